@@ -1,0 +1,67 @@
+"""What can go wrong in a way that a person can do something about: one class for each."""
+
+from __future__ import annotations
+
+
+class FraisierError(Exception):
+    """Base of every error that Fraisier raises on purpose; its text says what, where and what next."""
+
+
+class ConfigurationError(FraisierError):
+    """`fraises.yaml` cannot be used; carries every problem found, not only the first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class UnsetVariableError(ConfigurationError):
+    """A `${VARIABLE}` that the command at hand needs is not set."""
+
+
+class UnknownNameError(FraisierError):
+    """A fraise, environment, deployment, release or provider of that name does not exist."""
+
+
+class PluginError(FraisierError):
+    """A plugin that the configuration names is missing, broken or claimed by two packages."""
+
+
+class StoreError(FraisierError):
+    """The store cannot be opened, read or written."""
+
+
+class FencedError(StoreError):
+    """An event carried the token of a lease that is no longer held: someone else took over."""
+
+
+class BusyError(FraisierError):
+    """The environment is being deployed by someone else."""
+
+
+class MalformedPayloadError(FraisierError):
+    """A verified delivery is not what its forge would send; answered with 400."""
+
+
+class StepFailedError(FraisierError):
+    """A step of a deployment failed."""
+
+
+class CommandFailedError(StepFailedError):
+    """A command exited with another status than 0, ran too long, or could not be started."""
+
+
+class ActivationRefusedError(StepFailedError):
+    """The service manager refused to restart the service: the old process still runs untouched."""
+
+
+class CommitGoneError(StepFailedError):
+    """The pushed commit is not in the repository any more (`ref_gone`)."""
+
+
+class CancelledError(FraisierError):
+    """Someone asked for this deployment to be cancelled."""
+
+
+class InterruptedRunError(FraisierError):
+    """The worker that owns this run went away, or another took its lease."""

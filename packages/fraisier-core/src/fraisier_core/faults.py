@@ -1,0 +1,49 @@
+"""Named points at which a test can kill, stop or hold a process: `FRAISIER_FAULT=POINT:ACTION`.
+
+Actions: `kill` (SIGKILL to the process that gets there), `stop` (SIGSTOP to it), `hold` (that thread waits
+until it is killed, at most a minute). `FRAISIER_FAULT_FILE`, where set, is written with the pid first; a point
+whose file already exists passes, so that each fault happens once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+HOLD_SECONDS = 60.0
+
+
+def fault_point(name: str) -> None:
+    """Do what `FRAISIER_FAULT` asks for at this point; nothing where it does not name it."""
+    point, _, action = os.environ.get("FRAISIER_FAULT", "").partition(":")
+    if point == name and _first_time():
+        _ACTIONS[action]()
+
+
+def _first_time() -> bool:
+    marker = os.environ.get("FRAISIER_FAULT_FILE")
+    if marker is None:
+        return True
+    with suppress(FileExistsError):
+        with Path(marker).open("x") as file:
+            file.write(str(os.getpid()))
+        return True
+    return False
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _hold() -> None:
+    time.sleep(HOLD_SECONDS)
+
+
+_ACTIONS = {"kill": _kill, "stop": _stop, "hold": _hold}

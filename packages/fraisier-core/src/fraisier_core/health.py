@@ -1,0 +1,18 @@
+"""The verdict of a health check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a service is well.
+
+    Args:
+        healthy: the verdict; what could not be told counts as unhealthy.
+        detail: what was seen, such as `200 from http://localhost:8000/health`.
+    """
+
+    healthy: bool
+    detail: str

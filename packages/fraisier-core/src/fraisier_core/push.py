@@ -1,0 +1,90 @@
+"""What a provider makes of a delivery: plain frozen values, the same for every forge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BRANCH_PREFIX = "refs/heads/"
+TAG_PREFIX = "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Proof that one of the configured secrets vouches for a delivery.
+
+    Args:
+        secret: which of the configured secrets matched, counted from 0.
+        signs_body: whether the body is covered (a plain token covers nothing).
+    """
+
+    secret: int
+    signs_body: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryId:
+    """The forge's own id of a delivery.
+
+    Args:
+        value: the id; the same when the forge delivers again.
+        signed: whether the signature covers it. An unsigned id can be changed by whoever replays a
+            delivery, so the hash of the body then counts as well.
+    """
+
+    value: str
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One ref that was pushed.
+
+    Args:
+        event: the forge's name of the event, such as `push` or `tag_push`.
+        repository: full name, such as `acme/my-api`.
+        urls: the addresses the forge offers for cloning. They identify the repository and are never
+            fetched from: what is fetched comes from the configuration alone.
+        ref: the full ref, such as `refs/heads/main`.
+        before: the commit it pointed to, None where it was created.
+        after: the commit it points to, None where it was deleted.
+        pusher: who pushed, as the forge names them.
+    """
+
+    event: str
+    repository: str
+    urls: tuple[str, ...]
+    ref: str
+    before: str | None
+    after: str | None
+    pusher: str
+
+    @property
+    def is_tag(self) -> bool:
+        """Whether the ref is a tag."""
+        return self.ref.startswith(TAG_PREFIX)
+
+    @property
+    def name(self) -> str:
+        """The branch or tag without its prefix."""
+        return self.ref.removeprefix(BRANCH_PREFIX).removeprefix(TAG_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A genuine delivery that asks for nothing, such as a ping.
+
+    Args:
+        event: the forge's name of the event.
+        reason: why nothing is done, for the answer and the record.
+    """
+
+    event: str
+    reason: str
+
+
+def commit_or_none(object_id: str) -> str | None:
+    """Return `object_id`, or None where it is the zero id that stands for "no commit".
+
+    Forges send 40 zeros, or 64 in repositories that use SHA-256.
+    """
+    return None if not object_id.strip("0") else object_id

@@ -1,0 +1,94 @@
+"""The sections of `fraises.yaml` that plugins extend: an environment of a fraise type, a provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, SecretStr, model_validator
+
+NonEmptySecret = Annotated[SecretStr, Field(min_length=1)]
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Section(BaseModel):
+    """A section of the configuration: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class HealthCheck(Section):
+    """How `run.probe()` asks whether the service is well; exactly one of the first four.
+
+    Args:
+        url: GET it; any 2xx answer is healthy, a redirect is not.
+        command: run it in the release; exit status 0 is healthy.
+        tcp: `host:port` that must accept a connection.
+        unit: systemd unit that must be active.
+        timeout: seconds that one probe may take.
+        retries: probes before the deployment counts as unhealthy.
+        interval: seconds between two probes.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    command: list[str] | None = Field(default=None, min_length=1)
+    tcp: str | None = Field(default=None, pattern=r"^.+:\d+$")
+    unit: str | None = None
+    timeout: PositiveFloat = 5.0
+    retries: int = Field(default=10, ge=1)
+    interval: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _exactly_one_probe(self) -> HealthCheck:
+        if sum(probe is not None for probe in (self.url, self.command, self.tcp, self.unit)) != 1:
+            msg = "say how to check: exactly one of url, command, tcp, unit"
+            raise ValueError(msg)
+        return self
+
+
+class EnvironmentSettings(Section):
+    """What every fraise type's environment section may say; a type adds its own keys by subclassing.
+
+    Args:
+        name: what people call this environment, such as its host name.
+        branch: what `fraisier deploy` takes when no commit is named.
+        app_path: where the application lives: absent or a link of ours (releases), or a clone (in place).
+        health_check: how to tell that the service is well; absent, deploying without an error is enough.
+        timeout: seconds that one command may take.
+        silence_timeout: seconds that one command may go without printing anything.
+        keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.
+        env: extra environment variables for the commands of this environment.
+    """
+
+    name: str | None = None
+    branch: str | None = None
+    app_path: Path | None = None
+    health_check: HealthCheck | None = None
+    timeout: PositiveFloat = 900.0
+    silence_timeout: PositiveFloat = 300.0
+    keep_releases: int = Field(default=5, ge=2)
+    env: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _absolute_app_path(self) -> EnvironmentSettings:
+        if self.app_path is not None and not self.app_path.is_absolute():
+            msg = f"app_path must be absolute, not {str(self.app_path)!r}"
+            raise ValueError(msg)
+        return self
+
+
+class ProviderSettings(Section):
+    """What every provider's section says; a provider adds its own keys by subclassing.
+
+    Args:
+        webhook_secret: the secret shared with the forge, or a list of them while one is being rotated.
+    """
+
+    webhook_secret: Annotated[tuple[NonEmptySecret, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secrets in plain text, for `verify` alone."""
+        return tuple(secret.get_secret_value() for secret in self.webhook_secret)

@@ -1,0 +1,1 @@
+"""fraisier_deployers."""
