@@ -1,4 +1,64 @@
 """The core of Fraisier: hook specs, configuration, store and engine.
 
-Plugins import from here and from `fraisier_core.testing` alone.
+Plugins import from here and from `fraisier_core.testing` alone. A name is loaded when it is first asked for,
+so that a command which needs few of them starts fast.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fraisier_core.errors import FraisierError, MalformedPayloadError
+    from fraisier_core.health import Health
+    from fraisier_core.hookspecs import hookimpl
+    from fraisier_core.payload import Payload, PayloadCommit, PayloadRef, PayloadText
+    from fraisier_core.push import (
+        BRANCH_PREFIX,
+        TAG_PREFIX,
+        DeliveryId,
+        Ignored,
+        Push,
+        Verified,
+        commit_or_none,
+    )
+    from fraisier_core.settings import EnvironmentSettings, ProviderSettings, Section
+
+__all__ = [
+    "BRANCH_PREFIX",
+    "TAG_PREFIX",
+    "DeliveryId",
+    "EnvironmentSettings",
+    "FraisierError",
+    "Health",
+    "Ignored",
+    "MalformedPayloadError",
+    "Payload",
+    "PayloadCommit",
+    "PayloadRef",
+    "PayloadText",
+    "ProviderSettings",
+    "Push",
+    "Section",
+    "Verified",
+    "commit_or_none",
+    "hookimpl",
+]
+
+_MODULES = {
+    "errors": {"FraisierError", "MalformedPayloadError"},
+    "health": {"Health"},
+    "hookspecs": {"hookimpl"},
+    "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
+    "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
+    "settings": {"EnvironmentSettings", "ProviderSettings", "Section"},
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"fraisier_core.{module}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,1 +1,132 @@
-"""fraisier_github."""
+"""Pushes from GitHub.com and GitHub Enterprise Server.
+
+https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
+
+from fraisier_core import (
+    BRANCH_PREFIX,
+    TAG_PREFIX,
+    DeliveryId,
+    Ignored,
+    MalformedPayloadError,
+    Payload,
+    PayloadCommit,
+    PayloadRef,
+    PayloadText,
+    Push,
+    Verified,
+    commit_or_none,
+    hookimpl,
+)
+
+# These forges send GitHub's headers beside their own, so with a shared secret they would pass for GitHub.
+LOOK_ALIKES = ("x-forgejo-", "x-gitea-", "x-gogs-")
+
+
+class Repository(Payload):
+    """The repository that was pushed to."""
+
+    full_name: PayloadText
+    clone_url: PayloadText
+    ssh_url: PayloadText
+
+
+class Pusher(Payload):
+    """Who pushed: a user's login, or the owner of a deploy key."""
+
+    name: PayloadText
+
+
+class HeadCommit(Payload):
+    """The commit that the ref points to; of an annotated tag, `after` is the tag object."""
+
+    id: PayloadCommit
+
+
+class PushPayload(Payload):
+    """A `push` event: https://docs.github.com/en/webhooks/webhook-events-and-payloads#push."""
+
+    ref: PayloadRef
+    before: PayloadCommit
+    after: PayloadCommit
+    head_commit: HeadCommit | None = None
+    repository: Repository
+    pusher: Pusher
+
+    def commit(self) -> str | None:
+        """Return the commit that the ref points to, None where it was deleted."""
+        after = commit_or_none(self.after)
+        if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
+            return self.head_commit.id
+        return after
+
+
+@hookimpl
+def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | None:
+    """Return the secret whose HMAC-SHA256 of the raw body is in `X-Hub-Signature-256`.
+
+    The header must read `sha256=` and 64 lower-case hexadecimal digits. `X-Hub-Signature` (SHA-1) counts for
+    nothing.
+    """
+    if any(name.startswith(LOOK_ALIKES) for name in headers):
+        return None
+    given = headers.get("x-hub-signature-256", "").encode("latin-1")
+    for index, secret in enumerate(secrets):
+        signature = "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+        if hmac.compare_digest(signature.encode(), given):
+            return Verified(index)
+    return None
+
+
+@hookimpl
+def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
+    """Return the one ref of a `push` event.
+
+    The event's name is not signed; another event's body that is called `push` lacks fields and is malformed.
+    """
+    event = headers.get("x-github-event", "")
+    if not event:
+        msg = "the X-GitHub-Event header is missing"
+        raise MalformedPayloadError(msg)
+    if event != "push":
+        return Ignored(event, "a test delivery" if event == "ping" else "only push events deploy")
+    payload = PushPayload.parse(_json(headers, body))
+    if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
+        return Ignored(event, "only branches and tags deploy")
+    return [_push(event, payload)]
+
+
+@hookimpl
+def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
+    """Return `X-GitHub-Delivery`, which stays the same on redelivery and is not signed."""
+    value = headers.get("x-github-delivery")
+    return DeliveryId(value, signed=False) if value else None
+
+
+def _push(event: str, payload: PushPayload) -> Push:
+    repository = payload.repository
+    return Push(
+        event=event,
+        repository=repository.full_name,
+        urls=(repository.clone_url, repository.ssh_url),
+        ref=payload.ref,
+        before=commit_or_none(payload.before),
+        after=payload.commit(),
+        pusher=payload.pusher.name,
+    )
+
+
+def _json(headers: Mapping[str, str], body: bytes) -> bytes:
+    if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        return body
+    name, _, value = body.partition(b"=")
+    if name != b"payload":
+        msg = "the form has no field named payload"
+        raise MalformedPayloadError(msg)
+    return unquote_to_bytes(value.replace(b"+", b" "))
