@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
-NonEmptySecret = Annotated[SecretStr, Field(min_length=1)]
+
+def _not_blank(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        msg = "must not be empty"
+        raise ValueError(msg)
+    return secret
 
 
 def _as_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+GitName = Annotated[str, Field(pattern=r"^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$")]
+
+
 class Section(BaseModel):
-    """A section of the configuration: frozen, and unknown keys are errors."""
+    """A section of the configuration: frozen, unknown keys are errors, and its repr shows no value.
+
+    Any value may come from a `${VARIABLE}` and be secret, whatever the type of its field.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str, object]]:
+        return ()
 
 
 class HealthCheck(Section):
@@ -37,9 +63,9 @@ class HealthCheck(Section):
     command: list[str] | None = Field(default=None, min_length=1)
     tcp: str | None = Field(default=None, pattern=r"^.+:\d+$")
     unit: str | None = None
-    timeout: PositiveFloat = 5.0
+    timeout: Seconds = 5.0
     retries: int = Field(default=10, ge=1)
-    interval: float = Field(default=1.0, ge=0)
+    interval: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _exactly_one_probe(self) -> HealthCheck:
@@ -64,20 +90,21 @@ class EnvironmentSettings(Section):
     """
 
     name: str | None = None
-    branch: str | None = None
+    branch: GitName | None = None
     app_path: Path | None = None
     health_check: HealthCheck | None = None
-    timeout: PositiveFloat = 900.0
-    silence_timeout: PositiveFloat = 300.0
+    timeout: Seconds = 900.0
+    silence_timeout: Seconds = 300.0
     keep_releases: int = Field(default=5, ge=2)
     env: dict[str, str] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _absolute_app_path(self) -> EnvironmentSettings:
-        if self.app_path is not None and not self.app_path.is_absolute():
-            msg = f"app_path must be absolute, not {str(self.app_path)!r}"
+    @field_validator("app_path")
+    @classmethod
+    def _absolute_app_path(cls, app_path: Path | None) -> Path | None:
+        if app_path is not None and not app_path.is_absolute():
+            msg = "must be an absolute path"
             raise ValueError(msg)
-        return self
+        return app_path
 
 
 class ProviderSettings(Section):

@@ -1,0 +1,88 @@
+"""What makes a plugin unusable: a hook that is missing, unknown, or would never be called as written."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import pluggy
+
+from fraisier_core.suggestions import hint
+
+
+def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
+    """Return everything that keeps a plugin from being used.
+
+    Args:
+        plugin: what its entry point names: a module, or an object with the hooks as methods.
+        manager: knows the hook specs of the plugin's group.
+        required: hooks that every plugin of the group has.
+    """
+    hooks = {spec for spec in vars(manager.hook) if not spec.startswith("_")}
+    implementations = implemented_hooks(plugin, manager)
+    problems = [
+        problem
+        for name, (options, function) in implementations.items()
+        for problem in _implementation_problems(name, options, function, hooks, manager)
+    ]
+    missing = sorted(set(required) - set(implementations))
+    return problems + [_missing(plugin, name) for name in missing]
+
+
+def implemented_hooks(
+    plugin: object, manager: pluggy.PluginManager
+) -> Mapping[str, tuple[pluggy.HookimplOpts, Callable[..., object]]]:
+    """Return the hooks that a plugin implements, each with its options and its function."""
+    found = {}
+    for attribute in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, attribute)
+        if options is not None:
+            found[attribute] = options, getattr(plugin, attribute)
+    return found
+
+
+def _implementation_problems(
+    name: str,
+    options: pluggy.HookimplOpts,
+    function: Callable[..., object],
+    hooks: Collection[str],
+    manager: pluggy.PluginManager,
+) -> Iterator[str]:
+    if name not in hooks and not options["specname"]:
+        if not options["optionalhook"]:
+            yield f'unknown hook "{name}"{hint(name, hooks)}'
+        return
+    if options["specname"]:
+        yield f'function "{name}" uses specname=: name it like the hook'
+        return
+    if options["wrapper"] or options["hookwrapper"]:
+        yield f'hook "{name}" is a wrapper, which would see the calls of other plugins'
+        return
+    if _is_deferred(function):
+        yield f'hook "{name}" is a generator or coroutine: calling it would do nothing'
+    spec = getattr(manager.hook, name).spec
+    yield from _argument_problems(name, function, spec.argnames)
+
+
+def _is_deferred(function: Callable[..., object]) -> bool:
+    kinds = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    return any(is_kind(function) for is_kind in kinds)
+
+
+def _argument_problems(name: str, function: Callable[..., object], known: Collection[str]) -> Iterator[str]:
+    for parameter in inspect.signature(function).parameters.values():
+        has_default = parameter.default is not parameter.empty
+        if parameter.name in known:
+            if has_default or parameter.kind is parameter.KEYWORD_ONLY:
+                yield f'hook "{name}": argument "{parameter.name}" must be a plain one to be given'
+        elif not has_default and parameter.kind in {
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        }:
+            yield f'hook "{name}": unknown argument "{parameter.name}"{hint(parameter.name, known)}'
+
+
+def _missing(plugin: object, name: str) -> str:
+    undecorated = " (the function of that name lacks @hookimpl)" if hasattr(plugin, name) else ""
+    return f'required hook "{name}" is missing{undecorated}'

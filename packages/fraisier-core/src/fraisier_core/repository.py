@@ -1,0 +1,143 @@
+"""Which repository an address means, so that a push can be matched with the repository of a fraise."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import subprocess
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+GIT_TIMEOUT = 5.0
+
+_PORTS = {"http": 80, "https": 443, "ssh": 22}
+_SCP_FORM = re.compile(r"(?:([^/:@]+)@)?([^/:@]+|\[[0-9A-Fa-f:]+\]):(?!:)(.+)", re.DOTALL)
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute path"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The repository of an environment.
+
+    Args:
+        url: what is fetched from, None where it is not known.
+        identity: what two addresses of one repository have in common.
+        unknown: why there is no url.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    identity: str | None = None
+    unknown: str | None = None
+
+    @classmethod
+    def at(cls, url: str) -> Repository:
+        """Return the repository at an address that `address_problem` accepts."""
+        return cls(url, repository_identity(url))
+
+
+def address_problem(url: str) -> str | None:
+    """Return why nothing is ever fetched from this address, None where it is accepted.
+
+    Only addresses that git can neither take for an option nor hand to a command are accepted.
+    """
+    if _UNPRINTABLE.search(url):
+        return "holds a space or a control character"
+    if repository_identity(url) is None:
+        return f"should be {_ACCEPTED}"
+    return None
+
+
+def url_password(url: str) -> str | None:
+    """Return the password in an address, so that it can be kept out of output."""
+    parts = _split(url)
+    return parts.password if parts else None
+
+
+@lru_cache(maxsize=4096)
+def repository_identity(url: str) -> str | None:
+    """Return `host/path` or an absolute path: the same for every address of one repository.
+
+    Scheme, user, default port, `.git` and slashes at the end make no difference, nor does the case of the
+    host. None where it is no address that Fraisier fetches from.
+    """
+    if url.startswith("/"):
+        return _local_identity(url)
+    if "://" in url:
+        return _url_identity(url)
+    match = _SCP_FORM.fullmatch(url)
+    if match is None:
+        return None
+    user, host, path = match.groups()
+    return _identity(user or "", host, path)
+
+
+def _url_identity(url: str) -> str | None:
+    parts = _split(url)
+    if parts is None:
+        return None
+    if parts.scheme == "file":
+        return _local_identity(parts.path) if parts.netloc in {"", "localhost"} else None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return _identity(parts.username or "", parts.hostname + port, parts.path)
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _identity(user: str, host: str, path: str) -> str | None:
+    name = path.strip("/").removesuffix(".git").rstrip("/")
+    if not name or any(part.startswith("-") for part in (user, host, path.lstrip("/"))):
+        return None
+    return f"{host.lower()}/{name}"
+
+
+def _local_identity(path: str) -> str | None:
+    if not path.startswith("/"):
+        return None
+    return posixpath.normpath("/" + path.strip("/")).removesuffix(".git").rstrip("/") or None
+
+
+def origin_of(app_path: Path) -> Repository:
+    """Return the repository that the clone at `app_path` was made from: its remote `origin`."""
+    if not (app_path / ".git").exists():
+        return Repository(unknown=f"no `repository:`, and no clone at {app_path}")
+    try:
+        found = subprocess.run(
+            ["git", "-c", "safe.directory=*", "-C", app_path, "config", "--get", "remote.origin.url"],
+            env=_git_environment(app_path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=GIT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Repository(unknown=f"git could not tell the origin of {app_path}: {type(error).__name__}")
+    url = os.fsdecode(found.stdout).removesuffix("\n")
+    if not url:
+        return Repository(unknown=f"the clone at {app_path} has no remote `origin`")
+    if problem := address_problem(url):
+        return Repository(unknown=f"the origin of {app_path} {problem}")
+    return Repository.at(url)
+
+
+def _git_environment(app_path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "GIT_CEILING_DIRECTORIES": str(app_path.resolve().parent),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }

@@ -1,0 +1,135 @@
+"""Which environments a push asks to deploy, and why each of the others is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from fraisier_core.branch_mapping import Rule
+from fraisier_core.config import Config
+from fraisier_core.push import BRANCH_PREFIX, Push
+from fraisier_core.repository import repository_identity
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A deployment that a push asks for.
+
+    Args:
+        fraise: what to deploy.
+        environment: where.
+        branch: the branch or tag that was pushed.
+        commit: the object id it points to now.
+        before: the object id it pointed to, None where it was created.
+        paths: git pathspecs, of which one must have changed; none asks for nothing.
+        reason: why the rule matches.
+    """
+
+    fraise: str
+    environment: str
+    branch: str
+    commit: str
+    before: str | None
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A rule that a push does not match.
+
+    Args:
+        rule: the rule.
+        reason: why.
+    """
+
+    rule: Rule
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a push asks for.
+
+    Args:
+        targets: at most one for each environment, in the order of the rules.
+        rejections: the rules that ask for nothing, in their order.
+    """
+
+    targets: tuple[Target, ...]
+    rejections: tuple[Rejection, ...]
+
+
+def route(push: Push, config: Config) -> Routing:
+    """Return the deployments that a push asks for.
+
+    The first rule that matches decides about an environment. A rule with `paths:` matches here whatever was
+    changed: that takes the repository, and is found out by whoever deploys.
+
+    Args:
+        push: one ref of a verified delivery.
+        config: says which rules there are, and which repository belongs to which environment.
+    """
+    if push.after is None:
+        reason = f'"{push.name}" was deleted, and a deletion never deploys'
+        return Routing((), tuple(Rejection(rule, reason) for rule in config.branch_mapping))
+    identities = {repository_identity(url) for url in push.urls}
+    targets: dict[tuple[str, str], Target] = {}
+    rejections: list[Rejection] = []
+    for rule in config.branch_mapping:
+        where = rule.fraise, rule.environment
+        reason = _mismatch(rule, push, identities, config)
+        if reason is None and where in targets:
+            reason = "an earlier rule decides about this environment"
+        if reason is None:
+            targets[where] = _target(rule, push, push.after)
+        else:
+            rejections.append(Rejection(rule, reason))
+    return Routing(tuple(targets.values()), tuple(rejections))
+
+
+def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:
+    return (
+        _ref_mismatch(rule, push)
+        or _repository_mismatch(rule, identities, config)
+        or _narrowing_mismatch(rule, push)
+    )
+
+
+def _ref_mismatch(rule: Rule, push: Push) -> str | None:
+    if not push.is_tag and not push.ref.startswith(BRANCH_PREFIX):
+        return f"{push.ref} is neither a branch nor a tag"
+    if push.is_tag != rule.tags:
+        return "a tag was pushed, and the rule is for branches" if push.is_tag else "the rule is for tags"
+    if rule.expression.fullmatch(push.name) is None:
+        return f'"{push.name}" does not match "{rule.pattern}"'
+    return None
+
+
+def _repository_mismatch(rule: Rule, identities: AbstractSet[str | None], config: Config) -> str | None:
+    repository = config.fraises[rule.fraise].environments[rule.environment].repository
+    if repository.identity is None:
+        return f"the repository of {rule.fraise} is not known: {repository.unknown}"
+    if repository.identity not in identities:
+        pushed = ", ".join(sorted(filter(None, identities))) or "an unnamed repository"
+        return f"the push is to {pushed}, and {rule.fraise} comes from {repository.identity}"
+    return None
+
+
+def _narrowing_mismatch(rule: Rule, push: Push) -> str | None:
+    if rule.repository is None or rule.repository == push.repository.lower():
+        return None
+    return f"the push is to {push.repository}, and the rule is for {rule.repository}"
+
+
+def _target(rule: Rule, push: Push, commit: str) -> Target:
+    kind = "tag" if push.is_tag else "branch"
+    return Target(
+        fraise=rule.fraise,
+        environment=rule.environment,
+        branch=push.name,
+        commit=commit,
+        before=push.before,
+        paths=rule.paths,
+        reason=f'the {kind} "{push.name}" matches "{rule.pattern}" and the repository is {rule.fraise}\'s',
+    )

@@ -1,0 +1,23 @@
+"""The nearest known name to one that somebody misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that looks most like `name`, None where none comes near."""
+    matches = get_close_matches(name, sorted(known), n=1)
+    return matches[0] if matches else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "NEAREST"?`, or nothing where no known name comes near."""
+    match = nearest(name, known)
+    return f'; did you mean "{match}"?' if match else ""
+
+
+def listing(names: Iterable[str]) -> str:
+    """Return the names in alphabetical order, separated by commas, or `none`."""
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,194 @@
+"""YAML whose every key and item remembers its line, read safely: bounded, without duplicates, without tags.
+
+Plain scalars follow the core schema of YAML 1.2: `no`, `on` and dates are text. Keys are always text, so that
+a branch may be called `2.0`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import Reader
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 50_000
+MAX_DEPTH = 40
+
+Keys = tuple[str | int, ...]
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = {_TAG + name for name in ("null", "bool", "int", "float", "timestamp", "value")}
+_CONSTANTS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+class YamlError(Exception):
+    """The text is not YAML that can be used.
+
+    Args:
+        line: counted from 1.
+        problem: what is wrong there.
+    """
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(f"line {line}: {problem}")
+        self.line = line
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a YAML text says, and where.
+
+    Args:
+        value: dicts, lists and scalars.
+        lines: the line of each key and list item, counted from 1, by the keys that lead to it.
+        duplicates: for each key that is there twice: its keys, and the lines of the second and the first.
+    """
+
+    value: object = field(repr=False)
+    lines: Mapping[Keys, int] = field(repr=False)
+    duplicates: tuple[tuple[Keys, int, int], ...]
+
+    def line(self, keys: Keys) -> int:
+        """Return the line of the deepest part of `keys` that is there."""
+        while keys not in self.lines and keys:
+            keys = keys[:-1]
+        return self.lines.get(keys, 1)
+
+
+def parse_yaml(text: str) -> Document:
+    """Return what one YAML document says.
+
+    Args:
+        text: at most `MAX_BYTES` in UTF-8.
+
+    Raises:
+        YamlError: it is no YAML, is too large or too deep once aliases are expanded, or has a tag.
+    """
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise YamlError(1, f"larger than {MAX_BYTES:,} bytes")
+    if unprintable := Reader.NON_PRINTABLE.search(text):
+        line, column = _position(text, unprintable.start())
+        raise YamlError(line, f"column {column}: the character {unprintable[0]!r} is not allowed")
+    try:
+        _check_depth(text)
+        root = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error) from None
+    composition = _Composition()
+    value = composition.value(root, ()) if root else None
+    return Document(value, composition.lines, tuple(composition.duplicates))
+
+
+def _position(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError) -> YamlError:
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or error.context or "not YAML"
+    return YamlError(mark.line + 1, f"column {mark.column + 1}: {problem}") if mark else YamlError(1, problem)
+
+
+def _check_depth(text: str) -> None:
+    # Composing recurses in C, where a deep document overflows the stack and ends the process.
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise YamlError(event.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
+
+
+class _Composition:
+    """Turns nodes into values, noting lines and duplicates on the way."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Keys, int] = {}
+        self.duplicates: list[tuple[Keys, int, int]] = []
+        self._nodes = 0
+
+    def value(self, node: Node, keys: Keys) -> object:
+        self._count(node, keys)
+        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, keys)
+        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+            return self._sequence(node, keys)
+        if isinstance(node, ScalarNode) and node.tag == _TAG + "str":
+            return node.value
+        if isinstance(node, ScalarNode) and node.tag in _PLAIN_TAGS:
+            return _scalar(node.value)
+        raise YamlError(_line(node), f"the tag {node.tag.replace(_TAG, '!!')} is not allowed")
+
+    def _count(self, node: Node, keys: Keys) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(keys) > MAX_DEPTH:
+            raise YamlError(_line(node), f"more than {MAX_NODES:,} values once aliases are expanded")
+
+    def _sequence(self, node: SequenceNode, keys: Keys) -> list[object]:
+        for index, item in enumerate(node.value):
+            self.lines[*keys, index] = _line(item)
+        return [self.value(item, (*keys, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, object]:
+        found: dict[str, object] = {}
+        own = [(key, value) for key, value in node.value if not _is_merge(key)]
+        for key_node, value_node in own:
+            key = _key(key_node)
+            if key in found:
+                self.duplicates.append(((*keys, key), _line(key_node), self.lines[*keys, key]))
+                continue
+            self.lines[*keys, key] = _line(key_node)
+            found[key] = self.value(value_node, (*keys, key))
+        for merged in self._merged(node, keys):
+            for key_node, value_node in merged.value:
+                if not _is_merge(key_node) and (key := _key(key_node)) not in found:
+                    self.lines[*keys, key] = _line(key_node)
+                    found[key] = self.value(value_node, (*keys, key))
+        return found
+
+    def _merged(self, node: MappingNode, keys: Keys) -> Iterator[MappingNode]:
+        for key, value in node.value:
+            if not _is_merge(key):
+                continue
+            for source in value.value if isinstance(value, SequenceNode) else [value]:
+                self._count(source, keys)
+                if not isinstance(source, MappingNode):
+                    raise YamlError(_line(key), "<< takes a mapping, or a list of them")
+                yield source
+                yield from self._merged(source, (*keys, "<<"))
+
+
+def _is_merge(node: Node) -> bool:
+    return bool(node.tag == _TAG + "merge")
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _key(node: Node) -> str:
+    if not isinstance(node, ScalarNode):
+        raise YamlError(_line(node), "a key must be text")
+    return str(node.value)
+
+
+def _scalar(text: str) -> object:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
