@@ -1,0 +1,28 @@
+"""Telling the store what is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fraisier_core.config import Config
+from fraisier_core.repository import without_credentials
+from fraisier_core.store import ConfiguredEnvironment, Deployments
+
+
+def configure_store(deployments: Deployments, config: Config) -> None:
+    """Write every configured fraise and environment, without secrets, and mark the others as gone."""
+    deployments.configure(list(_environments(config)))
+
+
+def _environments(config: Config) -> Iterator[ConfiguredEnvironment]:
+    for fraise in config.fraises.values():
+        for environment in fraise.environments.values():
+            yield ConfiguredEnvironment(
+                fraise=fraise.name,
+                type=fraise.type,
+                description=fraise.description,
+                repository=without_credentials(fraise.repository) if fraise.repository else None,
+                environment=environment.name,
+                name=environment.settings.name,
+                branch=environment.settings.branch,
+            )

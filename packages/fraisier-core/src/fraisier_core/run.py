@@ -1,0 +1,89 @@
+"""What a deployer is given: its settings, the release, and the means to put it to work."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from fraisier_core.health import Health
+from fraisier_core.releases import Release
+from fraisier_core.settings import EnvironmentSettings
+
+S = TypeVar("S", bound=EnvironmentSettings)
+Argument = str | os.PathLike[str]
+
+
+class Run(ABC, Generic[S]):
+    """One deployment under way, as its deployer sees it.
+
+    Args:
+        fraise: the fraise's name.
+        environment: the environment's name.
+        settings: the environment's section, validated by the type's own model.
+        release: what is to be put to work, checked out and complete.
+        previous: what served before, None where nothing did.
+        in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
+    """
+
+    def __init__(
+        self,
+        fraise: str,
+        environment: str,
+        settings: S,
+        release: Release,
+        previous: Release | None,
+        *,
+        in_place: bool,
+    ) -> None:
+        self.fraise = fraise
+        self.environment = environment
+        self.settings = settings
+        self.release = release
+        self.previous = previous
+        self.in_place = in_place
+
+    @property
+    def commit(self) -> str:
+        """The full id of the commit of `release`."""
+        return self.release.commit
+
+    @abstractmethod
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Record what the block does as a step with its times, output and outcome; steps do not nest."""
+
+    @abstractmethod
+    def command(
+        self,
+        argv: Sequence[Argument],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        leave_running: bool = False,
+    ) -> None:
+        """Run a command; its output belongs to the step under way, or to one named after it.
+
+        Args:
+            argv: the program and its arguments; no shell reads them.
+            cwd: where it runs, by default the release.
+            env: variables beside the clean environment and the environment's own `env:`.
+            leave_running: whether processes it leaves behind may live on, as where it starts a daemon;
+                otherwise they are ended with it.
+
+        Raises `CommandFailedError` where it exits with another status than 0 or exceeds the time limits.
+        """
+
+    @abstractmethod
+    def activate(self, release: Release | None = None) -> None:
+        """Make a release the one that `app_path` leads to, in one atomic step named `activate`.
+
+        Args:
+            release: by default the one being deployed.
+        """
+
+    @abstractmethod
+    def probe(self) -> Health:
+        """Ask once what `health_check:` of the environment says; healthy where it says nothing."""

@@ -1,0 +1,146 @@
+"""The process of one deployment: it holds its own lease, and leaves nothing running behind it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import threading
+import time
+from dataclasses import dataclass
+
+from fraisier_core.config import Config, ConfigSource
+from fraisier_core.engine import Engine
+from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError, StoreError
+from fraisier_core.launcher import Assignment, Channel, assigned, introduce
+from fraisier_core.processes import become_subreaper, kill_descendants
+from fraisier_core.recorder import Recorder
+from fraisier_core.recovery import recover, settle_unactivated
+from fraisier_core.redaction import Redactor
+from fraisier_core.site import open_site
+from fraisier_core.stop import Stop
+from fraisier_core.store import Database, Deployments, Event, Lease
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+RENEWAL_SECONDS = 2.0
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What a deployment's process does; forked from a warm one, it waits with its store open.
+
+    Args:
+        source: the configuration as the warm process loaded it.
+    """
+
+    source: ConfigSource
+
+    def __call__(self, channel: Channel) -> None:
+        """Wait for an assignment and carry it out."""
+        become_subreaper()
+        deployments = Deployments(Database.open(self.source.current().database))
+        introduce(channel)
+        assignment = assigned(channel)
+        if assignment is not None:
+            _carry_out(assignment, self._config(assignment), deployments, channel)
+
+    def _config(self, assignment: Assignment) -> Config:
+        config = self.source.current()
+        return config if config.text == assignment.configuration else self.source.parse(assignment.configuration)
+
+
+def _carry_out(assignment: Assignment, config: Config, deployments: Deployments, channel: Channel) -> None:
+    lease, stop = assignment.lease, Stop()
+    if assignment.recover and settle_unactivated(deployments, lease):
+        return
+    recorder = Recorder(deployments, lease, Redactor(config.secret_values))
+    guardian = Guardian(channel, deployments, lease, recorder, stop)
+    guardian.start()
+    try:
+        _work(assignment, config, deployments, recorder, stop)
+    except FencedError:
+        logger.warning("deployment %s was taken over by another process", lease.deployment_id)
+    except InterruptedRunError as error:
+        _leave(deployments, lease, error)
+    finally:
+        kill_descendants(grace_seconds=1.0)
+
+
+def _work(
+    assignment: Assignment, config: Config, deployments: Deployments, recorder: Recorder, stop: Stop
+) -> None:
+    deployment = deployments.get(assignment.lease.deployment_id)
+    try:
+        site = open_site(config, deployment.fraise, deployment.environment, stop)
+    except FraisierError as error:
+        message = f"{recorder.redacted(str(error))} Nothing was done"
+        recorder.append(Event("failed", message=message))
+        return
+    engine = Engine(site, deployments, assignment.lease, recorder, stop)
+    if assignment.recover:
+        recover(engine, deployments, assignment.lease)
+    else:
+        engine.carry_out()
+
+
+def _leave(deployments: Deployments, lease: Lease, error: InterruptedRunError) -> None:
+    """Say `interrupted` where nothing was activated; otherwise the next worker finds the void lease."""
+    logger.warning("deployment %s: %s", lease.deployment_id, error)
+    settle_unactivated(deployments, lease)
+
+
+class Guardian(threading.Thread):
+    """Renews the lease, stores output as it comes, and tells the run when to give up.
+
+    Args:
+        channel: the line to the owner; at its end the run is interrupted.
+        deployments: to renew the lease and see whether cancelling was asked for.
+        lease: the lease of this run.
+        recorder: flushed a few times a second.
+        stop: told when to give up.
+    """
+
+    def __init__(
+        self, channel: Channel, deployments: Deployments, lease: Lease, recorder: Recorder, stop: Stop
+    ) -> None:
+        super().__init__(daemon=True)
+        self._channel = channel
+        self._deployments = deployments
+        self._lease = lease
+        self._recorder = recorder
+        self._stop = stop
+        self._renewed = time.monotonic()
+        self._cancelling = False
+
+    def run(self) -> None:
+        """Watch until the process ends or the owner is gone."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            while not selector.select(TICK_SECONDS):
+                try:
+                    self._tick()
+                except FencedError as error:
+                    self._stop.set(error)
+                    break
+                except StoreError as error:
+                    logger.warning("%s", error)
+        self._stop.set(InterruptedRunError("the worker that owned this deployment went away"))
+        self._end_at_last()
+
+    def _tick(self) -> None:
+        self._recorder.flush()
+        if time.monotonic() - self._renewed >= RENEWAL_SECONDS:
+            self._deployments.leases.renew(self._lease)
+            self._renewed = time.monotonic()
+        if not self._cancelling and (by := self._deployments.cancellation(self._lease)):
+            self._cancelling = True
+            self._stop.set(CancelledError(by))
+
+    def _end_at_last(self) -> None:
+        """End the process even where a plugin heeds nothing; the lease it leaves is void and is recovered."""
+        time.sleep(GRACE_SECONDS)
+        kill_descendants(grace_seconds=1.0)
+        os._exit(1)

@@ -1,0 +1,48 @@
+"""Why a run is to give up, told to whatever it is doing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fraisier_core.errors import CancelledError, FraisierError
+
+
+class Stop:
+    """A reason to give up, set by one thread and heeded by another."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._reason: FraisierError | None = None
+
+    def set(self, reason: FraisierError) -> None:
+        """Ask for the run to give up; the first reason stands, unless it was a cancellation."""
+        if self._reason is None or isinstance(self._reason, CancelledError):
+            self._reason = reason
+        self.event.set()
+
+    def check(self) -> None:
+        """Raise the reason, if there is one."""
+        if self.event.is_set() and self._reason is not None:
+            raise self._reason
+
+    def withdraw_cancellation(self) -> None:
+        """Go on after a cancellation: what was activated has to be rolled back."""
+        if isinstance(self._reason, CancelledError):
+            self._reason = None
+            self.event.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but raise the reason at once where there is one."""
+        self.event.wait(seconds)
+        self.check()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise the reason in place of whatever it made the block raise."""
+        try:
+            yield
+        except FraisierError:
+            self.check()
+            raise

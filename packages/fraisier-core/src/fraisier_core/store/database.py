@@ -1,0 +1,190 @@
+"""One SQLite connection: durable, fenced by transactions, its errors turned into ours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import IO, Any
+
+from fraisier_core.errors import FencedError, StoreError
+from fraisier_core.store.migrations import migrate
+
+Row = sqlite3.Row
+Parameters = Mapping[str, Any] | Sequence[Any]
+
+BUSY_SECONDS = 5.0
+PAGES_BETWEEN_CHECKPOINTS = 4000
+
+
+@cache
+def statements(name: str) -> Mapping[str, str]:
+    """Return the named statements of one `.sql` file; each follows a line `-- name: NAME`."""
+    text = (files(__package__) / "sqlite" / f"{name}.sql").read_text()
+    blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
+    return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
+
+
+class Database:
+    """A connection to the store, safe to share between the threads of one process.
+
+    Durable (`synchronous=FULL`, WAL). Of all connections only one checkpoints, because SQLite before
+    3.51.3 can corrupt a WAL when two do so at the same moment: the process that holds the lock beside the
+    database. Not to be carried over a fork.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._checkpointing: IO[bytes] | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
+        """Open the store at `path`, creating and migrating it as needed.
+
+        Args:
+            path: the database file; its folder is created too.
+            busy_seconds: how long to wait for another writer.
+
+        Raises `StoreError` where it cannot be opened, or is newer than this version.
+        """
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            connection = _connect(path, busy_seconds)
+            connection.execute("PRAGMA journal_mode = WAL")
+            migrate(connection)
+        return cls(path, connection)
+
+    @classmethod
+    def open_existing(cls, path: Path) -> Database | None:
+        """Open the store for a reader, or return None where there is none yet: a reader creates nothing.
+
+        Raises `StoreError` where it exists and cannot be read.
+        """
+        with _explained(path):
+            return cls.open(path) if path.exists() else None
+
+    def take_checkpoints(self) -> bool:
+        """Let this connection be the one that checkpoints, unless another process does; return whether.
+
+        Cheap to call again: a worker does, so that it takes over from a web process that ended.
+        """
+        if self._checkpointing is None:
+            lock = self.path.with_name("checkpoint.lock").open("ab")
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                return False
+            self._checkpointing = lock
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BETWEEN_CHECKPOINTS}")
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        if self._checkpointing is not None:
+            self._checkpointing.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the write lock until the block ends; commit, or roll back where it raises."""
+        with self._lock, _explained(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block wrote where it raises, and keep the transaction around it."""
+        self._connection.execute("SAVEPOINT item")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO item")
+            raise
+        finally:
+            self._connection.execute("RELEASE item")
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        with self._lock, _explained(self.path):
+            return self._connection.execute(sql, parameters)
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+        """Run one statement for each row."""
+        with self._lock, _explained(self.path):
+            self._connection.executemany(sql, rows)
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return the rows of a query."""
+        with self._lock, _explained(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with self._lock, _explained(self.path):
+            row: Row | None = self._connection.execute(sql, parameters).fetchone()
+            return row
+
+
+def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    old = os.umask(0o027)
+    try:
+        connection = sqlite3.connect(path, busy_seconds, isolation_level=None, check_same_thread=False)
+    finally:
+        os.umask(old)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        if str(error).startswith("fenced"):
+            raise FencedError(str(error)) from error
+        raise
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the store {path}: {error}. {_advice(path, error)}") from error
+
+
+def _advice(path: Path, error: Exception) -> str:
+    text = str(error)
+    if "locked" in text:
+        return "Another process holds it for long: try again."
+    if "not a database" in text or "malformed" in text:
+        return "It is damaged: stop every Fraisier process and restore the file from a backup."
+    if "full" in text:
+        return "Free some space; what was acknowledged is intact."
+    owner = _owner(path)
+    if owner not in {None, os.geteuid()}:
+        return f"It belongs to another user: run `sudo -u '#{owner}' fraisier ...`."
+    return "Check that the folder exists and may be written."
+
+
+def _owner(path: Path) -> int | None:
+    for place in (path, *path.parents):
+        try:
+            return place.stat().st_uid
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None

@@ -1,0 +1,83 @@
+"""Forward-only migrations: applied in order in one transaction, whose lock dies with its holder."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from fraisier_core.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One `.sql` file of `sqlite/migrations`.
+
+    Args:
+        name: the file's name.
+        checksum: SHA-256 of its text, in hex.
+        sql: its text.
+    """
+
+    name: str
+    checksum: str
+    sql: str
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Return the migrations this version knows, in order."""
+    folder = files(__package__) / "sqlite" / "migrations"
+    texts = sorted((entry.name, entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple(Migration(name, hashlib.sha256(sql.encode()).hexdigest(), sql) for name, sql in texts)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to this version; of two processes at once, one does and the other waits.
+
+    Raises `StoreError` where the store is newer than this version, or a migration it has was edited.
+    """
+    if _pending(_applied(connection)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _apply(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def _apply(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS tb_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL)")
+    for migration in _pending(_applied(connection)):
+        for statement in _statements(migration.sql):
+            connection.execute(statement)
+        row = (migration.name, migration.checksum)
+        connection.execute("INSERT INTO tb_migrations (name, checksum) VALUES (?, ?)", row)
+
+
+def _applied(connection: sqlite3.Connection) -> dict[str, str]:
+    exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tb_migrations'").fetchone()
+    return dict(connection.execute("SELECT name, checksum FROM tb_migrations").fetchall()) if exists else {}
+
+
+def _pending(applied: dict[str, str]) -> list[Migration]:
+    known = {migration.name: migration for migration in migrations()}
+    if newer := sorted(applied.keys() - known.keys()):
+        msg = f"the store was written by a newer version of Fraisier (it has {newer[-1]}): upgrade this one"
+        raise StoreError(msg)
+    if edited := [name for name, checksum in applied.items() if known[name].checksum != checksum]:
+        raise StoreError(f"the store was made with another text of {edited[0]}: restore the released version")
+    return [migration for migration in migrations() if migration.name not in applied]
+
+
+def _statements(sql: str) -> Iterator[str]:
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,217 @@
+-- Write side. Times are UTC text with six digits; ids are time-ordered UUIDs in text; every table is an
+-- ordinary rowid table, because those cost half of what tables keyed by the id cost.
+
+CREATE TABLE tb_fraises (
+    id          TEXT PRIMARY KEY,
+    type        TEXT NOT NULL,
+    description TEXT,
+    repository  TEXT,
+    configured  INTEGER NOT NULL CHECK (configured IN (0, 1))
+) STRICT;
+
+CREATE TABLE tb_environments (
+    fraise_id   TEXT NOT NULL REFERENCES tb_fraises (id),
+    environment TEXT NOT NULL,
+    name        TEXT,
+    branch      TEXT,
+    configured  INTEGER NOT NULL CHECK (configured IN (0, 1)),
+    PRIMARY KEY (fraise_id, environment)
+) STRICT;
+
+-- Every verified delivery. A key column is set only where the delivery requested a deployment: only then
+-- does the same delivery, or the same signed body, count as a duplicate.
+CREATE TABLE tb_webhook_events (
+    sequence      INTEGER PRIMARY KEY,
+    id            TEXT NOT NULL UNIQUE,
+    provider      TEXT NOT NULL,
+    event_type    TEXT NOT NULL,
+    delivery_id   TEXT,
+    delivery_key  TEXT,
+    body_sha256   TEXT NOT NULL,
+    body_key      TEXT,
+    repository    TEXT,
+    branch        TEXT,
+    commit_sha    TEXT,
+    before_sha    TEXT,
+    pusher        TEXT,
+    received_at   TEXT NOT NULL,
+    verdict       TEXT NOT NULL CHECK (verdict IN ('accepted', 'ignored', 'duplicate')),
+    duplicate_of  TEXT,
+    reasons       TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX webhook_event_by_delivery ON tb_webhook_events (provider, delivery_key)
+    WHERE delivery_key IS NOT NULL;
+CREATE UNIQUE INDEX webhook_event_by_body ON tb_webhook_events (provider, body_key)
+    WHERE body_key IS NOT NULL;
+
+-- The bodies lie apart, so that retention can empty this table while the event keeps hash and facts.
+CREATE TABLE tb_webhook_payloads (
+    sequence         INTEGER PRIMARY KEY,
+    webhook_event_id TEXT NOT NULL,
+    body             BLOB NOT NULL
+) STRICT;
+
+-- The newest thousand deliveries that did not verify, without their bodies.
+CREATE TABLE tb_refused_deliveries (
+    sequence    INTEGER PRIMARY KEY,
+    provider    TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    client      TEXT,
+    event_type  TEXT,
+    reason      TEXT NOT NULL
+) STRICT;
+
+-- Every change of every deployment. Columns that an event does not need are NULL.
+CREATE TABLE tb_deployment_events (
+    sequence            INTEGER PRIMARY KEY,
+    deployment_id       TEXT NOT NULL,
+    number              INTEGER NOT NULL,
+    event               TEXT NOT NULL CHECK (event IN (
+        'requested', 'superseded', 'cancel_requested', 'claimed', 'requeued', 'step_started',
+        'step_finished', 'release_created', 'activation_started', 'rollback_started', 'serving',
+        'succeeded', 'failed', 'rolled_back', 'cancelled', 'interrupted', 'skipped')),
+    at                  TEXT NOT NULL,
+    token               INTEGER,
+    host                TEXT,
+    attempt             INTEGER,
+    fraise_id           TEXT,
+    environment         TEXT,
+    kind                TEXT CHECK (kind IN ('deploy', 'rollback', 'run', 'backup')),
+    trigger             TEXT,
+    requested_by        TEXT,
+    branch              TEXT,
+    commit_sha          TEXT,
+    webhook_event_id    TEXT,
+    superseded_by       TEXT,
+    release             TEXT,
+    previous_release    TEXT,
+    previous_commit_sha TEXT,
+    step                TEXT,
+    step_number         INTEGER,
+    step_status         TEXT CHECK (step_status IN ('success', 'failed', 'cancelled', 'interrupted')),
+    duration            REAL,
+    message             TEXT,
+    UNIQUE (deployment_id, number)
+) STRICT;
+
+-- One row a deployment, folded from its events.
+CREATE TABLE tb_deployments (
+    sequence            INTEGER PRIMARY KEY,
+    id                  TEXT NOT NULL UNIQUE,
+    fraise_id           TEXT NOT NULL,
+    environment         TEXT NOT NULL,
+    kind                TEXT NOT NULL,
+    status              TEXT NOT NULL CHECK (status IN (
+        'pending', 'running', 'success', 'failed', 'rolled_back', 'cancelled', 'interrupted', 'skipped',
+        'superseded')),
+    requested_at        TEXT NOT NULL,
+    started_at          TEXT,
+    completed_at        TEXT,
+    duration            REAL,
+    error_message       TEXT,
+    commit_sha          TEXT,
+    branch              TEXT,
+    trigger             TEXT NOT NULL,
+    requested_by        TEXT,
+    webhook_event_id    TEXT,
+    release             TEXT,
+    previous_release    TEXT,
+    previous_commit_sha TEXT,
+    superseded_by       TEXT,
+    attempt             INTEGER NOT NULL DEFAULT 0,
+    activation_started  INTEGER NOT NULL DEFAULT 0,
+    rollback_started    INTEGER NOT NULL DEFAULT 0,
+    cancel_requested    INTEGER NOT NULL DEFAULT 0,
+    last_event          INTEGER NOT NULL,
+    FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
+) STRICT;
+CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind)
+    WHERE status = 'pending';
+CREATE UNIQUE INDEX one_running_deployment ON tb_deployments (fraise_id, environment)
+    WHERE status = 'running' AND kind IN ('deploy', 'rollback');
+CREATE INDEX deployment_by_fraise ON tb_deployments (fraise_id, sequence);
+CREATE INDEX deployment_by_environment ON tb_deployments (fraise_id, environment, sequence);
+CREATE INDEX deployment_by_status ON tb_deployments (status, sequence) WHERE status IN ('pending', 'running');
+CREATE INDEX deployment_of_note ON tb_deployments (fraise_id, environment, sequence)
+    WHERE status NOT IN ('skipped', 'superseded') AND kind IN ('deploy', 'rollback');
+CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment, sequence)
+    WHERE status = 'success' AND kind IN ('deploy', 'rollback');
+CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
+    WHERE webhook_event_id IS NOT NULL;
+
+-- One row for each host that works on a deployment, and each time it starts anew; folded.
+CREATE TABLE tb_runs (
+    deployment_id TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    attempt       INTEGER NOT NULL,
+    started_at    TEXT NOT NULL,
+    completed_at  TEXT,
+    outcome       TEXT,
+    PRIMARY KEY (deployment_id, host, attempt)
+) STRICT;
+
+-- The steps of a run; folded.
+CREATE TABLE tb_steps (
+    deployment_id TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    attempt       INTEGER NOT NULL,
+    number        INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    status        TEXT NOT NULL,
+    started_at    TEXT NOT NULL,
+    completed_at  TEXT,
+    duration      REAL,
+    message       TEXT,
+    PRIMARY KEY (deployment_id, host, attempt, number)
+) STRICT;
+
+-- What serves, apart from what was requested; a NULL release says that it cannot be told. Folded.
+CREATE TABLE tb_serving (
+    fraise_id     TEXT NOT NULL,
+    environment   TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    release       TEXT,
+    commit_sha    TEXT,
+    deployment_id TEXT NOT NULL,
+    since         TEXT NOT NULL,
+    PRIMARY KEY (fraise_id, environment, host)
+) STRICT;
+
+-- Redacted, bounded output of the steps: the oldest chunks of a step give way to newer ones.
+CREATE TABLE tb_deployment_logs (
+    sequence      INTEGER PRIMARY KEY,
+    deployment_id TEXT NOT NULL,
+    host          TEXT NOT NULL,
+    attempt       INTEGER NOT NULL,
+    step_number   INTEGER NOT NULL,
+    at            TEXT NOT NULL,
+    text          TEXT NOT NULL,
+    dropped       INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX deployment_log_by_step ON tb_deployment_logs (deployment_id, step_number, sequence);
+
+-- Who works on a deployment, and until when: mutable, outside fold and rebuild. The token is never used
+-- twice. `expires` is in seconds of this boot (CLOCK_BOOTTIME), so that no change of the clock matters.
+CREATE TABLE tb_leases (
+    token           INTEGER PRIMARY KEY AUTOINCREMENT,
+    deployment_id   TEXT NOT NULL,
+    host            TEXT NOT NULL,
+    attempt         INTEGER NOT NULL,
+    boot_id         TEXT NOT NULL,
+    pid             INTEGER NOT NULL,
+    pid_started     INTEGER NOT NULL,
+    command_pid     INTEGER,
+    command_started INTEGER,
+    expires         REAL NOT NULL,
+    UNIQUE (deployment_id, host)
+) STRICT;
+
+-- The workers and when they last said that they live, in seconds of the boot; mutable.
+CREATE TABLE tb_workers (
+    host        TEXT NOT NULL,
+    pid         INTEGER NOT NULL,
+    pid_started INTEGER NOT NULL,
+    boot_id     TEXT NOT NULL,
+    heartbeat   REAL NOT NULL,
+    PRIMARY KEY (host, pid)
+) STRICT;

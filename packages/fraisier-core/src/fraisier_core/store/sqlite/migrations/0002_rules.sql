@@ -1,0 +1,58 @@
+-- What the database itself guarantees, whoever writes: the events are append-only, only the holder of the
+-- lease changes a running deployment, and a newer request supersedes the one that waits.
+
+CREATE TRIGGER deployment_events_no_update BEFORE UPDATE ON tb_deployment_events
+BEGIN SELECT RAISE(ABORT, 'tb_deployment_events is append-only'); END;
+
+CREATE TRIGGER deployment_events_no_delete BEFORE DELETE ON tb_deployment_events
+BEGIN SELECT RAISE(ABORT, 'tb_deployment_events is append-only'); END;
+
+-- INSERT OR REPLACE deletes without firing a delete trigger.
+CREATE TRIGGER deployment_events_no_replace BEFORE INSERT ON tb_deployment_events
+WHEN EXISTS (SELECT 1 FROM tb_deployment_events WHERE sequence = NEW.sequence)
+  OR EXISTS (SELECT 1 FROM tb_deployment_events
+             WHERE deployment_id = NEW.deployment_id AND number = NEW.number)
+BEGIN SELECT RAISE(ABORT, 'tb_deployment_events is append-only'); END;
+
+CREATE TRIGGER webhook_events_no_update BEFORE UPDATE ON tb_webhook_events
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_events is append-only'); END;
+
+CREATE TRIGGER webhook_events_no_delete BEFORE DELETE ON tb_webhook_events
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_events is append-only'); END;
+
+CREATE TRIGGER webhook_events_no_replace BEFORE INSERT ON tb_webhook_events
+WHEN EXISTS (SELECT 1 FROM tb_webhook_events WHERE sequence = NEW.sequence OR id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_events is append-only'); END;
+
+CREATE TRIGGER deployment_events_fenced BEFORE INSERT ON tb_deployment_events
+WHEN NEW.event NOT IN ('requested', 'cancel_requested', 'superseded')
+ AND NOT EXISTS (SELECT 1 FROM tb_leases
+                 WHERE token = NEW.token AND deployment_id = NEW.deployment_id AND host = NEW.host)
+BEGIN SELECT RAISE(ABORT, 'fenced: the lease of this deployment is held by someone else'); END;
+
+-- Only a deployment that waits may be superseded without a token.
+CREATE TRIGGER deployment_events_superseded_fenced BEFORE INSERT ON tb_deployment_events
+WHEN NEW.event = 'superseded'
+ AND EXISTS (SELECT 1 FROM tb_deployments WHERE id = NEW.deployment_id AND status = 'running')
+ AND NOT EXISTS (SELECT 1 FROM tb_leases
+                 WHERE token = NEW.token AND deployment_id = NEW.deployment_id AND host = NEW.host)
+BEGIN SELECT RAISE(ABORT, 'fenced: the lease of this deployment is held by someone else'); END;
+
+-- A deployment that ended stays ended.
+CREATE TRIGGER deployment_events_after_end BEFORE INSERT ON tb_deployment_events
+WHEN EXISTS (SELECT 1 FROM tb_deployments
+             WHERE id = NEW.deployment_id AND status NOT IN ('pending', 'running'))
+BEGIN SELECT RAISE(ABORT, 'this deployment has ended'); END;
+
+CREATE TRIGGER deployment_request_supersedes BEFORE INSERT ON tb_deployment_events
+WHEN NEW.event = 'requested'
+BEGIN
+    INSERT INTO tb_deployment_events (deployment_id, number, event, at, superseded_by)
+    SELECT id, last_event + 1, 'superseded', NEW.at, NEW.deployment_id
+    FROM tb_deployments
+    WHERE fraise_id = NEW.fraise_id AND environment = NEW.environment AND kind = NEW.kind
+      AND status = 'pending';
+END;
+
+CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
+BEGIN DELETE FROM tb_refused_deliveries WHERE sequence <= NEW.sequence - 1000; END;

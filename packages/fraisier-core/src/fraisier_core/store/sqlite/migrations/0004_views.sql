@@ -1,0 +1,60 @@
+-- Read side: what the CLI, the web app and other programs read.
+
+CREATE VIEW v_deployment_history AS
+SELECT
+    d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
+    d.duration, d.error_message, d.commit_sha, d.branch, d.trigger, d.requested_by, d.webhook_event_id,
+    d.release, d.previous_release, d.previous_commit_sha, d.superseded_by, d.attempt, d.cancel_requested,
+    d.sequence
+FROM tb_deployments AS d
+ORDER BY d.sequence DESC;
+
+-- One row for each fraise and environment: its last deployment or rollback of note, and what serves.
+CREATE VIEW v_fraise_status AS
+SELECT
+    e.fraise_id, e.environment, f.type, f.description, e.name, e.configured,
+    d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.branch, d.requested_at, d.started_at,
+    d.completed_at, d.duration, d.error_message,
+    s.release AS serving_release, s.commit_sha AS serving_commit_sha, s.since AS last_deployed,
+    s.since IS NOT NULL AND s.release IS NULL AS serving_unknown,
+    EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY one_pending_deployment
+            WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
+           ) AS pending
+FROM tb_environments AS e
+JOIN tb_fraises AS f ON f.id = e.fraise_id
+LEFT JOIN tb_deployments AS d ON d.sequence = (
+    SELECT n.sequence FROM tb_deployments AS n
+    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
+      AND n.status NOT IN ('skipped', 'superseded') AND n.kind IN ('deploy', 'rollback')
+    ORDER BY n.sequence DESC LIMIT 1)
+LEFT JOIN tb_serving AS s
+    ON s.fraise_id = e.fraise_id AND s.environment = e.environment AND s.host = 'local';
+
+-- Aggregates over the deployments that ran to an end; durations in seconds.
+CREATE VIEW v_deployment_stats AS
+WITH ended AS (
+    SELECT fraise_id, environment, status, duration, completed_at,
+           row_number() OVER (PARTITION BY fraise_id, environment ORDER BY duration) AS rank,
+           count(*) OVER (PARTITION BY fraise_id, environment) AS total
+    FROM tb_deployments
+    WHERE kind IN ('deploy', 'rollback') AND duration IS NOT NULL
+      AND status IN ('success', 'failed', 'rolled_back')
+)
+SELECT
+    fraise_id, environment, total,
+    sum(status = 'success') AS succeeded, sum(status = 'failed') AS failed,
+    sum(status = 'rolled_back') AS rolled_back,
+    1.0 * sum(status = 'success') / total AS success_rate,
+    avg(duration) AS mean_duration,
+    max(duration) FILTER (WHERE rank = (total + 1) / 2) AS median_duration,
+    max(duration) FILTER (WHERE rank = (95 * total + 99) / 100) AS p95_duration,
+    total / max(1.0, julianday(max(completed_at)) - julianday(min(completed_at))) AS deployments_per_day
+FROM ended
+GROUP BY fraise_id, environment;
+
+CREATE VIEW v_webhook_events AS
+SELECT
+    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.branch, w.commit_sha, w.pusher,
+    w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256
+FROM tb_webhook_events AS w
+ORDER BY w.sequence DESC;

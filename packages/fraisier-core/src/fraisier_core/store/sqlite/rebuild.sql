@@ -1,0 +1,14 @@
+-- name: empty_deployments
+DELETE FROM tb_deployments;
+
+-- name: empty_runs
+DELETE FROM tb_runs;
+
+-- name: empty_steps
+DELETE FROM tb_steps;
+
+-- name: empty_serving
+DELETE FROM tb_serving;
+
+-- name: fold
+INSERT INTO fold_events SELECT * FROM tb_deployment_events ORDER BY sequence;
