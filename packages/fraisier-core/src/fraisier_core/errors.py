@@ -59,6 +59,14 @@ class CommitGoneError(StepFailedError):
     """The pushed commit is not in the repository any more (`ref_gone`)."""
 
 
+class GitUnreachableError(StepFailedError):
+    """The remote repository cannot be fetched from (`git_unreachable`)."""
+
+
+class AppPathRefusedError(StepFailedError):
+    """What lies at `app_path`, or where a release is to go, is not Fraisier's to replace."""
+
+
 class CancelledError(FraisierError):
     """Someone asked for this deployment to be cancelled."""
 

@@ -1,0 +1,256 @@
+"""The processes of this machine, as `/proc` shows them: who they are, who descends from whom, their end.
+
+A process id is used again once its process is gone, so a process is named by its id together with the time
+at which it started (`proc(5)`, field 22 of `/proc/PID/stat`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_PR_SET_DUMPABLE = 4  # prctl(2)
+_PR_SET_CHILD_SUBREAPER = 36
+_SCAN_SECONDS = 0.01
+_KILL_SECONDS = 5.0
+
+# The children of a process are one set for all of its threads, and so are those among them to be spared.
+_LEFT_RUNNING: set[ProcessIdentity] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process, told apart from a later one that has the same id.
+
+    Args:
+        pid: the process id.
+        start_time: when it started, in clock ticks since the machine booted.
+    """
+
+    pid: int
+    start_time: int
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity:
+        """Return the identity of the process with this id; raises `ProcessLookupError` if there is none."""
+        return cls(pid, _Stat.of(pid).start_time)
+
+    def is_alive(self) -> bool:
+        """Whether this very process still runs; a zombie does not."""
+        try:
+            stat = _Stat.of(self.pid)
+        except ProcessLookupError:
+            return False
+        return stat.start_time == self.start_time and stat.runs
+
+
+def boot_id() -> str:
+    """Return the id of this boot of the machine: every process recorded under another one is gone."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan among its descendants, so that a daemon stays findable."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def forbid_dumps() -> None:
+    """Keep other processes of this user from reading this one's memory and environment in `/proc`."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def children() -> frozenset[ProcessIdentity]:
+    """Return the processes whose parent is this process, zombies included."""
+    if not _has_children():
+        return frozenset()
+    return frozenset(
+        ProcessIdentity(pid, stat.start_time) for pid, stat in _table().items() if stat.parent == os.getpid()
+    )
+
+
+def descendants(pid: int, *, spare: Collection[ProcessIdentity] = frozenset()) -> frozenset[ProcessIdentity]:
+    """Return the running children of a process, their children, and so on.
+
+    Args:
+        pid: the process whose descendants are asked for; not among them itself.
+        spare: left out, together with their descendants.
+    """
+    table = _table()
+    return frozenset(identity for identity in _below(pid, table, spare) if table[identity.pid].runs)
+
+
+def leave_running(processes: Collection[ProcessIdentity]) -> None:
+    """Spare these and their descendants whenever this process ends its descendants from now on."""
+    _LEFT_RUNNING.update(processes)
+
+
+def kill_descendants(
+    *, spare: Collection[ProcessIdentity] = frozenset(), grace_seconds: float
+) -> frozenset[ProcessIdentity]:
+    """End every descendant of this process: SIGTERM, then SIGKILL, until none is left; reap its orphans.
+
+    Args:
+        spare: left alone, together with their descendants, like what `leave_running` was told of.
+        grace_seconds: how long they may take to end by themselves after SIGTERM.
+
+    Returns those that could not be ended, such as a process of another user.
+    """
+    return _end(lambda: _reap({*spare, *_LEFT_RUNNING}), grace_seconds)
+
+
+def kill_marked(variable: str, value: str) -> frozenset[ProcessIdentity]:
+    """Kill every process that was started with this environment variable, this process itself excepted.
+
+    Recovery finds the orphans of a dead runner by it, whatever session they moved to.
+
+    Returns those that could not be ended.
+    """
+    entry = os.fsencode(f"{variable}={value}")
+    return _end(lambda: _select(lambda pid, _: entry in _environment(pid)), grace_seconds=0)
+
+
+def kill_group(leader: ProcessIdentity) -> frozenset[ProcessIdentity]:
+    """Kill what is left of the session or process group that a command was started in.
+
+    Args:
+        leader: the command as it was recorded at its start. Where its id now belongs to another process,
+            the whole group is gone, for an id is not given out again while a group bears it.
+
+    Returns those that could not be ended.
+    """
+
+    def belongs(pid: int, stat: _Stat) -> bool:
+        if pid == leader.pid and stat.start_time != leader.start_time:
+            return False
+        return leader.pid in {stat.group, stat.session} and not _reused(leader)
+
+    return _end(lambda: _select(belongs), grace_seconds=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    state: str
+    parent: int
+    group: int
+    session: int
+    start_time: int
+
+    @classmethod
+    def of(cls, pid: int) -> _Stat:
+        try:
+            # The name may hold anything, spaces and brackets included; what follows its last bracket may not.
+            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        except FileNotFoundError:
+            raise ProcessLookupError(pid) from None
+        return cls(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+    @property
+    def runs(self) -> bool:
+        return self.state not in {"Z", "X"}
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _has_children() -> bool:
+    """Whether there are any: one system call, where reading all of `/proc` costs milliseconds."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _table() -> dict[int, _Stat]:
+    table = {}
+    for name in os.listdir(_PROC):  # noqa: PTH208 - a Path for each process would double the cost
+        if name.isdigit():
+            with suppress(ProcessLookupError):
+                table[int(name)] = _Stat.of(int(name))
+    return table
+
+
+def _below(
+    pid: int, table: dict[int, _Stat], spare: Collection[ProcessIdentity]
+) -> Iterator[ProcessIdentity]:
+    offspring: dict[int, list[int]] = {}
+    for child, stat in table.items():
+        offspring.setdefault(stat.parent, []).append(child)
+    waiting = offspring.get(pid, [])
+    while waiting:
+        child = waiting.pop()
+        identity = ProcessIdentity(child, table[child].start_time)
+        if identity not in spare:
+            yield identity
+            waiting.extend(offspring.get(child, []))
+
+
+def _reap(spare: Collection[ProcessIdentity]) -> frozenset[ProcessIdentity]:
+    """Return the running descendants of this process after reaping the zombies among its children."""
+    if not _has_children():
+        return frozenset()
+    table = _table()
+    found = set(_below(os.getpid(), table, spare))
+    for zombie in [identity for identity in found if not table[identity.pid].runs]:
+        found.discard(zombie)
+        with suppress(ChildProcessError):  # not a child of this process but of one that still runs
+            os.waitpid(zombie.pid, os.WNOHANG)
+    return frozenset(found)
+
+
+def _select(wanted: Callable[[int, _Stat], bool]) -> frozenset[ProcessIdentity]:
+    return frozenset(
+        ProcessIdentity(pid, stat.start_time)
+        for pid, stat in _table().items()
+        if stat.runs and pid != os.getpid() and wanted(pid, stat)
+    )
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # gone, or of another user
+        return []
+
+
+def _reused(leader: ProcessIdentity) -> bool:
+    try:
+        return ProcessIdentity.of(leader.pid) != leader
+    except ProcessLookupError:
+        return False
+
+
+def _end(find: Callable[[], frozenset[ProcessIdentity]], grace_seconds: float) -> frozenset[ProcessIdentity]:
+    asked: set[ProcessIdentity] = set()
+    kill_from = time.monotonic() + grace_seconds
+    while left := find():
+        if (now := time.monotonic()) >= kill_from + _KILL_SECONDS:
+            break
+        for identity in left:
+            if now >= kill_from:
+                _signal(identity, signal.SIGKILL)
+            elif identity not in asked:
+                _signal(identity, signal.SIGTERM)
+        asked |= left
+        time.sleep(_SCAN_SECONDS)
+    return left
+
+
+def _signal(identity: ProcessIdentity, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        descriptor = os.pidfd_open(identity.pid)
+        try:
+            if identity.is_alive():  # asked while the descriptor holds on to the process: no id is reused
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
