@@ -94,12 +94,27 @@ def test_a_delivery_without_an_event_is_malformed() -> None:
         fraisier_github.normalize({}, fixture("push-branch.json"))
 
 
+@pytest.mark.parametrize("field", ["ref", "before", "after", "repository", "pusher"])
+def test_a_push_without_a_field_that_is_read_is_malformed(field: str) -> None:
+    payload = json.loads(fixture("push-branch.json"))
+    del payload[field]
+    with pytest.raises(MalformedPayloadError, match=f"{field}: missing"):
+        fraisier_github.normalize(PUSH_HEADERS, json.dumps(payload).encode())
+
+
 @pytest.mark.parametrize("field", ["before", "after"])
 @pytest.mark.parametrize("wrong", ["2E" * 20, "2e" * 19, "2e" * 21, "--upload-pack=x", "2e" * 20 + "\n"])
 def test_a_commit_that_is_no_full_object_id_is_malformed(field: str, wrong: str) -> None:
     payload = json.loads(fixture("push-branch.json")) | {field: wrong}
     with pytest.raises(MalformedPayloadError, match=field):
         fraisier_github.normalize(PUSH_HEADERS, json.dumps(payload).encode())
+
+
+def test_a_deleted_tag_has_no_commit_whatever_else_the_payload_says() -> None:
+    payload = json.loads(fixture("push-tag_annotated.json")) | {"after": "0" * 40}
+    outcome = fraisier_github.normalize(PUSH_HEADERS, json.dumps(payload).encode())
+    assert not isinstance(outcome, Ignored)
+    assert [push.after for push in outcome] == [None]
 
 
 @pytest.mark.parametrize("branch", ["--upload-pack=x", "$(x)", "x;y", "refs/heads/main"])
@@ -116,9 +131,17 @@ def test_a_tag_named_like_a_branch_is_a_tag() -> None:
     assert [(push.name, push.is_tag) for push in outcome] == [("main", True)]
 
 
-@pytest.mark.parametrize("body", [b"", b"payload", b"other={}", b"payload={}&payload={}", b"payload=%ff"])
-def test_a_form_without_one_payload_is_malformed(body: bytes) -> None:
-    headers = PUSH_HEADERS | {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+def test_a_form_is_known_by_its_media_type() -> None:
+    headers = PUSH_HEADERS | {"content-type": "Application/X-WWW-Form-Urlencoded; charset=utf-8"}
+    body = b"payload=" + quote_plus(fixture("push-branch.json")).encode()
+    outcome = fraisier_github.normalize(headers, body)
+    assert outcome == fraisier_github.normalize(PUSH_HEADERS, fixture("push-branch.json"))
+
+
+@pytest.mark.parametrize("form", ["", "payload", "other={}", "payload={}&payload={}", "payload={}%ff"])
+def test_a_form_without_one_payload_is_malformed(form: str) -> None:
+    headers = PUSH_HEADERS | {"content-type": "application/x-www-form-urlencoded"}
+    body = form.replace("{}", quote_plus(fixture("push-branch.json"))).encode()
     with pytest.raises(MalformedPayloadError):
         fraisier_github.normalize(headers, body)
 

@@ -120,12 +120,27 @@ def test_the_body_says_which_event_it_is_and_the_header_cannot_relabel_it() -> N
     assert outcome == Ignored("pipeline", "only pushes deploy")
 
 
+@pytest.mark.parametrize("field", ["object_kind", "ref", "before", "after", "user_username", "project"])
+def test_a_push_without_a_field_that_is_read_is_malformed(field: str) -> None:
+    payload = json.loads(fixture("push-branch.json"))
+    del payload[field]
+    with pytest.raises(MalformedPayloadError, match=f"{field}: missing"):
+        fraisier_gitlab.normalize(json.dumps(payload).encode())
+
+
 @pytest.mark.parametrize("field", ["before", "after", "checkout_sha"])
 @pytest.mark.parametrize("wrong", ["2E" * 20, "2e" * 19, "2e" * 21, "--upload-pack=x", "2e" * 20 + "\n"])
 def test_a_commit_that_is_no_full_object_id_is_malformed(field: str, wrong: str) -> None:
     payload = json.loads(fixture("push-branch.json")) | {field: wrong}
     with pytest.raises(MalformedPayloadError, match=field):
         fraisier_gitlab.normalize(json.dumps(payload).encode())
+
+
+def test_a_deleted_tag_has_no_commit_whatever_else_the_payload_says() -> None:
+    payload = json.loads(fixture("tag_push-annotated.json")) | {"after": "0" * 40}
+    outcome = fraisier_gitlab.normalize(json.dumps(payload).encode())
+    assert not isinstance(outcome, Ignored)
+    assert [push.after for push in outcome] == [None]
 
 
 def test_a_tag_named_like_a_branch_is_a_tag() -> None:
