@@ -79,7 +79,9 @@ def read_rules(reader: ConfigReader) -> tuple[Rule, ...]:
     """Return the rules that are complete, in the order of the file; refuse the others."""
     rules: list[Rule] = []
     for pattern in reader.mapping(("branch_mapping",), "branches"):
-        _check_pattern(reader, pattern)
+        if problem := _pattern_problem(pattern):
+            reader.refuse(("branch_mapping", pattern), problem)
+            continue
         for keys in _targets(reader, ("branch_mapping", pattern)):
             section = reader.read(RuleSection, keys)
             if section and not reader.unset_under(keys):
@@ -96,13 +98,12 @@ def _targets(reader: ConfigReader, keys: Keys) -> Iterator[Keys]:
         yield (*keys, index)
 
 
-def _check_pattern(reader: ConfigReader, pattern: str) -> None:
+def _pattern_problem(pattern: str) -> str | None:
     if pattern.startswith("refs/"):
-        reader.refuse(
-            ("branch_mapping", pattern), "should be the name alone, without refs/heads/ or refs/tags/"
-        )
-    elif not _REF_NAME.fullmatch(pattern):
-        reader.refuse(("branch_mapping", pattern), "is no branch name; a glob may use *, ** and ?")
+        return "should be the name alone, without refs/heads/ or refs/tags/"
+    if not _REF_NAME.fullmatch(pattern):
+        return "is no branch name; a glob may use *, ** and ?"
+    return None
 
 
 def _rule(pattern: str, section: RuleSection, keys: Keys) -> Rule:

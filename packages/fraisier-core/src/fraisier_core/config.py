@@ -19,7 +19,7 @@ from fraisier_core.git_section import GitConfig, read_git
 from fraisier_core.plugins import Plugins
 from fraisier_core.repository import url_password
 from fraisier_core.suggestions import hint, listing
-from fraisier_core.variables import MIN_SECRET_LENGTH, substitute
+from fraisier_core.variables import MIN_SECRET_LENGTH, substitute, variable_names
 from fraisier_core.yamlfile import MAX_BYTES, Keys, YamlError, parse_yaml
 
 FILE_NAME = "fraises.yaml"
@@ -87,6 +87,22 @@ class Config:
             raise UnknownNameError(msg)
         msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
         raise UnknownNameError(msg)
+
+    def rules_to(self, fraise: str, environment: str, name: str | None) -> list[Rule]:
+        """Return the rules by which a branch or tag of that name leads to an environment."""
+        return [
+            rule
+            for rule in self.branch_mapping
+            if (rule.fraise, rule.environment) == (fraise, environment)
+            and rule.expression.fullmatch(name or "")
+        ]
+
+    def secret_variables(self) -> set[str]:
+        """Return the names of the variables that are used under `git:` and nowhere else."""
+        document = parse_yaml(self.text).value
+        sections = document if isinstance(document, dict) else {}
+        elsewhere = variable_names([value for key, value in sections.items() if key != "git"])
+        return variable_names(sections.get("git")) - elsewhere
 
     def require(self, *prefix: str) -> None:
         """Make sure that every variable at or below some keys is set.
@@ -269,6 +285,10 @@ class ConfigSource:
             self._signature = signature
             self._reload()
         return self._config
+
+    def parse(self, text: str) -> Config:
+        """Return what another version of the file says. Raises `ConfigurationError`."""
+        return parse_config(text, self._path, self._plugins, self._environ, with_secrets=self._with_secrets)
 
     def _reload(self) -> None:
         try:

@@ -22,6 +22,9 @@ _WORDS = {
     "model_type": "should be a mapping",
     "dict_type": "should be a mapping",
     "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "string_type": "should be text, in quotes where YAML would read something else",
+    "too_short": "should not be empty",
 }
 
 
@@ -116,6 +119,8 @@ class ConfigReader:
         self._problems[self._located(line, keys, problem)] = line
 
     def _located(self, line: int, keys: Keys, problem: str) -> str:
+        for secret in self._values.secrets:
+            problem = problem.replace(secret, "***")
         where = ".".join(map(str, keys))
         return f"{self._name}:{line}: {where}: {problem}" if where else f"{self._name}:{line}: {problem}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fraisier_core.branch_mapping import RuleSection
@@ -24,14 +25,10 @@ def config_schema(plugins: Plugins) -> Schema:
     """
     providers = _provider_models(plugins)
     types = _environment_models(plugins)
+    models: list[type[BaseModel]] = [RuleSection, DatabaseSection, FraiseSection]
+    models += [*providers.values(), *types.values()]
     schemas, definitions = models_json_schema(
-        [
-            (model, "validation")
-            for model in dict.fromkeys(
-                [RuleSection, DatabaseSection, FraiseSection, *providers.values(), *types.values()]
-            )
-        ],
-        ref_template="#/$defs/{model}",
+        [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
     found = {model: schema for (model, _), schema in schemas.items()}
     return {

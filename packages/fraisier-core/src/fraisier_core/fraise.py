@@ -92,7 +92,7 @@ class Fraise:
 
     name: str
     type: str
-    description: str
+    description: str = field(repr=False)
     repository: str | None = field(repr=False)
     environments: Mapping[str, Environment]
     problem: str | None = None

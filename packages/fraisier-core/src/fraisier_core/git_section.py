@@ -42,13 +42,14 @@ def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> G
     """
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
+    resolved = [name for name in names if with_secrets and isinstance(sections[name] or {}, dict)]
     providers: dict[str, ProviderSettings] = {}
     missing: dict[str, str] = {}
     for name in names:
         check_name(reader, ("git", name))
         reader.mapping(("git", name), "settings")
-        if with_secrets:
-            _read_provider(reader, plugins, name, providers, missing)
+    for name in resolved:
+        _read_provider(reader, plugins, name, providers, missing)
     return GitConfig(_default(reader, names), providers, missing)
 
 

@@ -88,8 +88,7 @@ class Group:
         self._loaded: dict[str, NamedPlugin] = {}
         self._set_aside: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._manager = pluggy.PluginManager("fraisier")
-        self._manager.add_hookspecs(kind.specs)
+        self._manager = self._manager_of([])
         for entry_point in found:
             self._claims.setdefault(entry_point.name, []).append(entry_point)
 
@@ -161,12 +160,21 @@ class Group:
             name: function for name, (_, function) in implemented_hooks(plugin, self._manager).items()
         }
         named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
-        # The callers of the others shut this one out before it can be reached at all.
-        self._loaded[name] = named
-        for other in self._loaded.values():
-            other.call = self._callers(other)
-        if not self._manager.is_registered(plugin):
-            self._manager.register(plugin, name)
+        loaded = {**self._loaded, name: named}
+        self._manager = self._manager_of(loaded.values())
+        for one in loaded.values():
+            one.call = self._callers(one, loaded.values())
+        self._loaded = loaded
+
+    def _manager_of(self, loaded: Iterable[NamedPlugin]) -> pluggy.PluginManager:
+        # A new one for each plugin loaded: a registration is seen at once by callers already handed out,
+        # which another thread may be using.
+        manager = pluggy.PluginManager("fraisier")
+        manager.add_hookspecs(self._kind.specs)
+        for named in loaded:
+            if not manager.is_registered(named.plugin):
+                manager.register(named.plugin, named.name)
+        return manager
 
     def _model(self, settings: Callable[..., Any] | None) -> type[Section]:
         if settings is None:
@@ -176,8 +184,8 @@ class Group:
             return model
         raise _UnusableError(f"settings must return a subclass of {self._kind.model.__name__}")
 
-    def _callers(self, named: NamedPlugin) -> dict[str, pluggy.HookCaller]:
-        others = {other.plugin for other in self._loaded.values() if other.plugin is not named.plugin}
+    def _callers(self, named: NamedPlugin, loaded: Iterable[NamedPlugin]) -> dict[str, pluggy.HookCaller]:
+        others = {other.plugin for other in loaded if other.plugin is not named.plugin}
         hooks = (hook for hook in vars(self._manager.hook) if not hook.startswith("_"))
         return {hook: self._manager.subset_hook_caller(hook, others) for hook in hooks}
 

@@ -71,8 +71,8 @@ def route(push: Push, config: Config) -> Routing:
         config: says which rules there are, and which repository belongs to which environment.
     """
     if push.after is None:
-        reason = f'"{push.name}" was deleted, and a deletion never deploys'
-        return Routing((), tuple(Rejection(rule, reason) for rule in config.branch_mapping))
+        deleted = f'"{push.name}" was deleted, and a deletion never deploys'
+        return Routing((), tuple(Rejection(rule, deleted) for rule in config.branch_mapping))
     identities = {repository_identity(url) for url in push.urls}
     targets: dict[tuple[str, str], Target] = {}
     rejections: list[Rejection] = []

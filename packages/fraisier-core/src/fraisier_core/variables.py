@@ -56,6 +56,16 @@ def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[st
     return Substituted(filled, substitution.unset, substitution.malformed, secrets)
 
 
+def variable_names(value: object) -> set[str]:
+    """Return the names of the variables that the scalars in `value` use."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return {name for item in items for name in variable_names(item)}
+    found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
+    variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
+    return {variable[1] for variable in variables if variable}
+
+
 class _UnsetError(Exception):
     pass
 

@@ -1,0 +1,674 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from fraisier_core.config import Config, ConfigSource, find_config, load_config, parse_config
+from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
+from fraisier_core.plugins import Plugins
+from fraisier_core.testing.site import Site
+
+EXAMPLE = """\
+git:
+  provider: github                     # which provider POST /webhook means; /webhook/{provider} names one
+  github:
+    webhook_secret: ${FRAISIER_WEBHOOK_SECRET}      # or a list, for rotation
+fraises:
+  my_api:
+    type: api
+    description: My GraphQL API
+    repository: https://github.com/acme/my-api.git  # optional where app_path already is a clone
+    environments:
+      production:
+        name: api.example.com
+        branch: main
+        app_path: /var/www/api
+        systemd_service: api.service
+        health_check: {url: https://api.example.com/health}
+branch_mapping:
+  main: {fraise: my_api, environment: production}   # or a list; keys may be globs; `tags:`, `paths:`, `repository:` narrow it
+"""  # noqa: E501 - word for word what users were shown
+FILE = Path("/srv/acme/fraises.yaml")
+TEXT = "should be text, in quotes where YAML would read something else"
+SECRET = {"FRAISIER_WEBHOOK_SECRET": "correct horse battery"}
+
+
+@pytest.fixture
+def plugins(site: Site) -> Plugins:
+    site.provider("github")
+    site.provider("gitlab")
+    site.deployer("api")
+    return site.plugins()
+
+
+def parse(
+    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, with_secrets: bool = True
+) -> Config:
+    return parse_config(text, FILE, plugins, environ, with_secrets=with_secrets)
+
+
+def problems(
+    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, with_secrets: bool = True
+) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text, Path("fraises.yaml"), plugins, environ, with_secrets=with_secrets)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def edited(old: str, new: str, text: str = EXAMPLE) -> str:
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_the_example_loads_as_it_is_written(plugins: Plugins, forge: str) -> None:
+    config = parse(EXAMPLE.replace("github", forge), plugins)
+    assert config.git.default == forge
+    assert config.git.providers[forge].secrets() == ("correct horse battery",)
+    fraise = config.fraise("my_api")
+    assert (fraise.type, fraise.description, fraise.problem) == ("api", "My GraphQL API", None)
+    environment = config.environment("my_api", "production")
+    assert (environment.branch, environment.app_path) == ("main", Path("/var/www/api"))
+    assert environment.settings.model_dump()["systemd_service"] == "api.service"
+    assert environment.settings.health_check is not None
+    assert environment.settings.health_check.url == "https://api.example.com/health"
+    assert environment.repository.identity == f"{forge}.com/acme/my-api"
+    assert [(rule.pattern, rule.fraise, rule.environment) for rule in config.branch_mapping] == [
+        ("main", "my_api", "production")
+    ]
+    assert config.text == EXAMPLE.replace("github", forge)
+
+
+ONE_PROBLEM = {
+    "an unknown key with a near one": (
+        ("        branch: main", "        brnach: main"),
+        'fraises.yaml:13: fraises.my_api.environments.production.brnach: unknown key; did you mean "branch"?',
+    ),
+    "an unknown key of the type's own": (
+        ("systemd_service:", "systemd_srvice:"),
+        "fraises.yaml:15: fraises.my_api.environments.production.systemd_srvice: "
+        'unknown key; did you mean "systemd_service"?',
+    ),
+    "an unknown nested key": (
+        ("{url: https", "{retrys: 3, url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.retrys: "
+        'unknown key; did you mean "retries"?',
+    ),
+    "an unknown key with nothing near": (
+        ("    description: My", "    zzz: My"),
+        "fraises.yaml:8: fraises.my_api.zzz: "
+        "unknown key; known here: description, environments, repository, type",
+    ),
+    "an unknown section": (
+        ("branch_mapping:", "branch_maping:"),
+        'fraises.yaml:17: branch_maping: unknown key; did you mean "branch_mapping"?',
+    ),
+    "an unknown key of a provider": (
+        ("    webhook_secret: $", "    timeout: 3\n    webhook_secret: $"),
+        "fraises.yaml:4: git.github.timeout: unknown key; known here: webhook_secret",
+    ),
+    "an unknown key of a rule": (
+        ("environment: production}", "environment: production, tag: true}"),
+        'fraises.yaml:18: branch_mapping.main.tag: unknown key; did you mean "tags"?',
+    ),
+    "a missing key": (
+        ("    type: api\n", ""),
+        "fraises.yaml:6: fraises.my_api.type: required key is missing",
+    ),
+    "a missing secret": (
+        ("    webhook_secret: ${FRAISIER_WEBHOOK_SECRET} ", "    {} "),
+        "fraises.yaml:3: git.github.webhook_secret: required key is missing",
+    ),
+    "an empty secret": (
+        ("${FRAISIER_WEBHOOK_SECRET} ", "'' "),
+        "fraises.yaml:4: git.github.webhook_secret: must not be empty",
+    ),
+    "a blank secret": (
+        ("${FRAISIER_WEBHOOK_SECRET} ", "['fine secret', ' '] "),
+        "fraises.yaml:4: git.github.webhook_secret.1: must not be empty",
+    ),
+    "a secret that is no text": (
+        ("${FRAISIER_WEBHOOK_SECRET} ", "123456 "),
+        f"fraises.yaml:4: git.github.webhook_secret: {TEXT}",
+    ),
+    "no secret in a list": (
+        ("${FRAISIER_WEBHOOK_SECRET} ", "[] "),
+        "fraises.yaml:4: git.github.webhook_secret: should not be empty",
+    ),
+    "a number that is none": (
+        ("        branch: main", "        branch: main\n        timeout: soon"),
+        "fraises.yaml:14: fraises.my_api.environments.production.timeout: "
+        'should be a valid number, unable to parse string as a number, found "soon"',
+    ),
+    "a wait without end": (
+        ("        branch: main", "        branch: main\n        timeout: 1e999"),
+        "fraises.yaml:14: fraises.my_api.environments.production.timeout: "
+        'should be a finite number, found "1e999"',
+    ),
+    "a relative app_path": (
+        ("/var/www/api", "www/api"),
+        "fraises.yaml:14: fraises.my_api.environments.production.app_path: must be an absolute path",
+    ),
+    "two health checks": (
+        ("{url: https", "{tcp: 'localhost:80', url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check: "
+        "say how to check: exactly one of url, command, tcp, unit",
+    ),
+    "an environment that is no mapping": (
+        ("      production:\n", "      staging: main\n      production:\n"),
+        'fraises.yaml:11: fraises.my_api.environments.staging: should be a mapping, found "main"',
+    ),
+    "a branch that is an option": (
+        ("        branch: main", "        branch: --upload-pack=x"),
+        "fraises.yaml:13: fraises.my_api.environments.production.branch: "
+        r"string should match pattern '^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$'"
+        ', found "--upload-pack=x"',
+    ),
+    "a fraise name that leaves the folder": (
+        ("\n  my_api:\n", "\n  ../x:\n    type: api\n    environments: {a: {}}\n  my_api:\n"),
+        "fraises.yaml:6: fraises.../x: a name is 1 to 63 of a-z, 0-9, _ and -, "
+        "and starts and ends with a letter or digit",
+    ),
+    "an environment name in capitals": (
+        ("      production:\n", "      Staging: {}\n      production:\n"),
+        "fraises.yaml:11: fraises.my_api.environments.Staging: a name is 1 to 63 of a-z, 0-9, _ and -, "
+        "and starts and ends with a letter or digit",
+    ),
+    "no environments": (
+        ("\n  my_api:\n", "\n  other: {type: api, environments: {}}\n  my_api:\n"),
+        "fraises.yaml:6: fraises.other.environments: should not be empty, found a mapping",
+    ),
+    "a rule for an unknown fraise": (
+        ("fraise: my_api", "fraise: my_app"),
+        'fraises.yaml:18: branch_mapping.main.fraise: no fraise is called "my_app"; '
+        'did you mean "my_api"? (known: my_api)',
+    ),
+    "a rule for an unknown environment": (
+        ("environment: production", "environment: prodction"),
+        'fraises.yaml:18: branch_mapping.main.environment: no environment of my_api is called "prodction"; '
+        'did you mean "production"? (known: production)',
+    ),
+    "a branch that is mapped elsewhere": (
+        ("        branch: main", "        branch: develop"),
+        'fraises.yaml:13: fraises.my_api.environments.production.branch: is "develop", '
+        'but branch_mapping deploys "main" (line 18) here',
+    ),
+    "one app_path for two environments": (
+        ("      production:\n", "      staging: {app_path: /var/www/../www/api/}\n      production:\n"),
+        "fraises.yaml:15: fraises.my_api.environments.production.app_path: "
+        "is the same as fraises.my_api.environments.staging.app_path (line 11)",
+    ),
+    "a target that is there twice": (
+        (
+            "{fraise: my_api, environment: production} ",
+            "\n  - {fraise: my_api, environment: production}"
+            "\n  - {fraise: my_api, environment: production, paths: [src]} ",
+        ),
+        "fraises.yaml:20: branch_mapping.main.1: my_api production is there twice",
+    ),
+    "a path from the root": (
+        ("environment: production}", "environment: production, paths: [/src]}"),
+        "fraises.yaml:18: branch_mapping.main.paths: "
+        "should be relative to the repository, without a leading /",
+    ),
+    "a full ref": (
+        ("  main: {", "  refs/heads/main: {"),
+        "fraises.yaml:18: branch_mapping.refs/heads/main: "
+        "should be the name alone, without refs/heads/ or refs/tags/",
+    ),
+    "a rule that is an option": (
+        ("  main: {", "  --main: {"),
+        "fraises.yaml:18: branch_mapping.--main: is no branch name; a glob may use *, ** and ?",
+    ),
+    "a default provider without a section": (
+        ("provider: github ", "provider: gitlab "),
+        'fraises.yaml:2: git.provider: "gitlab" has no section under git; '
+        'did you mean "github"? (sections: github)',
+    ),
+    "a default provider that is no name": (
+        ("provider: github ", "provider: [github] "),
+        "fraises.yaml:2: git.provider: should be the name of a provider",
+    ),
+    "a provider's section that is no mapping": (
+        ("  github:\n", "  gitlab: token\n  github:\n"),
+        "fraises.yaml:3: git.gitlab: should be a mapping of settings, found text",
+    ),
+    "a repository that is a command": (
+        ("https://github.com/acme/my-api.git", "ext::sh -c whoami"),
+        "fraises.yaml:9: fraises.my_api.repository: holds a space or a control character",
+    ),
+    "a repository of another scheme": (
+        ("https://github.com/acme/my-api.git", "ext::whoami"),
+        "fraises.yaml:9: fraises.my_api.repository: should be https://, http://, ssh://, "
+        "user@host:path, file:// or an absolute path",
+    ),
+    "a database of another kind": (
+        ("branch_mapping:", "database: {url: postgresql://db/acme}\nbranch_mapping:"),
+        "fraises.yaml:17: database.url: "
+        'no package for "postgresql" databases is installed (entry-point group fraisier.stores)',
+    ),
+    "a database that is no URL": (
+        ("branch_mapping:", "database: {url: acme.db}\nbranch_mapping:"),
+        "fraises.yaml:17: database.url: should be sqlite:///absolute/path.db, "
+        "or sqlite:path.db for a file beside the configuration",
+    ),
+    "a database in the root directory": (
+        ("branch_mapping:", "database: {url: sqlite:///acme.db}\nbranch_mapping:"),
+        "fraises.yaml:17: database.url: names no file in a folder of its own; write "
+        "sqlite:///absolute/path.db, or sqlite:path.db for a file beside the configuration",
+    ),
+    "a duplicate key": (
+        ("    description: My", "    type: etl\n    description: My"),
+        "fraises.yaml:8: fraises.my_api.type: duplicate key, first on line 7",
+    ),
+    "a placeholder without end": (
+        ("description: My GraphQL API", "description: ${NAME"),
+        "fraises.yaml:8: fraises.my_api.description: ${ without }; write $${ for the characters themselves",
+    ),
+    "a placeholder that is none": (
+        ("description: My GraphQL API", "description: ${my name}"),
+        "fraises.yaml:8: fraises.my_api.description: "
+        "${my name} is none of ${VAR}, ${VAR:-default}, ${file:/path}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "problem"), ONE_PROBLEM.values(), ids=ONE_PROBLEM.keys())
+def test_a_problem_is_one_line_with_file_line_key_and_reason(
+    plugins: Plugins, edit: tuple[str, str], problem: str
+) -> None:
+    assert problems(edited(*edit), plugins) == [problem]
+
+
+def test_every_problem_is_reported_at_once_in_the_order_of_the_file(plugins: Plugins) -> None:
+    text = edited("        branch: main", "        brnach: main\n        keep_releases: 1")
+    text = edited("fraise: my_api", "fraise: nobody", text)
+    text = edited("${FRAISIER_WEBHOOK_SECRET}", '""', text)
+    assert problems(text, plugins) == [
+        "fraises.yaml:4: git.github.webhook_secret: must not be empty",
+        'fraises.yaml:13: fraises.my_api.environments.production.brnach: unknown key; did you mean "branch"?',
+        "fraises.yaml:14: fraises.my_api.environments.production.keep_releases: "
+        "should be greater than or equal to 2, found 1",
+        'fraises.yaml:19: branch_mapping.main.fraise: no fraise is called "nobody" (known: my_api)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "fraises.yaml:1: is empty; it should say at least `fraises:`"),
+        ("# nothing\n", "fraises.yaml:1: is empty; it should say at least `fraises:`"),
+        ("- a\n", "fraises.yaml:1: should be a mapping of sections, found a list"),
+        ("hello", "fraises.yaml:1: should be a mapping of sections, found text"),
+        ("git: {}\n", "fraises.yaml:1: fraises: required key is missing"),
+        ("fraises: [a]\n", "fraises.yaml:1: fraises: should be a mapping of fraises, found a list"),
+        ("fraises:\n  a: {type: api\n", "fraises.yaml:3: column 1: did not find expected ',' or '}'"),
+        ("a: b: c", "fraises.yaml:1: column 5: mapping values are not allowed in this context"),
+    ],
+)
+def test_a_file_that_is_no_configuration_gets_one_clear_problem(
+    plugins: Plugins, text: str, problem: str
+) -> None:
+    assert problems(text, plugins) == [problem]
+
+
+def test_a_problem_never_shows_what_a_variable_holds(plugins: Plugins) -> None:
+    text = edited("        branch: main", "        branch: main\n        timeout: ${TIMEOUT}")
+    found = problems(text, plugins, {**SECRET, "TIMEOUT": "hunter2hunter2"})
+    assert found == [
+        "fraises.yaml:14: fraises.my_api.environments.production.timeout: "
+        'should be a valid number, unable to parse string as a number, found "${TIMEOUT}"'
+    ]
+
+
+def test_a_variable_in_a_cross_check_is_masked(plugins: Plugins) -> None:
+    found = problems(
+        edited("branch: main", "branch: ${BRANCH}"), plugins, {**SECRET, "BRANCH": "very-secret"}
+    )
+    assert "very-secret" not in found[0]
+    assert 'is "***"' in found[0]
+
+
+def test_a_secret_field_of_a_type_is_never_shown(site: Site) -> None:
+    site.deployer(
+        "api",
+        """
+        from pydantic import SecretStr
+        from fraisier_core.hookspecs import hookimpl
+        from fraisier_core.settings import EnvironmentSettings
+        class Settings(EnvironmentSettings):
+            token: SecretStr | None = None
+        @hookimpl
+        def settings(): return Settings
+        @hookimpl
+        def deploy(run): pass
+        @hookimpl
+        def health_check(run): pass
+        """,
+    )
+    text = "fraises:\n  a:\n    type: api\n    environments:\n      b: {token: 987654321}\n"
+    assert problems(text, site.plugins()) == [f"fraises.yaml:5: fraises.a.environments.b.token: {TEXT}"]
+
+
+def test_nothing_secret_is_in_any_repr(plugins: Plugins) -> None:
+    text = edited(
+        "        branch: main", "        branch: main\n        env: {TOKEN: literal-token, DB: '${DB}'}"
+    )
+    text = edited("https://github.com", "https://bot:url-password@github.com", text)
+    text = edited(
+        "{url: https://api.example.com/health}", "{url: 'https://api.example.com/health?key=${DB}'}", text
+    )
+    config = parse(text, plugins, {**SECRET, "DB": "database-password"})
+    environment = config.environment("my_api", "production")
+    shown = repr([config, config.git.providers, environment, environment.settings]) + str(
+        environment.settings
+    )
+    for secret in ("correct horse battery", "database-password", "url-password", "literal-token"):
+        assert secret not in shown
+    assert {"correct horse battery", "database-password", "url-password"} <= config.secret_values
+
+
+def test_an_unset_variable_does_not_keep_the_configuration_from_loading(plugins: Plugins) -> None:
+    config = parse(EXAMPLE, plugins, {})
+    assert config.git.providers == {}
+    assert config.git.default == "github"
+    assert config.environment("my_api", "production").settings.branch == "main"
+    config.require("fraises")
+    for prefix in [(), ("git",), ("git", "github"), ("git", "github", "webhook_secret")]:
+        with pytest.raises(UnsetVariableError) as caught:
+            config.require(*prefix)
+        assert caught.value.problems == [
+            f"{FILE}:4: git.github.webhook_secret: the variable FRAISIER_WEBHOOK_SECRET is not set"
+        ]
+
+
+def test_an_environment_that_needs_an_unset_variable_has_no_settings_but_can_be_listed(
+    plugins: Plugins,
+) -> None:
+    text = edited(
+        "        branch: main",
+        "        branch: main\n        timeout: ${TIMEOUT}\n        env: {A: '$B${C}'}",
+    )
+    environment = parse(text, plugins).environment("my_api", "production")
+    assert (environment.branch, environment.app_path) == ("main", Path("/var/www/api"))
+    with pytest.raises(UnsetVariableError) as caught:
+        _ = environment.settings
+    assert caught.value.problems == [
+        f"{FILE}:14: fraises.my_api.environments.production.timeout: the variable TIMEOUT is not set",
+        f"{FILE}:15: fraises.my_api.environments.production.env.A: the variable C is not set",
+    ]
+
+
+def test_an_unset_variable_hides_only_the_problems_it_causes(plugins: Plugins) -> None:
+    text = edited("        branch: main", "        brnach: main\n        timeout: ${TIMEOUT}")
+    assert problems(text, plugins) == [
+        'fraises.yaml:13: fraises.my_api.environments.production.brnach: unknown key; did you mean "branch"?'
+    ]
+
+
+def test_an_unset_repository_is_not_known(plugins: Plugins) -> None:
+    config = parse(edited("https://github.com/acme/my-api.git", "${REPOSITORY}"), plugins)
+    repository = config.environment("my_api", "production").repository
+    assert repository.url is None
+    assert repository.unknown == f"{FILE}:9: fraises.my_api.repository: the variable REPOSITORY is not set"
+
+
+def test_a_rule_that_needs_an_unset_variable_matches_nothing(plugins: Plugins) -> None:
+    config = parse(edited("environment: production}", "environment: '${WHERE}'}"), plugins)
+    assert config.branch_mapping == ()
+    with pytest.raises(UnsetVariableError, match="the variable WHERE is not set"):
+        config.require("branch_mapping")
+
+
+def test_an_unset_database_keeps_everything_from_loading(plugins: Plugins) -> None:
+    text = EXAMPLE + "database: {url: 'sqlite://${STATE}/acme.db'}\n"
+    with pytest.raises(UnsetVariableError, match=r":19: database\.url: the variable STATE is not set"):
+        parse(text, plugins)
+
+
+def test_a_scalar_that_is_one_variable_may_be_a_number(plugins: Plugins) -> None:
+    text = edited("        branch: main", "        branch: main\n        timeout: ${TIMEOUT}")
+    text = edited("environment: production}", "environment: production, tags: '${TAGS}'}", text)
+    config = parse(text, plugins, {**SECRET, "TIMEOUT": "12.5", "TAGS": "true"})
+    assert config.environment("my_api", "production").settings.timeout == 12.5
+    assert config.branch_mapping[0].tags is True
+
+
+def test_the_worker_never_resolves_what_stands_under_git(plugins: Plugins) -> None:
+    config = parse(EXAMPLE, plugins, with_secrets=False)
+    assert config.git.providers == {}
+    assert config.git.default == "github"
+    assert config.secret_values == frozenset()
+    config.require("git")
+    assert "acme_github" not in sys.modules
+
+
+def test_the_worker_still_refuses_a_git_section_of_the_wrong_shape(plugins: Plugins) -> None:
+    text = edited("  github:\n", "  gitlab: token\n  github:\n")
+    assert problems(text, plugins, with_secrets=False) == [
+        "fraises.yaml:3: git.gitlab: should be a mapping of settings, found text"
+    ]
+
+
+def test_a_provider_that_is_not_installed_is_kept_with_its_reason(plugins: Plugins) -> None:
+    config = parse(EXAMPLE.replace("github", "forgejo"), plugins)
+    assert config.git.providers == {}
+    assert config.git.missing == {
+        "forgejo": 'no provider "forgejo" is installed '
+        "(try: pip install fraisier-forgejo; installed: github, gitlab)"
+    }
+
+
+def test_a_fraise_whose_type_is_not_installed_is_listed_with_its_problem(plugins: Plugins) -> None:
+    config = parse(edited("type: api", "type: apy"), plugins)
+    fraise = config.fraise("my_api")
+    assert fraise.problem is not None
+    assert fraise.problem.startswith('no fraise type "apy" is installed; did you mean "api"?')
+    environment = config.environment("my_api", "prod")
+    assert (environment.branch, environment.app_path) == ("main", Path("/var/www/api"))
+    with pytest.raises(PluginError, match='no fraise type "apy"'):
+        _ = environment.settings
+
+
+def test_an_environment_is_found_by_an_unambiguous_beginning(plugins: Plugins) -> None:
+    text = edited("      production:\n", "      preview: {}\n      staging: {}\n      production:\n")
+    config = parse(text, plugins)
+    assert config.environment("my_api", "prod").name == "production"
+    assert config.environment("my_api", "production").name == "production"
+    for name, message in [
+        ("pr", '"pr" may be any of the environments preview, production of my_api'),
+        (
+            "produktion",
+            'no environment of my_api is called "produktion"; did you mean "production"? '
+            "(known: preview, production, staging)",
+        ),
+        ("", 'no environment of my_api is called "" (known: preview, production, staging)'),
+    ]:
+        with pytest.raises(UnknownNameError) as caught:
+            config.environment("my_api", name)
+        assert str(caught.value) == message
+
+
+def test_an_unknown_fraise_is_answered_with_the_nearest(plugins: Plugins) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        parse(EXAMPLE, plugins).environment("my-api", "production")
+    assert str(caught.value) == 'no fraise is called "my-api"; did you mean "my_api"? (known: my_api)'
+
+
+@pytest.mark.parametrize(
+    ("path", "section", "database"),
+    [
+        ("/srv/acme/fraises.yaml", "", "/srv/acme/.fraisier/fraisier.db"),
+        ("/etc/fraisier/fraises.yaml", "", "/var/lib/fraisier/fraisier.db"),
+        ("/etc/fraisier/x/fraises.yaml", "", "/etc/fraisier/x/.fraisier/fraisier.db"),
+        ("/srv/acme/fraises.yaml", "database: {url: sqlite:///data/acme.db}", "/data/acme.db"),
+        ("/srv/acme/fraises.yaml", "database: {url: sqlite:////data/acme.db}", "/data/acme.db"),
+        ("/srv/acme/fraises.yaml", "database: {url: sqlite:acme.db}", "/srv/acme/acme.db"),
+        ("/srv/acme/fraises.yaml", "database: {url: sqlite://state/acme.db}", "/srv/acme/state/acme.db"),
+    ],
+)
+def test_the_place_of_the_store_follows_from_the_file(
+    plugins: Plugins, path: str, section: str, database: str
+) -> None:
+    config = parse_config(EXAMPLE + section + "\n", Path(path), plugins, SECRET)
+    assert config.database == Path(database)
+    assert config.state_dir == Path(database).parent
+
+
+def test_a_link_to_the_file_has_the_store_of_the_file(
+    plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "fraises.yaml").write_text(EXAMPLE)
+    (tmp_path / "fraises.yaml").symlink_to(real / "fraises.yaml")
+    monkeypatch.chdir(tmp_path)
+    config = load_config(Path("fraises.yaml"), plugins, SECRET)
+    assert config.path == real / "fraises.yaml"
+    assert config.state_dir == real / ".fraisier"
+
+
+def test_the_configuration_is_found_where_it_is_named_or_in_the_usual_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "fraises.yaml"
+    other = tmp_path / "other.yaml"
+    here.write_text("")
+    other.write_text("")
+    assert find_config(None, {}) == Path("fraises.yaml")
+    assert find_config(None, {"FRAISIER_CONFIG": str(other)}) == other
+    assert find_config(here, {"FRAISIER_CONFIG": str(other)}) == here
+
+
+def test_a_configuration_that_is_not_there_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone.yaml"
+    for explicit, environ, message in [
+        (gone, {}, f"{gone}: no such file (named by -c)"),
+        (None, {"FRAISIER_CONFIG": str(gone)}, f"{gone}: no such file (named by FRAISIER_CONFIG)"),
+        (
+            None,
+            {},
+            "no configuration found; "
+            "looked at -c FILE, $FRAISIER_CONFIG, ./fraises.yaml, /etc/fraisier/fraises.yaml",
+        ),
+    ]:
+        with pytest.raises(ConfigurationError) as caught:
+            find_config(explicit, environ)
+        assert str(caught.value) == message
+
+
+def test_a_file_that_cannot_be_read_says_why(plugins: Plugins, tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"fraises:\n  # caf\xe9\n")
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"#" * 1_000_001)
+    for path, message in [
+        (tmp_path / "gone.yaml", "cannot be read: No such file or directory"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (Path(os.devnull), "is no regular file"),
+        (large, "larger than 1,000,000 bytes"),
+    ]:
+        with pytest.raises(ConfigurationError, match=message):
+            load_config(path, plugins, {})
+    with pytest.raises(ConfigurationError, match=r"latin\.yaml:2: is not UTF-8 text"):
+        load_config(latin, plugins, {})
+
+
+def test_a_clone_without_repository_says_whose_it_is(plugins: Plugins, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "init", "-q", clone], check=True)
+    subprocess.run(
+        ["git", "-C", clone, "remote", "add", "origin", "git@github.com:acme/my-api.git"], check=True
+    )
+    text = edited("    repository: https://github.com/acme/my-api.git ", "    ")
+    text = edited("/var/www/api", str(clone), text)
+    config = parse(text, plugins)
+    assert config.fraise("my_api").repository is None
+    repository = config.environment("my_api", "production").repository
+    assert repository.url == "git@github.com:acme/my-api.git"
+    assert repository.identity == "github.com/acme/my-api"
+
+
+def test_without_repository_and_app_path_nothing_is_known(plugins: Plugins) -> None:
+    text = edited("    repository: https://github.com/acme/my-api.git ", "    ")
+    text = edited("        app_path: /var/www/api\n", "", text)
+    repository = parse(text, plugins).environment("my_api", "production").repository
+    assert repository.unknown == "no `repository:`, and no `app_path:` whose clone could say it"
+
+
+def source_of(path: Path, plugins: Plugins) -> ConfigSource:
+    return ConfigSource(path, plugins, SECRET)
+
+
+def write(path: Path, text: str) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def test_a_changed_file_is_loaded_again(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(EXAMPLE)
+    source = source_of(path, plugins)
+    first = source.current()
+    assert source.current() is first
+    write(path, edited("My GraphQL API", "Another"))
+    assert source.current().fraise("my_api").description == "Another"
+    assert source.refusal is None
+
+
+@pytest.mark.parametrize("broken", ["fraises: [", "fraises: 3\n", None])
+def test_a_change_that_cannot_be_used_keeps_the_last_good_configuration(
+    plugins: Plugins, tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str | None
+) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(EXAMPLE)
+    source = source_of(path, plugins)
+    good = source.current()
+    if broken is None:
+        path.unlink()
+    else:
+        write(path, broken)
+    with caplog.at_level(logging.WARNING):
+        assert source.current() is good
+        assert source.current() is good
+    assert len(caplog.records) == 1
+    assert isinstance(source.refusal, ConfigurationError)
+    assert str(source.refusal) in caplog.text
+    write(path, EXAMPLE)
+    assert isinstance(source.current(), Config)
+    assert source.current() is not good
+    assert source.refusal is None
+
+
+def test_a_file_that_cannot_be_used_from_the_start_is_an_error(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text("fraises: 3\n")
+    with pytest.raises(ConfigurationError):
+        source_of(path, plugins)
+
+
+def test_a_process_says_which_variables_it_needs(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(EXAMPLE)
+    with pytest.raises(UnsetVariableError):
+        ConfigSource(path, plugins, {}, needs=[("git",)])
+    ConfigSource(path, plugins, {}, needs=[("fraises",)])
+
+
+def test_a_name_may_have_63_characters_and_no_more(plugins: Plugins) -> None:
+    for name in ("a", "0", "a-b_c", "a" * 63):
+        assert parse(EXAMPLE.replace("my_api", f"'{name}'"), plugins).fraise(name)
+    for name in ("a" * 64, "_a", "a-", "Ä", "a.b", "a b"):
+        found = problems(EXAMPLE.replace("my_api", f"'{name}'"), plugins)
+        assert any("a name is 1 to 63" in problem for problem in found)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from fraisier_core.repository import Repository, address_problem, origin_of, repository_identity, url_password
+from hypothesis import given
+from hypothesis import strategies as st
+
+SAME = "git.example.com/acme/my-api"
+ACCEPTED = "should be https://, http://, ssh://, user@host:path, file:// or an absolute path"
+names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}[a-z0-9]", fullmatch=True).filter(
+    lambda name: not name.endswith(".git")
+)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://git.example.com/acme/my-api.git",
+        "https://git.example.com/acme/my-api",
+        "https://git.example.com/acme/my-api/",
+        "https://git.example.com/acme/my-api.git/",
+        "https://Git.Example.COM/acme/my-api.git",
+        "https://git.example.com:443/acme/my-api.git",
+        "http://git.example.com:80/acme/my-api.git",
+        "https://user:token@git.example.com/acme/my-api.git",
+        "ssh://git@git.example.com/acme/my-api.git",
+        "ssh://git@git.example.com:22/acme/my-api.git",
+        "git@git.example.com:acme/my-api.git",
+        "git@git.example.com:/acme/my-api",
+        "deploy@git.example.com:acme/my-api.git",
+        "git.example.com:acme/my-api.git",
+    ],
+)
+def test_every_address_of_a_repository_has_one_identity(url: str) -> None:
+    assert repository_identity(url) == SAME
+    assert address_problem(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://git.example.com:8443/acme/my-api.git",
+        "https://git.example.com/acme/other.git",
+        "https://git.example.com/Acme/my-api.git",
+        "https://example.com/acme/my-api.git",
+        "https://git.example.com/acme/my-api.git.git",
+        "/srv/git.example.com/acme/my-api",
+    ],
+)
+def test_another_repository_has_another_identity(url: str) -> None:
+    assert repository_identity(url) not in {None, SAME}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/srv/git/api.git", "file:///srv/git/api.git", "file://localhost/srv/git/api", "/srv//git/x/../api/"],
+)
+def test_a_local_repository_is_its_path(url: str) -> None:
+    assert repository_identity(url) == "/srv/git/api"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "my-api",
+        "../my-api",
+        "./a:b",
+        "ext::whoami",
+        "fd::17",
+        "git://git.example.com/acme/my-api",
+        "ftp://git.example.com/acme/my-api",
+        "https:///acme/my-api",
+        "https://git.example.com",
+        "https://git.example.com/.git",
+        "https://git.example.com:99999/acme/my-api",
+        "https://[::1/acme/my-api",
+        "file://elsewhere/srv/git",
+        "--upload-pack=whoami",
+        "-oProxyCommand=whoami:path",
+        "ssh://-oProxyCommand=whoami/path",
+        "ssh://-x@host/path",
+        "git@host:-x",
+        "git@-host:path",
+        "/",
+    ],
+)
+def test_what_git_could_take_for_something_else_is_refused(url: str) -> None:
+    assert repository_identity(url) is None
+    assert address_problem(url) == ACCEPTED
+
+
+@pytest.mark.parametrize("url", ["https://host/a b", "https://host/a\n", "/srv/a\x00b", "git@host:a\tb"])
+def test_an_address_with_a_space_or_control_character_is_refused(url: str) -> None:
+    assert address_problem(url) == "holds a space or a control character"
+
+
+@given(names, names, names)
+def test_the_forms_of_an_address_agree(host: str, owner: str, name: str) -> None:
+    forms = (
+        f"https://{host}/{owner}/{name}",
+        f"https://{host.upper()}:443/{owner}/{name}.git",
+        f"git@{host}:{owner}/{name}.git",
+        f"ssh://git@{host}:22/{owner}/{name}/",
+    )
+    assert {repository_identity(form) for form in forms} == {f"{host}/{owner}/{name}"}
+
+
+@given(st.text())
+def test_any_text_has_an_identity_or_none(text: str) -> None:
+    identity = repository_identity(text)
+    assert identity is None or "/" in identity
+    assert address_problem(text) is not None or identity is not None
+
+
+def test_the_password_of_an_address_is_found() -> None:
+    assert url_password("https://user:token@git.example.com/a") == "token"
+    assert url_password("git@git.example.com:a") is None
+    assert url_password("https://[::1/a") is None
+
+
+def test_an_address_is_not_shown() -> None:
+    assert "token" not in repr(Repository.at("https://user:token@git.example.com/a"))
+
+
+def clone_of(folder: Path, origin: str | None) -> Path:
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    if origin is not None:
+        subprocess.run(["git", "-C", folder, "config", "remote.origin.url", origin], check=True)
+    return folder
+
+
+def test_the_origin_of_a_clone_is_its_repository(tmp_path: Path) -> None:
+    found = origin_of(clone_of(tmp_path / "clone", "git@git.example.com:acme/my-api.git"))
+    assert found == Repository("git@git.example.com:acme/my-api.git", SAME)
+
+
+def test_the_origin_is_read_whoever_owns_the_clone(tmp_path: Path) -> None:
+    clone = clone_of(tmp_path / "clone", "https://git.example.com/acme/my-api")
+    try:
+        subprocess.run(["chown", "-R", "65534:65534", clone], check=True, capture_output=True)
+    except subprocess.CalledProcessError:
+        pytest.skip("only root can give files away")
+    assert origin_of(clone).identity == SAME
+
+
+def test_a_folder_inside_a_clone_is_no_clone(tmp_path: Path) -> None:
+    inside = clone_of(tmp_path / "clone", "https://git.example.com/acme/my-api") / "inside"
+    inside.mkdir()
+    assert origin_of(inside).unknown == f"no `repository:`, and no clone at {inside}"
+    (inside / ".git").mkdir()
+    assert origin_of(inside).unknown == f"the clone at {inside} has no remote `origin`"
+
+
+def test_a_clone_without_an_origin_that_can_be_used_says_why(tmp_path: Path) -> None:
+    none = clone_of(tmp_path / "none", None)
+    assert origin_of(none).unknown == f"the clone at {none} has no remote `origin`"
+    strange = clone_of(tmp_path / "strange", "ext::whoami")
+    assert origin_of(strange).unknown == f"the origin of {strange} {ACCEPTED}"

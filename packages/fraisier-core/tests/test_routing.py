@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fraisier_core.config import Config, parse_config
+from fraisier_core.plugins import Plugins
+from fraisier_core.push import Push
+from fraisier_core.routing import Routing, route
+from fraisier_core.testing.site import Site
+
+FRAISES = """
+fraises:
+  api:
+    type: api
+    repository: https://git.example.com/acme/my-api.git
+    environments: {production: {}, staging: {}}
+  job:
+    type: api
+    repository: https://git.example.com/acme/job.git
+    environments: {production: {}}
+branch_mapping:
+"""
+BEFORE = "a" * 40
+AFTER = "b" * 40
+PUSH = Push(
+    event="push",
+    repository="acme/my-api",
+    urls=("https://git.example.com/acme/my-api", "git@git.example.com:acme/my-api.git"),
+    ref="refs/heads/main",
+    before=BEFORE,
+    after=AFTER,
+    pusher="ada",
+)
+TAG = replace(PUSH, ref="refs/tags/main")
+
+
+@pytest.fixture
+def plugins(site: Site) -> Plugins:
+    site.deployer("api")
+    return site.plugins()
+
+
+def config_of(mapping: str, plugins: Plugins, fraises: str = FRAISES) -> Config:
+    lines = "".join(f"  {line}\n" for line in mapping.splitlines())
+    return parse_config(fraises + lines, Path("/srv/fraises.yaml"), plugins, {})
+
+
+def places(routing: Routing) -> list[tuple[str, str]]:
+    return [(target.fraise, target.environment) for target in routing.targets]
+
+
+def reasons(routing: Routing) -> list[str]:
+    return [rejection.reason for rejection in routing.rejections]
+
+
+def test_a_mapped_push_asks_for_a_deployment_of_its_commit(plugins: Plugins) -> None:
+    config = config_of("main: {fraise: api, environment: production, paths: [src, 'docs/*.md']}", plugins)
+    routing = route(PUSH, config)
+    (target,) = routing.targets
+    assert places(routing) == [("api", "production")]
+    assert (target.branch, target.commit, target.before) == ("main", AFTER, BEFORE)
+    assert target.paths == ("src", "docs/*.md")
+    assert target.reason == 'the branch "main" matches "main" and the repository is api\'s'
+    assert routing.rejections == ()
+
+
+def test_one_push_may_deploy_to_many_environments_in_the_order_of_the_file(plugins: Plugins) -> None:
+    mapping = "main:\n- {fraise: api, environment: staging}\n- {fraise: api, environment: production}"
+    assert places(route(PUSH, config_of(mapping, plugins))) == [("api", "staging"), ("api", "production")]
+
+
+def test_a_push_to_another_repository_is_rejected(plugins: Plugins) -> None:
+    mapping = "main: [{fraise: job, environment: production}, {fraise: api, environment: production}]"
+    routing = route(PUSH, config_of(mapping, plugins))
+    assert places(routing) == [("api", "production")]
+    assert reasons(routing) == [
+        "the push is to git.example.com/acme/my-api, and job comes from git.example.com/acme/job"
+    ]
+
+
+@pytest.mark.parametrize("urls", [(), ("",), ("nonsense",), ("https://evil.example/acme/my-api",)])
+def test_a_push_whose_repository_is_not_the_fraises_never_deploys(
+    plugins: Plugins, urls: tuple[str, ...]
+) -> None:
+    config = config_of("main: {fraise: api, environment: production}", plugins)
+    assert route(replace(PUSH, urls=urls), config).targets == ()
+
+
+def test_a_deleted_branch_never_deploys(plugins: Plugins) -> None:
+    routing = route(
+        replace(PUSH, after=None), config_of("'**': {fraise: api, environment: staging}", plugins)
+    )
+    assert routing.targets == ()
+    assert reasons(routing) == ['"main" was deleted, and a deletion never deploys']
+
+
+def test_a_tag_named_like_a_mapped_branch_does_not_deploy(plugins: Plugins) -> None:
+    routing = route(TAG, config_of("main: {fraise: api, environment: production}", plugins))
+    assert routing.targets == ()
+    assert reasons(routing) == ["a tag was pushed, and the rule is for branches"]
+
+
+def test_a_rule_for_tags_deploys_tags_alone(plugins: Plugins) -> None:
+    config = config_of("'v*': {fraise: api, environment: production, tags: true}", plugins)
+    (target,) = route(replace(TAG, ref="refs/tags/v1.2"), config).targets
+    assert target.branch == "v1.2"
+    assert target.reason == 'the tag "v1.2" matches "v*" and the repository is api\'s'
+    assert reasons(route(replace(PUSH, ref="refs/heads/v1.2"), config)) == ["the rule is for tags"]
+
+
+def test_a_ref_that_is_neither_a_branch_nor_a_tag_is_rejected(plugins: Plugins) -> None:
+    config = config_of("'**': {fraise: api, environment: production}", plugins)
+    for ref in ("refs/notes/commits", "main", "refs/heads"):
+        assert reasons(route(replace(PUSH, ref=ref), config)) == [f"{ref} is neither a branch nor a tag"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "branch", "matches"),
+    [
+        ("main", "main", True),
+        ("main", "main2", False),
+        ("main", "Main", False),
+        ("release/*", "release/1", True),
+        ("release/*", "release/1/x", False),
+        ("release/**", "release/1/x", True),
+        ("**", "any/thing", True),
+        ("*", "any/thing", False),
+        ("v?", "v1", True),
+        ("v?", "v12", False),
+        ("v1.0", "v1x0", False),
+        ("a+b", "a+b", True),
+    ],
+)
+def test_a_star_stops_at_a_slash_and_two_do_not(
+    plugins: Plugins, pattern: str, branch: str, matches: bool
+) -> None:
+    config = config_of(f"'{pattern}': {{fraise: api, environment: production}}", plugins)
+    routing = route(replace(PUSH, ref=f"refs/heads/{branch}"), config)
+    assert bool(routing.targets) is matches
+    assert reasons(routing) == ([] if matches else [f'"{branch}" does not match "{pattern}"'])
+
+
+def test_the_first_rule_that_matches_decides_about_an_environment(plugins: Plugins) -> None:
+    mapping = (
+        "main: {fraise: api, environment: staging, paths: [src]}\n'**': {fraise: api, environment: staging}"
+    )
+    routing = route(PUSH, config_of(mapping, plugins))
+    assert [target.paths for target in routing.targets] == [("src",)]
+    assert reasons(routing) == ["an earlier rule decides about this environment"]
+
+
+def test_a_rule_may_be_narrowed_to_one_repository(plugins: Plugins) -> None:
+    config = config_of("main: {fraise: api, environment: staging, repository: Acme/my-api}", plugins)
+    assert places(route(PUSH, config)) == [("api", "staging")]
+    assert reasons(route(replace(PUSH, repository="acme/fork"), config)) == [
+        "the push is to acme/fork, and the rule is for acme/my-api"
+    ]
+
+
+def test_without_repository_the_clone_at_app_path_says_whose_it_is(plugins: Plugins, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "init", "-q", clone], check=True)
+    subprocess.run(["git", "-C", clone, "remote", "add", "origin", PUSH.urls[1]], check=True)
+    fraises = (
+        f"fraises:\n  api:\n    type: api\n    environments:\n      production: {{app_path: {clone}}}\n"
+        f"      staging: {{app_path: {tmp_path}/gone}}\nbranch_mapping:\n"
+    )
+    mapping = "main: [{fraise: api, environment: production}, {fraise: api, environment: staging}]"
+    routing = route(PUSH, config_of(mapping, plugins, fraises))
+    assert places(routing) == [("api", "production")]
+    assert reasons(routing) == [
+        f"the repository of api is not known: no `repository:`, and no clone at {tmp_path}/gone"
+    ]

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from fraisier_core.yamlfile import MAX_BYTES, YamlError, parse_yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from yaml import safe_dump
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(st.characters(codec="ascii")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii"), min_size=1), inner),
+    max_leaves=20,
+)
+
+
+def refusal(text: str) -> tuple[int, str]:
+    with pytest.raises(YamlError) as caught:
+        parse_yaml(text)
+    return caught.value.line, caught.value.problem
+
+
+@given(documents)
+def test_what_was_written_is_read(value: object) -> None:
+    assert parse_yaml(safe_dump(value)).value == value
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(YamlError):
+        assert parse_yaml(text).duplicates is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("~", None),
+        ("12:30", "12:30"),
+        ("2026-99-99", "2026-99-99"),
+        ("0755", 755),
+        ("1.5", 1.5),
+        ("'5'", "5"),
+        ("!!str 5", "5"),
+        ("9" * 5000, "9" * 5000),
+        ("0x1f", "0x1f"),
+    ],
+)
+def test_plain_scalars_follow_the_core_schema(text: str, value: object) -> None:
+    assert parse_yaml(text).value == value
+
+
+def test_keys_are_text() -> None:
+    assert parse_yaml("2.0: a\non: b\n2026-01-01: c\n").value == {"2.0": "a", "on": "b", "2026-01-01": "c"}
+
+
+def test_every_key_and_item_has_its_line() -> None:
+    document = parse_yaml("a:\n  b: 1\n  c:\n  - x\n  - d: 2\n")
+    assert dict(document.lines) == {
+        ("a",): 1,
+        ("a", "b"): 2,
+        ("a", "c"): 3,
+        ("a", "c", 0): 4,
+        ("a", "c", 1): 5,
+        ("a", "c", 1, "d"): 5,
+    }
+    assert document.line(("a", "c", 7, "gone")) == 3
+    assert document.line(("gone",)) == 1
+
+
+def test_duplicate_keys_are_found_with_both_lines() -> None:
+    document = parse_yaml("a:\n  b: 1\n  b: 2\nc: 3\nc: 4\n")
+    assert document.duplicates == ((("a", "b"), 3, 2), (("c",), 5, 4))
+
+
+def test_anchors_and_merges_work_and_remember_their_lines() -> None:
+    document = parse_yaml("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\nc: *a\n")
+    assert document.value == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {"x": 1, "y": 2}}
+    assert document.lines["b", "x"] == 1
+    assert document.lines["b", "y"] == 4
+    assert document.duplicates == ()
+
+
+def test_the_first_of_several_merged_mappings_wins() -> None:
+    text = "a: &a {x: 1}\nb: &b {<<: *a, x: 2, y: 2}\nc:\n  <<: [*b, *a]\n"
+    assert parse_yaml(text).value == {"a": {"x": 1}, "b": {"x": 2, "y": 2}, "c": {"x": 2, "y": 2}}
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGE_BOMB = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize("text", [BOMB, MERGE_BOMB, "a: &a [*a]", "a: &a {<<: *a}"])
+def test_a_document_that_grows_without_bound_is_refused(text: str) -> None:
+    assert refusal(text)[1] == "more than 50,000 values once aliases are expanded"
+
+
+@pytest.mark.parametrize("text", ["[" * 900_000, "a: " + "{a: " * 200_000, "- " * 400_000])
+def test_a_document_that_is_too_deep_is_refused(text: str) -> None:
+    assert refusal(text) == (1, "nested deeper than 40 levels")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("#" * (MAX_BYTES + 1), 1, "larger than 1,000,000 bytes"),
+        ("a: 1\nb: \x00", 2, "column 4: the character '\\x00' is not allowed"),
+        ("a: 1\nb: !!python/object:os.system x", 2, "the tag !!python/object:os.system is not allowed"),
+        ("a: !secret x", 1, "the tag !secret is not allowed"),
+        ("a: !!binary eA==", 1, "the tag !!binary is not allowed"),
+        ("? [a]\n: b", 1, "a key must be text"),
+        ("a: 1\n---\nb: 2", 2, "column 1: but found another document"),
+        ("a: *b", 1, "column 4: found undefined alias"),
+        ("a:\n  <<: 3", 2, "<< takes a mapping, or a list of them"),
+        ("a: [1", 2, "column 1: did not find expected ',' or ']'"),
+        ("\ta: 1", 1, "column 1: found character that cannot start any token"),
+    ],
+)
+def test_a_refusal_names_line_and_problem(text: str, line: int, problem: str) -> None:
+    assert refusal(text) == (line, problem)
