@@ -11,7 +11,7 @@ import pytest
 from fraisier_core.config import Config, ConfigSource, find_config, load_config, parse_config
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
-from fraisier_core.testing.site import Site
+from fraisier_core.testing.packages import PackageFolder
 
 EXAMPLE = """\
 git:
@@ -39,7 +39,7 @@ SECRET = {"FRAISIER_WEBHOOK_SECRET": "correct horse battery"}
 
 
 @pytest.fixture
-def plugins(site: Site) -> Plugins:
+def plugins(site: PackageFolder) -> Plugins:
     site.provider("github")
     site.provider("gitlab")
     site.deployer("api")
@@ -335,7 +335,7 @@ def test_a_variable_in_a_cross_check_is_masked(plugins: Plugins) -> None:
     assert 'is "***"' in found[0]
 
 
-def test_a_secret_field_of_a_type_is_never_shown(site: Site) -> None:
+def test_a_secret_field_of_a_type_is_never_shown(site: PackageFolder) -> None:
     site.deployer(
         "api",
         """

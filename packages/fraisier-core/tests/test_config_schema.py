@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 from fraisier_core.config_schema import config_schema
-from fraisier_core.testing.site import Site
+from fraisier_core.testing.packages import PackageFolder
 
 
-def test_the_schema_holds_the_sections_of_everything_installed(site: Site) -> None:
+def test_the_schema_holds_the_sections_of_everything_installed(site: PackageFolder) -> None:
     site.provider("forge")
     site.deployer("api")
     site.deployer("broken", "import acme_nowhere")
@@ -21,7 +21,7 @@ def test_the_schema_holds_the_sections_of_everything_installed(site: Site) -> No
     assert "systemd_service" in schema["$defs"][name]["properties"]
 
 
-def test_every_reference_of_the_schema_leads_somewhere(site: Site) -> None:
+def test_every_reference_of_the_schema_leads_somewhere(site: PackageFolder) -> None:
     site.provider("forge")
     site.deployer("api")
     site.deployer("other")
@@ -31,5 +31,5 @@ def test_every_reference_of_the_schema_leads_somewhere(site: Site) -> None:
     assert references <= set(schema["$defs"])
 
 
-def test_the_schema_of_nothing_installed_is_a_schema(site: Site) -> None:
+def test_the_schema_of_nothing_installed_is_a_schema(site: PackageFolder) -> None:
     assert config_schema(site.plugins())["required"] == ["fraises"]

@@ -11,14 +11,14 @@ from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
 from fraisier_core.push import DeliveryId, Ignored, Verified
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
-from fraisier_core.testing.site import Site
+from fraisier_core.testing.packages import PackageFolder
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = cast("Any", object())
 HOOKIMPL = "from fraisier_core.hookspecs import hookimpl\n"
 
 
-def test_names_are_listed_without_importing_anything(site: Site) -> None:
+def test_names_are_listed_without_importing_anything(site: PackageFolder) -> None:
     site.provider("forge", "raise RuntimeError('imported')")
     site.deployer("compose")
     plugins = site.plugins()
@@ -28,7 +28,7 @@ def test_names_are_listed_without_importing_anything(site: Site) -> None:
     assert "acme_compose" not in sys.modules
 
 
-def test_only_the_named_plugin_is_imported(site: Site) -> None:
+def test_only_the_named_plugin_is_imported(site: PackageFolder) -> None:
     site.provider("one")
     site.provider("two")
     assert site.plugins().provider("two").name == "two"
@@ -36,7 +36,7 @@ def test_only_the_named_plugin_is_imported(site: Site) -> None:
     assert "acme_one" not in sys.modules
 
 
-def test_a_call_reaches_the_named_provider_alone(site: Site) -> None:
+def test_a_call_reaches_the_named_provider_alone(site: PackageFolder) -> None:
     site.provider("one", PROVIDER_THAT_RECORDS)
     site.provider("two", PROVIDER_THAT_RECORDS)
     plugins = site.plugins()
@@ -50,7 +50,7 @@ def test_a_call_reaches_the_named_provider_alone(site: Site) -> None:
     assert sys.modules["acme_two"].calls == 1
 
 
-def test_a_plugin_loaded_later_cannot_answer_for_one_loaded_before(site: Site) -> None:
+def test_a_plugin_loaded_later_cannot_answer_for_one_loaded_before(site: PackageFolder) -> None:
     site.provider("honest", PROVIDER_WITHOUT_OPINION)
     site.provider("generous", PROVIDER_THAT_RECORDS)
     plugins = site.plugins()
@@ -61,7 +61,7 @@ def test_a_plugin_loaded_later_cannot_answer_for_one_loaded_before(site: Site) -
     assert honest.delivery_id({}) is None
 
 
-def test_two_names_may_share_one_module(site: Site) -> None:
+def test_two_names_may_share_one_module(site: PackageFolder) -> None:
     site.provider("forge", module="acme_shared", distribution="acme-shared")
     site.provider("twin", module="acme_shared", distribution="acme-twin")
     plugins = site.plugins()
@@ -70,37 +70,37 @@ def test_two_names_may_share_one_module(site: Site) -> None:
 
 
 @pytest.mark.parametrize("answer", ["True", "1", "'yes'", "DeliveryId('1', signed=True)"])
-def test_only_a_verified_verifies(site: Site, answer: str) -> None:
+def test_only_a_verified_verifies(site: PackageFolder, answer: str) -> None:
     source = PROVIDER_OF.replace("VERDICT", answer).replace("ANSWER", "[]")
     site.provider("forge", source)
     assert site.plugins().provider("forge").verify({}, b"", ["a"], NOW) is None
 
 
 @pytest.mark.parametrize(("answer", "kind"), [("None", "NoneType"), ("'push'", "str"), ("[1]", "list")])
-def test_an_answer_that_is_no_push_is_an_error(site: Site, answer: str, kind: str) -> None:
+def test_an_answer_that_is_no_push_is_an_error(site: PackageFolder, answer: str, kind: str) -> None:
     site.provider("forge", PROVIDER_OF.replace("VERDICT", "None").replace("ANSWER", answer))
     with pytest.raises(PluginError, match=f'^plugin "forge": normalize returned {kind}$'):
         site.plugins().provider("forge").normalize({}, b"")
 
 
-def test_no_pushes_at_all_is_an_answer(site: Site) -> None:
+def test_no_pushes_at_all_is_an_answer(site: PackageFolder) -> None:
     site.provider("forge", PROVIDER_OF.replace("VERDICT", "None").replace("ANSWER", "[]"))
     assert site.plugins().provider("forge").normalize({}, b"") == []
 
 
-def test_a_delivery_id_of_another_type_is_an_error(site: Site) -> None:
+def test_a_delivery_id_of_another_type_is_an_error(site: PackageFolder) -> None:
     site.provider("forge", PROVIDER_THAT_RECORDS + "\n@hookimpl\ndef delivery_id(headers):\n    return 'x'\n")
     with pytest.raises(PluginError, match=r'^plugin "forge": delivery_id returned str$'):
         site.plugins().provider("forge").delivery_id({})
 
 
-def test_the_delivery_id_is_the_plugins(site: Site) -> None:
+def test_the_delivery_id_is_the_plugins(site: PackageFolder) -> None:
     answer = "\n@hookimpl\ndef delivery_id(headers):\n    return DeliveryId(headers['x-id'], signed=False)\n"
     site.provider("forge", PROVIDER_THAT_RECORDS + answer)
     assert site.plugins().provider("forge").delivery_id({"x-id": "7"}) == DeliveryId("7", signed=False)
 
 
-def test_a_deployer_is_called_with_the_run(site: Site) -> None:
+def test_a_deployer_is_called_with_the_run(site: PackageFolder) -> None:
     site.deployer("compose", DEPLOYER_THAT_RECORDS)
     deployer = site.plugins().deployer("compose")
     deployer.deploy(RUN)
@@ -110,18 +110,18 @@ def test_a_deployer_is_called_with_the_run(site: Site) -> None:
     assert sys.modules["acme_compose"].seen == [RUN, "release"]
 
 
-def test_a_deployer_without_rollback_says_so(site: Site) -> None:
+def test_a_deployer_without_rollback_says_so(site: PackageFolder) -> None:
     site.deployer("compose")
     assert not site.plugins().deployer("compose").can_rollback
 
 
-def test_a_health_check_that_returns_nothing_is_an_error(site: Site) -> None:
+def test_a_health_check_that_returns_nothing_is_an_error(site: PackageFolder) -> None:
     site.deployer("compose", DEPLOYER_THAT_RECORDS.replace("return Health(True, 'fine')", "pass"))
     with pytest.raises(PluginError, match=r'^plugin "compose": health_check returned NoneType$'):
         site.plugins().deployer("compose").health_check(RUN)
 
 
-def test_the_settings_model_is_the_plugins_or_the_plain_one(site: Site) -> None:
+def test_the_settings_model_is_the_plugins_or_the_plain_one(site: PackageFolder) -> None:
     site.deployer("compose")
     site.deployer("plain", DEPLOYER_THAT_RECORDS)
     site.provider("forge")
@@ -131,7 +131,7 @@ def test_the_settings_model_is_the_plugins_or_the_plain_one(site: Site) -> None:
     assert plugins.provider("forge").settings_model is ProviderSettings
 
 
-def test_a_provider_that_is_not_installed_says_what_to_install(site: Site) -> None:
+def test_a_provider_that_is_not_installed_says_what_to_install(site: PackageFolder) -> None:
     site.provider("forge")
     with pytest.raises(PluginError) as caught:
         site.plugins().provider("forgo")
@@ -141,7 +141,7 @@ def test_a_provider_that_is_not_installed_says_what_to_install(site: Site) -> No
     )
 
 
-def test_a_fraise_type_that_is_not_installed_says_what_is(site: Site) -> None:
+def test_a_fraise_type_that_is_not_installed_says_what_is(site: PackageFolder) -> None:
     with pytest.raises(PluginError) as caught:
         site.plugins().deployer("compose")
     assert str(caught.value) == (
@@ -265,7 +265,9 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize(("source", "reason"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_plugin_is_set_aside_with_its_reason(site: Site, source: str, reason: str) -> None:
+def test_an_unusable_plugin_is_set_aside_with_its_reason(
+    site: PackageFolder, source: str, reason: str
+) -> None:
     site.deployer("broken", source)
     site.deployer("sound")
     plugins = site.plugins()
@@ -275,12 +277,12 @@ def test_an_unusable_plugin_is_set_aside_with_its_reason(site: Site, source: str
     assert plugins.deployer("sound").health_check(RUN) == Health(True, "acme_sound")
 
 
-def test_an_optional_unknown_hook_is_left_alone(site: Site) -> None:
+def test_an_optional_unknown_hook_is_left_alone(site: PackageFolder) -> None:
     site.deployer("compose", DEPLOYER_THAT_RECORDS + "\n@hookimpl(optionalhook=True)\ndef future(): pass\n")
     assert site.plugins().deployer("compose").health_check(RUN) == Health(True, "fine")
 
 
-def test_a_name_that_two_packages_claim_is_set_aside_for_both(site: Site) -> None:
+def test_a_name_that_two_packages_claim_is_set_aside_for_both(site: PackageFolder) -> None:
     site.provider("forge", distribution="acme-forge", module="acme_first")
     site.provider("forge", distribution="other-forge", module="acme_second")
     plugins = site.plugins()
@@ -297,14 +299,14 @@ def test_a_name_that_two_packages_claim_is_set_aside_for_both(site: Site) -> Non
     assert "acme_first" not in sys.modules
 
 
-def test_a_package_that_is_on_the_path_twice_is_one_package(site: Site) -> None:
+def test_a_package_that_is_on_the_path_twice_is_one_package(site: PackageFolder) -> None:
     site.provider("forge")
     plugins = Plugins([*site.entry_points(), *site.entry_points()])
     assert plugins.provider("forge").name == "forge"
     assert len(plugins.report()) == 1
 
 
-def test_a_disabled_plugin_is_never_imported(site: Site) -> None:
+def test_a_disabled_plugin_is_never_imported(site: PackageFolder) -> None:
     site.provider("forge")
     plugins = site.plugins(disabled={"forge"})
     with pytest.raises(PluginError, match=r"is set aside: disabled by FRAISIER_DISABLED_PLUGINS$"):
@@ -312,7 +314,7 @@ def test_a_disabled_plugin_is_never_imported(site: Site) -> None:
     assert "acme_forge" not in sys.modules
 
 
-def test_the_report_names_every_entry_point_and_what_became_of_it(site: Site) -> None:
+def test_the_report_names_every_entry_point_and_what_became_of_it(site: PackageFolder) -> None:
     site.provider("forge")
     site.deployer("broken", "import acme_nowhere")
     rows = [
@@ -332,7 +334,7 @@ def test_the_report_names_every_entry_point_and_what_became_of_it(site: Site) ->
     ]
 
 
-def test_installed_plugins_are_found_and_blocked_by_name(site: Site) -> None:
+def test_installed_plugins_are_found_and_blocked_by_name(site: PackageFolder) -> None:
     site.provider("forge")
     site.deployer("compose")
     plugins = Plugins.installed({"FRAISIER_DISABLED_PLUGINS": "other, forge"})
@@ -343,7 +345,7 @@ def test_installed_plugins_are_found_and_blocked_by_name(site: Site) -> None:
         plugins.provider("forge")
 
 
-def test_importing_the_loader_imports_no_plugin(site: Site) -> None:
+def test_importing_the_loader_imports_no_plugin(site: PackageFolder) -> None:
     site.provider("forge", "raise RuntimeError")
     program = "from fraisier_core.plugins import Plugins; print(Plugins.installed().providers())"
     found = subprocess.run(

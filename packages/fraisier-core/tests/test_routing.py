@@ -9,7 +9,7 @@ from fraisier_core.config import Config, parse_config
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
 from fraisier_core.routing import Routing, route
-from fraisier_core.testing.site import Site
+from fraisier_core.testing.packages import PackageFolder
 
 FRAISES = """
 fraises:
@@ -38,7 +38,7 @@ TAG = replace(PUSH, ref="refs/tags/main")
 
 
 @pytest.fixture
-def plugins(site: Site) -> Plugins:
+def plugins(site: PackageFolder) -> Plugins:
     site.deployer("api")
     return site.plugins()
 

@@ -44,7 +44,7 @@ def health_check(run):
 """
 
 
-class Site:
+class PackageFolder:
     """A folder in which packages with plugins are installed.
 
     Args:
