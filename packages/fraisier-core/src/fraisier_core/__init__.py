@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fraisier_core.errors import FraisierError, MalformedPayloadError
+    from fraisier_core.errors import (
+        ActivationRefusedError,
+        CommandFailedError,
+        FraisierError,
+        MalformedPayloadError,
+        StepFailedError,
+    )
     from fraisier_core.health import Health
     from fraisier_core.hookspecs import hookimpl
     from fraisier_core.payload import Payload, PayloadCommit, PayloadRef, PayloadText
@@ -23,11 +29,16 @@ if TYPE_CHECKING:
         Verified,
         commit_or_none,
     )
+    from fraisier_core.releases import Release
+    from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ProviderSettings, Section
+    from fraisier_core.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 __all__ = [
     "BRANCH_PREFIX",
     "TAG_PREFIX",
+    "ActivationRefusedError",
+    "CommandFailedError",
     "DeliveryId",
     "EnvironmentSettings",
     "FraisierError",
@@ -40,19 +51,35 @@ __all__ = [
     "PayloadText",
     "ProviderSettings",
     "Push",
+    "Release",
+    "Run",
+    "RunsFrom",
     "Section",
+    "StepFailedError",
+    "UnitState",
     "Verified",
     "commit_or_none",
     "hookimpl",
+    "release_of_process",
+    "unit_state",
 ]
 
 _MODULES = {
-    "errors": {"FraisierError", "MalformedPayloadError"},
+    "errors": {
+        "ActivationRefusedError",
+        "CommandFailedError",
+        "FraisierError",
+        "MalformedPayloadError",
+        "StepFailedError",
+    },
     "health": {"Health"},
     "hookspecs": {"hookimpl"},
     "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
     "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
+    "releases": {"Release"},
+    "run": {"Run"},
     "settings": {"EnvironmentSettings", "ProviderSettings", "Section"},
+    "systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from fraisier_core.commands import Limits, clean_environment, run_command
+from fraisier_core.commands import Limits, run_command
 from fraisier_core.health import Health
 from fraisier_core.probes import probe
 from fraisier_core.processes import ProcessIdentity
@@ -73,7 +73,7 @@ class RecordedRun(Run[S]):
             run_command(
                 argv,
                 cwd=cwd or self.release.path,
-                env=self._environment() | marked | dict(env or {}),
+                env=self.command_environment() | marked | dict(env or {}),
                 limits=self._limits(),
                 on_output=self._recorder.write,
                 cancelled=self._stop.event,
@@ -81,6 +81,9 @@ class RecordedRun(Run[S]):
                 leave_running=leave_running,
             )
         return None
+
+    def note(self, text: str) -> None:
+        self._recorder.note(text)
 
     def activate(self, release: Release | None = None) -> None:
         with self.step("activate"):
@@ -92,17 +95,8 @@ class RecordedRun(Run[S]):
             return Health(True, "no health_check is configured")
         with self._stop.explained():
             return probe(
-                check, cwd=self.release.path, env=self._environment(), cancelled=self._stop.event
+                check, cwd=self.release.path, env=self.command_environment(), cancelled=self._stop.event
             )
-
-    def _environment(self) -> dict[str, str]:
-        facts = {
-            "FRAISIER_FRAISE": self.fraise,
-            "FRAISIER_ENVIRONMENT": self.environment,
-            "FRAISIER_COMMIT": self.release.commit,
-            "FRAISIER_RELEASE": self.release.name,
-        }
-        return clean_environment(self.settings.env | facts)
 
     def _limits(self) -> Limits:
         return Limits(wall=self.settings.timeout, silence=self.settings.silence_timeout)

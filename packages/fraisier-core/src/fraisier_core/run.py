@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from fraisier_core.commands import clean_environment
 from fraisier_core.health import Health
 from fraisier_core.releases import Release
 from fraisier_core.settings import EnvironmentSettings
@@ -51,6 +52,16 @@ class Run(ABC, Generic[S]):
         """The full id of the commit of `release`."""
         return self.release.commit
 
+    def command_environment(self) -> dict[str, str]:
+        """Return the environment of every command: a clean one, `env:`, and which release this is."""
+        facts = {
+            "FRAISIER_FRAISE": self.fraise,
+            "FRAISIER_ENVIRONMENT": self.environment,
+            "FRAISIER_COMMIT": self.release.commit,
+            "FRAISIER_RELEASE": self.release.name,
+        }
+        return clean_environment(self.settings.env | facts)
+
     @abstractmethod
     def step(self, name: str) -> AbstractContextManager[None]:
         """Record what the block does as a step with its times, output and outcome; steps do not nest."""
@@ -75,6 +86,10 @@ class Run(ABC, Generic[S]):
 
         Raises `CommandFailedError` where it exits with another status than 0 or exceeds the time limits.
         """
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Add a line to the output of the step under way."""
 
     @abstractmethod
     def activate(self, release: Release | None = None) -> None:

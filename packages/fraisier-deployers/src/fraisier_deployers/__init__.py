@@ -1,1 +1,1 @@
-"""fraisier_deployers."""
+"""The fraise types of Fraisier, one module each."""

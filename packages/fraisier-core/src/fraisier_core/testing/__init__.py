@@ -2,8 +2,10 @@
 
 import pytest
 
-pytest.register_assert_rewrite("fraisier_core.testing.provider")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("deployer", "forge", "provider")))
 
+from fraisier_core.testing.deployer import DeployerConformance, FakeRun  # noqa: E402
+from fraisier_core.testing.forge import Forge  # noqa: E402
 from fraisier_core.testing.provider import ProviderConformance  # noqa: E402
 
-__all__ = ["ProviderConformance"]
+__all__ = ["DeployerConformance", "FakeRun", "Forge", "ProviderConformance"]

@@ -1,0 +1,257 @@
+"""What every fraise type must do, as tests that a deployer's own tests inherit, and a run to test it with."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fraisier_core.commands import Limits, run_command
+from fraisier_core.errors import StepFailedError
+from fraisier_core.health import Health
+from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
+from fraisier_core.probes import probe
+from fraisier_core.releases import Release, Releases
+from fraisier_core.run import Argument, Run, S
+from fraisier_core.settings import EnvironmentSettings
+
+COMMAND_SECONDS = 60.0
+
+
+class FakeRun(Run[S]):
+    """A run without an engine: it really runs commands, switches the link and probes, and remembers it all.
+
+    Args:
+        settings: the environment's section.
+        release: what is to be put to work; the folder that holds it holds the other releases.
+        previous: what served before.
+        fraise: the fraise's name.
+        environment: the environment's name.
+        in_place: whether `release.path` is `app_path` itself.
+
+    Attributes:
+        steps: the names of the steps, in order.
+        failed: the names of the steps that raised.
+        commands: the argument lists of the commands, in order.
+        activations: the releases that were activated, in order.
+        output: everything that was printed or noted.
+    """
+
+    def __init__(
+        self,
+        settings: S,
+        release: Release,
+        previous: Release | None = None,
+        *,
+        fraise: str = "my_api",
+        environment: str = "production",
+        in_place: bool = False,
+    ) -> None:
+        super().__init__(fraise, environment, settings, release, previous, in_place=in_place)
+        self.steps: list[str] = []
+        self.failed: list[str] = []
+        self.commands: list[tuple[str, ...]] = []
+        self.activations: list[Release] = []
+        self.output = ""
+        self._in_step = False
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if self._in_step:
+            raise StepFailedError(
+                f"step {name!r} was started inside step {self.steps[-1]!r}: steps do not nest"
+            )
+        self.steps.append(name)
+        self._in_step = True
+        try:
+            yield
+        except BaseException:
+            self.failed.append(name)
+            raise
+        finally:
+            self._in_step = False
+
+    def command(
+        self,
+        argv: Sequence[Argument],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        leave_running: bool = False,
+    ) -> None:
+        if not self._in_step:
+            with self.step(Path(argv[0]).name):
+                return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
+        self.commands.append(tuple(os.fspath(argument) for argument in argv))
+        run_command(
+            argv,
+            cwd=cwd or self.release.path,
+            env=self.command_environment() | dict(env or {}),
+            limits=self._limits(),
+            on_output=lambda data: self._print(data.decode(errors="replace")),
+            cancelled=threading.Event(),
+            leave_running=leave_running,
+        )
+        return None
+
+    def note(self, text: str) -> None:
+        self._print(f"{text}\n")
+
+    def activate(self, release: Release | None = None) -> None:
+        release = release or self.release
+        with self.step("activate"):
+            self.activations.append(release)
+            if not self.in_place:
+                Releases(release.path.parent, self.settings.app_path).activate(release)
+
+    def probe(self) -> Health:
+        check = self.settings.health_check
+        if check is None:
+            return Health(True, "no health_check is configured")
+        environment = self.command_environment()
+        return probe(check, cwd=self.release.path, env=environment, cancelled=threading.Event())
+
+    def _print(self, text: str) -> None:
+        self.output += text
+
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(min(settings.timeout, COMMAND_SECONDS), min(settings.silence_timeout, COMMAND_SECONDS))
+
+
+class DeployerConformance:
+    """Base of a fraise type's tests: subclass it, say the following, and pytest runs the rest::
+
+        class TestMyType(DeployerConformance):
+            plugin = fraisier_mytype
+
+            def working(self, release):
+                (release / "install.sh").write_text("true")
+                return {"script": "install.sh"}
+
+            def failing(self, release):
+                (release / "install.sh").write_text("exit 1")
+                return {"script": "install.sh"}
+
+    Args:
+        plugin: the module that holds the hooks.
+    """
+
+    plugin: ModuleType
+
+    def working(self, release: Path) -> Mapping[str, object]:
+        """Write a release that can be deployed, and return its environment's section.
+
+        Args:
+            release: the release's empty directory; the section need not say `app_path`.
+        """
+        raise NotImplementedError
+
+    def failing(self, release: Path) -> Mapping[str, object]:
+        """Write a release of which a step fails before it is activated, and return its environment's section.
+
+        Args:
+            release: as in `working`.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def deployer(self) -> Deployer:
+        """The plugin under test, loaded as the application loads it."""
+        entry_point = EntryPoint("conforming", self.plugin.__name__, DEPLOYERS)
+        return Plugins([entry_point]).deployer(entry_point.name)
+
+    def test_the_plugin_is_loaded(self, deployer: Deployer) -> None:
+        assert issubclass(deployer.settings_model, EnvironmentSettings)
+
+    def test_the_settings_take_what_every_environment_may_say(
+        self, deployer: Deployer, tmp_path: Path
+    ) -> None:
+        common = {"name": "api.example.com", "branch": "main", "health_check": {"tcp": "localhost:80"}}
+        settings = deployer.settings_model.model_validate({**self.working(tmp_path), **common})
+        assert (settings.name, settings.branch) == ("api.example.com", "main")
+
+    def test_the_settings_refuse_an_unknown_key(self, deployer: Deployer, tmp_path: Path) -> None:
+        with pytest.raises(ValidationError, match="brnach"):
+            deployer.settings_model.model_validate({**self.working(tmp_path), "brnach": "main"})
+
+    def test_the_settings_are_frozen_and_show_no_value(self, deployer: Deployer, tmp_path: Path) -> None:
+        section = {**self.working(tmp_path), "name": "shown nowhere"}
+        settings = deployer.settings_model.model_validate(section)
+        with pytest.raises(ValidationError, match="frozen"):
+            settings.name = "other"  # type: ignore[misc]
+        assert "shown nowhere" not in repr(settings)
+
+    def test_the_settings_have_a_json_schema(self, deployer: Deployer) -> None:
+        assert "app_path" in deployer.settings_model.model_json_schema()["properties"]
+
+    def test_a_release_is_deployed(self, deployer: Deployer, tmp_path: Path) -> None:
+        run = self._run(deployer, tmp_path, "1")
+        deployer.deploy(run)
+        assert run.failed == []
+        _assert_serving(run, run.release)
+
+    def test_a_release_is_deployed_again(self, deployer: Deployer, tmp_path: Path) -> None:
+        for _ in range(2):
+            run = self._run(deployer, tmp_path, "1")
+            deployer.deploy(run)
+        _assert_serving(run, run.release)
+
+    def test_a_release_is_deployed_in_place(self, deployer: Deployer, tmp_path: Path) -> None:
+        clone = tmp_path / "app"
+        clone.mkdir()
+        settings = deployer.settings_model.model_validate({**self.working(clone), "app_path": clone})
+        run = FakeRun(settings, Release("1" * 40, clone, "1" * 40), in_place=True)
+        deployer.deploy(run)
+        assert run.failed == []
+
+    def test_a_failing_step_raises_and_nothing_is_activated(self, deployer: Deployer, tmp_path: Path) -> None:
+        run = self._run(deployer, tmp_path, "1", works=False)
+        with pytest.raises(Exception, match=r"."):
+            deployer.deploy(run)
+        assert run.activations == []
+
+    @pytest.mark.parametrize("program", ["true", "false"])
+    def test_the_health_check_follows_the_configured_probe(
+        self, deployer: Deployer, tmp_path: Path, program: str
+    ) -> None:
+        run = self._run(deployer, tmp_path, "1", health_check={"command": [program]})
+        deployer.deploy(run)
+        assert deployer.health_check(run).healthy is (program == "true")
+
+    def test_an_earlier_release_is_put_back(self, deployer: Deployer, tmp_path: Path) -> None:
+        earlier, newer = self._run(deployer, tmp_path, "1"), self._run(deployer, tmp_path, "2")
+        deployer.deploy(earlier)
+        deployer.deploy(newer)
+        back = FakeRun(newer.settings, earlier.release, newer.release)
+        if deployer.can_rollback:
+            deployer.rollback(back, earlier.release)
+        else:
+            deployer.deploy(back)
+        assert back.failed == []
+        _assert_serving(back, earlier.release)
+
+    def _run(
+        self, deployer: Deployer, folder: Path, name: str, *, works: bool = True, **more: object
+    ) -> FakeRun[Any]:
+        path = folder / "releases" / name
+        path.mkdir(parents=True, exist_ok=True)
+        section = self.working(path) if works else self.failing(path)
+        common = {"app_path": folder / "app", **more}
+        settings = deployer.settings_model.model_validate({**section, **common})
+        return FakeRun(settings, Release(name, path, name * 40))
+
+
+def _assert_serving(run: FakeRun[Any], release: Release) -> None:
+    """Assert that the link leads to `release`, if the type activates releases at all."""
+    if run.activations:
+        assert run.activations[-1] == release
+        assert run.settings.app_path.resolve() == release.path.resolve()

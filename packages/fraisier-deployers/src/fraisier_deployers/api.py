@@ -1,0 +1,215 @@
+"""The fraise type `api`: build a release, migrate its database, switch to it, restart its service."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import time
+from contextlib import suppress
+from typing import Annotated
+
+from fraisier_core import (
+    ActivationRefusedError,
+    CommandFailedError,
+    EnvironmentSettings,
+    Health,
+    Release,
+    Run,
+    RunsFrom,
+    StepFailedError,
+    UnitState,
+    hookimpl,
+    release_of_process,
+    unit_state,
+)
+from pydantic import AfterValidator, Field, model_validator
+
+BUILD_SCRIPT = "build.sh"
+SETTLE_SECONDS = 0.2
+JOURNAL_LINES = "20"
+PERMISSION_DENIED = 4  # an exit status of systemctl(1); some refusals are a plain 1
+
+_UNIT = re.compile(r"[A-Za-z0-9_.:@\\][A-Za-z0-9_.:@\\-]*")
+_OTHER_UNIT_TYPES = (".mount", ".path", ".scope", ".slice", ".socket", ".target", ".timer")
+
+
+def _service(name: str) -> str:
+    if not _UNIT.fullmatch(name) or name.endswith(_OTHER_UNIT_TYPES):
+        msg = "must be the name of a systemd service, such as api.service"
+        raise ValueError(msg)
+    return name if name.endswith(".service") else f"{name}.service"
+
+
+Command = Annotated[list[str], Field(min_length=1)]
+ServiceUnit = Annotated[str, AfterValidator(_service)]
+
+
+class ApiSettings(EnvironmentSettings):
+    """The section of an environment of type `api`.
+
+    Commands are argument lists; no shell reads them, and they run in the release.
+
+    Args:
+        build: makes the release ready to run. By default `build.sh` at the release's root, where there is
+            one; an empty list builds nothing.
+        migrate: brings the database to what the release expects, before anything is switched.
+        systemd_service: the unit to restart; `.service` is added where it is missing.
+        restart: how to restart the service on a host without systemd; what it starts may stay running.
+    """
+
+    build: list[str] | None = None
+    migrate: Command | None = None
+    systemd_service: ServiceUnit | None = None
+    restart: Command | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_restart(self) -> ApiSettings:
+        if self.systemd_service is not None and self.restart is not None:
+            msg = "say how to restart once: systemd_service or restart"
+            raise ValueError(msg)
+        return self
+
+
+@hookimpl
+def settings() -> type[ApiSettings]:
+    """Return the model of the environment's section."""
+    return ApiSettings
+
+
+@hookimpl
+def deploy(run: Run[ApiSettings]) -> None:
+    """Build, migrate, switch, restart; a step that has nothing to do is left out."""
+    _build(run)
+    if run.settings.migrate is not None:
+        with run.step("migrate"):
+            run.command(run.settings.migrate)
+    if not run.in_place:
+        run.activate()
+    _restart(run)
+
+
+@hookimpl
+def rollback(run: Run[ApiSettings], to: Release) -> None:
+    """Switch back to `to` and restart; its files are as they were built, unless it is deployed in place."""
+    if run.settings.migrate is not None:
+        with run.step("keep_migrations"):
+            run.note("migrations are not undone: the database stays as the newer release left it")
+    if run.in_place:
+        _build(run)
+    else:
+        run.activate(to)
+    _restart(run)
+
+
+@hookimpl
+def health_check(run: Run[ApiSettings]) -> Health:
+    """Ask as `health_check:` says."""
+    return run.probe()
+
+
+def _build(run: Run[ApiSettings]) -> None:
+    command = _build_command(run)
+    if command:
+        with run.step("build"):
+            run.command(command)
+
+
+def _build_command(run: Run[ApiSettings]) -> list[str]:
+    script = run.release.path / BUILD_SCRIPT
+    if run.settings.build is not None:
+        return run.settings.build
+    if not script.is_file():
+        return []
+    return [f"./{BUILD_SCRIPT}"] if os.access(script, os.X_OK) else ["sh", BUILD_SCRIPT]
+
+
+def _restart(run: Run[ApiSettings]) -> None:
+    if run.settings.restart is not None:
+        with run.step("restart"):
+            run.command(run.settings.restart, leave_running=True)
+    elif run.settings.systemd_service is not None:
+        with run.step("restart"):
+            _restart_unit(run, run.settings.systemd_service)
+
+
+def _restart_unit(run: Run[ApiSettings], unit: str) -> None:
+    before = unit_state(unit)
+    try:
+        run.command(["systemctl", "--no-ask-password", "restart", "--", unit])
+    except CommandFailedError as error:
+        raise _failed_restart(run, before, error) from error
+    _verify_restarted(run, before)
+
+
+def _failed_restart(run: Run[ApiSettings], before: UnitState, error: CommandFailedError) -> StepFailedError:
+    """Return what it means that systemctl failed: systemd did nothing, or the service did not start."""
+    after = unit_state(before.name)
+    untouched = error.exit_status is not None and after == before
+    if untouched or error.exit_status == PERMISSION_DENIED:
+        return ActivationRefusedError(_refusal(after))
+    return _not_running(run, f"{error}: {after}")
+
+
+def _refusal(unit: UnitState) -> str:
+    if unit.load_state != "loaded":
+        return f"systemd cannot restart it: {unit}. Install the unit, or correct systemd_service"
+    refusal = f"systemd refused to restart {unit.name}; the output of this step says why"
+    if os.geteuid() == 0:
+        return refusal
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    rules = f"/etc/polkit-1/rules.d/50-fraisier-{unit.name}.rules"
+    return (
+        f"{refusal}. To allow it to the user {user}, put this into {rules}:\n{polkit_rule(unit.name, user)}"
+    )
+
+
+def polkit_rule(unit: str, user: str) -> str:
+    """Return the polkit rule that lets a user restart one unit and nothing else.
+
+    Args:
+        unit: the unit's full name.
+        user: the user's name.
+
+    Source: polkit(8); `unit` and `verb` are details of org.freedesktop.systemd1.manage-units.
+    """
+    return (
+        "polkit.addRule(function(action, subject) {\n"
+        '    if (action.id == "org.freedesktop.systemd1.manage-units" &&\n'
+        f'        action.lookup("unit") == {json.dumps(unit)} && action.lookup("verb") == "restart" &&\n'
+        f"        subject.user == {json.dumps(user)}) {{\n"
+        "        return polkit.Result.YES;\n"
+        "    }\n"
+        "});\n"
+    )
+
+
+def _verify_restarted(run: Run[ApiSettings], before: UnitState) -> None:
+    started = unit_state(before.name)
+    if started.invocation_id == before.invocation_id:
+        raise StepFailedError(f"{before.name} was not restarted: its invocation is the one from before")
+    time.sleep(SETTLE_SECONDS)  # a unit of Type=simple counts as started before its program could even fail
+    settled = unit_state(before.name)
+    if not settled.is_active or settled.invocation_id != started.invocation_id:
+        raise _not_running(run, f"after the restart {settled}")
+    run.note(str(settled))
+    if not run.in_place:
+        _verify_release(run, settled)
+
+
+def _verify_release(run: Run[ApiSettings], unit: UnitState) -> None:
+    runs_from = release_of_process(unit.main_pid, run.release.path)
+    run.note(f"release that its main process runs from: {runs_from.value}")
+    if runs_from is RunsFrom.OTHER:
+        raise StepFailedError(
+            f"{unit.name} runs from another release than {run.release.name}: "
+            "its WorkingDirectory= must lead through the link at app_path"
+        )
+
+
+def _not_running(run: Run[ApiSettings], what: str) -> StepFailedError:
+    unit = run.settings.systemd_service or ""
+    with suppress(CommandFailedError):  # reading the journal needs a right that one may not have
+        run.command(["journalctl", "--quiet", "--no-pager", "-o", "cat", "-n", JOURNAL_LINES, "-u", unit])
+    return StepFailedError(f"{what}; the output of this step ends with its journal")
