@@ -672,3 +672,35 @@ def test_a_name_may_have_63_characters_and_no_more(plugins: Plugins) -> None:
     for name in ("a" * 64, "_a", "a-", "Ä", "a.b", "a b"):
         found = problems(EXAMPLE.replace("my_api", f"'{name}'"), plugins)
         assert any("a name is 1 to 63" in problem for problem in found)
+
+
+def test_the_rules_to_an_environment_are_those_whose_pattern_matches(plugins: Plugins) -> None:
+    text = EXAMPLE + "  'release/*': {fraise: my_api, environment: production, paths: [src]}\n"
+    config = parse(text, plugins)
+    for name, patterns in [("main", ["main"]), ("release/1", ["release/*"]), ("other", []), (None, [])]:
+        assert [rule.pattern for rule in config.rules_to("my_api", "production", name)] == patterns
+    assert config.rules_to("my_api", "staging", "main") == []
+
+
+def test_the_variables_of_git_alone_are_named(plugins: Plugins) -> None:
+    text = edited("main\n", "main\n        env: {A: '${SHARED} $${ESCAPED}'}\n")
+    text = edited("${FRAISIER_WEBHOOK_SECRET}", "['${FRAISIER_WEBHOOK_SECRET}', '${SHARED}']", text)
+    config = parse(text, plugins, {}, with_secrets=False)
+    assert config.secret_variables() == {"FRAISIER_WEBHOOK_SECRET"}
+
+
+def test_another_version_of_the_file_is_read_as_the_file_is(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(EXAMPLE)
+    source = source_of(path, plugins)
+    earlier = source.parse(edited("My GraphQL API", "Earlier"))
+    assert earlier.fraise("my_api").description == "Earlier"
+    assert earlier.database == source.current().database
+    assert source.current().fraise("my_api").description == "My GraphQL API"
+
+
+def test_a_fifo_is_refused_without_waiting_for_a_writer(plugins: Plugins, tmp_path: Path) -> None:
+    fifo = tmp_path / "fraises.yaml"
+    os.mkfifo(fifo)
+    with pytest.raises(ConfigurationError, match="is no regular file"):
+        load_config(fifo, plugins, {})

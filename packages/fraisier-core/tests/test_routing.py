@@ -143,13 +143,26 @@ def test_a_star_stops_at_a_slash_and_two_do_not(
     assert reasons(routing) == ([] if matches else [f'"{branch}" does not match "{pattern}"'])
 
 
-def test_the_first_rule_that_matches_decides_about_an_environment(plugins: Plugins) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "paths"),
+    [
+        ("paths: [src]", "paths: [docs, www]", ("src", "docs", "www")),
+        ("paths: [src]", "paths: []", ()),
+        ("tags: false", "paths: [src]", ()),
+    ],
+)
+def test_two_rules_to_one_environment_ask_for_one_deployment_of_what_either_asks_for(
+    plugins: Plugins, first: str, second: str, paths: tuple[str, ...]
+) -> None:
     mapping = (
-        "main: {fraise: api, environment: staging, paths: [src]}\n'**': {fraise: api, environment: staging}"
+        f"main: {{fraise: api, environment: staging, {first}}}\n"
+        f"'**': {{fraise: api, environment: staging, {second}}}"
     )
     routing = route(PUSH, config_of(mapping, plugins))
-    assert [target.paths for target in routing.targets] == [("src",)]
-    assert reasons(routing) == ["an earlier rule decides about this environment"]
+    (target,) = routing.targets
+    assert target.paths == paths
+    assert target.reason == 'the branch "main" matches "main" and "**" and the repository is api\'s'
+    assert routing.rejections == ()
 
 
 def test_a_rule_may_be_narrowed_to_one_repository(plugins: Plugins) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier_core.branch_mapping import Rule, read_rules
 from fraisier_core.config_checks import check_app_paths, check_branches, check_rules
+from fraisier_core.config_file import config_text
 from fraisier_core.config_reader import ConfigReader
 from fraisier_core.database import SYSTEM_CONFIG, DatabaseSection, database_path
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
@@ -20,7 +20,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.repository import url_password
 from fraisier_core.suggestions import hint, listing
 from fraisier_core.variables import MIN_SECRET_LENGTH, substitute, variable_names
-from fraisier_core.yamlfile import MAX_BYTES, Keys, YamlError, parse_yaml
+from fraisier_core.yamlfile import Keys, YamlError, parse_yaml
 
 FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database")
@@ -147,7 +147,7 @@ def load_config(
     Raises:
         ConfigurationError: it cannot be read or used; carries every problem.
     """
-    return parse_config(_content(path), path, plugins, environ, with_secrets=with_secrets)
+    return parse_config(config_text(path), path, plugins, environ, with_secrets=with_secrets)
 
 
 def parse_config(
@@ -226,21 +226,6 @@ def _literal_secrets(git: GitConfig, fraises: Mapping[str, Fraise]) -> set[str]:
     )
     found = git.secrets() | {url_password(url) or "" for url in urls if url}
     return {secret for secret in found if len(secret) >= MIN_SECRET_LENGTH}
-
-
-def _content(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigurationError([f"{path}: is no regular file"])
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError([f"{path}:{line}: is not UTF-8 text"]) from None
 
 
 class ConfigSource:

@@ -63,8 +63,8 @@ class Routing:
 def route(push: Push, config: Config) -> Routing:
     """Return the deployments that a push asks for.
 
-    The first rule that matches decides about an environment. A rule with `paths:` matches here whatever was
-    changed: that takes the repository, and is found out by whoever deploys.
+    A rule with `paths:` matches here whatever was changed: that takes the repository, and is found out by
+    whoever deploys. Where several rules lead to one environment, a change that any of them asks for counts.
 
     Args:
         push: one ref of a verified delivery.
@@ -74,18 +74,16 @@ def route(push: Push, config: Config) -> Routing:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'
         return Routing((), tuple(Rejection(rule, deleted) for rule in config.branch_mapping))
     identities = {repository_identity(url) for url in push.urls}
-    targets: dict[tuple[str, str], Target] = {}
+    matches: dict[tuple[str, str], list[Rule]] = {}
     rejections: list[Rejection] = []
     for rule in config.branch_mapping:
-        where = rule.fraise, rule.environment
         reason = _mismatch(rule, push, identities, config)
-        if reason is None and where in targets:
-            reason = "an earlier rule decides about this environment"
         if reason is None:
-            targets[where] = _target(rule, push, push.after)
+            matches.setdefault((rule.fraise, rule.environment), []).append(rule)
         else:
             rejections.append(Rejection(rule, reason))
-    return Routing(tuple(targets.values()), tuple(rejections))
+    targets = tuple(_target(rules, push, push.after) for rules in matches.values())
+    return Routing(targets, tuple(rejections))
 
 
 def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:
@@ -122,14 +120,22 @@ def _narrowing_mismatch(rule: Rule, push: Push) -> str | None:
     return f"the push is to {push.repository}, and the rule is for {rule.repository}"
 
 
-def _target(rule: Rule, push: Push, commit: str) -> Target:
+def _target(rules: list[Rule], push: Push, commit: str) -> Target:
     kind = "tag" if push.is_tag else "branch"
+    patterns = " and ".join(f'"{rule.pattern}"' for rule in rules)
+    fraise = rules[0].fraise
     return Target(
-        fraise=rule.fraise,
-        environment=rule.environment,
+        fraise=fraise,
+        environment=rules[0].environment,
         branch=push.name,
         commit=commit,
         before=push.before,
-        paths=rule.paths,
-        reason=f'the {kind} "{push.name}" matches "{rule.pattern}" and the repository is {rule.fraise}\'s',
+        paths=_paths(rules),
+        reason=f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s',
     )
+
+
+def _paths(rules: list[Rule]) -> tuple[str, ...]:
+    if not all(rule.paths for rule in rules):
+        return ()
+    return tuple(path for rule in rules for path in rule.paths)
