@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fraisier_core.config import Config
-from fraisier_core.repository import without_credentials
 from fraisier_core.store import ConfiguredEnvironment, Deployments
 
 
@@ -21,8 +20,8 @@ def _environments(config: Config) -> Iterator[ConfiguredEnvironment]:
                 fraise=fraise.name,
                 type=fraise.type,
                 description=fraise.description,
-                repository=without_credentials(fraise.repository) if fraise.repository else None,
+                repository=environment.repository.identity,
                 environment=environment.name,
-                name=environment.settings.name,
-                branch=environment.settings.branch,
+                name=getattr(environment.outcome, "name", None),
+                branch=environment.branch,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from fraisier_core.git import Mirror
+from fraisier_core.mirrors import Mirror
 from fraisier_core.store import Deployment, PushedCommit
 
 

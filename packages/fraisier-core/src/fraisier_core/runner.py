@@ -13,13 +13,14 @@ from fraisier_core.config import Config, ConfigSource
 from fraisier_core.engine import Engine
 from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.launcher import Assignment, Channel, assigned, introduce
+from fraisier_core.plugins import Plugins
 from fraisier_core.processes import become_subreaper, kill_descendants
 from fraisier_core.recorder import Recorder
 from fraisier_core.recovery import recover, settle_unactivated
 from fraisier_core.redaction import Redactor
 from fraisier_core.site import open_site
 from fraisier_core.stop import Stop
-from fraisier_core.store import Database, Deployments, Event, Lease
+from fraisier_core.store import Database, Deployment, Deployments, Event, Lease
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,11 @@ class Runner:
 
     Args:
         source: the configuration as the warm process loaded it.
+        plugins: the installed plugins.
     """
 
     source: ConfigSource
+    plugins: Plugins
 
     def __call__(self, channel: Channel) -> None:
         """Wait for an assignment and carry it out."""
@@ -45,45 +48,54 @@ class Runner:
         introduce(channel)
         assignment = assigned(channel)
         if assignment is not None:
-            _carry_out(assignment, self._config(assignment), deployments, channel)
+            self._carry_out(assignment, deployments, channel)
 
     def _config(self, assignment: Assignment) -> Config:
         config = self.source.current()
         return config if config.text == assignment.configuration else self.source.parse(assignment.configuration)
 
+    def _carry_out(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
+        lease, stop = assignment.lease, Stop()
+        if assignment.recover and settle_unactivated(deployments, lease):
+            return
+        config = self._config(assignment)
+        recorder = Recorder(deployments, lease, Redactor(config.secret_values))
+        Guardian(channel, deployments, lease, recorder, stop).start()
+        try:
+            self._work(assignment, config, deployments, recorder, stop)
+        except FencedError:
+            logger.warning("deployment %s was taken over by another process", lease.deployment_id)
+        except InterruptedRunError as error:
+            _leave(deployments, lease, error)
+        finally:
+            kill_descendants(grace_seconds=1.0)
 
-def _carry_out(assignment: Assignment, config: Config, deployments: Deployments, channel: Channel) -> None:
-    lease, stop = assignment.lease, Stop()
-    if assignment.recover and settle_unactivated(deployments, lease):
-        return
-    recorder = Recorder(deployments, lease, Redactor(config.secret_values))
-    guardian = Guardian(channel, deployments, lease, recorder, stop)
-    guardian.start()
-    try:
-        _work(assignment, config, deployments, recorder, stop)
-    except FencedError:
-        logger.warning("deployment %s was taken over by another process", lease.deployment_id)
-    except InterruptedRunError as error:
-        _leave(deployments, lease, error)
-    finally:
-        kill_descendants(grace_seconds=1.0)
+    def _work(
+        self,
+        assignment: Assignment,
+        config: Config,
+        deployments: Deployments,
+        recorder: Recorder,
+        stop: Stop,
+    ) -> None:
+        deployment = deployments.get(assignment.lease.deployment_id)
+        try:
+            site = open_site(config, self.plugins, deployment.fraise, deployment.environment, stop)
+        except FraisierError as error:
+            recorder.append(*_failed(deployment, recorder.redacted(str(error))))
+            return
+        engine = Engine(site, deployments, assignment.lease, recorder, stop)
+        if assignment.recover:
+            recover(engine, deployments, assignment.lease)
+        else:
+            engine.carry_out()
 
 
-def _work(
-    assignment: Assignment, config: Config, deployments: Deployments, recorder: Recorder, stop: Stop
-) -> None:
-    deployment = deployments.get(assignment.lease.deployment_id)
-    try:
-        site = open_site(config, deployment.fraise, deployment.environment, stop)
-    except FraisierError as error:
-        message = f"{recorder.redacted(str(error))} Nothing was done"
-        recorder.append(Event("failed", message=message))
-        return
-    engine = Engine(site, deployments, assignment.lease, recorder, stop)
-    if assignment.recover:
-        recover(engine, deployments, assignment.lease)
-    else:
-        engine.carry_out()
+def _failed(deployment: Deployment, message: str) -> list[Event]:
+    """Return how a deployment ends that has no site; what it had activated before cannot be told any more."""
+    if deployment.activation_started:
+        return [Event("serving"), Event("failed", message=f"{message}. What serves is unknown")]
+    return [Event("failed", message=f"{message}. Nothing was done")]
 
 
 def _leave(deployments: Deployments, lease: Lease, error: InterruptedRunError) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fraisier_core.config import Config
 from fraisier_core.errors import ConfigurationError
-from fraisier_core.git import Mirror
-from fraisier_core.plugins import Deployer
+from fraisier_core.mirrors import Mirror
+from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.stop import Stop
 from fraisier_core.workspace import Workspace, open_workspace
@@ -43,23 +43,21 @@ class Site:
 
     def paths(self, branch: str | None) -> tuple[str, ...]:
         """Return the `paths:` of the mapping that leads from `branch` here; empty: everything counts."""
-        return self.config.mapped_paths(self.fraise, self.environment, branch)
+        rules = self.config.rules_to(self.fraise, self.environment, branch)
+        return tuple(path for rule in rules for path in rule.paths) if all(rule.paths for rule in rules) else ()
 
 
-def open_site(config: Config, fraise: str, environment: str, stop: Stop) -> Site:
+def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, stop: Stop) -> Site:
     """Look up everything about an environment.
 
     Raises `UnknownNameError`, `ConfigurationError`, `PluginError` or `StepFailedError`, each before anything
     is changed.
     """
     found = config.environment(fraise, environment)
-    config.require("fraises", fraise)
-    repository = config.fraise(fraise).repository
-    if repository is None:
-        msg = f"{config.path}: fraises.{fraise}: no `repository:`, and no clone at app_path says whose it is"
-        raise ConfigurationError([msg])
-    deployer = config.deployer(fraise)
-    mirror = Mirror.in_folder(config.state_dir / "mirrors", repository, stop.event)
+    if found.repository.url is None:
+        raise ConfigurationError([f"{config.path}: fraises.{fraise}: {found.repository.unknown}"])
+    deployer = plugins.deployer(config.fraise(fraise).type)
+    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, stop.event)
     root = releases_root(config, fraise, environment)
     workspace = open_workspace(root, found.settings.app_path, mirror)
     return Site(fraise, environment, found.settings, deployer, mirror, workspace, config)

@@ -16,6 +16,7 @@ from fraisier_core.configured import configure_store
 from fraisier_core.errors import FraisierError
 from fraisier_core.faults import fault_point
 from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.plugins import Plugins
 from fraisier_core.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.recovery import end_leftovers
 from fraisier_core.runner import Runner
@@ -47,7 +48,8 @@ class Worker:
     """One dispatcher for all slots.
 
     Args:
-        source: the configuration.
+        source: the configuration, without the secrets of webhooks.
+        plugins: the installed plugins.
         slots: how many deployments may run at once.
         grace_seconds: how long deployments may finish after SIGTERM before they are interrupted.
         supervisor: a socket or pipe whose end means that the supervisor is gone, and that this worker is
@@ -55,9 +57,10 @@ class Worker:
     """
 
     def __init__(
-        self, source: ConfigSource, slots: int = 2, grace_seconds: float = 25.0, supervisor: int | None = None
+        self, source: ConfigSource, plugins: Plugins, slots: int = 2, grace_seconds: float = 25.0, supervisor: int | None = None
     ) -> None:
         self._source = source
+        self._plugins = plugins
         self._count = slots
         self._grace = grace_seconds
         self._supervisor = supervisor
@@ -70,7 +73,7 @@ class Worker:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
         forbid_dumps()
-        self._launcher = Launcher(Runner(self._source))
+        self._launcher = Launcher(Runner(self._source, self._plugins))
         self._open()
         with selectors.DefaultSelector() as self._selector:
             self._listen()

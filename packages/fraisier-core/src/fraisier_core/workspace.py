@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
-from fraisier_core.git import Clone, Mirror
+from fraisier_core.clones import Clone
+from fraisier_core.mirrors import Mirror
 from fraisier_core.releases import DeploymentMode, Release, Releases
 
 
@@ -87,7 +88,7 @@ class ClonedWorkspace(Workspace):
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release) -> None:
-        self._clone.checkout(release.commit, self._mirror)
+        self._clone.checkout(release.commit, self._mirror.path)
 
     def withdraw(self) -> None:
         """Leave the clone as it is: there is no state before the first deployment to go back to."""

@@ -149,6 +149,7 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")  # or each statement with triggers makes a temporary file
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
 

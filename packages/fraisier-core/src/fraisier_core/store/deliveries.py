@@ -116,13 +116,12 @@ class Deliveries:
         except (sqlite3.Error, StoreError) as error:
             return StoreError(f"this delivery cannot be stored: {error}")
 
-    def refuse(self, provider: str, received_at: str, client: str, event_type: str, reason: str) -> None:
+    def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         """Remember a delivery that did not verify, without its body; only the newest thousand are kept."""
         row = {
             "provider": provider,
             "received_at": received_at,
             "client": client,
-            "event_type": event_type,
             "reason": reason,
         }
         with self._database.transaction():

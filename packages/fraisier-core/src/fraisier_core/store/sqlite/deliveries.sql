@@ -22,5 +22,5 @@ VALUES (
 INSERT INTO tb_webhook_payloads (webhook_event_id, body) VALUES (:id, :body);
 
 -- name: insert_refused
-INSERT INTO tb_refused_deliveries (provider, received_at, client, event_type, reason)
-VALUES (:provider, :received_at, :client, :event_type, :reason);
+INSERT INTO tb_refused_deliveries (provider, received_at, client, reason)
+VALUES (:provider, :received_at, :client, :reason);

@@ -56,8 +56,7 @@ CREATE TABLE tb_refused_deliveries (
     sequence    INTEGER PRIMARY KEY,
     provider    TEXT NOT NULL,
     received_at TEXT NOT NULL,
-    client      TEXT,
-    event_type  TEXT,
+    client      TEXT NOT NULL,
     reason      TEXT NOT NULL
 ) STRICT;
 

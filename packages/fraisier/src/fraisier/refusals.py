@@ -1,0 +1,40 @@
+"""Remembering deliveries that did not verify, slowly enough that nobody can keep the disk busy with them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from fraisier_core.clock import utc_now
+from fraisier_core.errors import StoreError
+from fraisier_core.store import Deliveries
+
+logger = logging.getLogger(__name__)
+
+PER_SECOND = 5
+
+
+class Refusals:
+    """A bounded record that answers "why did my push not deploy?".
+
+    Args:
+        deliveries: the write side; it keeps the newest thousand.
+    """
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+        self._second = 0
+        self._written = 0
+
+    def add(self, provider: str, client: str, reason: str) -> None:
+        """Remember a refusal, unless this second has seen enough of them."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._written = second, 0
+        self._written += 1
+        if self._written > PER_SECOND:
+            return
+        logger.warning("refused a delivery for %s from %s: %s", provider, client, reason)
+        with suppress(StoreError):
+            self._deliveries.refuse(provider, utc_now(), client, reason)

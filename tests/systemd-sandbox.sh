@@ -1,0 +1,251 @@
+#!/usr/bin/env bash
+# systemd-sandbox.sh - a REAL, throwaway systemd (system manager + journald + D-Bus) in private
+# pid/mount/cgroup/ipc/uts namespaces, on a copy-on-write view of this machine's own files.
+#
+#   systemd-sandbox.sh run  -- CMD [ARG...]   start, run CMD inside, always stop; exit code of CMD
+#   systemd-sandbox.sh start                  boot it in the background
+#   systemd-sandbox.sh exec -- CMD [ARG...]   run CMD inside (cwd and environment kept)
+#   systemd-sandbox.sh stop | status
+#
+# Needs root, bash, util-linux, coreutils, systemd, dbus; overlayfs and cgroup2 in the kernel.
+# No network, container engine or image. PID 1 of the machine may be systemd or anything else.
+# Host-visible writes: only below FRAISIER_SANDBOX_RW. Everything else that is written inside
+# (/etc, /var, /opt, /root ...) goes to a tmpfs and is gone at stop; /tmp /run /dev are private.
+# Never bind a host /tmp or /run into a container that boots stock units: systemd-tmpfiles
+# empties them. Stock units here are a short list without any of those.
+#
+# FRAISIER_SANDBOX_RW     host directories left writable, ':'-separated  (default: the cwd)
+# FRAISIER_SANDBOX_BIND   directories below /run to keep, e.g. /run/postgresql
+# FRAISIER_SANDBOX_NET    'private': own network namespace with only lo  (default: shared)
+# FRAISIER_SANDBOX_STATE  state directory            (default /tmp/fraisier-systemd-sandbox-$UID)
+# Inside, FRAISIER_SYSTEMD_SANDBOX=1 is set.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+SELF=$(readlink -f "${BASH_SOURCE[0]}")
+STATE=${FRAISIER_SANDBOX_STATE:-/tmp/fraisier-systemd-sandbox-$(id -u)}
+UNITS="basic.target sysinit.target sockets.target timers.target paths.target slices.target
+  shutdown.target umount.target final.target exit.target systemd-exit.service
+  poweroff.target systemd-poweroff.service reboot.target systemd-reboot.service
+  halt.target systemd-halt.service rescue.target emergency.target
+  multi-user.target graphical.target network.target network-pre.target network-online.target
+  local-fs.target local-fs-pre.target remote-fs.target remote-fs-pre.target swap.target
+  time-set.target time-sync.target nss-lookup.target nss-user-lookup.target
+  user.slice machine.slice
+  systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket
+  dbus.service dbus.socket dbus-broker.service polkit.service"
+
+die() { echo "systemd-sandbox: $*" >&2; exit 1; }
+starttime() { # PID -> start time in ticks (guards against a reused pid); fails for a zombie
+  local s; { read -r s < "/proc/$1/stat"; } 2>/dev/null || return 1
+  set -- ${s##*) }; case $1 in Z|X) return 1;; esac; echo "${20}"
+}
+alive() { # is the recorded init still the process that we started?
+  [ -s "$STATE/init" ] || return 1
+  local pid st; read -r pid st < "$STATE/init"
+  [ "$(starttime "$pid" || true)" = "$st" ]
+}
+cgroup2_root() {
+  local d; for d in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+    [ "$(stat -f -c %T "$d" 2>/dev/null)" = cgroup2fs ] && { echo "$d"; return; }
+  done
+  return 1
+}
+
+# ---- stage 1: own cgroup, then new namespaces -----------------------------------------------
+stage_ns() {
+  local root rel cg
+  root=$(cgroup2_root) || die "no cgroup2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
+  if [ -n "${FS_SCOPE:-}" ]; then             # systemd-run gave us a delegated scope
+    rel=$(sed -n 's/^0:://p' /proc/self/cgroup); cg=$root$rel
+  else
+    cg=$root/fraisier-sandbox-$$; mkdir "$cg"
+  fi
+  mkdir -p "$cg/supervisor" "$cg/payload"
+  echo 0 > "$cg/supervisor/cgroup.procs"
+  echo "$cg" > "$STATE/cgroup"
+  local ns=(--mount --pid --ipc --uts --fork --kill-child=SIGKILL --propagation private)
+  [ "${FRAISIER_SANDBOX_NET:-}" = private ] && ns+=(--net)
+  local dead=(); [ -n "${FS_PDEATH:-}" ] && dead=(setpriv --pdeathsig KILL)
+  exec ${dead[@]+"${dead[@]}"} unshare "${ns[@]}" "$SELF" _init "$cg"
+}
+
+# ---- stage 2: pid 1 of the new namespace, still seeing the outer /proc and cgroup tree --------
+stage_init() {
+  local me; read -r me _ < /proc/self/stat    # our pid outside
+  echo "$me $(starttime "$me")" > "$STATE/init.new"; mv "$STATE/init.new" "$STATE/init"
+  echo 0 > "$1/payload/cgroup.procs"
+  exec unshare --cgroup "$SELF" _boot         # cgroup namespace rooted at payload
+}
+
+# ---- stage 3: the new root, then systemd ------------------------------------------------------
+stage_boot() {
+  local d u n src unitdir rw keep
+  mount() { command mount -n "$@"; }          # -n: leave /run/mount/utab of the host alone
+  exec 8> "$STATE/console.log"
+  mkdir -p "$STATE/ns"; mount -t tmpfs -o mode=0755 tmpfs "$STATE/ns"
+  n=$STATE/ns/root; mkdir "$STATE/ns"/{up,work,root}
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$STATE/ns/up,workdir=$STATE/ns/work" "$n"
+  while read -r d; do                         # other real file systems (/home, /usr ...): read-only
+    case $d in /|/proc*|/sys*|/dev*|/run*|/tmp*|/var/tmp*|"$STATE"*) continue;; esac
+    [ -d "$d" ] && [ -d "$n$d" ] && mount --bind "$d" "$n$d" && mount -o remount,bind,ro "$n$d"
+  done < <(findmnt -rno TARGET)
+
+  mount -t proc proc "$n/proc"
+  mount --bind "$n/proc/sys" "$n/proc/sys"; mount -o remount,bind,ro "$n/proc/sys"  # pid 1 sets fs.file-max
+  mount --bind /sys "$n/sys"; mount -o remount,bind,ro "$n/sys"
+  mount -t cgroup2 cgroup2 "$n/sys/fs/cgroup" # unified hierarchy, whatever the host has
+  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$n/tmp"
+  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$n/var/tmp"
+  mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$n/run"
+  mkdir -p "$n/run"/{lock,mount,dbus,systemd/system,fraisier/{units,none,old}}
+  chmod 1777 "$n/run/lock"
+  d=$n/run/log/journal/$(tr -d - < /proc/sys/kernel/random/uuid); mkdir -p "$d"   # readable to its group
+  rm -f "$n/etc/machine-id"; basename "$d" > "$n/etc/machine-id"
+  chgrp -R systemd-journal "$n/run/log/journal" 2>/dev/null && chmod 2755 "$n/run/log/journal" "$d"
+
+  mount -t tmpfs -o mode=0755,nosuid tmpfs "$n/dev"    # no console, kmsg or watchdog of the host
+  for d in null zero full random urandom tty; do
+    : > "$n/dev/$d"; mount --bind "/dev/$d" "$n/dev/$d"
+  done
+  ln -s /proc/self/fd "$n/dev/fd"
+  for d in 0:stdin 1:stdout 2:stderr; do ln -s "fd/${d%:*}" "$n/dev/${d#*:}"; done
+  mkdir "$n/dev"/{pts,shm,mqueue}; ln -s pts/ptmx "$n/dev/ptmx"
+  mount --bind /dev/pts "$n/dev/pts"
+  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$n/dev/shm"
+
+  unitdir=/usr/lib/systemd/system; [ -e $unitdir/basic.target ] || unitdir=/lib/systemd/system
+  src=$n/run/fraisier/units
+  for u in $UNITS; do [ -e "$unitdir/$u" ] && cp -a "$unitdir/$u" "$src/"; done
+  mkdir "$src"/{sockets,multi-user}.target.wants
+  for u in systemd-journald.socket systemd-journald-dev-log.socket dbus.socket; do
+    ln -s "../$u" "$src/sockets.target.wants/$u"
+  done
+  ln -s ../dbus.service "$src/multi-user.target.wants/"; ln -s multi-user.target "$src/default.target"
+  mount --bind "$src" "$n$unitdir"
+  for d in /usr/local/lib/systemd/system /usr/lib/systemd/system-generators /lib/systemd/system-generators \
+           /usr/local/lib/systemd/system-generators /var/log/journal; do
+    [ -d "$n$d" ] && mount --bind "$n/run/fraisier/none" "$n$d"
+  done
+  for d in /etc/systemd /var/lib/systemd; do [ -d "$n$d" ] && mount -t tmpfs -o mode=0755 tmpfs "$n$d"; done
+  mkdir -p "$n/etc/systemd"/{system,user,system.conf.d,journald.conf.d}
+  printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=10s' > "$n/etc/systemd/system.conf.d/sandbox.conf"
+  printf '%s\n' '[Journal]' 'Storage=volatile' 'RuntimeMaxUse=64M' 'RateLimitIntervalSec=0' \
+    'ReadKMsg=no' 'Audit=' 'ForwardToWall=no' > "$n/etc/systemd/journald.conf.d/sandbox.conf"
+
+  IFS=: read -r -a keep <<< "${FRAISIER_SANDBOX_BIND:-}"
+  for d in ${keep[@]+"${keep[@]}"} /run/systemd/resolve; do
+    case $d in /run/*) [ -d "$d" ] && { mkdir -p "$n$d"; mount --bind "$d" "$n$d"; };; esac
+  done
+  IFS=: read -r -a rw <<< "${FRAISIER_SANDBOX_RW:-$PWD}"
+  for d in "${rw[@]}"; do
+    d=$(readlink -f "$d"); case $d in /|/tmp|/var|/var/tmp|/run|/etc|/usr|/dev|/proc*|/sys*) die "refusing writable $d";; esac
+    [ -d "$d" ] && { mkdir -p "$n$d"; mount --bind "$d" "$n$d"; }
+  done
+
+  cd "$n"; pivot_root . run/fraisier/old; cd /; umount -n -l /run/fraisier/old
+  hostname fraisier-sandbox; echo fraisier-sandbox > /etc/hostname
+  [ "${FRAISIER_SANDBOX_NET:-}" != private ] || ip link set lo up
+  local bin=/usr/lib/systemd/systemd; [ -x $bin ] || bin=/lib/systemd/systemd
+  exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    container=fraisier-sandbox "$bin" --system --unit=multi-user.target --show-status=no \
+    --log-target=journal < /dev/null >&8 2>&8 8>&-
+}
+
+# ---- commands -------------------------------------------------------------------------------
+enter() ( # run a command inside: same cwd and environment, own cgroup, real exit code
+  read -r pid _ < "$STATE/init"
+  ns=(-m -p -i -u -C); [ "${FRAISIER_SANDBOX_NET:-}" = private ] && ns+=(-n)
+  trap '' INT QUIT                            # ^C is for CMD; nsenter stays to pass on its exit code
+  exec nsenter -t "$pid" "${ns[@]}" sh -c '
+    mkdir -p /sys/fs/cgroup/fraisier-tests.scope && echo 0 > /sys/fs/cgroup/fraisier-tests.scope/cgroup.procs
+    cd "$1" 2>/dev/null || cd /; shift
+    unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS LISTEN_PID INVOCATION_ID JOURNAL_STREAM FS_PDEATH FS_SCOPE FRAISIER_SANDBOX_STATE
+    FRAISIER_SYSTEMD_SANDBOX=1 exec env --default-signal=INT,QUIT "$@"' sh "$PWD" "$@"
+)
+
+cmd_start() {
+  local t i out=
+  [ "$(id -u)" = 0 ] || die "needs root (sudo -E $SELF ...)"
+  for t in unshare nsenter flock setpriv findmnt pivot_root systemctl dbus-daemon; do
+    command -v $t > /dev/null || die "$t not found (apt-get install systemd dbus util-linux)"
+  done
+  [ -d "$STATE" ] || mkdir -m 700 "$STATE"
+  [ -O "$STATE" ] && [ ! -L "$STATE" ] || die "$STATE is not ours"
+  exec 9> "$STATE/lock"; flock -n 9 || die "another start is under way"
+  alive && die "already running ($STATE)"
+  rm -f "$STATE/init" "$STATE/cgroup"
+  export FRAISIER_SANDBOX_STATE=$STATE
+  if [ -d /run/systemd/system ] && systemctl show -p Version > /dev/null 2>&1; then
+    FS_SCOPE=1 setsid systemd-run --quiet --scope --collect -p Delegate=yes \
+      --unit="fraisier-sandbox-$$" -- "$SELF" _ns < /dev/null > "$STATE/boot.log" 2>&1 9>&- &
+  else
+    setsid "$SELF" _ns < /dev/null > "$STATE/boot.log" 2>&1 9>&- &
+  fi
+  STARTED=1
+  for i in $(seq 400); do
+    if alive; then out=$(enter systemctl is-system-running 2>/dev/null) || true
+      case $out in running|degraded) break;; esac; fi
+    kill -0 $! 2>/dev/null || break
+    sleep 0.03
+  done
+  case $out in
+    running) ;;
+    degraded) enter systemctl --failed --no-pager >&2 || true ;;
+    *) cat "$STATE/boot.log" "$STATE/console.log" >&2 2>/dev/null || true
+       cmd_stop; die "systemd did not come up (${out:-no answer})" ;;
+  esac
+  exec 9>&-
+}
+
+signal_cgroup() { # SIGNAL DIR: every process of that (our own) cgroup
+  local p; for p in $(cat "$2/cgroup.procs" 2>/dev/null); do [ "$p" = 0 ] || kill -s "$1" "$p" 2>/dev/null || true; done
+}
+cmd_stop() {
+  local pid st cg="" i t
+  [ -s "$STATE/cgroup" ] && cg=$(cat "$STATE/cgroup")
+  if alive; then
+    # first the commands entered from outside: systemd-shutdown would SIGSTOP them, and their
+    # waiting nsenter, stopped along with them, would keep the pid namespace from ending
+    t=$cg/payload/fraisier-tests.scope
+    if [ -d "$t" ]; then
+      signal_cgroup TERM "$t"
+      for i in $(seq 100); do [ -n "$(cat "$t/cgroup.procs" 2>/dev/null)" ] || break; sleep 0.05; done
+      signal_cgroup KILL "$t"
+    fi
+    read -r pid st < "$STATE/init"
+    kill -s RTMIN+4 "$pid" 2>/dev/null || true          # clean poweroff: units get stopped
+    for i in $(seq 400); do alive || break; sleep 0.05; done
+    if alive; then kill -KILL "$pid" 2>/dev/null || true; for i in $(seq 100); do alive || break; sleep 0.05; done; fi
+    alive && die "pid $pid did not end"
+  fi
+  for i in $(seq 20); do                                # rmdir: only empty directories can go
+    [ -n "$cg" ] && [ -d "$cg" ] || break
+    find "$cg" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.05
+  done
+  rm -f "$STATE"/{init,cgroup,console.log,boot.log}; rmdir "$STATE/ns" 2>/dev/null || true
+}
+
+cmd_run() {
+  local rc=0 child
+  STARTED=
+  trap 'rc=$?; trap - EXIT; [ -z "$STARTED" ] || cmd_stop; exit $rc' EXIT
+  trap 'exit 143' TERM HUP                    # the exit trap powers the sandbox off, CMD included
+  export FS_PDEATH=1                          # and a SIGKILL of this script takes it down as well
+  cmd_start
+  trap : INT
+  enter "$@" <&0 & child=$!
+  while :; do rc=0; wait $child || rc=$?; kill -0 $child 2>/dev/null || break; done
+  exit $rc
+}
+
+sub=${1:-}; shift || true; [ "${1:-}" = -- ] && shift
+case $sub in
+  run)    [ $# -gt 0 ] || die "run: no command"; cmd_run "$@" ;;
+  start)  unset FS_PDEATH; cmd_start ;;
+  exec)   alive || die "not running"; enter "$@" ;;
+  stop)   cmd_stop ;;
+  status) alive || { echo stopped; exit 3; }
+          echo "running init=$(cut -d' ' -f1 "$STATE/init") $(enter systemctl is-system-running || true)" ;;
+  _ns) stage_ns ;; _init) stage_init "$1" ;; _boot) stage_boot ;;
+  *)      sed -n '2,9p' "$SELF" >&2; exit 2 ;;
+esac
