@@ -89,10 +89,10 @@ class Worker:
         self._me = ProcessIdentity.of(os.getpid())
 
     def _listen(self) -> None:
-        self._signals, theirs = socket.socketpair()
-        for end in (self._signals, theirs):
+        self._signals, self._wakeup = socket.socketpair()
+        for end in (self._signals, self._wakeup):
             end.setblocking(False)
-        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._register(self._signals, lambda: self._signals.recv(64))
@@ -182,10 +182,10 @@ class Worker:
 
     def _void_lease(self, process: ProcessIdentity) -> Lease | None:
         for held in self._deployments.leases.held():
-            if held.is_void:
-                logger.warning("deployment %s lost its process: recovering", held.lease.deployment_id)
+            if held.is_void and (lease := self._deployments.take_over(held, process)):
+                logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
                 end_leftovers(held)
-                return self._deployments.take_over(held, process)
+                return lease
         return None
 
     # The end
@@ -205,4 +205,5 @@ class Worker:
         self._launcher.close()
         self._bell.close()
         self._deployments.leases.forget_worker(self._me)
+        signal.set_wakeup_fd(-1)
         self._database.close()
