@@ -103,7 +103,12 @@ def test_nul_and_invalid_utf8_are_survived() -> None:
 
 def test_writer_and_reader_may_be_different_threads() -> None:
     output = StepOutput(Redactor(["needle99"]), PLENTY)
-    writer = threading.Thread(target=lambda: [output.write(b"12345needle99") for _ in range(2000)])
+
+    def write() -> None:
+        for _ in range(2000):
+            output.write(b"12345needle99")
+
+    writer = threading.Thread(target=write)
     writer.start()
     text = ""
     while writer.is_alive():

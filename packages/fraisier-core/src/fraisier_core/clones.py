@@ -44,7 +44,7 @@ class Clone(LocalRepository):
         listed = self.expect("diff-index", "--name-only", "--ignore-submodules", "-z", "HEAD", "--")
         return [name for name in listed.split("\0") if name]
 
-    def checkout(self, commit: str, mirror: Path) -> None:
+    def checkout(self, commit: str, mirror: LocalRepository) -> None:
         """Bring the working tree to a commit of the mirror, detached from every branch.
 
         Raises `StepFailedError` where git refuses, such as for an untracked file that is in the way.
@@ -52,7 +52,7 @@ class Clone(LocalRepository):
         marker = self._marker()
         force = ["--force"] if marker.exists() else []
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
-        self.expect("fetch", *options, str(mirror), full_id(commit))
+        self.expect("fetch", *options, str(mirror.path), full_id(commit))
         if force:
             marker.with_name("index.lock").unlink(missing_ok=True)
         marker.write_text(commit)

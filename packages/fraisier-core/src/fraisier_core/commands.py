@@ -25,7 +25,14 @@ from pathlib import Path
 from types import TracebackType
 
 from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
-from fraisier_core.processes import ProcessIdentity, children, descendants, kill_descendants, leave_running
+from fraisier_core.processes import (
+    AWAITED,
+    ProcessIdentity,
+    children,
+    descendants,
+    kill_descendants,
+    leave_running,
+)
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
 _READ_BYTES = 65_536
@@ -33,8 +40,9 @@ _DRAIN_SECONDS = 0.2
 _TICK_SECONDS = 0.05
 _SHOWN_CHARACTERS = 200
 
-# The children of a process are one set for all of its threads, and so is what runs among them.
-_RUNNING: set[ProcessIdentity] = set()
+# The children of a process belong to all of its threads: while one starts a command or ends what a command
+# left, another that did so could take the one's for its own.
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,9 @@ def run_command(
     Raises `CommandFailedError` where it exits with another status than 0, exceeds a limit or cannot be
     started, and `CancelledError` where it was cancelled.
     """
-    started = _start(argv, cwd, env, pass_fds, stdin)
-    with _Command(started, shown(argv), limits, on_output, cancelled) as command:
+    with _TURN:
+        command = _Command(_start(argv, cwd, env, pass_fds, stdin), shown(argv), limits, on_output, cancelled)
+    with command:
         if on_start is not None:
             on_start(command.identity)
         command.follow()
@@ -171,7 +180,7 @@ class _Command:
         self._poll.register(self._pidfd, select.POLLIN)
         self._started_at = self._heard_at = time.monotonic()
         self.identity = ProcessIdentity.of(started.process.pid)
-        _RUNNING.add(self.identity)
+        AWAITED.add(self.identity)
 
     def __enter__(self) -> _Command:
         return self
@@ -180,11 +189,12 @@ class _Command:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            kill_descendants(spare=self._others(), grace_seconds=self._limits.grace)
+            with _TURN:
+                kill_descendants(spare=self._others(), grace_seconds=self._limits.grace)
             if isinstance(error, FraisierError):
                 self._drain()  # its last words
         finally:
-            _RUNNING.discard(self.identity)
+            AWAITED.discard(self.identity)
             self._process.poll()
             self._pipe.close()
             os.close(self._pidfd)
@@ -218,10 +228,11 @@ class _Command:
 
     def leave_running(self) -> None:
         """Spare what it started and left behind, now and whenever this process ends its descendants."""
-        leave_running(descendants(os.getpid(), spare=self._others()))
+        with _TURN:
+            leave_running(descendants(os.getpid(), spare=self._others()))
 
     def _others(self) -> frozenset[ProcessIdentity]:
-        return self._earlier | (_RUNNING - {self.identity})
+        return self._earlier | (AWAITED - {self.identity})
 
     def _patience(self) -> float:
         now = time.monotonic()

@@ -8,16 +8,14 @@ Fault points (see `faults`): `fetch` while git fetches, `checkout` while a commi
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -33,18 +31,20 @@ from fraisier_core.errors import (
 )
 from fraisier_core.faults import fault_point
 from fraisier_core.local_git import LocalRepository, abbreviation, branch_ref, full_id, last_line
+from fraisier_core.locks import locked
 from fraisier_core.processes import ProcessIdentity
-from fraisier_core.redaction import Redactor
+from fraisier_core.redaction import Redactor, printable
 from fraisier_core.remotes import Remote
 
 LIMITS = Limits(wall=900.0, silence=300.0)
 RETRY_SECONDS = (1.0, 4.0)
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_LOCK_POLL_SECONDS = 0.05
 _OUTPUT_BYTES = 8192
 _FETCHING, _DAMAGED = "fetching", "damaged"
 _DAMAGE = re.compile(
-    r"packfile|loose object|bad object|corrupt|missing (?:blob|tree|commit)|all necessary objects"
+    r"^(?:error|fatal): .*"
+    r"(?:packfile|loose object|bad object|corrupt|missing (?:blob|tree|commit)|necessary objects)",
+    re.MULTILINE,
 )
 
 
@@ -89,7 +89,8 @@ class Mirror(LocalRepository):
         process kept the mirror to itself for too long.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked() as lock:
+        lock_path = self.path.with_name(f"{self.path.name}.lock")
+        with locked(lock_path, seconds=self._limits.wall, cancelled=self._cancelled) as lock:
             repaired = self._repair(lock)
             self._marker.write_text(_FETCHING)
             if not repaired:
@@ -191,7 +192,8 @@ class Mirror(LocalRepository):
         for delay in (*self._retry_seconds, None):
             printed = bytearray()
             try:
-                return self._fetch_into(path, lock, printed, until)
+                self._fetch_into(path, lock, printed, until)
+                return self._check_damage(path, printed)
             except CommandFailedError as error:
                 self._check_damage(path, printed)
                 if delay is None or time.monotonic() + delay >= until:
@@ -208,8 +210,9 @@ class Mirror(LocalRepository):
         self._run(argv, printed, limits, on_start=lambda _: fault_point("fetch"), pass_fds=(lock,))
 
     def _check_damage(self, path: Path, printed: bytearray) -> None:
-        if _DAMAGE.search(printed.decode("utf-8", "replace")) and not self._is_sound(path):
-            raise _DamagedError(f"{path} is damaged: {last_line(printed.decode('utf-8', 'replace'))}")
+        """Raise where git complained of its own files, even where it could make up for them this time."""
+        if damage := _DAMAGE.search(printable(_text(printed))):
+            raise _DamagedError(f"{path} is damaged: {damage[0]}")
 
     def _is_sound(self, path: Path) -> bool:
         argv = LocalRepository(path).argv("fsck", "--connectivity-only", "--no-dangling", "--progress")
@@ -245,7 +248,7 @@ class Mirror(LocalRepository):
         try:
             self._run(argv, printed, limits, on_start=lambda _: fault_point("checkout"), stdin=archive)
         except CommandFailedError as error:
-            said = last_line(printed.decode("utf-8", "replace")) if printed else str(error)
+            said = last_line(_text(printed)) if printed else str(error)
             return StepFailedError(f"the files of the commit cannot be written to {into}: {said}")
         return None
 
@@ -265,32 +268,11 @@ class Mirror(LocalRepository):
         )
 
     def _unreachable(self, error: CommandFailedError, printed: bytearray) -> GitUnreachableError:
-        said = last_line(self._redactor.redact(printed.decode("utf-8", "replace")))
+        said = last_line(self._redactor.redact(_text(printed)))
         return GitUnreachableError(
             f"git_unreachable: {self.remote.url} cannot be fetched: {said} ({error}); check the address, the "
             "network and the credentials of the user that runs Fraisier, then deploy again"
         )
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        lock = os.open(
-            self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            self._await_lock(lock)
-            yield lock
-        finally:
-            os.close(lock)
-
-    def _await_lock(self, lock: int) -> None:
-        until = time.monotonic() + self._limits.wall
-        while not _try_lock(lock):
-            if time.monotonic() >= until:
-                raise StepFailedError(
-                    f"another process has kept {self.path} locked for {self._limits.wall:g} s"
-                )
-            if self._cancelled.wait(_LOCK_POLL_SECONDS):
-                raise CancelledError(f"cancelled while waiting for {self.path}")
 
 
 class _DamagedError(StepFailedError):
@@ -303,12 +285,8 @@ class _Options(TypedDict, total=False):
     stdin: int
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _text(printed: bytes | bytearray) -> str:
+    return printed.decode("utf-8", "replace")
 
 
 def _make_empty_directory(path: Path) -> None:

@@ -23,6 +23,8 @@ _KILL_SECONDS = 5.0
 
 # The children of a process are one set for all of its threads, and so are those among them to be spared.
 _LEFT_RUNNING: set[ProcessIdentity] = set()
+# Children whose exit status somebody waits for, who reaps them as well.
+AWAITED: set[ProcessIdentity] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,8 @@ def _reap(spare: Collection[ProcessIdentity]) -> frozenset[ProcessIdentity]:
     found = set(_below(os.getpid(), table, spare))
     for zombie in [identity for identity in found if not table[identity.pid].runs]:
         found.discard(zombie)
+        if zombie in AWAITED:
+            continue
         with suppress(ChildProcessError):  # not a child of this process but of one that still runs
             os.waitpid(zombie.pid, os.WNOHANG)
     return frozenset(found)
@@ -236,14 +240,20 @@ def _end(find: Callable[[], frozenset[ProcessIdentity]], grace_seconds: float) -
     while left := find():
         if (now := time.monotonic()) >= kill_from + _KILL_SECONDS:
             break
-        for identity in left:
-            if now >= kill_from:
-                _signal(identity, signal.SIGKILL)
-            elif identity not in asked:
-                _signal(identity, signal.SIGTERM)
-        asked |= left
+        if now >= kill_from:
+            _signal_all(left, signal.SIGKILL)
+        else:
+            _signal_all(left - asked, signal.SIGTERM)
+            asked |= left
         time.sleep(_SCAN_SECONDS)
     return left
+
+
+def _signal_all(identities: Collection[ProcessIdentity], number: signal.Signals) -> None:
+    """Stop all of them first: a shell whose command ended before it would go on to the next one."""
+    for each in (signal.SIGSTOP, number, signal.SIGCONT):
+        for identity in identities:
+            _signal(identity, each)
 
 
 def _signal(identity: ProcessIdentity, number: signal.Signals) -> None:

@@ -1,7 +1,7 @@
 """Releases: complete directories side by side, one of which a link leads to.
 
 A release is built under a temporary name, made durable, and renamed; the link is replaced by a new one in a
-single step. So whatever a crash interrupts, the link leads to a complete release, and `sweep` removes the rest.
+single step. Whatever a crash interrupts, the link leads to a complete release, and `sweep` removes the rest.
 
 Fault points (see `faults`): `after_checkout` before the rename, `before_swap` between the temporary link and
 its rename, `after_swap` right after that.
@@ -75,8 +75,10 @@ class Releases:
             return DeploymentMode.RELEASES
         if Clone.is_clone(self.link):
             return DeploymentMode.IN_PLACE
-        raise AppPathRefusedError(f"{self.link} is {self._kind()}; Fraisier replaces nothing that it did not make. "
-                                  "Move it away, or make it a clone to deploy in place")
+        raise AppPathRefusedError(
+            f"{self.link} is {self._kind()}; only its own links are replaced. "
+            "Move it away, or make it a clone to deploy in place"
+        )
 
     def create(self, name: str, commit: str, fill: Callable[[Path], None]) -> Release:
         """Return a new release that is complete and durable.
@@ -86,7 +88,7 @@ class Releases:
             commit: full id of its commit.
             fill: writes its files into the empty directory it is given.
 
-        Raises `AppPathRefusedError` where the name is taken, and whatever `fill` raises; nothing is left then.
+        Raises `AppPathRefusedError` where the name is taken, and whatever `fill` raises.
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
         self.root.mkdir(parents=True, exist_ok=True)
@@ -159,7 +161,11 @@ class Releases:
             protected: never removed, like the current one.
             order: their names, the one to be kept longest first; those not in it are removed first.
         """
-        here = [entry.name for entry in _entries(self.root) if _NAME.fullmatch(entry.name) and not entry.is_symlink()]
+        here = [
+            entry.name
+            for entry in _entries(self.root)
+            if _NAME.fullmatch(entry.name) and not entry.is_symlink()
+        ]
         ordered = [*(name for name in order if name in here), *(name for name in here if name not in order)]
         doomed = [name for name in ordered[keep:] if name not in protected and name != self.current()]
         for name in doomed:
@@ -207,7 +213,9 @@ class Releases:
 
     def _require_replaceable(self) -> None:
         if os.path.lexists(self.link) and not self._is_own_link():
-            raise AppPathRefusedError(f"{self.link} is {self._kind()}, and Fraisier did not make it; move it away")
+            raise AppPathRefusedError(
+                f"{self.link} is {self._kind()}, and Fraisier did not make it; move it away"
+            )
 
     def _kind(self) -> str:
         if self.link.is_symlink():
@@ -217,12 +225,16 @@ class Releases:
     def _require_writable_parent(self) -> None:
         parent = next(folder for folder in self.link.parents if folder.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise AppPathRefusedError(f"the link {self.link} cannot be made: {parent} is not writable for the "
-                                      "user that runs Fraisier; give it that right, or create the folder for it")
+            raise AppPathRefusedError(
+                f"the link {self.link} cannot be made: {parent} is not writable for the "
+                "user that runs Fraisier; give it that right, or create the folder for it"
+            )
         mode = parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise AppPathRefusedError(f"{parent} is writable for everyone, who could then replace {self.link}; "
-                                      f"run: chmod o-w {parent}")
+            raise AppPathRefusedError(
+                f"{parent} is writable for everyone, who could then replace {self.link}; "
+                f"run: chmod o-w {parent}"
+            )
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""A lock that dies with its holders: flock(2) on a file of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fraisier_core.errors import CancelledError, StepFailedError
+
+_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterator[int]:
+    """Hold a lock during the block; yields its file descriptor.
+
+    A child process that inherits the descriptor goes on holding the lock when this process is killed.
+
+    Args:
+        path: the file; made where it is missing, and never removed.
+        seconds: how long to wait for another holder.
+        cancelled: once set, waiting ends.
+
+    Raises `StepFailedError` where another process kept the lock for too long, and `CancelledError`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait(descriptor, path, seconds, cancelled)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, seconds: float, cancelled: threading.Event) -> None:
+    until = time.monotonic() + seconds
+    while not _try(descriptor):
+        if time.monotonic() >= until:
+            raise StepFailedError(f"another process has kept {path} locked for {seconds:g} s")
+        if cancelled.wait(_POLL_SECONDS):
+            raise CancelledError(f"cancelled while waiting for {path}")
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,457 @@
+import contextlib
+import http.server
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier_core.commands import Limits
+from fraisier_core.errors import (
+    AppPathRefusedError,
+    CancelledError,
+    CommitGoneError,
+    GitUnreachableError,
+    StepFailedError,
+)
+from fraisier_core.git import Mirror
+from fraisier_core.local_git import branch_ref
+
+IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+
+
+class Origin:
+    """A repository to fetch from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
+
+    def git(self, *arguments: str) -> str:
+        argv = ["git", "-C", str(self.path), *IDENTITY, *arguments]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        for name, text in files.items():
+            path = self.path / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "change")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return Origin(tmp_path / "origin")
+
+
+@pytest.fixture
+def mirror(origin: Origin, tmp_path: Path) -> Mirror:
+    return mirror_of(str(origin.path), tmp_path)
+
+
+def mirror_of(
+    url: str,
+    tmp_path: Path,
+    *,
+    wall: float = 30,
+    silence: float = 30,
+    cancelled: threading.Event | None = None,
+    environment: dict[str, str] | None = None,
+) -> Mirror:
+    return Mirror(
+        tmp_path / "mirrors/api.git",
+        url,
+        cancelled or threading.Event(),
+        limits=Limits(wall, silence, grace=1),
+        retry_seconds=(),
+        environment=environment,
+    )
+
+
+def names(directory: Path) -> set[str]:
+    return {entry.name for entry in directory.iterdir()}
+
+
+def test_a_mirror_follows_its_remote(origin: Origin, mirror: Mirror) -> None:
+    first = origin.commit(a="1")
+    origin.git("tag", "v1")
+    origin.git("branch", "other/one")
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == first
+    assert mirror.resolve_branch("other/one") == first
+    second = origin.commit(a="2")
+    origin.git("branch", "-D", "other/one")
+    origin.git("branch", "other")
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == mirror.resolve_branch("other") == second
+    with pytest.raises(CommitGoneError, match="has no branch other/one"):
+        mirror.resolve_branch("other/one")
+    assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
+
+
+def test_a_forced_push_is_followed_and_its_victim_said_to_be_gone(origin: Origin, mirror: Mirror) -> None:
+    origin.commit(a="1")
+    victim = origin.commit(a="2")
+    origin.git("reset", "-q", "--hard", "HEAD~")
+    newest = origin.commit(a="3")
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == newest
+    mirror.require(newest)
+    with pytest.raises(CommitGoneError, match=f"ref_gone: commit {victim} is not in"):
+        mirror.require(victim)
+
+
+def test_a_commit_is_found_by_its_beginning(origin: Origin, mirror: Mirror) -> None:
+    commit = origin.commit(a="1")
+    origin.git("branch", commit[:6])
+    origin.git("branch", "beef")
+    mirror.fetch()
+    assert mirror.resolve_commit(commit) == commit
+    assert mirror.resolve_commit(commit[:9].upper()) == commit
+    for text in ("beef", "0" * 40, "HEAD", "main", "-h", "--all", "", "abc", f"{commit}\n"):
+        with pytest.raises(CommitGoneError, match="ref_gone"):
+            mirror.resolve_commit(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "--upload-pack=id",
+            "-x",
+            "",
+            "a..b",
+            "a b",
+            "a\nb",
+            "a\n",
+            "a~1",
+            "a^",
+            "a:b",
+            "a?",
+            "a*",
+            "a[",
+            "a\\b",
+        ),
+        *("/a", "a/", "a//b", "a.lock", "a.lock/b", "a/.b", ".a", "a.", "a@{1}", "a\0b", "x" * 300),
+    ],
+)
+def test_a_name_that_no_branch_should_have_is_refused(name: str) -> None:
+    with pytest.raises(CommitGoneError, match="not a branch name"):
+        branch_ref(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "release/1.0", "feature/JIRA-1_x", "dependabot/npm/@scope/a-1", "a+b#3"]
+)
+def test_ordinary_branch_names_are_accepted(name: str) -> None:
+    assert branch_ref(name) == f"refs/heads/{name}"
+    subprocess.run(["git", "check-ref-format", branch_ref(name)], check=True)
+
+
+def test_a_release_is_the_whole_tree_with_the_modes_of_a_checkout(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    (origin.path / "build.sh").write_text("#!/bin/sh\n")
+    (origin.path / "build.sh").chmod(0o755)
+    (origin.path / "link").symlink_to("a")
+    commit = origin.commit(a="1", deep__b="2", tests__c="3", **{".gitattributes": "tests export-ignore\n"})
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "out")
+    assert names(tmp_path / "out") == {".gitattributes", "a", "build.sh", "deep", "link", "tests"}
+    assert (tmp_path / "out/build.sh").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out/deep").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out/a").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "out/a").stat().st_uid == os.geteuid()
+
+
+def test_nothing_of_the_repository_runs(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    subprocess.run(
+        ["git", "-C", origin.path, "config", "filter.evil.smudge", f"touch {tmp_path}/ran"], check=True
+    )
+    commit = origin.commit(
+        a="1",
+        **{
+            ".gitattributes": "* filter=evil\n",
+            ".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = ext::touch\n',
+            "hooks__post-checkout": f"#!/bin/sh\ntouch {tmp_path}/ran\n",
+        },
+    )
+    mirror.fetch()
+    (mirror.path / "hooks").mkdir(exist_ok=True)
+    hook = mirror.path / "hooks/reference-transaction"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    origin.commit(a="2")
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/a").read_text() == "1"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_export_goes_nowhere_but_into_an_empty_directory(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    commit = origin.commit(a="1")
+    mirror.fetch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    for target in ("full", "full/file", "link"):
+        with pytest.raises(AppPathRefusedError, match="in the way"):
+            mirror.export(commit, tmp_path / target)
+    mirror.export(commit, tmp_path / "empty")
+
+
+def test_files_that_cannot_be_written_fail_the_export(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    commit = origin.commit(a="1" * 5000)
+    mirror.fetch()
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, unlimited[1]))
+    try:
+        with pytest.raises(StepFailedError, match="cannot be written"):
+            mirror.export(commit, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+
+def test_ancestors_are_told_and_what_is_unknown_is_not(origin: Origin, mirror: Mirror) -> None:
+    first, second = origin.commit(a="1"), origin.commit(a="2")
+    mirror.fetch()
+    assert mirror.is_ancestor(first, second) is True
+    assert mirror.is_ancestor(second, first) is False
+    assert mirror.is_ancestor("0" * 40, first) is None
+
+
+def test_proper_descendants_are_the_known_candidates_that_come_after(origin: Origin, mirror: Mirror) -> None:
+    first = origin.commit(a="1")
+    origin.git("checkout", "-q", "-b", "side")
+    side = origin.commit(b="1")
+    origin.git("checkout", "-q", "main")
+    second, third = origin.commit(a="2"), origin.commit(a="3")
+    mirror.fetch()
+    unknown = "0" * 40
+    assert mirror.proper_descendants(second, [first, side, second, third, unknown]) == [third]
+    assert mirror.proper_descendants(first, [third, side]) == [third, side]
+    assert mirror.proper_descendants(third, [first, second, side, third]) == []
+    assert mirror.proper_descendants(unknown, [first]) == []
+    assert mirror.proper_descendants(first, []) == []
+
+
+def test_changed_paths_are_matched_by_directory_and_glob(origin: Origin, mirror: Mirror) -> None:
+    old = origin.commit(api__app="1", web__deep__page="1")
+    new = origin.commit(web__deep__page="2")
+    mirror.fetch()
+    assert not mirror.changed_paths(old, new, ["api"])
+    assert mirror.changed_paths(old, new, ["api", "web"])
+    assert mirror.changed_paths(old, new, ["web/**"])
+    assert not mirror.changed_paths(old, new, ["web/*"])
+    assert not mirror.changed_paths(old, old, ["web"])
+    assert mirror.changed_paths("0" * 40, new, ["api"])
+
+
+def test_a_remote_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(
+        GitUnreachableError, match=r"git_unreachable: .*/nowhere cannot be fetched: .*nowhere"
+    ):
+        mirror_of(str(tmp_path / "nowhere"), tmp_path).fetch()
+    assert not (tmp_path / "mirrors/api.git.fetching").exists()
+
+
+def test_a_refused_connection_is_unreachable_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(GitUnreachableError, match="Failed to connect") as caught:
+        mirror_of(f"http://me:hunter22@127.0.0.1:{port}/api.git", tmp_path).fetch()
+    assert "hunter22" not in str(caught.value)
+
+
+def test_a_remote_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as blackhole:
+        url = f"http://127.0.0.1:{blackhole.getsockname()[1]}/api.git"
+        with pytest.raises(GitUnreachableError, match=r"printed nothing for 0\.2 s"):
+            mirror_of(url, tmp_path, silence=0.2).fetch()
+        with pytest.raises(GitUnreachableError, match=r"timed out after 0\.\d+ s"):
+            mirror_of(url, tmp_path, wall=0.2).fetch()
+
+
+def test_a_fetch_is_cancelled(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as blackhole:
+        url = f"http://127.0.0.1:{blackhole.getsockname()[1]}/api.git"
+        threading.Timer(0.1, cancelled.set).start()
+        with pytest.raises(CancelledError):
+            mirror_of(url, tmp_path, cancelled=cancelled).fetch()
+
+
+@contextlib.contextmanager
+def http_origin(origin: Origin, login: str) -> Iterator[tuple[str, list[str]]]:
+    """Serve a repository to whoever logs in; yields `host:port` and the command lines seen meanwhile."""
+    seen: list[str] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(origin.path.parent))  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.append(process.read_bytes().decode("utf-8", "replace"))
+            if self.headers.get("Authorization") != login:
+                self.send_error(403)
+                return
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", seen
+        finally:
+            server.shutdown()
+
+
+def test_credentials_reach_the_remote_and_nothing_else(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit(a="1")
+    origin.git("update-server-info")
+    with http_origin(origin, "Basic bWU6aHVudGVyMjI=") as (host, seen):
+        mirror = mirror_of(f"http://me:hunter22@{host}/origin/.git", tmp_path)
+        mirror.fetch()
+        assert mirror.resolve_branch("main") == commit
+        with pytest.raises(GitUnreachableError, match="403") as caught:
+            mirror_of(f"http://me:wrong-pw@{host}/origin/.git", tmp_path).fetch()
+    assert "wrong-pw" not in str(caught.value)
+    assert any("fetch" in line and host in line for line in seen)
+    secrets = ("hunter22", "bWU6aHVudGVyMjI", "wrong-pw")
+    assert not [line for line in seen if "fetch" in line and any(secret in line for secret in secrets)]
+    for file in mirror.path.parent.rglob("*"):
+        assert not file.is_file() or b"hunter22" not in file.read_bytes()
+
+
+def test_the_environment_cannot_lead_git_astray(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit(a="1")
+    evil = {"PATH": os.environ["PATH"], "GIT_DIR": "/nonexistent", "GIT_CONFIG_PARAMETERS": "'core.bare=x'"}
+    mirror = mirror_of(str(origin.path), tmp_path, environment=evil)
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == commit
+
+
+SCRIPT = """
+import sys, threading
+from pathlib import Path
+from fraisier_core.git import Mirror
+mirror = Mirror(Path(sys.argv[1]), sys.argv[2], threading.Event())
+mirror.fetch()
+if sys.argv[3:]:
+    mirror.export(mirror.resolve_branch("main"), Path(sys.argv[3]))
+"""
+
+
+def killed(point: str, *arguments: object) -> None:
+    argv = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    done = subprocess.run(argv, env={**os.environ, "FRAISIER_FAULT": f"{point}:kill"}, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_kill_in_a_fetch_leaves_a_mirror_that_the_next_fetch_repairs(
+    origin: Origin, mirror: Mirror
+) -> None:
+    origin.commit(a="1")
+    mirror.fetch()
+    commit = origin.commit(a="2")
+    killed("fetch", mirror.path, origin.path)
+    (mirror.path / "packed-refs.lock").write_text("")
+    (mirror.path / "refs/heads/main.lock").write_text("")
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == commit
+
+
+def test_a_kill_in_the_first_fetch_is_repaired_too(origin: Origin, mirror: Mirror) -> None:
+    commit = origin.commit(a="1")
+    killed("fetch", mirror.path, origin.path)
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == commit
+
+
+def test_a_kill_while_the_mirror_is_being_made_is_repaired_too(origin: Origin, mirror: Mirror) -> None:
+    commit = origin.commit(a="1")
+    mirror.path.mkdir(parents=True)
+    (mirror.path / "HEAD").write_text("")
+    mirror.path.with_name("api.git.fetching").write_text("fetching")
+    mirror.fetch()
+    assert mirror.resolve_branch("main") == commit
+
+
+def test_a_kill_in_an_export_does_no_harm_to_the_next_one(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    commit = origin.commit(a="1")
+    killed("checkout", mirror.path, origin.path, tmp_path / "half")
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "whole")
+    assert (tmp_path / "whole/a").read_text() == "1"
+
+
+def damage(mirror: Mirror) -> None:
+    for file in mirror.path.glob("objects/**/*"):
+        if file.is_file() and file.suffix != ".idx":
+            file.chmod(0o644)
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_damaged_mirror_is_fetched_anew(origin: Origin, mirror: Mirror, packed: bool) -> None:
+    origin.commit(a="1")
+    mirror.fetch()
+    if packed:
+        subprocess.run(["git", "-C", mirror.path, "gc", "-q"], check=True)
+    damage(mirror)
+    commit = origin.commit(a="2")
+    mirror.fetch()
+    mirror.require(commit)
+    subprocess.run(["git", "-C", mirror.path, "fsck", "--no-progress"], check=True)
+    assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_damage_found_while_exporting_is_repaired(
+    origin: Origin, mirror: Mirror, tmp_path: Path, packed: bool
+) -> None:
+    commit = origin.commit(a="1" * 5000)
+    mirror.fetch()
+    if packed:
+        subprocess.run(["git", "-C", mirror.path, "gc", "-q"], check=True)
+    damage(mirror)
+    mirror.require(commit)
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/a").read_text() == "1" * 5000
+
+
+def test_an_orphaned_git_goes_on_holding_the_lock(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    """The server accepts and says nothing, so that git still waits for it when its parent is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as blackhole:
+        killed("fetch", mirror.path, f"http://127.0.0.1:{blackhole.getsockname()[1]}/acme/api")
+        with pytest.raises(StepFailedError, match=r"locked for 0\.1 s"):
+            mirror_of(str(origin.path), tmp_path, wall=0.1).fetch()
+    origin.commit(a="1")
+    mirror.fetch()  # waits until git has seen its server go
+
+
+def test_two_processes_share_a_mirror(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    commit = origin.commit(a="1")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", SCRIPT, mirror.path, origin.path, tmp_path / f"out{number}"])
+        for number in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert mirror.resolve_branch("main") == commit
+    assert (tmp_path / "out2/a").read_text() == "1"

@@ -1,0 +1,146 @@
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier_core.commands import clean_environment
+from fraisier_core.errors import CancelledError
+from fraisier_core.health import Health
+from fraisier_core.probes import probe
+from fraisier_core.settings import HealthCheck
+
+
+@contextlib.contextmanager
+def server(*answer: bytes, then_wait: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer one connection with raw bytes; yields `host:port` and what was asked."""
+    requests: list[bytes] = []
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                requests.append(connection.recv(65_536))
+                for piece in answer:
+                    connection.sendall(piece)
+                if then_wait:
+                    while not over.wait(0.02):
+                        connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}", requests
+        finally:
+            over.set()
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def ask(check: HealthCheck, cancelled: threading.Event | None = None) -> Health:
+    return probe(check, cwd=Path("/"), env=clean_environment({}), cancelled=cancelled or threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"),
+    [(b"200 OK", True), (b"204 No Content", True), (b"503 Busy", False), (b"404 X", False)],
+)
+def test_any_2xx_answer_is_healthy_and_others_are_not(status: bytes, healthy: bool) -> None:
+    with server(b"HTTP/1.1 " + status + b"\r\n\r\n") as (host, requests):
+        health = ask(HealthCheck(url=f"http://{host}/health?full=1#top"))
+    assert health == Health(healthy, f"{status[:3].decode()} from http://{host}/health?full=1#top")
+    assert requests[0].startswith(b"GET /health?full=1 HTTP/1.1\r\n")
+    assert b"\r\nHost: " + host.encode() + b"\r\n" in requests[0]
+
+
+def test_a_redirect_is_unhealthy_and_says_where_it_points() -> None:
+    with server(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n") as (host, _):
+        health = ask(HealthCheck(url=f"http://{host}"))
+    assert not health.healthy
+    assert health.detail.startswith(f"302 from http://{host}, which points to /login;")
+
+
+def test_the_body_is_not_waited_for() -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n", then_wait=True) as (host, _):
+        assert ask(HealthCheck(url=f"http://{host}/", timeout=5)).healthy
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_a_trickling_server_is_given_up(beginning: bytes) -> None:
+    with server(beginning, then_wait=True) as (host, _):
+        health = ask(HealthCheck(url=f"http://{host}/", timeout=0.2))
+    assert health == Health(False, f"no answer from http://{host}/ within 0.2 s (health_check.timeout)")
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n"])
+def test_what_is_no_http_is_unhealthy(answer: bytes) -> None:
+    with server(answer) as (host, _):
+        health = ask(HealthCheck(url=f"http://{host}/"))
+    assert not health.healthy
+    assert health.detail.startswith(f"no answer from http://{host}/: ")
+
+
+def test_a_plain_server_under_https_is_unhealthy() -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as (host, _):
+        health = ask(HealthCheck(url=f"https://{host}/"))
+    assert not health.healthy
+    assert "SSL" in health.detail
+
+
+def test_a_refused_connection_is_unhealthy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    health = ask(HealthCheck(url=f"http://127.0.0.1:{port}/"))
+    assert not health.healthy
+    assert "Connection refused" in health.detail
+    assert not ask(HealthCheck(tcp=f"127.0.0.1:{port}")).healthy
+
+
+def test_a_proxy_is_never_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as (host, _):
+        assert ask(HealthCheck(url=f"http://{host}/")).healthy
+
+
+def test_credentials_are_sent_and_never_shown() -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as (host, requests):
+        health = ask(HealthCheck(url=f"http://probe:p%40ss@{host}/"))
+    assert health.detail == f"200 from http://{host}/"
+    assert b"Authorization: Basic cHJvYmU6cEBzcw==\r\n" in requests[0]
+
+
+def test_an_impossible_port_is_unhealthy() -> None:
+    assert not ask(HealthCheck(url="http://127.0.0.1:99999/")).healthy
+
+
+def test_cancelling_ends_a_probe_at_once() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with server(then_wait=True) as (host, _), pytest.raises(CancelledError):
+        ask(HealthCheck(url=f"http://{host}/", timeout=60), cancelled)
+
+
+def test_a_port_that_accepts_connections_is_healthy() -> None:
+    with server() as (host, _):
+        assert ask(HealthCheck(tcp=host)) == Health(True, f"{host} accepts connections")
+
+
+def test_a_command_is_healthy_where_it_succeeds() -> None:
+    assert ask(HealthCheck(command=["true"])) == Health(True, "true succeeded")
+    health = ask(HealthCheck(command=["sh", "-c", "echo one; echo down; exit 1"]))
+    assert health == Health(False, "sh -c 'echo one; echo down; exit 1' exited with status 1: down")
+
+
+def test_a_hanging_command_names_the_setting() -> None:
+    health = ask(HealthCheck(command=["sleep", "60"], timeout=0.1))
+    assert health == Health(False, "sleep 60 timed out after 0.1 s (health_check.timeout)")
+
+
+def test_a_unit_that_is_not_there_is_unhealthy() -> None:
+    health = ask(HealthCheck(unit="fraisier-no-such.service"))
+    assert not health.healthy
+    assert "fraisier-no-such.service" in health.detail
