@@ -1,0 +1,87 @@
+"""What the tests inside the sandbox share; outside of it they are not even collected."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+collect_ignore_glob = [] if "FRAISIER_SYSTEMD_SANDBOX" in os.environ else ["test_*.py"]
+
+UNITS = Path("/run/systemd/system")
+
+
+@pytest.fixture
+def systemctl() -> Callable[..., str]:
+    """Return a function that runs systemctl with these arguments, and returns what it prints."""
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(["systemctl", *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that every user can get to, unlike `tmp_path`."""
+    folder = Path(tempfile.mkdtemp(prefix="fraisier-", dir="/srv"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def install_unit(systemctl: Callable[..., str]) -> Iterator[Callable[[str, str], None]]:
+    """Return a function that installs a unit: its name, and the lines of its section `[Service]`."""
+    installed = []
+
+    def install(name: str, service: str) -> None:
+        installed.append(name)
+        (UNITS / name).write_text(f"[Service]\n{service}\n")
+        systemctl("daemon-reload")
+
+    yield install
+    for name in installed:
+        subprocess.run(["systemctl", "stop", name], check=False, capture_output=True)
+        (UNITS / name).unlink()
+    systemctl("daemon-reload")
+
+
+@pytest.fixture
+def outcome_as() -> Callable[[str, Callable[[], None]], str]:
+    """Return a function that does something as another user, in a process of its own.
+
+    It returns what was raised, the name of the class first, or nothing where nothing was.
+    """
+
+    def outcome(user: str, action: Callable[[], None]) -> str:
+        reader, writer = os.pipe()
+        if (child := os.fork()) == 0:
+            os.write(writer, _outcome_as(user, action).encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            text = pipe.read()
+        os.waitpid(child, 0)
+        return text
+
+    return outcome
+
+
+def _outcome_as(user: str, action: Callable[[], None]) -> str:
+    try:
+        entry = pwd.getpwnam(user)
+        os.setgroups([])
+        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+        action()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent is told
+        return f"{type(error).__name__}: {error}"
+    return ""
