@@ -1,0 +1,60 @@
+"""Who may open the store: the user whom its folder belongs to, whoever runs the command."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from fraisier_core.errors import StoreError
+
+
+def become_owner(state_dir: Path, argv: Sequence[str]) -> None:
+    """Make sure that this process acts as the owner of the state folder; root becomes that user.
+
+    Call it before the store is opened or anything is written, or a deployment as root would lock the worker
+    out. Where there is no folder yet, the owner is the one of the folder that it will be made in.
+
+    Args:
+        state_dir: the folder of the store.
+        argv: the command at hand, for telling another user how to run it.
+
+    Raises `StoreError` for a user who is neither root nor the owner.
+    """
+    place = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    found = place.stat()
+    if found.st_uid == os.geteuid():
+        return
+    if os.geteuid() == 0:
+        _become(found.st_uid, found.st_gid)
+    elif place == state_dir or not os.access(place, os.W_OK):
+        command = shlex.join([Path(argv[0]).name, *argv[1:]])
+        owner = shlex.quote(_sudo_name(found.st_uid))
+        raise StoreError(f"{place} belongs to another user: run `sudo -u {owner} {command}`")
+
+
+def _become(uid: int, gid: int) -> None:
+    account = _account(uid)
+    if account is None:
+        os.setgroups([])
+        os.setgid(gid)
+    else:
+        os.initgroups(account.pw_name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        # git and ssh look for the owner's keys and known hosts there.
+        os.environ |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+    os.setuid(uid)
+
+
+def _sudo_name(uid: int) -> str:
+    account = _account(uid)
+    return account.pw_name if account else f"#{uid}"
+
+
+def _account(uid: int) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return None

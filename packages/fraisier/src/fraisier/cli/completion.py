@@ -1,0 +1,41 @@
+"""Completion of names from the configuration: read as it is written, so that it stays fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def complete_fraise(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the fraises that begin so."""
+    return _beginning(incomplete, _section(ctx))
+
+
+def complete_environment(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the environments of the fraise named before that begin so."""
+    return _beginning(incomplete, _section(ctx, str(ctx.params.get("fraise")), "environments"))
+
+
+def _beginning(incomplete: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _section(ctx: typer.Context, *keys: str) -> list[str]:
+    """Return the keys of a section below `fraises:`; none where there is no configuration to read."""
+    from fraisier_core.config import find_config
+    from fraisier_core.errors import ConfigurationError
+    from fraisier_core.yamlfile import YamlError, parse_yaml
+
+    try:
+        value = parse_yaml(find_config(_config(ctx)).read_text()).value
+    except (ConfigurationError, YamlError, OSError, UnicodeDecodeError):
+        return []
+    for key in ("fraises", *keys):
+        value = value.get(key) if isinstance(value, dict) else None
+    return [str(key) for key in value] if isinstance(value, dict) else []
+
+
+def _config(ctx: typer.Context) -> Path | None:
+    found = ctx.params.get("config") or (ctx.parent.params.get("config") if ctx.parent else None)
+    return Path(found) if found else None

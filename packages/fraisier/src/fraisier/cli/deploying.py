@@ -1,0 +1,140 @@
+"""`fraisier deploy`, `fraisier rollback` and `fraisier cancel`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from fraisier_core.configured import configure_store
+from fraisier_core.errors import BusyError, ConfigurationError
+from fraisier_core.fraise import Environment
+from fraisier_core.store import Database, Deployments, History, Request
+from fraisier_core.wake import wake_workers
+
+from fraisier.cli.follow import ENDED, Display
+from fraisier.cli.outcome import report
+from fraisier.cli.rollback import choose_release
+from fraisier.cli.session import Session
+from fraisier.cli.tables import short_id
+from fraisier.exit_codes import ExitCode, code_of_status
+from fraisier.terminal import print_json, say, tell, wants_live
+
+MakeRequest = Callable[[Deployments], Request]
+
+
+def deploy(
+    file: Path | None,
+    fraise: str,
+    environment: str,
+    commit: str | None,
+    branch: str | None,
+    *,
+    detach: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Deploy a commit, or the newest one of a branch, and return the exit code."""
+    session = Session.start(file)
+    found = _usable(session, fraise, environment)
+    branch = branch or (None if commit else _configured_branch(session, found))
+    request = Request(
+        found.fraise, found.name, "deploy", "manual", session.user, branch, commit.lower() if commit else None
+    )
+    return _carry_out(session, found, lambda _: request, detach=detach, as_json=as_json)
+
+
+def roll_back(
+    file: Path | None, fraise: str, environment: str, to: str | None, *, detach: bool, as_json: bool
+) -> ExitCode:
+    """Go back to an earlier release, and return the exit code."""
+    session = Session.start(file)
+    found = _usable(session, fraise, environment)
+
+    def make_request(deployments: Deployments) -> Request:
+        target = choose_release(session, deployments, found, to)
+        return Request(
+            found.fraise,
+            found.name,
+            "rollback",
+            "manual",
+            session.user,
+            commit_sha=target.commit_sha,
+            release=target.release,
+        )
+
+    return _carry_out(session, found, make_request, detach=detach, as_json=as_json)
+
+
+def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
+    """Ask for a deployment to be cancelled. Raises `BusyError` where it has ended otherwise."""
+    session = Session.start(file)
+    deployments, deployment_id = session.deployment(id_part)
+    deployment = deployments.request_cancel(deployment_id, session.user)
+    what = f"deployment {short_id(deployment.id)} of {deployment.fraise} {deployment.environment}"
+    if deployment.status in ENDED - {"cancelled"}:
+        raise BusyError(f"{what} has ended already: {deployment.status}")
+    if as_json:
+        print_json({"id": deployment.id, "status": deployment.status, "cancel_requested": True})
+    elif deployment.status == "cancelled":
+        say(f"{what} is cancelled")
+    else:
+        say(f"{what} is asked to stop: `fraisier show {short_id(deployment.id)}` tells how it ends")
+
+
+def _usable(session: Session, fraise: str, environment: str) -> Environment:
+    """Return an environment whose configuration is complete, before anything is asked for."""
+    found = session.config.environment(fraise, environment)
+    session.config.require("fraises", found.fraise, "repository")
+    _ = found.settings
+    return found
+
+
+def _configured_branch(session: Session, environment: Environment) -> str:
+    if environment.branch is None:
+        where = f"{session.config.path}: fraises.{environment.fraise}.environments.{environment.name}"
+        problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"
+        raise ConfigurationError([f"{where}: {problem}"])
+    return environment.branch
+
+
+def _carry_out(
+    session: Session, environment: Environment, make_request: MakeRequest, *, detach: bool, as_json: bool
+) -> ExitCode:
+    session.become_owner()
+    if detach:
+        _queue(session, make_request, as_json=as_json)
+        return ExitCode.SUCCESS
+    from fraisier.cli.foreground import Foreground
+
+    foreground = Foreground(session)
+    foreground.settle(environment.fraise, environment.name)
+    deployment = foreground.run(make_request(foreground.deployments), _display(as_json=as_json))
+    report(foreground.history, deployment, as_json=as_json)
+    if as_json:
+        print_json(asdict(deployment))
+    return code_of_status(deployment.status)
+
+
+def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> None:
+    database = Database.open(session.config.database)
+    deployments = Deployments(database)
+    configure_store(deployments, session.config)
+    deployment_id = deployments.request(make_request(deployments))
+    wake_workers(session.config.state_dir)
+    if deployments.leases.live_workers() == 0:
+        tell("no worker is running: the deployment waits until `fraisier worker` does", "yellow")
+    if as_json:
+        print_json(asdict(History(database).deployment(deployment_id)))
+    else:
+        say(deployment_id)
+
+
+def _display(*, as_json: bool) -> Display:
+    if not as_json and wants_live(sys.stdout):
+        from fraisier.cli.live import LiveDisplay
+
+        return LiveDisplay.on_stdout()
+    from fraisier.cli.plain import PlainDisplay
+
+    return PlainDisplay(tell if as_json else say)

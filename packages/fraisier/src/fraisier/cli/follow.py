@@ -1,0 +1,112 @@
+"""Following a deployment by what the store says of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fraisier_core.store import DeploymentRecord, History, LogChunk, StepRecord
+
+ENDED = frozenset({"success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded"})
+
+
+@dataclass(slots=True)
+class FollowedStep:
+    """A step and the output that is known of it.
+
+    Args:
+        record: the step as it was last read.
+        output: everything it printed so far.
+    """
+
+    record: StepRecord
+    output: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is under way."""
+        return self.record.status == "running"
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of a deployment.
+
+    Args:
+        deployment: the deployment as it was last read.
+        steps: its steps in the order they started.
+    """
+
+    deployment: DeploymentRecord
+    steps: list[FollowedStep] = field(default_factory=list)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.deployment.status in ENDED
+
+
+class Display(ABC):
+    """Shows progress to whoever waits for it."""
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @abstractmethod
+    def show(self, progress: Progress) -> None:
+        """Show what is known now; called several times a second."""
+
+    @abstractmethod
+    def announce(self, message: str) -> None:
+        """Say something beside the progress, once."""
+
+
+class Follower:
+    """Reads what is new of one deployment.
+
+    Args:
+        history: the read side.
+        deployment_id: the deployment.
+    """
+
+    def __init__(self, history: History, deployment_id: str) -> None:
+        self._history = history
+        self._id = deployment_id
+        self._steps: dict[tuple[int, int], FollowedStep] = {}
+        self._early: list[LogChunk] = []
+        self._sequence = 0
+
+    def progress(self) -> Progress:
+        """Return what is known now.
+
+        What is read first is the oldest: an ended deployment comes with all its steps, a finished step with
+        all its output.
+        """
+        deployment = self._history.deployment(self._id)
+        self._update_steps(self._history.steps(self._id))
+        self._early = list(self._not_placed(self._new_chunks()))
+        return Progress(deployment, list(self._steps.values()))
+
+    def _update_steps(self, records: Iterable[StepRecord]) -> None:
+        for record in records:
+            step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
+            step.record = record
+
+    def _new_chunks(self) -> Sequence[LogChunk]:
+        new = self._history.log(self._id, self._sequence)
+        if new:
+            self._sequence = new[-1].sequence
+        return [*self._early, *new]
+
+    def _not_placed(self, chunks: Iterable[LogChunk]) -> Iterator[LogChunk]:
+        """Give each chunk to its step, and return those whose step was not read yet."""
+        for chunk in chunks:
+            step = self._steps.get((chunk.attempt, chunk.step_number))
+            if step is None:
+                yield chunk
+            else:
+                step.output += (f"[{chunk.dropped} bytes left out]\n" if chunk.dropped else "") + chunk.text

@@ -1,0 +1,183 @@
+"""A deployment in the foreground: a process of its own does it, this one follows it and keeps it alive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+
+from fraisier_core.configured import configure_store
+from fraisier_core.errors import InterruptedRunError
+from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.processes import ProcessIdentity, forbid_dumps
+from fraisier_core.recovery import end_leftovers
+from fraisier_core.runner import Runner
+from fraisier_core.store import Database, DeploymentRecord, Deployments, HeldLease, History, Lease, Request
+
+from fraisier.cli.follow import Display, Follower
+from fraisier.cli.interrupts import Interrupts
+from fraisier.cli.session import Session
+from fraisier.cli.tables import short_id
+from fraisier.terminal import tell
+
+POLL_SECONDS = 0.1
+RECOVERY_SECONDS = 1.0
+CLOSING_SECONDS = 10.0
+MAX_PROCESSES = 5
+
+
+class Foreground:
+    """Carries out one deployment for as long as this process lives, unless a worker takes it.
+
+    The launcher is forked first, because neither the store nor a thread survives a fork.
+
+    Args:
+        session: what the command works with; its user is the owner of the store already.
+    """
+
+    def __init__(self, session: Session) -> None:
+        _keep_quiet()
+        forbid_dumps()
+        self._session = session
+        self._launcher = Launcher(Runner(session.source, session.plugins))
+        database = Database.open(session.config.database)
+        self.deployments = Deployments(database)
+        self.history = History(database)
+        configure_store(self.deployments, session.config)
+        self._lines: list[Channel] = []
+        self._spare: tuple[Channel, ProcessIdentity] | None = None
+        self._launched = 0
+        self._recovered_at = 0.0
+
+    def settle(self, fraise: str, environment: str) -> None:
+        """Recover every deployment of an environment whose process is gone, and wait until that is done."""
+        for held in self._void(fraise, environment):
+            tell(f"deployment {short_id(held.lease.deployment_id)} lost its process: settling it first")
+            self._recover(held)
+        while self._lines:
+            self._pause()
+
+    def run(self, request: Request, display: Display) -> DeploymentRecord:
+        """Request a deployment, carry it out or wait until somebody has, and return how it ended.
+
+        Raises `InterruptedRunError` where its processes end again and again.
+        """
+        channel, process = self._ready()
+        deployment_id, lease = self.deployments.request_and_claim(request, process)
+        if lease is not None:
+            self._assign(channel, lease)
+        try:
+            deployment = self._follow(deployment_id, display)
+            self._await_processes()
+        finally:
+            self._close()
+        return deployment
+
+    def _follow(self, deployment_id: str, display: Display) -> DeploymentRecord:
+        follower = Follower(self.history, deployment_id)
+        cancelling = waiting = False
+        with Interrupts() as interrupts, display:
+            while not (progress := follower.progress()).has_ended:
+                display.show(progress)
+                if interrupts.pressed and not cancelling:
+                    cancelling = True
+                    self._cancel(deployment_id, display)
+                if self._must_wait(progress.deployment) and not waiting:
+                    waiting = True
+                    self._announce_wait(progress.deployment, display)
+                self._pause()
+            display.show(progress)
+        return progress.deployment
+
+    def _cancel(self, deployment_id: str, display: Display) -> None:
+        display.announce("cancelling (Ctrl-C again leaves it interrupted)")
+        self.deployments.request_cancel(deployment_id, self._session.user)
+
+    def _announce_wait(self, deployment: DeploymentRecord, display: Display) -> None:
+        running = self.history.running(deployment.fraise_id, deployment.environment)
+        where = f"{deployment.fraise_id} {deployment.environment}"
+        if running is not None:
+            display.announce(
+                f"{where} is busy with deployment {short_id(running)}: "
+                f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
+            )
+
+    def _must_wait(self, deployment: DeploymentRecord) -> bool:
+        """Recover or claim what can be, and return whether the deployment has to wait for another one."""
+        if time.monotonic() - self._recovered_at >= RECOVERY_SECONDS:
+            for held in self._void(deployment.fraise_id, deployment.environment):
+                self._recover(held)
+        if deployment.status != "pending":
+            return False
+        if self.history.running(deployment.fraise_id, deployment.environment) is not None:
+            return True
+        channel, process = self._ready()
+        if lease := self.deployments.claim(deployment.id, process):
+            self._assign(channel, lease)
+        return False
+
+    def _void(self, fraise: str, environment: str) -> list[HeldLease]:
+        self._recovered_at = time.monotonic()
+        found = []
+        for held in self.deployments.leases.held():
+            deployment = self.deployments.get(held.lease.deployment_id)
+            if (deployment.fraise, deployment.environment) == (fraise, environment) and held.is_void:
+                found.append(held)
+        return found
+
+    def _recover(self, held: HeldLease) -> None:
+        end_leftovers(held)
+        channel, process = self._ready()
+        if lease := self.deployments.take_over(held, process):
+            self._assign(channel, lease, recover=True)
+
+    # The processes
+
+    def _ready(self) -> tuple[Channel, ProcessIdentity]:
+        """Return a process that waits for an assignment."""
+        if self._spare is None:
+            self._spare = self._launch()
+        return self._spare
+
+    def _launch(self) -> tuple[Channel, ProcessIdentity]:
+        if self._launched == MAX_PROCESSES:
+            raise InterruptedRunError(f"gave up: {MAX_PROCESSES} processes ended before the deployment did")
+        self._launched += 1
+        channel = self._launcher.launch()
+        process = introduced(channel)
+        if process is None:
+            raise InterruptedRunError("the process for the deployment ended before it could start")
+        return channel, process
+
+    def _assign(self, channel: Channel, lease: Lease, *, recover: bool = False) -> None:
+        assign(channel, Assignment(lease, recover, self._session.config.text))
+        self._lines.append(channel)
+        self._spare = None
+
+    def _pause(self) -> None:
+        """Wait a moment, or until a process at work ends."""
+        ended, _, _ = select.select(self._lines, [], [], POLL_SECONDS)
+        for line in ended:
+            if line.receive() is None:
+                self._lines.remove(line)
+                line.close()
+
+    def _await_processes(self) -> None:
+        """Let what follows the end of a deployment finish, such as the removal of old releases."""
+        until = time.monotonic() + CLOSING_SECONDS
+        while self._lines and time.monotonic() < until:
+            self._pause()
+
+    def _close(self) -> None:
+        for line in [*self._lines, *([self._spare[0]] if self._spare else [])]:
+            line.close()
+        self._launcher.close()
+
+
+def _keep_quiet() -> None:
+    """Show the progress alone, not the log; `FRAISIER_DEBUG` shows both."""
+    if os.environ.get("FRAISIER_DEBUG"):
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.getLogger("fraisier_core").addHandler(logging.NullHandler())

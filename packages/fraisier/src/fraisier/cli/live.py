@@ -1,0 +1,66 @@
+"""Progress on a terminal: the steps with their times, and the end of what is printed right now."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from fraisier.cli.follow import Display, FollowedStep, Progress
+from fraisier.cli.tables import COLOURS
+from fraisier.cli.times import lasted, since, utc
+from fraisier.terminal import clean, wants_colour
+
+TAIL_LINES = 8
+_MARKS = {"success": "✓", "running": "•", "failed": "✗"}
+
+
+class LiveDisplay(Display):
+    """Keeps a picture of the deployment up to date.
+
+    Args:
+        console: the terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+
+    @classmethod
+    def on_stdout(cls) -> LiveDisplay:
+        """Return a display on standard output."""
+        import sys
+
+        return cls(Console(no_color=not wants_colour(sys.stdout), highlight=False, markup=False, emoji=False))
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def announce(self, message: str) -> None:
+        """Print a message above the picture."""
+        self._console.print(Text(clean(message)))
+
+    def show(self, progress: Progress) -> None:
+        """Draw the picture anew."""
+        lines = Text(no_wrap=True, overflow="ellipsis")
+        for step in progress.steps:
+            _append_step(lines, step)
+        if not progress.steps:
+            lines.append(f"{progress.deployment.status} ...", style="dim")
+        lines.rstrip()
+        self._live.update(lines, refresh=True)
+
+
+def _append_step(lines: Text, step: FollowedStep) -> None:
+    record = step.record
+    took = since(record.started_at, utc()) if step.is_running else record.duration
+    mark = _MARKS.get(record.status, "!")
+    lines.append(f"{mark} {clean(record.name):<12} ", style=COLOURS.get(record.status, ""))
+    lines.append(f"{lasted(took)}\n")
+    if record.status != "success":
+        for line in clean(step.output).splitlines()[-TAIL_LINES:]:
+            lines.append(f"    {line.expandtabs()}\n", style="dim")

@@ -1,0 +1,66 @@
+"""Where a rollback may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fraisier_core.errors import UnknownNameError
+from fraisier_core.fraise import Environment
+from fraisier_core.site import open_site
+from fraisier_core.stop import Stop
+from fraisier_core.store import Deployments, HealthyRelease
+
+from fraisier.cli.session import Session
+
+
+def choose_release(
+    session: Session, deployments: Deployments, environment: Environment, to: str | None
+) -> HealthyRelease:
+    """Return the release to go back to.
+
+    Args:
+        session: what the command works with.
+        deployments: the store.
+        environment: where.
+        to: the beginning of a release's name or of its commit; None for the newest healthy release that is
+            older than the one that serves.
+
+    Raises `UnknownNameError` where there is none, or more than one; it lists those there are.
+    """
+    healthy = deployments.healthy_releases(environment.fraise, environment.name)
+    serving = deployments.serving(environment.fraise, environment.name)
+    site = open_site(session.config, session.plugins, environment.fraise, environment.name, Stop())
+    there = [each for each in healthy if site.workspace.get(each.release, each.commit_sha) is not None]
+    what = f"{environment.fraise} {environment.name}"
+    if to is not None:
+        return _named(what, to, there)
+    older = _older(healthy, serving)
+    found = next((each for each in there if each in older), None)
+    if found is None:
+        raise UnknownNameError(f"{what} has no healthy release before the one that serves{_listing(there)}")
+    return found
+
+
+def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) -> Sequence[HealthyRelease]:
+    """Return the releases that came before the one that serves; all of them where none is known to serve."""
+    if serving is None:
+        return healthy
+    names = [each.release for each in healthy]
+    before = names.index(serving.release) + 1 if serving.release in names else 0
+    return [each for each in healthy[before:] if each.release != serving.release]
+
+
+def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyRelease:
+    found = [each for each in there if each.release == to] or [
+        each for each in there if each.release.startswith(to) or each.commit_sha.startswith(to.lower())
+    ]
+    if not found:
+        raise UnknownNameError(f'{what} has no healthy release "{to}"{_listing(there)}')
+    if len({each.commit_sha for each in found}) > 1:
+        raise UnknownNameError(f'"{to}" may be any of several releases of {what}{_listing(found)}')
+    return found[0]
+
+
+def _listing(releases: Sequence[HealthyRelease]) -> str:
+    names = dict.fromkeys(f"{each.release} (commit {each.commit_sha[:12]})" for each in releases)
+    return "; there are:\n  " + "\n  ".join(names) if names else "; there is none to go back to"

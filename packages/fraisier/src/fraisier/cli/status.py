@@ -1,0 +1,116 @@
+"""`fraisier status`: what serves, and how the last deployment ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from fraisier_core.config import Config
+from fraisier_core.fraise import Environment
+from fraisier_core.store import EnvironmentStatus
+
+from fraisier.cli.session import Session
+from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
+from fraisier.cli.times import ago, lasted, utc
+from fraisier.terminal import print_json
+
+
+def show_status(file: Path | None, fraise: str | None, environment: str | None, *, as_json: bool) -> None:
+    """Show the status of everything, of a fraise, or of one environment."""
+    session = Session.start(file)
+    wanted = _environments(session.config, fraise, environment)
+    known = _known(session)
+    found = [known.get((each.fraise, each.name)) or _never_deployed(session.config, each) for each in wanted]
+    if as_json:
+        print_json([asdict(status) for status in found])
+    elif environment is not None:
+        _print_one(found[0])
+    else:
+        _print_all(found)
+
+
+def _environments(config: Config, fraise: str | None, environment: str | None) -> list[Environment]:
+    if fraise is None:
+        return [each for known in config.fraises.values() for each in known.environments.values()]
+    if environment is None:
+        return list(config.fraise(fraise).environments.values())
+    return [config.environment(fraise, environment)]
+
+
+def _known(session: Session) -> dict[tuple[str, str], EnvironmentStatus]:
+    history = session.history()
+    return {(each.fraise_id, each.environment): each for each in history.status()} if history else {}
+
+
+def _never_deployed(config: Config, environment: Environment) -> EnvironmentStatus:
+    fraise = config.fraise(environment.fraise)
+    values = dict.fromkeys(field.name for field in fields(EnvironmentStatus)) | {
+        "fraise_id": fraise.name,
+        "environment": environment.name,
+        "type": fraise.type,
+        "description": fraise.description,
+        "serving_unknown": False,
+        "pending": False,
+    }
+    return EnvironmentStatus(**values)  # type: ignore[arg-type]
+
+
+def _print_all(found: list[EnvironmentStatus]) -> None:
+    now = utc()
+    titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
+    rows = [
+        (
+            each.fraise_id,
+            each.environment,
+            _serving(each),
+            ago(each.last_deployed, now),
+            _last(each),
+            ago(each.completed_at or each.started_at, now),
+            _next(each),
+            each.error_message,
+        )
+        for each in found
+    ]
+    print_table(titles, rows)
+
+
+def _print_one(status: EnvironmentStatus) -> None:
+    now = utc()
+    serving = _serving(status)
+    if status.serving_release:
+        release = f"{serving.text} (release {status.serving_release}), since {ago(status.last_deployed, now)}"
+        serving = Cell(release, serving.colour)
+    name = f" ({status.name})" if status.name else ""
+    print_facts(
+        f"{status.fraise_id} {status.environment}{name}",
+        [
+            ("serving", serving),
+            ("last", _last_in_words(status)),
+            ("commit", short_commit(status.commit_sha)),
+            ("when", ago(status.completed_at or status.started_at, now) if status.status else None),
+            ("took", lasted(status.duration) if status.duration is not None else None),
+            ("message", status.error_message),
+            ("next", _next(status)),
+        ],
+    )
+
+
+def _serving(status: EnvironmentStatus) -> Cell:
+    if status.serving_unknown:
+        return Cell("unknown", "red")
+    return Cell(short_commit(status.serving_commit_sha) or "nothing")
+
+
+def _last(status: EnvironmentStatus) -> Cell:
+    return status_cell(status.status) if status.status else Cell("never deployed")
+
+
+def _last_in_words(status: EnvironmentStatus) -> Cell:
+    last = _last(status)
+    if status.deployment_id is None:
+        return last
+    return Cell(f"{last.text} ({status.kind} {short_id(status.deployment_id)})", last.colour)
+
+
+def _next(status: EnvironmentStatus) -> str | None:
+    return "one is waiting" if status.pending else None

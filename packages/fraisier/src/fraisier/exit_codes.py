@@ -1,0 +1,85 @@
+"""The exit codes of the commands, and the one place where an error becomes one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from functools import wraps
+
+from fraisier_core import errors
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means; scripts may rely on the numbers."""
+
+    SUCCESS = 0
+    INTERNAL = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    UNKNOWN_NAME = 4
+    PLUGIN = 5
+    STORE = 6
+    CONFLICT = 7
+    FAILED = 10
+    ROLLED_BACK = 11
+    CANCELLED = 12
+    INTERRUPTED = 13
+    SUPERSEDED = 14
+    KEYBOARD = 130
+
+
+_OF_ERRORS = {
+    errors.ConfigurationError: ExitCode.CONFIGURATION,
+    errors.UnknownNameError: ExitCode.UNKNOWN_NAME,
+    errors.PluginError: ExitCode.PLUGIN,
+    errors.StoreError: ExitCode.STORE,
+    errors.BusyError: ExitCode.CONFLICT,
+    errors.StepFailedError: ExitCode.FAILED,
+    errors.CancelledError: ExitCode.CANCELLED,
+    errors.InterruptedRunError: ExitCode.INTERRUPTED,
+}
+_OF_STATUSES = {
+    "success": ExitCode.SUCCESS,
+    "skipped": ExitCode.SUCCESS,
+    "failed": ExitCode.FAILED,
+    "rolled_back": ExitCode.ROLLED_BACK,
+    "cancelled": ExitCode.CANCELLED,
+    "interrupted": ExitCode.INTERRUPTED,
+    "superseded": ExitCode.SUPERSEDED,
+}
+
+
+def code_of_error(error: errors.FraisierError) -> ExitCode:
+    """Return the exit code for an error that a person can do something about."""
+    return next((code for kind, code in _OF_ERRORS.items() if isinstance(error, kind)), ExitCode.INTERNAL)
+
+
+def code_of_status(status: str) -> ExitCode:
+    """Return the exit code for the status in which a deployment ended."""
+    return _OF_STATUSES[status]
+
+
+def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
+    """Make a command end with one message and its exit code where it meets an error of ours.
+
+    Anything else is a bug: its traceback stands, with exit code 1.
+    """
+
+    @wraps(command)
+    def explained() -> None:
+        try:
+            command()
+        except errors.FraisierError as error:
+            _explain(str(error))
+            sys.exit(code_of_error(error))
+        except KeyboardInterrupt:
+            sys.exit(ExitCode.KEYBOARD)
+
+    return explained
+
+
+def _explain(message: str) -> None:
+    from fraisier.terminal import clean
+
+    sys.stderr.write(f"{clean(message)}\n")

@@ -1,0 +1,55 @@
+"""What people read on a terminal: free of control characters, coloured only where colours are wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import IO, Any
+
+import typer
+from fraisier_core.redaction import printable
+
+# Marks that make text read in another order than it is written (Unicode TR 36).
+_REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """Return `text` without terminal escapes, control characters and marks that reorder it."""
+    return _REORDERING.sub("", printable(text))
+
+
+def clean_line(text: str) -> str:
+    """Return `text` clean and on one line."""
+    return " ".join(clean(text).split())
+
+
+def wants_colour(stream: IO[str]) -> bool:
+    """Whether to colour what is written to `stream` (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def coloured(text: str, colour: str | None, stream: IO[str]) -> str:
+    """Return `text`, clean already, in a colour where `stream` takes colours."""
+    return typer.style(text, fg=colour) if colour and wants_colour(stream) else text
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """Print what was asked for."""
+    typer.echo(coloured(clean(text), colour, sys.stdout))
+
+
+def tell(text: str, colour: str | None = None) -> None:
+    """Print a message beside what was asked for: to standard error."""
+    typer.echo(coloured(clean(text), colour, sys.stderr), err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value for machines; nothing else goes to standard output then."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def wants_live(stream: IO[str]) -> bool:
+    """Whether `stream` is a terminal on which a picture can be kept up to date."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
