@@ -11,7 +11,7 @@ import pytest
 from fraisier_core.config import Config, ConfigSource, find_config, load_config, parse_config
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
-from fraisier_core.testing.packages import PackageFolder
+from fraisier_core.testing.packages import PROVIDER, PackageFolder
 
 EXAMPLE = """\
 git:
@@ -704,3 +704,32 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(plugins: Plugins, tmp_pa
     os.mkfifo(fifo)
     with pytest.raises(ConfigurationError, match="is no regular file"):
         load_config(fifo, plugins, {})
+
+
+def test_a_provider_with_one_unset_secret_of_two_is_not_used_at_all(plugins: Plugins) -> None:
+    text = edited("${FRAISIER_WEBHOOK_SECRET}", "['${FRAISIER_WEBHOOK_SECRET}', '${NEXT_SECRET}']")
+    config = parse(text, plugins)
+    assert config.git.providers == {}
+    assert config.git.missing == {}
+    with pytest.raises(UnsetVariableError, match=r"git\.github\.webhook_secret\.1: the variable NEXT_SECRET"):
+        config.require("git")
+
+
+def test_nothing_that_stands_under_git_is_shown(site: PackageFolder) -> None:
+    settings = """
+from fraisier_core.settings import ProviderSettings
+
+class Settings(ProviderSettings):
+    installation: int
+
+@hookimpl
+def settings():
+    return Settings
+"""
+    site.provider("github", PROVIDER + settings)
+    site.deployer("api")
+    text = edited("    webhook_secret: $", "    installation: hunter2\n    webhook_secret: $")
+    assert problems(text, site.plugins()) == [
+        "fraises.yaml:4: git.github.installation: "
+        "should be a valid integer, unable to parse string as an integer"
+    ]

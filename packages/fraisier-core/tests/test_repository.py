@@ -30,6 +30,7 @@ names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}[a-z0-9]", fullmatch=True).filt
         "ssh://git@git.example.com:22/acme/my-api.git",
         "git@git.example.com:acme/my-api.git",
         "git@git.example.com:/acme/my-api",
+        "git@Git.Example.COM:acme/my-api.git",
         "deploy@git.example.com:acme/my-api.git",
         "git.example.com:acme/my-api.git",
     ],
