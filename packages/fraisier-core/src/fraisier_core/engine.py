@@ -26,6 +26,7 @@ from fraisier_core.store import Deployment, Deployments, Event, Lease, PushedCom
 
 logger = logging.getLogger(__name__)
 
+FULL_ID = 40
 ONE_PROBE = HealthCheck(command=["true"], retries=1)
 
 
@@ -99,7 +100,11 @@ class Engine:
     def _commit(self, deployment: Deployment) -> str:
         mirror = self._site.mirror
         mirror.fetch()
-        commit = deployment.commit_sha or mirror.resolve_branch(deployment.branch or "")
+        commit = deployment.commit_sha
+        if commit is None:
+            return mirror.resolve_branch(deployment.branch or "")
+        if len(commit) < FULL_ID:
+            return mirror.resolve_commit(commit)
         mirror.require(commit)
         return commit
 

@@ -22,7 +22,8 @@ class Request:
         trigger: `webhook` or `manual`.
         requested_by: who pushed, or who ran the command.
         branch: the branch or tag, where there is one.
-        commit_sha: the full id of the commit; None where the branch's head is to be taken.
+        commit_sha: the full id of the commit; None where the branch's head is to be taken. By hand, also its
+            beginning, which fetching completes.
         release: the release to go back to, for a rollback.
         webhook_event_id: the delivery that asks, for a webhook.
     """

@@ -32,7 +32,7 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]
-Fraise = Annotated[str, typer.Argument(help="A fraise.", autocompletion=complete_fraise)]
+Fraise = Annotated[str, typer.Argument(metavar="FRAISE", help="A fraise.", autocompletion=complete_fraise)]
 Environment = Annotated[
     str,
     typer.Argument(
@@ -40,15 +40,18 @@ Environment = Annotated[
     ),
 ]
 AnyFraise = Annotated[
-    str | None, typer.Argument(help="A fraise; without it, all.", autocompletion=complete_fraise)
+    str | None,
+    typer.Argument(metavar="FRAISE", help="A fraise; without it, all.", autocompletion=complete_fraise),
 ]
 AnyEnvironment = Annotated[
     str | None,
     typer.Argument(
-        metavar="[ENV]", help="Its environment; without it, all.", autocompletion=complete_environment
+        metavar="ENV", help="Its environment; without it, all.", autocompletion=complete_environment
     ),
 ]
-DeploymentId = Annotated[str, typer.Argument(help="The beginning or the end of a deployment's id.")]
+DeploymentId = Annotated[
+    str, typer.Argument(metavar="DEPLOYMENT", help="The beginning or the end of a deployment's id.")
+]
 
 
 def _commit(text: str | None) -> str | None:
