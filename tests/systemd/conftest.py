@@ -55,6 +55,23 @@ def install_unit(systemctl: Callable[..., str]) -> Iterator[Callable[[str, str],
 
 
 @pytest.fixture
+def install_rule(systemctl: Callable[..., str]) -> Iterator[Callable[[Path, str], None]]:
+    """Return a function that installs a polkit rule: the file it belongs in, and its text."""
+    installed = []
+
+    def install(path: Path, text: str) -> None:
+        installed.append(path)
+        path.write_text(text)
+        shutil.chown(path, "polkitd")
+        systemctl("restart", "polkit")  # it would read the rule by itself, but nobody knows when
+
+    yield install
+    for path in installed:
+        path.unlink()
+    systemctl("restart", "polkit")
+
+
+@pytest.fixture
 def outcome_as() -> Callable[[str, Callable[[], None]], str]:
     """Return a function that does something as another user, in a process of its own.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -67,7 +68,14 @@ def test_going_back_restarts_the_service_from_the_earlier_release(make_run: Make
     assert unit_state(UNIT).invocation_id != invocation
 
 
-@pytest.mark.parametrize("start", ["Type=exec\nExecStart=/nonexistent", "Type=simple\nExecStart=/bin/false"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "Type=exec\nExecStart=/nonexistent",
+        "Type=simple\nExecStart=/nonexistent",
+        "Type=simple\nExecStart=/bin/sh -c 'sleep 0.05; exit 1'",
+    ],
+)
 def test_a_service_that_does_not_start_fails_with_its_state_and_journal(
     make_run: MakeRun, install_unit: InstallUnit, start: str
 ) -> None:
@@ -131,7 +139,7 @@ def test_a_refused_restart_leaves_the_process_alone_and_names_the_rule_that_allo
     place: Path,
     make_run: MakeRun,
     outcome_as: Callable[[str, Callable[[], None]], str],
-    systemctl: Callable[..., str],
+    install_rule: Callable[[Path, str], None],
 ) -> None:
     earlier, newer = make_run("1"), make_run("2")
     api.deploy(earlier)
@@ -139,25 +147,44 @@ def test_a_refused_restart_leaves_the_process_alone_and_names_the_rule_that_allo
     give_to("nobody", place)
 
     refusal = outcome_as("nobody", lambda: api.deploy(newer))
-    assert refusal.startswith("ActivationRefusedError: systemd refused to restart my-api.service")
+    assert refusal.startswith("ActivationRefusedError: systemctl")
+    assert "exited with status 1; systemd left the service as it was" in refusal
     assert unit_state(UNIT) == before
 
     found = re.search(r"put this into (\S+):\n(.*\}\);\n)", refusal, re.DOTALL)
     assert found is not None, refusal
-    install_rule(systemctl, Path(found[1]), found[2])
+    install_rule(Path(found[1]), found[2])
     assert outcome_as("nobody", lambda: api.deploy(newer)) == ""
     assert working_directory() == newer.release.path
+
+
+def test_a_service_that_keeps_failing_is_left_to_itself_and_the_rule_is_named(
+    place: Path,
+    make_run: MakeRun,
+    install_unit: InstallUnit,
+    outcome_as: Callable[[str, Callable[[], None]], str],
+    systemctl: Callable[..., str],
+) -> None:
+    install_unit(UNIT, "Restart=always\nRestartSec=50ms\nStartLimitInterval=0\nExecStart=/bin/false")
+    systemctl("start", UNIT)
+    run = make_run()
+    give_to("nobody", place)
+    outcome = outcome_as("nobody", lambda: api.deploy(run))
+    assert 'subject.user == "nobody"' in outcome
+
+
+@pytest.mark.usefixtures("service")
+def test_a_restart_that_did_not_happen_fails(place: Path, make_run: MakeRun) -> None:
+    api.deploy(make_run())
+    (place / "systemctl").write_text("#!/bin/sh\n")
+    (place / "systemctl").chmod(0o755)
+    with pytest.raises(StepFailedError, match="was not restarted"):
+        api.deploy(make_run(env={"PATH": f"{place}:{os.environ['PATH']}"}))
 
 
 def give_to(user: str, folder: Path) -> None:
     for path in (folder, folder / "releases"):
         shutil.chown(path, user)
-
-
-def install_rule(systemctl: Callable[..., str], path: Path, text: str) -> None:
-    path.write_text(text)
-    shutil.chown(path, "polkitd")
-    systemctl("restart", "polkit")  # it reads the rules by itself, but when?
 
 
 @pytest.mark.usefixtures("service")

@@ -108,7 +108,7 @@ def run_command(
         if leave_running and command.exit_text is None:
             command.leave_running()
     if command.exit_text is not None:
-        raise CommandFailedError(f"{shown(argv)} {command.exit_text}", command.exit_status)
+        raise CommandFailedError(f"{shown(argv)} {command.exit_text}")
 
 
 def shown(argv: Sequence[str | os.PathLike[str]]) -> str:
@@ -200,14 +200,9 @@ class _Command:
             os.close(self._pidfd)
 
     @property
-    def exit_status(self) -> int:
-        """The status it exited with, negative for a signal."""
-        return self._process.returncode
-
-    @property
     def exit_text(self) -> str | None:
         """How it failed, None where it succeeded."""
-        status = self.exit_status
+        status = self._process.returncode
         if status == 0:
             return None
         if status < 0:

@@ -48,16 +48,7 @@ class StepFailedError(FraisierError):
 
 
 class CommandFailedError(StepFailedError):
-    """A command exited with another status than 0, ran too long, or could not be started.
-
-    Args:
-        message: what happened.
-        exit_status: the status it exited with, negative for a signal; None where it did not end by itself.
-    """
-
-    def __init__(self, message: str, exit_status: int | None = None) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
+    """A command exited with another status than 0, ran too long, or could not be started."""
 
 
 class ActivationRefusedError(StepFailedError):

@@ -29,7 +29,6 @@ from pydantic import AfterValidator, Field, model_validator
 BUILD_SCRIPT = "build.sh"
 SETTLE_SECONDS = 0.2
 JOURNAL_LINES = "20"
-PERMISSION_DENIED = 4  # an exit status of systemctl(1); some refusals are a plain 1
 
 _UNIT = re.compile(r"[A-Za-z0-9_.:@\\][A-Za-z0-9_.:@\\-]*")
 _OTHER_UNIT_TYPES = (".mount", ".path", ".scope", ".slice", ".socket", ".target", ".timer")
@@ -146,22 +145,26 @@ def _restart_unit(run: Run[ApiSettings], unit: str) -> None:
 def _failed_restart(run: Run[ApiSettings], before: UnitState, error: CommandFailedError) -> StepFailedError:
     """Return what it means that systemctl failed: systemd did nothing, or the service did not start."""
     after = unit_state(before.name)
-    untouched = error.exit_status is not None and after == before
-    if untouched or error.exit_status == PERMISSION_DENIED:
-        return ActivationRefusedError(_refusal(after))
-    return _not_running(run, f"{error}: {after}")
+    if after.load_state != "loaded":
+        return ActivationRefusedError(f"{after}: install the unit, or correct systemd_service")
+    if after == before:
+        return ActivationRefusedError(
+            f"{error}, and systemd left the service as it was. {_permission(after)}"
+        )
+    if before.is_active:
+        return _not_running(run, f"{error}: {after}")
+    return _not_running(run, f"{error}: {after}. {_permission(after)}")
 
 
-def _refusal(unit: UnitState) -> str:
-    if unit.load_state != "loaded":
-        return f"systemd cannot restart it: {unit}. Install the unit, or correct systemd_service"
-    refusal = f"systemd refused to restart {unit.name}; the output of this step says why"
+def _permission(unit: UnitState) -> str:
+    """Return how to permit the restart: only the output of systemctl says whether that is what is missing."""
     if os.geteuid() == 0:
-        return refusal
+        return "The output of this step says why"
     user = pwd.getpwuid(os.geteuid()).pw_name
     rules = f"/etc/polkit-1/rules.d/50-fraisier-{unit.name}.rules"
     return (
-        f"{refusal}. To allow it to the user {user}, put this into {rules}:\n{polkit_rule(unit.name, user)}"
+        f"If the output of this step says that {user} may not restart it, put this into {rules}:\n"
+        f"{polkit_rule(unit.name, user)}polkit reads it at once"
     )
 
 
