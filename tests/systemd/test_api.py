@@ -165,7 +165,7 @@ def test_a_service_that_keeps_failing_is_left_to_itself_and_the_rule_is_named(
     outcome_as: Callable[[str, Callable[[], None]], str],
     systemctl: Callable[..., str],
 ) -> None:
-    install_unit(UNIT, "Restart=always\nRestartSec=50ms\nStartLimitInterval=0\nExecStart=/bin/false")
+    install_unit(UNIT, "Restart=always\nRestartSec=1ms\nStartLimitInterval=0\nExecStart=/bin/false")
     systemctl("start", UNIT)
     run = make_run()
     give_to("nobody", place)
