@@ -48,6 +48,12 @@ def printed_by(*argv: str, **options: Mapping[str, str]) -> bytes:
     return bytes(output)
 
 
+def end_left_running(process: ProcessIdentity) -> None:
+    assert process.is_alive()
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitpid(process.pid, 0)
+
+
 def test_output_and_errors_arrive_in_order() -> None:
     assert printed_by("sh", "-c", "echo one; echo two >&2; echo three") == b"one\ntwo\nthree\n"
 
@@ -169,9 +175,15 @@ def test_a_daemon_that_broke_away_is_ended_with_its_command() -> None:
 
 
 def test_a_grandchild_that_holds_the_pipe_is_not_waited_for() -> None:
-    # Its output ends long after the limit: waiting for it would exceed the limit.
-    run("sh", "-c", "sleep 60 & echo $!", limits=Limits(2, 2), leave_running=True)
-    kill_left_running()
+    output = bytearray()
+    run("sh", "-c", "sleep 20 & echo $!", on_output=output.extend, leave_running=True)
+    end_left_running(ProcessIdentity.of(int(output)))
+
+
+def test_a_grandchild_that_floods_the_pipe_is_not_waited_for() -> None:
+    before = children()
+    run("sh", "-c", "yes &")
+    assert children() == before
 
 
 def test_a_daemon_left_running_outlives_later_commands() -> None:
@@ -186,9 +198,7 @@ def test_a_daemon_left_running_outlives_later_commands() -> None:
     with pytest.raises(CommandFailedError):
         run("false")
     kill_descendants(grace_seconds=0)
-    assert daemon.is_alive()
-    os.kill(daemon.pid, signal.SIGKILL)
-    os.waitpid(daemon.pid, 0)
+    end_left_running(daemon)
 
 
 def test_a_failing_command_leaves_nothing_running_even_where_it_may() -> None:
@@ -238,12 +248,6 @@ def test_a_gigabyte_passes_in_flat_memory() -> None:
 def test_all_output_written_before_the_exit_is_heard() -> None:
     script = "import sys; sys.stdout.write('x' * 5_000_000)"
     assert len(printed_by(sys.executable, "-c", script)) == 5_000_000
-
-
-def kill_left_running() -> None:
-    for identity in children():
-        os.kill(identity.pid, signal.SIGKILL)
-        os.waitpid(identity.pid, 0)
 
 
 def test_descriptors_do_not_leak() -> None:

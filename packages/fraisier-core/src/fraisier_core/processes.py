@@ -20,6 +20,7 @@ _PR_SET_DUMPABLE = 4  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 _SCAN_SECONDS = 0.01
 _KILL_SECONDS = 5.0
+_STAT_BYTES = 4096
 
 # The children of a process are one set for all of its threads, and so are those among them to be spared.
 _LEFT_RUNNING: set[ProcessIdentity] = set()
@@ -147,10 +148,15 @@ class _Stat:
     @classmethod
     def of(cls, pid: int) -> _Stat:
         try:
-            # The name may hold anything, spaces and brackets included; what follows its last bracket may not.
-            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+            descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         except FileNotFoundError:
             raise ProcessLookupError(pid) from None
+        try:
+            line = os.read(descriptor, _STAT_BYTES)
+        finally:
+            os.close(descriptor)
+        # The name may hold anything, spaces and brackets included; what follows its last bracket may not.
+        fields = line.rpartition(b")")[2].split()
         return cls(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
     @property
