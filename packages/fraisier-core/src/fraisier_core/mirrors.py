@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from fraisier_core.commands import Limits, run_command
+from fraisier_core.disk import cause
 from fraisier_core.errors import (
     AppPathRefusedError,
     CancelledError,
@@ -78,9 +79,9 @@ class Mirror(LocalRepository):
         self._marker = path.with_name(f"{path.name}.fetching")
 
     @classmethod
-    def in_folder(cls, folder: Path, url: str, cancelled: threading.Event) -> Mirror:
+    def in_folder(cls, folder: Path, url: str, cancelled: threading.Event, limits: Limits = LIMITS) -> Mirror:
         """Return the one mirror of a repository among the mirrors in `folder`, whichever address it has."""
-        return cls(Remote.of(url).mirror_path(folder), url, cancelled)
+        return cls(Remote.of(url).mirror_path(folder), url, cancelled, limits=limits)
 
     def fetch(self) -> None:
         """Bring every branch and tag up to date; repair first what an interrupted fetch left behind.
@@ -249,7 +250,7 @@ class Mirror(LocalRepository):
             self._run(argv, printed, limits, on_start=lambda _: fault_point("checkout"), stdin=archive)
         except CommandFailedError as error:
             said = last_line(_text(printed)) if printed else str(error)
-            return StepFailedError(f"the files of the commit cannot be written to {into}: {said}")
+            return StepFailedError(cause(f"the files of the commit cannot be written to {into}: {said}"))
         return None
 
     def _run(self, argv: list[str], printed: bytearray, limits: Limits, **options: Unpack[_Options]) -> None:

@@ -9,7 +9,6 @@ its rename, `after_swap` right after that.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 
 from fraisier_core.clones import Clone
+from fraisier_core.disk import cause, sync_directory, sync_filesystem
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.faults import fault_point
 
@@ -88,22 +88,24 @@ class Releases:
             commit: full id of its commit.
             fill: writes its files into the empty directory it is given.
 
-        Raises `AppPathRefusedError` where the name is taken, and whatever `fill` raises.
+        Raises `AppPathRefusedError` where the name is taken, `StepFailedError` where the disk refuses, and
+        whatever else `fill` raises; what was written of it is deleted then.
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
-        self.root.mkdir(parents=True, exist_ok=True)
-        _require_absent(final)
-        _require_absent(temporary)
-        temporary.mkdir(mode=0o700)
-        try:
-            fill(temporary)
-            self._complete(temporary, name, commit)
-        except BaseException:
-            _delete(temporary)
-            raise
-        fault_point("after_checkout")
-        temporary.rename(final)
-        _sync_directory(self.root)
+        with _explained(f"release {name} cannot be written"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            _require_absent(final)
+            _require_absent(temporary)
+            temporary.mkdir(mode=0o700)
+            try:
+                fill(temporary)
+                self._complete(temporary, name, commit)
+            except BaseException:
+                _delete(temporary)
+                raise
+            fault_point("after_checkout")
+            temporary.rename(final)
+            sync_directory(self.root)
         return Release(name, final, commit)
 
     def get(self, name: str) -> Release | None:
@@ -134,13 +136,13 @@ class Releases:
             fault_point("before_swap")
             temporary.replace(self.link)
             fault_point("after_swap")
-            _sync_directory(self.link.parent)
+            sync_directory(self.link.parent)
 
     def deactivate(self) -> None:
         """Remove the link, as before the first deployment."""
         if self._is_own_link():
             self.link.unlink()
-            _sync_directory(self.link.parent)
+            sync_directory(self.link.parent)
 
     def sweep(self) -> None:
         """Remove what an interrupted deployment left behind: half-made releases, half-deleted ones, links."""
@@ -190,7 +192,7 @@ class Releases:
     def _complete(self, directory: Path, name: str, commit: str) -> None:
         directory.chmod(0o755)
         self._commit_file(name).write_text(commit)
-        _sync_filesystem(directory)
+        sync_filesystem(directory)
 
     def _real_root(self) -> Path:
         return self.root.resolve()
@@ -242,7 +244,7 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StepFailedError(f"{what}: {error.strerror}") from error
+        raise StepFailedError(cause(f"{what}: {error}")) from error
 
 
 def _require_absent(path: Path) -> None:
@@ -268,22 +270,3 @@ def _delete(path: Path) -> None:
             with suppress(OSError):
                 Path(directory).chmod(0o700)
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_filesystem(directory: Path) -> None:
-    """Make everything durable at once, by syncfs(2): an fsync of each file takes twenty times as long."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(directory))
-    finally:
-        os.close(descriptor)

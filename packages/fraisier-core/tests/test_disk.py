@@ -1,0 +1,48 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from fraisier_core.disk import cause, sync_directory, sync_filesystem
+from fraisier_core.errors import StepFailedError
+from fraisier_core.releases import Releases
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ("tar: a: No space left on device", "no_space: tar: a: No space left on device"),
+        ("tar: a: Disk quota exceeded", "no_quota: tar: a: Disk quota exceeded"),
+        ("a: Read-only file system", "read_only: a: Read-only file system"),
+        ("a: Permission denied", "a: Permission denied"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_named(message: str, named: str) -> None:
+    assert cause(message) == named
+
+
+def test_a_directory_that_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
+    sync_directory(tmp_path)
+    sync_filesystem(tmp_path)
+    for sync in (sync_directory, sync_filesystem):
+        with pytest.raises(FileNotFoundError):
+            sync(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_leaves_no_part_of_a_release(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=True)
+    try:
+        releases = Releases(disk / "releases", None)
+        with pytest.raises(StepFailedError, match="no_space: release one cannot be written"):
+            releases.create("one", "a" * 40, lambda folder: _fill(folder / "big"))
+        assert list(releases.root.iterdir()) == []
+        releases.create("two", "b" * 40, lambda folder: None)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def _fill(file: Path) -> None:
+    file.write_bytes(b"x" * 200_000)
