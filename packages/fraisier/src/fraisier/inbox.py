@@ -12,6 +12,9 @@ from fraisier_core.wake import wake_workers
 
 logger = logging.getLogger(__name__)
 
+QUIET_TURNS = 3
+LARGEST_BATCH = 128
+
 
 class Inbox:
     """Stores deliveries from within the event loop.
@@ -35,8 +38,17 @@ class Inbox:
         future: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append((delivery, future))
         if len(self._waiting) == 1:
-            loop.call_soon(self._commit)
+            loop.call_soon(self._commit_when_quiet, loop, 0, QUIET_TURNS)
         return await future
+
+    def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
+        """Commit once the loop has turned without bringing more: a larger batch shares one wait for the disk."""
+        if len(self._waiting) > seen:
+            turns = QUIET_TURNS
+        if turns and len(self._waiting) < LARGEST_BATCH:
+            loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), turns - 1)
+        else:
+            self._commit()
 
     def _commit(self) -> None:
         batch, self._waiting = self._waiting, []

@@ -16,27 +16,14 @@ from fraisier_core.push import Ignored, Push, Verified
 from fraisier_core.routing import Routing, route
 from fraisier_core.store import Deliveries, Delivery, Deployments, Receipt, Request
 
+from fraisier.answer import Answer, RefusedError, refused, unavailable
 from fraisier.inbox import Inbox
 from fraisier.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = "10"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a forge is told.
-
-    Args:
-        status: the HTTP status.
-        body: becomes JSON.
-        headers: beside the content type.
-    """
-
-    status: int
-    body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
+MAX_NAME_LENGTH = 200
+UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +31,29 @@ class Incoming:
     """A delivery as it came in.
 
     Args:
-        provider: the name in the URL, None for `/webhook`.
         headers: names in lower case, values decoded as Latin-1.
         body: the raw body.
         client: the address it came from.
     """
 
-    provider: str | None
     headers: Mapping[str, str]
     body: bytes
     client: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forge:
+    """A configured provider as one request meets it, whatever becomes of the configuration meanwhile.
+
+    Args:
+        provider: its plugin.
+        secrets: its secrets.
+        config: the whole configuration.
+    """
+
+    provider: Provider
+    secrets: tuple[str, ...] = field(repr=False)
+    config: Config
 
 
 class Receiver:
@@ -75,68 +75,87 @@ class Receiver:
         self._inbox = Inbox(deliveries, source.current().state_dir)
         self._refusals = Refusals(deliveries)
         self._config: Config | None = None
+        self._forges: Mapping[str, Forge] = {}
 
     def config(self) -> Config:
-        """Return the configuration; where it changed, the store is told first."""
+        """Return the configuration; where it changed, the store is told first. Raises `StoreError`."""
         config = self._source.current()
         if config is not self._config:
             configure_store(self._deployments, config)
+            self._forges = {
+                name: Forge(self._plugins.provider(name), settings.secrets(), config)
+                for name, settings in config.git.providers.items()
+            }
             self._config = config
         return config
 
-    def unknown(self, provider: str | None) -> Answer | None:
-        """Return the answer for a provider that is not configured or whose package is missing, else None."""
-        git = self.config().git
-        name = provider or git.default
-        if name is not None and name in git.missing:
-            return Answer(503, {"error": git.missing[name]}, {"retry-after": RETRY_SECONDS})
-        if name is None or name not in git.providers:
-            text = f"no provider {name!r} is configured" if name else "no git.provider is configured"
-            return Answer(404, {"error": text})
-        return None
+    def forge(self, name: str | None) -> Forge:
+        """Return the configured provider that a URL means.
 
-    async def receive(self, incoming: Incoming) -> Answer:
-        """Answer one delivery; what it asks for is on disk before the answer says so."""
-        config = self.config()
-        name = incoming.provider or config.git.default or ""
-        provider = self._plugins.provider(name)
-        now = datetime.now(UTC)
-        secrets = config.git.providers[name].secrets()
-        verified = provider.verify(incoming.headers, incoming.body, secrets, now)
-        if verified is None:
-            self._refusals.add(name, incoming.client, "the signature or token does not verify")
-            return Answer(401, {"error": "the delivery does not verify: check the secret on both sides"})
+        Args:
+            name: the provider in the URL, None for `/webhook`.
+
+        Raises `RefusedError` where there is none, or its package is missing.
+        """
         try:
-            delivery = _delivery(provider, verified, incoming, config, now)
-        except MalformedPayloadError as error:
-            self._refusals.add(name, incoming.client, f"malformed: {error}")
-            return Answer(400, {"error": str(error)})
-        return await self._store(delivery)
+            git = self.config().git
+        except StoreError as error:
+            logger.error("the configuration could not be stored: %s", error)
+            raise RefusedError(unavailable("the store cannot be written")) from None
+        name = name or git.default
+        if name in self._forges:
+            return self._forges[name]
+        if name in git.missing:
+            raise RefusedError(unavailable(git.missing[name]))
+        raise refused(404, "no such provider is configured" if name else "no git.provider is configured")
 
-    async def _store(self, delivery: Delivery) -> Answer:
+    async def receive(self, forge: Forge, incoming: Incoming) -> Answer:
+        """Answer one delivery; what it asks for is on disk before the answer says so."""
+        provider = forge.provider
+        now = datetime.now(UTC)
+        verified = provider.verify(incoming.headers, incoming.body, forge.secrets, now)
+        if verified is None:
+            self._refusals.add(provider.name, incoming.client, "the signature or token does not verify")
+            return Answer(401, {"error": UNVERIFIED})
+        try:
+            delivery = _delivery(forge, verified, incoming, now)
+        except MalformedPayloadError as error:
+            self._refusals.add(provider.name, incoming.client, f"malformed: {error}")
+            return Answer(400, {"error": str(error)})
+        return await self._store(delivery, incoming.client)
+
+    async def _store(self, delivery: Delivery, client: str) -> Answer:
         try:
             receipt = await self._inbox.store(delivery)
         except StoreError:
-            return Answer(503, {"error": "the event could not be stored"}, {"retry-after": RETRY_SECONDS})
+            return unavailable("the event could not be stored")
+        # %r: what a payload says cannot forge a line of the log.
         logger.info(
-            "%s %s of %s %s: %s", delivery.provider, delivery.event_type, delivery.repository or "-",
-            delivery.branch or "-", receipt.verdict,
+            "%s %.200r of %.200r %.200r: %s", delivery.provider, delivery.event_type, delivery.repository or "",
+            delivery.branch or "", receipt.verdict,
         )  # fmt: skip
+        if receipt.verdict == "conflict":
+            self._refusals.add(
+                delivery.provider, client, f"another body came with the id of {receipt.event_id}"
+            )
         return _answer(delivery, receipt)
 
 
-def _delivery(
-    provider: Provider, verified: Verified, incoming: Incoming, config: Config, now: datetime
-) -> Delivery:
+def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetime) -> Delivery:
+    provider = forge.provider
     outcome = provider.normalize(incoming.headers, incoming.body)
     received_at = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     identity = provider.delivery_id(incoming.headers)
+    if identity is not None:
+        _check_name("delivery id", identity.value)
     signs_body = verified.signs_body
     if isinstance(outcome, Ignored) or not outcome:
-        reason = outcome.reason if isinstance(outcome, Ignored) else "no ref was pushed"
-        event = outcome.event if isinstance(outcome, Ignored) else "push"
-        return Delivery(provider.name, event, identity, signs_body, incoming.body, received_at, (reason,))
-    routings = [route(push, config) for push in outcome]
+        ignored = outcome if isinstance(outcome, Ignored) else Ignored("push", "no ref was pushed")
+        _check_name("event", ignored.event)
+        return Delivery(
+            provider.name, ignored.event, identity, signs_body, incoming.body, received_at, (ignored.reason,)
+        )
+    routings = [route(push, forge.config) for push in outcome]
     first = outcome[0]
     return Delivery(
         provider.name,
@@ -153,6 +172,14 @@ def _delivery(
         before_sha=first.before,
         pusher=first.pusher,
     )
+
+
+def _check_name(what: str, name: str) -> None:
+    """Refuse what no forge sends: such names come from headers that nothing signs."""
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise MalformedPayloadError(
+            f"the {what} is not printable or longer than {MAX_NAME_LENGTH} characters"
+        )
 
 
 def _requests(pushes: Sequence[Push], routings: Sequence[Routing]) -> tuple[Request, ...]:
@@ -180,9 +207,9 @@ def _answer(delivery: Delivery, receipt: Receipt) -> Answer:
         return Answer(409, body | {"error": text})
     body["deployments"] = [asdict(deployment) for deployment in receipt.deployments]
     if receipt.verdict == "duplicate":
-        body["deploy_again"] = [_again(delivery, request) for request in delivery.requests]
+        body["deploy_again"] = [_again(request) for request in delivery.requests]
     return Answer(202 if receipt.verdict == "accepted" else 200, body)
 
 
-def _again(delivery: Delivery, request: Request) -> str:
-    return f"fraisier deploy {request.fraise} {request.environment} --commit {delivery.commit_sha}"
+def _again(request: Request) -> str:
+    return f"fraisier deploy {request.fraise} {request.environment} --commit {request.commit_sha}"

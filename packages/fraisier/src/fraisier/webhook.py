@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,7 +11,10 @@ import typer
 from fraisier.exit_codes import explain_errors
 
 if TYPE_CHECKING:
+    import socket
+
     from fraisier_core.config import Config
+    from starlette.applications import Starlette
 
 SHUTDOWN_SECONDS = 5
 
@@ -26,51 +28,72 @@ def serve(
         typer.Option("--config", "-c", envvar="FRAISIER_CONFIG", help="The configuration file."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
 ) -> None:
     """Receive webhooks and request the deployments they ask for."""
     import logging
 
-    import uvicorn
     from fraisier_core.config import ConfigSource, find_config
+    from fraisier_core.owner import become_owner
     from fraisier_core.plugins import Plugins
     from fraisier_core.processes import forbid_dumps
     from fraisier_core.store import Database, Deliveries, Deployments
 
     from fraisier.app import create_app
+    from fraisier.listener import open_listener, url_of
     from fraisier.receiver import Receiver
     from fraisier.supervisor import WorkerSupervisor
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    forbid_dumps()
     plugins = Plugins.installed()
     source = ConfigSource(find_config(config), plugins, needs=[["git"]])
     current = source.current()
-    for name, reason in current.git.missing.items():
-        logging.getLogger(__name__).warning("git.%s: %s", name, reason)
-    database = Database.open(current.database, busy_seconds=2.0)
-    database.take_checkpoints()
-    receiver = Receiver(source, plugins, Deployments(database), Deliveries(database))
-    receiver.config()
-    supervisor = WorkerSupervisor(current.path, worker_environment(current)) if worker else None
-    web = create_app(receiver, database, supervisor.lifespan if supervisor else None)
-    uvicorn.run(
+    with open_listener(host, port) as listener:  # before the store is touched: the port may be taken
+        become_owner(current.state_dir, sys.argv)
+        forbid_dumps()  # a change of user undoes it
+        database = Database.open(current.database, busy_seconds=2.0)
+        database.take_checkpoints()
+        receiver = Receiver(source, plugins, Deployments(database), Deliveries(database))
+        receiver.config()
+    _spare_the_collector()
+        _warn(current)
+        web = create_app(receiver, database, WorkerSupervisor(source).lifespan if worker else None)
+        logging.getLogger(__name__).info("listening on %s", url_of(listener))
+        _run(web, listener)
+
+
+def _warn(config: Config) -> None:
+    """Say which webhooks will not be accepted."""
+    import logging
+
+    logger = logging.getLogger(__name__)
+    for name, reason in config.git.missing.items():
+        logger.warning("git.%s: %s", name, reason)
+    if not config.git.providers:
+        logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
+
+
+def _run(web: Starlette, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    import logging
+
+    import uvicorn
+
+    from fraisier.connection import BoundedConnection
+
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # below that, strangers could fill the log
+    settings = uvicorn.Config(
         web,
-        host=host,
-        port=port,
+        http=BoundedConnection,
+        loop="uvloop",
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
-        limit_concurrency=1000,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-
-
-def worker_environment(config: Config) -> dict[str, str]:
-    """Return our environment without the variables that only the secrets under `git:` name."""
-    secret = config.secret_variables()
-    return {name: value for name, value in os.environ.items() if name not in secret}
+    uvicorn.Server(settings).run(sockets=[listener])
 
 
 @explain_errors

@@ -56,7 +56,8 @@ class Database:
         Raises `StoreError` where it cannot be opened, or is newer than this version.
         """
         with _explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            # Passable for everyone: a service that runs as another user reaches its release through it.
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o751)
             connection = _connect(path, busy_seconds)
             connection.execute("PRAGMA journal_mode = WAL")
             migrate(connection)

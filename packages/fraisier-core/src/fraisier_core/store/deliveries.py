@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -82,124 +82,78 @@ class Receipt:
     deployments: tuple[Requested, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _First:
-    event_id: str
-    body_sha256: str
-
-
 class Deliveries:
     """The write side of webhooks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sql = statements("deliveries")
+        self._request_sql = statements("deployments")["request"]
 
     def accept(self, deliveries: Sequence[Delivery]) -> list[Receipt | StoreError]:
         """Store a batch in one durable transaction and return what became of each, in order.
 
-        One delivery that cannot be stored does not take the others with it.
+        First as if each were new, in one statement a table; where the database refuses that, because one came
+        before or cannot be stored, one by one, so that none takes the others with it.
 
         Raises `StoreError` where nothing could be stored.
         """
         try:
             with self._database.transaction():
-                return list(_Batch(self._database, self._sql).store(deliveries))
+                return list(self._store(deliveries))
         except sqlite3.Error:
             with self._database.transaction():
                 return [self._accept_alone(delivery) for delivery in deliveries]
 
+    def _store(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        events = [_event_row(delivery) for delivery in deliveries]
+        receipts, requests = [], []
+        for event, delivery in zip(events, deliveries, strict=True):
+            rows = [request_row(request, delivery.received_at, event["id"]) for request in delivery.requests]
+            requests += rows
+            receipts.append(Receipt(event["verdict"], event["id"], tuple(_requested(row) for row in rows)))
+        self._database.execute_many(self._sql["insert_event"], events)
+        self._database.execute_many(self._sql["insert_payload"], events)
+        self._database.execute_many(self._request_sql, requests)
+        return receipts
+
     def _accept_alone(self, delivery: Delivery) -> Receipt | StoreError:
         try:
             with self._database.savepoint():
-                return _Batch(self._database, self._sql).store([delivery])[0]
+                return self._repeated(delivery) or self._store([delivery])[0]
         except (sqlite3.Error, StoreError) as error:
             return StoreError(f"this delivery cannot be stored: {error}")
 
+    def _repeated(self, delivery: Delivery) -> Receipt | None:
+        """Return the receipt of a delivery that came before, None where this one is the first."""
+        event = _event_row(delivery)
+        first = self._database.one(self._sql["same_delivery"], event) or self._database.one(
+            self._sql["same_body"], event
+        )
+        if first is None:
+            return None
+        if first["body_sha256"] != event["body_sha256"]:
+            return Receipt("conflict", first["id"])
+        repeated = {
+            "verdict": "duplicate",
+            "duplicate_of": first["id"],
+            "delivery_key": None,
+            "body_key": None,
+        }
+        self._database.execute(self._sql["insert_event"], event | repeated)
+        rows = self._database.all(self._sql["deployments_of_event"], {"webhook_event_id": first["id"]})
+        found = (Requested(row["id"], row["fraise_id"], row["environment"], row["status"]) for row in rows)
+        return Receipt("duplicate", first["id"], tuple(found))
+
     def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         """Remember a delivery that did not verify, without its body; only the newest thousand are kept."""
-        row = {
-            "provider": provider,
-            "received_at": received_at,
-            "client": client,
-            "reason": reason,
-        }
+        row = {"provider": provider, "received_at": received_at, "client": client, "reason": reason}
         with self._database.transaction():
             self._database.execute(self._sql["insert_refused"], row)
 
 
-class _Batch:
-    """The rows of one batch, gathered so that each table takes them in one go."""
-
-    def __init__(self, database: Database, sql: Any) -> None:
-        self._database = database
-        self._sql = sql
-        self._events: list[dict[str, Any]] = []
-        self._payloads: list[dict[str, Any]] = []
-        self._requests: list[dict[str, Any]] = []
-        self._seen: dict[tuple[str, str, str], Receipt] = {}
-        self._hashes: dict[str, str] = {}
-
-    def store(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        receipts = [self._add(delivery) for delivery in deliveries]
-        self._database.execute_many(self._sql["insert_event"], self._events)
-        self._database.execute_many(self._sql["insert_payload"], self._payloads)
-        self._database.execute_many(statements("deployments")["request"], self._requests)
-        return receipts
-
-    def _add(self, delivery: Delivery) -> Receipt:
-        event = _event_row(delivery)
-        if not delivery.requests:
-            self._append(delivery, event | {"verdict": "ignored"})
-            return Receipt("ignored", event["id"])
-        if first := self._first(event):
-            return self._repeated(delivery, event, first)
-        self._append(delivery, event | {"verdict": "accepted"})
-        receipt = Receipt("accepted", event["id"], self._request(delivery, event["id"]))
-        self._remember(event, receipt)
-        return receipt
-
-    def _request(self, delivery: Delivery, event_id: str) -> tuple[Requested, ...]:
-        requests = [replace(request, webhook_event_id=event_id) for request in delivery.requests]
-        rows = [request_row(request, delivery.received_at) for request in requests]
-        self._requests += rows
-        return tuple(
-            Requested(row["deployment_id"], row["fraise_id"], row["environment"], "pending") for row in rows
-        )
-
-    def _append(self, delivery: Delivery, event: dict[str, Any]) -> None:
-        self._events.append(event)
-        self._payloads.append({"id": event["id"], "body": delivery.body})
-
-    def _remember(self, event: dict[str, Any], receipt: Receipt) -> None:
-        self._hashes[receipt.event_id] = event["body_sha256"]
-        for kind in ("delivery_key", "body_key"):
-            if event[kind]:
-                self._seen[kind, event["provider"], event[kind]] = receipt
-
-    def _first(self, event: dict[str, Any]) -> _First | None:
-        for kind, query in (("delivery_key", "same_delivery"), ("body_key", "same_body")):
-            if event[kind] is None:
-                continue
-            if receipt := self._seen.get((kind, event["provider"], event[kind])):
-                return _First(receipt.event_id, self._hashes[receipt.event_id])
-            if row := self._database.one(self._sql[query], event):
-                return _First(row["id"], row["body_sha256"])
-        return None
-
-    def _repeated(self, delivery: Delivery, event: dict[str, Any], first: _First) -> Receipt:
-        if first.body_sha256 != event["body_sha256"]:
-            return Receipt("conflict", first.event_id)
-        repeated = {"delivery_key": None, "body_key": None, "duplicate_of": first.event_id}
-        self._events.append(event | repeated | {"verdict": "duplicate"})
-        return Receipt("duplicate", first.event_id, self._deployments(first.event_id))
-
-    def _deployments(self, event_id: str) -> tuple[Requested, ...]:
-        for receipt in self._seen.values():
-            if receipt.event_id == event_id:
-                return receipt.deployments
-        rows = self._database.all(self._sql["deployments_of_event"], {"webhook_event_id": event_id})
-        return tuple(Requested(row["id"], row["fraise_id"], row["environment"], row["status"]) for row in rows)
+def _requested(row: dict[str, Any]) -> Requested:
+    return Requested(row["deployment_id"], row["fraise_id"], row["environment"], "pending")
 
 
 def _event_row(delivery: Delivery) -> dict[str, Any]:
@@ -220,6 +174,8 @@ def _event_row(delivery: Delivery) -> dict[str, Any]:
         "before_sha": delivery.before_sha,
         "pusher": delivery.pusher,
         "received_at": delivery.received_at,
+        "verdict": "accepted" if delivery.requests else "ignored",
         "duplicate_of": None,
         "reasons": json.dumps(delivery.reasons),
+        "body": delivery.body,
     }

@@ -12,7 +12,9 @@ from fraisier_core.store.database import Database, Row, statements
 from fraisier_core.store.leases import LOCAL, HeldLease, Lease, Leases
 from fraisier_core.store.requests import Kind, Request, request_row
 
-ENDED = frozenset({"superseded", "succeeded", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "requeued"})
+ENDED = frozenset(
+    {"superseded", "succeeded", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "requeued"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,9 @@ class Deployments:
         """
         with self._database.transaction():
             if self.get(deployment_id).status in {"pending", "running"}:
-                event = Event("cancel_requested", requested_by=requested_by, message=f"cancelled by {requested_by}")
+                event = Event(
+                    "cancel_requested", requested_by=requested_by, message=f"cancelled by {requested_by}"
+                )
                 self._insert(Lease(0, deployment_id, LOCAL, 0), event)
         return self.get(deployment_id)
 
@@ -234,7 +238,11 @@ class Deployments:
             deployment = self.get(lease.deployment_id)
             waiting = self._database.one(
                 self._sql["pending_of_environment"],
-                {"fraise_id": deployment.fraise, "environment": deployment.environment, "kind": deployment.kind},
+                {
+                    "fraise_id": deployment.fraise,
+                    "environment": deployment.environment,
+                    "kind": deployment.kind,
+                },
             )
             event = Event("superseded", superseded_by=waiting["id"]) if waiting else Event("requeued")
             self._append(lease, [event])
@@ -314,8 +322,6 @@ class Deployments:
         with self._database.transaction():
             for name in ("empty_steps", "empty_runs", "empty_serving", "empty_deployments", "fold"):
                 self._database.execute(sql[name])
-
-
 
 
 def _deployment(row: Row) -> Deployment:

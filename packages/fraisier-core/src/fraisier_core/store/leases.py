@@ -114,6 +114,10 @@ class Leases:
         with self._database.transaction():
             self._database.execute(self._sql["forget_worker"], {"host": LOCAL, "pid": worker.pid})
 
+    def prove_writable(self) -> None:
+        """Write the heartbeats as they are, inside the caller's transaction. Raises `StoreError`."""
+        self._database.execute(self._sql["rewrite_heartbeats"])
+
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
         row = self._database.one(self._sql["live_workers"], {"boot_id": boot_id(), "oldest": _oldest()})
@@ -129,4 +133,6 @@ def _held(row: Row) -> HeldLease:
     if row["command_pid"] is not None:
         command = ProcessIdentity(row["command_pid"], row["command_started"])
     lease = Lease(row["token"], row["deployment_id"], row["host"], row["attempt"])
-    return HeldLease(lease, row["boot_id"], ProcessIdentity(row["pid"], row["pid_started"]), command, row["expires"])
+    return HeldLease(
+        lease, row["boot_id"], ProcessIdentity(row["pid"], row["pid_started"]), command, row["expires"]
+    )

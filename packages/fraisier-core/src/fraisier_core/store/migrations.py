@@ -31,7 +31,9 @@ class Migration:
 def migrations() -> tuple[Migration, ...]:
     """Return the migrations this version knows, in order."""
     folder = files(__package__) / "sqlite" / "migrations"
-    texts = sorted((entry.name, entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    texts = sorted(
+        (entry.name, entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql")
+    )
     return tuple(Migration(name, hashlib.sha256(sql.encode()).hexdigest(), sql) for name, sql in texts)
 
 
@@ -51,7 +53,9 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _apply(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS tb_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL)")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS tb_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
+    )
     for migration in _pending(_applied(connection)):
         for statement in _statements(migration.sql):
             connection.execute(statement)

@@ -25,7 +25,6 @@ class Request:
         commit_sha: the full id of the commit; None where the branch's head is to be taken. By hand, also its
             beginning, which fetching completes.
         release: the release to go back to, for a rollback.
-        webhook_event_id: the delivery that asks, for a webhook.
     """
 
     fraise: str
@@ -36,11 +35,16 @@ class Request:
     branch: str | None = None
     commit_sha: str | None = None
     release: str | None = None
-    webhook_event_id: str | None = None
 
 
-def request_row(request: Request, at: str) -> dict[str, Any]:
-    """Return the row of the `requested` event, with a new deployment id (UUID version 7, RFC 9562)."""
+def request_row(request: Request, at: str, webhook_event_id: str | None = None) -> dict[str, Any]:
+    """Return the row of the `requested` event, with a new deployment id (UUID version 7, RFC 9562).
+
+    Args:
+        request: what is asked for.
+        at: UTC.
+        webhook_event_id: the delivery that asks, for a webhook.
+    """
     return {
         "deployment_id": str(uuid_utils.uuid7()),
         "at": at,
@@ -51,6 +55,6 @@ def request_row(request: Request, at: str) -> dict[str, Any]:
         "requested_by": request.requested_by,
         "branch": request.branch,
         "commit_sha": request.commit_sha,
-        "webhook_event_id": request.webhook_event_id,
+        "webhook_event_id": webhook_event_id,
         "release": request.release,
     }

@@ -5,7 +5,11 @@ CREATE VIEW fold_events AS SELECT * FROM tb_deployment_events;
 
 CREATE TRIGGER deployment_events_fold AFTER INSERT ON tb_deployment_events
 BEGIN
-    INSERT INTO fold_events SELECT * FROM tb_deployment_events WHERE sequence = NEW.sequence;
+    INSERT INTO fold_events VALUES (
+        NEW.sequence, NEW.deployment_id, NEW.number, NEW.event, NEW.at, NEW.token, NEW.host, NEW.attempt,
+        NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.branch, NEW.commit_sha,
+        NEW.webhook_event_id, NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha,
+        NEW.step, NEW.step_number, NEW.step_status, NEW.duration, NEW.message);
 END;
 
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
@@ -18,78 +22,83 @@ BEGIN
         NEW.branch, NEW.trigger, NEW.requested_by, NEW.webhook_event_id, NEW.release, NEW.number);
 END;
 
-CREATE TRIGGER fold_superseded INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'superseded'
-BEGIN
-    UPDATE tb_runs SET completed_at = NEW.at, outcome = NEW.event
-    WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL;
-    UPDATE tb_deployments
-    SET status = 'superseded', completed_at = NEW.at, superseded_by = NEW.superseded_by,
-        error_message = NEW.message, last_event = NEW.number
-    WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_cancel_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'cancel_requested'
+-- The states of a deployment: which event leads to which.
+CREATE TRIGGER fold_changed INSTEAD OF INSERT ON fold_events
+WHEN NEW.event IN ('superseded', 'cancel_requested', 'claimed', 'requeued', 'succeeded', 'failed',
+                   'rolled_back', 'cancelled', 'interrupted', 'skipped')
 BEGIN
     UPDATE tb_deployments
-    SET cancel_requested = 1, last_event = NEW.number,
-        completed_at = iif(status = 'pending', NEW.at, NULL),
-        error_message = iif(status = 'pending', NEW.message, NULL),
-        status = iif(status = 'pending', 'cancelled', status)
-    WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_claimed INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'claimed'
-BEGIN
-    INSERT INTO tb_runs (deployment_id, host, attempt, started_at)
-    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.at);
-    UPDATE tb_deployments
-    SET status = 'running', started_at = coalesce(started_at, NEW.at), attempt = NEW.attempt,
+    SET status = CASE NEW.event
+            WHEN 'claimed' THEN 'running'
+            WHEN 'requeued' THEN 'pending'
+            WHEN 'succeeded' THEN 'success'
+            WHEN 'cancel_requested' THEN iif(status = 'pending', 'cancelled', status)
+            ELSE NEW.event
+        END,
+        started_at = CASE NEW.event
+            WHEN 'claimed' THEN coalesce(started_at, NEW.at)
+            WHEN 'requeued' THEN NULL
+            ELSE started_at
+        END,
+        completed_at = CASE
+            WHEN NEW.event IN ('claimed', 'requeued') THEN NULL
+            WHEN NEW.event = 'cancel_requested' AND status <> 'pending' THEN NULL
+            ELSE NEW.at
+        END,
+        error_message = CASE
+            WHEN NEW.event IN ('claimed', 'requeued', 'succeeded') THEN NULL
+            WHEN NEW.event = 'cancel_requested' AND status <> 'pending' THEN error_message
+            ELSE coalesce(NEW.message, error_message)
+        END,
+        duration = NEW.duration,
+        attempt = iif(NEW.event = 'claimed', NEW.attempt, attempt),
+        superseded_by = NEW.superseded_by,
+        cancel_requested = max(cancel_requested, NEW.event = 'cancel_requested'),
         last_event = NEW.number
     WHERE id = NEW.deployment_id;
 END;
 
-CREATE TRIGGER fold_requeued INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requeued'
+-- What is learnt of a deployment while it runs.
+CREATE TRIGGER fold_noted INSTEAD OF INSERT ON fold_events
+WHEN NEW.event IN ('step_started', 'step_finished', 'release_created', 'activation_started',
+                   'rollback_started', 'serving')
+BEGIN
+    UPDATE tb_deployments
+    SET activation_started = max(activation_started, NEW.event = 'activation_started'),
+        rollback_started = max(rollback_started, NEW.event = 'rollback_started'),
+        error_message = iif(NEW.event = 'rollback_started', NEW.message, error_message),
+        last_event = NEW.number
+    WHERE id = NEW.deployment_id;
+    UPDATE tb_deployments
+    SET release = NEW.release, commit_sha = NEW.commit_sha, previous_release = NEW.previous_release,
+        previous_commit_sha = NEW.previous_commit_sha
+    WHERE id = NEW.deployment_id AND NEW.event = 'release_created';
+END;
+
+CREATE TRIGGER fold_run_started INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'claimed'
+BEGIN
+    INSERT INTO tb_runs (deployment_id, host, attempt, started_at)
+    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.at);
+END;
+
+CREATE TRIGGER fold_run_ended INSTEAD OF INSERT ON fold_events
+WHEN NEW.token IS NOT NULL
+ AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
+                   'interrupted', 'skipped')
 BEGIN
     UPDATE tb_runs SET completed_at = NEW.at, outcome = NEW.event
     WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL;
-    UPDATE tb_deployments SET status = 'pending', started_at = NULL, last_event = NEW.number
-    WHERE id = NEW.deployment_id;
+    UPDATE tb_steps SET status = 'interrupted', completed_at = NEW.at
+    WHERE deployment_id = NEW.deployment_id AND status = 'running';
 END;
 
-CREATE TRIGGER fold_step_started INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'step_started'
+CREATE TRIGGER fold_step INSTEAD OF INSERT ON fold_events
+WHEN NEW.event IN ('step_started', 'step_finished')
 BEGIN
     INSERT INTO tb_steps (deployment_id, host, attempt, number, name, status, started_at)
-    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running', NEW.at);
-    UPDATE tb_deployments SET last_event = NEW.number WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_step_finished INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'step_finished'
-BEGIN
-    UPDATE tb_steps
-    SET status = NEW.step_status, completed_at = NEW.at, duration = NEW.duration, message = NEW.message
-    WHERE deployment_id = NEW.deployment_id AND host = NEW.host AND attempt = NEW.attempt
-      AND number = NEW.step_number;
-    UPDATE tb_deployments SET last_event = NEW.number WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_release_created INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'release_created'
-BEGIN
-    UPDATE tb_deployments
-    SET release = NEW.release, commit_sha = NEW.commit_sha, previous_release = NEW.previous_release,
-        previous_commit_sha = NEW.previous_commit_sha, last_event = NEW.number
-    WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_activation_started INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'activation_started'
-BEGIN
-    UPDATE tb_deployments SET activation_started = 1, last_event = NEW.number WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_rollback_started INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'rollback_started'
-BEGIN
-    UPDATE tb_deployments
-    SET rollback_started = 1, error_message = NEW.message, last_event = NEW.number
-    WHERE id = NEW.deployment_id;
+    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running', NEW.at)
+    ON CONFLICT DO UPDATE
+    SET status = NEW.step_status, completed_at = NEW.at, duration = NEW.duration, message = NEW.message;
 END;
 
 CREATE TRIGGER fold_serving INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'serving'
@@ -100,20 +109,4 @@ BEGIN
     ON CONFLICT (fraise_id, environment, host) DO UPDATE
     SET release = excluded.release, commit_sha = excluded.commit_sha,
         deployment_id = excluded.deployment_id, since = excluded.since;
-    UPDATE tb_deployments SET last_event = NEW.number WHERE id = NEW.deployment_id;
-END;
-
-CREATE TRIGGER fold_ended INSTEAD OF INSERT ON fold_events
-WHEN NEW.event IN ('succeeded', 'failed', 'rolled_back', 'cancelled', 'interrupted', 'skipped')
-BEGIN
-    UPDATE tb_steps SET status = 'interrupted', completed_at = NEW.at
-    WHERE deployment_id = NEW.deployment_id AND status = 'running';
-    UPDATE tb_runs SET completed_at = NEW.at, outcome = NEW.event
-    WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL;
-    UPDATE tb_deployments
-    SET status = iif(NEW.event = 'succeeded', 'success', NEW.event), completed_at = NEW.at,
-        duration = NEW.duration,
-        error_message = iif(NEW.event = 'succeeded', NULL, coalesce(NEW.message, error_message)),
-        last_event = NEW.number
-    WHERE id = NEW.deployment_id;
 END;
