@@ -56,7 +56,7 @@ def serve(
         database.take_checkpoints()
         receiver = Receiver(source, plugins, Deployments(database), Deliveries(database))
         receiver.config()
-    _spare_the_collector()
+        _spare_the_collector()
         _warn(current)
         web = create_app(receiver, database, WorkerSupervisor(source).lifespan if worker else None)
         logging.getLogger(__name__).info("listening on %s", url_of(listener))
@@ -94,6 +94,15 @@ def _run(web: Starlette, listener: socket.socket) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _spare_the_collector() -> None:
+    """Collect garbage less often: the objects of a batch outlive it, and traversing them is a tenth of the work."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 @explain_errors
