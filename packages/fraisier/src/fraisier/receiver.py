@@ -102,7 +102,7 @@ class Receiver:
         except StoreError as error:
             logger.error("the configuration could not be stored: %s", error)
             raise RefusedError(unavailable("the store cannot be written")) from None
-        name = name or git.default
+        name = name or git.default or ""
         if name in self._forges:
             return self._forges[name]
         if name in git.missing:
@@ -131,13 +131,12 @@ class Receiver:
             return unavailable("the event could not be stored")
         # %r: what a payload says cannot forge a line of the log.
         logger.info(
-            "%s %.200r of %.200r %.200r: %s", delivery.provider, delivery.event_type, delivery.repository or "",
-            delivery.branch or "", receipt.verdict,
+            "%s %.200r of %.200r %.200r: %s", delivery.provider, delivery.event_type,
+            delivery.repository or "", delivery.branch or "", receipt.verdict,
         )  # fmt: skip
         if receipt.verdict == "conflict":
-            self._refusals.add(
-                delivery.provider, client, f"another body came with the id of {receipt.event_id}"
-            )
+            reason = f"it has the delivery id of event {receipt.event_id}, and another body"
+            self._refusals.add(delivery.provider, client, reason)
         return _answer(delivery, receipt)
 
 

@@ -10,9 +10,13 @@ from fraisier_core.clock import utc_now
 from fraisier_core.errors import StoreError
 from fraisier_core.store import Deliveries
 
+from fraisier.terminal import clean_line
+
 logger = logging.getLogger(__name__)
 
 PER_SECOND = 5
+MAX_CLIENT_LENGTH = 100
+MAX_REASON_LENGTH = 500
 
 
 class Refusals:
@@ -28,13 +32,21 @@ class Refusals:
         self._written = 0
 
     def add(self, provider: str, client: str, reason: str) -> None:
-        """Remember a refusal, unless this second has seen enough of them."""
+        """Remember a refusal, unless this second has seen enough of them.
+
+        Args:
+            provider: the provider's name.
+            client: where it came from; a proxy hands on what it was told, so this may be any text.
+            reason: why it was refused.
+        """
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._written = second, 0
         self._written += 1
         if self._written > PER_SECOND:
             return
+        client = clean_line(client)[:MAX_CLIENT_LENGTH]
+        reason = clean_line(reason)[:MAX_REASON_LENGTH]
         logger.warning("refused a delivery for %s from %s: %s", provider, client, reason)
         with suppress(StoreError):
             self._deliveries.refuse(provider, utc_now(), client, reason)

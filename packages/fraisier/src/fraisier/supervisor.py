@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
+from fraisier_core.config import Config, ConfigSource
 from starlette.applications import Starlette
 
 logger = logging.getLogger(__name__)
@@ -23,13 +24,11 @@ class WorkerSupervisor:
     """Keeps a worker running for as long as the web app lives; where the app is killed, the worker stops too.
 
     Args:
-        config: the configuration file.
-        environ: the worker's environment, without the secrets of webhooks.
+        source: the configuration, which says what the worker must not know.
     """
 
-    def __init__(self, config: Path, environ: Mapping[str, str]) -> None:
-        self._config = config
-        self._environ = environ
+    def __init__(self, source: ConfigSource) -> None:
+        self._source = source
 
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -46,28 +45,54 @@ class WorkerSupervisor:
         pause = FIRST_PAUSE_SECONDS
         while True:
             started = asyncio.get_running_loop().time()
-            status = await self._run_worker()
+            ending = await self._run_worker()
             if asyncio.get_running_loop().time() - started > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            logger.error("the worker ended with status %s; it is started again in %g s", status, pause)
+            logger.error("the worker %s; it is started again in %g s", ending, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _run_worker(self) -> int:
-        """Run a worker to its end; where this task is cancelled, ask it to stop and wait until it has."""
-        theirs, ours = os.pipe()
-        command = [sys.executable, "-m", "fraisier", "worker", "--config", str(self._config)]
-        try:
-            worker = await asyncio.create_subprocess_exec(
-                *command, "--supervisor-fd", str(theirs), pass_fds=[theirs], env=self._environ
-            )
-        finally:
-            os.close(theirs)
-        try:
-            return await worker.wait()
-        except asyncio.CancelledError:
+    async def _run_worker(self) -> str:
+        """Run a worker to its end and say how it ended."""
+        config = self._source.current()
+        command = [sys.executable, "-m", "fraisier", "worker", "--config", str(config.path)]
+        with _pipe() as (theirs, _ours):
+            try:
+                worker = await asyncio.create_subprocess_exec(
+                    *command,
+                    "--supervisor-fd",
+                    str(theirs),
+                    pass_fds=[theirs],
+                    env=worker_environment(config),
+                )
+            except OSError as error:
+                return f"could not be started: {error.strerror}"
+            return f"ended with status {await _ended(worker)}"
+
+
+def worker_environment(config: Config) -> dict[str, str]:
+    """Return our environment without the variables that only the secrets under `git:` name."""
+    secret = config.secret_variables()
+    return {name: value for name, value in os.environ.items() if name not in secret}
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Open a pipe whose other end tells the worker, by closing, that we are gone."""
+    theirs, ours = os.pipe()
+    try:
+        yield theirs, ours
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+async def _ended(worker: Process) -> int:
+    """Wait for a worker; where this task is cancelled, ask the worker to stop and wait until it has."""
+    try:
+        return await worker.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
             worker.send_signal(signal.SIGTERM)
-            await worker.wait()
-            raise
-        finally:
-            os.close(ours)
+        await worker.wait()
+        raise

@@ -24,11 +24,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def serve(
     config: Annotated[
-        Optional[Path],  # noqa: UP007, UP045 - read by typer
+        Optional[Path],  # noqa: UP045 - read by typer
         typer.Option("--config", "-c", envvar="FRAISIER_CONFIG", help="The configuration file."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = 8080,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
 ) -> None:
     """Receive webhooks and request the deployments they ask for."""
@@ -97,7 +97,7 @@ def _run(web: Starlette, listener: socket.socket) -> None:
 
 
 def _spare_the_collector() -> None:
-    """Collect garbage less often: the objects of a batch outlive it, and traversing them is a tenth of the work."""
+    """Collect garbage less often: what a batch makes outlives it, and to traverse it is a tenth of the work."""
     import gc
 
     gc.collect()

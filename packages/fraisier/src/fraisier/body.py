@@ -1,0 +1,79 @@
+"""Reading the bodies of senders whom nothing vouches for yet, within bounds of size, time and number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.types import Message, Receive
+
+from fraisier.answer import RefusedError, refused, unavailable
+
+MAX_BODY_BYTES = 25_000_000
+BODY_SECONDS = 15.0
+LARGE_BYTES = 1_000_000
+LARGE_AT_ONCE = 8
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its body was complete."""
+
+
+class BodyReader:
+    """Reads bodies of at most `MAX_BODY_BYTES` within `BODY_SECONDS`.
+
+    Of bodies beyond `LARGE_BYTES` only `LARGE_AT_ONCE` are read at a time, so that unverified senders cannot
+    fill the memory together; ordinary deliveries are far smaller and never wait for them.
+    """
+
+    def __init__(self) -> None:
+        self._large = 0
+
+    async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """Return the body of a request.
+
+        Raises `RefusedError` (408, 413 or 503), or `ClientGoneError`.
+        """
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+            raise _too_large()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await _received(receive)
+                if not message.get("more_body", False):
+                    return bytes(message.get("body", b""))
+                return await self._rest(message, receive)
+        except TimeoutError:
+            raise refused(408, f"the body took longer than {BODY_SECONDS:g} s") from None
+
+    async def _rest(self, message: Message, receive: Receive) -> bytes:
+        body, large = bytearray(), False
+        try:
+            while True:
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY_BYTES:
+                    raise _too_large()
+                if len(body) > LARGE_BYTES and not large:
+                    large = self._claim_large()
+                if not message.get("more_body", False):
+                    return bytes(body)
+                message = await _received(receive)
+        finally:
+            self._large -= large
+
+    def _claim_large(self) -> bool:
+        if self._large == LARGE_AT_ONCE:
+            raise RefusedError(unavailable("too many large bodies at once"))
+        self._large += 1
+        return True
+
+
+async def _received(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
+
+
+def _too_large() -> RefusedError:
+    return refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes")

@@ -1,0 +1,59 @@
+"""HTTP connections that nobody can hold open or fill the memory through."""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_CONNECTIONS = 500
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 65_536
+REQUEST_BYTES = 64_000_000
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's connection, ended where a request is too large or its head too long in coming.
+
+    uvicorn bounds neither (slowloris). A request that arrives in one piece costs nothing more: the clock runs
+    only while a head is incomplete.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        self._await_head()
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        self._stop_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, and end the connection where it is too much for what it is a part of."""
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:  # the head is complete
+            self._stop_clock()
+            self._received = 0
+            return
+        in_head = before is None or before.response_complete
+        if in_head and self._deadline is None:
+            self._await_head()
+        self._received += len(data)
+        if self._received > (HEAD_BYTES if in_head else REQUEST_BYTES):
+            self.transport.abort()
+
+    def _await_head(self) -> None:
+        self._received = 0
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
