@@ -50,7 +50,7 @@ def install_unit(systemctl: Callable[..., str]) -> Iterator[Callable[[str, str],
     yield install
     for name in installed:
         subprocess.run(["systemctl", "stop", name], check=False, capture_output=True)
-        (UNITS / name).unlink()
+        (UNITS / name).unlink(missing_ok=True)
     systemctl("daemon-reload")
 
 
