@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def test_a_grandchild_that_holds_the_pipe_is_not_waited_for() -> None:
 
 def test_a_grandchild_that_floods_the_pipe_is_not_waited_for() -> None:
     before = children()
-    run("sh", "-c", "yes &")
+    run("sh", "-c", "yes &", on_output=lambda _: time.sleep(0.001))  # slower than the flood
     assert children() == before
 
 

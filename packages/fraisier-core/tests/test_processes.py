@@ -165,10 +165,14 @@ def test_a_group_is_killed_even_after_its_leader() -> None:
     eventually(lambda: not member.is_alive())
 
 
-def test_a_group_whose_id_was_given_out_again_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
-    now = ProcessIdentity.of(sleeper.pid)
-    kill_group(ProcessIdentity(now.pid, now.start_time - 1))
-    assert now.is_alive()
+def test_a_group_whose_id_was_given_out_again_is_left_alone() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60; :"], start_new_session=True) as leader:
+        eventually(lambda: descendants(leader.pid))
+        now = ProcessIdentity.of(leader.pid)
+        kill_group(ProcessIdentity(now.pid, now.start_time - 1))
+        assert now.is_alive()
+        assert len(descendants(leader.pid)) == 1
+        os.killpg(leader.pid, signal.SIGKILL)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
@@ -179,6 +183,8 @@ def test_an_undumpable_process_can_still_run_commands() -> None:
         "from pathlib import Path\n"
         "from fraisier_core.commands import *\n"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
+        "import ctypes; ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after an exec\n"
+        "assert os.access('/proc/self/environ', os.R_OK)\n"
         "forbid_dumps()\n"
         "print(os.access('/proc/self/environ', os.R_OK), end=' ', flush=True)\n"
         "run_command(['echo', 'ran'], cwd=Path('/'), env=clean_environment({}), limits=Limits(9, 9),"

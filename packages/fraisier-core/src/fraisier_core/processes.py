@@ -129,9 +129,7 @@ def kill_group(leader: ProcessIdentity) -> frozenset[ProcessIdentity]:
     Returns those that could not be ended.
     """
 
-    def belongs(pid: int, stat: _Stat) -> bool:
-        if pid == leader.pid and stat.start_time != leader.start_time:
-            return False
+    def belongs(_: int, stat: _Stat) -> bool:
         return leader.pid in {stat.group, stat.session} and not _reused(leader)
 
     return _end(lambda: _select(belongs), grace_seconds=0)
