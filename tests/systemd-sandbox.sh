@@ -157,6 +157,7 @@ enter() ( # run a command inside: same cwd and environment, own cgroup, real exi
   ns=(-m -p -i -u -C); [ "${FRAISIER_SANDBOX_NET:-}" = private ] && ns+=(-n)
   trap '' INT QUIT                            # ^C is for CMD; nsenter stays to pass on its exit code
   exec nsenter -t "$pid" "${ns[@]}" sh -c '
+    [ "$(cat /proc/sys/kernel/hostname)" = fraisier-sandbox ] || exit 75   # not in its own root yet
     mkdir -p /sys/fs/cgroup/fraisier-tests.scope && echo 0 > /sys/fs/cgroup/fraisier-tests.scope/cgroup.procs
     cd "$1" 2>/dev/null || cd /; shift
     unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS LISTEN_PID INVOCATION_ID JOURNAL_STREAM FS_PDEATH FS_SCOPE FRAISIER_SANDBOX_STATE
