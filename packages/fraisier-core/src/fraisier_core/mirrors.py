@@ -89,7 +89,7 @@ class Mirror(LocalRepository):
         Raises `GitUnreachableError` where the remote does not answer, and `StepFailedError` where another
         process kept the mirror to itself for too long.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds whole histories
         lock_path = self.path.with_name(f"{self.path.name}.lock")
         with locked(lock_path, seconds=self._limits.wall, cancelled=self._cancelled) as lock:
             repaired = self._repair(lock)

@@ -1,0 +1,45 @@
+"""`hatch run bench [NAME ...]`: measure, and print the table; `--write` puts it into the documentation."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import accepting, commands, deploying, starting
+from benchmarks.figures import Figure
+
+BENCHMARKS = {
+    "accepting": accepting.figures,
+    "starting": starting.figures,
+    "deploying": deploying.figures,
+    "commands": commands.figures,
+}
+HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "performance.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
+
+
+def main() -> None:
+    """Run the named benchmarks, by default all of them."""
+    arguments = sys.argv[1:]
+    names = [name for name in arguments if name != "--write"] or list(BENCHMARKS)
+    found = [figure for name in names for figure in _run(name)]
+    table = HEADER + "".join(f"{figure.row()}\n" for figure in found)
+    if "--write" in arguments:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}{table}{END}{rest.partition(END)[2]}")
+    sys.exit(0 if all(figure.holds for figure in found) else 1)
+
+
+def _run(name: str) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="fraisier-bench-") as folder:
+        found = []
+        for figure in BENCHMARKS[name](Path(folder)):
+            print(figure.row(), flush=True)
+            found.append(figure)
+        return found
+
+
+if __name__ == "__main__":
+    main()

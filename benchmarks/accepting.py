@@ -1,0 +1,105 @@
+"""Accepting pushes durably: throughput, the slowest answers, and memory."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.figures import Figure, median
+from benchmarks.load import Load, send, write_script
+from benchmarks.site import SECRET, needs, resident_megabytes, running, webhook, write_configuration
+
+SECONDS = 4.0
+ROUNDS = 5
+PUSHES = 40_000
+
+HOOKS = """\
+- id: webhook
+  execute-command: "true"
+  trigger-rule:
+    match:
+      type: payload-hmac-sha256
+      secret: {secret}
+      parameter: {{source: header, name: X-Hub-Signature-256}}
+"""
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Measure, each round against its own floors, and yield the figures."""
+    script = write_script(folder / "pushes.lua", PUSHES)
+    rounds = [_round(folder / str(number), script) for number in range(ROUNDS)]
+    to_twin = [ours.rate / twin.rate for ours, twin, _ in rounds]
+    to_other = [ours.rate / other.rate for ours, _, other in rounds]
+    slowest = [ours.p99 / ours.median for ours, _, _ in rounds]
+    rates = ", ".join(f"{ours.rate:,.0f}" for ours, _, _ in rounds)
+    yield Figure(
+        "accept a signed 8 KB push durably, 32 connections, against the twin",
+        ">=",
+        0.40,
+        median(to_twin),
+        "x",
+        f"{rates}/s; twin {median([twin.rate for _, twin, _ in rounds]):,.0f}/s; median of {ROUNDS}",
+    )
+    yield Figure(
+        "the same against adnanh/webhook running `true`",
+        ">=",
+        2.0,
+        median(to_other),
+        "x",
+        f"webhook {median([other.rate for _, _, other in rounds]):,.0f}/s",
+    )
+    yield Figure(
+        "slowest answers at that load: p99 against the median",
+        "<=",
+        10.0,
+        median(slowest),
+        "x",
+        f"median {median([ours.median for ours, _, _ in rounds]):.1f} ms, "
+        f"p99 {median([ours.p99 for ours, _, _ in rounds]):.1f} ms",
+    )
+    yield from _memory(folder / "memory", script)
+
+
+def _round(folder: Path, script: Path) -> tuple[Load, Load, Load]:
+    folder.mkdir()
+    with webhook(write_configuration(folder), folder / "ours.log") as (_, url):
+        ours = send(script, f"{url}/webhook", SECONDS)
+    port = _free_port()
+    argv = [sys.executable, "-m", "benchmarks.twin", str(port)]
+    with running(argv, "Uvicorn running", folder / "twin.log"):
+        twin = send(script, f"http://127.0.0.1:{port}/webhook", SECONDS)
+    with _other(folder) as url:
+        other = send(script, url, SECONDS)
+    return ours, twin, other
+
+
+@contextmanager
+def _other(folder: Path) -> Iterator[str]:
+    hooks, port = folder / "hooks.yaml", _free_port()
+    hooks.write_text(HOOKS.format(secret=SECRET))
+    argv = [needs("webhook"), "-hooks", hooks, "-ip", "127.0.0.1", "-port", str(port), "-verbose"]
+    with running(argv, "serving hooks", folder / "webhook.log"):
+        yield f"http://127.0.0.1:{port}/hooks/webhook"
+
+
+def _memory(folder: Path, script: Path) -> Iterator[Figure]:
+    folder.mkdir()
+    with webhook(write_configuration(folder), folder / "ours.log") as (server, url):
+        received, at_first = 0, 0.0
+        while received < 10_000:
+            received += send(script, f"{url}/webhook", 0.4).requests
+            at_first = at_first or resident_megabytes(server.pid)
+        at_last = resident_megabytes(server.pid)
+    detail = f"{at_first:.1f} MB after the first {0.4:g} s, {at_last:.1f} MB after {received:,}"
+    yield Figure("memory of the web process after 10,000 pushes", "<=", 80.0, at_last, "MB", detail)
+    yield Figure("its growth from the first thousand on", "<=", 1.1, at_last / at_first, "x", detail)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

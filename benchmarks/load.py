@@ -1,0 +1,108 @@
+"""Signed pushes of 8 KB, and wrk to send them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.site import SECRET, needs
+
+BODY_BYTES = 8_000
+MARK = "@COMMIT@"
+
+LUA = """\
+local before = [==[%s]==]
+local after = [==[%s]==]
+local pushes = {%s}
+local sent = 0
+request = function()
+  sent = sent + 1
+  local push = pushes[(sent - 1) %% #pushes + 1]
+  local headers = {
+    ["Content-Type"] = "application/json",
+    ["X-GitHub-Event"] = "push",
+    ["X-GitHub-Delivery"] = "%s-" .. sent,
+    ["X-Hub-Signature-256"] = "sha256=" .. push[2],
+  }
+  return wrk.format("POST", nil, headers, before .. push[1] .. after)
+end
+done = function(summary, latency)
+  local seen = '{"requests": %%d, "seconds": %%f, "refused": %%d, "median": %%f, "p99": %%f}\\n'
+  io.write(string.format(seen,
+    summary.requests, summary.duration / 1e6, summary.errors.status,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk saw; times in milliseconds."""
+
+    requests: int
+    rate: float
+    median: float
+    p99: float
+
+
+def push_body(commit: str) -> bytes:
+    """Return the body of a push of that commit, about 8 KB."""
+    before, after = _template()
+    return f"{before}{commit}{after}".encode()
+
+
+def signature(body: bytes) -> str:
+    """Return the hexadecimal HMAC of a body."""
+    return hmac.digest(SECRET.encode(), body, "sha256").hex()
+
+
+def write_script(path: Path, pushes: int) -> Path:
+    """Write a wrk script that sends `pushes` different signed pushes, each under a delivery id of its own."""
+    before, after = _template()
+    commits = [secrets.token_hex(20) for _ in range(pushes)]
+    rows = ",".join(f'{{"{commit}","{signature(push_body(commit))}"}}' for commit in commits)
+    path.write_text(LUA % (before, after, rows, secrets.token_hex(4)))
+    return path
+
+
+def send(script: Path, url: str, seconds: float, connections: int = 32) -> Load:
+    """Send pushes for some seconds and return what wrk saw; every one of them must be answered with 2xx."""
+    argv = [needs("wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), url]
+    printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"^\{.*\}$", printed, re.MULTILINE)
+    assert found is not None, printed
+    seen = json.loads(found[0])
+    assert seen["refused"] == 0, f"{seen['refused']} answers were not 2xx"
+    return Load(seen["requests"], seen["requests"] / seen["seconds"], seen["median"], seen["p99"])
+
+
+def _template() -> tuple[str, str]:
+    change = {
+        "id": "c" * 40,
+        "message": "Change one thing",
+        "added": ["src/added.py"],
+        "modified": [],
+        "removed": [],
+    }
+    payload = {
+        "ref": "refs/heads/main",
+        "before": "b" * 40,
+        "after": MARK,
+        "created": False,
+        "deleted": False,
+        "forced": False,
+        "repository": {
+            "full_name": "acme/my-api",
+            "clone_url": "https://forge.example/acme/my-api.git",
+            "ssh_url": "git@forge.example:acme/my-api.git",
+        },
+        "pusher": {"name": "somebody"},
+        "commits": [change] * (BODY_BYTES // len(json.dumps(change))),
+    }
+    before, _, after = json.dumps(payload).partition(MARK)
+    return before, after

@@ -1,0 +1,112 @@
+"""From an accepted push to the first step of its deployment, with an idle worker in its own process."""
+
+from __future__ import annotations
+
+import http.client
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fraisier_core.store import Database, History
+
+from benchmarks.deploying import commit_files, make_repository
+from benchmarks.figures import Figure, median, percentile
+from benchmarks.load import push_body, signature
+from benchmarks.site import SCRIPTS, clean_environment, webhook, write_configuration
+
+PUSHES = 60
+COMMITS = 400
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Measure and yield the figure."""
+    repository = make_repository(folder / "repository", files=1)
+    config = write_configuration(folder, str(repository))
+    text = config.read_text() + f"  # {repository}\n"
+    config.write_text(text)
+    with webhook(config, folder / "web.log") as (_, url):
+        worker = subprocess.Popen(
+            [SCRIPTS / "fraisier", "worker", "-c", config],
+            env=clean_environment(),
+            stderr=(folder / "worker.log").open("wb"),
+        )
+        try:
+            _await_ready(url)
+            delays = [_delay(folder, repository, url) for _ in range(PUSHES)]
+        finally:
+            worker.terminate()
+            worker.wait(60)
+    commit = median(_durable_commits(folder))
+    p95 = percentile(delays, 0.95)
+    yield Figure(
+        "accepted to first step, one push at a time: p95 against a durable commit",
+        "<=",
+        20.0,
+        p95 / commit,
+        "x",
+        f"median {median(delays) * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms; commit {commit * 1e3:.2f} ms",
+    )
+
+
+def _await_ready(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if _request(url, "GET", "/readyz")[0] == 200:
+            return
+        time.sleep(0.2)
+    raise TimeoutError("no worker came up")
+
+
+def _delay(folder: Path, repository: Path, url: str) -> float:
+    """Push once, wait until it is deployed, and return the seconds from its acceptance to its first step."""
+    commit = commit_files(repository)
+    body = push_body(commit).replace(b"https://forge.example/acme/my-api.git", str(repository).encode())
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": secrets.token_hex(16),
+        "X-Hub-Signature-256": f"sha256={signature(body)}",
+    }
+    status, answer = _request(url, "POST", "/webhook", body, headers)
+    assert status == 202, answer
+    database = Database.open(folder / ".fraisier" / "fraisier.db")
+    with closing(database):
+        history = History(database)
+        while not (deployment := history.deployments(limit=1)[0]).completed_at:
+            time.sleep(0.01)
+        assert deployment.status == "success", deployment
+        first = history.steps(deployment.id)[0]
+    requested = datetime.fromisoformat(deployment.requested_at)
+    time.sleep(0.05)  # the worker has a spare process again
+    return (datetime.fromisoformat(first.started_at) - requested).total_seconds()
+
+
+def _request(
+    url: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    with closing(connection):
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _durable_commits(folder: Path) -> list[float]:
+    """Return the seconds of each of many small durable commits on the same disk."""
+    database = Database.open(folder / "floor" / "fraisier.db")
+    times = []
+    with closing(database):
+        database.take_checkpoints()
+        for _ in range(COMMITS):
+            started = time.perf_counter()
+            with database.transaction():
+                database.execute(
+                    "INSERT INTO tb_fraises VALUES (?, 'api', NULL, NULL, 1)", [secrets.token_hex(8)]
+                )
+            times.append(time.perf_counter() - started)
+    return times
