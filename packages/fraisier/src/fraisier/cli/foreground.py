@@ -48,6 +48,7 @@ class Foreground:
         self._lines: list[Channel] = []
         self._spare: tuple[Channel, ProcessIdentity] | None = None
         self._launched = 0
+        self._announced: set[str] = set()
         self._recovered_at = 0.0
 
     def settle(self, fraise: str, environment: str) -> None:
@@ -76,32 +77,39 @@ class Foreground:
 
     def _follow(self, deployment_id: str, display: Display) -> DeploymentRecord:
         follower = Follower(self.history, deployment_id)
-        cancelling = waiting = False
         with Interrupts() as interrupts, display:
             while not (progress := follower.progress()).has_ended:
                 display.show(progress)
-                if interrupts.pressed and not cancelling:
-                    cancelling = True
-                    self._cancel(deployment_id, display)
-                if self._must_wait(progress.deployment) and not waiting:
-                    waiting = True
-                    self._announce_wait(progress.deployment, display)
+                self._attend(progress.deployment, display, cancel=interrupts.pressed)
                 self._pause()
             display.show(progress)
         return progress.deployment
 
-    def _cancel(self, deployment_id: str, display: Display) -> None:
-        display.announce("cancelling (Ctrl-C again leaves it interrupted)")
-        self.deployments.request_cancel(deployment_id, self._session.user)
+    def _attend(self, deployment: DeploymentRecord, display: Display, *, cancel: bool) -> None:
+        """Do what the deployment needs from outside, and say what its steps do not."""
+        if cancel and self._once(display, "cancelling (Ctrl-C again leaves it interrupted)"):
+            self.deployments.request_cancel(deployment.id, self._session.user)
+        if self._must_wait(deployment):
+            self._announce_wait(deployment, display)
+        elif deployment.status == "running" and deployment.error_message:
+            self._once(display, f"going back: {deployment.error_message}")
 
     def _announce_wait(self, deployment: DeploymentRecord, display: Display) -> None:
-        running = self.history.running(deployment.fraise_id, deployment.environment)
         where = f"{deployment.fraise_id} {deployment.environment}"
-        if running is not None:
-            display.announce(
+        if running := self.history.running(deployment.fraise_id, deployment.environment):
+            self._once(
+                display,
                 f"{where} is busy with deployment {short_id(running)}: "
-                f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
+                f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)",
             )
+
+    def _once(self, display: Display, message: str) -> bool:
+        """Announce something, and return whether it was the first time."""
+        if message in self._announced:
+            return False
+        self._announced.add(message)
+        display.announce(message)
+        return True
 
     def _must_wait(self, deployment: DeploymentRecord) -> bool:
         """Recover or claim what can be, and return whether the deployment has to wait for another one."""

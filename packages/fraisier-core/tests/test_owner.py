@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fraisier_core.errors import StoreError
+from fraisier_core.owner import become_owner
+
+NOBODY = pwd.getpwnam("nobody")
+ARGV = ["/opt/venv/bin/fraisier", "status", "my api"]
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that other users can reach, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def in_a_child(state_dir: Path, uid: int) -> dict[str, Any]:
+    """Return who a process of user `uid` is after `become_owner`, or what it was told."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        answer: dict[str, Any]
+        try:
+            if uid != 0:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+            become_owner(state_dir, ARGV)
+            answer = {"uid": os.getuid(), "groups": os.getgroups(), "home": os.environ["HOME"]}
+        except StoreError as error:
+            answer = {"refused": str(error)}
+        os.write(writing, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answers:
+        found: dict[str, Any] = json.load(answers)
+    os.wait()
+    return found
+
+
+def test_the_owner_stays_who_it_is(tmp_path: Path) -> None:
+    assert in_a_child(tmp_path, os.getuid())["uid"] == os.getuid()
+
+
+@as_root
+def test_root_becomes_the_owner_of_the_state_folder(folder: Path) -> None:
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    became = in_a_child(folder, 0)
+    assert became == {"uid": NOBODY.pw_uid, "groups": [NOBODY.pw_gid], "home": NOBODY.pw_dir}
+
+
+@as_root
+def test_root_becomes_the_owner_of_the_folder_that_it_will_be_made_in(folder: Path) -> None:
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    assert in_a_child(folder / "not" / "yet", 0)["uid"] == NOBODY.pw_uid
+
+
+@as_root
+def test_root_becomes_an_owner_without_an_account(folder: Path) -> None:
+    os.chown(folder, 54321, 54321)
+    assert in_a_child(folder, 0)["uid"] == 54321
+
+
+@as_root
+def test_another_user_is_told_how_to_run_the_command(folder: Path) -> None:
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    told = in_a_child(folder, 12345)["refused"]
+    assert told == f"{folder} belongs to another user: run `sudo -u nobody fraisier status 'my api'`"
+
+
+@as_root
+def test_another_user_is_told_where_the_folder_cannot_be_made(folder: Path) -> None:
+    assert "`sudo -u root fraisier" in in_a_child(folder / "state", 12345)["refused"]
+
+
+@as_root
+def test_whoever_can_make_the_folder_will_be_its_owner(folder: Path) -> None:
+    folder.chmod(0o777)
+    assert in_a_child(folder / "state", 12345)["uid"] == 12345

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+from .place import FRAISIER, Place
+
+
+def test_the_version_is_the_packages(place: Place) -> None:
+    assert place.run("--version").stdout == f"fraisier {version('fraisier')}\n"
+
+
+def test_without_arguments_the_commands_are_shown(place: Place) -> None:
+    done = place.run()
+    assert "  deploy    Deploy, and follow it to its end.\n" in done.stderr
+    assert done.returncode == 2
+
+
+def test_the_module_is_the_same_command(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fraisier", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == place.run("--version").stdout
+
+
+def test_help_and_completion_import_nothing_that_only_commands_need(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", FRAISIER, "--help"], capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & {"pydantic", "yaml", "rich", "sqlite3", "pluggy", "fraisier_core.config"}
+
+
+def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
+    with subprocess.Popen([FRAISIER, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_an_unknown_command_is_wrong_usage(place: Place) -> None:
+    assert place.run("deplyo").returncode == 2

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from .place import Place
+
+
+def complete(place: Place, line: str, **environ: str) -> list[str]:
+    """Return what bash would offer for the last word of a line."""
+    words = line.split(" ")
+    asked = {"_FRAISIER_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    done = place.run(**asked, **environ)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("fraisier dep", ["deploy"]),
+        ("fraisier deploy ", ["my_api"]),
+        ("fraisier status my", ["my_api"]),
+        ("fraisier status other", []),
+        ("fraisier deploy my_api ", ["production", "staging"]),
+        ("fraisier rollback my_api st", ["staging"]),
+        ("fraisier history nosuch ", []),
+    ],
+)
+def test_names_are_completed_from_the_configuration(place: Place, line: str, offered: list[str]) -> None:
+    assert complete(place, line) == offered
+
+
+def test_names_are_completed_from_the_configuration_that_is_named(place: Place) -> None:
+    other = place.folder / "other.yaml"
+    other.write_text("fraises: {other_api: {}}\n")
+    assert complete(place, f"fraisier -c {other} deploy ") == ["other_api"]
+    assert complete(place, f"fraisier deploy -c {other} ") == ["other_api"]
+    assert complete(place, "fraisier deploy ", FRAISIER_CONFIG=str(other)) == ["other_api"]
+
+
+@pytest.mark.parametrize("text", ["fraises: [", "fraises: 3", "", "\x00"])
+def test_a_configuration_that_cannot_be_read_completes_nothing(place: Place, text: str) -> None:
+    place.config.write_text(text)
+    assert complete(place, "fraisier deploy ") == []

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+
+from .place import Place
+
+SECRET = "0123456789abcdef"
+
+
+def test_a_good_configuration_is_told_so(place: Place) -> None:
+    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 0
+    assert done.stdout == f"{place.config}: 1 fraise in 2 environments, no problem found\n"
+
+
+def test_every_problem_is_told_with_its_line(place: Place) -> None:
+    place.config.write_text(
+        place.config.read_text().replace("branch:", "brnach:").replace("retries", "retry")
+    )
+    done = place.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 3
+    checked = json.loads(done.stdout)
+    assert checked["ok"] is False
+    assert len(checked["problems"]) == 2
+    assert 'did you mean "branch"?' in checked["problems"][0]
+    assert checked["problems"][0] in done.stderr
+
+
+def test_an_unset_secret_is_told_by_its_name(place: Place) -> None:
+    done = place.run("config", "check")
+    assert done.returncode == 3
+    assert "FRAISIER_WEBHOOK_SECRET" in done.stderr
+
+
+def test_a_missing_plugin_is_told_with_its_own_exit_code(place: Place) -> None:
+    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET, PYTHONPATH="")
+    assert done.returncode == 5
+    assert "script" in done.stderr
+
+
+def test_a_secret_is_not_printed(place: Place) -> None:
+    place.config.write_text(place.config.read_text() + "nosuch: ${FRAISIER_WEBHOOK_SECRET}\n")
+    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 3
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_the_schema_knows_what_is_installed(place: Place) -> None:
+    schema = json.loads(place.run("config", "schema").stdout)
+    assert schema["required"] == ["fraises"]
+    assert '"script"' in json.dumps(schema)

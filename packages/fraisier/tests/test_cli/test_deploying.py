@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import asdict
+
+import pytest
+from fraisier_core.store import Database, Deployments
+
+from .place import HEALTHY, Place, wait_until
+
+
+def test_a_deployment_shows_its_steps_and_says_what_serves(place: Place) -> None:
+    commit = place.forge.push_files(HEALTHY)
+    done = place.run("deploy", "my_api", "prod")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[2:5] == ["build ...", "  $ sh build.sh", "  building"]
+    assert lines[5].startswith("build: done, ")
+    assert lines[-1].startswith(f"my_api production: {commit[:12]} serves (release ")
+    assert done.stderr == ""
+
+
+def test_a_failing_build_ends_with_its_own_exit_code_and_says_what_serves(place: Place) -> None:
+    place.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
+    done = place.run("deploy", "my_api", "production")
+    assert done.returncode == 10
+    assert "  no compiler\nbuild: failed, " in done.stdout
+    assert "my_api production: failed: sh build.sh exited with status 3. Nothing was activated" in done.stderr
+    assert f"nothing serves; see `fraisier show {place.last().id[-8:]}`" in done.stderr
+
+
+def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(place: Place) -> None:
+    commit = place.deploy()
+    place.forge.push_files(HEALTHY | {"check.sh": "exit 1\n"})
+    done = place.run("deploy", "my_api", "production")
+    assert done.returncode == 11
+    assert "my_api production: rolled back: unhealthy" in done.stderr
+    assert f"{commit[:12]} serves; see" in done.stderr
+
+
+def test_nothing_is_asked_for_where_the_plugin_is_missing(place: Place) -> None:
+    done = place.run("deploy", "my_api", "production", PYTHONPATH="")
+    assert done.returncode == 5
+    assert 'no fraise type "script" is installed' in done.stderr
+    assert not (place.folder / ".fraisier").exists()
+
+
+def test_nothing_is_asked_for_where_a_variable_is_not_set(place: Place) -> None:
+    text = place.config.read_text()
+    place.config.write_text(text.replace("name: api.example.com", "name: ${DOMAIN}"))
+    done = place.run("deploy", "my_api", "production")
+    assert done.returncode == 3
+    assert "DOMAIN" in done.stderr
+    assert not (place.folder / ".fraisier").exists()
+
+
+def test_an_environment_without_a_branch_says_what_to_set(place: Place) -> None:
+    done = place.run("deploy", "my_api", "staging")
+    assert done.returncode == 3
+    assert "fraises.my_api.environments.staging: no `branch:` says what to deploy" in done.stderr
+
+
+def test_a_branch_can_be_named(place: Place) -> None:
+    commit = place.forge.commit(HEALTHY)
+    place.forge.push("next")
+    assert place.json("deploy", "my_api", "staging", "--branch", "next")["commit_sha"] == commit
+
+
+def test_the_beginning_of_a_commit_is_enough(place: Place) -> None:
+    commit = place.forge.push_files(HEALTHY)
+    place.forge.push_files({"newer": ""})
+    done = place.json("deploy", "my_api", "production", "--commit", commit[:7].upper())
+    assert (done["commit_sha"], done["branch"]) == (commit, None)
+
+
+@pytest.mark.parametrize("wrong", [["--commit", "main"], ["--commit", "abcd", "--branch", "main"]])
+def test_what_cannot_be_meant_is_wrong_usage(place: Place, wrong: list[str]) -> None:
+    done = place.run("deploy", "my_api", "production", *wrong)
+    assert done.returncode == 2
+    assert "--branch" in done.stderr
+
+
+def test_json_stands_alone_on_standard_output(place: Place) -> None:
+    place.forge.push_files(HEALTHY)
+    deployed = place.json("deploy", "my_api", "production")
+    assert deployed["status"] == "success"
+    assert deployed == asdict(place.last())
+
+
+def test_the_first_ctrl_c_cancels(place: Place) -> None:
+    place.push_gated()
+    with place.started("deploy", "my_api", "production") as command:
+        command.read_to("waiting")
+        command.press_ctrl_c()
+        code, output = command.end()
+    assert code == 12
+    assert "cancelling" in output
+    assert "my_api production: cancelled" in output
+    assert place.last().status == "cancelled"
+
+
+def test_the_second_ctrl_c_leaves_and_the_process_ends_by_itself(place: Place) -> None:
+    stubborn = "trap '' TERM\necho waiting\nwhile :; do sleep 0.05; done\n"
+    place.forge.push_files(HEALTHY | {"build.sh": stubborn})
+    with place.started("deploy", "my_api", "production") as command:
+        command.read_to("waiting")
+        command.press_ctrl_c()
+        command.read_to("cancelling")
+        command.press_ctrl_c()
+        assert command.end()[0] == 130
+    wait_until(lambda: place.last().status == "interrupted")
+
+
+def test_a_killed_command_leaves_nothing_running_and_the_next_one_goes_on(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        command.process.kill()
+    wait_until(lambda: place.last().status == "interrupted")
+    gate.open()
+    assert place.run("deploy", "my_api", "production").returncode == 0
+
+
+def test_a_deployment_whose_process_is_killed_is_settled_at_once(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        _kill_holder(place)
+        code, output = command.end()
+    assert code == 13
+    assert "my_api production: interrupted: its process ended during step build" in output
+
+
+def test_what_a_dead_command_left_is_settled_before_the_next_deployment(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        command.process.send_signal(signal.SIGSTOP)
+        _kill_holder(place)
+        command.process.kill()
+    gate.open()
+    done = place.run("deploy", "my_api", "production")
+    assert done.returncode == 0
+    assert "lost its process: settling it first" in done.stderr
+    assert [each.status for each in place.recorded()] == ["success", "interrupted"]
+
+
+def test_a_busy_environment_is_waited_for(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as first:
+        gate.wait()
+        with place.started("deploy", "my_api", "production") as second:
+            said = second.read_to("is busy with deployment")
+            assert place.recorded()[1].id[-8:] in said
+            gate.open()
+            assert [first.end()[0], second.end()[0]] == [0, 0]
+
+
+def test_a_deployment_that_waits_gives_way_to_a_newer_one(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as first:
+        gate.wait()
+        with place.started("deploy", "my_api", "production") as second:
+            second.read_to("is busy")
+            newest = place.run("deploy", "my_api", "production", "--detach").stdout.strip()
+            code, output = second.end()
+        assert code == 14
+        assert f"superseded by deployment {newest[-8:]}" in output
+        gate.open()
+        assert first.end()[0] == 0
+
+
+def test_ctrl_c_while_waiting_cancels_what_waits(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production"):
+        gate.wait()
+        with place.started("deploy", "my_api", "production") as second:
+            second.read_to("is busy")
+            second.press_ctrl_c()
+            assert second.end()[0] == 12
+
+
+def test_detached_a_deployment_waits_for_a_worker(place: Place) -> None:
+    place.forge.push_files(HEALTHY)
+    done = place.run("deploy", "my_api", "production", "--detach")
+    assert done.returncode == 0
+    assert "no worker is running" in done.stderr
+    with place.started("worker") as worker:
+        wait_until(lambda: place.last().status == "success")
+        again = place.run("deploy", "my_api", "production", "--detach", "--json")
+        assert again.stderr == ""
+        wait_until(lambda: place.last().status == "success")
+        worker.process.terminate()
+        assert worker.end()[0] == 0
+    assert place.recorded()[1].id == done.stdout.strip()
+
+
+def test_a_worker_ends_with_its_supervisor(place: Place) -> None:
+    theirs, ours = os.pipe()
+    place.forge.push_files(HEALTHY)
+    place.run("deploy", "my_api", "production", "--detach")
+    with place.started("worker", "--supervisor-fd", str(theirs), pass_fds=[theirs]) as worker:
+        os.close(theirs)
+        wait_until(lambda: place.last().status == "success")
+        os.close(ours)
+        assert worker.end()[0] == 0
+
+
+def test_cancelling_what_waits_cancels_it_at_once(place: Place) -> None:
+    waiting = place.run("deploy", "my_api", "production", "--detach", "--branch", "main").stdout.strip()
+    assert place.json("cancel", waiting[-8:])["status"] == "cancelled"
+    assert place.run("cancel", waiting).returncode == 0
+
+
+def test_cancelling_what_runs_asks_it_to_stop(place: Place) -> None:
+    gate = place.push_gated()
+    with place.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        done = place.run("cancel", place.last().id)
+        assert "is asked to stop" in done.stdout
+        assert command.end()[0] == 12
+
+
+def test_cancelling_what_has_ended_is_a_conflict(place: Place) -> None:
+    place.deploy()
+    done = place.run("cancel", place.last().id)
+    assert done.returncode == 7
+    assert "has ended already: success" in done.stderr
+
+
+def test_cancelling_what_nobody_knows_names_it(place: Place) -> None:
+    done = place.run("cancel", "abcdef")
+    assert done.returncode == 4
+    assert "abcdef" in done.stderr
+
+
+def _kill_holder(place: Place) -> None:
+    database = Database.open(place.database)
+    for held in Deployments(database).leases.held():
+        os.kill(held.holder.pid, signal.SIGKILL)
+    database.close()

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id
+
+
+def test_columns_are_aligned_and_an_empty_cell_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(
+        ("ID", "STATUS", "MESSAGE"), [("1", Cell("success", "green"), None), ("22", "failed", "no space")]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "ID  STATUS   MESSAGE",
+        "1   success  -",
+        "22  failed   no space",
+    ]
+
+
+def test_a_cell_is_one_line_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("A",), [("one\n\ttwo\x1b[2J\x07",)])
+    assert capsys.readouterr().out == "A\none two\n"
+
+
+def test_a_fact_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    print_facts("my_api", [("serving", "abc"), ("at", "now"), ("message", None)])
+    assert capsys.readouterr().out == "my_api\n  serving  abc\n  at       now\n"
+
+
+def test_an_id_is_told_by_its_end_and_a_commit_by_its_beginning() -> None:
+    assert short_id("01a2079d-a9dc-7760-8aa0-6718afd0b1c2") == "afd0b1c2"
+    assert short_commit("054e595ce7fe8ddc35c9e310e9da22fbf7335aa0") == "054e595ce7fe"
+    assert short_commit(None) is None
