@@ -422,18 +422,33 @@ def test_a_damaged_mirror_is_fetched_anew(origin: Origin, mirror: Mirror, packed
     assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
 
 
-@pytest.mark.parametrize("packed", [True, False])
-def test_damage_found_while_exporting_is_repaired(
-    origin: Origin, mirror: Mirror, tmp_path: Path, packed: bool
-) -> None:
+def test_damage_found_while_looking_for_a_commit_is_repaired(origin: Origin, mirror: Mirror) -> None:
+    commit = origin.commit(a="1")
+    mirror.fetch()
+    damage(mirror)
+    mirror.require(commit)
+
+
+def test_damage_found_while_exporting_is_repaired(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
     commit = origin.commit(a="1" * 5000)
     mirror.fetch()
-    if packed:
-        subprocess.run(["git", "-C", mirror.path, "gc", "-q"], check=True)
-    damage(mirror)
+    explode(mirror)
+    blob = origin.git("rev-parse", "HEAD:a")
+    file = mirror.path / "objects" / blob[:2] / blob[2:]
+    file.chmod(0o644)
+    file.write_bytes(b"garbage")
     mirror.require(commit)
     mirror.export(commit, tmp_path / "out")
     assert (tmp_path / "out/a").read_text() == "1" * 5000
+
+
+def explode(mirror: Mirror) -> None:
+    """Turn the mirror's packs into one file for each object."""
+    for pack in mirror.path.glob("objects/pack/*.pack"):
+        data = pack.read_bytes()
+        pack.with_suffix(".idx").unlink()
+        pack.unlink()
+        subprocess.run(["git", "-C", mirror.path, "unpack-objects", "-q"], input=data, check=True)
 
 
 def test_an_orphaned_git_goes_on_holding_the_lock(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:

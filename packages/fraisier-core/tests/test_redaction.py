@@ -38,6 +38,11 @@ def test_a_secret_is_hidden_in_base64_wherever_it_starts(before: bytes, secret: 
     assert "***" in Redactor([secret.decode()]).redact(encoded)
 
 
+def test_both_alphabets_of_base64_are_known() -> None:
+    redactor = Redactor(["???>>>"])
+    assert redactor.redact("Pz8/Pj4+ Pz8_Pj4-") == "*** ***"
+
+
 def test_overlapping_secrets_leave_no_tail() -> None:
     assert Redactor(["abcdef", "defghi"]).redact("<abcdefghi>") == "<***>"
 
