@@ -1,0 +1,53 @@
+"""Restarts the app where no systemd does it: ends the process that serves, starts one from `$APP`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+APP = Path(os.environ["APP"])
+RECORD = APP.with_name(f"{APP.name}.pid")
+STOP_SECONDS = 5.0
+
+
+def started_at(pid: int) -> str:
+    """Return when a process started: its id alone may by now belong to another one."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def stop() -> None:
+    """End the recorded process, politely first, and wait until it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        pid, started = RECORD.read_text().split()
+        process = os.pidfd_open(int(pid))
+        gone = select.poll()
+        gone.register(process, select.POLLIN)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if started_at(int(pid)) == started:
+                signal.pidfd_send_signal(process, number)
+                gone.poll(STOP_SECONDS * 1000)
+
+
+def start() -> None:
+    """Start the app from the release that `$APP` leads to, in a session and with a log of its own."""
+    with APP.with_name(f"{APP.name}.log").open("ab") as log:
+        app = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=APP,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    RECORD.write_text(f"{app.pid} {started_at(app.pid)}")
+
+
+if __name__ == "__main__":
+    stop()
+    if sys.argv[1:] != ["stop"]:
+        start()

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Tells Fraisier what was pushed to a bare repository, with deliveries signed as GitHub signs its own.
+
+Copy it to `hooks/post-receive` of the repository, executable, and say where Fraisier listens:
+
+    git config fraisier.url http://127.0.0.1:8080/webhook
+    git config fraisier.secretFile /path/to/secret
+"""
+
+from __future__ import annotations
+
+import getpass
+import hmac
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+
+def git(*arguments: str) -> str:
+    """Return what git prints, nothing where it fails."""
+    done = subprocess.run(["git", *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    return done.stdout.strip()
+
+
+def payload(before: str, after: str, ref: str) -> bytes:
+    """Return the body of a push event."""
+    repository = Path(git("rev-parse", "--absolute-git-dir"))
+    commit = git("rev-parse", "--quiet", "--verify", f"{after}^{{commit}}") if after.strip("0") else ""
+    url = repository.as_uri()
+    event = {
+        "ref": ref,
+        "before": before,
+        "after": after,
+        "head_commit": {"id": commit} if commit else None,
+        "repository": {"full_name": f"local/{repository.stem}", "clone_url": url, "ssh_url": url},
+        "pusher": {"name": getpass.getuser()},
+    }
+    return json.dumps(event).encode()
+
+
+def deliver(body: bytes) -> str:
+    """Deliver an event and return what Fraisier answers."""
+    secret = Path(git("config", "fraisier.secretFile")).read_text().strip()
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": str(uuid.uuid4()),
+        "X-Hub-Signature-256": f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}",
+    }
+    request = urllib.request.Request(git("config", "fraisier.url"), body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return f"{answer.status} {json.load(answer)['status']}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read().decode()}"
+    except OSError as error:
+        return f"not reached: {error}"
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        before, after, ref = line.split()
+        sys.stdout.write(f"fraisier: {deliver(payload(before, after, ref))}\n")
