@@ -138,9 +138,13 @@ class Place:
         """Return the newest deployment."""
         return self.recorded()[0]
 
+    def gate(self) -> Gate:
+        """Return a gate that is closed."""
+        return Gate(self.folder / "reached", self.folder / "opened")
+
     def push_gated(self) -> Gate:
         """Push a commit whose build waits for a gate to be opened."""
-        gate = Gate(self.folder / "started", self.folder / "gate")
+        gate = self.gate()
         build = f"echo waiting\ntouch {gate.reached}\nwhile [ ! -e {gate.opened} ]; do sleep 0.02; done\n"
         self.forge.push_files(HEALTHY | {"build.sh": build})
         return gate

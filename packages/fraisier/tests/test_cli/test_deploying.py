@@ -7,7 +7,14 @@ from dataclasses import asdict
 import pytest
 from fraisier_core.store import Database, Deployments
 
-from .place import HEALTHY, Place, wait_until
+from .place import DEPLOYER, HEALTHY, Place, wait_until
+
+ROLLBACK = """
+@hookimpl
+def rollback(run, to):
+    with run.step("back"):
+        run.command(["sh", "-c", {script!r}])
+"""
 
 
 def test_a_deployment_shows_its_steps_and_says_what_serves(place: Place) -> None:
@@ -37,6 +44,28 @@ def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(place: Place
     assert done.returncode == 11
     assert "my_api production: rolled back: unhealthy" in done.stderr
     assert f"{commit[:12]} serves; see" in done.stderr
+
+
+def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(place: Place) -> None:
+    place.packages.deployer("script", DEPLOYER.replace('run.command(["sh", "build.sh"])', "1 / 0"))
+    place.forge.push_files(HEALTHY)
+    quiet = place.run("deploy", "my_api", "production")
+    assert (quiet.returncode, "Traceback" in quiet.stderr) == (10, False)
+    assert "failed: ZeroDivisionError: division by zero. Nothing was activated" in quiet.stderr
+    assert "Traceback" in place.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
+
+
+def test_going_back_is_told_as_it_begins(place: Place) -> None:
+    place.deploy()
+    gate = place.gate()
+    wait = f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done; exit 1\n"
+    place.forge.push_files({"check.sh": "exit 1\n", "build.sh": "echo building\n"})
+    place.packages.deployer("script", DEPLOYER + ROLLBACK.format(script=wait))
+    with place.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        command.read_to("going back: unhealthy")
+        gate.open()
+        assert command.end()[0] == 10
 
 
 def test_nothing_is_asked_for_where_the_plugin_is_missing(place: Place) -> None:

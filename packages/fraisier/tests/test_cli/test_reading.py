@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+from fraisier.cli.configured import provider_to_install
 from fraisier_core.store import Database, Deployments, Request
 
 from .place import HEALTHY, Place
@@ -49,6 +50,14 @@ def test_list_says_which_provider_to_install(place: Place) -> None:
     assert done.returncode == 0
     assert "pip install fraisier-nosuchforge" in done.stderr
     assert "my_api" in done.stdout
+
+
+def test_without_any_provider_an_example_is_offered() -> None:
+    offer = provider_to_install(None, [])
+    assert offer is not None
+    assert "pip install fraisier-" in offer
+    assert provider_to_install(None, ["any"]) is None
+    assert provider_to_install("any", ["any"]) is None
 
 
 def test_list_says_why_a_fraise_cannot_be_deployed(place: Place) -> None:

@@ -106,7 +106,8 @@ def deploy(
         typer.Option(metavar="SHA", callback=_commit, help="A commit, or the beginning of its id."),
     ] = None,
     branch: Annotated[
-        str | None, typer.Option(help="The newest commit of a branch; else the environment's own branch.")
+        str | None,
+        typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
     ] = None,
     detach: Detach = False,
     as_json: Json = False,
@@ -166,7 +167,7 @@ def status(
 def history(
     fraise: AnyFraise = None,
     environment: AnyEnvironment = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many.")] = 20,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
@@ -194,7 +195,7 @@ def plugins(as_json: Json = False) -> None:
 
 @app.command("worker")
 def worker(
-    slots: Annotated[int, typer.Option(min=1, help="How many deployments may run at once.")] = 2,
+    slots: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many may run at once.")] = 2,
     grace: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long they may finish after SIGTERM.")
     ] = 25.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from fraisier.terminal import print_json, say, tell
 def show_list(file: Path | None, *, as_json: bool) -> None:
     """Show every fraise and environment, and what is to be installed where something is missing."""
     session = Session.start(file)
-    _offer_provider(session)
+    if missing := provider_to_install(session.config.git.default, session.plugins.providers()):
+        tell(missing, "yellow")
     environments = [
         (fraise, environment)
         for fraise in session.config.fraises.values()
@@ -91,16 +93,21 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _offer_provider(session: Session) -> None:
-    wanted, installed = session.config.git.default, session.plugins.providers()
+def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:
+    """Return what to install before a push can deploy anything; None where nothing is missing.
+
+    Args:
+        wanted: the provider that `git.provider` names.
+        installed: the providers there are.
+    """
     if wanted is not None and wanted not in installed:
-        tell(f"git.provider: {wanted} is not installed; try: pip install fraisier-{wanted}", "yellow")
-    elif not installed:
-        tell(
+        return f"git.provider: {wanted} is not installed; try: pip install fraisier-{wanted}"
+    if not installed:
+        return (
             "no Git provider is installed, so no push can deploy anything; install the one of your forge, "
-            "for example: pip install fraisier-github, or fraisier-gitlab",
-            "yellow",
+            "for example: pip install fraisier-github, or fraisier-gitlab"
         )
+    return None
 
 
 def _row(fraise: Fraise, environment: Environment) -> tuple[Cell | str | None, ...]:

@@ -188,4 +188,4 @@ def _keep_quiet() -> None:
     if os.environ.get("FRAISIER_DEBUG"):
         logging.basicConfig(level=logging.INFO)
     else:
-        logging.getLogger("fraisier_core").addHandler(logging.NullHandler())
+        logging.getLogger().addHandler(logging.NullHandler())

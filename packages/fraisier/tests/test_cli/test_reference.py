@@ -1,0 +1,117 @@
+"""What docs/reference says of the command is what the command does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier.exit_codes import ExitCode
+
+from .place import FRAISIER, HEALTHY, SECONDS, Place
+
+REFERENCE = Path(__file__).parents[4] / "docs" / "reference"
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+# What differs from run to run, each with a stand-in of the same width where tables depend on it.
+VARIABLE = [
+    (re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}"), "RELEASE"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "DEPLOYMENT"),
+    (re.compile(r"\b[0-9a-f]{40}\b"), "COMMIT"),
+    (re.compile(r"\b(?=\d*[a-f])[0-9a-f]{12}\b"), "COMMIT"),
+    (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
+    (re.compile(r"\b\d+\.\d s\b"), "TIME"),
+    (re.compile(r"\b(just now|\d+ s ago)\b"), "WHEN"),
+    (re.compile(r"\bby \S+"), "by USER"),
+    (re.compile(r"(main|-) +\S+ +WHEN"), "USER WHEN"),
+    (re.compile(r"\S+fraises\.yaml"), "fraises.yaml"),
+    # Told only where it takes long enough to be seen.
+    (re.compile(r"^going back: .*\n", re.MULTILINE), ""),
+    (re.compile(r" {2,}"), "  "),
+]
+
+
+def blocks(kind: str) -> list[str]:
+    """Return the code blocks of one kind."""
+    return [text for name, text in BLOCK.findall((REFERENCE / "cli.md").read_text()) if name == kind]
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Return each command of the page with what it is said to print."""
+    for block in blocks("console"):
+        for example in block.removeprefix("$ ").split("\n$ "):
+            command, _, output = example.partition("\n")
+            yield command, output
+
+
+def settled(text: str) -> str:
+    """Return what is the same in every run."""
+    for pattern, stand_in in VARIABLE:
+        text = pattern.sub(stand_in, text)
+    return text.strip()
+
+
+def named(place: Place, word: str) -> str:
+    """Return a word of an example, or the id that stands for in this run."""
+    if not re.fullmatch(r"[0-9a-f]{8}", word):
+        return word
+    wanted = "pending" if word == waiting_id() else "rolled_back"
+    return next(record.id[-8:] for record in place.recorded() if record.status == wanted)
+
+
+def waiting_id() -> str:
+    """Return the id that the page gives the deployment that waits."""
+    return next(output.split()[-1][-8:] for command, output in examples() if "--detach" in command.split())
+
+
+def test_every_example_prints_what_the_page_says(place: Place) -> None:
+    (config,) = blocks("yaml")
+    place.config.write_text(config.replace("https://github.com/acme/my-api.git", place.forge.url))
+    commits = iter([HEALTHY, {"check.sh": "echo out of memory; exit 1\n"}])
+    for command, output in examples():
+        words = [named(place, word) for word in shlex.split(command)[1:]]
+        if words[:2] == ["deploy", "my_api"] and "--detach" not in words:
+            place.forge.push_files(next(commits))
+        done = subprocess.run(
+            [FRAISIER, *words],
+            cwd=place.folder,
+            env=place.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert settled(done.stdout) == settled(output), command
+
+
+def test_the_keys_of_json_are_those_of_the_page(place: Place) -> None:
+    place.deploy()
+    waiting = place.run("deploy", "my_api", "staging", "--branch", "main", "--detach").stdout.strip()
+    shown = place.json("show", place.recorded()[1].id)
+    printed = {
+        "list": place.json("list")[0],
+        "status": place.json("status")[0],
+        "history": place.json("history")[0],
+        "cancel": place.json("cancel", waiting),
+        "plugins": place.json("plugins")[0],
+        "steps": shown.pop("steps")[0],
+    }
+    assert list(shown) == list(printed["history"])
+    page = (REFERENCE / "cli.md").read_text()
+    for command, value in printed.items():
+        (row,) = re.findall(rf"^(?:\| `{command}` \||Each of the `{command}` has) .*", page, re.MULTILINE)
+        assert re.findall(r"`(\w+)`", row)[1:] == list(value), command
+
+
+def test_the_exit_codes_are_those_of_the_page() -> None:
+    rows = re.findall(r"^\| (\d+) \|", (REFERENCE / "exit-codes.md").read_text(), re.MULTILINE)
+    assert list(map(int, rows)) == [int(code) for code in ExitCode]
+
+
+@pytest.mark.parametrize("page", ["cli.md", "exit-codes.md"])
+def test_no_line_of_a_page_is_overlong(page: str) -> None:
+    text = BLOCK.sub("", (REFERENCE / page).read_text())
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 130
