@@ -20,7 +20,7 @@ VARIABLE = [
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}"), "RELEASE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "DEPLOYMENT"),
     (re.compile(r"\b[0-9a-f]{40}\b"), "COMMIT"),
-    (re.compile(r"\b(?=\d*[a-f])[0-9a-f]{12}\b"), "COMMIT"),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "COMMIT"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
     (re.compile(r"\b\d+\.\d s\b"), "TIME"),
     (re.compile(r"\b(just now|\d+ s ago)\b"), "WHEN"),
