@@ -57,6 +57,11 @@ def test_no_telling_tail_of_a_secret_survives_a_drop(secret: str, limit: int, af
     assert secret[-4:] not in chunk.text
 
 
+def test_what_stands_on_both_sides_of_a_gap_makes_up_no_secret() -> None:
+    shown = everything(StepOutput(Redactor(["1111"]), 3), [b"1", b"1111111"])
+    assert shown == "***111"
+
+
 def test_the_beginning_of_a_secret_is_hidden_where_the_output_ends() -> None:
     assert everything(StepOutput(Redactor(["hunter22"]), PLENTY), [b"password: hunter2"]) == "password: ***"
 

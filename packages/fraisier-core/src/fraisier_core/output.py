@@ -106,7 +106,8 @@ class _RedactedText:
 
     def restart(self, data: bytes) -> str:
         """Return what `data` completes where something before it was lost."""
-        before = self.end()
+        # Shown as it is, what is held could make up a secret together with what now follows it.
+        before = MASK if self.end() else ""
         self._held = self._printable(self._decoder.decode(data.lstrip(_CONTINUATION)))
         start = self._redactor.cut_off_start(self._held)
         self._held = mask(self._held, merged([start]))
