@@ -1,0 +1,25 @@
+"""What the tests that cross packages share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.environments import build_wheels, made_once
+
+collect_ignore = ["third_party"]  # a package of its own, tested in an environment of its own
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent / "shared" if "PYTEST_XDIST_WORKER" in os.environ else base / "shared"
+
+
+@pytest.fixture(scope="session")
+def wheels(shared_folder: Path) -> Path:
+    """A folder with the wheel of each of our packages."""
+    return made_once(shared_folder / "wheels", build_wheels)

@@ -1,0 +1,111 @@
+"""Empty Python environments, and our packages as wheels to put into them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+UV = Path(sys.executable).with_name("uv")
+TIMEOUT_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironment:
+    """A virtual environment of a test's own.
+
+    Args:
+        folder: where it lies.
+    """
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, *packages: str | Path, seed: bool = False) -> PythonEnvironment:
+        """Return a new environment.
+
+        Args:
+            folder: where to make it.
+            packages: as in `install`.
+            seed: whether it has pip.
+        """
+        _run(UV, "venv", "--quiet", *(["--seed"] if seed else []), "--python", sys.executable, folder)
+        environment = cls(folder)
+        environment.install(*packages)
+        return environment
+
+    @property
+    def bin(self) -> Path:
+        """The folder of its programs."""
+        return self.folder / "bin"
+
+    def install(self, *packages: str | Path) -> None:
+        """Install wheels and folders by path, other packages by name; ours are always given by path."""
+        if packages:
+            _run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", *packages)
+
+    def run(
+        self, program: str, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of this environment to its end."""
+        return subprocess.run(
+            [self.bin / program, *arguments],
+            cwd=cwd,
+            env=self.variables(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def variables(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return a process environment in which its programs come first."""
+        path = f"{self.bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FRAISIER", "PYTEST"))
+        }
+        return kept | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | dict(more or {})
+
+
+def package_names() -> list[str]:
+    """Return the names of our packages."""
+    return sorted(path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml"))
+
+
+def wheel(wheels: Path, package: str) -> Path:
+    """Return the wheel of a package."""
+    (found,) = wheels.glob(f"{package.replace('-', '_')}-*.whl")
+    return found
+
+
+def build_wheels(folder: Path) -> None:
+    """Build the wheel of every package, all at the same time."""
+    builds = [
+        subprocess.Popen([UV, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT / "packages" / name])
+        for name in package_names()
+    ]
+    statuses = [build.wait(TIMEOUT_SECONDS) for build in builds]
+    assert not any(statuses), "a wheel could not be built"
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder that whichever process comes first fills, while the others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f"{folder.name}.made")
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder
+
+
+def _run(*argv: str | Path) -> None:
+    done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,250 @@
+"""What is installed from the wheels works, alone and together, and third parties can add to it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fraisier_core.testing import Forge
+
+from tests.environments import ROOT, PythonEnvironment, package_names, wheel
+
+PACKAGES = package_names()
+APPLICATION = ("fraisier-core", "fraisier-deployers", "fraisier")
+ACME_SITE = ROOT / "tests/third_party/acme_site"
+SECRET = "a secret of this test"
+SECONDS = 60.0
+
+CONFIG = """\
+git:
+  {provider}:
+    webhook_secret: {secret}
+fraises:
+  docs:
+    type: {type}
+    repository: {repository}
+    environments:
+      production:
+        branch: main
+        app_path: {app_path}
+branch_mapping:
+  main: {{fraise: docs, environment: production}}
+"""
+
+
+def installed(folder: Path, wheels: Path, *packages: str) -> PythonEnvironment:
+    return PythonEnvironment.create(folder / "venv", *(wheel(wheels, package) for package in packages))
+
+
+def configure(folder: Path, forge: Forge, *, provider: str = "gitlab", kind: str = "api") -> None:
+    text = CONFIG.format(
+        provider=provider, secret=SECRET, type=kind, repository=forge.url, app_path=folder / "site"
+    )
+    (folder / "fraises.yaml").write_text(text)
+
+
+@contextmanager
+def webhook(environment: PythonEnvironment, folder: Path) -> Iterator[str]:
+    """Run the web app with its worker, and yield where it listens."""
+    log = folder / "webhook.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [environment.bin / "fraisier-webhook", "--port", "0"],
+            cwd=folder,
+            env=environment.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        until = time.monotonic() + SECONDS
+        while not (found := re.search(r"listening on (\S+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield found[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
+def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def gitlab_push(forge: Forge, commit: str) -> tuple[dict[str, str], bytes]:
+    body = {
+        "object_kind": "push",
+        "ref": "refs/heads/main",
+        "before": "0" * 40,
+        "after": commit,
+        "user_username": "alice",
+        "project": {"path_with_namespace": "acme/docs", "git_http_url": forge.url, "git_ssh_url": forge.url},
+    }
+    return {"X-Gitlab-Token": SECRET, "X-Gitlab-Event": "Push Hook"}, json.dumps(body).encode()
+
+
+def github_push(forge: Forge, commit: str) -> tuple[dict[str, str], bytes]:
+    payload = {
+        "ref": "refs/heads/main",
+        "before": "0" * 40,
+        "after": commit,
+        "head_commit": {"id": commit},
+        "repository": {"full_name": "acme/docs", "clone_url": forge.url, "ssh_url": forge.url},
+        "pusher": {"name": "alice"},
+    }
+    body = json.dumps(payload).encode()
+    signature = f"sha256={hmac.digest(SECRET.encode(), body, 'sha256').hex()}"
+    return {"X-GitHub-Event": "push", "X-Hub-Signature-256": signature}, body
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_wheel_holds_every_file_of_its_package_and_the_licence(wheels: Path, package: str) -> None:
+    source = ROOT / "packages" / package / "src"
+    files = {
+        str(path.relative_to(source))
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    with zipfile.ZipFile(wheel(wheels, package)) as archive:
+        names = set(archive.namelist())
+        (licence,) = (name for name in names if name.endswith("/licenses/LICENSE"))
+        assert archive.read(licence).decode() == (ROOT / "LICENSE").read_text()
+    assert files <= names
+    assert f"{package.replace('-', '_')}/py.typed" in names
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {package.replace("-", "_")}
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name != "fraisier"])
+def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_path: Path) -> None:
+    environment = installed(tmp_path, wheels, *sorted({"fraisier-core", package}))
+    program = (
+        "from fraisier_core.plugins import Plugins\n"
+        f"import {package.replace('-', '_')}\n"
+        "print(*(f'{each.name} {each.distribution} {each.status}' for each in Plugins.installed().report()))"
+    )
+    done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    offers = {"fraisier-core": "", "fraisier-deployers": "api fraisier-deployers ok"}
+    expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok")
+    assert done.stdout.strip() == expected
+
+
+@pytest.fixture(scope="module")
+def application(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonEnvironment:
+    """The application as `pip install fraisier` leaves it, without any provider."""
+    return installed(tmp_path_factory.mktemp("application"), wheels, *APPLICATION)
+
+
+def test_everything_of_ours_came_from_our_wheels(application: PythonEnvironment) -> None:
+    program = (
+        "from importlib.metadata import distributions\n"
+        "for each in distributions():\n"
+        "    if each.name.startswith('fraisier'):\n"
+        "        assert each.read_text('direct_url.json'), each.name\n"
+        "        print(each.name)"
+    )
+    done = application.run("python", "-c", program, cwd=application.folder)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == sorted(APPLICATION)
+
+
+def test_without_a_provider_list_says_what_to_install(application: PythonEnvironment, tmp_path: Path) -> None:
+    (tmp_path / "fraises.yaml").write_text(
+        "fraises:\n  my_api:\n    type: api\n    repository: https://example.com/acme/my-api.git\n"
+        "    environments: {production: {}}\n"
+    )
+    done = application.run("fraisier", "list", cwd=tmp_path)
+    assert (done.returncode, "my_api" in done.stdout) == (0, True), done.stderr
+    assert "pip install fraisier-github" in done.stderr
+
+
+def test_a_provider_is_added_by_installing_it(wheels: Path, tmp_path: Path) -> None:
+    environment = installed(tmp_path, wheels, *APPLICATION)
+    forge = Forge.create(tmp_path / "forge")
+    headers, body = gitlab_push(forge, forge.push_files({"index.html": "Hello"}))
+    configure(tmp_path, forge)
+    with webhook(environment, tmp_path) as url:
+        status, answer = post(f"{url}/webhook/gitlab", headers, body)
+    assert status == 503
+    assert "pip install fraisier-gitlab" in answer
+
+    environment.install(wheel(wheels, "fraisier-gitlab"))
+    with webhook(environment, tmp_path) as url:
+        status, answer = post(f"{url}/webhook/gitlab", headers, body)
+    assert status == 202, answer
+
+
+@pytest.fixture(scope="module")
+def with_acme_site(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonEnvironment:
+    """The application, a provider, and a fraise type of a third party."""
+    environment = installed(tmp_path_factory.mktemp("acme"), wheels, *APPLICATION, "fraisier-github")
+    environment.install(ACME_SITE, "pytest")
+    return environment
+
+
+def test_a_deployer_of_a_third_party_conforms(with_acme_site: PythonEnvironment, tmp_path: Path) -> None:
+    tests = str(ACME_SITE / "test_acme_site.py")
+    options = ["-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null"]
+    done = with_acme_site.run("python", "-m", "pytest", *options, tests, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_a_deployer_of_a_third_party_deploys_by_hand(
+    with_acme_site: PythonEnvironment, tmp_path: Path
+) -> None:
+    forge = Forge.create(tmp_path / "forge")
+    forge.push_files({"index.html": "Hello"})
+    configure(tmp_path, forge, provider="github", kind="site")
+    done = with_acme_site.run("fraisier", "deploy", "docs", "production", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "look: done" in done.stdout
+    assert (tmp_path / "site/index.html").read_text() == "Hello"
+
+    forge.git("rm", "--quiet", "index.html")
+    forge.push_files({"other.html": "Hello again"})
+    done = with_acme_site.run("fraisier", "deploy", "docs", "production", cwd=tmp_path)
+    assert done.returncode == 10, done.stderr
+    assert "index.html is missing" in done.stderr
+    assert (tmp_path / "site/index.html").read_text() == "Hello"
+
+
+def test_a_deployer_of_a_third_party_deploys_by_webhook(
+    with_acme_site: PythonEnvironment, tmp_path: Path
+) -> None:
+    forge = Forge.create(tmp_path / "forge")
+    commit = forge.push_files({"index.html": "Hello"})
+    configure(tmp_path, forge, provider="github", kind="site")
+    with webhook(with_acme_site, tmp_path) as url:
+        status, answer = post(f"{url}/webhook/github", *github_push(forge, commit))
+        assert status == 202, answer
+        record = ended(with_acme_site, tmp_path)
+    assert (record["status"], record["commit_sha"], record["requested_by"]) == ("success", commit, "alice")
+    assert (tmp_path / "site/index.html").read_text() == "Hello"
+
+
+def ended(environment: PythonEnvironment, folder: Path) -> dict[str, object]:
+    """Wait for the one deployment to end, and return what is recorded of it."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        (record,) = json.loads(environment.run("fraisier", "history", "--json", cwd=folder).stdout)
+        if record["status"] not in {"pending", "running"}:
+            return dict(record)
+    raise AssertionError(record)
