@@ -39,7 +39,7 @@ def write_configuration(folder: Path, repository: str = "https://forge.example/a
 
 @contextmanager
 def running(
-    argv: Sequence[str | Path], ready: str, log: Path
+    argv: Sequence[object], ready: str, log: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run a server until the block ends; yields it and the line of its log that matches `ready`."""
     with log.open("wb") as output:

@@ -138,6 +138,7 @@ def _serve(control: socket.socket, main: Callable[[Channel], None]) -> None:
 
 
 def _run(channel: Channel, main: Callable[[Channel], None]) -> None:
+    os.setsid()  # what a lease names can be ended as a group, without its neighbours
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         main(channel)

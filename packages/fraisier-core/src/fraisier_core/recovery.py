@@ -19,7 +19,7 @@ def end_leftovers(held: HeldLease) -> None:
     if held.boot != boot_id():
         return
     for process in (held.holder, held.command):
-        if process is not None and process.is_alive():
+        if process is not None:
             kill_group(process)
     kill_marked(DEPLOYMENT_VARIABLE, held.lease.deployment_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraisier_core.commands import Limits
 from fraisier_core.config import Config
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.mirrors import Mirror
@@ -57,7 +58,8 @@ def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, s
     if found.repository.url is None:
         raise ConfigurationError([f"{config.path}: fraises.{fraise}: {found.repository.unknown}"])
     deployer = plugins.deployer(config.fraise(fraise).type)
-    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, stop.event)
+    limits = Limits(found.settings.timeout, found.settings.silence_timeout)
+    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, stop.event, limits)
     root = releases_root(config, fraise, environment)
     workspace = open_workspace(root, found.settings.app_path, mirror)
     return Site(fraise, environment, found.settings, deployer, mirror, workspace, config)

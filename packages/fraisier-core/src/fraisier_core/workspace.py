@@ -88,7 +88,7 @@ class ClonedWorkspace(Workspace):
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release) -> None:
-        self._clone.checkout(release.commit, self._mirror.path)
+        self._clone.checkout(release.commit, self._mirror)
 
     def withdraw(self) -> None:
         """Leave the clone as it is: there is no state before the first deployment to go back to."""
