@@ -28,7 +28,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def in_a_child(state_dir: Path, uid: int) -> dict[str, Any]:
+def in_a_child(state_dir: Path, uid: int, installation: Path = Path("/")) -> dict[str, Any]:
     """Return who a process of user `uid` is after `become_owner`, or what it was told."""
     reading, writing = os.pipe()
     if os.fork() == 0:
@@ -38,7 +38,7 @@ def in_a_child(state_dir: Path, uid: int) -> dict[str, Any]:
                 os.setgroups([])
                 os.setgid(uid)
                 os.setuid(uid)
-            become_owner(state_dir, ARGV)
+            become_owner(state_dir, ARGV, installation)
             answer = {"uid": os.getuid(), "groups": os.getgroups(), "home": os.environ["HOME"]}
         except StoreError as error:
             answer = {"refused": str(error)}
@@ -90,3 +90,12 @@ def test_another_user_is_told_where_the_folder_cannot_be_made(folder: Path) -> N
 def test_whoever_can_make_the_folder_will_be_its_owner(folder: Path) -> None:
     folder.chmod(0o777)
     assert in_a_child(folder / "state", 12345)["uid"] == 12345
+
+
+@as_root
+def test_an_owner_who_cannot_read_the_installation_is_told(folder: Path) -> None:
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    private = folder / "private"
+    private.touch(mode=0o600)
+    told = in_a_child(folder, 0, private)["refused"]
+    assert told.startswith(f"{folder} belongs to nobody, who cannot read {private}: install Python")

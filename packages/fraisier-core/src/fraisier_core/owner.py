@@ -10,8 +10,10 @@ from pathlib import Path
 
 from fraisier_core.errors import StoreError
 
+STANDARD_LIBRARY = Path(os.__file__)
 
-def become_owner(state_dir: Path, argv: Sequence[str]) -> None:
+
+def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STANDARD_LIBRARY) -> None:
     """Make sure that this process acts as the owner of the state folder; root becomes that user.
 
     Call it before the store is opened or anything is written, or a deployment as root would lock the worker
@@ -20,8 +22,10 @@ def become_owner(state_dir: Path, argv: Sequence[str]) -> None:
     Args:
         state_dir: the folder of the store.
         argv: the command at hand, for telling another user how to run it.
+        installation: a file that the owner must be able to read.
 
-    Raises `StoreError` for a user who is neither root nor the owner.
+    Raises `StoreError` for a user who is neither root nor the owner, and where the owner could not run
+    this command.
     """
     place = next(path for path in (state_dir, *state_dir.parents) if path.exists())
     found = place.stat()
@@ -29,6 +33,7 @@ def become_owner(state_dir: Path, argv: Sequence[str]) -> None:
         return
     if os.geteuid() == 0:
         _become(found.st_uid, found.st_gid)
+        _require_readable(installation, place)
     elif place == state_dir or not os.access(place, os.W_OK):
         command = shlex.join([Path(argv[0]).name, *argv[1:]])
         owner = shlex.quote(_sudo_name(found.st_uid))
@@ -46,6 +51,15 @@ def _become(uid: int, gid: int) -> None:
         # git and ssh look for the owner's keys and known hosts there.
         os.environ |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
     os.setuid(uid)
+
+
+def _require_readable(installation: Path, place: Path) -> None:
+    if not os.access(installation, os.R_OK):
+        owner = _sudo_name(place.stat().st_uid)
+        raise StoreError(
+            f"{place} belongs to {owner}, who cannot read {installation}: "
+            "install Python and Fraisier where every user can read them"
+        )
 
 
 def _sudo_name(uid: int) -> str:

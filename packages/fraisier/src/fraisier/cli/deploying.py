@@ -101,12 +101,13 @@ def _configured_branch(session: Session, environment: Environment) -> str:
 def _carry_out(
     session: Session, environment: Environment, make_request: MakeRequest, *, detach: bool, as_json: bool
 ) -> ExitCode:
-    session.become_owner()
     if detach:
+        session.become_owner()
         _queue(session, make_request, as_json=as_json)
         return ExitCode.SUCCESS
-    from fraisier.cli.foreground import Foreground
+    from fraisier.cli.foreground import Foreground  # before this process may become who cannot read it
 
+    session.become_owner()
     foreground = Foreground(session)
     foreground.settle(environment.fraise, environment.name)
     deployment = foreground.run(make_request(foreground.deployments), _display(as_json=as_json))
