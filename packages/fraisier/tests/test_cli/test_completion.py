@@ -38,7 +38,7 @@ def test_names_are_completed_from_the_configuration_that_is_named(place: Place) 
     assert complete(place, "fraisier deploy ", FRAISIER_CONFIG=str(other)) == ["other_api"]
 
 
-@pytest.mark.parametrize("text", ["fraises: [", "fraises: 3", "", "\x00"])
-def test_a_configuration_that_cannot_be_read_completes_nothing(place: Place, text: str) -> None:
-    place.config.write_text(text)
+@pytest.mark.parametrize("content", [b"fraises: [", b"fraises: 3", b"", b"\x00", b"\xff"])
+def test_a_configuration_that_cannot_be_read_completes_nothing(place: Place, content: bytes) -> None:
+    place.config.write_bytes(content)
     assert complete(place, "fraisier deploy ") == []

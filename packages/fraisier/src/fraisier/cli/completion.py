@@ -24,12 +24,13 @@ def _beginning(incomplete: str, names: list[str]) -> list[str]:
 def _section(ctx: typer.Context, *keys: str) -> list[str]:
     """Return the keys of a section below `fraises:`; none where there is no configuration to read."""
     from fraisier_core.config import find_config
+    from fraisier_core.config_file import config_text
     from fraisier_core.errors import ConfigurationError
     from fraisier_core.yamlfile import YamlError, parse_yaml
 
     try:
-        value = parse_yaml(find_config(_config(ctx)).read_text()).value
-    except (ConfigurationError, YamlError, OSError, UnicodeDecodeError):
+        value = parse_yaml(config_text(find_config(_config(ctx)))).value
+    except (ConfigurationError, YamlError):
         return []
     for key in ("fraises", *keys):
         value = value.get(key) if isinstance(value, dict) else None
