@@ -32,11 +32,12 @@ class WebhookEndpoint:
 
     Args:
         receiver: answers verified and unverified deliveries.
+        bodies: reads their bodies.
     """
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, bodies: BodyReader) -> None:
         self._receiver = receiver
-        self._bodies = BodyReader()
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,13 +89,19 @@ class Readiness:
         return [] if alive else ["no worker is alive"]
 
 
-def create_app(receiver: Receiver, database: Database, lifespan: Lifespan | None = None) -> Starlette:
+def create_app(
+    receiver: Receiver,
+    database: Database,
+    lifespan: Lifespan | None = None,
+    bodies: BodyReader | None = None,
+) -> Starlette:
     """Return the web app.
 
     Args:
         receiver: answers deliveries.
         database: asked by `/readyz`.
         lifespan: what runs beside the app, such as the supervision of a worker.
+        bodies: reads request bodies, in other bounds than usual.
     """
     readiness = Readiness(database)
 
@@ -107,7 +114,7 @@ def create_app(receiver: Receiver, database: Database, lifespan: Lifespan | None
             {"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200
         )
 
-    webhook = WebhookEndpoint(receiver)
+    webhook = WebhookEndpoint(receiver, bodies or BodyReader())
     routes = [
         Route("/webhook", webhook),
         Route("/webhook/{provider}", webhook),

@@ -20,13 +20,17 @@ class ClientGoneError(Exception):
 
 
 class BodyReader:
-    """Reads bodies of at most `MAX_BODY_BYTES` within `BODY_SECONDS`.
+    """Reads bodies of at most `MAX_BODY_BYTES`.
 
     Of bodies beyond `LARGE_BYTES` only `LARGE_AT_ONCE` are read at a time, so that unverified senders cannot
     fill the memory together; ordinary deliveries are far smaller and never wait for them.
+
+    Args:
+        seconds: how long a body may take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = BODY_SECONDS) -> None:
+        self._seconds = seconds
         self._large = 0
 
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -38,13 +42,13 @@ class BodyReader:
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 message = await _received(receive)
                 if not message.get("more_body", False):
                     return bytes(message.get("body", b""))
                 return await self._rest(message, receive)
         except TimeoutError:
-            raise refused(408, f"the body took longer than {BODY_SECONDS:g} s") from None
+            raise refused(408, f"the body took longer than {self._seconds:g} s") from None
 
     async def _rest(self, message: Message, receive: Receive) -> bytes:
         body, large = bytearray(), False

@@ -6,18 +6,19 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_CONNECTIONS = 500
-HEAD_SECONDS = 10.0
-HEAD_BYTES = 65_536
-REQUEST_BYTES = 64_000_000
-
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's connection, ended where a request is too large or its head too long in coming.
+    """uvicorn's connection, ended where a request is too large or its head too long in coming (slowloris).
 
-    uvicorn bounds neither (slowloris). A request that arrives in one piece costs nothing more: the clock runs
-    only while a head is incomplete.
+    uvicorn bounds neither, nor how many requests may wait behind one that is being answered. A request that
+    arrives in one piece costs next to nothing more: the clock runs only while a head is incomplete.
     """
+
+    max_connections = 500
+    head_seconds = 10.0
+    head_bytes = 65_536
+    request_bytes = 64_000_000
+    max_waiting = 20
 
     _deadline: asyncio.TimerHandle | None = None
     _received = 0
@@ -26,13 +27,20 @@ class BoundedConnection(HttpToolsProtocol):
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
         self._await_head()
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self.max_connections:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
         self._stop_clock()
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request; the parser answers the exception with 400 and closes."""
+        if len(self.pipeline) >= self.max_waiting:
+            msg = "too many requests at once"
+            raise ValueError(msg)
+        super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, and end the connection where it is too much for what it is a part of."""
@@ -46,12 +54,12 @@ class BoundedConnection(HttpToolsProtocol):
         if in_head and self._deadline is None:
             self._await_head()
         self._received += len(data)
-        if self._received > (HEAD_BYTES if in_head else REQUEST_BYTES):
+        if self._received > (self.head_bytes if in_head else self.request_bytes):
             self.transport.abort()
 
     def _await_head(self) -> None:
         self._received = 0
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fraisier_core.config import Config
     from starlette.applications import Starlette
 
-SHUTDOWN_SECONDS = 5
+SHUTDOWN_SECONDS = 3
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -97,7 +97,7 @@ def _run(web: Starlette, listener: socket.socket) -> None:
 
 
 def _spare_the_collector() -> None:
-    """Collect garbage less often: what a batch makes outlives it, and to traverse it is a tenth of the work."""
+    """Collect garbage less often: what a batch makes outlives it; traversing it is a tenth of the work."""
     import gc
 
     gc.collect()

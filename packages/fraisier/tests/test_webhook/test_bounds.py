@@ -1,0 +1,233 @@
+"""What an attacker cannot fill: the memory, the disk, the log."""
+
+from __future__ import annotations
+
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from .hooks import (
+    SECRETS,
+    Hook,
+    github,
+    github_push,
+    gitlab_push,
+    gitlab_signed,
+    gitlab_with_token,
+    new_commit,
+)
+from .site import Server, Site, read_all, read_answer
+
+HEAD = b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+MEGABYTE = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+CLOSE = ("connection", b"close")
+LOG_LINE = re.compile(r"(INFO|WARNING|ERROR) [ -~]+")
+
+
+def resident(server: Server) -> int:
+    """Return the megabytes of memory that the process holds."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) // 1024
+
+
+def peak(server: Server) -> int:
+    """Return the megabytes of memory that the process ever held."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())
+    assert found
+    return int(found[1]) // 1024
+
+
+def raw(hook: Hook, *more: tuple[str, bytes]) -> bytes:
+    """Return a whole request on a connection that stays open."""
+    headers = [(name, value.encode("latin-1")) for name, value in hook.headers.items()]
+    headers += [("host", b"localhost"), ("content-length", str(len(hook.body)).encode()), *more]
+    lines = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers)
+    return f"POST {hook.path} HTTP/1.1\r\n".encode() + lines + b"\r\n" + hook.body
+
+
+def test_a_body_that_is_declared_too_large_is_refused_before_it_is_sent(server: Server) -> None:
+    answer = server.exchange(HEAD + b"Content-Length: 25000001\r\n\r\n")
+    assert answer.startswith(b"413 ")
+    assert b"the body is larger than 25000000 bytes" in answer
+
+
+def test_a_body_of_unknown_length_is_refused_once_it_is_too_large_and_memory_stays_bounded(
+    server: Server,
+) -> None:
+    before = resident(server)
+    for _ in range(3):
+        assert server.exchange(CHUNKED, *[MEGABYTE] * 26).startswith(b"413 ")
+    assert peak(server) < before + 100
+    assert resident(server) < before + 40
+
+
+def test_a_refused_client_that_goes_on_sending_still_gets_its_answer(server: Server) -> None:
+    body = b"x" * 20_000_000
+    head = b"POST /webhook/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000000\r\n"
+    answer = server.exchange(head + b"Content-Type: application/json\r\n\r\n", body)
+    assert answer.startswith(b"404 ")
+
+
+def test_only_a_few_large_bodies_are_read_at_once_and_ordinary_deliveries_go_on(server: Server) -> None:
+    held = [server.connect() for _ in range(8)]
+    for connection in held:
+        connection.sendall(CHUNKED + MEGABYTE)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            ninth = pool.submit(server.exchange, CHUNKED + MEGABYTE + MEGABYTE + b"0\r\n\r\n")
+            assert server.send(github(github_push(new_commit()))).status_code == 202
+            assert ninth.result().startswith(b"503 ")
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_what_follows_a_length_that_is_too_small_is_no_part_of_the_delivery(server: Server) -> None:
+    hook = github(github_push(new_commit()))
+    with server.connect() as connection:
+        connection.sendall(raw(hook) + b"x" * 100_000)
+        assert b"400 " in read_all(connection)
+    assert server.get("/healthz").status_code == 200
+
+
+def test_a_length_that_is_too_large_stores_nothing(server: Server) -> None:
+    commit = new_commit()
+    hook = github(github_push(commit))
+    with server.connect() as connection:
+        connection.sendall(raw(hook).replace(b"content-length: ", b"content-length: 1"))
+        connection.shutdown(socket.SHUT_WR)
+        assert not read_all(connection)
+    assert server.get("/healthz").status_code == 200
+    assert not server.rows(f"SELECT 1 FROM tb_webhook_events WHERE commit_sha = '{commit}'")
+
+
+def test_two_ways_to_say_how_long_a_body_is_are_refused(server: Server) -> None:
+    answer = server.exchange(HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert answer.startswith(b"400 ")
+
+
+def test_few_requests_may_wait_behind_one_that_is_being_answered(server: Server) -> None:
+    hook = github(github_push(new_commit()), secret="guessed")
+    requests, last = raw(hook), raw(hook, CLOSE)
+    for waiting, answered in ((15, True), (50, False)):
+        with server.connect() as connection:
+            connection.sendall(requests * waiting + last)
+            assert (read_all(connection).count(b"401 Unauthorized") == waiting + 1) is answered
+
+
+def test_an_upgrade_is_not_followed(server: Server) -> None:
+    hook = github(github_push(new_commit()))
+    upgrade = (("connection", b"upgrade, close"), ("upgrade", b"websocket"))
+    assert not server.exchange(raw(hook, *upgrade)).startswith(b"101 ")
+    assert server.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["x-github-delivery", "x-github-event"])
+@pytest.mark.parametrize("value", [b"x" * 201, b"\x85INFO forged", b"\x9b31m", b"\xff" * 30_000])
+def test_an_unsigned_name_no_forge_sends_is_malformed_and_not_stored(
+    server: Server, name: str, value: bytes
+) -> None:
+    hook = github({"zen": "Speak like a human."}, event="ping")
+    events = len(server.rows("SELECT 1 FROM tb_webhook_events"))
+    del hook.headers[name]
+    answer = server.exchange(raw(hook, (name, value), ("connection", b"close")))
+    assert answer.startswith(b"400 ")
+    assert len(server.rows("SELECT 1 FROM tb_webhook_events")) == events
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"\xb2", b"9" * 60_000, b"=", b"sha256=" + b"\xe9" * 64])
+@pytest.mark.parametrize(
+    "name", ["x-hub-signature-256", "x-gitlab-token", "webhook-signature", "webhook-timestamp", "webhook-id"]
+)
+def test_a_hostile_header_is_refused_and_never_an_error(server: Server, name: str, value: bytes) -> None:
+    for hook in (github(github_push(new_commit())), gitlab_signed(gitlab_push(new_commit()))):
+        if name in hook.headers:
+            del hook.headers[name]
+            answer = server.exchange(raw(hook, (name, value), ("connection", b"close")))
+            assert answer.startswith(b"401 ")
+
+
+def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(site: Site) -> None:
+    with site.serving() as server:
+        line = "\nINFO forged\r\x1b[2J\x9b2J"
+        for payload in (
+            github_push(new_commit(), branch="x\u202e\u0085forged"),
+            github_push(new_commit(), branch=line),
+            github_push(new_commit(), pusher=line),
+            github_push(new_commit())
+            | {"repository": {"full_name": line, "clone_url": line, "ssh_url": line}},
+        ):
+            assert server.send(github(payload)).status_code in {200, 400}
+        for value in (b"\x9b2J\x85INFO forged", b"1.2.3.4, " + b"\x9b" * 10_000, b"\xe2\x80\xae"):
+            server.exchange(raw(github(b"{}", secret="guessed"), ("x-forwarded-for", value), CLOSE))
+        clients = server.rows("SELECT client, reason FROM tb_refused_deliveries")
+        assert all(len(row["client"]) <= 100 and row["client"].isprintable() for row in clients)
+        server.terminate()
+        lines = server.log.read_text().split("\n")
+        assert all(LOG_LINE.fullmatch(line) for line in lines[:-1]), lines
+
+
+def test_no_secret_is_ever_written_down(site: Site) -> None:
+    with site.serving() as server:
+        for hook in (
+            github(github_push(new_commit())),
+            github(github_push(new_commit()), secret="guessed"),
+            github(b"[]"),
+            gitlab_with_token(gitlab_push(new_commit())),
+            gitlab_with_token(gitlab_push(new_commit()), token=SECRETS[0]),
+            gitlab_signed(gitlab_push(new_commit())),
+            gitlab_signed(gitlab_push(new_commit())).with_headers(webhook_timestamp=SECRETS[2]),
+        ):
+            answer = server.send(hook)
+            assert not any(secret in str(answer.headers) + answer.text for secret in SECRETS)
+        site.config.write_text("git: {github: {webhook_secret: [1, '${FRAISIER_WEBHOOK_SECRET}']}}")
+        server.send(github(github_push(new_commit())))
+        server.terminate()
+    written = {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()}
+    assert site.folder / ".fraisier" / "fraisier.db" in written
+    for path, content in written.items():
+        assert not any(secret.encode() in content for secret in SECRETS), path
+
+
+def test_refusals_are_remembered_slowly_and_without_their_bodies(site: Site) -> None:
+    hook = github(github_push(new_commit()), secret="guessed")
+    with site.serving() as server:
+        for _ in range(300):
+            assert server.send(hook).status_code == 401
+        remembered = server.rows("SELECT * FROM tb_refused_deliveries")
+        assert 5 <= len(remembered) < 100
+        [columns] = {tuple(row) for row in remembered}
+        assert columns == ("sequence", "provider", "received_at", "client", "reason")
+        assert remembered[0]["client"] == "127.0.0.1"
+        assert server.log.read_text().count("refused a delivery") == len(remembered)
+        for table in ("tb_webhook_events", "tb_webhook_payloads", "tb_deployment_events"):
+            assert not server.rows(f"SELECT 1 FROM {table}")
+
+
+def test_memory_stays_flat_over_thousands_of_deliveries(site: Site) -> None:
+    with site.serving() as server:
+        deliver(server, 1_000)
+        before = resident(server)
+        deliver(server, 4_000)
+        assert resident(server) < before + 12
+        assert server.rows("SELECT count(*) AS stored FROM tb_webhook_events") == [{"stored": 5_000}]
+
+
+def deliver(server: Server, count: int) -> None:
+    """Send deliveries one after the other on a few connections; all must be accepted."""
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(lambda _: accepted(server, count // 8), range(8))) == count
+
+
+def accepted(server: Server, count: int) -> int:
+    with server.connect() as connection:
+        for _ in range(count):
+            connection.sendall(raw(github(github_push(new_commit()))))
+            assert read_answer(connection).startswith(b"202 ")
+    return count
