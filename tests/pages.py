@@ -1,0 +1,191 @@
+"""Pages of the documentation: their blocks, and a shell in which a page's blocks run one after the other.
+
+What a block is follows from the words after its fence:
+
+- `bash`: commands that must succeed. `console`: commands after `$`, and what they print.
+- `LANGUAGE FILE`: a file, written when the page gets there.
+- `yaml`: a part of `fraises.yaml`, which the real loader must accept.
+- `python`: a program. `sql`: a query of the store of the page's `fraises.yaml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_core.processes import kill_marked
+
+PATIENCE_SECONDS = 20.0
+BLOCK_SECONDS = 120.0
+
+_BLOCK = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
+_PORTS = re.compile(r"\b(8080|8000)\b")
+_VARYING = (
+    (re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}\b"), "RELEASE"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b"), "COMMIT"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z\b"), "TIME"),
+    (re.compile(r"\bjust now\b|\b\d+ s ago\b"), "WHEN"),
+    (re.compile(r"\b\d+\.\d+ ?s\b"), "SECONDS"),
+    (re.compile(r"\b1\.0\.0\b"), "VERSION"),
+    (re.compile(r"[ \t]+"), " "),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block.
+
+    Args:
+        language: the first word after the fence.
+        file: the second, None where there is none.
+        text: what it holds.
+        line: where it begins.
+    """
+
+    language: str
+    file: str | None
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page, in order."""
+    text = page.read_text()
+    return [
+        Block(
+            (words := match["info"].split() or [""])[0],
+            words[1] if len(words) > 1 else None,
+            match["text"],
+            text.count("\n", 0, match.start()) + 1,
+        )
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a `console` block, and what the page says that it prints."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+class PageShell:
+    """One bash for all blocks of a page.
+
+    Args:
+        folder: where it starts, and its home.
+        environment: its variables.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._scripts = folder.parent / "blocks"
+        self._scripts.mkdir()
+        self._ports = {port: str(_free_port()) for port in ("8080", "8000")}
+        reader, writer = os.pipe()
+        self._statuses = os.fdopen(reader)
+        self._bash = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[writer],
+            text=True,
+            start_new_session=True,
+        )
+        os.close(writer)
+        self._writer = writer
+        self._count = 0
+
+    def close(self) -> None:
+        """End bash."""
+        self._bash.kill()
+        self._bash.communicate()
+        self._statuses.close()
+
+    def run(self, script: str) -> str:
+        """Run commands that must succeed, and return what they print."""
+        return self._run(f"set -e\n{self._with_ports(script)}\nset +e\n")
+
+    def write(self, file: str, text: str) -> None:
+        """Write a file below the shell's current directory."""
+        source = self._scripts / f"file-{self._count}"
+        source.write_text(self._with_ports(text))
+        self.run(f'mkdir -p "$(dirname {file})"\ncp {source} {file}')
+
+    def expect(self, command: str, output: str) -> None:
+        """Run a command until it prints what the page says."""
+        expected = _comparable(self._with_ports(output))
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not _matches(found := _comparable(self._shown(self._run(self._with_ports(command)))), expected):
+            assert time.monotonic() < until, f"$ {command}\nprints\n{found}\nnot\n{expected}"
+            time.sleep(0.2)
+
+    def _run(self, script: str) -> str:
+        assert self._bash.stdin is not None
+        self._count += 1
+        source, output = self._scripts / f"{self._count}.sh", self._scripts / f"{self._count}.out"
+        source.write_text(script)
+        closed = f"{self._writer}>&-"
+        self._bash.stdin.write(f". {source} > {output} 2>&1 < /dev/null {closed}; echo >&{self._writer}\n")
+        self._bash.stdin.flush()
+        assert self._statuses.readline(), f"failed:\n{script}\n{output.read_text()}"
+        return output.read_text()
+
+    def _with_ports(self, text: str) -> str:
+        return _PORTS.sub(lambda match: self._ports[match[1]], text)
+
+    def _shown(self, output: str) -> str:
+        return output.replace(str(self._folder), "/home/alice")
+
+
+@contextmanager
+def page_shell(folder: Path, environment: Mapping[str, str]) -> Iterator[PageShell]:
+    """Open a shell in a folder; on the way out, everything that was started from it is ended."""
+    folder.mkdir(parents=True, exist_ok=True)
+    alice = {"HOME": str(folder), "USER": "alice", "LOGNAME": "alice", "COLUMNS": "200", "LC_ALL": "C.UTF-8"}
+    names = {
+        f"GIT_{role}_{fact}": value for role in ("AUTHOR", "COMMITTER") for fact, value in _ALICE.items()
+    }
+    shell = PageShell(folder, {**environment, **alice, **names})
+    try:
+        yield shell
+    finally:
+        shell.close()
+        kill_marked("HOME", str(folder))
+
+
+_ALICE = {"NAME": "Alice", "EMAIL": "alice@example.com"}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _comparable(text: str) -> list[str]:
+    for pattern, name in _VARYING:
+        text = pattern.sub(name, text)
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def _matches(found: list[str], expected: list[str]) -> bool:
+    """Whether lines are as expected, where `...` stands for any rest of a line, and alone for any lines."""
+    if not expected:
+        return not found
+    if expected[0] == "...":
+        return any(_matches(found[index:], expected[1:]) for index in range(len(found) + 1))
+    if not found:
+        return False
+    pattern = ".*".join(map(re.escape, expected[0].split("...")))
+    return re.fullmatch(pattern, found[0]) is not None and _matches(found[1:], expected[1:])
