@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,7 @@ Row = sqlite3.Row
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 BUSY_SECONDS = 5.0
+BUSY_TICK_SECONDS = 0.01
 PAGES_BETWEEN_CHECKPOINTS = 4000
 
 
@@ -59,7 +61,7 @@ class Database:
             # Passable for everyone: a service that runs as another user reaches its release through it.
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o751)
             connection = _connect(path, busy_seconds)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection, busy_seconds)
             migrate(connection)
         return cls(path, connection)
 
@@ -153,6 +155,20 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")  # or each statement with triggers makes a temporary file
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch to WAL. Of two that do so at once SQLite refuses one without letting it wait."""
+    until = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(BUSY_TICK_SECONDS)
+        else:
+            return
 
 
 @contextmanager

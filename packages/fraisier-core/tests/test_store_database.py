@@ -1,0 +1,178 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from fraisier_core.errors import StoreError
+from fraisier_core.store import Database
+from fraisier_core.store.migrations import migrations
+
+OPEN_AT_ONCE = """
+import multiprocessing
+import sys
+from pathlib import Path
+from fraisier_core.store import Database
+
+
+def open_each(start):
+    found = []
+    for number in range(20):
+        start.wait(10)
+        database = Database.open(Path(sys.argv[1]) / str(number) / "store.db")
+        found.append(len(database.all("SELECT * FROM tb_migrations")))
+        database.close()
+    sys.stdout.write(f"{found}\\n")
+
+
+context = multiprocessing.get_context("fork")
+start = context.Barrier(3)
+processes = [context.Process(target=open_each, args=[start]) for _ in range(3)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "store.db"
+
+
+def test_a_store_is_durable_and_keeps_what_it_holds(path: Path) -> None:
+    database = Database.open(path)
+    assert tuple(database.one("PRAGMA synchronous") or ()) == (2,)
+    assert tuple(database.one("PRAGMA journal_mode") or ()) == ("wal",)
+    database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)")
+    database.close()
+    assert len(Database.open(path).all("SELECT * FROM tb_fraises")) == 1
+
+
+def test_other_users_cannot_read_it(path: Path) -> None:
+    Database.open(path).close()
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_all_who_open_a_new_store_at_once_get_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_AT_ONCE, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [str([len(migrations())] * 20)] * 3
+
+
+def test_opening_waits_for_whoever_makes_the_store_just_now(path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    opened = threading.Timer(0.1, other.close)
+    opened.start()
+    assert len(Database.open(path).all("SELECT * FROM tb_migrations")) == len(migrations())
+    opened.join()
+
+
+def test_a_store_that_is_newer_is_refused_and_left_alone(path: Path) -> None:
+    database = Database.open(path)
+    database.execute("INSERT INTO tb_migrations (name, checksum) VALUES ('9999_future.sql', 'x')")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"newer version of Fraisier \(it has 9999_future\.sql\)"):
+        Database.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
+    database = Database.open(path)
+    first = migrations()[0].name
+    database.execute("UPDATE tb_migrations SET checksum = 'edited' WHERE name = ?", [first])
+    database.close()
+    with pytest.raises(StoreError, match=f"another text of {first}"):
+        Database.open(path)
+
+
+def test_an_interrupted_migration_leaves_nothing_half_done(path: Path) -> None:
+    path.parent.mkdir()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE tb_fraises (half TEXT)")
+    connection.close()  # as a kill does: the transaction was never committed
+    database = Database.open(path)
+    assert database.all("SELECT id FROM tb_fraises") == []
+
+
+@pytest.mark.parametrize("content", [b"garbage, not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_named_with_what_to_do(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"(?s){path}.*restore the file from a backup"):
+        Database.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_reader_creates_nothing(path: Path) -> None:
+    assert Database.open_existing(path) is None
+    assert not path.parent.exists()
+    Database.open(path).close()
+    found = Database.open_existing(path)
+    assert found is not None
+    found.close()
+
+
+def test_a_store_held_for_long_says_so(path: Path) -> None:
+    holder, other = Database.open(path), Database.open(path, busy_seconds=0.05)
+    with (
+        holder.transaction(),
+        pytest.raises(StoreError, match="locked.*Another process holds it for long"),
+        other.transaction(),
+    ):
+        pass
+    with other.transaction():
+        pass
+
+
+def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Path) -> None:
+    database = Database.open(path)
+    with pytest.raises(RuntimeError), database.transaction():
+        database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)")
+        raise RuntimeError
+    assert database.all("SELECT * FROM tb_fraises") == []
+    with database.transaction():
+        pass
+
+
+def test_threads_share_a_connection_a_transaction_at_a_time(path: Path) -> None:
+    database = Database.open(path)
+
+    def write(thread: int) -> None:
+        for number in range(20):
+            with database.transaction():
+                row = (f"{thread}-{number}", "api", 1)
+                database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES (?, ?, ?)", row)
+
+    threads = [threading.Thread(target=write, args=(each,)) for each in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(database.all("SELECT * FROM tb_fraises")) == 80
+
+
+def test_one_connection_checkpoints_and_another_takes_over_when_it_ends(path: Path) -> None:
+    first = Database.open(path)
+    assert first.take_checkpoints()
+    assert first.take_checkpoints()
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom fraisier_core.store import Database\n"
+        "print(Database.open(Path(sys.argv[1])).take_checkpoints())"
+    )
+
+    def another_process() -> str:
+        return subprocess.run(
+            [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert another_process() == "False"
+    first.close()
+    assert another_process() == "True"
