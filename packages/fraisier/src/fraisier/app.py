@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fraisier.answer import Answer, RefusedError, refused
+from fraisier.answer import Answer, RefusedError, refused, unavailable
 from fraisier.body import BodyReader, ClientGoneError
 from fraisier.receiver import Incoming, Receiver
 
@@ -47,6 +47,8 @@ class WebhookEndpoint:
             await _refuse(error.answer, receive, send)
         except ClientGoneError:
             pass
+        except asyncio.CancelledError:  # uvicorn does so when it stops and the body has still not come
+            await _respond(unavailable("the server stops"), send)
         else:
             await _respond(answer, send)
 
@@ -160,7 +162,7 @@ async def _refuse(answer: Answer, receive: Receive, send: Send) -> None:
     """
     closing = Answer(answer.status, answer.body, {**answer.headers, "connection": "close"})
     await _respond(closing, send, last=False)
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
                 pass

@@ -42,7 +42,7 @@ class Inbox:
         return await future
 
     def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
-        """Commit once the loop has turned without bringing more: a larger batch shares one wait for the disk."""
+        """Commit once the loop has turned without bringing more: a batch shares one wait for the disk."""
         if len(self._waiting) > seen:
             turns = QUIET_TURNS
         if turns and len(self._waiting) < LARGEST_BATCH:
@@ -57,16 +57,20 @@ class Inbox:
         except StoreError as error:
             logger.error("nothing could be stored: %s", error)
             receipts = [error] * len(batch)
+        except BaseException as error:  # a bug, and whoever waits must not wait for ever
+            for _, future in batch:
+                _settle(future, error)
+            raise
         for (_, future), receipt in zip(batch, receipts, strict=True):
             _settle(future, receipt)
         if any(isinstance(receipt, Receipt) and receipt.verdict == "accepted" for receipt in receipts):
             wake_workers(self._state_dir)
 
 
-def _settle(future: asyncio.Future[Receipt], receipt: Receipt | StoreError) -> None:
+def _settle(future: asyncio.Future[Receipt], outcome: Receipt | BaseException) -> None:
     if future.cancelled():
         return
-    if isinstance(receipt, StoreError):
-        future.set_exception(receipt)
+    if isinstance(outcome, Receipt):
+        future.set_result(outcome)
     else:
-        future.set_result(receipt)
+        future.set_exception(outcome)

@@ -192,10 +192,11 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def rows(database: Path, query: str) -> list[dict[str, Any]]:
-    """Return the rows of a query on a database file."""
+    """Return the rows of a statement on a database file."""
     with closing(sqlite3.connect(database, timeout=SECONDS)) as connection:
         connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(query)]
+        with connection:
+            return [dict(row) for row in connection.execute(query)]
 
 
 def children(pid: int) -> list[int]:

@@ -115,8 +115,8 @@ class Leases:
             self._database.execute(self._sql["forget_worker"], {"host": LOCAL, "pid": worker.pid})
 
     def prove_writable(self) -> None:
-        """Write the heartbeats as they are, inside the caller's transaction. Raises `StoreError`."""
-        self._database.execute(self._sql["rewrite_heartbeats"])
+        """Write something, inside the caller's transaction. Raises `StoreError`; else its commit does."""
+        self._database.execute(self._sql["prove_writable"])
 
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""

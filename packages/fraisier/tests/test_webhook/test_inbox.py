@@ -1,0 +1,80 @@
+"""Deliveries that are stored together."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier.inbox import Inbox
+from fraisier_core.clock import utc_now
+from fraisier_core.errors import StoreError
+from fraisier_core.store import (
+    ConfiguredEnvironment,
+    Database,
+    Deliveries,
+    Delivery,
+    Deployments,
+    Receipt,
+    Request,
+)
+from fraisier_core.wake import Doorbell
+
+from .site import SECONDS
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database.open(tmp_path / "state" / "fraisier.db")
+    environment = ConfiguredEnvironment("my_api", "api", None, None, "production", None, "main")
+    Deployments(database).configure([environment])
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def inbox(database: Database) -> Inbox:
+    return Inbox(Deliveries(database), database.path.parent)
+
+
+def delivery(body: str, pusher: str = "author", fraise: str = "my_api") -> Delivery:
+    request = Request(fraise, "production", "deploy", "webhook", pusher, "main", "a" * 40)
+    return Delivery(
+        "github", "push", None, True, body.encode(), utc_now(), ("matches",), (request,), pusher=pusher
+    )
+
+
+def store_together(inbox: Inbox, *deliveries: Delivery) -> list[Receipt | BaseException]:
+    async def gather() -> list[Receipt | BaseException]:
+        return await asyncio.gather(*map(inbox.store, deliveries), return_exceptions=True)
+
+    return asyncio.run(gather())
+
+
+@pytest.mark.parametrize("poison", [delivery("2", pusher="\ud800"), delivery("2", fraise="unknown")])
+def test_a_delivery_that_cannot_be_stored_does_not_take_the_others_with_it(
+    inbox: Inbox, database: Database, poison: Delivery
+) -> None:
+    first, refused, last = store_together(inbox, delivery("1"), poison, delivery("3"))
+    assert isinstance(refused, StoreError)
+    assert isinstance(first, Receipt)
+    assert isinstance(last, Receipt)
+    assert (first.verdict, last.verdict) == ("accepted", "accepted")
+    assert len(database.all("SELECT 1 FROM tb_webhook_events")) == 2
+
+
+def test_nobody_waits_for_ever_where_storing_fails_as_it_should_not(inbox: Inbox) -> None:
+    impossible: Delivery = None  # type: ignore[assignment]
+    outcomes = store_together(inbox, delivery("1"), impossible)
+    assert [type(outcome) for outcome in outcomes] == [AttributeError, AttributeError]
+
+
+def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: Database) -> None:
+    bell = Doorbell(database.path.parent)
+    try:
+        store_together(inbox, delivery("1"))
+        assert select.select([bell], [], [], SECONDS)[0] == [bell]
+    finally:
+        bell.close()

@@ -1,0 +1,143 @@
+"""How the command starts, or says why it does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from .hooks import Hook, github, github_push, new_commit
+from .site import COMMAND, Site, wait_until
+
+EXAMPLE = """
+git:
+  provider: github                     # which provider POST /webhook means; /webhook/{provider} names one
+  github:
+    webhook_secret: ${FRAISIER_WEBHOOK_SECRET}      # or a list, for rotation
+fraises:
+  my_api:
+    type: api
+    description: My GraphQL API
+    repository: https://github.com/acme/my-api.git  # optional where app_path already is a clone
+    environments:
+      production:
+        name: api.example.com
+        branch: main
+        app_path: /var/www/api
+        systemd_service: api.service
+        health_check: {url: https://api.example.com/health}
+branch_mapping:
+  main: {fraise: my_api, environment: production}   # or a list; keys may be globs; `paths:` narrows it
+"""
+
+
+def test_the_configuration_of_the_readme_works_as_it_is_written(site: Site) -> None:
+    site.config.write_text(EXAMPLE)
+    with site.serving() as server:
+        assert server.send(github(github_push(new_commit()))).status_code == 202
+        assert server.url.startswith("http://127.0.0.1:")
+
+
+def test_it_listens_on_port_8080_of_this_host_unless_told_otherwise() -> None:
+    shown = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"--host.*\s+\[default: 127\.0\.0\.1\]", shown)
+    assert re.search(r"--port[^\[]*\[default: 8080;", shown)
+
+
+def test_it_listens_where_it_is_told(site: Site) -> None:
+    with site.serving("--no-worker", "--host", "::1") as server:
+        assert server.url.startswith("http://[::1]:")
+        assert server.get("/healthz").status_code == 200
+
+
+def test_a_taken_port_is_named_and_nothing_is_created(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = site.run("--port", str(port))
+    assert done.returncode == 7
+    assert done.stderr == (
+        f"cannot listen on 127.0.0.1, port {port}: Address already in use; "
+        "stop what listens there, or choose another --port\n"
+    )
+    assert [path.name for path in site.folder.iterdir()] == ["fraises.yaml"]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_ours_is_refused(site: Site, host: str) -> None:
+    done = site.run("--host", host)
+    assert done.returncode == 3
+    assert re.fullmatch(rf"cannot listen on {re.escape(host)}, port 0: [^\n]+\n", done.stderr)
+
+
+def test_a_missing_configuration_is_said_and_nothing_is_created(site: Site) -> None:
+    site.config.unlink()
+    done = site.run("-c", "elsewhere.yaml")
+    assert (done.returncode, done.stderr) == (3, "elsewhere.yaml: no such file (named by -c)\n")
+    assert not list(site.folder.iterdir())
+
+
+def test_an_unset_secret_is_named_and_nothing_is_created(site: Site) -> None:
+    del site.environ["FRAISIER_WEBHOOK_SECRET"]
+    done = site.run()
+    assert done.returncode == 3
+    assert re.fullmatch(r".*: the variable FRAISIER_WEBHOOK_SECRET is not set\n", done.stderr)
+    assert [path.name for path in site.folder.iterdir()] == ["fraises.yaml"]
+
+
+@pytest.mark.parametrize("secret", ["", "   "])
+def test_an_empty_secret_is_refused(site: Site, secret: str) -> None:
+    done = replace(site, environ=site.environ | {"FRAISIER_WEBHOOK_SECRET": secret}).run()
+    assert done.returncode == 3
+    assert "must not be empty" in done.stderr
+
+
+def test_a_store_that_cannot_be_written_has_an_exit_code_of_its_own(site: Site) -> None:
+    (site.folder / "file").touch()
+    site.config.write_text(f"database: {{url: 'sqlite://{site.folder}/file/fraisier.db'}}\n" + EXAMPLE)
+    done = site.run()
+    assert done.returncode == 6
+    assert str(site.folder / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_answer(site: Site) -> None:
+    config = site.config.read_text()
+    site.config.write_text(config.replace("git:\n", "git:\n  gitea: {webhook_secret: '${OLD_SECRET}'}\n"))
+    with site.serving() as server:
+        answer = server.send(Hook("/webhook/gitea", b"{}", {"content-type": "application/json"}))
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert "pip install fraisier-gitea" in answer.json()["error"]
+        assert "WARNING git.gitea: " in server.log.read_text()
+        assert "pip install fraisier-gitea" in server.log.read_text()
+        assert server.send(github(github_push(new_commit()))).status_code == 202
+
+
+def test_without_any_provider_it_says_that_every_webhook_is_refused(site: Site) -> None:
+    site.config.write_text("fraises: {}")
+    with site.serving() as server:
+        assert server.send(github(github_push(new_commit()))).status_code == 404
+        assert "so every webhook is refused" in server.log.read_text()
+
+
+def test_its_memory_cannot_be_dumped(site: Site) -> None:
+    def dumped(process: subprocess.Popen[bytes]) -> bool:
+        process.send_signal(signal.SIGQUIT)
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        return ended.si_code == os.CLD_DUMPED
+
+    limited = ["prlimit", "--core=unlimited", "sleep", "60"]
+    with subprocess.Popen(limited, cwd=site.folder, stdout=subprocess.DEVNULL) as other:
+        wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
+        if not dumped(other):
+            pytest.skip("nothing is dumped on this machine (kernel.core_pattern)")
+    with site.serving() as server:
+        subprocess.run(["prlimit", f"--pid={server.process.pid}", "--core=unlimited"], check=True)
+        assert not dumped(server.process)
