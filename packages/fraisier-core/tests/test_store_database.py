@@ -124,7 +124,7 @@ def test_a_store_held_for_long_says_so(path: Path) -> None:
     holder, other = Database.open(path), Database.open(path, busy_seconds=0.05)
     with (
         holder.transaction(),
-        pytest.raises(StoreError, match="locked.*Another process holds it for long"),
+        pytest.raises(StoreError, match=r"locked.*Another process holds it for long"),
         other.transaction(),
     ):
         pass
@@ -134,9 +134,9 @@ def test_a_store_held_for_long_says_so(path: Path) -> None:
 
 def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Path) -> None:
     database = Database.open(path)
-    with pytest.raises(RuntimeError), database.transaction():
-        database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)")
-        raise RuntimeError
+    insert = "INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)"
+    with pytest.raises(sqlite3.IntegrityError), database.transaction():
+        database.execute_many(insert, [(), ()])
     assert database.all("SELECT * FROM tb_fraises") == []
     with database.transaction():
         pass

@@ -84,7 +84,7 @@ class Engine:
 
     def _fetch(self, deployment: Deployment) -> Release | None:
         """Return the release to deploy, or None where the deployment ended because nothing is to be done."""
-        with self._recorder.step("fetch"):
+        with self._recorder.step("fetch"), self._stop.explained():
             commit = self._commit(deployment)
             newer = self._newer(deployment, commit)
             untouched = newer is None and self._is_untouched(deployment, commit)

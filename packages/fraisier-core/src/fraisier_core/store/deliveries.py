@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import uuid_utils
 
 from fraisier_core.errors import StoreError
+from fraisier_core.faults import fault_point
 from fraisier_core.push import DeliveryId
 from fraisier_core.store.database import Database, statements
 from fraisier_core.store.requests import Request, request_row
@@ -82,6 +83,9 @@ class Receipt:
     deployments: tuple[Requested, ...] = ()
 
 
+Receipts = list[Receipt | StoreError]
+
+
 class Deliveries:
     """The write side of webhooks."""
 
@@ -90,24 +94,37 @@ class Deliveries:
         self._sql = statements("deliveries")
         self._request_sql = statements("deployments")["request"]
 
-    def accept(self, deliveries: Sequence[Delivery]) -> list[Receipt | StoreError]:
+    def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         """Store a batch in one durable transaction and return what became of each, in order.
 
         First as if each were new, in one statement a table; where the database refuses that, because one came
         before or cannot be stored, one by one, so that none takes the others with it.
 
-        Raises `StoreError` where nothing could be stored.
+        Raises `StoreError` where nothing could be stored. Fault points (see `faults`): `before_commit` and
+        `after_commit`.
         """
         try:
-            with self._database.transaction():
-                return list(self._store(deliveries))
-        except sqlite3.Error:
-            with self._database.transaction():
-                return [self._accept_alone(delivery) for delivery in deliveries]
+            receipts = self._commit(self._store, deliveries)
+        except (sqlite3.Error, UnicodeError):
+            receipts = self._commit(self._store_each, deliveries)
+        fault_point("after_commit")
+        return receipts
 
-    def _store(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+    def _commit(
+        self, store: Callable[[Sequence[Delivery]], Receipts], deliveries: Sequence[Delivery]
+    ) -> Receipts:
+        with self._database.transaction():
+            receipts = store(deliveries)
+            fault_point("before_commit")
+        return receipts
+
+    def _store_each(self, deliveries: Sequence[Delivery]) -> Receipts:
+        return [self._accept_alone(delivery) for delivery in deliveries]
+
+    def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
         events = [_event_row(delivery) for delivery in deliveries]
-        receipts, requests = [], []
+        receipts: Receipts = []
+        requests: list[dict[str, Any]] = []
         for event, delivery in zip(events, deliveries, strict=True):
             rows = [request_row(request, delivery.received_at, event["id"]) for request in delivery.requests]
             requests += rows
@@ -121,7 +138,7 @@ class Deliveries:
         try:
             with self._database.savepoint():
                 return self._repeated(delivery) or self._store([delivery])[0]
-        except (sqlite3.Error, StoreError) as error:
+        except (sqlite3.Error, UnicodeError, StoreError) as error:
             return StoreError(f"this delivery cannot be stored: {error}")
 
     def _repeated(self, delivery: Delivery) -> Receipt | None:

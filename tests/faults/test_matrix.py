@@ -1,0 +1,88 @@
+"""Every named point of a deployment, and at each: its process killed, its worker, or all there is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.driver import Driver, Process
+from tests.faults.invariants import check_invariants
+
+# Where the deployment's process is killed, and how the deployment then ends.
+ENDINGS = {
+    "after_claim": "success",  # no step had started: it runs again
+    "step_fetch": "interrupted",
+    "fetch": "interrupted",
+    "checkout": "interrupted",
+    "after_checkout": "interrupted",
+    "step_fetch_finished": "interrupted",
+    "step_build": "interrupted",
+    "step_build_finished": "interrupted",
+    "step_migrate": "interrupted",
+    "step_migrate_finished": "interrupted",
+    "step_activate": "interrupted",
+    "before_activate": "interrupted",
+    "before_swap": "interrupted",
+    "after_swap": "interrupted",
+    "after_activate": "interrupted",
+    "step_activate_finished": "interrupted",
+    "step_restart": "rolled_back",  # whether it was restarted cannot be told
+    "step_restart_finished": "success",
+    "step_verify": "success",
+    "step_verify_finished": "success",
+    "before_success": "success",
+    "rollback": "rolled_back",
+}
+
+
+def _process(driver: Driver) -> list[Process]:
+    (lease,) = driver.rows("SELECT pid FROM tb_leases")
+    return [driver.process(lease["pid"])]
+
+
+def _worker(driver: Driver) -> list[Process]:
+    return list(driver.workers)
+
+
+def _worker_and_web(driver: Driver) -> list[Process]:
+    assert driver.web is not None
+    return [*driver.workers, driver.web]
+
+
+VICTIMS = {"process": _process, "worker": _worker, "worker-and-web": _worker_and_web}
+
+
+@pytest.mark.parametrize("victims", VICTIMS.values(), ids=VICTIMS)
+@pytest.mark.parametrize("point", ENDINGS)
+def test_a_kill_at_any_point_leaves_what_serves_in_order(
+    driver: Driver, point: str, victims: Callable[[Driver], list[Process]]
+) -> None:
+    driver.fault_file.touch()  # the first deployment passes
+    driver.start(f"{point}:stop")
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    driver.fault_file.unlink()
+
+    new = driver.commit({"unhealthy": ""} if point == "rollback" else {})
+    deployment = driver.deliver(new, before=old).deployment
+    stopped = driver.stopped_process()
+    doomed = victims(driver)
+    driver.kill(*doomed)
+    stopped.signal(signal.SIGCONT)
+    driver.start_what_is_missing()
+
+    status = driver.ended(deployment)["status"]
+    if victims is _process:
+        assert status == ENDINGS[point]
+    else:  # how far it gets before it notices is open
+        assert status in {"success", "interrupted", "rolled_back"}
+    assert driver.serving() == (new if status == "success" else old)
+    check_invariants(driver)
+
+    newest = driver.commit()
+    assert driver.deploy(newest, before=new)["status"] == "success"
+    assert driver.serving() == newest
+    assert driver.leftovers() == []
+    check_invariants(driver)

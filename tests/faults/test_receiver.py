@@ -1,0 +1,137 @@
+"""Faults of the web app: what it acknowledged is there, and nothing is there twice."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.faults.driver import Answer, Driver, post, push_body
+from tests.faults.invariants import (
+    acknowledged_is_recorded,
+    check_invariants,
+    no_secret_is_seen,
+    one_deployment_a_delivery,
+)
+
+KILLS = int(os.environ.get("FRAISIER_KILLS", "100"))
+SHUTDOWN_SECONDS = 15.0
+BROKEN = (OSError, http.client.HTTPException)
+
+
+def test_f01_a_kill_before_the_commit_leaves_nothing_and_a_redelivery_creates_one(driver: Driver) -> None:
+    commit = driver.commit()
+    driver.start_web("before_commit:kill")
+    with pytest.raises(BROKEN):
+        driver.deliver(commit, delivery="d1")
+    driver.start_web("before_commit:kill")
+    assert driver.rows("SELECT * FROM tb_webhook_events") == []
+    assert driver.rows("SELECT * FROM tb_deployment_events") == []
+    assert driver.deliver(commit, delivery="d1").status == 202
+    assert len(driver.rows("SELECT * FROM tb_deployments")) == 1
+    driver.start_worker()
+    check_invariants(driver)
+
+
+def test_f02_a_kill_after_the_commit_is_answered_on_redelivery_with_the_same_deployment(
+    driver: Driver,
+) -> None:
+    commit = driver.commit()
+    driver.start_web("after_commit:kill")
+    with pytest.raises(BROKEN):
+        driver.deliver(commit, delivery="d1")
+    (deployment,) = driver.rows("SELECT id FROM tb_deployments")
+    driver.start_web("after_commit:kill")
+    answer = driver.deliver(commit, delivery="d1")
+    assert (answer.status, answer.body["status"]) == (200, "duplicate")
+    assert answer.deployment == deployment["id"]
+    driver.start_worker()
+    assert driver.ended(deployment["id"])["status"] == "success"
+    check_invariants(driver)
+
+
+def test_f03_kills_under_load_lose_nothing_and_repeat_nothing(driver: Driver) -> None:
+    """The number of kills is `FRAISIER_KILLS`."""
+
+    def deliver(number: int) -> None:
+        with contextlib.suppress(*BROKEN):
+            driver.deliver(f"{number + 1:040x}", delivery=f"d{number}")
+
+    with ThreadPoolExecutor(4) as clients:
+        for kill in range(KILLS):
+            web = driver.start_web()
+            numbers = range(kill * 8, kill * 8 + 12)  # some again, and some lost with the process
+            acknowledged = len(driver.answers)
+            deliveries = [clients.submit(deliver, number) for number in numbers]
+            driver.wait_for(lambda seen=acknowledged: len(driver.answers) > seen + kill % 6)  # type: ignore[misc]
+            driver.kill(web)
+            for delivery in deliveries:
+                delivery.result()
+    acknowledged_is_recorded(driver)
+    one_deployment_a_delivery(driver)
+    assert not driver.rows("PRAGMA integrity_check")[1:]
+    assert len(driver.rows("SELECT * FROM tb_webhook_events WHERE verdict = 'accepted'")) >= KILLS
+    driver.start()
+    assert driver.deploy(driver.commit())["status"] == "success"
+    check_invariants(driver)
+
+
+def test_f13_a_slow_client_does_not_hold_up_the_end(driver: Driver) -> None:
+    web = driver.start_web()
+    head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with contextlib.ExitStack() as clients:
+        for sent in (b"", head, head + b"Content-Length: 100\r\n\r\n{"):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", driver.port)))
+            client.sendall(sent)
+        post(driver.port, push_body(driver.forge.url, "1" * 40), "d1")
+        started = time.monotonic()
+        web.signal(signal.SIGTERM)
+        driver.wait(web)
+    assert time.monotonic() - started < SHUTDOWN_SECONDS
+
+
+def test_f29_fifty_duplicates_at_once_are_one_deployment(driver: Driver) -> None:
+    driver.start_web()
+    commit = driver.commit()
+    with ThreadPoolExecutor(50) as clients:
+        answers = list(clients.map(lambda _: driver.deliver(commit, delivery="d1"), range(50)))
+    assert sorted(answer.status for answer in answers) == [200] * 49 + [202]
+    assert len({answer.deployment for answer in answers}) == 1
+    assert driver.deliver(commit, delivery="d1").body["status"] == "duplicate"
+    assert len(driver.rows("SELECT * FROM tb_deployments")) == 1
+    driver.start_worker()
+    check_invariants(driver)
+
+
+def test_f29_the_same_signed_body_under_another_id_is_a_duplicate(driver: Driver) -> None:
+    driver.start_web()
+    commit = driver.commit()
+    first, second = driver.deliver(commit), driver.deliver(commit)
+    assert (first.status, second.status) == (202, 200)
+    assert first.deployment == second.deployment
+
+
+def test_f30_the_same_id_with_another_body_is_a_conflict_and_the_first_is_kept(driver: Driver) -> None:
+    driver.start_web()
+    first = driver.deliver(driver.commit(), delivery="d1")
+    other = driver.deliver(driver.commit(), delivery="d1")
+    assert (first.status, other.status, other.body["status"]) == (202, 409, "conflict")
+    assert other.body["event"] == first.body["event"]
+    assert len(driver.rows("SELECT * FROM tb_deployments")) == 1
+
+
+def test_a_forged_delivery_is_not_recorded_as_an_event(driver: Driver) -> None:
+    driver.start_web()
+    body = push_body(driver.forge.url, driver.commit())
+    answer = post(driver.port, body, str(uuid.uuid4()), secret="another-secret")
+    assert answer == Answer(401, answer.body)
+    assert driver.rows("SELECT * FROM tb_webhook_events") == []
+    assert len(driver.rows("SELECT * FROM tb_refused_deliveries")) == 1
+    no_secret_is_seen(driver)
