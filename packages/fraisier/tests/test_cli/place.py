@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from fraisier_core.testing import Forge
 from fraisier_core.testing.packages import PackageFolder
 
 FRAISIER = Path(sys.executable).with_name("fraisier")
-SECONDS = 60
+SECONDS = 30
 
 DEPLOYER = """
 from fraisier_core import hookimpl
@@ -103,7 +104,7 @@ class Place:
 
     @contextmanager
     def started(self, *arguments: str, pass_fds: Collection[int] = ()) -> Iterator[Command]:
-        """Run the command beside the test, both of its outputs as one; it is ended with the block."""
+        """Run the command beside the test, both of its outputs as one; it ends with the block at last."""
         with subprocess.Popen(
             [FRAISIER, *arguments],
             cwd=self.folder,
@@ -114,9 +115,12 @@ class Place:
             text=True,
             pass_fds=tuple(pass_fds),
         ) as process:
+            too_late = threading.Timer(SECONDS, process.kill)
+            too_late.start()
             try:
                 yield Command(process)
             finally:
+                too_late.cancel()
                 process.kill()
 
     def deploy(self, files: Mapping[str, str] | None = None) -> str:
