@@ -8,6 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fraisier.body import BODY_SECONDS, LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
+from fraisier.connection import BoundedConnection
+from fraisier.receiver import MAX_NAME_LENGTH
+from fraisier.webhook import SHUTDOWN_SECONDS
 
 from .hooks import (
     SECRETS,
@@ -231,3 +235,19 @@ def accepted(server: Server, count: int) -> int:
             connection.sendall(raw(github(github_push(new_commit()))))
             assert read_answer(connection).startswith(b"202 ")
     return count
+
+
+def test_the_reference_states_the_limits() -> None:
+    reference = (Path(__file__).parents[4] / "docs" / "reference" / "http.md").read_text()
+    for limit in (
+        f"| Body | {MAX_BODY_BYTES:,} bytes | 413 |",
+        f"| Time for the body | {BODY_SECONDS:g} s | 408 |",
+        f"| Bodies beyond {LARGE_BYTES:,} bytes at once | {LARGE_AT_ONCE} | 503 |",
+        f"| {BoundedConnection.head_bytes:,} bytes, {BoundedConnection.head_seconds:g} s |",
+        f"| {BoundedConnection.request_bytes:,} bytes |",
+        f"| Connections | {BoundedConnection.max_connections} |",
+        f"| Requests waiting on one connection | {BoundedConnection.max_waiting} |",
+        f"| Delivery id, name of the event | {MAX_NAME_LENGTH} printable characters | 400 |",
+        f"| SIGTERM to the end of open requests | {SHUTDOWN_SECONDS} s |",
+    ):
+        assert limit in reference, limit
