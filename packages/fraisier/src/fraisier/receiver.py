@@ -82,6 +82,7 @@ class Receiver:
         config = self._source.current()
         if config is not self._config:
             configure_store(self._deployments, config)
+            _warn(config, self._config)
             self._forges = {
                 name: Forge(self._plugins.provider(name), settings.secrets(), config)
                 for name, settings in config.git.providers.items()
@@ -138,6 +139,16 @@ class Receiver:
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
             self._refusals.add(delivery.provider, client, reason)
         return _answer(delivery, receipt)
+
+
+def _warn(config: Config, before: Config | None) -> None:
+    """Say what of a configuration will not work."""
+    for name, reason in config.git.missing.items():
+        logger.warning("git.%s: %s", name, reason)
+    if not config.git.providers:
+        logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
+    if before is not None and config.database != before.database:
+        logger.warning("another database counts once fraisier-webhook and the worker are started again")
 
 
 def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetime) -> Delivery:

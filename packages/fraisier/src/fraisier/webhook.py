@@ -13,7 +13,6 @@ from fraisier.exit_codes import explain_errors
 if TYPE_CHECKING:
     import socket
 
-    from fraisier_core.config import Config
     from starlette.applications import Starlette
 
 SHUTDOWN_SECONDS = 3
@@ -57,21 +56,9 @@ def serve(
         receiver = Receiver(source, plugins, Deployments(database), Deliveries(database))
         receiver.config()
         _spare_the_collector()
-        _warn(current)
         web = create_app(receiver, database, WorkerSupervisor(source).lifespan if worker else None)
         logging.getLogger(__name__).info("listening on %s", url_of(listener))
         _run(web, listener)
-
-
-def _warn(config: Config) -> None:
-    """Say which webhooks will not be accepted."""
-    import logging
-
-    logger = logging.getLogger(__name__)
-    for name, reason in config.git.missing.items():
-        logger.warning("git.%s: %s", name, reason)
-    if not config.git.providers:
-        logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
 
 
 def _run(web: Starlette, listener: socket.socket) -> None:

@@ -100,6 +100,18 @@ def test_a_broken_file_changes_nothing_and_is_reported_once(site: Site) -> None:
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 
+def test_another_database_counts_after_a_restart_and_that_is_said(site: Site) -> None:
+    with site.serving() as server:
+        site.config.write_text("database: {url: 'sqlite:elsewhere/fraisier.db'}\n" + site.config.read_text())
+        commit = new_commit()
+        assert server.send(github(github_push(commit))).status_code == 202
+        assert server.rows(f"SELECT 1 FROM tb_deployments WHERE commit_sha = '{commit}'")
+        assert not (site.folder / "elsewhere").exists()
+        assert "another database counts once fraisier-webhook and the worker are started again" in (
+            server.log.read_text()
+        )
+
+
 def test_a_provider_that_left_the_configuration_is_not_found(site: Site) -> None:
     with site.serving() as server:
         hook = github(github_push(new_commit()), path="/webhook/github")
