@@ -60,6 +60,8 @@ branch_mapping:
   main: {{fraise: my_api, environment: production}}
 """
 BUILD = '#!/bin/sh\necho "token $API_TOKEN"\necho "build $FRAISIER_COMMIT" >> "$LEDGER"\n'
+# A script that waits, as what it waits for is opened.
+GATED = BUILD + 'while [ ! -e "${LEDGER%/*}/gate" ]; do sleep 0.01; done\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,13 @@ class Driver:
 
     # The configuration and the repository
 
-    def configure(self, old: str = "", new: str = "") -> None:
-        """Write the configuration, with something replaced."""
+    def configure(self, changes: Mapping[str, str] | None = None) -> None:
+        """Write the configuration, with some texts replaced."""
         text = CONFIGURATION.format(folder=self.folder, repository=self.forge.url)
-        assert old in text
-        (self.folder / "fraises.yaml").write_text(text.replace(old, new) if old else text)
+        for old, new in (changes or {}).items():
+            assert old in text
+            text = text.replace(old, new.format(folder=self.folder))
+        (self.folder / "fraises.yaml").write_text(text)
 
     def commit(self, files: Mapping[str, str] | None = None) -> str:
         """Push a new version to main, of the usual files and some more, and return its commit."""
@@ -160,6 +164,15 @@ class Driver:
         self.forge.git("rm", "-rq", "--ignore-unmatch", ".")
         usual = {"a-first": version, "build.sh": BUILD, "z-last": version}
         return self.forge.push_files(usual | dict(files or {}))
+
+    @property
+    def gate(self) -> Path:
+        """What `GATED` waits for."""
+        return self.folder / "gate"
+
+    def ledger(self) -> list[str]:
+        """Return what the commands of the deployments wrote down."""
+        return (self.folder / "ledger").read_text().splitlines()
 
     # Processes
 
@@ -288,9 +301,15 @@ class Driver:
         sql = "SELECT event FROM tb_deployment_events WHERE deployment_id = ? ORDER BY number"
         return [str(row["event"]) for row in self.rows(sql, deployment_id)]
 
-    def serving(self) -> str | None:
-        rows = self.rows("SELECT commit_sha FROM tb_serving WHERE environment = 'production'")
+    def serving(self, environment: str = "production") -> str | None:
+        """Return the commit that serves, as the store says."""
+        rows = self.rows("SELECT commit_sha FROM tb_serving WHERE environment = ?", environment)
         return rows[0]["commit_sha"] if rows else None
+
+    def serving_release(self) -> str | None:
+        """Return the release that serves in production, as the store says."""
+        rows = self.rows("SELECT release FROM tb_serving WHERE environment = 'production'")
+        return rows[0]["release"] if rows else None
 
     def wait_for(self, condition: Callable[[], T]) -> T:
         """Wait until something holds, and return what it says."""
@@ -303,6 +322,10 @@ class Driver:
     def wait_for_event(self, deployment_id: str, event: str, step: str | None = None) -> None:
         sql = "SELECT 1 FROM tb_deployment_events WHERE deployment_id = ? AND event = ? AND step IS ?"
         self.wait_for(lambda: self.rows(sql, deployment_id, event, step))
+
+    def wait_for_step(self, deployment_id: str, step: str) -> None:
+        """Wait until a step has started."""
+        self.wait_for_event(deployment_id, "step_started", step)
 
     def ended(self, deployment_id: str) -> dict[str, Any]:
         """Wait until a deployment has ended, and return it."""

@@ -1,0 +1,154 @@
+"""Deliveries in any order, many at once, and from many sides: the newest push ends up serving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, permutations
+
+import pytest
+
+from tests.faults.driver import GATED, Driver
+from tests.faults.invariants import check_invariants
+
+ORDERS = list(permutations(range(3)))
+NAMES = ["".join("abc"[number] for number in order) for order in ORDERS]
+
+
+def three_pushes(driver: Driver, before: str) -> list[tuple[str, str]]:
+    """Push three commits, one after another; return each with the one before it."""
+    commits = [before, *(driver.commit() for _ in range(3))]
+    return [(commit, earlier) for earlier, commit in pairwise(commits)]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=NAMES)
+def test_f31_the_newest_push_serves_whatever_the_order_at_rest(driver: Driver, order: Sequence[int]) -> None:
+    driver.start()
+    pushes = three_pushes(driver, driver.commit())
+    seen: list[int] = []
+    for number in order:
+        seen.append(number)
+        stale = number != max(seen)
+        assert driver.deploy(*pushes[number])["status"] == ("superseded" if stale else "success")
+    driver.settled()
+    assert driver.serving() == pushes[2][0]
+    check_invariants(driver)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=NAMES)
+def test_f31_the_newest_push_serves_whatever_the_order_behind_another_one(
+    driver: Driver, order: Sequence[int]
+) -> None:
+    driver.start()
+    base = driver.commit({"build.sh": GATED})
+    running = driver.deliver(base).deployment
+    driver.wait_for_step(running, "build")
+    pushes = three_pushes(driver, base)
+    deployments = [driver.deliver(*pushes[number]).deployment for number in order]
+    driver.gate.touch()
+    assert driver.ended(running)["status"] == "success"
+    for deployment in deployments:
+        driver.ended(deployment)
+    driver.settled()
+    assert driver.serving() == pushes[2][0]
+    check_invariants(driver)
+
+
+def test_f31_a_push_back_deploys_and_stands(driver: Driver) -> None:
+    driver.start()
+    (first, origin), (second, _), (third, _) = three_pushes(driver, driver.commit())
+    for commit, before in ((first, origin), (third, second)):
+        assert driver.deploy(commit, before)["status"] == "success"
+    assert driver.deploy(first, before=third)["status"] == "success"
+    assert driver.serving() == first
+    check_invariants(driver)
+
+
+def test_f31_what_is_asked_for_by_hand_is_never_stale_and_a_late_push_does_not_undo_it(
+    driver: Driver,
+) -> None:
+    driver.start()
+    pushes = three_pushes(driver, driver.commit())
+    assert driver.deploy(*pushes[0])["status"] == "success"
+    assert driver.deploy(*pushes[2])["status"] == "success"
+    by_hand = driver.command("deploy", "my_api", "production", "--commit", pushes[0][0])
+    assert driver.wait(by_hand) == 0
+    assert driver.serving() == pushes[0][0]
+    back = driver.command("rollback", "my_api", "production")
+    assert driver.wait(back) == 0
+    assert driver.serving() == pushes[2][0]
+    assert driver.wait(driver.command("rollback", "my_api", "production", "--to", pushes[0][0])) == 0
+    late = driver.deploy(*pushes[1])
+    assert late["status"] == "superseded"
+    driver.settled()
+    assert driver.serving() == pushes[0][0]
+    check_invariants(driver)
+
+
+def test_f32_a_hundred_pushes_behind_one_are_the_newest_alone(driver: Driver) -> None:
+    driver.start()
+    base = driver.commit({"build.sh": GATED})
+    running = driver.deliver(base).deployment
+    driver.wait_for_step(running, "build")
+    newest = driver.commit()
+    commits = [*(f"{number:040x}" for number in range(1, 100)), newest]
+    deployments = [driver.deliver(commit).deployment for commit in commits]
+    assert driver.rows("SELECT id FROM tb_deployments WHERE status = 'pending'") == [{"id": deployments[-1]}]
+    driver.gate.touch()
+    assert driver.ended(deployments[-1])["status"] == "success"
+    for deployment, newer in pairwise(deployments):
+        found = driver.deployment(deployment)
+        assert (found["status"], found["superseded_by"]) == ("superseded", newer)
+    assert driver.ledger() == [f"build {base}", "migrate", f"build {newest}", "migrate"]
+    check_invariants(driver)
+
+
+def test_f33_of_two_workers_and_a_command_exactly_one_runs_it(driver: Driver) -> None:
+    driver.start_web()
+    pushed = driver.commit({"build.sh": GATED})
+    deployment = driver.deliver(pushed).deployment
+    driver.start_worker(slots=2)
+    driver.start_worker(slots=2)
+    driver.wait_for_step(deployment, "build")
+    commands = [driver.command("deploy", "my_api", "production") for _ in range(2)]
+    driver.wait_for(lambda: len(driver.rows("SELECT 1 FROM tb_deployments")) == 3)
+    assert len(driver.rows("SELECT 1 FROM tb_deployments WHERE status = 'running'")) == 1
+    driver.gate.touch()
+    assert driver.ended(deployment)["status"] == "success"
+    superseded, success = 14, 0
+    assert sorted(driver.wait(command) for command in commands) == [success, superseded]
+    assert driver.ledger().count(f"build {pushed}") == 2
+    check_invariants(driver)
+
+
+def test_f34_two_environments_share_a_mirror(driver: Driver) -> None:
+    driver.configure(
+        {
+            "branch_mapping:": "      staging: {{branch: main, app_path: {folder}/staging}}\nbranch_mapping:",
+            "main: {": "main: [{{fraise: my_api, environment: staging}}, {{",
+            "production}\n": "production}}]\n",
+        }
+    )
+    driver.start_worker(slots=2)
+    driver.start_web()
+    for _ in range(3):
+        commit = driver.commit({"build.sh": "#!/bin/sh\n"})
+        for deployment in driver.deliver(commit).body["deployments"]:
+            assert driver.ended(deployment["id"])["status"] == "success"
+        assert [driver.serving("production"), driver.serving("staging")] == [commit, commit]
+    assert len(list((driver.folder / ".fraisier/mirrors").glob("*.git"))) == 1
+    check_invariants(driver)
+
+
+def test_f35_a_commit_that_a_forced_push_took_away_is_said_to_be_gone(driver: Driver) -> None:
+    driver.start()
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    gone = driver.commit()
+    driver.forge.git("reset", "--hard", "--quiet", old)
+    driver.forge.push(force=True)
+    ended = driver.deploy(gone, before=old)
+    assert ended["status"] == "failed"
+    assert ended["error_message"].startswith(f"ref_gone: commit {gone} is not in")
+    assert ended["error_message"].endswith("Nothing was activated")
+    assert driver.serving() == old
+    check_invariants(driver)
