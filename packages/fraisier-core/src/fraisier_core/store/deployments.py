@@ -255,7 +255,7 @@ class Deployments:
             return self.leases.take(held.lease.deployment_id, held.lease.attempt, holder)
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
-        """Keep some output of a step, and drop the oldest beyond `limit` characters."""
+        """Keep some output of a step, and drop the oldest beyond `limit` characters; how much stays known."""
         row = {
             "deployment_id": lease.deployment_id,
             "host": lease.host,
@@ -266,8 +266,11 @@ class Deployments:
             "dropped": dropped,
         }
         with self._database.transaction():
-            self._database.execute(self._sql["append_log"], row)
-            self._database.execute(self._sql["trim_log"], row | {"limit": limit})
+            row["newest"] = self._database.execute(self._sql["append_log"], row).lastrowid
+            cut = self._database.one(self._sql["log_cut"], row | {"limit": limit})
+            if cut is not None and cut["sequence"] is not None:
+                self._database.execute(self._sql["carry_dropped"], row | {"cut": cut["sequence"]})
+                self._database.execute(self._sql["trim_log"], row | {"cut": cut["sequence"]})
 
     def get(self, deployment_id: str) -> Deployment:
         """Return a deployment. Raises `UnknownNameError`."""

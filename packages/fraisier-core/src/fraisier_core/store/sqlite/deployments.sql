@@ -99,14 +99,27 @@ ORDER BY sequence DESC LIMIT 100;
 INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text, dropped)
 VALUES (:deployment_id, :host, :attempt, :step_number, :at, :text, :dropped);
 
+-- name: log_cut
+-- The newest chunk of a step that has to go: together with those after it, it is more than the limit.
+SELECT max(sequence) AS sequence FROM (
+    SELECT sequence, sum(length(text)) OVER (ORDER BY sequence DESC) AS size FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt)
+WHERE size > :limit AND sequence < :newest;
+
+-- name: carry_dropped
+UPDATE tb_deployment_logs SET dropped = dropped + (
+    SELECT sum(dropped + length(CAST(text AS BLOB))) FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
+      AND sequence <= :cut)
+WHERE sequence = (
+    SELECT min(sequence) FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
+      AND sequence > :cut);
+
 -- name: trim_log
 DELETE FROM tb_deployment_logs
 WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
-  AND sequence <= (
-      SELECT sequence FROM (
-          SELECT sequence, sum(length(text)) OVER (ORDER BY sequence DESC) AS size FROM tb_deployment_logs
-          WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt)
-      WHERE size > :limit ORDER BY sequence DESC LIMIT 1);
+  AND sequence <= :cut;
 
 -- name: heartbeat
 INSERT INTO tb_workers (host, pid, pid_started, boot_id, heartbeat)
