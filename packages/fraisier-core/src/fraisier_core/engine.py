@@ -89,7 +89,9 @@ class Engine:
             newer = self._newer(deployment, commit)
             untouched = newer is None and self._is_untouched(deployment, commit)
             if newer is None and not untouched:
-                return self._site.workspace.prepare(_release_name(deployment, commit), commit, self._site.mirror)
+                return self._site.workspace.prepare(
+                    _release_name(deployment, commit), commit, self._site.mirror
+                )
         if newer is not None:
             message = f"{commit[:12]} is older than {newer.commit_sha[:12]}, which was pushed too"
             self._deployments.supersede(self._lease, newer, message)
@@ -247,7 +249,9 @@ class Engine:
             self._end(status, f"{message}. Nothing was activated")
         elif isinstance(error, ActivationRefusedError):
             self.undo_activation()
-            self._end(status, f"{message}. The old process still runs, and app_path leads to its release again")
+            self._end(
+                status, f"{message}. The old process still runs, and app_path leads to its release again"
+            )
         else:
             self.go_back(message, "cancelled" if status == "cancelled" else "rolled_back")
 
@@ -266,10 +270,12 @@ class Engine:
             message: why this deployment did not succeed.
             status: how it ends where going back works.
         """
+        self._stop.withdraw_cancellation()
         previous = self.previous()
         if previous is None:
             self._recorder.append(
-                Event("serving"), self._ending("failed", f"{message}. There is no earlier release to go back to")
+                Event("serving"),
+                self._ending("failed", f"{message}. There is no earlier release to go back to"),
             )
             return
         self._recorder.append(Event("rollback_started", release=previous.name, message=message))

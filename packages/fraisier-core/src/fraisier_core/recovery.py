@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fraisier_core.engine import Engine
-from fraisier_core.errors import FencedError, FraisierError, InterruptedRunError
+from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError
 from fraisier_core.processes import boot_id, kill_group, kill_marked
 from fraisier_core.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.store import Deployments, Event, HeldLease, Lease
@@ -47,14 +47,15 @@ def recover(engine: Engine, deployments: Deployments, lease: Lease) -> None:
     """
     deployment = engine.deployment()
     steps = deployments.started_steps(lease.deployment_id)
+    status = "cancelled" if deployment.cancel_requested else "rolled_back"
     if deployment.rollback_started:
-        engine.go_back(deployment.error_message or "its process ended while it was going back")
+        engine.go_back(deployment.error_message or "its process ended while it was going back", status)
     elif not _since_switch(steps):
         engine.undo_activation()
         message = "its process ended while it was activating. app_path leads to the release before it again"
         deployments.append(lease, Event("interrupted", message=message))
     else:
-        _finish_or_go_back(engine, [step.name for step in steps if step.status == "running"])
+        _finish_or_go_back(engine, [step.name for step in steps if step.status != "success"])
 
 
 def _finish_or_go_back(engine: Engine, unfinished: Sequence[str]) -> None:
@@ -68,7 +69,8 @@ def _finish_or_go_back(engine: Engine, unfinished: Sequence[str]) -> None:
     except (FencedError, InterruptedRunError):
         raise
     except FraisierError as error:
-        engine.go_back(f"its process ended before the health check, and then: {error}")
+        status = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
+        engine.go_back(f"its process ended before the health check, and then: {error}", status)
 
 
 def _since_switch(steps: Sequence[StartedStep]) -> Sequence[StartedStep]:

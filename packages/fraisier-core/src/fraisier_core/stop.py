@@ -15,9 +15,12 @@ class Stop:
     def __init__(self) -> None:
         self.event = threading.Event()
         self._reason: FraisierError | None = None
+        self._cancellable = True
 
     def set(self, reason: FraisierError) -> None:
         """Ask for the run to give up; the first reason stands, unless it was a cancellation."""
+        if isinstance(reason, CancelledError) and not self._cancellable:
+            return
         if self._reason is None or isinstance(self._reason, CancelledError):
             self._reason = reason
         self.event.set()
@@ -28,7 +31,8 @@ class Stop:
             raise self._reason
 
     def withdraw_cancellation(self) -> None:
-        """Go on after a cancellation: what was activated has to be rolled back."""
+        """Go on after a cancellation, and heed no other one: what was activated has to be rolled back."""
+        self._cancellable = False
         if isinstance(self._reason, CancelledError):
             self._reason = None
             self.event.clear()

@@ -13,11 +13,11 @@ from types import FrameType
 
 from fraisier_core.config import ConfigSource
 from fraisier_core.configured import configure_store
-from fraisier_core.errors import FraisierError
+from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.faults import fault_point
 from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
 from fraisier_core.plugins import Plugins
-from fraisier_core.processes import ProcessIdentity, forbid_dumps
+from fraisier_core.processes import ProcessIdentity, forbid_dumps, kill_group
 from fraisier_core.recovery import end_leftovers
 from fraisier_core.runner import Runner
 from fraisier_core.store import Database, Deployments, Lease
@@ -57,7 +57,12 @@ class Worker:
     """
 
     def __init__(
-        self, source: ConfigSource, plugins: Plugins, slots: int = 2, grace_seconds: float = 25.0, supervisor: int | None = None
+        self,
+        source: ConfigSource,
+        plugins: Plugins,
+        slots: int = 2,
+        grace_seconds: float = 25.0,
+        supervisor: int | None = None,
     ) -> None:
         self._source = source
         self._plugins = plugins
@@ -144,14 +149,19 @@ class Worker:
 
     def _report(self) -> None:
         """Say that this worker lives, and see to the checkpoints where nobody else does."""
-        if time.monotonic() - self._beat >= HEARTBEAT_SECONDS:
+        if time.monotonic() - self._beat < HEARTBEAT_SECONDS:
+            return
+        self._beat = time.monotonic()
+        try:
             self._deployments.leases.heartbeat(self._me)
             self._database.take_checkpoints()
-            self._beat = time.monotonic()
+        except StoreError as error:  # such as a full disk: what runs goes on
+            logger.error("%s", error)
 
     def _dispatch(self) -> None:
         try:
             configuration = self._configuration()
+            self._end_overdue()
             while (slot := self._ready_slot()) and self._assign(slot, configuration):
                 pass
         except FraisierError as error:
@@ -187,6 +197,19 @@ class Worker:
                 end_leftovers(held)
                 return lease
         return None
+
+    def _end_overdue(self) -> None:
+        """End a process that lives but let its lease run out, so that its slot is free to recover it."""
+        held = {each.lease: each for each in self._deployments.leases.held()} if self._is_busy() else {}
+        for slot in self._slots:
+            if slot.lease is not None and (lease := held.get(slot.lease)) and lease.is_void:
+                logger.warning(
+                    "the process of deployment %s let its lease run out", lease.lease.deployment_id
+                )
+                kill_group(lease.holder)
+
+    def _is_busy(self) -> bool:
+        return all(slot.lease for slot in self._slots)
 
     # The end
 

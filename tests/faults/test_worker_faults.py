@@ -1,0 +1,229 @@
+"""Faults of the worker and of a deployment's process, beyond being killed at every point."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+from tests.faults.driver import BUILD, GATED, Driver
+from tests.faults.invariants import check_invariants
+
+TREE = f"{BUILD}sleep 600 & setsid sleep 600 & wait\n"
+
+
+def deployed(driver: Driver) -> str:
+    """Deploy a first version, and return its commit."""
+    driver.start()
+    commit = driver.commit()
+    assert driver.deploy(commit)["status"] == "success"
+    return commit
+
+
+def test_f04_a_run_without_a_step_is_done_again_once(driver: Driver) -> None:
+    driver.start("after_claim:kill")
+    commit = driver.commit()
+    deployment = driver.deliver(commit).deployment
+    driver.wait(driver.workers[0])
+    driver.start_worker()
+    assert driver.ended(deployment)["attempt"] == 2
+    assert driver.events(deployment)[:4] == ["requested", "claimed", "requeued", "claimed"]
+    assert driver.ledger().count(f"build {commit}") == 1
+    check_invariants(driver)
+
+
+def test_f04_a_run_without_a_step_gives_way_to_a_newer_one(driver: Driver) -> None:
+    driver.start("after_claim:kill")
+    old = driver.deliver(driver.commit()).deployment
+    driver.wait(driver.workers[0])
+    newest = driver.commit()
+    newer = driver.deliver(newest).deployment
+    driver.start_worker()
+    assert driver.ended(newer)["status"] == "success"
+    found = driver.ended(old)
+    assert (found["status"], found["superseded_by"]) == ("superseded", newer)
+    assert driver.serving() == newest
+    check_invariants(driver)
+
+
+def test_f05_a_mirror_is_usable_after_a_kill_in_the_middle_of_a_fetch(driver: Driver) -> None:
+    driver.fault_file.touch()
+    driver.start("fetch:kill")
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    driver.fault_file.unlink()
+    new = driver.commit()
+    assert driver.deploy(new, before=old)["status"] == "interrupted"
+    (mirror,) = (driver.folder / ".fraisier/mirrors").glob("*.git")
+    (mirror / "packed-refs.lock").touch()  # what a killed git leaves
+    assert driver.deploy(driver.commit(), before=new)["status"] == "success"
+    fsck = ["git", "-C", str(mirror), "fsck", "--connectivity-only"]
+    assert subprocess.run(fsck, capture_output=True, check=False).returncode == 0
+    check_invariants(driver)
+
+
+def test_f10_what_a_killed_process_ran_is_ended_and_not_run_again(driver: Driver) -> None:
+    old = deployed(driver)
+    commit = driver.commit({"build.sh": TREE})
+    deployment = driver.deliver(commit, before=old).deployment
+    driver.wait_for(lambda: f"build {commit}" in driver.ledger())
+    (lease,) = driver.rows("SELECT pid FROM tb_leases")
+    driver.kill(driver.process(lease["pid"]))
+    ended = driver.ended(deployment)
+    assert ended["status"] == "interrupted"
+    assert "step build" in ended["error_message"]
+    check_invariants(driver)
+    assert driver.ledger().count(f"build {commit}") == 1
+    assert driver.serving() == old
+
+
+def test_f12_sigterm_lets_a_deployment_finish_within_the_grace(driver: Driver) -> None:
+    driver.start()
+    worker = driver.workers[0]
+    deployment = driver.deliver(driver.commit({"build.sh": GATED})).deployment
+    driver.wait_for_step(deployment, "build")
+    worker.signal(signal.SIGTERM)
+    waiting = driver.deliver(driver.commit()).deployment
+    driver.gate.touch()
+    assert driver.wait(worker) == 0
+    assert driver.deployment(deployment)["status"] == "success"
+    assert driver.deployment(waiting)["status"] == "pending"
+    driver.start_worker()
+    assert driver.ended(waiting)["status"] == "success"
+    check_invariants(driver)
+
+
+def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver) -> None:
+    driver.start_web()
+    worker = driver.start_worker(grace=0.1)
+    commit = driver.commit({"build.sh": TREE})
+    deployment = driver.deliver(commit).deployment
+    driver.wait_for(lambda: f"build {commit}" in driver.ledger())
+    worker.signal(signal.SIGTERM)
+    assert driver.wait(worker) == 0
+    ended = driver.ended(deployment)
+    assert ended["status"] == "interrupted"
+    assert ended["error_message"].endswith("Nothing was activated")
+    check_invariants(driver)
+
+
+def test_f12_what_was_activated_as_the_grace_ended_goes_back_when_a_worker_is_there(driver: Driver) -> None:
+    driver.start_web()
+    worker = driver.start_worker(grace=0.1)
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    deployment = driver.deliver(driver.commit({"restart.sh": "sleep 600\n"}), before=old).deployment
+    driver.wait_for_step(deployment, "restart")
+    worker.signal(signal.SIGTERM)
+    assert driver.wait(worker) == 0
+    assert driver.deployment(deployment)["status"] == "running"
+    driver.start_worker()
+    assert driver.ended(deployment)["status"] == "rolled_back"
+    assert driver.serving() == old
+    check_invariants(driver)
+
+
+def test_f27_a_process_that_slept_through_its_lease_is_ended_and_its_writes_are_refused(
+    driver: Driver,
+) -> None:
+    driver.start("before_activate:stop")
+    deployment = driver.deliver(driver.commit()).deployment
+    stopped = driver.stopped_process()
+    driver.database.execute("UPDATE tb_leases SET expires = 0")
+    assert driver.ended(deployment)["status"] == "interrupted"
+    assert not stopped.identity.is_alive()
+    check_invariants(driver)
+
+
+def test_f11_a_rollback_is_resumed_before_anything_else_and_no_cancellation_breaks_it(
+    driver: Driver,
+) -> None:
+    driver.fault_file.touch()
+    driver.start("rollback:stop")
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    driver.fault_file.unlink()
+    deployment = driver.deliver(driver.commit({"unhealthy": ""}), before=old).deployment
+    stopped = driver.stopped_process()
+    waiting = driver.deliver(driver.commit({"build.sh": GATED})).deployment
+    assert driver.wait(driver.command("cancel", deployment)) == 0
+    driver.kill(stopped)
+    ended = driver.ended(deployment)
+    assert ended["status"] == "cancelled"
+    assert ended["error_message"].endswith("serves again")
+    assert driver.serving() == old
+    driver.gate.touch()
+    assert driver.ended(waiting)["status"] == "success"
+    check_invariants(driver)
+
+
+def test_a_cancellation_does_not_break_off_a_rollback(driver: Driver) -> None:
+    old = deployed(driver)
+    files = {"unhealthy": ""}
+    slow = "test ! -e {folder}/slow || sleep 1; basename"
+    driver.configure({"basename": slow})
+    deployment = driver.deliver(driver.commit(files), before=old).deployment
+    driver.wait_for_step(deployment, "verify")
+    (driver.folder / "slow").touch()
+    driver.wait_for(lambda: "rollback_started" in driver.events(deployment))
+    assert driver.wait(driver.command("cancel", deployment)) == 0
+    ended = driver.ended(deployment)
+    assert ended["status"] == "rolled_back"
+    assert driver.serving() == old
+    check_invariants(driver)
+
+
+def test_a_step_that_failed_before_a_kill_is_not_taken_for_a_success(driver: Driver) -> None:
+    driver.fault_file.touch()
+    driver.start("step_restart_finished:kill")
+    old = driver.commit()
+    assert driver.deploy(old)["status"] == "success"
+    driver.fault_file.unlink()
+    ended = driver.deploy(driver.commit({"restart.sh": "exit 1\n"}), before=old)
+    assert ended["status"] == "rolled_back"
+    assert driver.serving() == old
+    check_invariants(driver)
+
+
+def test_what_waits_is_cancelled_at_once(driver: Driver) -> None:
+    driver.start_web()
+    deployment = driver.deliver(driver.commit()).deployment
+    assert driver.wait(driver.command("cancel", deployment)) == 0
+    assert driver.deployment(deployment)["status"] == "cancelled"
+    driver.start_worker()
+    later = driver.commit()
+    assert driver.deploy(later)["status"] == "success"
+    assert driver.ledger() == [f"build {later}", "migrate"]
+    check_invariants(driver)
+
+
+def test_what_runs_is_cancelled_before_its_activation(driver: Driver) -> None:
+    old = deployed(driver)
+    deployment = driver.deliver(driver.commit({"build.sh": TREE}), before=old).deployment
+    driver.wait_for_step(deployment, "build")
+    assert driver.wait(driver.command("cancel", deployment)) == 0
+    ended = driver.ended(deployment)
+    assert ended["status"] == "cancelled"
+    assert ended["error_message"].endswith("Nothing was activated")
+    assert driver.serving() == old
+    check_invariants(driver)
+
+
+def test_what_is_cancelled_after_its_activation_goes_back(driver: Driver) -> None:
+    old = deployed(driver)
+    deployment = driver.deliver(driver.commit({"restart.sh": "sleep 600\n"}), before=old).deployment
+    driver.wait_for_step(deployment, "restart")
+    assert driver.wait(driver.command("cancel", deployment)) == 0
+    ended = driver.ended(deployment)
+    assert ended["status"] == "cancelled"
+    assert ended["error_message"].endswith("serves again")
+    assert driver.serving() == old
+    assert (driver.folder / "running").read_text().strip() == driver.serving_release()
+    check_invariants(driver)
+
+
+def test_what_has_ended_is_not_cancelled(driver: Driver) -> None:
+    driver.start()
+    deployment = driver.deploy(driver.commit())
+    assert driver.wait(driver.command("cancel", deployment["id"])) != 0
+    assert driver.deployment(deployment["id"]) == deployment
+    check_invariants(driver)
