@@ -96,10 +96,11 @@ def test_a_branch_can_be_named(place: Place) -> None:
     assert place.json("deploy", "my_api", "staging", "--branch", "next")["commit_sha"] == commit
 
 
-def test_the_beginning_of_a_commit_is_enough(place: Place) -> None:
+@pytest.mark.parametrize("digits", [7, 40])
+def test_a_commit_is_named_by_its_id_or_the_beginning(place: Place, digits: int) -> None:
     commit = place.forge.push_files(HEALTHY)
     place.forge.push_files({"newer": ""})
-    done = place.json("deploy", "my_api", "production", "--commit", commit[:7].upper())
+    done = place.json("deploy", "my_api", "production", "--commit", commit[:digits].upper())
     assert (done["commit_sha"], done["branch"]) == (commit, None)
 
 

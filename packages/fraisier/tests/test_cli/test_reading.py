@@ -35,6 +35,9 @@ def test_reading_creates_no_store(place: Place) -> None:
     ):
         place.run(*command)
     assert [path.name for path in place.folder.iterdir()] == ["fraises.yaml"]
+    place.database.parent.mkdir()
+    assert place.json("history") == []
+    assert list(place.database.parent.iterdir()) == []
 
 
 def test_list_names_every_environment(place: Place) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
-from .place import Place
+from .place import HEALTHY, Place
 
 
 def test_a_rollback_goes_to_the_healthy_release_before(place: Place) -> None:
@@ -59,3 +60,18 @@ def test_a_rollback_can_be_left_to_a_worker(place: Place) -> None:
     waiting = place.run("rollback", "my_api", "production", "--detach").stdout.strip()
     last = place.last()
     assert (last.id, last.status, last.commit_sha) == (waiting, "pending", first)
+
+
+def test_in_place_the_release_before_is_another_commit(place: Place) -> None:
+    app = place.folder / "app"
+    first = place.forge.push_files(HEALTHY)
+    subprocess.run(["git", "clone", "--quiet", place.forge.url, app], check=True)
+    place.config.write_text(
+        place.config.read_text().replace("branch: main", f"branch: main\n        app_path: {app}")
+    )
+    assert place.json("deploy", "my_api", "production")["commit_sha"] == first
+    second = place.forge.push_files({"file": ""})
+    for _ in range(2):
+        assert place.json("deploy", "my_api", "production")["commit_sha"] == second
+    assert place.json("rollback", "my_api", "production")["commit_sha"] == first
+    assert not (app / "file").exists()

@@ -7,18 +7,14 @@ from pathlib import Path
 import typer
 
 
-def complete_fraise(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the fraises that begin so."""
-    return _beginning(incomplete, _section(ctx))
+def complete_fraise(ctx: typer.Context) -> list[str]:
+    """Return the configured fraises; typer offers those that begin as the word does."""
+    return _section(ctx)
 
 
-def complete_environment(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the environments of the fraise named before that begin so."""
-    return _beginning(incomplete, _section(ctx, str(ctx.params.get("fraise")), "environments"))
-
-
-def _beginning(incomplete: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.startswith(incomplete)]
+def complete_environment(ctx: typer.Context) -> list[str]:
+    """Return the environments of the fraise that is named before."""
+    return _section(ctx, str(ctx.params.get("fraise")), "environments")
 
 
 def _section(ctx: typer.Context, *keys: str) -> list[str]:

@@ -9,7 +9,7 @@ from rich.text import Text
 from fraisier.cli.follow import Display, FollowedStep, Progress
 from fraisier.cli.tables import COLOURS
 from fraisier.cli.times import lasted, since, utc
-from fraisier.terminal import clean, wants_colour
+from fraisier.terminal import clean
 
 TAIL_LINES = 8
 _MARKS = {"success": "✓", "running": "•", "failed": "✗"}
@@ -29,9 +29,7 @@ class LiveDisplay(Display):
     @classmethod
     def on_stdout(cls) -> LiveDisplay:
         """Return a display on standard output."""
-        import sys
-
-        return cls(Console(no_color=not wants_colour(sys.stdout), highlight=False, markup=False, emoji=False))
+        return cls(Console(highlight=False, markup=False, emoji=False))
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()

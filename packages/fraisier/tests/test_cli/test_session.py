@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier.cli.session import Session
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that other users can reach, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@as_root
+def test_before_the_first_deployment_everybody_may_read(folder: Path) -> None:
+    config = folder / "fraises.yaml"
+    config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
+    session = Session.start(config)
+    if (child := os.fork()) == 0:
+        os.setuid(12345)
+        os._exit(0 if session.history() is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(("behind", "user"), [({}, "root"), ({"SUDO_USER": "behind"}, "behind")])
+@as_root
+def test_who_asks_is_seen_through_sudo(tmp_path: Path, behind: dict[str, str], user: str) -> None:
+    config = tmp_path / "fraises.yaml"
+    config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
+    if (child := os.fork()) == 0:
+        os.environ.pop("SUDO_USER", None)
+        os.environ |= behind
+        os._exit(0 if Session.start(config).user == user else 1)
+    assert os.waitpid(child, 0)[1] == 0
