@@ -64,6 +64,7 @@ class BodyReader:
                 message = await _received(receive)
         finally:
             self._large -= large
+            body.clear()  # a refusal's traceback would hold on to it
 
     def _claim_large(self) -> bool:
         if self._large == LARGE_AT_ONCE:

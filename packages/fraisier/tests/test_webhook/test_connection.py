@@ -52,6 +52,7 @@ class Narrow(BoundedConnection):
 
 class Lonely(BoundedConnection):
     max_connections = 2
+    head_seconds = 3_600.0
 
 
 @pytest.fixture(scope="module")
