@@ -1,0 +1,195 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fraisier_core.errors import StoreError
+from fraisier_core.push import DeliveryId
+from fraisier_core.store import (
+    ConfiguredEnvironment,
+    Database,
+    Deliveries,
+    Delivery,
+    Deployments,
+    Receipt,
+    Request,
+)
+
+REQUEST = Request("api", "production", "deploy", "webhook", "ada", "main", "c" * 40)
+DELIVERY = Delivery(
+    "forge",
+    "push",
+    DeliveryId("d1", signed=False),
+    True,
+    b"body",
+    "2026-01-31T12:00:00.000000Z",
+    ("matched",),
+    (REQUEST,),
+    "acme/api",
+    "main",
+    "c" * 40,
+    "b" * 40,
+    "ada",
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database.open(tmp_path / "store.db")
+    Deployments(database).configure(
+        [
+            ConfiguredEnvironment("api", "api", None, None, each, None, None)
+            for each in ("production", "staging")
+        ]
+    )
+    return database
+
+
+@pytest.fixture
+def deliveries(database: Database) -> Deliveries:
+    return Deliveries(database)
+
+
+def delivery(identity: str, body: bytes = b"") -> Delivery:
+    return replace(DELIVERY, delivery_id=DeliveryId(identity, signed=False), body=body or identity.encode())
+
+
+def receipts(deliveries: Deliveries, *batch: Delivery) -> list[Receipt]:
+    found = deliveries.accept(batch)
+    assert all(isinstance(each, Receipt) for each in found), found
+    return [each for each in found if isinstance(each, Receipt)]
+
+
+def count(database: Database, table: str) -> int:
+    return len(database.all(f"SELECT * FROM {table}"))
+
+
+def test_a_delivery_is_an_event_its_body_and_its_deployments(
+    database: Database, deliveries: Deliveries
+) -> None:
+    requests = (REQUEST, replace(REQUEST, environment="staging"))
+    (receipt,) = receipts(deliveries, replace(DELIVERY, requests=requests))
+    assert receipt.verdict == "accepted"
+    assert [each.environment for each in receipt.deployments] == ["production", "staging"]
+    (event,) = database.all("SELECT * FROM tb_webhook_events")
+    assert (event["id"], event["delivery_id"], event["verdict"]) == (receipt.event_id, "d1", "accepted")
+    (payload,) = database.all("SELECT * FROM tb_webhook_payloads")
+    assert payload["body"] == b"body"
+    found = Deployments(database).get(receipt.deployments[0].id)
+    assert (found.status, found.webhook_event_id, found.before_sha) == ("pending", event["id"], "b" * 40)
+
+
+def test_what_asks_for_nothing_is_recorded_and_never_a_duplicate(
+    database: Database, deliveries: Deliveries
+) -> None:
+    ping = replace(DELIVERY, requests=())
+    assert [each.verdict for each in receipts(deliveries, ping, ping)] == ["ignored", "ignored"]
+    assert receipts(deliveries, DELIVERY)[0].verdict == "accepted"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_the_same_id_deploys_once(database: Database, deliveries: Deliveries, together: bool) -> None:
+    if together:
+        first, second = receipts(deliveries, DELIVERY, DELIVERY)
+    else:
+        (first,), (second,) = receipts(deliveries, DELIVERY), receipts(deliveries, DELIVERY)
+    assert (first.verdict, second.verdict) == ("accepted", "duplicate")
+    assert second.event_id == first.event_id
+    assert [each.id for each in second.deployments] == [each.id for each in first.deployments]
+    assert count(database, "tb_deployments") == 1
+    repeated = database.all("SELECT duplicate_of FROM tb_webhook_events WHERE verdict = 'duplicate'")
+    assert [row["duplicate_of"] for row in repeated] == [first.event_id]
+
+
+def test_a_duplicate_says_how_its_deployment_stands(database: Database, deliveries: Deliveries) -> None:
+    (first,) = receipts(deliveries, DELIVERY)
+    Deployments(database).request_cancel(first.deployments[0].id, "ada")
+    (second,) = receipts(deliveries, DELIVERY)
+    assert second.deployments[0].status == "cancelled"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_the_same_id_with_another_body_is_a_conflict(
+    database: Database, deliveries: Deliveries, together: bool
+) -> None:
+    other = replace(DELIVERY, body=b"another body")
+    if together:
+        first, second = receipts(deliveries, DELIVERY, other)
+    else:
+        (first,), (second,) = receipts(deliveries, DELIVERY), receipts(deliveries, other)
+    assert (second.verdict, second.event_id) == ("conflict", first.event_id)
+    assert count(database, "tb_webhook_events") == 1
+
+
+def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(deliveries: Deliveries) -> None:
+    first, second = receipts(deliveries, delivery("d1", b"body"), delivery("d2", b"body"))
+    assert (first.verdict, second.verdict) == ("accepted", "duplicate")
+
+
+@pytest.mark.parametrize(
+    ("signs_body", "signs_id"), [(False, False), (True, True)], ids=["body unsigned", "id signed"]
+)
+def test_the_same_body_counts_only_where_it_alone_is_signed(
+    deliveries: Deliveries, signs_body: bool, signs_id: bool
+) -> None:
+    batch = [
+        replace(DELIVERY, delivery_id=DeliveryId(each, signed=signs_id), signs_body=signs_body)
+        for each in ("d1", "d2")
+    ]
+    assert [each.verdict for each in receipts(deliveries, *batch)] == ["accepted", "accepted"]
+
+
+def test_another_provider_is_another_world(deliveries: Deliveries) -> None:
+    first, second = receipts(deliveries, DELIVERY, replace(DELIVERY, provider="another"))
+    assert (first.verdict, second.verdict) == ("accepted", "accepted")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        replace(delivery("poison"), requests=(replace(REQUEST, environment="unheard-of"),)),
+        replace(delivery("poison"), pusher="\ud800"),
+    ],
+    ids=["unknown environment", "no Unicode"],
+)
+def test_what_cannot_be_stored_fails_alone(
+    database: Database, deliveries: Deliveries, poison: Delivery
+) -> None:
+    before, failed, after = deliveries.accept([delivery("d1"), poison, delivery("d2")])
+    assert isinstance(before, Receipt)
+    assert isinstance(after, Receipt)
+    assert isinstance(failed, StoreError)
+    assert count(database, "tb_webhook_events") == count(database, "tb_deployments") == 2
+    assert count(database, "tb_webhook_payloads") == 2
+
+
+def test_a_newer_push_supersedes_an_older_one_in_the_same_batch(
+    database: Database, deliveries: Deliveries
+) -> None:
+    older, newer = receipts(deliveries, delivery("d1"), delivery("d2"))
+    found = Deployments(database).get(older.deployments[0].id)
+    assert found.status == "superseded"
+    assert Deployments(database).get(newer.deployments[0].id).status == "pending"
+
+
+def test_a_store_that_is_held_for_long_refuses_the_batch(tmp_path: Path, database: Database) -> None:
+    other = Deliveries(Database.open(tmp_path / "store.db", busy_seconds=0.05))
+    with database.transaction(), pytest.raises(StoreError, match="locked"):
+        other.accept([DELIVERY])
+    assert receipts(other, DELIVERY)[0].verdict == "accepted"
+
+
+def test_only_the_newest_thousand_refusals_are_kept(database: Database, deliveries: Deliveries) -> None:
+    with database.transaction():
+        for number in range(1100):
+            row = {"provider": "forge", "received_at": "t", "client": str(number), "reason": "r"}
+            database.execute(
+                "INSERT INTO tb_refused_deliveries (provider, received_at, client, reason) "
+                "VALUES (:provider, :received_at, :client, :reason)",
+                row,
+            )
+    deliveries.refuse("forge", "t", "last", "unsigned")
+    clients = [
+        row["client"] for row in database.all("SELECT client FROM tb_refused_deliveries ORDER BY sequence")
+    ]
+    assert len(clients) == 1000
+    assert clients[-1] == "last"
