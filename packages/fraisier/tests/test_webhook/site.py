@@ -119,10 +119,12 @@ class Site:
     Args:
         folder: the folder.
         environ: the whole environment of the command.
+        prefix: a command that runs it.
     """
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, folder: Path, config: str = CONFIG) -> Site:
@@ -161,7 +163,7 @@ class Site:
     def serving(self, *arguments: str) -> Iterator[Server]:
         """Run the web app, without a worker unless `--worker` is given; it is killed with the block."""
         log = self.folder / "stderr.log"
-        command = [COMMAND, "--port", "0", *(arguments or ["--no-worker"])]
+        command = [*self.prefix, str(COMMAND), "--port", "0", *(arguments or ["--no-worker"])]
         with (
             log.open("wb") as stderr,
             subprocess.Popen(

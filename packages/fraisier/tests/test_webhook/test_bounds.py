@@ -29,7 +29,7 @@ HEAD = b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 MEGABYTE = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
 CLOSE = ("connection", b"close")
-LOG_LINE = re.compile(r"(INFO|WARNING|ERROR) [ -~]+")
+LOG_LINE = re.compile(r"(INFO (github|listening) |WARNING refused a delivery )")
 
 
 def resident(server: Server) -> int:
@@ -174,7 +174,7 @@ def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(site: Site) -> N
         assert all(len(row["client"]) <= 100 and row["client"].isprintable() for row in clients)
         server.terminate()
         lines = server.log.read_text().split("\n")[:-1]
-        assert [line for line in lines if not LOG_LINE.fullmatch(line)] == []
+        assert [line for line in lines if not (LOG_LINE.match(line) and line.isprintable())] == []
 
 
 def test_no_secret_is_ever_written_down(site: Site) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from .hooks import GITHUB_SECRET, SECRETS, github, github_push, new_commit
@@ -53,6 +55,25 @@ def test_the_worker_ends_with_the_web_app_and_knows_none_of_its_secrets(site: Si
         assert GITHUB_SECRET.encode() not in command
         server.terminate()
         assert not is_running(worker)
+
+
+def test_other_processes_of_the_same_user_cannot_read_their_environment(site: Site) -> None:
+    # To root everything is readable, unless it gave up its capabilities.
+    unprivileged = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+
+    def can_be_read(pid: int) -> bool:
+        command = [*unprivileged, "cat", f"/proc/{pid}/environ"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    with subprocess.Popen([*unprivileged, "sleep", "60"]) as other:
+        wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
+        assert can_be_read(other.pid)
+        other.kill()
+    with replace(site, prefix=unprivileged).serving("--worker") as server:
+        wait_until(lambda: is_ready(server))
+        assert not can_be_read(server.process.pid)
+        assert not can_be_read(server.worker())
+        server.terminate()
 
 
 def test_a_killed_worker_is_started_again_and_a_killed_web_app_takes_it_along(site: Site) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from .hooks import Hook, github, github_push, new_commit
-from .site import COMMAND, Site, wait_until
+from .site import COMMAND, Site
 
 EXAMPLE = """
 git:
@@ -124,20 +121,3 @@ def test_without_any_provider_it_says_that_every_webhook_is_refused(site: Site) 
     with site.serving() as server:
         assert server.send(github(github_push(new_commit()))).status_code == 404
         assert "so every webhook is refused" in server.log.read_text()
-
-
-def test_its_memory_cannot_be_dumped(site: Site) -> None:
-    def dumped(process: subprocess.Popen[bytes]) -> bool:
-        process.send_signal(signal.SIGQUIT)
-        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert ended is not None
-        return ended.si_code == os.CLD_DUMPED
-
-    limited = ["prlimit", "--core=unlimited", "sleep", "60"]
-    with subprocess.Popen(limited, cwd=site.folder, stdout=subprocess.DEVNULL) as other:
-        wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
-        if not dumped(other):
-            pytest.skip("nothing is dumped on this machine (kernel.core_pattern)")
-    with site.serving() as server:
-        subprocess.run(["prlimit", f"--pid={server.process.pid}", "--core=unlimited"], check=True)
-        assert not dumped(server.process)
