@@ -1,0 +1,39 @@
+"""The how-to guide for systemd, carried out from its first block to its last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.environments import ROOT
+from tests.pages import Block, PageShell, blocks, commands, page_shell
+
+PAGE = ROOT / "docs/how-to/systemd.md"
+
+
+def test_its_units_deploy_a_push(place: Path) -> None:
+    home = place / "home"
+    for name in ("packages", "examples"):
+        shutil.copytree(
+            ROOT / name, home / "fraisier" / name, ignore=shutil.ignore_patterns("__pycache__", "tests")
+        )
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FRAISIER", "PYTEST"))
+    }
+    with page_shell(home, variables | {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}) as shell:
+        try:
+            for block in blocks(PAGE):
+                carry_out(block, shell)
+        finally:
+            print(shell.run("journalctl --no-pager --output=cat --lines=60; fraisier history"))
+
+
+def carry_out(block: Block, shell: PageShell) -> None:
+    if block.file:
+        shell.write(block.file, block.text)
+    elif block.language == "bash":
+        shell.run(block.text)
+    else:
+        for command, output in commands(block.text):
+            shell.expect(command, output)
