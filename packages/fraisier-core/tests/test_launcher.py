@@ -1,0 +1,108 @@
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+from fraisier_core.launcher import (
+    Assignment,
+    Channel,
+    Launcher,
+    assign,
+    assigned,
+    introduce,
+    introduced,
+)
+from fraisier_core.processes import ProcessIdentity
+from fraisier_core.store import Lease
+
+LEASE = Lease(7, "deployment", "local", 1)
+
+
+def echo(channel: Channel) -> None:
+    introduce(channel)
+    if (assignment := assigned(channel)) is not None:
+        channel.send([assignment.lease.token, assignment.recover, len(assignment.configuration)])
+
+
+def raises(channel: Channel) -> None:
+    raise RuntimeError(channel)
+
+
+Launch = Callable[[Callable[[Channel], None]], Channel]
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """A function that launches a process; each kind of process has its own launcher."""
+    with ExitStack() as ends:
+        launchers: dict[Callable[[Channel], None], Launcher] = {}
+
+        def channel(main: Callable[[Channel], None]) -> Channel:
+            if main not in launchers:
+                launchers[main] = ends.enter_context(closing(Launcher(main)))
+            return ends.enter_context(closing(launchers[main].launch()))
+
+        yield channel
+
+
+def ended(process: ProcessIdentity) -> bool:
+    deadline = time.monotonic() + 10
+    while process.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return True
+
+
+def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch: Launch) -> None:
+    channel = launch(echo)
+    process = introduced(channel)
+    assert process is not None
+    assert process.is_alive()
+    assert assign(channel, Assignment(LEASE, True, "x" * 1_000_000))
+    assert channel.receive() == [7, True, 1_000_000]
+    assert channel.receive() is None
+    assert ended(process)
+
+
+def test_each_process_is_one_of_its_own(launch: Launch) -> None:
+    found = [introduced(channel) for channel in [launch(echo) for _ in range(3)]]
+    assert len({each.pid for each in found if each} - {os.getpid()}) == 3
+
+
+def test_a_process_leads_a_group_of_its_own(launch: Launch) -> None:
+    channel = launch(echo)
+    process = introduced(channel)
+    assert process is not None
+    assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
+
+
+def test_a_process_without_an_assignment_ends_with_its_owner(launch: Launch) -> None:
+    channel = launch(echo)
+    process = introduced(channel)
+    assert process is not None
+    channel.close()
+    assert ended(process)
+
+
+def test_a_killed_process_is_noticed(launch: Launch) -> None:
+    channel = launch(echo)
+    process = introduced(channel)
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert select.select([channel], [], [], 10)[0]
+    assert channel.receive() is None
+    assert ended(process)
+
+
+def test_a_process_that_breaks_ends_and_the_launcher_goes_on(launch: Launch) -> None:
+    assert introduced(launch(raises)) is None
+    assert introduced(launch(raises)) is None
+
+
+def test_nothing_is_assigned_to_whoever_is_gone(launch: Launch) -> None:
+    channel = launch(raises)
+    assert introduced(channel) is None
+    assert not assign(channel, Assignment(LEASE, False, ""))

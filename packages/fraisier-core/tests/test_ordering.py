@@ -1,0 +1,80 @@
+import threading
+from pathlib import Path
+
+import pytest
+from fraisier_core.mirrors import Mirror
+from fraisier_core.ordering import newer_commit
+from fraisier_core.store import Deployment, PushedCommit
+from fraisier_core.testing.forge import Forge
+
+pytest_plugins = ["fraisier_core.testing.forge"]
+
+
+class Pushes:
+    """A line of commits a, b, c and one beside it, and what pushes said about them."""
+
+    def __init__(self, folder: Path, forge: Forge) -> None:
+        self.a, self.b, self.c = (forge.push_files({"file": name}) for name in "abc")
+        forge.git("checkout", "--quiet", "--detach", self.a)
+        self.beside = forge.push_files({"file": "beside"}, branch="other")
+        self.mirror = Mirror.in_folder(folder, forge.url, threading.Event())
+        self.mirror.fetch()
+
+    def newer(
+        self, commit: str, *pushed: PushedCommit, before: str | None = None, trigger: str = "webhook"
+    ) -> str | None:
+        found = newer_commit(deployment(commit, before, trigger), commit, pushed, self.mirror)
+        return found.commit_sha if found else None
+
+
+def deployment(commit: str, before: str | None, trigger: str) -> Deployment:
+    return Deployment(
+        "id", "api", "production", "deploy", "running", trigger, "main", commit, before, "t", "t", "ada", "w",
+        None, None, None, 1, False, False, False, None,
+    )  # fmt: skip
+
+
+def pushed(commit: str, before: str | None = None) -> PushedCommit:
+    return PushedCommit("other", commit, before, "success", "main", "ada")
+
+
+@pytest.fixture
+def pushes(tmp_path: Path, forge: Forge) -> Pushes:
+    return Pushes(tmp_path / "mirrors", forge)
+
+
+def test_an_ancestor_of_another_push_is_stale(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.a, pushed(pushes.b)) == pushes.b
+
+
+def test_the_newest_of_many_makes_it_stale(pushes: Pushes) -> None:
+    for others in ((pushes.b, pushes.c), (pushes.c, pushes.b)):
+        assert pushes.newer(pushes.a, *map(pushed, others)) == pushes.c
+
+
+def test_the_newest_itself_is_not_stale(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.c, pushed(pushes.a), pushed(pushes.c), pushed(pushes.b)) is None
+    assert pushes.newer(pushes.c) is None
+
+
+def test_a_commit_beside_is_not_older(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.beside, pushed(pushes.c)) is None
+
+
+def test_a_push_back_is_not_stale(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.a, pushed(pushes.c), before=pushes.c) is None
+
+
+def test_what_was_pushed_before_a_push_back_no_longer_counts(pushes: Pushes) -> None:
+    back = pushed(pushes.a, before=pushes.c)
+    assert pushes.newer(pushes.a, back, pushed(pushes.c)) is None
+    assert pushes.newer(pushes.a, pushed(pushes.b), back, pushed(pushes.c)) == pushes.b
+
+
+def test_what_is_asked_for_by_hand_is_not_stale(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.a, pushed(pushes.c), trigger="manual") is None
+
+
+def test_what_git_does_not_know_makes_nothing_stale(pushes: Pushes) -> None:
+    assert pushes.newer(pushes.a, pushed("1" * 40)) is None
+    assert pushes.newer("1" * 40, pushed(pushes.c)) is None
