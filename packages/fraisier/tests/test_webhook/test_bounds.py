@@ -161,7 +161,8 @@ def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(site: Site) -> N
     with site.serving() as server:
         line = "\nINFO forged\r\x1b[2J\x9b2J"
         for payload in (
-            github_push(new_commit(), branch="x\u202e\u0085forged"),
+            github_push(new_commit(), branch="x\u202e\u2028forged"),
+            github_push(new_commit(), branch="x\u0085forged"),
             github_push(new_commit(), branch=line),
             github_push(new_commit(), pusher=line),
             github_push(new_commit())
