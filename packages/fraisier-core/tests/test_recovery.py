@@ -1,0 +1,113 @@
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fraisier_core.processes import ProcessIdentity, boot_id, descendants
+from fraisier_core.recorded_run import DEPLOYMENT_VARIABLE
+from fraisier_core.recovery import end_leftovers, settle_unactivated
+from fraisier_core.store import (
+    ConfiguredEnvironment,
+    Database,
+    Deployments,
+    Event,
+    HeldLease,
+    Lease,
+    Request,
+)
+
+ME = ProcessIdentity.of(os.getpid())
+
+
+@pytest.fixture
+def deployments(tmp_path: Path) -> Deployments:
+    found = Deployments(Database.open(tmp_path / "store.db"))
+    found.configure([ConfiguredEnvironment("api", "api", None, None, "production", None, None)])
+    return found
+
+
+@pytest.fixture
+def lease(deployments: Deployments) -> Lease:
+    _, lease = deployments.request_and_claim(Request("api", "production", "deploy", "manual", "ada"), ME)
+    assert lease is not None
+    return lease
+
+
+def ends(process: ProcessIdentity) -> bool:
+    deadline = time.monotonic() + 10
+    while process.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return True
+
+
+@pytest.fixture
+def command() -> Iterator[Callable[[str, str], ProcessIdentity]]:
+    """A function that starts a script in a session of its own, marked with a deployment's id."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(script: str, deployment_id: str) -> ProcessIdentity:
+        environ = {"PATH": os.environ["PATH"], DEPLOYMENT_VARIABLE: deployment_id}
+        started.append(subprocess.Popen(["sh", "-c", script], env=environ, start_new_session=True))
+        return ProcessIdentity.of(started[-1].pid)
+
+    yield start
+    for process in started:
+        for each in descendants(process.pid):
+            os.kill(each.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def held(holder: ProcessIdentity, command: ProcessIdentity | None, boot: str = "") -> HeldLease:
+    return HeldLease(Lease(1, "deployment-1", "local", 1), boot or boot_id(), holder, command, 0.0)
+
+
+def test_everything_that_a_void_lease_names_is_ended(
+    command: Callable[[str, str], ProcessIdentity],
+) -> None:
+    holder, named, away = (command("sleep 60; :", mark) for mark in ("", "", "deployment-1"))
+    other = command("sleep 60; :", "deployment-2")
+    end_leftovers(held(holder, named))
+    assert all(ends(each) for each in (holder, named, away))
+    assert other.is_alive()
+
+
+def test_a_lease_of_another_boot_names_nobody(command: Callable[[str, str], ProcessIdentity]) -> None:
+    process = command("sleep 60; :", "deployment-1")
+    end_leftovers(held(process, process, boot="another boot"))
+    assert process.is_alive()
+
+
+def test_an_id_that_was_given_out_again_is_somebody_else(
+    command: Callable[[str, str], ProcessIdentity],
+) -> None:
+    process = command("sleep 60; :", "")
+    end_leftovers(held(replace(process, start_time=process.start_time - 1), None))
+    assert process.is_alive()
+
+
+def test_a_run_without_a_step_waits_again(deployments: Deployments, lease: Lease) -> None:
+    assert settle_unactivated(deployments, lease)
+    assert deployments.get(lease.deployment_id).status == "pending"
+
+
+def test_a_run_that_activated_nothing_is_interrupted(deployments: Deployments, lease: Lease) -> None:
+    deployments.append(lease, Event("step_started", step="build", step_number=1))
+    assert settle_unactivated(deployments, lease)
+    found = deployments.get(lease.deployment_id)
+    assert found.status == "interrupted"
+    assert found.error_message == "its process ended during step build. Nothing was activated"
+
+
+def test_a_run_that_activated_something_is_not_settled_like_that(
+    deployments: Deployments, lease: Lease
+) -> None:
+    started = Event("step_started", step="activate", step_number=1)
+    deployments.append(lease, started, Event("activation_started"))
+    assert not settle_unactivated(deployments, lease)
+    assert deployments.get(lease.deployment_id).status == "running"

@@ -1,0 +1,182 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from fraisier_core.config import ConfigSource
+from fraisier_core.configured import configure_store
+from fraisier_core.plugins import Plugins
+from fraisier_core.processes import ProcessIdentity, children, descendants
+from fraisier_core.store import Database, DeploymentRecord, Deployments, History, Request
+from fraisier_core.wake import FOLDER, wake_workers
+
+T = TypeVar("T")
+
+WORKER = """
+import logging
+import sys
+from pathlib import Path
+from fraisier_core.config import ConfigSource
+from fraisier_core.plugins import Plugins
+from fraisier_core.worker import Worker
+
+logging.basicConfig()
+plugins = Plugins([])
+source = ConfigSource(Path(sys.argv[1]), plugins)
+Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).run()
+"""
+CONFIGURATION = """\
+fraises:
+  {fraise}:
+    type: nobody-offers-this
+    repository: https://example.com/acme/api.git
+    environments:
+      production: {{branch: main}}
+"""
+REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 40)
+
+
+def eventually(condition: Callable[[], T]) -> T:
+    deadline = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return found
+
+
+class Place:
+    """A configuration, its store, and workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.configure("api")
+        self.config = ConfigSource(folder / "fraises.yaml", Plugins([])).current()
+        self.database = Database.open(self.config.database)
+        self.deployments = Deployments(self.database)
+        configure_store(self.deployments, self.config)
+        self.workers: list[subprocess.Popen[str]] = []
+
+    def configure(self, fraise: str) -> None:
+        text = CONFIGURATION.format(fraise=fraise)
+        (self.folder / "new.yaml").write_text(text)
+        (self.folder / "new.yaml").rename(self.folder / "fraises.yaml")
+
+    def start(self, supervisor: int | None = None) -> subprocess.Popen[str]:
+        """Start a worker, and wait until it is ready."""
+        worker = self.launch(supervisor)
+        eventually(lambda: self.deployments.leases.live_workers() == len(self.workers))
+        eventually(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
+        return worker
+
+    def launch(self, supervisor: int | None = None) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-c", WORKER, str(self.folder / "fraises.yaml")]
+        argv += [] if supervisor is None else [str(supervisor)]
+        handles = [] if supervisor is None else [supervisor]
+        worker = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, pass_fds=handles)
+        self.workers.append(worker)
+        return worker
+
+    def ended(self, deployment_id: str) -> DeploymentRecord:
+        history = History(self.database)
+        eventually(lambda: history.deployment(deployment_id).completed_at)
+        return history.deployment(deployment_id)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    found = Place(tmp_path)
+    yield found
+    for worker in found.workers:
+        worker.kill()
+        worker.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_ends_when_asked_and_leaves_nothing(place: Place, number: signal.Signals) -> None:
+    worker = place.start()
+    processes = descendants(worker.pid)
+    worker.send_signal(number)
+    assert worker.wait(10) == 0
+    assert place.deployments.leases.live_workers() == 0
+    assert list((place.config.state_dir / FOLDER).iterdir()) == []
+    eventually(lambda: not any(process.is_alive() for process in processes))
+
+
+def test_a_worker_ends_with_its_supervisor(place: Place) -> None:
+    theirs, ours = os.pipe()
+    worker = place.start(theirs)
+    os.close(theirs)
+    os.close(ours)
+    assert worker.wait(10) == 0
+
+
+def test_the_processes_of_a_killed_worker_end_themselves(place: Place) -> None:
+    worker = place.start()
+    processes = descendants(worker.pid)
+    worker.kill()
+    eventually(lambda: not any(process.is_alive() for process in processes))
+
+
+def test_a_killed_process_is_replaced(place: Place) -> None:
+    worker = place.start()
+    (launcher,) = {each for each in descendants(worker.pid) if descendants(each.pid)}
+    first = descendants(launcher.pid)
+    for process in first:
+        os.kill(process.pid, signal.SIGKILL)
+    eventually(lambda: len(descendants(launcher.pid) - first) == 2)
+    assert worker.poll() is None
+
+
+def test_what_waits_is_claimed_when_the_bell_rings(place: Place) -> None:
+    place.start()
+    deployment = place.deployments.request(REQUEST)
+    wake_workers(place.config.state_dir)
+    ended = place.ended(deployment)
+    assert ended.status == "failed"
+    assert "nobody-offers-this" in (ended.error_message or "")
+    assert (ended.error_message or "").endswith("Nothing was done")
+
+
+def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(place: Place) -> None:
+    deployment = place.deployments.request(REQUEST)
+    place.configure("another")
+    place.start()
+    ended = place.ended(deployment)
+    assert ended.status == "failed"
+    assert ended.error_message == 'no fraise is called "api" (known: another). Nothing was done'
+
+
+def test_a_configuration_that_breaks_leaves_the_last_good_one(place: Place) -> None:
+    place.start()
+    (place.folder / "fraises.yaml").write_text("fraises: [")
+    deployment = place.deployments.request(REQUEST)
+    wake_workers(place.config.state_dir)
+    assert "nobody-offers-this" in (place.ended(deployment).error_message or "")
+
+
+def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(place: Place) -> None:
+    place.database.execute("ALTER TABLE tb_workers RENAME TO tb_elsewhere")
+    worker = place.launch()
+    assert worker.stderr is not None
+    assert "no such table: tb_workers" in worker.stderr.readline()
+    place.database.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
+    deployment = place.deployments.request(REQUEST)
+    wake_workers(place.config.state_dir)
+    assert place.ended(deployment).status == "failed"
+    assert worker.poll() is None
+
+
+def test_what_a_dead_process_left_without_a_step_runs_again(place: Place) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        process = ProcessIdentity.of(gone.pid)
+    _, lease = place.deployments.request_and_claim(REQUEST, process)
+    assert lease is not None
+    assert process not in children()
+    place.start()
+    ended = place.ended(lease.deployment_id)
+    assert (ended.status, ended.attempt) == ("failed", 2)

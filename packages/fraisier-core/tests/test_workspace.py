@@ -1,0 +1,85 @@
+import threading
+from pathlib import Path
+
+import pytest
+from fraisier_core.errors import StepFailedError
+from fraisier_core.mirrors import Mirror
+from fraisier_core.testing.forge import Forge
+from fraisier_core.workspace import ClonedWorkspace, LinkedWorkspace, Workspace, open_workspace
+
+pytest_plugins = ["fraisier_core.testing.forge"]
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, forge: Forge) -> Mirror:
+    return Mirror.in_folder(tmp_path / "mirrors", forge.url, threading.Event())
+
+
+@pytest.fixture
+def commits(forge: Forge, mirror: Mirror) -> list[str]:
+    found = [forge.push_files({"page": name}) for name in ("one", "two")]
+    mirror.fetch()
+    return found
+
+
+def opened(tmp_path: Path, mirror: Mirror) -> Workspace:
+    return open_workspace(tmp_path / "releases", tmp_path / "app", mirror)
+
+
+def cloned(tmp_path: Path, forge: Forge, mirror: Mirror) -> Workspace:
+    forge.git("clone", "--quiet", forge.url, str(tmp_path / "app"))
+    return opened(tmp_path, mirror)
+
+
+def test_where_nothing_is_a_link_to_releases_will_be(
+    tmp_path: Path, mirror: Mirror, commits: list[str]
+) -> None:
+    workspace = opened(tmp_path, mirror)
+    assert isinstance(workspace, LinkedWorkspace)
+    assert not workspace.in_place
+    one, two = (workspace.prepare(f"r{commit[:4]}", commit, mirror) for commit in commits)
+    assert workspace.current() is None
+    workspace.activate(two)
+    assert (workspace.current(), (tmp_path / "app/page").read_text()) == (two.name, "two")
+    workspace.activate(one)
+    assert (tmp_path / "app/page").read_text() == "one"
+    assert workspace.get(two.name, two.commit) == two
+    assert workspace.get("another", two.commit) is None
+    workspace.withdraw()
+    assert workspace.current() is None
+    assert not (tmp_path / "app").is_symlink()
+
+
+def test_preparing_sweeps_what_an_interrupted_deployment_left(
+    tmp_path: Path, mirror: Mirror, commits: list[str]
+) -> None:
+    (tmp_path / "releases/.tmp-half").mkdir(parents=True)
+    opened(tmp_path, mirror).prepare("r1", commits[0], mirror)
+    assert not (tmp_path / "releases/.tmp-half").exists()
+
+
+def test_a_clone_is_worked_on_in_place(
+    tmp_path: Path, forge: Forge, mirror: Mirror, commits: list[str]
+) -> None:
+    workspace = cloned(tmp_path, forge, mirror)
+    assert isinstance(workspace, ClonedWorkspace)
+    assert workspace.in_place
+    assert workspace.current() == commits[1]
+    release = workspace.prepare("ignored", commits[0], mirror)
+    assert (release.name, release.path) == (commits[0], tmp_path / "app")
+    assert (tmp_path / "app/page").read_text() == "two"
+    workspace.activate(release)
+    assert (workspace.current(), (tmp_path / "app/page").read_text()) == (commits[0], "one")
+    workspace.withdraw()
+    workspace.tidy(1, [], set())
+    assert workspace.current() == commits[0]
+
+
+def test_a_clone_with_changes_of_somebodys_own_is_not_touched(
+    tmp_path: Path, forge: Forge, mirror: Mirror, commits: list[str]
+) -> None:
+    workspace = cloned(tmp_path, forge, mirror)
+    (tmp_path / "app/page").write_text("changed by hand")
+    with pytest.raises(StepFailedError, match=r"deploying would lose \(page\): commit or discard"):
+        workspace.prepare("ignored", commits[0], mirror)
+    assert (tmp_path / "app/page").read_text() == "changed by hand"
