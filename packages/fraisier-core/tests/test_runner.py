@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fraisier_core.config import Config, ConfigSource
+from fraisier_core.configured import configure_store
+from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.plugins import Plugins
+from fraisier_core.processes import ProcessIdentity
+from fraisier_core.runner import Runner
+from fraisier_core.store import Database, Deployment, Deployments, Event, Lease, Request
+
+CONFIGURATION = """\
+fraises:
+  api:
+    type: nobody-offers-this
+    repository: https://example.com/acme/api.git
+    environments:
+      production: {branch: main}
+"""
+REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 40)
+
+
+class Place:
+    """A store, and one process that waits for an assignment."""
+
+    def __init__(self, config: Config, channel: Channel) -> None:
+        self.config = config
+        self.deployments = Deployments(Database.open(config.database))
+        configure_store(self.deployments, config)
+        self._channel = channel
+        process = introduced(channel)
+        assert process is not None
+        self.process: ProcessIdentity = process
+
+    def claim(self) -> Lease:
+        _, lease = self.deployments.request_and_claim(REQUEST, self.process)
+        assert lease is not None
+        return lease
+
+    def carry_out(self, lease: Lease, *, recover: bool = False, configuration: str = "") -> Deployment:
+        assign(self._channel, Assignment(lease, recover, configuration or self.config.text))
+        assert self._channel.receive() is None  # the process has ended
+        return self.deployments.get(lease.deployment_id)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "fraises.yaml").write_text(CONFIGURATION)
+    source = ConfigSource(tmp_path / "fraises.yaml", Plugins([]))
+    launcher = Launcher(Runner(source, Plugins([])))
+    with closing(launcher), closing(launcher.launch()) as channel:
+        yield Place(source.current(), channel)
+
+
+def test_what_cannot_be_looked_up_fails_before_anything_is_done(place: Place) -> None:
+    done = place.carry_out(place.claim())
+    assert done.status == "failed"
+    assert (done.error_message or "").endswith("Nothing was done")
+    assert place.deployments.leases.held() == []
+
+
+def test_the_configuration_is_the_one_that_the_claim_was_made_under(place: Place) -> None:
+    other = place.config.text.replace("nobody-offers-this", "nor-this")
+    assert "nor-this" in (place.carry_out(place.claim(), configuration=other).error_message or "")
+
+
+def test_a_run_that_started_nothing_is_requeued_by_recovery(place: Place) -> None:
+    assert place.carry_out(place.claim(), recover=True).status == "pending"
+
+
+def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(place: Place) -> None:
+    lease = place.claim()
+    started = Event("step_started", step="restart", step_number=1)
+    place.deployments.append(lease, started, Event("activation_started", release="r1"))
+    done = place.carry_out(lease, recover=True)
+    assert done.status == "failed"
+    assert (done.error_message or "").endswith("What serves is unknown")
+    assert place.deployments.serving("api", "production") is None
+
+
+def test_whoever_lost_the_lease_writes_nothing(place: Place) -> None:
+    lease = place.claim()
+    (held,) = place.deployments.leases.held()
+    place.deployments.take_over(held, place.process)
+    assert place.carry_out(lease).status == "running"
