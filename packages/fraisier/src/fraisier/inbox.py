@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from fraisier_core.errors import StoreError
@@ -65,6 +66,24 @@ class Inbox:
             _settle(future, receipt)
         if any(isinstance(receipt, Receipt) and receipt.verdict == "accepted" for receipt in receipts):
             wake_workers(self._state_dir)
+        _log([delivery for delivery, _ in batch], receipts)
+
+
+def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError]) -> None:
+    """Log a line a delivery, all of a batch in one record: a record costs more than everything in it."""
+    lines = [
+        f"{each.provider} {_quoted(each.event_type)} of {_quoted(each.repository)} "
+        f"{_quoted(each.branch)}: {receipt.verdict}"
+        for each, receipt in zip(deliveries, receipts, strict=True)
+        if isinstance(receipt, Receipt)
+    ]
+    if lines:
+        logger.info("%s", "\n".join(lines))
+
+
+def _quoted(text: str | None) -> str:
+    """Return what a payload says in a form that cannot forge a line of the log."""
+    return repr((text or "")[:200])
 
 
 def _settle(future: asyncio.Future[Receipt], outcome: Receipt | BaseException) -> None:

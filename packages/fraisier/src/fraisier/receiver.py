@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,11 +130,6 @@ class Receiver:
             receipt = await self._inbox.store(delivery)
         except StoreError:
             return unavailable("the event could not be stored")
-        # %r: what a payload says cannot forge a line of the log.
-        logger.info(
-            "%s %.200r of %.200r %.200r: %s", delivery.provider, delivery.event_type,
-            delivery.repository or "", delivery.branch or "", receipt.verdict,
-        )  # fmt: skip
         if receipt.verdict == "conflict":
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
             self._refusals.add(delivery.provider, client, reason)
@@ -215,7 +210,10 @@ def _answer(delivery: Delivery, receipt: Receipt) -> Answer:
     if receipt.verdict == "conflict":
         text = "a delivery with this id and another body was accepted before"
         return Answer(409, body | {"error": text})
-    body["deployments"] = [asdict(deployment) for deployment in receipt.deployments]
+    body["deployments"] = [
+        {"id": each.id, "fraise": each.fraise, "environment": each.environment, "status": each.status}
+        for each in receipt.deployments
+    ]
     if receipt.verdict == "duplicate":
         body["deploy_again"] = [_again(request) for request in delivery.requests]
     return Answer(202 if receipt.verdict == "accepted" else 200, body)

@@ -29,7 +29,7 @@ HEAD = b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 MEGABYTE = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
 CLOSE = ("connection", b"close")
-LOG_LINE = re.compile(r"(INFO (github|listening) |WARNING refused a delivery )")
+LOG_LINE = re.compile(r"((INFO )?github '|INFO listening |WARNING refused a delivery )")
 
 
 def resident(server: Server) -> int:

@@ -31,5 +31,6 @@ WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
 
 -- name: running
 SELECT id FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running';
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running'
+  AND kind IN ('deploy', 'rollback');
 

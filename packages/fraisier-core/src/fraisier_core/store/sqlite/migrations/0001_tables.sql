@@ -130,11 +130,10 @@ CREATE UNIQUE INDEX one_running_deployment ON tb_deployments (fraise_id, environ
     WHERE status = 'running' AND kind IN ('deploy', 'rollback');
 CREATE INDEX deployment_by_fraise ON tb_deployments (fraise_id, sequence);
 CREATE INDEX deployment_by_environment ON tb_deployments (fraise_id, environment, sequence);
-CREATE INDEX deployment_by_status ON tb_deployments (status, sequence) WHERE status IN ('pending', 'running');
 CREATE INDEX deployment_of_note ON tb_deployments (fraise_id, environment, sequence)
-    WHERE status NOT IN ('skipped', 'superseded') AND kind IN ('deploy', 'rollback');
+    WHERE status NOT IN ('pending', 'skipped', 'superseded') AND kind IN ('deploy', 'rollback');
 CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment, sequence)
-    WHERE status = 'success' AND kind IN ('deploy', 'rollback');
+    WHERE status = 'success' AND kind = 'deploy';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 

@@ -58,10 +58,8 @@ BEGIN
     WHERE id = NEW.deployment_id;
 END;
 
--- What is learnt of a deployment while it runs.
-CREATE TRIGGER fold_noted INSTEAD OF INSERT ON fold_events
-WHEN NEW.event IN ('step_started', 'step_finished', 'release_created', 'activation_started',
-                   'rollback_started', 'serving')
+-- What a run says, which is everything that carries a token.
+CREATE TRIGGER fold_run INSTEAD OF INSERT ON fold_events WHEN NEW.token IS NOT NULL
 BEGIN
     UPDATE tb_deployments
     SET activation_started = max(activation_started, NEW.event = 'activation_started'),
@@ -73,39 +71,29 @@ BEGIN
     SET release = NEW.release, commit_sha = NEW.commit_sha, previous_release = NEW.previous_release,
         previous_commit_sha = NEW.previous_commit_sha
     WHERE id = NEW.deployment_id AND NEW.event = 'release_created';
-END;
 
-CREATE TRIGGER fold_run_started INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'claimed'
-BEGIN
     INSERT INTO tb_runs (deployment_id, host, attempt, started_at)
-    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.at);
-END;
-
-CREATE TRIGGER fold_run_ended INSTEAD OF INSERT ON fold_events
-WHEN NEW.token IS NOT NULL
- AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
-                   'interrupted', 'skipped')
-BEGIN
+    SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.at WHERE NEW.event = 'claimed';
     UPDATE tb_runs SET completed_at = NEW.at, outcome = NEW.event
-    WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL;
-    UPDATE tb_steps SET status = 'interrupted', completed_at = NEW.at
-    WHERE deployment_id = NEW.deployment_id AND status = 'running';
-END;
+    WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL
+      AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
+                        'interrupted', 'skipped');
 
-CREATE TRIGGER fold_step INSTEAD OF INSERT ON fold_events
-WHEN NEW.event IN ('step_started', 'step_finished')
-BEGIN
     INSERT INTO tb_steps (deployment_id, host, attempt, number, name, status, started_at)
-    VALUES (NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running', NEW.at)
-    ON CONFLICT DO UPDATE
-    SET status = NEW.step_status, completed_at = NEW.at, duration = NEW.duration, message = NEW.message;
-END;
+    SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running', NEW.at
+    WHERE NEW.event = 'step_started';
+    UPDATE tb_steps
+    SET status = NEW.step_status, completed_at = NEW.at, duration = NEW.duration, message = NEW.message
+    WHERE deployment_id = NEW.deployment_id AND host = NEW.host AND attempt = NEW.attempt
+      AND number = NEW.step_number AND NEW.event = 'step_finished';
+    UPDATE tb_steps SET status = 'interrupted', completed_at = NEW.at
+    WHERE deployment_id = NEW.deployment_id AND status = 'running'
+      AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
+                        'interrupted', 'skipped');
 
-CREATE TRIGGER fold_serving INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'serving'
-BEGIN
     INSERT INTO tb_serving (fraise_id, environment, host, release, commit_sha, deployment_id, since)
     SELECT fraise_id, environment, NEW.host, NEW.release, NEW.commit_sha, id, NEW.at
-    FROM tb_deployments WHERE id = NEW.deployment_id
+    FROM tb_deployments WHERE id = NEW.deployment_id AND NEW.event = 'serving'
     ON CONFLICT (fraise_id, environment, host) DO UPDATE
     SET release = excluded.release, commit_sha = excluded.commit_sha,
         deployment_id = excluded.deployment_id, since = excluded.since;

@@ -22,11 +22,13 @@ SELECT
            ) AS pending
 FROM tb_environments AS e
 JOIN tb_fraises AS f ON f.id = e.fraise_id
-LEFT JOIN tb_deployments AS d ON d.sequence = (
-    SELECT n.sequence FROM tb_deployments AS n
-    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
-      AND n.status NOT IN ('skipped', 'superseded') AND n.kind IN ('deploy', 'rollback')
-    ORDER BY n.sequence DESC LIMIT 1)
+LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
+    (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY one_pending_deployment
+     WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'),
+    (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
+       AND n.status NOT IN ('pending', 'skipped', 'superseded') AND n.kind IN ('deploy', 'rollback')
+     ORDER BY n.sequence DESC LIMIT 1))
 LEFT JOIN tb_serving AS s
     ON s.fraise_id = e.fraise_id AND s.environment = e.environment AND s.host = 'local';
 
