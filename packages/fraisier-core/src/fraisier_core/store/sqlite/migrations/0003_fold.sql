@@ -24,8 +24,10 @@ END;
 
 -- The states of a deployment: which event leads to which.
 CREATE TRIGGER fold_changed INSTEAD OF INSERT ON fold_events
-WHEN NEW.event IN ('superseded', 'cancel_requested', 'claimed', 'requeued', 'succeeded', 'failed',
-                   'rolled_back', 'cancelled', 'interrupted', 'skipped')
+WHEN NEW.event = 'superseded' OR NEW.event = 'cancel_requested' OR NEW.event = 'claimed'
+  OR NEW.event = 'requeued' OR NEW.event = 'succeeded' OR NEW.event = 'failed'
+  OR NEW.event = 'rolled_back' OR NEW.event = 'cancelled' OR NEW.event = 'interrupted'
+  OR NEW.event = 'skipped'
 BEGIN
     UPDATE tb_deployments
     SET status = CASE NEW.event

@@ -27,7 +27,8 @@ LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
      WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'),
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
-       AND n.status NOT IN ('pending', 'skipped', 'superseded') AND n.kind IN ('deploy', 'rollback')
+       AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
+       AND n.kind IN ('deploy', 'rollback')
      ORDER BY n.sequence DESC LIMIT 1))
 LEFT JOIN tb_serving AS s
     ON s.fraise_id = e.fraise_id AND s.environment = e.environment AND s.host = 'local';
