@@ -127,7 +127,7 @@ def test_the_reference_has_every_table_and_view_with_its_columns(store: sqlite3.
 
 def allowed_values(store: sqlite3.Connection, table: str, column: str) -> set[str]:
     (text,) = store.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [table]).fetchone()
-    values = re.search(rf"CHECK \({column} IN \((.*?)\)\)", text, re.DOTALL)
+    values = re.search(rf"^ +{column} [^,]*?CHECK \((.*?)\),\n", text, re.DOTALL | re.MULTILINE)
     assert values is not None
     return set(re.findall(r"'(\w+)'", values[1]))
 
