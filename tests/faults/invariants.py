@@ -122,7 +122,7 @@ def no_secret_is_seen(driver: Driver) -> None:
     for secret in (SECRET, TOKEN):
         assert secret not in answers
         # In a process of its own: closing a file of SQLite's takes the locks of this one's connection away.
-        grep = ["grep", "-laF", "--", secret, *_written(driver.folder)]
+        grep = ["grep", "-laF", "--", secret, *map(str, _written(driver.folder))]
         found = subprocess.run(grep, capture_output=True, check=False)
         assert (found.returncode, found.stdout) == (1, b"")
 

@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,22 @@ def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(place: Place
     assert place.current == before
 
 
+def test_a_refused_restart_puts_the_link_back_even_where_it_was_unknown_what_serves(place: Place) -> None:
+    failed = place.carry_out(place.forge.push_files({"unwell": ""}))  # the first: nothing to go back to
+    assert (failed.status, place.serving, place.current) == ("failed", None, failed.release)
+    place.carry_out(place.forge.push_files({"after": "refuse"}))
+    assert place.current == failed.release
+
+
+def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(place: Place) -> None:
+    before = place.forge.push_files({"site/page": "1"})
+    clone = place.folder / "app"
+    subprocess.run(["git", "clone", "--quiet", place.forge.url, clone], check=True)
+    done = place.carry_out(place.forge.push_files({"unwell": ""}))
+    assert (done.status, place.serving) == ("rolled_back", before)
+    assert not (clone / "unwell").exists()
+
+
 def test_going_back_where_that_fails_too_leaves_what_serves_unknown(place: Place) -> None:
     place.carry_out(place.forge.push_files({"site/page": "1"}))
     for unwell in (place.folder / ".fraisier/releases/site/production").iterdir():
@@ -236,7 +253,7 @@ def test_a_worker_that_went_away_leaves_the_decision_to_recovery(place: Place) -
     assert settle_unactivated(place.deployments, lease)
     done = place.deployments.get(lease.deployment_id)
     assert (done.status, done.error_message) == (
-        "interrupted", "its process ended during step fetch. Nothing was activated"
+        "interrupted", "its process ended after step fetch. Nothing was activated"
     )  # fmt: skip
 
 

@@ -43,8 +43,8 @@ def test_where_nothing_is_a_link_to_releases_will_be(
     assert (workspace.current(), (tmp_path / "app/page").read_text()) == (two.name, "two")
     workspace.activate(one)
     assert (tmp_path / "app/page").read_text() == "one"
-    assert workspace.get(two.name, two.commit) == two
-    assert workspace.get("another", two.commit) is None
+    assert workspace.get(two.name) == two
+    assert workspace.get("another") is None
     workspace.withdraw()
     assert workspace.current() is None
     assert not (tmp_path / "app").is_symlink()

@@ -45,14 +45,15 @@ class Clone(LocalRepository):
         return [name for name in listed.split("\0") if name]
 
     def checkout(self, commit: str, mirror: LocalRepository) -> None:
-        """Bring the working tree to a commit of the mirror, detached from every branch.
+        """Bring the working tree to a commit of its own or of the mirror, detached from every branch.
 
         Raises `StepFailedError` where git refuses, such as for an untracked file that is in the way.
         """
         marker = self._marker()
         force = ["--force"] if marker.exists() else []
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
-        self.expect("fetch", *options, str(mirror.path), full_id(commit))
+        if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:
+            options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
+            self.expect("fetch", *options, str(mirror.path), commit)
         if force:
             marker.with_name("index.lock").unlink(missing_ok=True)
         marker.write_text(commit)

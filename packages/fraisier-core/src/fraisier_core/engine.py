@@ -62,7 +62,7 @@ class Engine:
             self._attempt(self.deployment())
         except (FencedError, InterruptedRunError):
             raise
-        except Exception as error:  # the run boundary: a plugin may raise anything
+        except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
             self.fail(error)
 
     def deployment(self) -> Deployment:
@@ -122,38 +122,45 @@ class Engine:
         return not self._site.mirror.changed_paths(serving.commit_sha, commit, paths)
 
     def _earlier(self, deployment: Deployment) -> Release:
-        name, commit = deployment.release or "", deployment.commit_sha or ""
-        release = self._site.workspace.get(name, commit)
+        release = self._site.workspace.get(deployment.release or "")
         if release is None:
-            raise StepFailedError(f"release {name} is gone: it was pruned (keep_releases)")
+            raise StepFailedError(f"release {deployment.release} is gone: it was pruned (keep_releases)")
         return release
 
     def previous(self) -> Release | None:
         """Return the release that served before this deployment, if it is known and still there."""
         deployment = self.deployment()
-        if deployment.previous_release is None or deployment.previous_commit_sha is None:
+        if deployment.previous_release is None:
             return None
-        return self._site.workspace.get(deployment.previous_release, deployment.previous_commit_sha)
+        return self._site.workspace.get(deployment.previous_release)
 
     def release(self) -> Release | None:
         """Return the release of this deployment, if it was created and is still there."""
         deployment = self.deployment()
-        if deployment.release is None or deployment.commit_sha is None:
+        if deployment.release is None:
             return None
-        return self._site.workspace.get(deployment.release, deployment.commit_sha)
+        return self._site.workspace.get(deployment.release)
 
     def _created(self, release: Release) -> None:
-        deployment = self.deployment()
-        serving = self._deployments.serving(deployment.fraise, deployment.environment)
+        previous = self._served()
         self._recorder.append(
             Event(
                 "release_created",
                 release=release.name,
                 commit_sha=release.commit,
-                previous_release=serving.release if serving else None,
-                previous_commit_sha=serving.commit_sha if serving else None,
+                previous_release=previous.name if previous else None,
+                previous_commit_sha=previous.commit if previous else None,
             )
         )
+
+    def _served(self) -> Release | None:
+        """Return what serves now: what is recorded, or what a clone not yet deployed to has checked out."""
+        deployment, workspace = self.deployment(), self._site.workspace
+        serving = self._deployments.serving(deployment.fraise, deployment.environment)
+        if serving is not None:
+            return workspace.get(serving.release)
+        head = workspace.current() if workspace.in_place else None
+        return workspace.get(head) if head else None
 
     # Putting it to work
 
@@ -194,7 +201,8 @@ class Engine:
         """Switch to `release`. The event comes first: it is refused where the lease was taken over."""
         if self._site.workspace.in_place and self._site.workspace.current() == release.name:
             return
-        self._recorder.append(Event("activation_started", release=release.name))
+        led_to = self._site.workspace.current()
+        self._recorder.append(Event("activation_started", release=release.name, previous_release=led_to))
         fault_point("before_activate")
         self._site.workspace.activate(release)
         fault_point("after_activate")
@@ -225,7 +233,7 @@ class Engine:
             return self._site.deployer.health_check(run)
         except (CancelledError, FencedError, InterruptedRunError):
             raise
-        except Exception as error:  # the run boundary: a probe of a plugin may raise anything
+        except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
             return Health(False, f"the health check raised {type(error).__name__}: {error}")
 
     def _tidy(self) -> None:
@@ -257,11 +265,12 @@ class Engine:
 
     def undo_activation(self) -> None:
         """Make `app_path` lead where it did before; what runs was never touched."""
-        previous = self.previous()
-        if previous is None:
+        led_to = self._deployments.activated_over(self._lease.deployment_id)
+        before = self._site.workspace.get(led_to) if led_to else None
+        if before is None:
             self._site.workspace.withdraw()
         else:
-            self._site.workspace.activate(previous)
+            self._site.workspace.activate(before)
 
     def go_back(self, message: str, status: str = "rolled_back") -> None:
         """Put the previous release back to work, check it, and end the deployment.
@@ -285,7 +294,7 @@ class Engine:
             self._verify(previous)
         except (FencedError, InterruptedRunError):
             raise
-        except Exception as error:  # the run boundary: a plugin may raise anything
+        except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
             text = f"{message}. Going back to {previous.name} failed too: {self._message(error)}"
             self._recorder.append(Event("serving"), self._ending("failed", text))
         else:

@@ -1,8 +1,8 @@
 """Named points at which a test can kill, stop or hold a process: `FRAISIER_FAULT=POINT:ACTION`.
 
 Actions: `kill` (SIGKILL to the process that gets there), `stop` (SIGSTOP to it), `hold` (that thread waits
-until it is killed, at most a minute). `FRAISIER_FAULT_FILE`, where set, is written with the pid first; a point
-whose file already exists passes, so that each fault happens once.
+until it is killed, at most a minute). `FRAISIER_FAULT_FILE`, where set, is written with the pid first; a
+point whose file already exists passes, so that each fault happens once.
 """
 
 from __future__ import annotations

@@ -28,7 +28,11 @@ def newer_commit(
         return None
     if not _descendants(commit, pushed, mirror):
         return None
-    counting = list(takewhile(lambda each: not _is_push_back(each.commit_sha, each.before_sha, mirror), pushed))
+
+    def counts(each: PushedCommit) -> bool:
+        return not _is_push_back(each.commit_sha, each.before_sha, mirror)
+
+    counting = list(takewhile(counts, pushed))
     newer = _descendants(commit, counting, mirror)
     return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
 

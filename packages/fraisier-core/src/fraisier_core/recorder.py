@@ -51,7 +51,8 @@ class Recorder:
     def step(self, name: str) -> Iterator[None]:
         """Record a step: started now, finished when the block ends, failed where it raises."""
         if self._step is not None:
-            raise StepFailedError(f"step {name!r} was started inside step {self._step.name!r}: steps do not nest")
+            msg = f"step {name!r} was started inside step {self._step.name!r}: steps do not nest"
+            raise StepFailedError(msg)
         self._start(name)
         try:
             yield

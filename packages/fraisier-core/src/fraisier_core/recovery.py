@@ -35,7 +35,9 @@ def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
         return True
     if deployments.get(lease.deployment_id).activation_started:
         return False
-    message = f"its process ended during step {steps[-1].name}. Nothing was activated"
+    last = steps[-1]
+    when = "during" if last.status == "running" else "after"
+    message = f"its process ended {when} step {last.name}. Nothing was activated"
     deployments.append(lease, Event("interrupted", message=message))
     return True
 

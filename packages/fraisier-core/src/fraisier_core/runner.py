@@ -52,7 +52,8 @@ class Runner:
 
     def _config(self, assignment: Assignment) -> Config:
         config = self.source.current()
-        return config if config.text == assignment.configuration else self.source.parse(assignment.configuration)
+        text = assignment.configuration
+        return config if config.text == text else self.source.parse(text)
 
     def _carry_out(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
         lease, stop = assignment.lease, Stop()

@@ -45,7 +45,8 @@ class Site:
     def paths(self, branch: str | None) -> tuple[str, ...]:
         """Return the `paths:` of the mapping that leads from `branch` here; empty: everything counts."""
         rules = self.config.rules_to(self.fraise, self.environment, branch)
-        return tuple(path for rule in rules for path in rule.paths) if all(rule.paths for rule in rules) else ()
+        narrowed = all(rule.paths for rule in rules)
+        return tuple(path for rule in rules for path in rule.paths) if narrowed else ()
 
 
 def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, stop: Stop) -> Site:

@@ -55,6 +55,8 @@ def _ring(path: str) -> None:
             with suppress(OSError):
                 Path(path).unlink()
         return
-    with suppress(BlockingIOError):
-        os.write(bell, b"!")
-    os.close(bell)
+    try:
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(bell, b"!")
+    finally:
+        os.close(bell)

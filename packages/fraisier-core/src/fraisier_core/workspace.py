@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from fraisier_core.errors import StepFailedError
 from fraisier_core.clones import Clone
+from fraisier_core.errors import StepFailedError
 from fraisier_core.mirrors import Mirror
 from fraisier_core.releases import DeploymentMode, Release, Releases
 
@@ -30,7 +30,7 @@ class Workspace(ABC):
         """Make `app_path` lead to no release, as before the first deployment."""
 
     @abstractmethod
-    def get(self, name: str, commit: str) -> Release | None:
+    def get(self, name: str) -> Release | None:
         """Return a release made earlier, or None where it is gone."""
 
     @abstractmethod
@@ -60,9 +60,8 @@ class LinkedWorkspace(Workspace):
     def withdraw(self) -> None:
         self._releases.deactivate()
 
-    def get(self, name: str, commit: str) -> Release | None:
-        found = self._releases.get(name)
-        return Release(name, found.path, commit) if found else None
+    def get(self, name: str) -> Release | None:
+        return self._releases.get(name)
 
     def current(self) -> str | None:
         return self._releases.current()
@@ -83,7 +82,8 @@ class ClonedWorkspace(Workspace):
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
         if changed := self._clone.modified_files():
             names = ", ".join(changed[:5])
-            msg = f"{self._clone.path} has changes that deploying would lose ({names}): commit or discard them"
+            where = self._clone.path
+            msg = f"{where} has changes that deploying would lose ({names}): commit or discard them"
             raise StepFailedError(msg)
         return Release(commit, self._clone.path, commit)
 
@@ -93,8 +93,8 @@ class ClonedWorkspace(Workspace):
     def withdraw(self) -> None:
         """Leave the clone as it is: there is no state before the first deployment to go back to."""
 
-    def get(self, name: str, commit: str) -> Release | None:
-        return Release(name, self._clone.path, commit)
+    def get(self, name: str) -> Release | None:
+        return Release(name, self._clone.path, name)
 
     def current(self) -> str | None:
         return self._clone.head()
@@ -104,7 +104,10 @@ class ClonedWorkspace(Workspace):
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
-    """Return the workspace that the disk asks for. Raises `StepFailedError` where `app_path` is neither kind."""
+    """Return the workspace that the disk asks for.
+
+    Raises `StepFailedError` where `app_path` is neither kind.
+    """
     releases = Releases(releases_root, app_path)
     if app_path is not None and releases.deployment_mode() is DeploymentMode.IN_PLACE:
         return ClonedWorkspace(Clone(app_path), mirror)

@@ -22,7 +22,7 @@ VARIABLE = [
     (re.compile(r"\b[0-9a-f]{40}\b"), "COMMIT"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "COMMIT"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
-    (re.compile(r"\b\d+\.\d s\b"), "TIME"),
+    (re.compile(r"\b(\d+\.\d s|\d+ ms)\b"), "TIME"),
     (re.compile(r"\b(just now|\d+ s ago)\b"), "WHEN"),
     (re.compile(r"\bby \S+"), "by USER"),
     (re.compile(r"(main|-) +\S+ +WHEN"), "USER WHEN"),

@@ -24,6 +24,14 @@ def test_a_release_that_failed_is_no_candidate(place: Place) -> None:
     assert place.json("rollback", "my_api", "production")["commit_sha"] == first
 
 
+def test_a_release_that_somebody_rolled_back_from_is_taken_only_by_name(place: Place) -> None:
+    first, second = place.deploy(), place.deploy()
+    place.json("rollback", "my_api", "production")
+    place.deploy()
+    assert place.json("rollback", "my_api", "production")["commit_sha"] == first
+    assert place.json("rollback", "my_api", "production", "--to", second)["commit_sha"] == second
+
+
 def test_a_release_can_be_named_by_its_name_or_commit(place: Place) -> None:
     first, _, third = place.deploy(), place.deploy(), place.deploy()
     assert place.json("rollback", "my_api", "production", "--to", first[:8])["commit_sha"] == first

@@ -109,11 +109,14 @@ class StartedStep:
 
 @dataclass(frozen=True, slots=True)
 class HealthyRelease:
-    """A release whose deployment succeeded."""
+    """A release whose deployment succeeded.
+
+    `rolled_back_from` says that a person went back from it later.
+    """
 
     release: str
     commit_sha: str
-    deployment_id: str
+    rolled_back_from: bool = False
 
 
 class Deployments:
@@ -284,6 +287,11 @@ class Deployments:
         row = self._database.one(self._sql["cancellation"], {"id": lease.deployment_id})
         return str(row["message"]) if row else None
 
+    def activated_over(self, deployment_id: str) -> str | None:
+        """Return the name of the release that `app_path` led to before this deployment, if any."""
+        row = self._database.one(self._sql["activated_over"], {"id": deployment_id})
+        return row["previous_release"] if row else None
+
     def started_steps(self, deployment_id: str) -> list[StartedStep]:
         """Return its steps in the order they were started."""
         rows = self._database.all(self._sql["started_steps"], {"id": deployment_id})
@@ -310,14 +318,16 @@ class Deployments:
         )
         if row is None or row["release"] is None:
             return None
-        return HealthyRelease(row["release"], row["commit_sha"], row["deployment_id"])
+        return HealthyRelease(row["release"], row["commit_sha"])
 
     def healthy_releases(self, fraise: str, environment: str) -> list[HealthyRelease]:
         """Return the releases that were healthy, newest first."""
         rows = self._database.all(
             self._sql["healthy_releases"], {"fraise_id": fraise, "environment": environment}
         )
-        return [HealthyRelease(row["release"], row["commit_sha"], row["deployment_id"]) for row in rows]
+        return [
+            HealthyRelease(row["release"], row["commit_sha"], bool(row["rolled_back_from"])) for row in rows
+        ]
 
     def rebuild(self) -> None:
         """Fold every event anew into the tables that are derived from them."""

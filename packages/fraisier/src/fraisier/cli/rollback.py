@@ -23,19 +23,19 @@ def choose_release(
         deployments: the store.
         environment: where.
         to: the beginning of a release's name or of its commit; None for the newest healthy release that is
-            older than the one that serves.
+            older than the one that serves and was not itself rolled back from.
 
     Raises `UnknownNameError` where there is none, or more than one; it lists those there are.
     """
     healthy = deployments.healthy_releases(environment.fraise, environment.name)
     serving = deployments.serving(environment.fraise, environment.name)
     site = open_site(session.config, session.plugins, environment.fraise, environment.name, Stop())
-    there = [each for each in healthy if site.workspace.get(each.release, each.commit_sha) is not None]
+    there = [each for each in healthy if site.workspace.get(each.release) is not None]
     what = f"{environment.fraise} {environment.name}"
     if to is not None:
         return _named(what, to, there)
     older = _older(healthy, serving)
-    found = next((each for each in there if each in older), None)
+    found = next((each for each in there if each in older and not each.rolled_back_from), None)
     if found is None:
         raise UnknownNameError(f"{what} has no healthy release before the one that serves{_listing(there)}")
     return found

@@ -8,9 +8,11 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def lasted(seconds: float | None) -> str:
-    """Return a duration, such as `0.3 s`, `2 min 5 s` or `1 h 3 min`; `-` for None."""
+    """Return a duration, such as `40 ms`, `1.3 s`, `2 min 5 s` or `1 h 3 min`; `-` for None."""
     if seconds is None:
         return "-"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -89,8 +89,14 @@ ORDER BY d.sequence DESC LIMIT 20;
 SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
 
 -- name: healthy_releases
--- Releases that were healthy and are older than the given one: where a rollback may go to, nearest first.
-SELECT release, commit_sha, id AS deployment_id FROM tb_deployments
+-- Where a rollback may go to, newest first, and whether somebody once rolled back from there.
+SELECT
+    release, commit_sha,
+    EXISTS (SELECT 1 FROM tb_deployments AS back
+            WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
+              AND back.previous_release = d.release AND back.kind = 'rollback' AND back.status = 'success'
+           ) AS rolled_back_from
+FROM tb_deployments AS d
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND kind = 'deploy'
   AND release IS NOT NULL
 ORDER BY sequence DESC LIMIT 100;
@@ -145,3 +151,7 @@ SELECT number, name, status, attempt FROM tb_steps WHERE deployment_id = :id ORD
 
 -- name: cancellation
 SELECT message FROM tb_deployment_events WHERE deployment_id = :id AND event = 'cancel_requested' LIMIT 1;
+
+-- name: activated_over
+SELECT previous_release FROM tb_deployment_events
+WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;

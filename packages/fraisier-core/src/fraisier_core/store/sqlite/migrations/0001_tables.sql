@@ -143,6 +143,8 @@ CREATE INDEX deployment_of_note ON tb_deployments (fraise_id, environment, seque
       AND kind IN ('deploy', 'rollback');
 CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'success' AND kind = 'deploy';
+CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, previous_release)
+    WHERE status = 'success' AND kind = 'rollback';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 
