@@ -211,9 +211,9 @@ class Engine:
         """Record success once the service is well. Raises `StepFailedError` where it is not."""
         detail = self._verify(release)
         fault_point("before_success")
-        serving = Event("serving", release=release.name, commit_sha=release.commit)
-        self._recorder.append(serving, self._ending("succeeded", detail))
-        self._tidy()
+        self._recorder.append(Event("serving", release=release.name, commit_sha=release.commit))
+        self._tidy(release)
+        self._end("succeeded", detail)
 
     def _verify(self, release: Release) -> str:
         check = self._site.settings.health_check or ONE_PROBE
@@ -236,14 +236,15 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
             return Health(False, f"the health check raised {type(error).__name__}: {error}")
 
-    def _tidy(self) -> None:
+    def _tidy(self, release: Release) -> None:
+        """Remove old releases while the lease is held: the next deployment's must not be taken for one."""
         deployment = self.deployment()
         healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
-        protected = {name for name in (deployment.release, deployment.previous_release) if name}
-        keep = self._site.settings.keep_releases
+        protected = {name for name in (release.name, deployment.previous_release) if name}
+        order = [release.name, *(each.release for each in healthy)]
         try:
-            self._site.workspace.tidy(keep, [each.release for each in healthy], protected)
-        except OSError as error:
+            self._site.workspace.tidy(self._site.settings.keep_releases, order, protected)
+        except (OSError, StepFailedError) as error:
             logger.warning("old releases of %s could not be removed: %s", self._site.name, error)
 
     # The way back
