@@ -277,6 +277,21 @@ def recovered(place: Place, lease: Lease) -> Deployment:
     return place.deployments.get(lease.deployment_id)
 
 
+def test_a_recovery_that_fails_ends_and_is_not_tried_again(place: Place) -> None:
+    place.carry_out(place.forge.push_files({"site/page": "1"}))
+    led_to = place.current
+    lease = place.claim(place.forge.push_files({"site/page": "2"}))
+    place.deployments.append(lease, Event("step_started", step="activate", step_number=1))
+    place.deployments.append(lease, Event("activation_started", previous_release=led_to))
+    engine = place.engine(lease)
+    (place.folder / "app").unlink()
+    (place.folder / "app").mkdir()
+    recover(engine, place.deployments, lease)
+    done = place.deployments.get(lease.deployment_id)
+    assert (done.status, place.serving) == ("failed", None)
+    assert "recovering from that failed" in (done.error_message or "")
+
+
 def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(place: Place) -> None:
     first = place.carry_out(place.forge.push_files({"site/page": "1"}))
     lease = place.claim(commit := place.forge.push_files({"site/page": "2"}))

@@ -251,7 +251,7 @@ class Engine:
 
     def fail(self, error: Exception) -> None:
         """Record why the deployment failed, after going back to what served where something was activated."""
-        message = self._message(error)
+        message = self.message(error)
         status = "cancelled" if isinstance(error, CancelledError) else "failed"
         self._stop.withdraw_cancellation()
         if not self.deployment().activation_started:
@@ -283,10 +283,7 @@ class Engine:
         self._stop.withdraw_cancellation()
         previous = self.previous()
         if previous is None:
-            self._recorder.append(
-                Event("serving"),
-                self._ending("failed", f"{message}. There is no earlier release to go back to"),
-            )
+            self.give_up(f"{message}. There is no earlier release to go back to")
             return
         self._recorder.append(Event("rollback_started", release=previous.name, message=message))
         fault_point("rollback")
@@ -296,14 +293,18 @@ class Engine:
         except (FencedError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
-            text = f"{message}. Going back to {previous.name} failed too: {self._message(error)}"
-            self._recorder.append(Event("serving"), self._ending("failed", text))
+            self.give_up(f"{message}. Going back to {previous.name} failed too: {self.message(error)}")
         else:
             serving = Event("serving", release=previous.name, commit_sha=previous.commit)
             ending = self._ending(status, f"{message}. Release {previous.name} serves again")
             self._recorder.append(serving, ending)
 
-    def _message(self, error: Exception) -> str:
+    def give_up(self, message: str) -> None:
+        """End the deployment as failed where what serves cannot be told any more."""
+        self._recorder.append(Event("serving"), self._ending("failed", message))
+
+    def message(self, error: Exception) -> str:
+        """Return what an error says, without secrets."""
         if isinstance(error, FraisierError):
             return self._recorder.redacted(str(error)).rstrip(".")
         logger.error("a plugin raised", exc_info=error)

@@ -47,6 +47,15 @@ def recover(engine: Engine, deployments: Deployments, lease: Lease) -> None:
 
     Raises `FencedError` and `InterruptedRunError` as `Engine.carry_out` does.
     """
+    try:
+        _inspect(engine, deployments, lease)
+    except (FencedError, InterruptedRunError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
+        engine.give_up(f"its process ended, and recovering from that failed: {engine.message(error)}")
+
+
+def _inspect(engine: Engine, deployments: Deployments, lease: Lease) -> None:
     deployment = engine.deployment()
     steps = deployments.started_steps(lease.deployment_id)
     status = "cancelled" if deployment.cancel_requested else "rolled_back"
