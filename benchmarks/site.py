@@ -38,9 +38,7 @@ def write_configuration(folder: Path, repository: str = "https://forge.example/a
 
 
 @contextmanager
-def running(
-    argv: Sequence[object], ready: str, log: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running(argv: Sequence[object], ready: str, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Run a server until the block ends; yields it and the line of its log that matches `ready`."""
     with log.open("wb") as output:
         server = subprocess.Popen([str(each) for each in argv], stdout=output, stderr=subprocess.STDOUT)
