@@ -86,6 +86,13 @@ def home(tmp_path: Path) -> Path:
     return checkout.parent
 
 
+def require_program(name: str) -> None:
+    """Skip the test where a program is not installed, but fail in CI."""
+    if shutil.which(name) is None:
+        unavailable = pytest.fail if "CI" in os.environ else pytest.skip
+        unavailable(f"{name} is not installed here")
+
+
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
     for page in PAGES:
         assert page.read_text().count("\n```") == 2 * len(blocks(page)), f"{page}: a block is never closed"
@@ -108,6 +115,8 @@ def test_the_pages_left_out_have_tests_of_their_own() -> None:
 def test_a_page_works_from_its_first_block_to_its_last(
     page: Path, home: Path, installation: PythonEnvironment, wheels: Path, tmp_path: Path
 ) -> None:
+    if "curl" in page.read_text():
+        require_program("curl")
     if "pip install" in page.read_text():
         installation = everything(tmp_path / "venv", wheels)
     start = home / "fraisier" if page.parent == ROOT else home
@@ -195,9 +204,7 @@ def units() -> list[Any]:
 
 @pytest.mark.parametrize("block", units())
 def test_systemd_accepts_a_unit(block: Block, tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        unavailable = pytest.fail if "CI" in os.environ else pytest.skip
-        unavailable("systemd-analyze is not here")
+    require_program("systemd-analyze")
     unit = tmp_path / Path(str(block.file)).name
     unit.write_text(re.sub(r"^(ExecStart=)\S+", r"\g<1>/bin/true", block.text, flags=re.MULTILINE))
     verified = subprocess.run(
