@@ -33,7 +33,7 @@ _VARYING = (
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b"), "COMMIT"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z\b"), "TIME"),
     (re.compile(r"\bjust now\b|\b\d+ s ago\b"), "WHEN"),
-    (re.compile(r"\b\d+\.\d+ ?s\b"), "SECONDS"),
+    (re.compile(r"\b\d+(\.\d+)? m?s\b"), "DURATION"),
     (re.compile(r"\b1\.0\.0\b"), "VERSION"),
     (re.compile(r"[ \t]+"), " "),
 )
@@ -113,6 +113,18 @@ class PageShell:
         self._bash.communicate()
         self._statuses.close()
 
+    def carry_out(self, block: Block) -> None:
+        """Do what a block asks for; what is neither a file nor for the shell is checked elsewhere."""
+        if block.file:
+            self.write(block.file, block.text)
+        elif block.language == "bash":
+            self.run(block.text)
+        elif block.language == "sql":
+            self.run(f"python3 - <<'END'\n{_query(block.text)}\nEND")
+        elif block.language == "console":
+            for command, output in commands(block.text):
+                self.expect(command, output)
+
     def run(self, script: str) -> str:
         """Run commands that must succeed, and return what they print."""
         return self._run(f"set -e\n{self._with_ports(script)}\nset +e\n")
@@ -166,6 +178,15 @@ def page_shell(folder: Path, environment: Mapping[str, str]) -> Iterator[PageShe
 
 
 _ALICE = {"NAME": "Alice", "EMAIL": "alice@example.com"}
+
+
+def _query(sql: str) -> str:
+    """Return a program that runs a query and fails where it finds nothing."""
+    return (
+        "import sqlite3\n"
+        "store = sqlite3.connect('file:.fraisier/fraisier.db?mode=ro', uri=True)\n"
+        f"assert store.execute({sql!r}).fetchall(), 'the query finds nothing'"
+    )
 
 
 def _free_port() -> int:

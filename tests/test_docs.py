@@ -16,7 +16,7 @@ from fraisier_core.config import load_config
 from fraisier_core.plugins import Plugins
 
 from tests.environments import ROOT, PythonEnvironment, package_names, wheel
-from tests.pages import Block, blocks, commands, page_shell
+from tests.pages import Block, blocks, page_shell
 
 DOCS = ROOT / "docs"
 # These pages have tests of their own, beside what they describe.
@@ -123,26 +123,7 @@ def test_a_page_works_from_its_first_block_to_its_last(
     with page_shell(home, installation.variables()) as shell:
         shell.run(f"cd {start}")
         for block in blocks(page):
-            if block.file:
-                shell.write(block.file, block.text)
-            elif block.language == "bash":
-                shell.run(block.text)
-            elif block.language == "console":
-                for command, output in commands(block.text):
-                    shell.expect(command, output)
-            elif block.language == "sql":
-                shell.run(f"python3 - <<'END'\n{query(block)}\nEND")
-
-
-def query(block: Block) -> str:
-    """Return a program that runs the query of a block and prints what it finds."""
-    return (
-        "import sqlite3\n"
-        "store = sqlite3.connect('file:.fraisier/fraisier.db?mode=ro', uri=True)\n"
-        f"found = store.execute({block.text!r}).fetchall()\n"
-        "assert found, 'the query finds nothing'\n"
-        "print(*found, sep='\\n')"
-    )
+            shell.carry_out(block)
 
 
 def alone(language: str) -> list[Any]:

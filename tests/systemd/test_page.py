@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tests.environments import ROOT
-from tests.pages import Block, PageShell, blocks, commands, page_shell
+from tests.pages import blocks, page_shell
 
 PAGE = ROOT / "docs/how-to/systemd.md"
 
@@ -24,16 +24,6 @@ def test_its_units_deploy_a_push(place: Path) -> None:
     with page_shell(home, variables | {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}) as shell:
         try:
             for block in blocks(PAGE):
-                carry_out(block, shell)
+                shell.carry_out(block)
         finally:
             print(shell.run("journalctl --no-pager --output=cat --lines=60; fraisier history"))
-
-
-def carry_out(block: Block, shell: PageShell) -> None:
-    if block.file:
-        shell.write(block.file, block.text)
-    elif block.language == "bash":
-        shell.run(block.text)
-    else:
-        for command, output in commands(block.text):
-            shell.expect(command, output)
