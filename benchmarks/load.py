@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import http.client
 import json
 import re
 import secrets
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.site import SECRET, needs
 
@@ -70,15 +73,37 @@ def write_script(path: Path, pushes: int) -> Path:
     return path
 
 
-def send(script: Path, url: str, seconds: float, connections: int = 32) -> Load:
+def send(script: Path, url: str, seconds: int, connections: int = 32) -> Load:
     """Send pushes for some seconds and return what wrk saw; every one of them must be answered with 2xx."""
-    argv = [needs("wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), url]
+    argv = [needs("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
     printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     found = re.search(r"^\{.*\}$", printed, re.MULTILINE)
     assert found is not None, printed
     seen = json.loads(found[0])
     assert seen["refused"] == 0, f"{seen['refused']} answers were not 2xx"
     return Load(seen["requests"], seen["requests"] / seen["seconds"], seen["median"], seen["p99"])
+
+
+def send_one_by_one(url: str, pushes: int) -> None:
+    """Send that many different pushes over one connection; each must be accepted."""
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=30)) as connection:
+        for _ in range(pushes):
+            body = push_body(secrets.token_hex(20))
+            connection.request("POST", parts.path, body, signed_headers(body))
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 202, response.status
+
+
+def signed_headers(body: bytes) -> dict[str, str]:
+    """Return the headers of a delivery with this body, under an id of its own."""
+    return {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": secrets.token_hex(16),
+        "X-Hub-Signature-256": f"sha256={signature(body)}",
+    }
 
 
 def _template() -> tuple[str, str]:

@@ -16,7 +16,7 @@ from fraisier_core.store import Database, History
 
 from benchmarks.deploying import commit_files, make_repository
 from benchmarks.figures import Figure, median, percentile
-from benchmarks.load import push_body, signature
+from benchmarks.load import push_body, signed_headers
 from benchmarks.site import SCRIPTS, clean_environment, webhook, write_configuration
 
 PUSHES = 60
@@ -66,13 +66,7 @@ def _delay(folder: Path, repository: Path, url: str) -> float:
     """Push once, wait until it is deployed, and return the seconds from its acceptance to its first step."""
     commit = commit_files(repository)
     body = push_body(commit).replace(b"https://forge.example/acme/my-api.git", str(repository).encode())
-    headers = {
-        "Content-Type": "application/json",
-        "X-GitHub-Event": "push",
-        "X-GitHub-Delivery": secrets.token_hex(16),
-        "X-Hub-Signature-256": f"sha256={signature(body)}",
-    }
-    status, answer = _request(url, "POST", "/webhook", body, headers)
+    status, answer = _request(url, "POST", "/webhook", body, signed_headers(body))
     assert status == 202, answer
     database = Database.open(folder / ".fraisier" / "fraisier.db")
     with closing(database):
