@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,10 +63,11 @@ def _await_ready(url: str) -> None:
 
 
 def _delay(folder: Path, repository: Path, url: str) -> float:
-    """Push once, wait until it is deployed, and return the seconds from its acceptance to its first step."""
+    """Push once, wait until it is deployed, and return the seconds from the 202 to the first step."""
     commit = commit_files(repository)
     body = push_body(commit).replace(b"https://forge.example/acme/my-api.git", str(repository).encode())
     status, answer = _request(url, "POST", "/webhook", body, signed_headers(body))
+    accepted = datetime.now(UTC)
     assert status == 202, answer
     database = Database.open(folder / ".fraisier" / "fraisier.db")
     with closing(database):
@@ -75,9 +76,8 @@ def _delay(folder: Path, repository: Path, url: str) -> float:
             time.sleep(0.01)
         assert deployment.status == "success", deployment
         first = history.steps(deployment.id)[0]
-    requested = datetime.fromisoformat(deployment.requested_at)
     time.sleep(0.05)  # the worker has a spare process again
-    return (datetime.fromisoformat(first.started_at) - requested).total_seconds()
+    return (datetime.fromisoformat(first.started_at) - accepted).total_seconds()
 
 
 def _request(

@@ -186,6 +186,7 @@ def test_a_read_only_tree_is_pruned_too(releases: Releases) -> None:
 
     releases.create("old", COMMIT, fill_cache)
     releases.prune(0, set(), ["old"])
+    releases.empty_trash()
     assert names(releases.root) == set()
 
 

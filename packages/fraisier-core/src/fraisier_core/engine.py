@@ -214,6 +214,7 @@ class Engine:
         self._recorder.append(Event("serving", release=release.name, commit_sha=release.commit))
         self._tidy(release)
         self._end("succeeded", detail)
+        self._site.workspace.discard()
 
     def _verify(self, release: Release) -> str:
         check = self._site.settings.health_check or ONE_PROBE
@@ -237,7 +238,7 @@ class Engine:
             return Health(False, f"the health check raised {type(error).__name__}: {error}")
 
     def _tidy(self, release: Release) -> None:
-        """Remove old releases while the lease is held: the next deployment's must not be taken for one."""
+        """Set old releases aside while the lease is held: the next deployment's must not be taken for one."""
         deployment = self.deployment()
         healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
         protected = {name for name in (release.name, deployment.previous_release) if name}

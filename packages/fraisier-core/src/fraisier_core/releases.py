@@ -146,8 +146,9 @@ class Releases:
 
     def sweep(self) -> None:
         """Remove what an interrupted deployment left behind: half-made releases, half-deleted ones, links."""
+        self.empty_trash()
         for entry in _entries(self.root):
-            if entry.name.startswith((_TEMPORARY, _TRASH)):
+            if entry.name.startswith(_TEMPORARY):
                 _delete(entry)
             elif entry.name.startswith(_COMMIT) and not self._path(entry.name.removeprefix(_COMMIT)).exists():
                 entry.unlink()
@@ -156,7 +157,7 @@ class Releases:
                 entry.unlink()
 
     def prune(self, keep: int, protected: set[str], order: Sequence[str]) -> list[str]:
-        """Remove old releases, and return the names of those removed.
+        """Set old releases aside, and return their names; `empty_trash` deletes them, which takes longer.
 
         Args:
             keep: how many to keep.
@@ -174,8 +175,13 @@ class Releases:
             trash = self.root / f"{_TRASH}{name}-{secrets.token_hex(6)}"
             self._path(name).rename(trash)
             self._commit_file(name).unlink(missing_ok=True)
-            _delete(trash)
         return doomed
+
+    def empty_trash(self) -> None:
+        """Delete what `prune` set aside; safe at any time, and beside another process that does so."""
+        for entry in _entries(self.root):
+            if entry.name.startswith(_TRASH):
+                _delete(entry)
 
     @property
     def _temporary_link(self) -> str:

@@ -7,6 +7,7 @@ import os
 import selectors
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fraisier_core.config import Config, ConfigSource
@@ -44,11 +45,22 @@ class Runner:
     def __call__(self, channel: Channel) -> None:
         """Wait for an assignment and carry it out."""
         become_subreaper()
-        deployments = Deployments(Database.open(self.source.current().database))
+        config = self.source.current()
+        deployments = Deployments(Database.open(config.database))
+        self._rehearse(config, deployments)
         introduce(channel)
         assignment = assigned(channel)
         if assignment is not None:
             self._carry_out(assignment, deployments, channel)
+
+    def _rehearse(self, config: Config, deployments: Deployments) -> None:
+        """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
+        deployments.rehearse()
+        for fraise in config.fraises.values():
+            for environment in fraise.environments:
+                with suppress(FraisierError):
+                    open_site(config, self.plugins, fraise.name, environment, Stop())
+                    return
 
     def _config(self, assignment: Assignment) -> Config:
         config = self.source.current()

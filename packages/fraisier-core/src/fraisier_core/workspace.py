@@ -39,7 +39,11 @@ class Workspace(ABC):
 
     @abstractmethod
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
-        """Remove what no rollback can want: all but the newest `keep` healthy releases and `protected`."""
+        """Set aside what no rollback can want: all but the newest `keep` releases and `protected`."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Delete what was set aside."""
 
 
 class LinkedWorkspace(Workspace):
@@ -68,6 +72,9 @@ class LinkedWorkspace(Workspace):
 
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         self._releases.prune(keep, protected, healthy)
+
+    def discard(self) -> None:
+        self._releases.empty_trash()
 
 
 class ClonedWorkspace(Workspace):
@@ -101,6 +108,9 @@ class ClonedWorkspace(Workspace):
 
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Do nothing: a clone keeps its own history."""
+
+    def discard(self) -> None:
+        """Do nothing."""
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:

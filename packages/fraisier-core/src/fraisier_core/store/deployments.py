@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from fraisier_core.clock import utc_now
-from fraisier_core.errors import UnknownNameError
+from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.processes import ProcessIdentity
 from fraisier_core.store.database import Database, Row, statements
 from fraisier_core.store.leases import LOCAL, HeldLease, Lease, Leases
@@ -184,6 +185,15 @@ class Deployments:
         lease = self.leases.take(row["id"], row["attempt"] + 1, holder)
         self._insert(lease, Event("claimed"))
         return lease
+
+    def rehearse(self) -> None:
+        """Prepare the statements that a run begins with, and change nothing: nobody holds the lease used."""
+        nobody = Lease(0, "", LOCAL, 0)
+        with suppress(UnknownNameError):
+            self.get(nobody.deployment_id)
+        self.last_step_number(nobody)
+        with suppress(FencedError):
+            self.append(nobody, Event("step_started"))
 
     def append(self, lease: Lease, *events: Event) -> None:
         """Append events in one transaction; the last one may end the deployment and so drop the lease.
