@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fraisier_core.store import Database, Deployments, History, Request
-from fraisier_core.wake import wake_workers
+from fraisier_core.worker.wake import wake_workers
 
 from benchmarks.figures import Figure, beside, median
 from benchmarks.site import SCRIPTS, clean_environment, write_configuration

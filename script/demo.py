@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from fraisier_core.processes import become_subreaper, kill_descendants
+from fraisier_core.system.processes import become_subreaper, kill_descendants
 from stage import BIN, DemoFailedError, Screen, Stage, require
 
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_core.processes import kill_marked
+from fraisier_core.system.processes import kill_marked
 
 PATIENCE_SECONDS = 20.0
 BLOCK_SECONDS = 120.0

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fraisier_core.processes import kill_marked
+from fraisier_core.system.processes import kill_marked
 
 from tests.environments import ROOT
 

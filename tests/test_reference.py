@@ -10,10 +10,10 @@ from typing import Any
 
 import fraisier_gitlab
 import pytest
-from fraisier_core.branch_mapping import RuleSection
 from fraisier_core.config import SECTIONS
-from fraisier_core.database import DatabaseSection
-from fraisier_core.fraise import FraiseSection
+from fraisier_core.config.branch_mapping import RuleSection
+from fraisier_core.config.database import DatabaseSection
+from fraisier_core.config.fraise import FraiseSection
 from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run

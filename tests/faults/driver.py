@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fraisier_core.processes import ProcessIdentity, descendants
 from fraisier_core.store import Database
+from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
 
 T = TypeVar("T")

@@ -19,15 +19,15 @@ import fraisier.cli.work
 import fraisier.receiver
 import fraisier.supervisor
 import fraisier.webhook
-import fraisier_core.config
-import fraisier_core.worker
+import fraisier_core.config.configuration
+import fraisier_core.worker.worker
 import fraisier_deployers.api
 import fraisier_github
 import uvicorn
-from fraisier_core.processes import become_subreaper, kill_descendants
+from fraisier_core.system.processes import become_subreaper, kill_descendants
 
 PRELOADED = (fraisier.app, fraisier.cli.work, fraisier.receiver, fraisier.supervisor, fraisier_core.config,
-             fraisier_core.worker, fraisier_deployers.api, fraisier_github, uvicorn)  # fmt: skip
+             fraisier_core.worker.worker, fraisier_deployers.api, fraisier_github, uvicorn)  # fmt: skip
 COMMANDS: dict[str, Callable[[], Any]] = {
     "fraisier": fraisier.cli.main,
     "fraisier-webhook": fraisier.webhook.main,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
-from fraisier_core.git import Clone, Mirror
+from fraisier_core.git.clones import Clone
+from fraisier_core.git.mirrors import Mirror
 
 GIT = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.com", "-C"]
 

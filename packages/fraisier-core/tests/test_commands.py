@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.commands import Limits, clean_environment, run_command
 from fraisier_core.errors import CancelledError, CommandFailedError
-from fraisier_core.processes import ProcessIdentity, become_subreaper, children, kill_descendants
+from fraisier_core.system.commands import Limits, clean_environment, run_command
+from fraisier_core.system.processes import ProcessIdentity, become_subreaper, children, kill_descendants
 
 LIMITS = Limits(wall=30, silence=30, grace=2)
 
@@ -188,6 +188,7 @@ def test_a_grandchild_that_floods_the_pipe_is_not_waited_for() -> None:
 
 
 def test_a_daemon_left_running_outlives_later_commands() -> None:
+    earlier = children()  # such as those that other tests keep for the whole session
     output = bytearray()
     run(
         *("sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!"),
@@ -198,7 +199,7 @@ def test_a_daemon_left_running_outlives_later_commands() -> None:
     run("true")
     with pytest.raises(CommandFailedError):
         run("false")
-    kill_descendants(grace_seconds=0)
+    kill_descendants(spare=earlier, grace_seconds=0)
     end_left_running(daemon)
 
 

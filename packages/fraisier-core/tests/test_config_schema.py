@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from fraisier_core.config_schema import config_schema
+from fraisier_core.config.schema import config_schema
 from fraisier_core.testing.packages import PackageFolder
 
 

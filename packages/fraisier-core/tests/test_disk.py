@@ -3,9 +3,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fraisier_core.disk import cause, sync_directory, sync_filesystem
+from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
-from fraisier_core.releases import Releases
+from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import parse_config
 from fraisier_core.configured import configure_store
-from fraisier_core.engine import Engine
+from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.recorder import Recorder
+from fraisier_core.engine.recovery import recover, settle_unactivated
+from fraisier_core.engine.redaction import Redactor
+from fraisier_core.engine.site import open_site
+from fraisier_core.engine.stop import Stop
 from fraisier_core.errors import AppPathRefusedError, CancelledError, FencedError, InterruptedRunError
-from fraisier_core.processes import ProcessIdentity
-from fraisier_core.recorder import Recorder
-from fraisier_core.recovery import recover, settle_unactivated
-from fraisier_core.redaction import Redactor
-from fraisier_core.site import open_site
-from fraisier_core.stop import Stop
 from fraisier_core.store import Database, Deployment, Deployments, Event, History, Lease, Request
+from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 from fraisier_core.testing.packages import PackageFolder
 

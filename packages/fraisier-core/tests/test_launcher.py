@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from fraisier_core.launcher import (
+from fraisier_core.store import Lease
+from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.worker.launcher import (
     Assignment,
     Channel,
     Launcher,
@@ -15,8 +17,6 @@ from fraisier_core.launcher import (
     introduce,
     introduced,
 )
-from fraisier_core.processes import ProcessIdentity
-from fraisier_core.store import Lease
 
 LEASE = Lease(7, "deployment", "local", 1)
 

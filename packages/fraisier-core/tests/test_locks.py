@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import CancelledError, StepFailedError
-from fraisier_core.locks import locked
+from fraisier_core.system.locks import locked
 
 
 @pytest.fixture

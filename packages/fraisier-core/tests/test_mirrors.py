@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fraisier_core.commands import Limits
 from fraisier_core.errors import (
     AppPathRefusedError,
     CancelledError,
@@ -19,8 +18,9 @@ from fraisier_core.errors import (
     GitUnreachableError,
     StepFailedError,
 )
-from fraisier_core.git import Mirror
-from fraisier_core.local_git import branch_ref
+from fraisier_core.git.local import branch_ref
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.system.commands import Limits
 
 IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
 
@@ -348,7 +348,7 @@ def test_the_environment_cannot_lead_git_astray(origin: Origin, tmp_path: Path) 
 SCRIPT = """
 import sys, threading
 from pathlib import Path
-from fraisier_core.git import Mirror
+from fraisier_core.git.mirrors import Mirror
 mirror = Mirror(Path(sys.argv[1]), sys.argv[2], threading.Event())
 mirror.fetch()
 if sys.argv[3:]:

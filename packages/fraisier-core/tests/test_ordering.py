@@ -2,8 +2,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from fraisier_core.mirrors import Mirror
-from fraisier_core.ordering import newer_commit
+from fraisier_core.engine.ordering import newer_commit
+from fraisier_core.git.mirrors import Mirror
 from fraisier_core.store import Deployment, PushedCommit
 from fraisier_core.testing.forge import Forge
 

@@ -1,8 +1,8 @@
 import itertools
 import threading
 
-from fraisier_core.output import StepOutput
-from fraisier_core.redaction import Redactor
+from fraisier_core.engine.output import StepOutput
+from fraisier_core.engine.redaction import Redactor
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fraisier_core.errors import StoreError
-from fraisier_core.owner import become_owner
+from fraisier_core.system.owner import become_owner
 
 NOBODY = pwd.getpwnam("nobody")
 ARGV = ["/opt/venv/bin/fraisier", "status", "my api"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fraisier_core.processes import (
+from fraisier_core.system.processes import (
     ProcessIdentity,
     boot_id,
     children,
@@ -34,9 +34,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 def in_a_subreaper(script: str) -> str:
     """Run Python in a process that adopts its orphans, so that the test's own process stays as it is."""
-    prelude = (
-        "import os,sys,signal,subprocess,time\nfrom fraisier_core.processes import *\nbecome_subreaper()\n"
-    )
+    prelude = "import os,sys,signal,subprocess,time;from fraisier_core.system.processes import *\n"
+    prelude += "become_subreaper()\n"
     done = subprocess.run(
         [sys.executable, "-c", prelude + script], capture_output=True, text=True, timeout=30, check=False
     )
@@ -181,7 +180,7 @@ def test_an_undumpable_process_can_still_run_commands() -> None:
     script = (
         "import threading\n"
         "from pathlib import Path\n"
-        "from fraisier_core.commands import *\n"
+        "from fraisier_core.system.commands import *\n"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
         "import ctypes; ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after an exec\n"
         "assert os.access('/proc/self/environ', os.R_OK)\n"

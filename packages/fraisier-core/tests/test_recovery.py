@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fraisier_core.processes import ProcessIdentity, boot_id, descendants
-from fraisier_core.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.recovery import end_leftovers, settle_unactivated
+from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
+from fraisier_core.engine.recovery import end_leftovers, settle_unactivated
 from fraisier_core.store import (
     ConfiguredEnvironment,
     Database,
@@ -19,6 +18,7 @@ from fraisier_core.store import (
     Lease,
     Request,
 )
+from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
 
 ME = ProcessIdentity.of(os.getpid())
 

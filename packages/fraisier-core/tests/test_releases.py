@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from fraisier_core.engine.releases import DeploymentMode, Release, Releases
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
-from fraisier_core.releases import DeploymentMode, Release, Releases
 
 COMMIT = "a" * 40
 
@@ -193,7 +193,7 @@ def test_a_read_only_tree_is_pruned_too(releases: Releases) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from fraisier_core.releases import Releases
+from fraisier_core.engine.releases import Releases
 releases = Releases(Path(sys.argv[1]), Path(sys.argv[2]))
 releases.activate(releases.create("new", "b" * 40, lambda folder: (folder / "new.py").write_text("")))
 """

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import ConfigurationError
-from fraisier_core.remotes import Remote
+from fraisier_core.git.remotes import Remote
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fraisier_core.repository import Repository, address_problem, origin_of, repository_identity, url_password
+from fraisier_core.git.repository import (
+    Repository,
+    address_problem,
+    origin_of,
+    repository_identity,
+    url_password,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import Config, ConfigSource
 from fraisier_core.configured import configure_store
-from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
 from fraisier_core.plugins import Plugins
-from fraisier_core.processes import ProcessIdentity
-from fraisier_core.runner import Runner
 from fraisier_core.store import Database, Deployment, Deployments, Event, Lease, Request
+from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.worker.runner import Runner
 
 CONFIGURATION = """\
 fraises:

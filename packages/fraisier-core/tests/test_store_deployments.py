@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
-from fraisier_core.processes import ProcessIdentity, boot_id
 from fraisier_core.store import (
     ConfiguredEnvironment,
     Database,
@@ -21,6 +20,7 @@ from fraisier_core.store import (
     Lease,
     Request,
 )
+from fraisier_core.system.processes import ProcessIdentity, boot_id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
-from fraisier_core.systemd import RunsFrom, UnitState, release_of_process, unit_state
+from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 SYSTEMD = Path("/run/systemd/system").exists()
 needs_systemd = pytest.mark.skipif(not SYSTEMD, reason="systemd does not run here")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.variables import substitute
+from fraisier_core.config.variables import substitute
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@ import os
 import select
 from pathlib import Path
 
-from fraisier_core.wake import FOLDER, Doorbell, wake_workers
+from fraisier_core.worker.wake import FOLDER, Doorbell, wake_workers
 
 
 def rings(bell: Doorbell) -> bool:

@@ -11,9 +11,9 @@ import pytest
 from fraisier_core.config import ConfigSource
 from fraisier_core.configured import configure_store
 from fraisier_core.plugins import Plugins
-from fraisier_core.processes import ProcessIdentity, children, descendants
 from fraisier_core.store import Database, DeploymentRecord, Deployments, History, Request
-from fraisier_core.wake import FOLDER, wake_workers
+from fraisier_core.system.processes import ProcessIdentity, children, descendants
+from fraisier_core.worker.wake import FOLDER, wake_workers
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from fraisier_core.config import ConfigSource
 from fraisier_core.plugins import Plugins
-from fraisier_core.worker import Worker
+from fraisier_core.worker.worker import Worker
 
 logging.basicConfig()
 plugins = Plugins([])

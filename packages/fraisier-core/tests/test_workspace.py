@@ -2,10 +2,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from fraisier_core.engine.workspace import ClonedWorkspace, LinkedWorkspace, Workspace, open_workspace
 from fraisier_core.errors import StepFailedError
-from fraisier_core.mirrors import Mirror
+from fraisier_core.git.mirrors import Mirror
 from fraisier_core.testing.forge import Forge
-from fraisier_core.workspace import ClonedWorkspace, LinkedWorkspace, Workspace, open_workspace
 
 pytest_plugins = ["fraisier_core.testing.forge"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from fraisier_core.yamlfile import MAX_BYTES, YamlError, parse_yaml
+from fraisier_core.config.yamlfile import MAX_BYTES, YamlError, parse_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from yaml import safe_dump

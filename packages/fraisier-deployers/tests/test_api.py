@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fraisier_core import CommandFailedError, Release
-from fraisier_core.processes import become_subreaper
+from fraisier_core.system.processes import become_subreaper
 from fraisier_core.testing import DeployerConformance, FakeRun
 from fraisier_deployers import api
 from fraisier_deployers.api import ApiSettings

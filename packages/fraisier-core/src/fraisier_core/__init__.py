@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fraisier_core.engine.releases import Release
     from fraisier_core.errors import (
         ActivationRefusedError,
         CommandFailedError,
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
         Verified,
         commit_or_none,
     )
-    from fraisier_core.releases import Release
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ProviderSettings, Section
-    from fraisier_core.systemd import RunsFrom, UnitState, release_of_process, unit_state
+    from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 __all__ = [
     "BRANCH_PREFIX",
@@ -76,10 +76,10 @@ _MODULES = {
     "hookspecs": {"hookimpl"},
     "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
     "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
-    "releases": {"Release"},
+    "engine.releases": {"Release"},
     "run": {"Run"},
     "settings": {"EnvironmentSettings", "ProviderSettings", "Section"},
-    "systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},
+    "system.systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},
 }
 
 

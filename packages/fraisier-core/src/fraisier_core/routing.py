@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from fraisier_core.branch_mapping import Rule
 from fraisier_core.config import Config
+from fraisier_core.config.branch_mapping import Rule
+from fraisier_core.git.repository import repository_identity
 from fraisier_core.push import BRANCH_PREFIX, Push
-from fraisier_core.repository import repository_identity
 
 
 @dataclass(frozen=True, slots=True)

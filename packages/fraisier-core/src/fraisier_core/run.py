@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fraisier_core.commands import clean_environment
+from fraisier_core.engine.releases import Release
 from fraisier_core.health import Health
-from fraisier_core.releases import Release
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.system.commands import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fraisier_core.errors import StoreError
 from fraisier_core.store import Deliveries, Delivery, Receipt
-from fraisier_core.wake import wake_workers
+from fraisier_core.worker.wake import wake_workers
 
 logger = logging.getLogger(__name__)
 

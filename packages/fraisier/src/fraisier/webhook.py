@@ -34,10 +34,10 @@ def serve(
     import logging
 
     from fraisier_core.config import ConfigSource, find_config
-    from fraisier_core.owner import become_owner
     from fraisier_core.plugins import Plugins
-    from fraisier_core.processes import forbid_dumps
     from fraisier_core.store import Database, Deliveries, Deployments
+    from fraisier_core.system.owner import become_owner
+    from fraisier_core.system.processes import forbid_dumps
 
     from fraisier.app import create_app
     from fraisier.listener import open_listener, url_of

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from fraisier.cli.follow import Follower
-from fraisier_core.processes import ProcessIdentity
 from fraisier_core.store import (
     ConfiguredEnvironment,
     Database,
@@ -16,6 +15,7 @@ from fraisier_core.store import (
     Lease,
     Request,
 )
+from fraisier_core.system.processes import ProcessIdentity
 
 ENVIRONMENT = ConfiguredEnvironment("my_api", "script", None, None, "production", None, "main")
 LIMIT = 1000

@@ -20,7 +20,7 @@ from fraisier_core.store import (
     Receipt,
     Request,
 )
-from fraisier_core.wake import Doorbell
+from fraisier_core.worker.wake import Doorbell
 
 from .site import SECONDS
 

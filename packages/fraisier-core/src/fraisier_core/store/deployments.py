@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 from fraisier_core.clock import utc_now
 from fraisier_core.errors import FencedError, UnknownNameError
-from fraisier_core.processes import ProcessIdentity
 from fraisier_core.store.database import Database, Row, statements
 from fraisier_core.store.leases import LOCAL, HeldLease, Lease, Leases
 from fraisier_core.store.requests import Kind, Request, request_row
+from fraisier_core.system.processes import ProcessIdentity
 
 ENDED = frozenset(
     {"superseded", "succeeded", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "requeued"}

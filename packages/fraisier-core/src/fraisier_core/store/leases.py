@@ -8,8 +8,8 @@ from typing import Any
 
 from fraisier_core.clock import boot_seconds
 from fraisier_core.errors import FencedError
-from fraisier_core.processes import ProcessIdentity, boot_id
 from fraisier_core.store.database import Database, Row, statements
+from fraisier_core.system.processes import ProcessIdentity, boot_id
 
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fraisier_core.commands import Limits, run_command
+from fraisier_core.engine.probes import probe
+from fraisier_core.engine.releases import Release, Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
-from fraisier_core.probes import probe
-from fraisier_core.releases import Release, Releases
 from fraisier_core.run import Argument, Run, S
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.system.commands import Limits, run_command
 
 COMMAND_SECONDS = 60.0
 

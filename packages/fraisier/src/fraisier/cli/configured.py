@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fraisier_core.config import Config, find_config, load_config
-from fraisier_core.config_schema import config_schema
+from fraisier_core.config.fraise import Environment, Fraise
+from fraisier_core.config.schema import config_schema
 from fraisier_core.errors import ConfigurationError, PluginError
-from fraisier_core.fraise import Environment, Fraise
 from fraisier_core.plugins import Plugins
 
 from fraisier.cli.session import Session

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from fraisier_core.config.fraise import Environment
 from fraisier_core.configured import configure_store
 from fraisier_core.errors import BusyError, ConfigurationError
-from fraisier_core.fraise import Environment
 from fraisier_core.store import Database, Deployments, History, Request
-from fraisier_core.wake import wake_workers
+from fraisier_core.worker.wake import wake_workers
 
 from fraisier.cli.follow import ENDED, Display
 from fraisier.cli.outcome import report

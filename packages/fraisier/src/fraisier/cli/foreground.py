@@ -8,12 +8,12 @@ import select
 import time
 
 from fraisier_core.configured import configure_store
+from fraisier_core.engine.recovery import end_leftovers
 from fraisier_core.errors import InterruptedRunError
-from fraisier_core.launcher import Assignment, Channel, Launcher, assign, introduced
-from fraisier_core.processes import ProcessIdentity, forbid_dumps
-from fraisier_core.recovery import end_leftovers
-from fraisier_core.runner import Runner
 from fraisier_core.store import Database, DeploymentRecord, Deployments, HeldLease, History, Lease, Request
+from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
+from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.worker.runner import Runner
 
 from fraisier.cli.follow import Display, Follower
 from fraisier.cli.interrupts import Interrupts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fraisier_core.config.fraise import Environment
+from fraisier_core.engine.site import open_site
+from fraisier_core.engine.stop import Stop
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.fraise import Environment
-from fraisier_core.site import open_site
-from fraisier_core.stop import Stop
 from fraisier_core.store import Deployments, HealthyRelease
 
 from fraisier.cli.session import Session

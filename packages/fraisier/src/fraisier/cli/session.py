@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fraisier_core.config import Config, ConfigSource, find_config
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.owner import become_owner
 from fraisier_core.plugins import Plugins
 from fraisier_core.store import Database, Deployments, History
+from fraisier_core.system.owner import become_owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from fraisier_core.config import Config
-from fraisier_core.fraise import Environment
+from fraisier_core.config.fraise import Environment
 from fraisier_core.store import EnvironmentStatus
 
 from fraisier.cli.session import Session

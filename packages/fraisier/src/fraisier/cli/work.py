@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.store import Deployments
-from fraisier_core.worker import Worker
+from fraisier_core.worker.worker import Worker
 
 from fraisier.cli.session import Session
 from fraisier.terminal import tell

@@ -1,0 +1,26 @@
+"""`fraises.yaml`: found, read, checked whole, and kept current.
+
+`yamlfile` and `variables` turn the text into values with their lines, `reader` values into models, the
+sections are in modules of their names, `checks` compares them, and `configuration` is the result.
+"""
+
+from fraisier_core.config.configuration import (
+    SECTIONS,
+    Config,
+    ConfigSource,
+    find_config,
+    load_config,
+    parse_config,
+)
+from fraisier_core.config.fraise import Environment, Fraise
+
+__all__ = [
+    "SECTIONS",
+    "Config",
+    "ConfigSource",
+    "Environment",
+    "Fraise",
+    "find_config",
+    "load_config",
+    "parse_config",
+]

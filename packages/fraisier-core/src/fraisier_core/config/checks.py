@@ -1,0 +1,76 @@
+"""What can only be seen when the whole configuration is looked at."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+
+from fraisier_core.config.branch_mapping import Rule
+from fraisier_core.config.fraise import Environment, Fraise
+from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.yamlfile import Keys
+from fraisier_core.suggestions import hint, listing
+
+
+def check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
+    """Refuse rules whose fraise or environment does not exist, and those that are there twice."""
+    seen: set[tuple[str, bool, str, str]] = set()
+    for rule in rules:
+        _check_target(reader, rule)
+        key = rule.pattern, rule.tags, rule.fraise, rule.environment
+        if key in seen:
+            reader.refuse(rule.keys, f"{rule.fraise} {rule.environment} is there twice")
+        seen.add(key)
+
+
+def _check_target(reader: ConfigReader, rule: Rule) -> None:
+    fraises = reader.mapping(("fraises",), "fraises")
+    if rule.fraise not in fraises:
+        reader.refuse((*rule.keys, "fraise"), _unknown("fraise", rule.fraise, fraises))
+        return
+    value = reader.value(("fraises", rule.fraise, "environments"))
+    environments = value if isinstance(value, dict) else {}
+    if rule.environment not in environments:
+        problem = _unknown(f"environment of {rule.fraise}", rule.environment, environments)
+        reader.refuse((*rule.keys, "environment"), problem)
+
+
+def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return f'no {noun} is called "{name}"{hint(name, names)} (known: {listing(names)})'
+
+
+def check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:
+    """Refuse an environment whose `branch:` is none of those that the branch mapping deploys there."""
+    mapped: dict[tuple[str, str], list[Rule]] = {}
+    for rule in rules:
+        if not rule.tags:
+            mapped.setdefault((rule.fraise, rule.environment), []).append(rule)
+    for environment in _environments(fraises):
+        here = mapped.get((environment.fraise, environment.name), [])
+        branch = environment.branch
+        if branch and here and not any(rule.expression.fullmatch(branch) for rule in here):
+            others = " and ".join(f'"{rule.pattern}" (line {reader.line(rule.keys)})' for rule in here)
+            problem = f'is "{branch}", but branch_mapping deploys {others} here'
+            reader.refuse((*_keys(environment), "branch"), problem)
+
+
+def check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
+    """Refuse an environment that would be deployed over another one."""
+    owners: dict[str, Keys] = {}
+    for environment in _environments(fraises):
+        if environment.app_path is None:
+            continue
+        keys = (*_keys(environment), "app_path")
+        owner = owners.setdefault(posixpath.normpath(environment.app_path), keys)
+        if owner != keys:
+            where = ".".join(map(str, owner))
+            reader.refuse(keys, f"is the same as {where} (line {reader.line(owner)})")
+
+
+def _environments(fraises: Mapping[str, Fraise]) -> Iterable[Environment]:
+    return (environment for fraise in fraises.values() for environment in fraise.environments.values())
+
+
+def _keys(environment: Environment) -> Keys:
+    return "fraises", environment.fraise, "environments", environment.name

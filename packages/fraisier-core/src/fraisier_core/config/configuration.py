@@ -1,0 +1,299 @@
+"""The configuration: found, loaded or refused with every problem, and reloaded when its file changes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fraisier_core.config.branch_mapping import Rule, read_rules
+from fraisier_core.config.checks import check_app_paths, check_branches, check_rules
+from fraisier_core.config.database import SYSTEM_CONFIG, DatabaseSection, database_path
+from fraisier_core.config.file import config_text
+from fraisier_core.config.fraise import Environment, Fraise, read_fraises
+from fraisier_core.config.git_section import GitConfig, read_git
+from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.variables import MIN_SECRET_LENGTH, substitute, variable_names
+from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
+from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
+from fraisier_core.git.repository import url_password
+from fraisier_core.plugins import Plugins
+from fraisier_core.suggestions import hint, listing
+
+FILE_NAME = "fraises.yaml"
+SECTIONS = ("git", "fraises", "branch_mapping", "database")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Config:
+    """A configuration in which everything fits together.
+
+    Args:
+        path: the file, absolute and resolved.
+        text: what it says.
+        state_dir: the folder of the database; mirrors, releases and logs lie there too.
+        database: the database file.
+        git: the providers.
+        fraises: by name.
+        branch_mapping: the rules, in the order of the file.
+        secret_values: what must not be seen in any output.
+        unset: a message for each value that needs a variable that is not set, by its keys.
+    """
+
+    path: Path
+    text: str = field(repr=False)
+    state_dir: Path
+    database: Path
+    git: GitConfig
+    fraises: Mapping[str, Fraise]
+    branch_mapping: tuple[Rule, ...]
+    secret_values: frozenset[str] = field(repr=False)
+    unset: Mapping[Keys, str] = field(repr=False)
+
+    def fraise(self, name: str) -> Fraise:
+        """Return the fraise of that name.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if name not in self.fraises:
+            known = f"known: {listing(self.fraises)}"
+            msg = f'no fraise is called "{name}"{hint(name, self.fraises)} ({known})'
+            raise UnknownNameError(msg)
+        return self.fraises[name]
+
+    def environment(self, fraise: str, name: str) -> Environment:
+        """Return an environment.
+
+        Args:
+            fraise: the fraise's name.
+            name: the environment's, or the beginning of it where only one begins so.
+
+        Raises:
+            UnknownNameError: there is none, or more than one begins so.
+        """
+        known = self.fraise(fraise).environments
+        if name in known:
+            return known[name]
+        begun = [candidate for candidate in known if name and candidate.startswith(name)]
+        if len(begun) == 1:
+            return known[begun[0]]
+        if begun:
+            msg = f'"{name}" may be any of the environments {listing(begun)} of {fraise}'
+            raise UnknownNameError(msg)
+        msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
+        raise UnknownNameError(msg)
+
+    def rules_to(self, fraise: str, environment: str, name: str | None) -> list[Rule]:
+        """Return the rules by which a branch or tag of that name leads to an environment."""
+        return [
+            rule
+            for rule in self.branch_mapping
+            if (rule.fraise, rule.environment) == (fraise, environment)
+            and rule.expression.fullmatch(name or "")
+        ]
+
+    def secret_variables(self) -> set[str]:
+        """Return the names of the variables that are used under `git:` and nowhere else."""
+        document = parse_yaml(self.text).value
+        sections = document if isinstance(document, dict) else {}
+        elsewhere = variable_names([value for key, value in sections.items() if key != "git"])
+        return variable_names(sections.get("git")) - elsewhere
+
+    def require(self, *prefix: str) -> None:
+        """Make sure that every variable at or below some keys is set.
+
+        Args:
+            prefix: such as `"fraises", "my_api", "environments", "production"`.
+
+        Raises:
+            UnsetVariableError: with every one that is not.
+        """
+        problems = [message for keys, message in self.unset.items() if keys[: len(prefix)] == prefix]
+        if problems:
+            raise UnsetVariableError(problems)
+
+
+def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the configuration file: `explicit`, else `$FRAISIER_CONFIG`, else the first of the usual places.
+
+    Raises:
+        ConfigurationError: it is not there; says which places were looked at.
+    """
+    named = explicit or environ.get("FRAISIER_CONFIG")
+    if named:
+        path = Path(named)
+        if path.is_file():
+            return path
+        source = "-c" if explicit else "FRAISIER_CONFIG"
+        raise ConfigurationError([f"{path}: no such file (named by {source})"])
+    places = [Path(FILE_NAME), SYSTEM_CONFIG / FILE_NAME]
+    for place in places:
+        if place.is_file():
+            return place
+    looked = f"-c FILE, $FRAISIER_CONFIG, ./{places[0]}, {places[1]}"
+    raise ConfigurationError([f"no configuration found; looked at {looked}"])
+
+
+def load_config(
+    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True
+) -> Config:
+    """Return the configuration in a file; the arguments are those of `parse_config`.
+
+    Raises:
+        ConfigurationError: it cannot be read or used; carries every problem.
+    """
+    return parse_config(config_text(path), path, plugins, environ, with_secrets=with_secrets)
+
+
+def parse_config(
+    text: str,
+    path: Path,
+    plugins: Plugins,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    with_secrets: bool = True,
+) -> Config:
+    """Return the configuration that a text says.
+
+    Args:
+        text: YAML.
+        path: the file it comes from, for messages and for the place of the store.
+        plugins: what is installed; only what the text names is imported.
+        environ: the variables that `${...}` may name.
+        with_secrets: whether to resolve what stands under `git:`.
+
+    Raises:
+        ConfigurationError: carries every problem, each with its line.
+    """
+    try:
+        document = parse_yaml(text)
+    except YamlError as error:
+        raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
+    values = substitute(document.value, environ, skip=() if with_secrets else ("git",))
+    reader = ConfigReader(str(path), document, values)
+    _check_root(reader)
+    fraises = read_fraises(reader, plugins)
+    git = read_git(reader, plugins, with_secrets=with_secrets)
+    rules = read_rules(reader)
+    database = _database(reader, path)
+    check_rules(reader, rules)
+    check_branches(reader, fraises, rules)
+    check_app_paths(reader, fraises)
+    reader.finish()
+    if unset := reader.unset_under(("database",)):
+        raise UnsetVariableError(unset)
+    return Config(
+        path=path.resolve(),
+        text=text,
+        state_dir=database.parent,
+        database=database,
+        git=git,
+        fraises=fraises,
+        branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
+        secret_values=values.secrets | _literal_secrets(git, fraises),
+        unset=reader.unset(),
+    )
+
+
+def _check_root(reader: ConfigReader) -> None:
+    root = reader.value(())
+    if root is None:
+        raise ConfigurationError([reader.message((), "is empty; it should say at least `fraises:`")])
+    sections = reader.mapping((), "sections")
+    for key in sections:
+        if key not in SECTIONS:
+            reader.refuse_unknown((key,), SECTIONS)
+    if isinstance(root, dict) and "fraises" not in root:
+        reader.refuse(("fraises",), "required key is missing")
+
+
+def _database(reader: ConfigReader, path: Path) -> Path:
+    written = reader.value(("database",))
+    section = None if written is None else reader.read(DatabaseSection, ("database",))
+    return database_path(path.resolve(), section.url if section else None)
+
+
+def _literal_secrets(git: GitConfig, fraises: Mapping[str, Fraise]) -> set[str]:
+    urls = (
+        environment.repository.url
+        for fraise in fraises.values()
+        for environment in fraise.environments.values()
+    )
+    found = git.secrets() | {url_password(url) or "" for url in urls if url}
+    return {secret for secret in found if len(secret) >= MIN_SECRET_LENGTH}
+
+
+class ConfigSource:
+    """The configuration of a process that runs for long: current as long as the file can be used.
+
+    Args:
+        path: the file.
+        plugins: what is installed.
+        environ: the variables.
+        with_secrets: as in `parse_config`.
+        needs: keys below which every variable must be set, as for `Config.require`.
+
+    Raises:
+        ConfigurationError: the file cannot be used from the start.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        plugins: Plugins,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        with_secrets: bool = True,
+        needs: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._path = path
+        self._plugins = plugins
+        self._environ = environ
+        self._with_secrets = with_secrets
+        self._needs = needs
+        self._signature = self._file_signature()
+        self._config = self._load()
+        self.refusal: ConfigurationError | None = None
+
+    def current(self) -> Config:
+        """Return what the file says, or what it said before a change that cannot be used.
+
+        Why a change was refused is logged once and kept in `refusal`.
+        """
+        signature = self._file_signature()
+        if signature != self._signature:
+            self._signature = signature
+            self._reload()
+        return self._config
+
+    def parse(self, text: str) -> Config:
+        """Return what another version of the file says. Raises `ConfigurationError`."""
+        return parse_config(text, self._path, self._plugins, self._environ, with_secrets=self._with_secrets)
+
+    def _reload(self) -> None:
+        try:
+            self._config = self._load()
+        except ConfigurationError as error:
+            self.refusal = error
+            _log.warning("the changed configuration is refused, the one before stays:\n%s", error)
+        else:
+            self.refusal = None
+            _log.info("configuration reloaded from %s", self._path)
+
+    def _load(self) -> Config:
+        config = load_config(self._path, self._plugins, self._environ, with_secrets=self._with_secrets)
+        for keys in self._needs:
+            config.require(*keys)
+        return config
+
+    def _file_signature(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - on the path of every request, and half the cost
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,181 @@
+"""What is deployed, and where: a fraise and its environments, as configured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.yamlfile import Keys
+from fraisier_core.errors import FraisierError, PluginError, UnsetVariableError
+from fraisier_core.git.repository import Repository, address_problem, origin_of
+from fraisier_core.plugins import Plugins
+from fraisier_core.settings import EnvironmentSettings, Section
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
+
+
+class FraiseSection(Section):
+    """A fraise as it is written, its environments still to be read by its type.
+
+    Args:
+        type: the fraise type, which a plugin offers.
+        description: for people.
+        repository: where to fetch from; absent, the origin of the clone at `app_path`.
+        environments: by name.
+    """
+
+    type: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    repository: str | None = None
+    environments: Annotated[dict[str, Any], Field(min_length=1)]
+
+    @field_validator("repository")
+    @classmethod
+    def _accepted(cls, repository: str | None) -> str | None:
+        if repository is not None and (problem := address_problem(repository)):
+            raise ValueError(problem)
+        return repository
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One place where a fraise is deployed.
+
+    Args:
+        fraise: the fraise's name.
+        name: its own.
+        branch: what a deployment takes when no commit is named.
+        app_path: where the application lives.
+        repository: where its commits come from.
+        outcome: the settings of its type, or why there are none.
+    """
+
+    fraise: str
+    name: str
+    branch: str | None
+    app_path: Path | None
+    repository: Repository
+    outcome: EnvironmentSettings | FraisierError = field(repr=False)
+
+    @property
+    def settings(self) -> EnvironmentSettings:
+        """The settings of its type.
+
+        Raises:
+            PluginError: the plugin of its type is missing or set aside.
+            UnsetVariableError: it needs a variable that is not set.
+        """
+        if isinstance(self.outcome, FraisierError):
+            raise self.outcome.with_traceback(None)
+        return self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Fraise:
+    """One deployable thing.
+
+    Args:
+        name: how commands call it.
+        type: the fraise type.
+        description: for people.
+        repository: the configured address, None where the clones say it.
+        environments: by name.
+        problem: why it cannot be deployed at all: its type's plugin is missing or set aside.
+    """
+
+    name: str
+    type: str
+    description: str = field(repr=False)
+    repository: str | None = field(repr=False)
+    environments: Mapping[str, Environment]
+    problem: str | None = None
+
+
+def read_fraises(reader: ConfigReader, plugins: Plugins) -> dict[str, Fraise]:
+    """Return the fraises that are well written; refuse the others."""
+    found = {}
+    for name in reader.mapping(("fraises",), "fraises"):
+        fraise = _read_fraise(reader, plugins, name)
+        if fraise is not None:
+            found[name] = fraise
+    return found
+
+
+def check_name(reader: ConfigReader, keys: Keys) -> None:
+    """Refuse the last of `keys` where it is no name: it becomes part of paths, units and URLs."""
+    if not NAME.fullmatch(str(keys[-1])):
+        reader.refuse(keys, NAME_RULE)
+
+
+def _read_fraise(reader: ConfigReader, plugins: Plugins, name: str) -> Fraise | None:
+    keys: Keys = ("fraises", name)
+    check_name(reader, keys)
+    section = reader.read(FraiseSection, keys, reader.known(keys))
+    kind = reader.value((*keys, "type"))
+    model, problem = _settings_model(plugins, kind if isinstance(kind, str) else None)
+    environments = {
+        environment: _read_environment(reader, (*keys, "environments", environment), model, problem)
+        for environment in reader.mapping((*keys, "environments"), "environments")
+    }
+    if section is None:
+        return None
+    return Fraise(
+        name=name,
+        type=section.type,
+        description=section.description,
+        repository=section.repository,
+        environments=environments,
+        problem=str(problem) if problem else None,
+    )
+
+
+class _CoreKeys(EnvironmentSettings, extra="ignore"):
+    """What can be read of an environment whose type is not there to say what else belongs in it."""
+
+
+def _settings_model(
+    plugins: Plugins, kind: str | None
+) -> tuple[type[EnvironmentSettings], PluginError | None]:
+    if kind is None:
+        return _CoreKeys, None
+    try:
+        return plugins.deployer(kind).settings_model, None
+    except PluginError as error:
+        return _CoreKeys, error
+
+
+def _read_environment(
+    reader: ConfigReader, keys: Keys, model: type[EnvironmentSettings], problem: PluginError | None
+) -> Environment:
+    check_name(reader, keys)
+    settings = reader.read(model, keys, reader.known(keys))
+    outcome: EnvironmentSettings | FraisierError | None = problem or settings
+    if problem is None and (unset := reader.unset_under(keys)):
+        outcome = UnsetVariableError(unset)
+    return Environment(
+        fraise=str(keys[1]),
+        name=str(keys[-1]),
+        branch=settings.branch if settings else None,
+        app_path=settings.app_path if settings else None,
+        repository=_repository(reader, keys[:2], settings),
+        outcome=outcome or _CoreKeys(),
+    )
+
+
+def _repository(reader: ConfigReader, fraise: Keys, settings: EnvironmentSettings | None) -> Repository:
+    keys = (*fraise, "repository")
+    url = reader.value(keys)
+    if unset := reader.unset_under(keys):
+        return Repository(unknown=unset[0])
+    if isinstance(url, str) and url:
+        return Repository(unknown="refused") if address_problem(url) else Repository.at(url)
+    if settings is None or settings.app_path is None:
+        return Repository(unknown="no `repository:`, and no `app_path:` whose clone could say it")
+    return origin_of(settings.app_path)

@@ -1,0 +1,226 @@
+"""Reading sections of the configuration, and collecting every problem with its line and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from fraisier_core.config.variables import Substituted
+from fraisier_core.config.yamlfile import Document, Keys
+from fraisier_core.errors import ConfigurationError
+from fraisier_core.suggestions import listing, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_SHOWN = 60
+_WORDS = {
+    "missing": "required key is missing",
+    "model_type": "should be a mapping",
+    "dict_type": "should be a mapping",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "string_type": "should be text, in quotes where YAML would read something else",
+    "too_short": "should not be empty",
+}
+
+
+class ConfigReader:
+    """One configuration on its way in: its values, their lines, and the problems found so far.
+
+    Args:
+        name: what the file is called in messages.
+        document: what was written.
+        substituted: the same with variables filled in.
+    """
+
+    def __init__(self, name: str, document: Document, substituted: Substituted) -> None:
+        self._name = name
+        self._document = document
+        self._values = substituted
+        self._problems: dict[str, int] = {}
+        for keys, line, first in document.duplicates:
+            self._add(line, keys, f"duplicate key, first on line {first}")
+        for keys, problem in substituted.malformed.items():
+            self.refuse(keys, problem)
+
+    def value(self, keys: Keys) -> object:
+        """Return the value at `keys`, None where there is none."""
+        return _at(self._values.value, keys)
+
+    def mapping(self, keys: Keys, items: str) -> Mapping[str, object]:
+        """Return the mapping at `keys`, empty where there is none; refuse what is no mapping of `items`."""
+        value = self.value(keys)
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self.refuse(keys, f"should be a mapping of {items}, found {_kind(value)}")
+        return {}
+
+    def known(self, keys: Keys) -> object:
+        """Return the value at `keys` without entries whose variable is not set; `{}` where there is none."""
+        value = self.value(keys)
+        if isinstance(value, dict):
+            return {key: item for key, item in value.items() if (*keys, key) not in self._values.unset}
+        return {} if value is None else value
+
+    def read(
+        self, model: type[Model], keys: Keys, value: object = None, *, secret: bool = False
+    ) -> Model | None:
+        """Return the section at `keys`, or None after collecting what is wrong with it.
+
+        Args:
+            model: the section's shape.
+            keys: where it stands.
+            value: what to read instead of the value there.
+            secret: never show what was found.
+        """
+        try:
+            return model.model_validate(self.value(keys) if value is None else value)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False, include_context=False):
+                self._refuse_detail(model, keys, detail, secret)
+            return None
+
+    def refuse(self, keys: Keys, problem: str) -> None:
+        """Collect a problem with the value at `keys`."""
+        self._add(self._document.line(keys), keys, problem)
+
+    def refuse_unknown(self, keys: Keys, known: Collection[str]) -> None:
+        """Collect that the last of `keys` is none of the known ones."""
+        self.refuse(keys, _unknown_key(str(keys[-1]), known))
+
+    def line(self, keys: Keys) -> int:
+        """Return the line of `keys`."""
+        return self._document.line(keys)
+
+    def unset(self) -> dict[Keys, str]:
+        """Return a message for each unset variable, by the keys of the value that needs it."""
+        return {keys: self.message(keys, problem) for keys, problem in self._values.unset.items()}
+
+    def unset_under(self, keys: Keys) -> list[str]:
+        """Return a message for each unset variable at or below `keys`."""
+        return [message for place, message in self.unset().items() if place[: len(keys)] == keys]
+
+    def message(self, keys: Keys, problem: str) -> str:
+        """Return a problem with the value at `keys` as one line: file, line, keys, problem."""
+        return self._located(self._document.line(keys), keys, problem)
+
+    def finish(self) -> None:
+        """Raise `ConfigurationError` with every problem collected, in the order of the file."""
+        if self._problems:
+            raise ConfigurationError(sorted(self._problems, key=self._problems.__getitem__))
+
+    def _add(self, line: int, keys: Keys, problem: str) -> None:
+        self._problems[self._located(line, keys, problem)] = line
+
+    def _located(self, line: int, keys: Keys, problem: str) -> str:
+        for secret in self._values.secrets:
+            problem = problem.replace(secret, "***")
+        where = ".".join(map(str, keys))
+        return f"{self._name}:{line}: {where}: {problem}" if where else f"{self._name}:{line}: {problem}"
+
+    def _refuse_detail(
+        self, model: type[BaseModel], section: Keys, detail: ErrorDetails, secret: bool
+    ) -> None:
+        location = detail["loc"]
+        keys = section + self._present(section, location, detail["type"])
+        if self._depends_on_unset(keys):
+            return
+        if detail["type"] == "extra_forbidden":
+            self.refuse_unknown(keys, _known_keys(model, location[:-1]))
+            return
+        message = _WORDS.get(detail["type"]) or _plain(detail["msg"])
+        hidden = secret or detail["type"] in {"missing", "value_error"} or _is_secret(model, location)
+        self.refuse(keys, message if hidden else message + self._found(keys))
+
+    def _present(self, section: Keys, location: Keys, kind: str) -> Keys:
+        """Leave out the parts of a location that name no key: the members of a union, a function."""
+        place: Keys = ()
+        for part in location:
+            if _exists(self._values.value, (*section, *place, part)):
+                place = (*place, part)
+        return (*place, location[-1]) if kind == "missing" else place
+
+    def _depends_on_unset(self, keys: Keys) -> bool:
+        return any(
+            place[: len(keys)] == keys or keys[: len(place)] == place
+            for place in (*self._values.unset, *self._values.malformed)
+        )
+
+    def _found(self, keys: Keys) -> str:
+        written = _at(self._document.value, keys)
+        if isinstance(written, dict | list):
+            return f", found {_kind(written)}"
+        shown = json.dumps(written, ensure_ascii=False)
+        return f", found {shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + '…'}"
+
+
+def _at(value: object, keys: Keys) -> object:
+    for key in keys:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value
+
+
+def _exists(value: object, keys: Keys) -> bool:
+    parent = _at(value, keys[:-1])
+    if isinstance(parent, dict):
+        return keys[-1] in parent
+    return isinstance(parent, list) and isinstance(keys[-1], int) and keys[-1] < len(parent)
+
+
+def _kind(value: object) -> str:
+    return {dict: "a mapping", list: "a list", str: "text", type(None): "nothing"}.get(
+        type(value), repr(value)
+    )
+
+
+def _plain(message: str) -> str:
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message.removeprefix("Input ")
+    return message[:1].lower() + message[1:]
+
+
+def _unknown_key(key: str, known: Collection[str]) -> str:
+    match = nearest(key, known)
+    if match:
+        return f'unknown key; did you mean "{match}"?'
+    return f"unknown key; known here: {listing(known)}"
+
+
+def _fields(model: type[BaseModel] | None) -> dict[str, Any]:
+    fields = model.model_fields if model else {}
+    return {field.alias or name: field.annotation for name, field in fields.items()}
+
+
+def _nested_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_nested_model, get_args(annotation))), None)
+
+
+def _annotations(model: type[BaseModel], location: Keys) -> Iterator[object]:
+    current: type[BaseModel] | None = model
+    for part in location:
+        annotation = _fields(current).get(str(part))
+        if annotation is not None:
+            yield annotation
+            current = _nested_model(annotation)
+
+
+def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
+    *_, last = [model, *map(_nested_model, _annotations(model, location))]
+    return _fields(last).keys()
+
+
+def _is_secret(model: type[BaseModel], location: Keys) -> bool:
+    return any("Secret" in repr(annotation) for annotation in _annotations(model, location))

@@ -1,0 +1,145 @@
+"""`${VAR}`, `${VAR:-default}`, `${file:/path}` in the text of a configuration, and `$${` for a plain `${`.
+
+Substituted in scalars after YAML was parsed: a value can never become structure. What a variable brings is
+not looked at again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fraisier_core.config.yamlfile import Keys
+
+MIN_SECRET_LENGTH = 6
+MAX_FILE_BYTES = 1_000_000
+
+_PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Substituted:
+    """A configuration with its variables filled in.
+
+    Args:
+        value: dicts, lists and scalars; a scalar with an unset variable is left as it was written.
+        unset: which variable or file is missing, by the keys of the scalar that needs it.
+        malformed: what is wrong with a placeholder, by the keys of its scalar.
+        secrets: what came from variables and files, where it is long enough to be looked for in output.
+    """
+
+    value: object = field(repr=False)
+    unset: Mapping[Keys, str]
+    malformed: Mapping[Keys, str]
+    secrets: frozenset[str] = field(repr=False)
+
+
+def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
+    """Return `value` with the placeholders in its scalars replaced.
+
+    Args:
+        value: dicts, lists and scalars.
+        environ: the variables.
+        skip: top-level keys below which nothing is replaced or looked at.
+    """
+    substitution = _Substitution(environ)
+    if isinstance(value, dict):
+        filled: object = {
+            key: item if key in skip else substitution.filled(item, (key,)) for key, item in value.items()
+        }
+    else:
+        filled = substitution.filled(value, ())
+    secrets = frozenset(secret for secret in substitution.found if len(secret) >= MIN_SECRET_LENGTH)
+    return Substituted(filled, substitution.unset, substitution.malformed, secrets)
+
+
+def variable_names(value: object) -> set[str]:
+    """Return the names of the variables that the scalars in `value` use."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return {name for item in items for name in variable_names(item)}
+    found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
+    variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
+    return {variable[1] for variable in variables if variable}
+
+
+class _UnsetError(Exception):
+    pass
+
+
+class _MalformedError(Exception):
+    pass
+
+
+class _Substitution:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.unset: dict[Keys, str] = {}
+        self.malformed: dict[Keys, str] = {}
+        self.found: set[str] = set()
+
+    def filled(self, value: object, keys: Keys) -> object:
+        if isinstance(value, dict):
+            return {key: self.filled(item, (*keys, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.filled(item, (*keys, index)) for index, item in enumerate(value)]
+        if isinstance(value, str) and "${" in value:
+            return self._text(value, keys)
+        return value
+
+    def _text(self, text: str, keys: Keys) -> str:
+        try:
+            return _PLACEHOLDER.sub(self._replacement, text)
+        except _UnsetError as error:
+            self.unset[keys] = str(error)
+        except _MalformedError as error:
+            self.malformed[keys] = str(error)
+        return text
+
+    def _replacement(self, match: re.Match[str]) -> str:
+        name, closed = match.groups()
+        if name is None:
+            return "${"
+        if not closed:
+            raise _MalformedError("${ without }; write $${ for the characters themselves")
+        if name.startswith("file:"):
+            return self._keep(_content(name.removeprefix("file:")))
+        variable = _VARIABLE.fullmatch(name)
+        if variable is None:
+            raise _MalformedError(f"${{{name}}} is none of ${{VAR}}, ${{VAR:-default}}, ${{file:/path}}")
+        return self._variable(*variable.groups())
+
+    def _variable(self, name: str, default: str | None) -> str:
+        value = self._environ.get(name)
+        if default is not None and not value:
+            return default
+        if value is None:
+            raise _UnsetError(f"the variable {name} is not set")
+        return self._keep(value)
+
+    def _keep(self, value: str) -> str:
+        self.found.add(value)
+        return value
+
+
+def _content(name: str) -> str:
+    path = Path(name)
+    if not path.is_absolute():
+        raise _MalformedError(f"${{file:{name}}} must name an absolute path")
+    try:
+        if not path.is_file():
+            raise _UnsetError(
+                f"the file {name} {'is no regular file' if path.exists() else 'does not exist'}"
+            )
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise _UnsetError(f"the file {name} is larger than {MAX_FILE_BYTES:,} bytes")
+        return content.decode().rstrip("\r\n")
+    except OSError as error:
+        raise _UnsetError(f"the file {name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _UnsetError(f"the file {name} is not UTF-8 text") from None

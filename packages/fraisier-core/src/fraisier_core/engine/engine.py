@@ -1,0 +1,331 @@
+"""One deployment from its claim to its end: fetch, deploy, check, and back where that fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from fraisier_core.engine.ordering import newer_commit
+from fraisier_core.engine.recorded_run import RecordedRun
+from fraisier_core.engine.recorder import Recorder
+from fraisier_core.engine.releases import Release
+from fraisier_core.engine.site import Site
+from fraisier_core.engine.stop import Stop
+from fraisier_core.errors import (
+    ActivationRefusedError,
+    CancelledError,
+    FencedError,
+    FraisierError,
+    InterruptedRunError,
+    StepFailedError,
+)
+from fraisier_core.faults import fault_point
+from fraisier_core.health import Health
+from fraisier_core.settings import EnvironmentSettings, HealthCheck
+from fraisier_core.store import Deployment, Deployments, Event, Lease, PushedCommit
+
+logger = logging.getLogger(__name__)
+
+FULL_ID = 40
+ONE_PROBE = HealthCheck(command=["true"], retries=1)
+
+
+class Engine:
+    """Carries out one claimed deployment and records how it ends.
+
+    Args:
+        site: where it is deployed, and by which plugin.
+        deployments: the write side.
+        lease: the right to change this deployment.
+        recorder: writes down what happens.
+        stop: tells when to give up.
+    """
+
+    def __init__(
+        self, site: Site, deployments: Deployments, lease: Lease, recorder: Recorder, stop: Stop
+    ) -> None:
+        self._site = site
+        self._deployments = deployments
+        self._lease = lease
+        self._recorder = recorder
+        self._stop = stop
+        self._started = time.monotonic()
+
+    def carry_out(self) -> None:
+        """Deploy or roll back as requested, and go back where that fails.
+
+        Raises:
+            FencedError: the lease was taken over; nothing more may be written.
+            InterruptedRunError: the worker went away after something was activated; recovery goes on.
+        """
+        try:
+            self._attempt(self.deployment())
+        except (FencedError, InterruptedRunError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
+            self.fail(error)
+
+    def deployment(self) -> Deployment:
+        """Return the deployment as it is now."""
+        return self._deployments.get(self._lease.deployment_id)
+
+    def _attempt(self, deployment: Deployment) -> None:
+        release = self._earlier(deployment) if deployment.kind == "rollback" else self._fetch(deployment)
+        if release is None:
+            return
+        self._created(release)
+        if deployment.kind == "rollback":
+            self._put_back(release)
+        else:
+            self._put_to_work(release)
+        self.finish(release)
+
+    # Taking the commit
+
+    def _fetch(self, deployment: Deployment) -> Release | None:
+        """Return the release to deploy, or None where the deployment ended because nothing is to be done."""
+        with self._recorder.step("fetch"), self._stop.explained():
+            commit = self._commit(deployment)
+            newer = self._newer(deployment, commit)
+            untouched = newer is None and self._is_untouched(deployment, commit)
+            if newer is None and not untouched:
+                return self._site.workspace.prepare(
+                    _release_name(deployment, commit), commit, self._site.mirror
+                )
+        if newer is not None:
+            message = f"{commit[:12]} is older than {newer.commit_sha[:12]}, which was pushed too"
+            self._deployments.supersede(self._lease, newer, message)
+        else:
+            self._end("skipped", f"nothing under the mapped `paths:` changed up to {commit[:12]}")
+        return None
+
+    def _commit(self, deployment: Deployment) -> str:
+        mirror = self._site.mirror
+        mirror.fetch()
+        commit = deployment.commit_sha
+        if commit is None:
+            return mirror.resolve_branch(deployment.branch or "")
+        if len(commit) < FULL_ID:
+            return mirror.resolve_commit(commit)
+        mirror.require(commit)
+        return commit
+
+    def _newer(self, deployment: Deployment, commit: str) -> PushedCommit | None:
+        pushed = self._deployments.pushed_commits(deployment)
+        return newer_commit(deployment, commit, pushed, self._site.mirror)
+
+    def _is_untouched(self, deployment: Deployment, commit: str) -> bool:
+        paths = self._site.paths(deployment.branch) if deployment.trigger == "webhook" else ()
+        serving = self._deployments.serving(deployment.fraise, deployment.environment)
+        if not paths or serving is None:
+            return False
+        return not self._site.mirror.changed_paths(serving.commit_sha, commit, paths)
+
+    def _earlier(self, deployment: Deployment) -> Release:
+        release = self._site.workspace.get(deployment.release or "")
+        if release is None:
+            raise StepFailedError(f"release {deployment.release} is gone: it was pruned (keep_releases)")
+        return release
+
+    def previous(self) -> Release | None:
+        """Return the release that served before this deployment, if it is known and still there."""
+        deployment = self.deployment()
+        if deployment.previous_release is None:
+            return None
+        return self._site.workspace.get(deployment.previous_release)
+
+    def release(self) -> Release | None:
+        """Return the release of this deployment, if it was created and is still there."""
+        deployment = self.deployment()
+        if deployment.release is None:
+            return None
+        return self._site.workspace.get(deployment.release)
+
+    def _created(self, release: Release) -> None:
+        previous = self._served()
+        self._recorder.append(
+            Event(
+                "release_created",
+                release=release.name,
+                commit_sha=release.commit,
+                previous_release=previous.name if previous else None,
+                previous_commit_sha=previous.commit if previous else None,
+            )
+        )
+
+    def _served(self) -> Release | None:
+        """Return what serves now: what is recorded, or what a clone not yet deployed to has checked out."""
+        deployment, workspace = self.deployment(), self._site.workspace
+        serving = self._deployments.serving(deployment.fraise, deployment.environment)
+        if serving is not None:
+            return workspace.get(serving.release)
+        head = workspace.current() if workspace.in_place else None
+        return workspace.get(head) if head else None
+
+    # Putting it to work
+
+    def _put_to_work(self, release: Release) -> None:
+        if self._site.workspace.in_place:
+            with self._recorder.step("checkout"):
+                self._activate(release)
+        self._site.deployer.deploy(self._run(release))
+        if not self.deployment().activation_started:
+            self._recorder.append(Event("activation_started", release=release.name))
+
+    def _put_back(self, release: Release) -> None:
+        deployer = self._site.deployer
+        if self._site.workspace.in_place:
+            with self._recorder.step("checkout"):
+                self._activate(release)
+        if deployer.can_rollback:
+            deployer.rollback(self._run(release), release)
+        else:
+            deployer.deploy(self._run(release))
+
+    def _run(self, release: Release) -> RecordedRun[EnvironmentSettings]:
+        return RecordedRun(
+            self._site.fraise,
+            self._site.environment,
+            self._site.settings,
+            release,
+            self.previous(),
+            in_place=self._site.workspace.in_place,
+            deployment_id=self._lease.deployment_id,
+            recorder=self._recorder,
+            stop=self._stop,
+            activate=self._activate,
+            started=lambda command: self._deployments.leases.record_command(self._lease, command),
+        )
+
+    def _activate(self, release: Release) -> None:
+        """Switch to `release`. The event comes first: it is refused where the lease was taken over."""
+        if self._site.workspace.in_place and self._site.workspace.current() == release.name:
+            return
+        led_to = self._site.workspace.current()
+        self._recorder.append(Event("activation_started", release=release.name, previous_release=led_to))
+        fault_point("before_activate")
+        self._site.workspace.activate(release)
+        fault_point("after_activate")
+
+    def finish(self, release: Release) -> None:
+        """Record success once the service is well. Raises `StepFailedError` where it is not."""
+        detail = self._verify(release)
+        fault_point("before_success")
+        self._recorder.append(Event("serving", release=release.name, commit_sha=release.commit))
+        self._tidy(release)
+        self._end("succeeded", detail)
+        self._site.workspace.discard()
+
+    def _verify(self, release: Release) -> str:
+        check = self._site.settings.health_check or ONE_PROBE
+        run = self._run(release)
+        with self._recorder.step("verify"):
+            for probe in range(1, check.retries + 1):
+                health = self._health(run)
+                self._recorder.note(f"{probe}/{check.retries}: {health.detail}")
+                if health.healthy:
+                    return health.detail
+                if probe < check.retries:
+                    self._stop.wait(check.interval)
+            raise StepFailedError(_unhealthy(check, health))
+
+    def _health(self, run: RecordedRun[EnvironmentSettings]) -> Health:
+        try:
+            return self._site.deployer.health_check(run)
+        except (CancelledError, FencedError, InterruptedRunError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
+            return Health(False, f"the health check raised {type(error).__name__}: {error}")
+
+    def _tidy(self, release: Release) -> None:
+        """Set old releases aside while the lease is held: the next deployment's must not be taken for one."""
+        deployment = self.deployment()
+        healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
+        protected = {name for name in (release.name, deployment.previous_release) if name}
+        order = [release.name, *(each.release for each in healthy)]
+        try:
+            self._site.workspace.tidy(self._site.settings.keep_releases, order, protected)
+        except (OSError, StepFailedError) as error:
+            logger.warning("old releases of %s could not be removed: %s", self._site.name, error)
+
+    # The way back
+
+    def fail(self, error: Exception) -> None:
+        """Record why the deployment failed, after going back to what served where something was activated."""
+        message = self.message(error)
+        status = "cancelled" if isinstance(error, CancelledError) else "failed"
+        self._stop.withdraw_cancellation()
+        if not self.deployment().activation_started:
+            self._end(status, f"{message}. Nothing was activated")
+        elif isinstance(error, ActivationRefusedError):
+            self.undo_activation()
+            self._end(
+                status, f"{message}. The old process still runs, and app_path leads to its release again"
+            )
+        else:
+            self.go_back(message, "cancelled" if status == "cancelled" else "rolled_back")
+
+    def undo_activation(self) -> None:
+        """Make `app_path` lead where it did before; what runs was never touched."""
+        led_to = self._deployments.activated_over(self._lease.deployment_id)
+        before = self._site.workspace.get(led_to) if led_to else None
+        if before is None:
+            self._site.workspace.withdraw()
+        else:
+            self._site.workspace.activate(before)
+
+    def go_back(self, message: str, status: str = "rolled_back") -> None:
+        """Put the previous release back to work, check it, and end the deployment.
+
+        Args:
+            message: why this deployment did not succeed.
+            status: how it ends where going back works.
+        """
+        self._stop.withdraw_cancellation()
+        previous = self.previous()
+        if previous is None:
+            self.give_up(f"{message}. There is no earlier release to go back to")
+            return
+        self._recorder.append(Event("rollback_started", release=previous.name, message=message))
+        fault_point("rollback")
+        try:
+            self._put_back(previous)
+            self._verify(previous)
+        except (FencedError, InterruptedRunError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
+            self.give_up(f"{message}. Going back to {previous.name} failed too: {self.message(error)}")
+        else:
+            serving = Event("serving", release=previous.name, commit_sha=previous.commit)
+            ending = self._ending(status, f"{message}. Release {previous.name} serves again")
+            self._recorder.append(serving, ending)
+
+    def give_up(self, message: str) -> None:
+        """End the deployment as failed where what serves cannot be told any more."""
+        self._recorder.append(Event("serving"), self._ending("failed", message))
+
+    def message(self, error: Exception) -> str:
+        """Return what an error says, without secrets."""
+        if isinstance(error, FraisierError):
+            return self._recorder.redacted(str(error)).rstrip(".")
+        logger.error("a plugin raised", exc_info=error)
+        return self._recorder.redacted(f"{type(error).__name__}: {error}").rstrip(".")
+
+    def _end(self, event: str, message: str) -> None:
+        self._recorder.append(self._ending(event, message))
+
+    def _ending(self, event: str, message: str) -> Event:
+        return Event(event, message=message, duration=time.monotonic() - self._started)
+
+
+def _unhealthy(check: HealthCheck, health: Health) -> str:
+    probes = "one probe" if check.retries == 1 else f"{check.retries} probes {check.interval:g} s apart"
+    return (
+        f"unhealthy after {probes}: {health.detail} "
+        "(health_check.retries, .interval and .timeout give it longer)"
+    )
+
+
+def _release_name(deployment: Deployment, commit: str) -> str:
+    when = (deployment.started_at or deployment.requested_at)[:19].replace("-", "").replace(":", "")
+    return f"{when.replace('T', '-')}-{commit[:12]}-{deployment.id[-4:]}"

@@ -1,0 +1,46 @@
+"""Deliveries may arrive out of order: which commit of an environment is the newest?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.store import Deployment, PushedCommit
+
+
+def newer_commit(
+    deployment: Deployment, commit: str, pushed: Sequence[PushedCommit], mirror: Mirror
+) -> PushedCommit | None:
+    """Return the commit that makes this deployment stale, or None where it is the newest or git cannot tell.
+
+    Stale is what a push asked for whose commit is a proper ancestor of another commit that was pushed to the
+    same environment. A push back (its `before` descends from its `after`) is never stale, and what was
+    pushed before it no longer counts. Manual deployments and rollbacks are never stale.
+
+    Args:
+        deployment: the deployment at hand.
+        commit: the full id of its commit.
+        pushed: what else pushes asked for, newest request first.
+        mirror: the fetched mirror.
+    """
+    if deployment.trigger != "webhook" or _is_push_back(commit, deployment.before_sha, mirror):
+        return None
+    if not _descendants(commit, pushed, mirror):
+        return None
+
+    def counts(each: PushedCommit) -> bool:
+        return not _is_push_back(each.commit_sha, each.before_sha, mirror)
+
+    counting = list(takewhile(counts, pushed))
+    newer = _descendants(commit, counting, mirror)
+    return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
+
+
+def _descendants(commit: str, pushed: Sequence[PushedCommit], mirror: Mirror) -> list[PushedCommit]:
+    found = set(mirror.proper_descendants(commit, [each.commit_sha for each in pushed if each.commit_sha]))
+    return [each for each in pushed if each.commit_sha in found]
+
+
+def _is_push_back(after: str, before: str | None, mirror: Mirror) -> bool:
+    return before is not None and before != after and mirror.is_ancestor(after, before) is True

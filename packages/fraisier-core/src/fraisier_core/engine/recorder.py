@@ -1,0 +1,117 @@
+"""Writes down what a run does: its steps, their output, and every other event."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fraisier_core.engine.output import StepOutput
+from fraisier_core.engine.redaction import Redactor
+from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
+from fraisier_core.faults import fault_point
+from fraisier_core.store import Deployments, Event, Lease
+
+LOG_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    name: str
+    number: int
+    started: float
+    output: StepOutput
+
+
+class Recorder:
+    """The one writer of a run's events; safe to flush from another thread.
+
+    Args:
+        deployments: the write side.
+        lease: the right to change the deployment.
+        redactor: takes secrets out of everything that is stored.
+    """
+
+    def __init__(self, deployments: Deployments, lease: Lease, redactor: Redactor) -> None:
+        self._deployments = deployments
+        self._lease = lease
+        self._redactor = redactor
+        self._number = deployments.last_step_number(lease)
+        self._step: _Step | None = None
+        self._flushing = threading.Lock()
+
+    @property
+    def in_step(self) -> bool:
+        """Whether a step is under way."""
+        return self._step is not None
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Record a step: started now, finished when the block ends, failed where it raises."""
+        if self._step is not None:
+            msg = f"step {name!r} was started inside step {self._step.name!r}: steps do not nest"
+            raise StepFailedError(msg)
+        self._start(name)
+        try:
+            yield
+        except BaseException as error:
+            self._finish(_status_of(error), str(error))
+            raise
+        self._finish("success", None)
+
+    def note(self, text: str) -> None:
+        """Add a line of our own to the output of the step under way."""
+        self.write(f"{text}\n".encode())
+
+    def write(self, data: bytes) -> None:
+        """Take output of a command."""
+        if self._step is not None:
+            self._step.output.write(data)
+
+    def flush(self) -> None:
+        """Store what has been written since the last time."""
+        with self._flushing:
+            step = self._step
+            if step is not None and (chunk := step.output.take()):
+                self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+
+    def append(self, *events: Event) -> None:
+        """Append events in one transaction, their messages redacted."""
+        self._deployments.append(self._lease, *events)
+
+    def redacted(self, text: str) -> str:
+        """Return `text` without secrets."""
+        return self._redactor.redact(text)
+
+    def _start(self, name: str) -> None:
+        self._number += 1
+        self.append(Event("step_started", step=name, step_number=self._number))
+        self._step = _Step(name, self._number, time.monotonic(), StepOutput(self._redactor, LOG_LIMIT))
+        fault_point(f"step_{name}")
+
+    def _finish(self, status: str, message: str | None) -> None:
+        step = self._step
+        assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
+        with self._flushing:
+            self._step = None
+            if chunk := step.output.finish():
+                self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+        self.append(
+            Event(
+                "step_finished",
+                step=step.name,
+                step_number=step.number,
+                step_status=status,
+                duration=time.monotonic() - step.started,
+                message=self.redacted(message) if message else None,
+            )
+        )
+        fault_point(f"step_{step.name}_finished")
+
+
+def _status_of(error: BaseException) -> str:
+    if isinstance(error, CancelledError):
+        return "cancelled"
+    return "interrupted" if isinstance(error, InterruptedRunError) else "failed"

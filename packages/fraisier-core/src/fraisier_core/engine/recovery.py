@@ -1,0 +1,89 @@
+"""What to do about a deployment whose process is gone: inspect, then finish, go back, or say interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
+from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError
+from fraisier_core.store import Deployments, Event, HeldLease, Lease
+from fraisier_core.store.deployments import StartedStep
+from fraisier_core.system.processes import boot_id, kill_group, kill_marked
+
+SWITCHES = {"activate", "checkout"}
+
+
+def end_leftovers(held: HeldLease) -> None:
+    """Kill what a void lease names: its process, its command, and whatever broke away from that."""
+    if held.boot != boot_id():
+        return
+    for process in (held.holder, held.command):
+        if process is not None:
+            kill_group(process)
+    kill_marked(DEPLOYMENT_VARIABLE, held.lease.deployment_id)
+
+
+def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
+    """End or requeue a deployment that had activated nothing, and return whether it was such a one.
+
+    Only one that had not started a step may run again: nothing is ever blindly run twice.
+    """
+    steps = deployments.started_steps(lease.deployment_id)
+    if not steps:
+        deployments.requeue(lease)
+        return True
+    if deployments.get(lease.deployment_id).activation_started:
+        return False
+    last = steps[-1]
+    when = "during" if last.status == "running" else "after"
+    message = f"its process ended {when} step {last.name}. Nothing was activated"
+    deployments.append(lease, Event("interrupted", message=message))
+    return True
+
+
+def recover(engine: Engine, deployments: Deployments, lease: Lease) -> None:
+    """Finish a deployment that had activated something, or go back.
+
+    Raises `FencedError` and `InterruptedRunError` as `Engine.carry_out` does.
+    """
+    try:
+        _inspect(engine, deployments, lease)
+    except (FencedError, InterruptedRunError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
+        engine.give_up(f"its process ended, and recovering from that failed: {engine.message(error)}")
+
+
+def _inspect(engine: Engine, deployments: Deployments, lease: Lease) -> None:
+    deployment = engine.deployment()
+    steps = deployments.started_steps(lease.deployment_id)
+    status = "cancelled" if deployment.cancel_requested else "rolled_back"
+    if deployment.rollback_started:
+        engine.go_back(deployment.error_message or "its process ended while it was going back", status)
+    elif not _since_switch(steps):
+        engine.undo_activation()
+        message = "its process ended while it was activating. app_path leads to the release before it again"
+        deployments.append(lease, Event("interrupted", message=message))
+    else:
+        _finish_or_go_back(engine, [step.name for step in steps if step.status != "success"])
+
+
+def _finish_or_go_back(engine: Engine, unfinished: Sequence[str]) -> None:
+    deployment = engine.deployment()
+    release = engine.release()
+    if release is None or any(name != "verify" for name in unfinished):
+        engine.go_back(f"its process ended during step {', '.join(unfinished) or deployment.status}")
+        return
+    try:
+        engine.finish(release)
+    except (FencedError, InterruptedRunError):
+        raise
+    except FraisierError as error:
+        status = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
+        engine.go_back(f"its process ended before the health check, and then: {error}", status)
+
+
+def _since_switch(steps: Sequence[StartedStep]) -> Sequence[StartedStep]:
+    switches = [index for index, step in enumerate(steps) if step.name in SWITCHES]
+    return steps[switches[-1] + 1 :] if switches else steps

@@ -1,0 +1,71 @@
+"""Where a deployment takes place: its environment, its plugin, its mirror and its releases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_core.config import Config
+from fraisier_core.engine.stop import Stop
+from fraisier_core.engine.workspace import Workspace, open_workspace
+from fraisier_core.errors import ConfigurationError
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.plugins import Deployer, Plugins
+from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.system.commands import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that a deployment works with, looked up once.
+
+    Args:
+        fraise: the fraise's name.
+        environment: the environment's name.
+        settings: the environment's section.
+        deployer: the plugin of the fraise type.
+        mirror: the mirror of the repository.
+        workspace: where the releases live.
+        config: what it was looked up in.
+    """
+
+    fraise: str
+    environment: str
+    settings: EnvironmentSettings
+    deployer: Deployer
+    mirror: Mirror
+    workspace: Workspace
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Both names, as people say them."""
+        return f"{self.fraise} {self.environment}"
+
+    def paths(self, branch: str | None) -> tuple[str, ...]:
+        """Return the `paths:` of the mapping that leads from `branch` here; empty: everything counts."""
+        rules = self.config.rules_to(self.fraise, self.environment, branch)
+        narrowed = all(rule.paths for rule in rules)
+        return tuple(path for rule in rules for path in rule.paths) if narrowed else ()
+
+
+def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, stop: Stop) -> Site:
+    """Look up everything about an environment.
+
+    Raises `UnknownNameError`, `ConfigurationError`, `PluginError` or `StepFailedError`, each before anything
+    is changed.
+    """
+    found = config.environment(fraise, environment)
+    if found.repository.url is None:
+        raise ConfigurationError([f"{config.path}: fraises.{fraise}: {found.repository.unknown}"])
+    deployer = plugins.deployer(config.fraise(fraise).type)
+    limits = Limits(found.settings.timeout, found.settings.silence_timeout)
+    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, stop.event, limits)
+    root = releases_root(config, fraise, environment)
+    workspace = open_workspace(root, found.settings.app_path, mirror)
+    return Site(fraise, environment, found.settings, deployer, mirror, workspace, config)
+
+
+def releases_root(config: Config, fraise: str, environment: str) -> Path:
+    """Return the folder in which the releases of an environment lie side by side."""
+    return config.state_dir / "releases" / fraise / environment

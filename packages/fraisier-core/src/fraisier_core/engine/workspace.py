@@ -1,0 +1,124 @@
+"""Where an environment's releases live: complete releases behind a link, or a clone worked on in place."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from fraisier_core.engine.releases import DeploymentMode, Release, Releases
+from fraisier_core.errors import StepFailedError
+from fraisier_core.git.clones import Clone
+from fraisier_core.git.mirrors import Mirror
+
+
+class Workspace(ABC):
+    """How an environment takes a commit and puts a release to work; the disk decides which kind it is."""
+
+    in_place: bool
+
+    @abstractmethod
+    def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
+        """Return a complete release of `commit`."""
+
+    @abstractmethod
+    def activate(self, release: Release) -> None:
+        """Make `release` what `app_path` leads to."""
+
+    @abstractmethod
+    def withdraw(self) -> None:
+        """Make `app_path` lead to no release, as before the first deployment."""
+
+    @abstractmethod
+    def get(self, name: str) -> Release | None:
+        """Return a release made earlier, or None where it is gone."""
+
+    @abstractmethod
+    def current(self) -> str | None:
+        """Return the name of the release that `app_path` leads to, or None."""
+
+    @abstractmethod
+    def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
+        """Set aside what no rollback can want: all but the newest `keep` releases and `protected`."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Delete what was set aside."""
+
+
+class LinkedWorkspace(Workspace):
+    """Complete releases side by side, switched by the link at `app_path`."""
+
+    in_place = False
+
+    def __init__(self, releases: Releases) -> None:
+        self._releases = releases
+
+    def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
+        self._releases.sweep()
+        return self._releases.create(name, commit, lambda folder: mirror.export(commit, folder))
+
+    def activate(self, release: Release) -> None:
+        self._releases.activate(release)
+
+    def withdraw(self) -> None:
+        self._releases.deactivate()
+
+    def get(self, name: str) -> Release | None:
+        return self._releases.get(name)
+
+    def current(self) -> str | None:
+        return self._releases.current()
+
+    def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
+        self._releases.prune(keep, protected, healthy)
+
+    def discard(self) -> None:
+        self._releases.empty_trash()
+
+
+class ClonedWorkspace(Workspace):
+    """The clone at `app_path`, worked on in place; a release is named by its commit."""
+
+    in_place = True
+
+    def __init__(self, clone: Clone, mirror: Mirror) -> None:
+        self._clone = clone
+        self._mirror = mirror
+
+    def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
+        if changed := self._clone.modified_files():
+            names = ", ".join(changed[:5])
+            where = self._clone.path
+            msg = f"{where} has changes that deploying would lose ({names}): commit or discard them"
+            raise StepFailedError(msg)
+        return Release(commit, self._clone.path, commit)
+
+    def activate(self, release: Release) -> None:
+        self._clone.checkout(release.commit, self._mirror)
+
+    def withdraw(self) -> None:
+        """Leave the clone as it is: there is no state before the first deployment to go back to."""
+
+    def get(self, name: str) -> Release | None:
+        return Release(name, self._clone.path, name)
+
+    def current(self) -> str | None:
+        return self._clone.head()
+
+    def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
+        """Do nothing: a clone keeps its own history."""
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+
+def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
+    """Return the workspace that the disk asks for.
+
+    Raises `StepFailedError` where `app_path` is neither kind.
+    """
+    releases = Releases(releases_root, app_path)
+    if app_path is not None and releases.deployment_mode() is DeploymentMode.IN_PLACE:
+        return ClonedWorkspace(Clone(app_path), mirror)
+    return LinkedWorkspace(releases)

@@ -1,0 +1,184 @@
+"""Git in one repository: with no configuration but ours, no hooks, no prompts, and ids in place of names."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_core.errors import CommitGoneError, StepFailedError
+from fraisier_core.git.remotes import Remote
+from fraisier_core.system.commands import clean_environment
+
+QUERY_SECONDS = 60.0
+_SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
+_ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
+_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9_][A-Za-z0-9_./@+#=-]{0,199}")
+_EMPTY_WORDS = (
+    "fatal: Could not read from remote repository",
+    "Please make sure you have the correct access rights",
+    "and the repository exists",
+)
+_CONFIG = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "gc.autoDetach": "false",
+    "maintenance.autoDetach": "false",
+    "http.lowSpeedLimit": "10",  # bytes a second: a server that counts objects sends little else
+    "http.lowSpeedTime": "30",
+    "transfer.fsckObjects": "true",
+    # Harmless faults of old tools, found in the history of many a well-known repository.
+    "fetch.fsck.badTimezone": "ignore",
+    "fetch.fsck.missingSpaceBeforeDate": "ignore",
+    "fetch.fsck.zeroPaddedFilemode": "ignore",
+    # What is exported has the modes of a checkout, whatever this process's umask.
+    "tar.umask": "0022",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What git said: its exit status, its output and its errors."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class LocalRepository:
+    """A repository on this machine.
+
+    Args:
+        path: its directory.
+        environment: the environment for git, by default a clean one; of its `GIT_*` variables only
+            `GIT_SSH_COMMAND` is used.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self._environment = clean_environment({}) if environment is None else environment
+
+    def environment(self, remote: Remote | None = None) -> dict[str, str]:
+        """Return git's whole environment, with the credentials of `remote` where it is given."""
+        config = {**_CONFIG, "safe.directory": str(self.path), **(remote.config if remote else {})}
+        kept = {name: value for name, value in self._environment.items() if not name.startswith("GIT_")}
+        return {
+            **kept,
+            **_config_variables(config),
+            "LC_ALL": "C",
+            "GIT_ALLOW_PROTOCOL": remote.protocols if remote else "file",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_GLOB_PATHSPECS": "1",
+            "GIT_SSH_COMMAND": self._environment.get("GIT_SSH_COMMAND", _SSH),
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the command line of git in this repository."""
+        return ["git", "-C", str(self.path), *arguments]
+
+    def ask(self, *arguments: str, given: str = "") -> Answer:
+        """Return what git answers to a question about what is on the disk.
+
+        Raises `StepFailedError` where it does not answer.
+        """
+        try:
+            done = subprocess.run(
+                self.argv(*arguments),
+                env=self.environment(),
+                input=given.encode(),
+                capture_output=True,
+                timeout=QUERY_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
+        return Answer(done.returncode, _decoded(done.stdout), _decoded(done.stderr))
+
+    def expect(self, *arguments: str, given: str = "") -> str:
+        """Return git's output; raises `StepFailedError` with its last line where it fails."""
+        answer = self.ask(*arguments, given=given)
+        if answer.status != 0:
+            raise StepFailedError(f"git {arguments[0]} in {self.path}: {last_line(answer.errors)}")
+        return answer.output
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool | None:
+        """Return whether one commit is the other or an ancestor of it; None where git cannot tell."""
+        answer = self.ask("merge-base", "--is-ancestor", full_id(ancestor), full_id(descendant))
+        return {0: True, 1: False}.get(answer.status)
+
+    def proper_descendants(self, commit: str, candidates: Sequence[str]) -> list[str]:
+        """Return which of the candidates are here and have `commit` as an ancestor, itself aside."""
+        known = self._known([full_id(commit), *map(full_id, candidates)])
+        others = [candidate for candidate in candidates if candidate in known and candidate != commit]
+        if commit not in known or not others:
+            return []
+        # None of these is an ancestor of another one: where `commit` is among them, there is nothing to find.
+        if commit in self.expect("merge-base", "--independent", commit, *others).split():
+            return []
+        return [candidate for candidate in others if self.is_ancestor(commit, candidate)]
+
+    def changed_paths(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
+        """Return whether anything that the path patterns match differs; True where git cannot tell.
+
+        Args:
+            old: full id of a commit.
+            new: full id of another one.
+            pathspecs: directories, or globs in which `**` crosses directories and `*` does not.
+        """
+        arguments = ["--quiet", "--end-of-options", full_id(old), full_id(new), "--", *pathspecs]
+        return self.ask("diff-tree", "-r", *arguments).status != 0
+
+    def _known(self, commits: Sequence[str]) -> set[str]:
+        lines = self.expect("cat-file", "--batch-check", given="\n".join(commits)).splitlines()
+        return {line.split()[0] for line in lines if line.split()[1:2] == ["commit"]}
+
+
+def full_id(text: str) -> str:
+    """Return `text` where it is a full commit id; raises `CommitGoneError` for anything else."""
+    if _COMMIT.fullmatch(text) is None:
+        raise CommitGoneError(f"ref_gone: {text[:80]!r} is not a full commit id")
+    return text
+
+
+def abbreviation(text: str) -> str:
+    """Return `text` in lower case where it may begin a commit id; raises `CommitGoneError` otherwise."""
+    if _ABBREVIATION.fullmatch(text) is None:
+        raise CommitGoneError(f"ref_gone: {text[:80]!r} is not a commit id, 4 to 64 hexadecimal digits")
+    return text.lower()
+
+
+def branch_ref(name: str) -> str:
+    """Return the full ref of a branch; raises `CommitGoneError` for a name that no branch should have.
+
+    Stricter than `git check-ref-format`, which lets `refs/heads/--upload-pack=x` pass.
+    """
+    if _BRANCH.fullmatch(name) is None:
+        raise CommitGoneError(f"ref_gone: {name[:80]!r} is not a branch name that Fraisier accepts")
+    return f"refs/heads/{name}"
+
+
+def last_line(output: str) -> str:
+    """Return the last line of git's output that says something."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_EMPTY_WORDS)]
+    return (telling or lines or ["no reason given"])[-1]
+
+
+def _config_variables(config: Mapping[str, str]) -> dict[str, str]:
+    variables = {"GIT_CONFIG_COUNT": str(len(config))}
+    for index, (key, value) in enumerate(config.items()):
+        variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return variables
+
+
+def _decoded(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,200 @@
+"""One entry-point group: its names, and the plugins behind those that were asked for.
+
+pluggy's own loop imports everything, stops at the first plugin that is broken, and passes over the second of
+two that share a name; this one does none of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import Any, Literal
+
+import pluggy
+
+from fraisier_core.errors import PluginError
+from fraisier_core.plugins.checks import implemented_hooks, plugin_problems
+from fraisier_core.settings import Section
+from fraisier_core.suggestions import hint, listing
+
+
+@dataclass(frozen=True, slots=True)
+class PluginReport:
+    """What became of one entry point, for `fraisier plugins`.
+
+    Args:
+        group: the entry-point group.
+        name: the provider's name, or the fraise type.
+        distribution: the package it comes from, None where that is not recorded.
+        version: of that package.
+        status: whether it can be used.
+        reason: why it was set aside.
+    """
+
+    group: str
+    name: str
+    distribution: str | None
+    version: str | None
+    status: Literal["ok", "set aside"]
+    reason: str | None = None
+
+
+class NamedPlugin:
+    """A loaded plugin under its name, with a caller for each hook that reaches no other plugin."""
+
+    def __init__(self, name: str, plugin: object, implemented: Collection[str], model: type[Section]) -> None:
+        self.name = name
+        self.plugin = plugin
+        self.implemented = frozenset(implemented)
+        self.model = model
+        self.call: Mapping[str, Callable[..., Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the plugins of one entry-point group have in common.
+
+    Args:
+        group: the entry-point group.
+        noun: what one of them is called in messages.
+        specs: the class that holds the hook specs.
+        required: hooks that each of them has.
+        model: what the model that `settings()` returns extends.
+        offer: what to do where `{name}` is not installed.
+    """
+
+    group: str
+    noun: str
+    specs: type
+    required: frozenset[str]
+    model: type[Section]
+    offer: str
+
+
+class _UnusableError(Exception):
+    """A plugin cannot be used, and why."""
+
+
+class Group:
+    """The plugins of one entry-point group, each loaded when it is first asked for."""
+
+    def __init__(self, kind: Kind, found: Iterable[EntryPoint], disabled: Collection[str]) -> None:
+        self._kind = kind
+        self._disabled = disabled
+        self._claims: dict[str, list[EntryPoint]] = {}
+        self._loaded: dict[str, NamedPlugin] = {}
+        self._set_aside: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._manager = self._manager_of([])
+        for entry_point in found:
+            self._claims.setdefault(entry_point.name, []).append(entry_point)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names that are installed, usable or not, without importing anything."""
+        return tuple(sorted(self._claims))
+
+    def plugin(self, name: str) -> NamedPlugin:
+        """Return the plugin of that name, loading it the first time.
+
+        Raises:
+            PluginError: none of that name is installed, or it was set aside.
+        """
+        if name not in self._claims:
+            raise PluginError(self._not_installed(name))
+        with self._lock:
+            if name not in self._loaded and name not in self._set_aside:
+                self._load(name)
+        if name in self._set_aside:
+            origin = " and ".join(map(_origin, self._distinct(name)))
+            msg = f'the {self._kind.noun} "{name}" ({origin}) is set aside: {self._set_aside[name]}'
+            raise PluginError(msg)
+        return self._loaded[name]
+
+    def report(self) -> Iterator[PluginReport]:
+        """Load every plugin and return what became of each entry point."""
+        for name in self.names():
+            with suppress(PluginError):
+                self.plugin(name)
+            for claim in self._distinct(name):
+                reason = self._set_aside.get(name)
+                distribution, version = _distribution(claim)
+                status: Literal["ok", "set aside"] = "set aside" if reason else "ok"
+                yield PluginReport(self._kind.group, name, distribution, version, status, reason)
+
+    def _not_installed(self, name: str) -> str:
+        kind = self._kind
+        offer = kind.offer.format(name=name)
+        missing = f'no {kind.noun} "{name}" is installed{hint(name, self._claims)}'
+        return f"{missing} ({offer}; installed: {listing(self._claims)})"
+
+    def _distinct(self, name: str) -> list[EntryPoint]:
+        # A distribution that is on the path twice is found twice.
+        return list({(_distribution(claim)[0], claim.value): claim for claim in self._claims[name]}.values())
+
+    def _load(self, name: str) -> None:
+        try:
+            self._register(name, self._imported(name))
+        except _UnusableError as error:
+            self._set_aside[name] = str(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - loading runs the plugin's code
+            self._set_aside[name] = f"it cannot be loaded: {type(error).__name__}: {error}"
+
+    def _imported(self, name: str) -> object:
+        if name in self._disabled:
+            raise _UnusableError("disabled by FRAISIER_DISABLED_PLUGINS")
+        first, *others = self._distinct(name)
+        if others:
+            raise _UnusableError("claimed by more than one package; uninstall all but one")
+        plugin: object = first.load()
+        hash(plugin)  # pluggy keeps plugins in sets
+        return plugin
+
+    def _register(self, name: str, plugin: object) -> None:
+        problems = plugin_problems(plugin, self._manager, self._kind.required)
+        if problems:
+            raise _UnusableError("; ".join(problems))
+        functions = {
+            name: function for name, (_, function) in implemented_hooks(plugin, self._manager).items()
+        }
+        named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
+        loaded = {**self._loaded, name: named}
+        self._manager = self._manager_of(loaded.values())
+        for one in loaded.values():
+            one.call = self._callers(one, loaded.values())
+        self._loaded = loaded
+
+    def _manager_of(self, loaded: Iterable[NamedPlugin]) -> pluggy.PluginManager:
+        # A new one for each plugin loaded: a registration is seen at once by callers already handed out,
+        # which another thread may be using.
+        manager = pluggy.PluginManager("fraisier")
+        manager.add_hookspecs(self._kind.specs)
+        for named in loaded:
+            if not manager.is_registered(named.plugin):
+                manager.register(named.plugin, named.name)
+        return manager
+
+    def _model(self, settings: Callable[..., Any] | None) -> type[Section]:
+        if settings is None:
+            return self._kind.model
+        model = settings()
+        if isinstance(model, type) and issubclass(model, self._kind.model):
+            return model
+        raise _UnusableError(f"settings must return a subclass of {self._kind.model.__name__}")
+
+    def _callers(self, named: NamedPlugin, loaded: Iterable[NamedPlugin]) -> dict[str, pluggy.HookCaller]:
+        others = {other.plugin for other in loaded if other.plugin is not named.plugin}
+        hooks = (hook for hook in vars(self._manager.hook) if not hook.startswith("_"))
+        return {hook: self._manager.subset_hook_caller(hook, others) for hook in hooks}
+
+
+def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:
+    distribution = entry_point.dist
+    return (distribution.name, distribution.version) if distribution else (None, None)
+
+
+def _origin(entry_point: EntryPoint) -> str:
+    distribution, version = _distribution(entry_point)
+    return f"{distribution} {version}" if distribution else entry_point.value

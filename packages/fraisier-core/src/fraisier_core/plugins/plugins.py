@@ -1,0 +1,184 @@
+"""Finding, loading and calling plugins: each call reaches exactly the one plugin that was named.
+
+Names come from entry points and nothing is imported for them. A plugin is imported when the configuration
+names it; one that cannot be used is set aside with its reason, and refused only where it is named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from fraisier_core.errors import PluginError
+from fraisier_core.health import Health
+from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
+from fraisier_core.plugins.loader import Group, Kind, NamedPlugin, PluginReport
+from fraisier_core.push import DeliveryId, Ignored, Push, Verified
+from fraisier_core.settings import EnvironmentSettings, ProviderSettings
+
+if TYPE_CHECKING:
+    from fraisier_core.engine.releases import Release
+    from fraisier_core.run import Run
+
+PROVIDERS = "fraisier.providers"
+DEPLOYERS = "fraisier.deployers"
+
+
+class Provider:
+    """A Git provider, typed: what `ProviderHooks` says, asked of this one plugin."""
+
+    def __init__(self, plugin: NamedPlugin) -> None:
+        self._plugin = plugin
+        self.name = plugin.name
+
+    @property
+    def settings_model(self) -> type[ProviderSettings]:
+        """The model of this provider's section under `git:`."""
+        model: type[Any] = self._plugin.model
+        return model
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+    ) -> Verified | None:
+        """Return which secret vouches for a delivery; only a `Verified` vouches for anything."""
+        verdict = self._plugin.call["verify"](headers=headers, body=body, secrets=secrets, now=now)
+        return verdict if isinstance(verdict, Verified) else None
+
+    def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
+        """Return the pushes of a verified delivery, or why it asks for nothing.
+
+        Raises:
+            MalformedPayloadError: the body is not what the forge sends.
+            PluginError: the plugin answered something else.
+        """
+        answer = self._plugin.call["normalize"](headers=headers, body=body)
+        if isinstance(answer, Ignored):
+            return answer
+        if isinstance(answer, list | tuple) and all(isinstance(push, Push) for push in answer):
+            return answer
+        raise _wrong_answer(self.name, "normalize", answer)
+
+    def delivery_id(self, headers: Mapping[str, str]) -> DeliveryId | None:
+        """Return the forge's id of a delivery, None where it sends none.
+
+        Raises:
+            PluginError: the plugin answered something else.
+        """
+        answer = self._plugin.call["delivery_id"](headers=headers)
+        if answer is None or isinstance(answer, DeliveryId):
+            return answer
+        raise _wrong_answer(self.name, "delivery_id", answer)
+
+
+class Deployer:
+    """A fraise type, typed: what `DeployerHooks` says, asked of this one plugin."""
+
+    def __init__(self, plugin: NamedPlugin) -> None:
+        self._plugin = plugin
+        self.name = plugin.name
+        self.can_rollback = "rollback" in plugin.implemented
+
+    @property
+    def settings_model(self) -> type[EnvironmentSettings]:
+        """The model of this type's environment section."""
+        model: type[Any] = self._plugin.model
+        return model
+
+    def deploy(self, run: Run[Any]) -> None:
+        """Put the release of `run` to work; raises whatever a failing step raises."""
+        self._plugin.call["deploy"](run=run)
+
+    def health_check(self, run: Run[Any]) -> Health:
+        """Return the verdict of one probe.
+
+        Raises:
+            PluginError: the plugin answered something else.
+        """
+        answer = self._plugin.call["health_check"](run=run)
+        if isinstance(answer, Health):
+            return answer
+        raise _wrong_answer(self.name, "health_check", answer)
+
+    def rollback(self, run: Run[Any], to: Release) -> None:
+        """Put an earlier release back to work; only where `can_rollback`."""
+        self._plugin.call["rollback"](run=run, to=to)
+
+
+_PROVIDER_KIND = Kind(
+    group=PROVIDERS,
+    noun="provider",
+    specs=ProviderHooks,
+    required=frozenset({"verify", "normalize"}),
+    model=ProviderSettings,
+    offer="try: pip install fraisier-{name}",
+)
+_DEPLOYER_KIND = Kind(
+    group=DEPLOYERS,
+    noun="fraise type",
+    specs=DeployerHooks,
+    required=frozenset({"deploy", "health_check"}),
+    model=EnvironmentSettings,
+    offer=f"install the package that offers it (entry-point group {DEPLOYERS})",
+)
+
+
+class Plugins:
+    """Everything that is installed, by group and name.
+
+    Args:
+        found: the entry points; those of other groups are passed over.
+        disabled: names that must not be loaded.
+    """
+
+    def __init__(self, found: Iterable[EntryPoint], disabled: Collection[str] = ()) -> None:
+        by_group: dict[str, list[EntryPoint]] = {PROVIDERS: [], DEPLOYERS: []}
+        for entry_point in found:
+            by_group.get(entry_point.group, []).append(entry_point)
+        self._providers = Group(_PROVIDER_KIND, by_group[PROVIDERS], disabled)
+        self._deployers = Group(_DEPLOYER_KIND, by_group[DEPLOYERS], disabled)
+
+    @classmethod
+    def installed(cls, environ: Mapping[str, str] = os.environ) -> Plugins:
+        """Return what the installed packages offer, without importing any of it.
+
+        Args:
+            environ: `FRAISIER_DISABLED_PLUGINS` holds names, separated by commas, that must not be loaded.
+        """
+        found = entry_points()
+        disabled = {name.strip() for name in environ.get("FRAISIER_DISABLED_PLUGINS", "").split(",")}
+        return cls([*found.select(group=PROVIDERS), *found.select(group=DEPLOYERS)], disabled)
+
+    def providers(self) -> tuple[str, ...]:
+        """Return the names of the installed providers."""
+        return self._providers.names()
+
+    def deployers(self) -> tuple[str, ...]:
+        """Return the installed fraise types."""
+        return self._deployers.names()
+
+    def provider(self, name: str) -> Provider:
+        """Return a provider, importing it the first time.
+
+        Raises:
+            PluginError: none of that name is installed, or it was set aside.
+        """
+        return Provider(self._providers.plugin(name))
+
+    def deployer(self, name: str) -> Deployer:
+        """Return a fraise type, importing it the first time.
+
+        Raises:
+            PluginError: none of that name is installed, or it was set aside.
+        """
+        return Deployer(self._deployers.plugin(name))
+
+    def report(self) -> list[PluginReport]:
+        """Return what became of every entry point; this imports them all."""
+        return [*self._providers.report(), *self._deployers.report()]
+
+
+def _wrong_answer(plugin: str, hook: str, answer: object) -> PluginError:
+    return PluginError(f'plugin "{plugin}": {hook} returned {type(answer).__name__}')

@@ -1,0 +1,1 @@
+"""What Fraisier asks of Linux: processes and commands, systemd's units, locks, disks and users."""

@@ -1,0 +1,263 @@
+"""Running commands: argument lists, never a shell; bounded, streamed, and ended with all they started.
+
+A command gets a session of its own, no input, and one pipe for what it prints. It is over when it exits,
+even where something it started still holds that pipe. What it leaves behind is ended then, daemons included
+where the calling process is a subreaper (see `processes.become_subreaper`).
+
+A process that runs commands starts its other children before or after, or through here as well: what
+appears below it while a command runs counts as that command's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
+from fraisier_core.system.processes import (
+    AWAITED,
+    ProcessIdentity,
+    children,
+    descendants,
+    kill_descendants,
+    leave_running,
+)
+
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
+_READ_BYTES = 65_536
+_DRAIN_SECONDS = 0.2
+_TICK_SECONDS = 0.05
+_SHOWN_CHARACTERS = 200
+
+# The children of a process belong to all of its threads: while one starts a command or ends what a command
+# left, another that did so could take the one's for its own.
+_TURN = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a command may take, in seconds.
+
+    Args:
+        wall: from its start to its exit.
+        silence: between two outputs.
+        grace: from SIGTERM to SIGKILL.
+    """
+
+    wall: float
+    silence: float
+    grace: float = 5.0
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a command: what is harmless of this process's own, and `extra` over it."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")
+    }
+    return {**inherited, **extra}
+
+
+def run_command(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    limits: Limits,
+    on_output: Callable[[bytes], None],
+    cancelled: threading.Event,
+    on_start: Callable[[ProcessIdentity], None] | None = None,
+    leave_running: bool = False,
+    pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
+) -> None:
+    """Run a command to its end.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: the directory it starts in.
+        env: its whole environment.
+        limits: its time limits.
+        on_output: called in this thread with each piece of what it prints, output and errors merged.
+        cancelled: once set, the command is ended.
+        on_start: called once it runs; its process leads a session and a process group of its own.
+        leave_running: spare what it started and left behind, such as a daemon, where it succeeds. Such a
+            process must have redirected its output, for nobody reads it any more.
+        pass_fds: file descriptors it inherits.
+        stdin: file descriptor of its input; nothing by default.
+
+    Raises `CommandFailedError` where it exits with another status than 0, exceeds a limit or cannot be
+    started, and `CancelledError` where it was cancelled.
+    """
+    with _TURN:
+        command = _Command(_start(argv, cwd, env, pass_fds, stdin), shown(argv), limits, on_output, cancelled)
+    with command:
+        if on_start is not None:
+            on_start(command.identity)
+        command.follow()
+        if leave_running and command.exit_text is None:
+            command.leave_running()
+    if command.exit_text is not None:
+        raise CommandFailedError(f"{shown(argv)} {command.exit_text}")
+
+
+def shown(argv: Sequence[str | os.PathLike[str]]) -> str:
+    """Return a command as one would type it, shortened, for messages."""
+    text = shlex.join(os.fspath(argument) for argument in argv)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def _start(
+    argv: Sequence[str | os.PathLike[str]],
+    cwd: Path,
+    env: Mapping[str, str],
+    pass_fds: Sequence[int],
+    stdin: int,
+) -> _Started:
+    earlier = children()
+    try:
+        process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    except (OSError, ValueError) as error:
+        raise CommandFailedError(f"{shown(argv)} cannot be started: {_start_error(error)}") from error
+    return _Started(process, earlier)
+
+
+def _start_error(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    hint = "; does its first line name an interpreter, such as #!/bin/sh?"
+    return f"{error.strerror}: {error.filename}{hint if error.errno == errno.ENOEXEC else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    process: subprocess.Popen[bytes]
+    earlier: frozenset[ProcessIdentity]
+
+
+class _Command:
+    """A started command; leaving the context ends whatever of it still runs."""
+
+    def __init__(
+        self,
+        started: _Started,
+        title: str,
+        limits: Limits,
+        on_output: Callable[[bytes], None],
+        cancelled: threading.Event,
+    ) -> None:
+        assert started.process.stdout is not None  # noqa: S101 - for the type checker
+        self._process = started.process
+        self._earlier = started.earlier
+        self._title = title
+        self._limits = limits
+        self._on_output = on_output
+        self._cancelled = cancelled
+        self._pipe = started.process.stdout
+        self._pidfd = os.pidfd_open(started.process.pid)
+        self._poll = select.poll()
+        self._poll.register(self._pipe, select.POLLIN)
+        self._poll.register(self._pidfd, select.POLLIN)
+        self._started_at = self._heard_at = time.monotonic()
+        self.identity = ProcessIdentity.of(started.process.pid)
+        AWAITED.add(self.identity)
+
+    def __enter__(self) -> _Command:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with _TURN:
+                kill_descendants(spare=self._others(), grace_seconds=self._limits.grace)
+            if isinstance(error, FraisierError):
+                self._drain()  # its last words
+        finally:
+            AWAITED.discard(self.identity)
+            self._process.poll()
+            self._pipe.close()
+            os.close(self._pidfd)
+
+    @property
+    def exit_text(self) -> str | None:
+        """How it failed, None where it succeeded."""
+        status = self._process.returncode
+        if status == 0:
+            return None
+        if status < 0:
+            return f"was killed by signal {-status} ({signal.strsignal(-status)})"
+        return f"exited with status {status}"
+
+    def follow(self) -> None:
+        """Hand on what it prints until it exits; raises where it goes beyond its limits or is cancelled."""
+        while True:
+            ready = {descriptor for descriptor, _ in self._poll.poll(self._patience() * 1000)}
+            if self._pidfd in ready:
+                self._drain()
+                self._process.wait()
+                return
+            if ready:
+                self._read()
+            self._check()
+
+    def leave_running(self) -> None:
+        """Spare what it started and left behind, now and whenever this process ends its descendants."""
+        with _TURN:
+            leave_running(descendants(os.getpid(), spare=self._others()))
+
+    def _others(self) -> frozenset[ProcessIdentity]:
+        return self._earlier | (AWAITED - {self.identity})
+
+    def _patience(self) -> float:
+        now = time.monotonic()
+        wall = self._started_at + self._limits.wall - now
+        silence = self._heard_at + self._limits.silence - now
+        return max(0.0, min(_TICK_SECONDS, wall, silence))
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        if self._cancelled.is_set():
+            raise CancelledError(f"cancelled while {self._title} ran")
+        if now - self._started_at >= self._limits.wall:
+            raise CommandFailedError(f"{self._title} timed out after {self._limits.wall:g} s")
+        if now - self._heard_at >= self._limits.silence:
+            raise CommandFailedError(f"{self._title} printed nothing for {self._limits.silence:g} s")
+
+    def _read(self) -> bool:
+        """Hand on one piece of output; whether there was one."""
+        data = os.read(self._pipe.fileno(), _READ_BYTES)
+        if not data:
+            self._poll.unregister(self._pipe)
+            return False
+        self._heard_at = time.monotonic()
+        self._on_output(data)
+        return True
+
+    def _drain(self) -> None:
+        """Hand on what lies in the pipe, without waiting for whoever else may still hold it."""
+        until = time.monotonic() + _DRAIN_SECONDS
+        with suppress(BlockingIOError, KeyError):
+            os.set_blocking(self._pipe.fileno(), False)
+            while self._read() and time.monotonic() < until:
+                pass

@@ -1,0 +1,118 @@
+"""What systemd says about a unit, and which release its main process runs from."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from fraisier_core.errors import StepFailedError
+from fraisier_core.system.commands import clean_environment
+
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """The state of a unit, in systemd's words (`systemctl show`, org.freedesktop.systemd1(5)).
+
+    Args:
+        name: the unit.
+        load_state: `loaded`, `not-found`, `masked` ...
+        active_state: `active`, `activating`, `failed` ...
+        sub_state: finer, such as `running` or `auto-restart`.
+        result: how it last ended, such as `success` or `exit-code`.
+        main_pid: its main process, 0 where it has none.
+        invocation_id: another one each time it is started; empty where it never was.
+        restarts: how often systemd restarted it by itself.
+    """
+
+    name: str
+    load_state: str
+    active_state: str
+    sub_state: str
+    result: str
+    main_pid: int
+    invocation_id: str
+    restarts: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has started and not ended."""
+        return self.active_state == "active"
+
+    def __str__(self) -> str:
+        if self.load_state != "loaded":
+            return f"{self.name} is {self.load_state}"
+        result = "" if self.result in {"", "success"} else f", result: {self.result}"
+        return f"{self.name} is {self.active_state} ({self.sub_state}{result})"
+
+
+class RunsFrom(Enum):
+    """Which release a process runs from, as far as its working directory tells."""
+
+    SAME = "same"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+def unit_state(name: str, timeout: float = 10.0) -> UnitState:
+    """Return the state of a unit; one that does not exist has the load state `not-found`.
+
+    Args:
+        name: the unit, such as `api.service`.
+        timeout: seconds that systemd may take to answer.
+
+    Raises `StepFailedError` where systemd does not answer.
+    """
+    argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", name]
+    try:
+        done = subprocess.run(
+            argv,
+            env=clean_environment({"LC_ALL": "C"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            text=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StepFailedError(f"systemd does not tell the state of {name}: {error}") from error
+    if done.returncode != 0:
+        raise StepFailedError(f"systemd does not tell the state of {name}: {done.stderr.strip()}")
+    return _parsed(name, done.stdout)
+
+
+def release_of_process(pid: int, release_path: Path) -> RunsFrom:
+    """Return whether a process runs from a release, from another one beside it, or whether one cannot tell.
+
+    Only the working directory is asked: that of another user's process cannot be read, and a unit without
+    `WorkingDirectory=` runs in `/`. What runs outside of the folder of releases says nothing either.
+
+    Args:
+        pid: the process.
+        release_path: the release's directory, in the folder that holds the others.
+    """
+    try:
+        directory = Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return RunsFrom.UNKNOWN
+    release = release_path.resolve()
+    if directory.is_relative_to(release):
+        return RunsFrom.SAME
+    return RunsFrom.OTHER if directory.is_relative_to(release.parent) else RunsFrom.UNKNOWN
+
+
+def _parsed(name: str, output: str) -> UnitState:
+    values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    return UnitState(
+        name=name,
+        load_state=values.get("LoadState", ""),
+        active_state=values.get("ActiveState", ""),
+        sub_state=values.get("SubState", ""),
+        result=values.get("Result", ""),
+        main_pid=int(values.get("MainPID") or 0),
+        invocation_id=values.get("InvocationID", ""),
+        restarts=int(values.get("NRestarts") or 0),
+    )

@@ -1,0 +1,171 @@
+"""The process of one deployment: it holds its own lease, and leaves nothing running behind it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fraisier_core.config import Config, ConfigSource
+from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.recorder import Recorder
+from fraisier_core.engine.recovery import recover, settle_unactivated
+from fraisier_core.engine.redaction import Redactor
+from fraisier_core.engine.site import open_site
+from fraisier_core.engine.stop import Stop
+from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError, StoreError
+from fraisier_core.plugins import Plugins
+from fraisier_core.store import Database, Deployment, Deployments, Event, Lease
+from fraisier_core.system.processes import become_subreaper, kill_descendants
+from fraisier_core.worker.launcher import Assignment, Channel, assigned, introduce
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+RENEWAL_SECONDS = 2.0
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What a deployment's process does; forked from a warm one, it waits with its store open.
+
+    Args:
+        source: the configuration as the warm process loaded it.
+        plugins: the installed plugins.
+    """
+
+    source: ConfigSource
+    plugins: Plugins
+
+    def __call__(self, channel: Channel) -> None:
+        """Wait for an assignment and carry it out."""
+        become_subreaper()
+        config = self.source.current()
+        deployments = Deployments(Database.open(config.database))
+        self._rehearse(config, deployments)
+        introduce(channel)
+        assignment = assigned(channel)
+        if assignment is not None:
+            self._carry_out(assignment, deployments, channel)
+
+    def _rehearse(self, config: Config, deployments: Deployments) -> None:
+        """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
+        deployments.rehearse()
+        for fraise in config.fraises.values():
+            for environment in fraise.environments:
+                with suppress(FraisierError):
+                    open_site(config, self.plugins, fraise.name, environment, Stop())
+                    return
+
+    def _config(self, assignment: Assignment) -> Config:
+        config = self.source.current()
+        text = assignment.configuration
+        return config if config.text == text else self.source.parse(text)
+
+    def _carry_out(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
+        lease, stop = assignment.lease, Stop()
+        if assignment.recover and settle_unactivated(deployments, lease):
+            return
+        config = self._config(assignment)
+        recorder = Recorder(deployments, lease, Redactor(config.secret_values))
+        Guardian(channel, deployments, lease, recorder, stop).start()
+        try:
+            self._work(assignment, config, deployments, recorder, stop)
+        except FencedError:
+            logger.warning("deployment %s was taken over by another process", lease.deployment_id)
+        except InterruptedRunError as error:
+            _leave(deployments, lease, error)
+        finally:
+            kill_descendants(grace_seconds=1.0)
+
+    def _work(
+        self,
+        assignment: Assignment,
+        config: Config,
+        deployments: Deployments,
+        recorder: Recorder,
+        stop: Stop,
+    ) -> None:
+        deployment = deployments.get(assignment.lease.deployment_id)
+        try:
+            site = open_site(config, self.plugins, deployment.fraise, deployment.environment, stop)
+        except FraisierError as error:
+            recorder.append(*_failed(deployment, recorder.redacted(str(error))))
+            return
+        engine = Engine(site, deployments, assignment.lease, recorder, stop)
+        if assignment.recover:
+            recover(engine, deployments, assignment.lease)
+        else:
+            engine.carry_out()
+
+
+def _failed(deployment: Deployment, message: str) -> list[Event]:
+    """Return how a deployment ends that has no site; what it had activated before cannot be told any more."""
+    if deployment.activation_started:
+        return [Event("serving"), Event("failed", message=f"{message}. What serves is unknown")]
+    return [Event("failed", message=f"{message}. Nothing was done")]
+
+
+def _leave(deployments: Deployments, lease: Lease, error: InterruptedRunError) -> None:
+    """Say `interrupted` where nothing was activated; otherwise the next worker finds the void lease."""
+    logger.warning("deployment %s: %s", lease.deployment_id, error)
+    settle_unactivated(deployments, lease)
+
+
+class Guardian(threading.Thread):
+    """Renews the lease, stores output as it comes, and tells the run when to give up.
+
+    Args:
+        channel: the line to the owner; at its end the run is interrupted.
+        deployments: to renew the lease and see whether cancelling was asked for.
+        lease: the lease of this run.
+        recorder: flushed a few times a second.
+        stop: told when to give up.
+    """
+
+    def __init__(
+        self, channel: Channel, deployments: Deployments, lease: Lease, recorder: Recorder, stop: Stop
+    ) -> None:
+        super().__init__(daemon=True)
+        self._channel = channel
+        self._deployments = deployments
+        self._lease = lease
+        self._recorder = recorder
+        self._stop = stop
+        self._renewed = time.monotonic()
+        self._cancelling = False
+
+    def run(self) -> None:
+        """Watch until the process ends or the owner is gone."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            while not selector.select(TICK_SECONDS):
+                try:
+                    self._tick()
+                except FencedError as error:
+                    self._stop.set(error)
+                    break
+                except StoreError as error:
+                    logger.warning("%s", error)
+        self._stop.set(InterruptedRunError("the worker that owned this deployment went away"))
+        self._end_at_last()
+
+    def _tick(self) -> None:
+        self._recorder.flush()
+        if time.monotonic() - self._renewed >= RENEWAL_SECONDS:
+            self._deployments.leases.renew(self._lease)
+            self._renewed = time.monotonic()
+        if not self._cancelling and (by := self._deployments.cancellation(self._lease)):
+            self._cancelling = True
+            self._stop.set(CancelledError(by))
+
+    def _end_at_last(self) -> None:
+        """End the process even where a plugin heeds nothing; the lease it leaves is void and is recovered."""
+        time.sleep(GRACE_SECONDS)
+        kill_descendants(grace_seconds=1.0)
+        os._exit(1)

@@ -1,0 +1,232 @@
+"""The worker: claims what waits, gives it to processes of their own, and recovers what lost its process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from fraisier_core.config import ConfigSource
+from fraisier_core.configured import configure_store
+from fraisier_core.engine.recovery import end_leftovers
+from fraisier_core.errors import FraisierError, StoreError
+from fraisier_core.faults import fault_point
+from fraisier_core.plugins import Plugins
+from fraisier_core.store import Database, Deployments, Lease
+from fraisier_core.system.processes import ProcessIdentity, forbid_dumps, kill_group
+from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.worker.runner import Runner
+from fraisier_core.worker.wake import Doorbell
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+HEARTBEAT_SECONDS = 5.0
+STOP_SECONDS = 15.0
+
+
+class Slot:
+    """A place for one deployment: first a process that waits, then one at work."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.process: ProcessIdentity | None = None
+        self.lease: Lease | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its process waits for an assignment."""
+        return self.process is not None and self.lease is None
+
+
+class Worker:
+    """One dispatcher for all slots.
+
+    Args:
+        source: the configuration, without the secrets of webhooks.
+        plugins: the installed plugins.
+        slots: how many deployments may run at once.
+        grace_seconds: how long deployments may finish after SIGTERM before they are interrupted.
+        supervisor: a socket or pipe whose end means that the supervisor is gone, and that this worker is
+            to stop as on SIGTERM.
+    """
+
+    def __init__(
+        self,
+        source: ConfigSource,
+        plugins: Plugins,
+        slots: int = 2,
+        grace_seconds: float = 25.0,
+        supervisor: int | None = None,
+    ) -> None:
+        self._source = source
+        self._plugins = plugins
+        self._count = slots
+        self._grace = grace_seconds
+        self._supervisor = supervisor
+        self._slots: list[Slot] = []
+        self._stopping_since: float | None = None
+        self._beat = 0.0
+        self._configured = ""
+        self._refill_at = 0.0
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
+        forbid_dumps()
+        self._launcher = Launcher(Runner(self._source, self._plugins))
+        self._open()
+        with selectors.DefaultSelector() as self._selector:
+            self._listen()
+            while not self._is_done():
+                self._turn()
+        self._close()
+
+    def _open(self) -> None:
+        config = self._source.current()
+        self._database = Database.open(config.database)
+        self._deployments = Deployments(self._database)
+        self._bell = Doorbell(config.state_dir)
+        self._me = ProcessIdentity.of(os.getpid())
+
+    def _listen(self) -> None:
+        self._signals, self._wakeup = socket.socketpair()
+        for end in (self._signals, self._wakeup):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._register(self._signals, lambda: self._signals.recv(64))
+        self._register(self._bell, self._bell.answer)
+        if self._supervisor is not None:
+            self._register(self._supervisor, self._supervisor_gone)
+
+    def _register(self, source: object, handler: Callable[[], object]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, handler)  # type: ignore[arg-type]
+
+    def _supervisor_gone(self) -> None:
+        self._selector.unregister(self._supervisor)  # type: ignore[arg-type]
+        self._stop()
+
+    def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a signal handler
+        if self._stopping_since is None:
+            self._stopping_since = time.monotonic()
+
+    # One turn of the loop
+
+    def _turn(self) -> None:
+        self._fill_slots()
+        self._report()
+        if self._stopping_since is None:
+            self._dispatch()
+        elif time.monotonic() - self._stopping_since > self._grace:
+            self._interrupt()
+        for key, _ in self._selector.select(POLL_SECONDS):
+            key.data()
+
+    def _fill_slots(self) -> None:
+        if self._stopping_since is not None or time.monotonic() < self._refill_at:
+            return
+        while len(self._slots) < self._count:
+            slot = Slot(self._launcher.launch())
+            self._slots.append(slot)
+            self._register(slot.channel, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
+
+    def _hear(self, slot: Slot) -> None:
+        """A process is ready, or has ended: its lease, if it still holds it, is then void."""
+        if slot.process is None and (process := introduced(slot.channel)):
+            slot.process = process
+            return
+        if slot.process is None:  # it could not even start: do not spin
+            self._refill_at = time.monotonic() + POLL_SECONDS
+        self._selector.unregister(slot.channel)
+        slot.channel.close()
+        self._slots.remove(slot)
+
+    def _report(self) -> None:
+        """Say that this worker lives, and see to the checkpoints where nobody else does."""
+        if time.monotonic() - self._beat < HEARTBEAT_SECONDS:
+            return
+        self._beat = time.monotonic()
+        try:
+            self._deployments.leases.heartbeat(self._me)
+            self._database.take_checkpoints()
+        except StoreError as error:  # such as a full disk: what runs goes on
+            logger.error("%s", error)
+
+    def _dispatch(self) -> None:
+        try:
+            configuration = self._configuration()
+            self._end_overdue()
+            while (slot := self._ready_slot()) and self._assign(slot, configuration):
+                pass
+        except FraisierError as error:
+            logger.error("%s", error)
+
+    def _configuration(self) -> str:
+        config = self._source.current()
+        if config.text != self._configured:
+            configure_store(self._deployments, config)
+            self._configured = config.text
+        return config.text
+
+    def _ready_slot(self) -> Slot | None:
+        return next((slot for slot in self._slots if slot.is_ready), None)
+
+    def _assign(self, slot: Slot, configuration: str) -> bool:
+        """Give a slot what most needs doing, and return whether there was anything."""
+        assert slot.process is not None  # noqa: S101 - only ready slots come here
+        lease = self._void_lease(slot.process)
+        recover = lease is not None
+        lease = lease or self._deployments.claim_next(slot.process)
+        if lease is None:
+            return False
+        fault_point("after_claim")
+        slot.lease = lease
+        assign(slot.channel, Assignment(lease, recover, configuration))
+        return True
+
+    def _void_lease(self, process: ProcessIdentity) -> Lease | None:
+        for held in self._deployments.leases.held():
+            if held.is_void and (lease := self._deployments.take_over(held, process)):
+                logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
+                end_leftovers(held)
+                return lease
+        return None
+
+    def _end_overdue(self) -> None:
+        """End a process that lives but let its lease run out, so that its slot is free to recover it."""
+        held = {each.lease: each for each in self._deployments.leases.held()} if self._is_busy() else {}
+        for slot in self._slots:
+            if slot.lease is not None and (lease := held.get(slot.lease)) and lease.is_void:
+                logger.warning(
+                    "the process of deployment %s let its lease run out", lease.lease.deployment_id
+                )
+                kill_group(lease.holder)
+
+    def _is_busy(self) -> bool:
+        return all(slot.lease for slot in self._slots)
+
+    # The end
+
+    def _is_done(self) -> bool:
+        return self._stopping_since is not None and not any(slot.lease for slot in self._slots)
+
+    def _interrupt(self) -> None:
+        for slot in self._slots:
+            slot.channel.send("stop")
+        if time.monotonic() - (self._stopping_since or 0.0) > self._grace + STOP_SECONDS:
+            self._slots.clear()
+
+    def _close(self) -> None:
+        for slot in self._slots:
+            slot.channel.close()
+        self._launcher.close()
+        self._bell.close()
+        self._deployments.leases.forget_worker(self._me)
+        signal.set_wakeup_fd(-1)
+        self._database.close()
