@@ -174,8 +174,9 @@ def test_pruning_keeps_the_newest_the_protected_and_the_current(releases: Releas
     made = create(releases, "a", "b", "c", "d", "e", "unlisted")
     releases.activate(made[0])
     assert sorted(releases.prune(1, {"b"}, ["e", "d", "c", "b", "a"])) == ["c", "d", "unlisted"]
-    assert names(releases.root) == {"a", "b", "e", ".commit-a", ".commit-b", ".commit-e"}
     assert releases.get("c") is None
+    releases.empty_trash()
+    assert names(releases.root) == {"a", "b", "e", ".commit-a", ".commit-b", ".commit-e"}
 
 
 def test_a_read_only_tree_is_pruned_too(releases: Releases) -> None:
