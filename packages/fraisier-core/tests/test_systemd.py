@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
-from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
+from fraisier_core.system.systemd import RunsFrom, release_of_process, unit_state
 
 SYSTEMD = Path("/run/systemd/system").exists()
-needs_systemd = pytest.mark.skipif(not SYSTEMD, reason="systemd does not run here")
 
 
 @pytest.mark.parametrize(
@@ -49,34 +48,3 @@ def test_a_process_that_is_gone_says_nothing(tmp_path: Path) -> None:
 def test_without_systemd_the_state_cannot_be_told() -> None:
     with pytest.raises(StepFailedError, match="does not tell the state of api"):
         unit_state("api.service")
-
-
-@needs_systemd
-def test_an_unknown_unit_is_not_found() -> None:
-    state = unit_state("fraisier-no-such.service")
-    assert str(state) == "fraisier-no-such.service is not-found"
-    assert not state.is_active
-
-
-@needs_systemd
-def test_a_restart_changes_the_invocation() -> None:
-    unit = "fraisier-test-invocation.service"
-    run = ["systemd-run", "--quiet", f"--unit={unit}", "--service-type=exec", "sleep", "600"]
-    subprocess.run(run, check=True)
-    try:
-        first = unit_state(unit)
-        subprocess.run(["systemctl", "restart", unit], check=True)
-        second = unit_state(unit)
-    finally:
-        subprocess.run(["systemctl", "stop", unit], check=True)
-    assert first.is_active
-    assert second.is_active
-    assert first.invocation_id != second.invocation_id
-    assert release_of_process(second.main_pid, Path("/nonexistent/release")) is RunsFrom.UNKNOWN
-
-
-def test_a_state_reads_as_a_sentence() -> None:
-    failed = UnitState("api.service", "loaded", "failed", "failed", "exit-code", 0, "", 0)
-    running = UnitState("api.service", "loaded", "active", "running", "success", 7, "ab", 0)
-    assert str(failed) == "api.service is failed (failed, result: exit-code)"
-    assert str(running) == "api.service is active (running)"
