@@ -28,10 +28,3 @@ def test_a_restart_changes_the_invocation() -> None:
     assert second.is_active
     assert first.invocation_id != second.invocation_id
     assert release_of_process(second.main_pid, Path("/nonexistent/release")) is RunsFrom.UNKNOWN
-
-
-def test_a_state_reads_as_a_sentence() -> None:
-    failed = UnitState("api.service", "loaded", "failed", "failed", "exit-code", 0, "", 0)
-    running = UnitState("api.service", "loaded", "active", "running", "success", 7, "ab", 0)
-    assert str(failed) == "api.service is failed (failed, result: exit-code)"
-    assert str(running) == "api.service is active (running)"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
-from fraisier_core.system.systemd import RunsFrom, release_of_process, unit_state
+from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 SYSTEMD = Path("/run/systemd/system").exists()
 
@@ -48,3 +48,10 @@ def test_a_process_that_is_gone_says_nothing(tmp_path: Path) -> None:
 def test_without_systemd_the_state_cannot_be_told() -> None:
     with pytest.raises(StepFailedError, match="does not tell the state of api"):
         unit_state("api.service")
+
+
+def test_a_state_reads_as_a_sentence() -> None:
+    failed = UnitState("api.service", "loaded", "failed", "failed", "exit-code", 0, "", 0)
+    running = UnitState("api.service", "loaded", "active", "running", "success", 7, "ab", 0)
+    assert str(failed) == "api.service is failed (failed, result: exit-code)"
+    assert str(running) == "api.service is active (running)"
