@@ -11,7 +11,13 @@ from fraisier_core.engine.recovery import recover, settle_unactivated
 from fraisier_core.engine.redaction import Redactor
 from fraisier_core.engine.site import open_site
 from fraisier_core.engine.stop import Stop
-from fraisier_core.errors import AppPathRefusedError, CancelledError, FencedError, InterruptedRunError
+from fraisier_core.errors import (
+    AppPathRefusedError,
+    CancelledError,
+    FencedError,
+    InterruptedRunError,
+    StoreError,
+)
 from fraisier_core.store import Database, Deployment, Deployments, Event, History, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
@@ -21,13 +27,21 @@ pytest_plugins = ["fraisier_core.testing.forge"]
 
 ME = ProcessIdentity.of(os.getpid())
 DEPLOYER = """
+import sqlite3
+
 from fraisier_core import ActivationRefusedError, Health, hookimpl
+
+LOCKED = []
 
 def obey(run, name):
     file = run.release.path / name
     order = file.read_text().strip() if file.exists() else ""
     if order == "raise":
         raise RuntimeError("the plugin broke with hunter2hunter2")
+    if order == "lock":  # as a backup would that takes too long
+        store = sqlite3.connect(run.release.path.parents[3] / "fraisier.db", isolation_level=None)
+        store.execute("BEGIN IMMEDIATE")
+        LOCKED.append(store)
     if order == "refuse":
         raise ActivationRefusedError("no restart for you")
 
@@ -42,7 +56,8 @@ def deploy(run):
 @hookimpl
 def health_check(run):
     obey(run, "health")
-    return Health(not (run.release.path / "unwell").exists(), "asked")
+    told = " with hunter2hunter2" if (run.release.path / "health").exists() else ""
+    return Health(not (run.release.path / "unwell").exists(), f"asked{told}")
 """
 CONFIGURATION = """\
 fraises:
@@ -206,6 +221,49 @@ def test_going_back_where_that_fails_too_leaves_what_serves_unknown(place: Place
     assert place.serving is None
 
 
+def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(place: Place) -> None:
+    healthy = place.forge.push_files({"site/page": "1"})
+    place.carry_out(healthy)
+    (unwell,) = (place.folder / ".fraisier/releases/site/production").glob("2*")
+    (unwell / "unwell").touch()
+    bad = place.forge.push_files({"unwell": ""})
+    assert place.carry_out(bad).status == "failed"
+    assert place.serving is None
+    (unwell / "unwell").unlink()
+    assert (place.carry_out(bad).status, place.serving) == ("rolled_back", healthy)
+
+
+def test_a_store_that_cannot_be_written_undoes_nothing(place: Place) -> None:
+    place.carry_out(place.forge.push_files({"site/page": "1"}))
+    place.database.execute("PRAGMA busy_timeout = 50")
+    lease = place.claim(place.forge.push_files({"health": "lock"}))
+    with pytest.raises(StoreError, match="locked"):
+        place.engine(lease).carry_out()
+    deployment = place.deployments.get(lease.deployment_id)
+    assert (deployment.status, place.current) == ("running", deployment.release)
+    assert not deployment.rollback_started
+
+
+def test_no_message_holds_a_secret(place: Place) -> None:
+    done = place.carry_out(place.forge.push_files({"health": "tell"}))
+    assert done.status == "success"
+    rows = place.database.all("SELECT message FROM tb_deployment_events WHERE message IS NOT NULL")
+    assert [row["message"] for row in rows] == ["asked with ***"]
+
+
+def test_a_commit_on_another_branch_makes_nothing_stale(place: Place) -> None:
+    older = place.forge.push_files({"site/page": "1"})
+    place.carry_out(place.forge.push_files({"site/page": "2"}), trigger="webhook", branch="main")
+    assert place.carry_out(older, trigger="webhook", branch="release").status == "success"
+
+
+def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(place: Place) -> None:
+    done = [place.carry_out(place.forge.push_files({"site/page": str(number)})) for number in range(2)]
+    place.carry_out(done[0].commit_sha, kind="rollback", release=done[0].release, branch=None)
+    root = place.folder / ".fraisier/releases/site/production"
+    assert {entry.name for entry in root.glob("2*")} == {each.release for each in done}
+
+
 def test_a_rollback_goes_to_the_release_it_names(place: Place) -> None:
     first = place.carry_out(place.forge.push_files({"site/page": "1"}))
     place.carry_out(place.forge.push_files({"site/page": "2"}))
@@ -290,6 +348,18 @@ def test_a_recovery_that_fails_ends_and_is_not_tried_again(place: Place) -> None
     done = place.deployments.get(lease.deployment_id)
     assert (done.status, place.serving) == ("failed", None)
     assert "recovering from that failed" in (done.error_message or "")
+
+
+def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(place: Place) -> None:
+    first = place.carry_out(place.forge.push_files({"site/page": "1"}))
+    second = place.carry_out(place.forge.push_files({"site/page": "2"}))
+    lease = place.claim(first.commit_sha)
+    created = Event("release_created", release=first.release, previous_release=second.release)
+    for number, step in enumerate(("activate", "restart"), start=1):  # and `deploy` had more to do
+        place.deployments.append(lease, Event("step_started", step=step, step_number=number))
+        done = Event("step_finished", step=step, step_number=number, step_status="success")
+        place.deployments.append(lease, created, Event("activation_started"), done)
+    assert (recovered(place, lease).status, place.serving) == ("rolled_back", second.commit_sha)
 
 
 def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(place: Place) -> None:

@@ -71,6 +71,11 @@ def test_what_was_pushed_before_a_push_back_no_longer_counts(pushes: Pushes) -> 
     assert pushes.newer(pushes.a, pushed(pushes.b), back, pushed(pushes.c)) == pushes.b
 
 
+def test_a_push_back_itself_makes_what_came_before_it_stale(pushes: Pushes) -> None:
+    back = pushed(pushes.b, before=pushes.c)
+    assert pushes.newer(pushes.a, back, pushed(pushes.c)) == pushes.b
+
+
 def test_what_is_asked_for_by_hand_is_not_stale(pushes: Pushes) -> None:
     assert pushes.newer(pushes.a, pushed(pushes.c), trigger="manual") is None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.engine.recovery import end_leftovers, settle_unactivated
+from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, settle_unactivated
 from fraisier_core.store import (
     ConfiguredEnvironment,
     Database,
@@ -94,6 +94,17 @@ def test_an_id_that_was_given_out_again_is_somebody_else(
 def test_a_run_without_a_step_waits_again(deployments: Deployments, lease: Lease) -> None:
     assert settle_unactivated(deployments, lease)
     assert deployments.get(lease.deployment_id).status == "pending"
+
+
+def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(
+    deployments: Deployments, lease: Lease
+) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        assert settle_unactivated(deployments, lease)
+        found = deployments.get(lease.deployment_id)
+        assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
+        lease = deployments.claim_next(ME) or lease
+    assert found.error_message == "its process ended 3 times before it could begin. Nothing was done"
 
 
 def test_a_run_that_activated_nothing_is_interrupted(deployments: Deployments, lease: Lease) -> None:

@@ -132,6 +132,16 @@ def test_a_store_held_for_long_says_so(path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_to_a_file_that_was_deleted_or_replaced(path: Path, replaced: bool) -> None:
+    database = Database.open(path)
+    path.unlink()
+    if replaced:
+        path.touch()
+    with pytest.raises(StoreError, match="was deleted or replaced: restart every"), database.transaction():
+        pytest.fail("the transaction began")
+
+
 def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Path) -> None:
     database = Database.open(path)
     insert = "INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from traceback import format_exception
 
 from fraisier_core.engine.ordering import newer_commit
 from fraisier_core.engine.recorded_run import RecordedRun
@@ -14,10 +15,10 @@ from fraisier_core.engine.stop import Stop
 from fraisier_core.errors import (
     ActivationRefusedError,
     CancelledError,
-    FencedError,
     FraisierError,
     InterruptedRunError,
     StepFailedError,
+    StoreError,
 )
 from fraisier_core.faults import fault_point
 from fraisier_core.health import Health
@@ -55,12 +56,12 @@ class Engine:
         """Deploy or roll back as requested, and go back where that fails.
 
         Raises:
-            FencedError: the lease was taken over; nothing more may be written.
+            StoreError: nothing can be recorded, or the lease was taken over; recovery goes on.
             InterruptedRunError: the worker went away after something was activated; recovery goes on.
         """
         try:
             self._attempt(self.deployment())
-        except (FencedError, InterruptedRunError):
+        except (StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
             self.fail(error)
@@ -154,13 +155,19 @@ class Engine:
         )
 
     def _served(self) -> Release | None:
-        """Return what serves now: what is recorded, or what a clone not yet deployed to has checked out."""
+        """Return what to go back to: what serves; where that cannot be told, what was healthy last.
+
+        In a clone that was never deployed to, it is what is checked out.
+        """
         deployment, workspace = self.deployment(), self._site.workspace
         serving = self._deployments.serving(deployment.fraise, deployment.environment)
         if serving is not None:
             return workspace.get(serving.release)
-        head = workspace.current() if workspace.in_place else None
-        return workspace.get(head) if head else None
+        if workspace.in_place:
+            return workspace.get(workspace.current() or "")
+        healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
+        names = sorted((each.release for each in healthy), key=lambda name: name != workspace.current())
+        return next((release for name in names if (release := workspace.get(name))), None)
 
     # Putting it to work
 
@@ -232,7 +239,7 @@ class Engine:
     def _health(self, run: RecordedRun[EnvironmentSettings]) -> Health:
         try:
             return self._site.deployer.health_check(run)
-        except (CancelledError, FencedError, InterruptedRunError):
+        except (CancelledError, StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
             return Health(False, f"the health check raised {type(error).__name__}: {error}")
@@ -242,7 +249,7 @@ class Engine:
         deployment = self.deployment()
         healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
         protected = {name for name in (release.name, deployment.previous_release) if name}
-        order = [release.name, *(each.release for each in healthy)]
+        order = list(dict.fromkeys([release.name, *(each.release for each in healthy)]))
         try:
             self._site.workspace.tidy(self._site.settings.keep_releases, order, protected)
         except (OSError, StepFailedError) as error:
@@ -291,7 +298,7 @@ class Engine:
         try:
             self._put_back(previous)
             self._verify(previous)
-        except (FencedError, InterruptedRunError):
+        except (StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
             self.give_up(f"{message}. Going back to {previous.name} failed too: {self.message(error)}")
@@ -305,11 +312,11 @@ class Engine:
         self._recorder.append(Event("serving"), self._ending("failed", message))
 
     def message(self, error: Exception) -> str:
-        """Return what an error says, without secrets."""
+        """Return what an error says; what a plugin raised is logged whole, without secrets."""
         if isinstance(error, FraisierError):
-            return self._recorder.redacted(str(error)).rstrip(".")
-        logger.error("a plugin raised", exc_info=error)
-        return self._recorder.redacted(f"{type(error).__name__}: {error}").rstrip(".")
+            return str(error).rstrip(".")
+        logger.error("a plugin raised:\n%s", self._recorder.redacted("".join(format_exception(error))))
+        return f"{type(error).__name__}: {error}".rstrip(".")
 
     def _end(self, event: str, message: str) -> None:
         self._recorder.append(self._ending(event, message))

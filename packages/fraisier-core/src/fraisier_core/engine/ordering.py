@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Iterator, Sequence
 
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.store import Deployment, PushedCommit
@@ -29,12 +28,16 @@ def newer_commit(
     if not _descendants(commit, pushed, mirror):
         return None
 
-    def counts(each: PushedCommit) -> bool:
-        return not _is_push_back(each.commit_sha, each.before_sha, mirror)
-
-    counting = list(takewhile(counts, pushed))
-    newer = _descendants(commit, counting, mirror)
+    newer = _descendants(commit, list(_since_push_back(pushed, mirror)), mirror)
     return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
+
+
+def _since_push_back(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
+    """Yield what was pushed up to the newest push back, that one included."""
+    for each in pushed:
+        yield each
+        if _is_push_back(each.commit_sha, each.before_sha, mirror):
+            return
 
 
 def _descendants(commit: str, pushed: Sequence[PushedCommit], mirror: Mirror) -> list[PushedCommit]:

@@ -77,7 +77,7 @@ class RecordedRun(Run[S]):
                 limits=self._limits(),
                 on_output=self._recorder.write,
                 cancelled=self._stop.event,
-                on_start=self._started,
+                on_start=None if leave_running else self._started,  # recovery must not end what it started
                 leave_running=leave_running,
             )
         return None

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fraisier_core.engine.output import StepOutput
 from fraisier_core.engine.redaction import Redactor
@@ -79,7 +79,10 @@ class Recorder:
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
-        self._deployments.append(self._lease, *events)
+        self._deployments.append(self._lease, *(self._clean(event) for event in events))
+
+    def _clean(self, event: Event) -> Event:
+        return replace(event, message=self.redacted(event.message)) if event.message else event
 
     def redacted(self, text: str) -> str:
         """Return `text` without secrets."""
@@ -105,7 +108,7 @@ class Recorder:
                 step_number=step.number,
                 step_status=status,
                 duration=time.monotonic() - step.started,
-                message=self.redacted(message) if message else None,
+                message=message,
             )
         )
         fault_point(f"step_{step.name}_finished")

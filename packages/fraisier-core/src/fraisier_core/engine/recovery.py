@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from fraisier_core.engine.engine import Engine
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError
+from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.store import Deployments, Event, HeldLease, Lease
 from fraisier_core.store.deployments import StartedStep
-from fraisier_core.system.processes import boot_id, kill_group, kill_marked
+from fraisier_core.system.processes import ProcessIdentity, boot_id, kill_group, kill_marked
+
+logger = logging.getLogger(__name__)
 
 SWITCHES = {"activate", "checkout"}
+ATTEMPTS = 3
+
+
+def take_over(deployments: Deployments, held: HeldLease, process: ProcessIdentity) -> Lease | None:
+    """Take a void lease over for a process, then end what its holder left; None where another did so."""
+    lease = deployments.take_over(held, process)
+    if lease is not None:
+        logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
+        end_leftovers(held)
+    return lease
 
 
 def end_leftovers(held: HeldLease) -> None:
@@ -27,11 +40,15 @@ def end_leftovers(held: HeldLease) -> None:
 def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
     """End or requeue a deployment that had activated nothing, and return whether it was such a one.
 
-    Only one that had not started a step may run again: nothing is ever blindly run twice.
+    Only one that had not started a step may run again, a few times: nothing is ever blindly run twice.
     """
     steps = deployments.started_steps(lease.deployment_id)
-    if not steps:
+    if not steps and lease.attempt < ATTEMPTS:
         deployments.requeue(lease)
+        return True
+    if not steps:
+        message = f"its process ended {lease.attempt} times before it could begin. Nothing was done"
+        deployments.append(lease, Event("interrupted", message=message))
         return True
     if deployments.get(lease.deployment_id).activation_started:
         return False
@@ -45,11 +62,11 @@ def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
 def recover(engine: Engine, deployments: Deployments, lease: Lease) -> None:
     """Finish a deployment that had activated something, or go back.
 
-    Raises `FencedError` and `InterruptedRunError` as `Engine.carry_out` does.
+    Raises `StoreError` and `InterruptedRunError` as `Engine.carry_out` does.
     """
     try:
         _inspect(engine, deployments, lease)
-    except (FencedError, InterruptedRunError):
+    except (StoreError, InterruptedRunError):
         raise
     except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
         engine.give_up(f"its process ended, and recovering from that failed: {engine.message(error)}")
@@ -72,12 +89,12 @@ def _inspect(engine: Engine, deployments: Deployments, lease: Lease) -> None:
 def _finish_or_go_back(engine: Engine, unfinished: Sequence[str]) -> None:
     deployment = engine.deployment()
     release = engine.release()
-    if release is None or any(name != "verify" for name in unfinished):
+    if release is None or unfinished != ["verify"]:
         engine.go_back(f"its process ended during step {', '.join(unfinished) or deployment.status}")
         return
     try:
         engine.finish(release)
-    except (FencedError, InterruptedRunError):
+    except (StoreError, InterruptedRunError):
         raise
     except FraisierError as error:
         status = "cancelled" if isinstance(error, CancelledError) else "rolled_back"

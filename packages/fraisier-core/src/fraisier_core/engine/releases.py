@@ -70,11 +70,14 @@ class Releases:
         Raises `AppPathRefusedError` where `app_path` is neither absent, nor a link of ours, nor a clone, or
         where no link could be put there.
         """
-        if not os.path.lexists(self.link) or self._is_own_link():
-            self._require_writable_parent()
-            return DeploymentMode.RELEASES
-        if Clone.is_clone(self.link):
-            return DeploymentMode.IN_PLACE
+        try:
+            if not os.path.lexists(self.link) or self._is_own_link():
+                self._require_writable_parent()
+                return DeploymentMode.RELEASES
+            if Clone.is_clone(self.link):
+                return DeploymentMode.IN_PLACE
+        except OSError as error:
+            raise AppPathRefusedError(f"{self.link} cannot be looked at: {error.strerror}") from error
         raise AppPathRefusedError(
             f"{self.link} is {self._kind()}; only its own links are replaced. "
             "Move it away, or make it a clone to deploy in place"

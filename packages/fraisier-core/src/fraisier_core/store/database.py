@@ -46,6 +46,7 @@ class Database:
         self._connection = connection
         self._lock = threading.RLock()
         self._checkpointing: IO[bytes] | None = None
+        self._identity = _file_identity(path)
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
@@ -100,6 +101,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Hold the write lock until the block ends; commit, or roll back where it raises."""
         with self._lock, _explained(self.path):
+            self._require_same_file()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -108,6 +110,12 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _require_same_file(self) -> None:
+        """Refuse to write where the file was deleted or replaced: nobody would ever read it."""
+        if _file_identity(self.path) != self._identity:
+            msg = f"the store {self.path} was deleted or replaced: restart every Fraisier process"
+            raise StoreError(msg)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -141,6 +149,14 @@ class Database:
         with self._lock, _explained(self.path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on the way of every push, and half the cost
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:

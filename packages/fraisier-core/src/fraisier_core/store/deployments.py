@@ -313,8 +313,13 @@ class Deployments:
         return max((step.number for step in steps if step.attempt == lease.attempt), default=0)
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
-        """Return what else pushes asked for in its environment, newest request first."""
-        row = {"id": deployment.id, "fraise_id": deployment.fraise, "environment": deployment.environment}
+        """Return what else pushes to the same branch or tag asked for there, newest request first."""
+        row = {
+            "id": deployment.id,
+            "fraise_id": deployment.fraise,
+            "environment": deployment.environment,
+            "branch": deployment.branch,
+        }
         return [
             PushedCommit(each["id"], each["commit_sha"], each["before_sha"], each["status"], each["branch"],
                          each["requested_by"])

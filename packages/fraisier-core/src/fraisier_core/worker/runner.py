@@ -17,7 +17,7 @@ from fraisier_core.engine.recovery import recover, settle_unactivated
 from fraisier_core.engine.redaction import Redactor
 from fraisier_core.engine.site import open_site
 from fraisier_core.engine.stop import Stop
-from fraisier_core.errors import CancelledError, FencedError, FraisierError, InterruptedRunError, StoreError
+from fraisier_core.errors import CancelledError, FencedError, InterruptedRunError, StoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store import Database, Deployment, Deployments, Event, Lease
 from fraisier_core.system.processes import become_subreaper, kill_descendants
@@ -58,7 +58,7 @@ class Runner:
         deployments.rehearse()
         for fraise in config.fraises.values():
             for environment in fraise.environments:
-                with suppress(FraisierError):
+                with suppress(Exception):  # an environment that cannot be opened must not stop the others
                     open_site(config, self.plugins, fraise.name, environment, Stop())
                     return
 
@@ -78,6 +78,10 @@ class Runner:
             self._work(assignment, config, deployments, recorder, stop)
         except FencedError:
             logger.warning("deployment %s was taken over by another process", lease.deployment_id)
+        except StoreError as error:
+            logger.error(
+                "deployment %s cannot be recorded, and is recovered later: %s", lease.deployment_id, error
+            )
         except InterruptedRunError as error:
             _leave(deployments, lease, error)
         finally:
@@ -94,8 +98,9 @@ class Runner:
         deployment = deployments.get(assignment.lease.deployment_id)
         try:
             site = open_site(config, self.plugins, deployment.fraise, deployment.environment, stop)
-        except FraisierError as error:
-            recorder.append(*_failed(deployment, recorder.redacted(str(error))))
+        except Exception as error:  # noqa: BLE001 - the run boundary: nothing has begun, and it must end
+            logger.warning("deployment %s has no site: %s", deployment.id, recorder.redacted(repr(error)))
+            recorder.append(*_failed(deployment, str(error)))
             return
         engine = Engine(site, deployments, assignment.lease, recorder, stop)
         if assignment.recover:

@@ -13,7 +13,7 @@ from types import FrameType
 
 from fraisier_core.config import ConfigSource
 from fraisier_core.configured import configure_store
-from fraisier_core.engine.recovery import end_leftovers
+from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.faults import fault_point
 from fraisier_core.plugins import Plugins
@@ -192,9 +192,7 @@ class Worker:
 
     def _void_lease(self, process: ProcessIdentity) -> Lease | None:
         for held in self._deployments.leases.held():
-            if held.is_void and (lease := self._deployments.take_over(held, process)):
-                logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
-                end_leftovers(held)
+            if held.is_void and (lease := take_over(self._deployments, held, process)):
                 return lease
         return None
 

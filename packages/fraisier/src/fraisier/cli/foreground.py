@@ -8,7 +8,7 @@ import select
 import time
 
 from fraisier_core.configured import configure_store
-from fraisier_core.engine.recovery import end_leftovers
+from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.store import Database, DeploymentRecord, Deployments, HeldLease, History, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
@@ -135,9 +135,8 @@ class Foreground:
         return found
 
     def _recover(self, held: HeldLease) -> None:
-        end_leftovers(held)
         channel, process = self._ready()
-        if lease := self.deployments.take_over(held, process):
+        if lease := take_over(self.deployments, held, process):
             self._assign(channel, lease, recover=True)
 
     # The processes

@@ -77,12 +77,12 @@ SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending';
 
 -- name: pushed_commits
--- The newest deployments of the environment that pushes requested, other than the one at hand.
+-- The newest deployments that pushes to the same branch or tag requested, other than the one at hand.
 SELECT d.id, d.commit_sha, d.status, d.branch, d.requested_by, w.id AS webhook_event_id, w.before_sha
 FROM tb_deployments AS d
 LEFT JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id
 WHERE d.fraise_id = :fraise_id AND d.environment = :environment AND d.trigger = 'webhook'
-  AND d.kind = 'deploy' AND d.id <> :id
+  AND d.kind = 'deploy' AND d.branch IS :branch AND d.id <> :id
 ORDER BY d.sequence DESC LIMIT 20;
 
 -- name: serving
@@ -95,6 +95,7 @@ SELECT
     EXISTS (SELECT 1 FROM tb_deployments AS back
             WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
               AND back.previous_release = d.release AND back.kind = 'rollback' AND back.status = 'success'
+              AND back.sequence > d.sequence
            ) AS rolled_back_from
 FROM tb_deployments AS d
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND kind = 'deploy'
