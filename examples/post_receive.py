@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
 
 
 def git(*arguments: str) -> str:
@@ -43,22 +44,43 @@ def payload(before: str, after: str, ref: str) -> bytes:
 
 
 def deliver(body: bytes) -> str:
-    """Deliver an event and return what Fraisier answers."""
-    secret = Path(git("config", "fraisier.secretFile")).read_text().strip()
+    """Deliver an event and return what Fraisier answers, or why it could not be asked."""
+    file, url = git("config", "fraisier.secretFile"), git("config", "fraisier.url")
+    if not file:
+        return "not asked: fraisier.secretFile is not set"
+    try:
+        secret = Path(file).read_text().strip()
+    except OSError as error:
+        return f"not asked: fraisier.secretFile is '{file}': {error.strerror}"
     headers = {
         "Content-Type": "application/json",
         "X-GitHub-Event": "push",
         "X-GitHub-Delivery": str(uuid.uuid4()),
         "X-Hub-Signature-256": f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}",
     }
-    request = urllib.request.Request(git("config", "fraisier.url"), body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return f"{answer.status} {json.load(answer)['status']}"
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+            return f"{answer.status} {accepted(json.load(answer))}"
     except urllib.error.HTTPError as error:
-        return f"{error.code} {error.read().decode()}"
+        return f"{error.code} {refused(error.read().decode())}"
+    except urllib.error.URLError as error:
+        return f"not reached: {url}: {error.reason}"
     except OSError as error:
-        return f"not reached: {error}"
+        return f"not reached: {url}: {error}"
+
+
+def accepted(answer: dict[str, Any]) -> str:
+    """Return the status of an answer, and the reasons where it gives some."""
+    reasons = "; ".join(answer.get("reasons", []))
+    return f"{answer['status']}: {reasons}" if reasons else str(answer["status"])
+
+
+def refused(answer: str) -> str:
+    """Return the sentence of a refusal; one that is not from Fraisier is returned as it is."""
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer.strip()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 APP = Path(os.environ["APP"])
 RECORD = APP.with_name(f"{APP.name}.pid")
 STOP_SECONDS = 5.0
+MOMENT_SECONDS = 0.5
 
 
 def started_at(pid: int) -> str:
@@ -34,17 +35,23 @@ def stop() -> None:
 
 
 def start() -> None:
-    """Start the app from the release that `$APP` leads to, in a session and with a log of its own."""
-    with APP.with_name(f"{APP.name}.log").open("ab") as log:
+    """Start the app from the release that `$APP` leads to, in a session and with a log of its own.
+
+    Fails where the app exits at once, as it does where its port is taken.
+    """
+    log = APP.with_name(f"{APP.name}.log")
+    with log.open("ab") as output:
         app = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=APP,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     RECORD.write_text(f"{app.pid} {started_at(app.pid)}")
+    with suppress(subprocess.TimeoutExpired):
+        sys.exit(f"app.py exited at once with status {app.wait(MOMENT_SECONDS)}: see {log}")
 
 
 if __name__ == "__main__":

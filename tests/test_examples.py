@@ -1,0 +1,123 @@
+"""The examples say in a sentence what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.environments import ROOT
+
+HOOK = ROOT / "examples/post_receive.py"
+SERVICE = ROOT / "examples/hello/service.py"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A bare repository that knows a secret."""
+    bare = tmp_path / "my_api.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", bare], check=True)
+    (tmp_path / "secret").write_text("a secret")
+    configure(bare, "fraisier.secretFile", str(tmp_path / "secret"))
+    return bare
+
+
+def configure(repository: Path, name: str, value: str) -> None:
+    subprocess.run(["git", "-C", repository, "config", name, value], check=True)
+
+
+def said(repository: Path) -> str:
+    """Return what the hook says of one push."""
+    done = subprocess.run(
+        [sys.executable, HOOK],
+        cwd=repository,
+        input=f"{'0' * 40} {'1' * 40} refs/heads/main\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@contextmanager
+def answering(status: int, body: str) -> Iterator[str]:
+    """Answer one request, and give the URL for it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/webhook"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (202, json.dumps({"status": "accepted"}), "202 accepted"),
+        (
+            200,
+            json.dumps({"status": "ignored", "reasons": ["no rule", "no tag"]}),
+            "200 ignored: no rule; no tag",
+        ),
+        (401, json.dumps({"error": "the delivery does not verify"}), "401 the delivery does not verify"),
+        (502, "Bad gateway\n", "502 Bad gateway"),
+    ],
+)
+def test_the_hook_says_what_was_answered(repository: Path, status: int, body: str, sentence: str) -> None:
+    with answering(status, body) as url:
+        configure(repository, "fraisier.url", url)
+        assert said(repository) == f"fraisier: {sentence}\n"
+
+
+def test_the_hook_says_where_nobody_listens(repository: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook"
+    configure(repository, "fraisier.url", url)
+    assert said(repository) == f"fraisier: not reached: {url}: [Errno 111] Connection refused\n"
+
+
+def test_the_hook_says_which_secret_is_missing(repository: Path) -> None:
+    configure(repository, "fraisier.secretFile", "/nowhere/secret")
+    expected = "fraisier: not asked: fraisier.secretFile is '/nowhere/secret': No such file or directory\n"
+    assert said(repository) == expected
+
+
+def test_the_hook_says_that_no_secret_is_configured(repository: Path) -> None:
+    subprocess.run(["git", "-C", repository, "config", "--unset", "fraisier.secretFile"], check=True)
+    assert said(repository) == "fraisier: not asked: fraisier.secretFile is not set\n"
+
+
+def test_a_restart_fails_where_the_port_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "app").symlink_to(SERVICE.parent)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, SERVICE],
+            env=os.environ | {"APP": str(tmp_path / "app"), "PORT": port},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"app.py exited at once with status 1: see {tmp_path / 'app.log'}\n"
+    assert "Address already in use" in (tmp_path / "app.log").read_text()
