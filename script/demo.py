@@ -60,7 +60,12 @@ def play(stage: Stage, screen: Screen) -> None:
 
 
 def keep(stage: Stage, screen: Screen) -> NoReturn:
-    """Go on until a signal."""
+    """Mend what was broken, then go on until a signal."""
+    screen.title("6. Push version 4, which is well again")
+    fourth = stage.push(4, 200)
+    stage.followed(fourth)
+    stage.require_serving(4, fourth)
+
     screen.title("It goes on running, until Ctrl-C here. In another terminal:")
     screen.command("cd", str(stage.clone))
     screen.line("edit VERSION in app.py, then")
@@ -86,9 +91,25 @@ def throwaway_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def interrupted(number: int, _frame: object) -> NoReturn:
+class Interrupted(SystemExit):
+    """A signal asked for the end."""
+
+
+def interrupt(number: int, _frame: object) -> NoReturn:
     """Leave by way of every `finally`."""
-    sys.exit(128 + number)
+    raise Interrupted(128 + number)
+
+
+def perform(stage: Stage, screen: Screen, *, kept: bool) -> None:
+    """Build the stage, play on it, and go on where it is to be kept."""
+    screen.title("Fraisier: a push becomes a deployment")
+    screen.line(f"A bare Git repository, a clone, a small HTTP service and Fraisier, in {stage.folder}")
+    stage.build()
+    stage.start_webhook()
+    screen.line(f"fraisier-webhook listens on {stage.webhook}, its worker waits")
+    play(stage, screen)
+    if kept:
+        keep(stage, screen)
 
 
 def main() -> None:
@@ -97,22 +118,17 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="go on running, so that you can push yourself")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
+        signal.signal(number, interrupt)
     os.environ["no_proxy"] = "127.0.0.1"
     screen, started = Screen(), time.monotonic()
-    with throwaway_folder() as folder:
-        stage = Stage(folder, screen)
-        try:
-            screen.title("Fraisier: a push becomes a deployment")
-            screen.line(f"A bare Git repository, a clone, a small HTTP service and Fraisier, in {folder}")
-            stage.build()
-            stage.start_webhook()
-            screen.line(f"fraisier-webhook listens on {stage.webhook}, its worker waits")
-            play(stage, screen)
-            if arguments.keep:
-                keep(stage, screen)
-        except DemoFailedError as error:
-            sys.exit(f"\nThe demo failed: {error}")
+    try:
+        with throwaway_folder() as folder:
+            perform(Stage(folder, screen), screen, kept=arguments.keep)
+    except DemoFailedError as error:
+        sys.exit(f"\nThe demo failed: {error}")
+    except Interrupted:
+        screen.title("Stopped; everything is removed.")
+        raise
     screen.title(
         f"All of it was true, in {time.monotonic() - started:.0f} s. Everything is stopped and removed."
     )

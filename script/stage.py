@@ -222,14 +222,19 @@ class Stage:
         while True:
             record = self.json("show", deployment)
             steps = [step for step in record["steps"] if step["status"] != "running"]
-            for step in steps[shown:]:
-                good = step["status"] == "success"
-                mark = self._screen.styled("ok" if good else step["status"], "32" if good else "31")
-                self._screen.line(f"  {step['name']:<9} {mark}, {step['duration']:.2f} s")
+            for number, step in enumerate(steps[shown:], shown):
+                if number and steps[number - 1]["status"] == "failed":
+                    self._screen.line("  going back:")
+                self._show_step(step)
             shown = len(steps)
             if record["status"] in ENDED:
                 return dict(record)
             time.sleep(0.05)
+
+    def _show_step(self, step: dict[str, Any]) -> None:
+        good = step["status"] == "success"
+        mark = self._screen.styled("ok" if good else step["status"], "32" if good else "31")
+        self._screen.line(f"  {step['name']:<9} {mark}, {step['duration']:.2f} s")
 
     def _requested(self, commit: str) -> str | None:
         new = [each for each in self.json("history") if each["id"] not in self._seen]

@@ -94,6 +94,7 @@ def test_it_needs_only_git_and_python_and_sets_itself_up_once(tmp_path: Path) ->
     status, said = demo(temporary, script)
     assert status == 0, said
     assert "Installing" in said
+    assert re.search(r"verify +failed, .*\n +going back:\n +activate", said)
     for serving in ("version 1", "version 2", "version 2", "version 1"):
         before, found, said = said.partition(f"answers: hello, this is {serving}")
         assert found, before
@@ -129,7 +130,8 @@ def test_a_signal_stops_everything(number: signal.Signals, tmp_path: Path) -> No
     with started(tmp_path, sys.executable, ROOT / "script/demo.py") as process:
         line_with(process, "verify")
         process.send_signal(number)
-        process.communicate(timeout=SECONDS)
+        said, _ = process.communicate(timeout=SECONDS)
+        assert said.endswith("\nStopped; everything is removed.\n")
         assert process.returncode == 128 + number
         assert left_running(tmp_path) == []
     assert not list(tmp_path.glob("fraisier-demo-*"))
@@ -140,9 +142,7 @@ def test_it_is_kept_running_where_one_wants_to_push_oneself(tmp_path: Path) -> N
         clone = Path(line_with(process, "$ cd ").split()[-1])
         url = line_with(process, "$ curl ").split()[-1]
         app = clone / "app.py"
-        app.write_text(
-            re.sub('VERSION = ".*"', 'VERSION = "mine"', app.read_text()).replace("= 500", "= 200")
-        )
+        app.write_text(re.sub('VERSION = ".*"', 'VERSION = "mine"', app.read_text()))
         for arguments in (["commit", "-qam", "My own version"], ["push", "-q"]):
             subprocess.run(["git", *arguments], cwd=clone, check=True, capture_output=True)
         until = time.monotonic() + SECONDS
@@ -150,7 +150,8 @@ def test_it_is_kept_running_where_one_wants_to_push_oneself(tmp_path: Path) -> N
             assert time.monotonic() < until
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=SECONDS)
+        said, _ = process.communicate(timeout=SECONDS)
+        assert said.endswith("\nStopped; everything is removed.\n")
         assert left_running(tmp_path) == []
     assert not list(tmp_path.glob("fraisier-demo-*"))
 
