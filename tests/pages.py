@@ -162,14 +162,19 @@ class PageShell:
 
 
 @contextmanager
-def page_shell(folder: Path, environment: Mapping[str, str]) -> Iterator[PageShell]:
-    """Open a shell in a folder; on the way out, everything that was started from it is ended."""
+def page_shell(
+    folder: Path, environment: Mapping[str, str], *, known_to_git: bool = True
+) -> Iterator[PageShell]:
+    """Open a shell in a folder; on the way out, everything that was started from it is ended.
+
+    Args:
+        folder: where it starts, and the home of whoever reads the page.
+        environment: its variables.
+        known_to_git: whether Git knows who that is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     alice = {"HOME": str(folder), "USER": "alice", "LOGNAME": "alice", "COLUMNS": "200", "LC_ALL": "C.UTF-8"}
-    names = {
-        f"GIT_{role}_{fact}": value for role in ("AUTHOR", "COMMITTER") for fact, value in _ALICE.items()
-    }
-    shell = PageShell(folder, {**environment, **alice, **names})
+    shell = PageShell(folder, {**environment, **alice, **(_IDENTITY if known_to_git else {})})
     try:
         yield shell
     finally:
@@ -177,7 +182,11 @@ def page_shell(folder: Path, environment: Mapping[str, str]) -> Iterator[PageShe
         kill_marked("HOME", str(folder))
 
 
-_ALICE = {"NAME": "Alice", "EMAIL": "alice@example.com"}
+_IDENTITY = {
+    f"GIT_{role}_{fact}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for fact, value in (("NAME", "Alice"), ("EMAIL", "alice@example.com"))
+}
 
 
 def _query(sql: str) -> str:

@@ -15,7 +15,7 @@ import yaml
 from fraisier_core.config import load_config
 from fraisier_core.plugins import Plugins
 
-from tests.environments import ROOT, PythonEnvironment, package_names, wheel
+from tests.environments import ROOT, PythonEnvironment, wheel
 from tests.pages import Block, blocks, page_shell
 
 DOCS = ROOT / "docs"
@@ -64,16 +64,16 @@ def runs_here(page: Path) -> bool:
 every_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
 
 
-def everything(folder: Path, wheels: Path) -> PythonEnvironment:
-    """Return an environment with all of ours from wheels, and with pip, as pages take for granted."""
-    ours = [wheel(wheels, name) for name in package_names()]
-    return PythonEnvironment.create(folder, *ours, "hatchling", seed=True)
+def installed(folder: Path, wheels: Path) -> PythonEnvironment:
+    """Return an environment with pip and what the README installs, from wheels, as pages take for granted."""
+    names = re.findall(r"\./packages/([\w-]+)", (ROOT / "README.md").read_text())
+    return PythonEnvironment.create(folder, *(wheel(wheels, name) for name in names), seed=True)
 
 
 @pytest.fixture(scope="module")
 def installation(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonEnvironment:
     """An environment for pages that install nothing."""
-    return everything(tmp_path_factory.mktemp("docs") / "venv", wheels)
+    return installed(tmp_path_factory.mktemp("docs") / "venv", wheels)
 
 
 @pytest.fixture
@@ -118,9 +118,10 @@ def test_a_page_works_from_its_first_block_to_its_last(
     if "curl" in page.read_text():
         require_program("curl")
     if "pip install" in page.read_text():
-        installation = everything(tmp_path / "venv", wheels)
+        installation = installed(tmp_path / "venv", wheels)
     start = home / "fraisier" if page.parent == ROOT else home
-    with page_shell(home, installation.variables()) as shell:
+    first = page == ROOT / "README.md"
+    with page_shell(home, installation.variables(), known_to_git=not first) as shell:
         shell.run(f"cd {start}")
         for block in blocks(page):
             shell.carry_out(block)
