@@ -227,10 +227,11 @@ def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(place:
     (unwell,) = (place.folder / ".fraisier/releases/site/production").glob("2*")
     (unwell / "unwell").touch()
     bad = place.forge.push_files({"unwell": ""})
-    assert place.carry_out(bad).status == "failed"
-    assert place.serving is None
+    failed = place.carry_out(bad)
+    assert (failed.status, place.serving) == ("failed", None)
     (unwell / "unwell").unlink()
-    assert (place.carry_out(bad).status, place.serving) == ("rolled_back", healthy)
+    done = place.carry_out(bad)
+    assert (done.status, place.serving) == ("rolled_back", healthy)
 
 
 def test_a_store_that_cannot_be_written_undoes_nothing(place: Place) -> None:

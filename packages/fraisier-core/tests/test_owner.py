@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fraisier_core.errors import StoreError
-from fraisier_core.system.owner import become_owner
+from fraisier_core.errors import ConfigurationError, StoreError
+from fraisier_core.system.owner import become_owner, require_trusted
 
 NOBODY = pwd.getpwnam("nobody")
 ARGV = ["/opt/venv/bin/fraisier", "status", "my api"]
@@ -99,3 +99,26 @@ def test_an_owner_who_cannot_read_the_installation_is_told(folder: Path) -> None
     private.touch(mode=0o600)
     told = in_a_child(folder, 0, private)["refused"]
     assert told.startswith(f"{folder} belongs to nobody, who cannot read {private}: install Python")
+
+
+def test_a_configuration_of_ones_own_is_trusted(tmp_path: Path) -> None:
+    config = tmp_path / "fraises.yaml"
+    config.write_text("fraises: {}")
+    require_trusted(config)
+
+
+def test_a_configuration_that_everyone_may_write_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "fraises.yaml"
+    config.write_text("fraises: {}")
+    config.chmod(0o666)
+    with pytest.raises(ConfigurationError, match="chmod o-w"):
+        require_trusted(config)
+
+
+@as_root
+def test_a_configuration_of_another_user_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "fraises.yaml"
+    config.write_text("fraises: {}")
+    os.chown(config, NOBODY.pw_uid, NOBODY.pw_gid)
+    with pytest.raises(ConfigurationError, match="belongs to nobody, and is not trusted"):
+        require_trusted(config)

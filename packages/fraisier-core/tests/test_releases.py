@@ -143,6 +143,15 @@ def test_a_folder_that_everyone_may_write_to_is_no_place_for_the_link(releases: 
     releases.deployment_mode()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
+def test_what_another_user_made_is_not_deployed_to(releases: Releases) -> None:
+    subprocess.run(["git", "init", "--quiet", releases.link], check=True)
+    assert releases.deployment_mode() is DeploymentMode.IN_PLACE
+    os.chown(releases.link / ".git", 65534, 65534)
+    with pytest.raises(AppPathRefusedError, match="belongs to user 65534"):
+        releases.deployment_mode()
+
+
 def test_a_file_where_the_folder_of_the_link_should_be_is_refused(releases: Releases) -> None:
     releases.link.parent.write_text("")
     with pytest.raises(AppPathRefusedError, match="is not writable"):

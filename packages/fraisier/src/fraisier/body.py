@@ -11,8 +11,7 @@ from fraisier.answer import RefusedError, refused, unavailable
 
 MAX_BODY_BYTES = 25_000_000
 BODY_SECONDS = 15.0
-LARGE_BYTES = 1_000_000
-LARGE_AT_ONCE = 8
+INCOMPLETE_BYTES = 100_000_000
 
 
 class ClientGoneError(Exception):
@@ -22,8 +21,8 @@ class ClientGoneError(Exception):
 class BodyReader:
     """Reads bodies of at most `MAX_BODY_BYTES`.
 
-    Of bodies beyond `LARGE_BYTES` only `LARGE_AT_ONCE` are read at a time, so that unverified senders cannot
-    fill the memory together; ordinary deliveries are far smaller and never wait for them.
+    All bodies that are incomplete together hold at most `INCOMPLETE_BYTES`, so that unverified senders cannot
+    fill the memory; an ordinary delivery comes in one piece and never waits for them.
 
     Args:
         seconds: how long a body may take.
@@ -31,7 +30,7 @@ class BodyReader:
 
     def __init__(self, seconds: float = BODY_SECONDS) -> None:
         self._seconds = seconds
-        self._large = 0
+        self._held = 0
 
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Return the body of a request.
@@ -51,26 +50,24 @@ class BodyReader:
             raise refused(408, f"the body took longer than {self._seconds:g} s") from None
 
     async def _rest(self, message: Message, receive: Receive) -> bytes:
-        body, large = bytearray(), False
+        body = bytearray()
         try:
             while True:
-                body += message.get("body", b"")
-                if len(body) > MAX_BODY_BYTES:
-                    raise _too_large()
-                if len(body) > LARGE_BYTES and not large:
-                    large = self._claim_large()
+                self._hold(body, message.get("body", b""))
                 if not message.get("more_body", False):
                     return bytes(body)
                 message = await _received(receive)
         finally:
-            self._large -= large
+            self._held -= len(body)
             body.clear()  # a refusal's traceback would hold on to it
 
-    def _claim_large(self) -> bool:
-        if self._large == LARGE_AT_ONCE:
-            raise RefusedError(unavailable("too many large bodies at once"))
-        self._large += 1
-        return True
+    def _hold(self, body: bytearray, piece: bytes) -> None:
+        body += piece
+        self._held += len(piece)
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if self._held > INCOMPLETE_BYTES:
+            raise RefusedError(unavailable("too much comes in at once"))
 
 
 async def _received(receive: Receive) -> Message:

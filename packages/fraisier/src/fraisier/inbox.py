@@ -73,12 +73,21 @@ def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError
     """Log a line a delivery, all of a batch in one record: a record costs more than everything in it."""
     lines = [
         f"{each.provider} {_quoted(each.event_type)} of {_quoted(each.repository)} "
-        f"{_quoted(each.branch)}: {receipt.verdict}"
+        f"{_quoted(each.branch)}: {_verdict(each, receipt)}"
         for each, receipt in zip(deliveries, receipts, strict=True)
         if isinstance(receipt, Receipt)
     ]
     if lines:
         logger.info("%s", "\n".join(lines))
+
+
+def _verdict(delivery: Delivery, receipt: Receipt) -> str:
+    """Return the verdict, and why where nothing is deployed."""
+    return (
+        f"ignored ({_quoted('; '.join(delivery.reasons))})"
+        if receipt.verdict == "ignored"
+        else receipt.verdict
+    )
 
 
 def _quoted(text: str | None) -> str:

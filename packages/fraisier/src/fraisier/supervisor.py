@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+STOPPED = "was asked to stop"
 
 
 class WorkerSupervisor:
@@ -48,7 +49,8 @@ class WorkerSupervisor:
             ending = await self._run_worker()
             if asyncio.get_running_loop().time() - started > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            logger.error("the worker %s; it is started again in %g s", ending, pause)
+            level = logging.INFO if ending == STOPPED else logging.ERROR
+            logger.log(level, "the worker %s; it is started again in %g s", ending, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -67,7 +69,8 @@ class WorkerSupervisor:
                 )
             except OSError as error:
                 return f"could not be started: {error.strerror}"
-            return f"ended with status {await _ended(worker)}"
+            status = await _ended(worker)
+            return f"ended with status {status}" if status else STOPPED
 
 
 def worker_environment(config: Config) -> dict[str, str]:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 SHUTDOWN_SECONDS = 3
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.command()
@@ -36,7 +41,7 @@ def serve(
     from fraisier_core.config import ConfigSource, find_config
     from fraisier_core.plugins import Plugins
     from fraisier_core.store import Database, Deliveries, Deployments
-    from fraisier_core.system.owner import become_owner
+    from fraisier_core.system.owner import become_owner, require_trusted
     from fraisier_core.system.processes import forbid_dumps
 
     from fraisier.app import create_app
@@ -50,6 +55,7 @@ def serve(
     current = source.current()
     with open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         become_owner(current.state_dir, sys.argv)
+        require_trusted(current.path)
         forbid_dumps()  # a change of user undoes it
         database = Database.open(current.database, busy_seconds=2.0)
         database.take_checkpoints()

@@ -29,7 +29,7 @@ class Sender:
 @pytest.mark.parametrize("pieces", [(), (b"{",), (b"x" * 2_000_000, b"x")])
 def test_a_body_that_does_not_arrive_in_time_is_refused(pieces: tuple[bytes, ...]) -> None:
     bodies = BodyReader(seconds=0.05)
-    for _ in range(10):  # more often than large bodies may be read at once: each gives up its place
+    for _ in range(10):  # more than may be held at once: each gives up its place
         with pytest.raises(RefusedError) as refusal:
             asyncio.run(bodies.read({}, Sender(*pieces).receive))
         assert refusal.value.answer.status == 408

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fraisier.body import BODY_SECONDS, LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
+from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, MAX_BODY_BYTES
 from fraisier.connection import BoundedConnection
 from fraisier.receiver import MAX_NAME_LENGTH
 from fraisier.webhook import SHUTDOWN_SECONDS
@@ -78,15 +78,15 @@ def test_a_refused_client_that_goes_on_sending_still_gets_its_answer(server: Ser
     assert answer.startswith(b"404 ")
 
 
-def test_only_a_few_large_bodies_are_read_at_once_and_ordinary_deliveries_go_on(server: Server) -> None:
-    held = [server.connect() for _ in range(8)]
-    for connection in held:
-        connection.sendall(CHUNKED + MEGABYTE)
+def test_incomplete_bodies_are_bounded_together_and_ordinary_deliveries_go_on(server: Server) -> None:
+    held = [server.connect() for _ in range(5)]
+    for connection in held[:4]:
+        connection.sendall(CHUNKED + MEGABYTE * 23)
     try:
         with ThreadPoolExecutor(1) as pool:
-            ninth = pool.submit(server.exchange, CHUNKED + MEGABYTE + MEGABYTE + b"0\r\n\r\n")
+            too_much = pool.submit(server.exchange, CHUNKED + MEGABYTE * 20 + b"0\r\n\r\n")
             assert server.send(github(github_push(new_commit()))).status_code == 202
-            assert ninth.result().startswith(b"503 ")
+            assert too_much.result().startswith(b"503 ")
     finally:
         for connection in held:
             connection.close()
@@ -243,7 +243,7 @@ def test_the_reference_states_the_limits() -> None:
     for limit in (
         f"| Body | {MAX_BODY_BYTES:,} bytes | 413 |",
         f"| Time for the body | {BODY_SECONDS:g} s | 408 |",
-        f"| Bodies beyond {LARGE_BYTES:,} bytes at once | {LARGE_AT_ONCE} | 503 |",
+        f"| Bodies that are incomplete, together | {INCOMPLETE_BYTES:,} bytes | 503 |",
         f"| {BoundedConnection.head_bytes:,} bytes, {BoundedConnection.head_seconds:g} s |",
         f"| {BoundedConnection.request_bytes:,} bytes |",
         f"| Connections | {BoundedConnection.max_connections} |",

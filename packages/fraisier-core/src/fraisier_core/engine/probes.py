@@ -86,9 +86,7 @@ class _Attempt:
         try:
             answer = question(self)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            answer = Health(
-                False, f"no answer from {_address(self.url)}: {printable(str(error) or repr(error))}"
-            )
+            answer = Health(False, f"no answer from {_address(self.url)}: {printable(_said(error))}")
         if not self._over:
             self._answer = answer
         self._answered.set()
@@ -178,3 +176,7 @@ def _unit(name: str, timeout: float) -> Health:
     except StepFailedError as error:
         return Health(False, str(error))
     return Health(state.is_active, str(state))
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or repr(error)

@@ -75,6 +75,7 @@ class Releases:
                 self._require_writable_parent()
                 return DeploymentMode.RELEASES
             if Clone.is_clone(self.link):
+                _require_trusted(self.link, self.link / ".git")
                 return DeploymentMode.IN_PLACE
         except OSError as error:
             raise AppPathRefusedError(f"{self.link} cannot be looked at: {error.strerror}") from error
@@ -240,11 +241,24 @@ class Releases:
                 f"the link {self.link} cannot be made: {parent} is not writable for the "
                 "user that runs Fraisier; give it that right, or create the folder for it"
             )
+        if self.link.is_symlink():
+            _require_trusted(self.link)
         mode = parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise AppPathRefusedError(
                 f"{parent} is writable for everyone, who could then replace {self.link}; "
                 f"run: chmod o-w {parent}"
+            )
+
+
+def _require_trusted(*paths: Path) -> None:
+    """Refuse what another user made: a clone's configuration runs commands, and a link leads anywhere."""
+    for path in paths:
+        owner = path.lstat().st_uid
+        if owner not in {0, os.geteuid()}:
+            raise AppPathRefusedError(
+                f"{path} belongs to user {owner}, and could make the user that runs Fraisier run anything; "
+                f"if it is meant, run: chown -R {os.geteuid()} {path}"
             )
 
 

@@ -130,7 +130,8 @@ class Mirror(LocalRepository):
             )
 
     def export(self, commit: str, into: Path) -> None:
-        """Write the files of a commit into a new directory; all of them, `export-ignore` or not.
+        """Write the files of a commit into a new directory; all of them and as they are: `export-ignore` and
+        `export-subst` count for nothing.
 
         Raises `AppPathRefusedError` where `into` is anything but absent or an empty directory, and
         `StepFailedError` where the files cannot be written. A damaged mirror is fetched anew first.
@@ -186,7 +187,7 @@ class Mirror(LocalRepository):
             "init", "--bare", "--quiet", "--template=", str(path)
         )
         (path / "info").mkdir(exist_ok=True)
-        (path / "info/attributes").write_text("* -export-ignore\n")
+        (path / "info/attributes").write_text("* -export-ignore -export-subst\n")
 
     def _download(self, path: Path, lock: int) -> None:
         until = time.monotonic() + self._limits.wall

@@ -81,7 +81,7 @@ class Database:
         Cheap to call again: a worker does, so that it takes over from a web process that ended.
         """
         if self._checkpointing is None:
-            lock = self.path.with_name("checkpoint.lock").open("ab")
+            lock = open(self.path.with_name("checkpoint.lock"), "ab", opener=_open_private)  # noqa: SIM115 - held
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -149,6 +149,13 @@ class Database:
         with self._lock, _explained(self.path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a lock that other users cannot even read: whoever can open it can hold it."""
+    handle = os.open(path, flags, 0o600)
+    os.fchmod(handle, 0o600)
+    return handle
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

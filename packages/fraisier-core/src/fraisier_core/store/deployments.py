@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from fraisier_core.clock import utc_now
 from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.database import Database, Row, statements
+from fraisier_core.store.history import History
 from fraisier_core.store.leases import LOCAL, HeldLease, Lease, Leases
 from fraisier_core.store.requests import Kind, Request, request_row
 from fraisier_core.system.processes import ProcessIdentity
@@ -334,6 +335,10 @@ class Deployments:
         if row is None or row["release"] is None:
             return None
         return HealthyRelease(row["release"], row["commit_sha"])
+
+    def running(self, fraise: str, environment: str) -> str | None:
+        """Return the id of the deployment that runs there now, if one does."""
+        return History(self._database).running(fraise, environment)
 
     def healthy_releases(self, fraise: str, environment: str) -> list[HealthyRelease]:
         """Return the releases that were healthy, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.database import Database, Row, statements
 
 T = TypeVar("T")
+_ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,10 @@ class History:
 
     def find(self, id_part: str) -> str:
         """Return the id that starts or ends with `id_part`. Raises `UnknownNameError` unless there is one."""
-        found = self._all("deployments_by_prefix", prefix=id_part, after=id_part + "~") or self._all(
-            "deployments_by_suffix", suffix=f"%{id_part}"
-        )
+        found = []
+        if _ID_PART.fullmatch(id_part):
+            prefix = self._all("deployments_by_prefix", prefix=id_part, after=id_part + "~")
+            found = prefix or self._all("deployments_by_suffix", suffix=f"%{id_part}")
         if not found:
             raise UnknownNameError(f"there is no deployment {id_part!r}: `fraisier history` lists them")
         if len(found) > 1:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from fraisier_core.errors import StoreError
+from fraisier_core.errors import ConfigurationError, StoreError
 
 STANDARD_LIBRARY = Path(os.__file__)
 
@@ -38,6 +39,19 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
         command = shlex.join([Path(argv[0]).name, *argv[1:]])
         owner = shlex.quote(_sudo_name(found.st_uid))
         raise StoreError(f"{place} belongs to another user: run `sudo -u {owner} {command}`")
+
+
+def require_trusted(config: Path) -> None:
+    """Refuse a configuration that another user could have written: what it says is run.
+
+    Call it after `become_owner`, as the user who acts on it. Raises `ConfigurationError`.
+    """
+    found = config.stat()
+    if found.st_uid not in {0, os.geteuid()}:
+        owner, me = _sudo_name(found.st_uid), _sudo_name(os.geteuid())
+        raise ConfigurationError([f"{config}: belongs to {owner}, and is not trusted to say what {me} runs"])
+    if found.st_mode & stat.S_IWOTH:
+        raise ConfigurationError([f"{config}: is writable for everyone; run: chmod o-w {config}"])
 
 
 def _become(uid: int, gid: int) -> None:

@@ -52,6 +52,10 @@ def roll_back(
     found = _usable(session, fraise, environment)
 
     def make_request(deployments: Deployments) -> Request:
+        running = deployments.running(found.fraise, found.name)
+        if to is None and running is not None:
+            what = f"deployment {short_id(running)} of {found.fraise} {found.name} is under way"
+            raise BusyError(f"{what}: cancel it, or name the release to go back to with --to")
         target = choose_release(session, deployments, found, to)
         return Request(
             found.fraise,
@@ -124,7 +128,9 @@ def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> Non
     deployment_id = deployments.request(make_request(deployments))
     wake_workers(session.config.state_dir)
     if deployments.leases.live_workers() == 0:
-        tell("no worker is running: the deployment waits until `fraisier worker` does", "yellow")
+        tell(
+            "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`", "yellow"
+        )
     if as_json:
         print_json(asdict(History(database).deployment(deployment_id)))
     else:

@@ -47,10 +47,12 @@ def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) ->
         return healthy
     names = [each.release for each in healthy]
     before = names.index(serving.release) + 1 if serving.release in names else 0
-    return [each for each in healthy[before:] if each.release != serving.release]
+    return [each for each in healthy[before:] if each.commit_sha != serving.commit_sha]
 
 
 def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyRelease:
+    if not to:
+        raise UnknownNameError(f"--to names no release of {what}{_listing(there)}")
     found = [each for each in there if each.release == to] or [
         each for each in there if each.release.startswith(to) or each.commit_sha.startswith(to.lower())
     ]

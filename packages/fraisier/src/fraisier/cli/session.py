@@ -12,7 +12,7 @@ from fraisier_core.config import Config, ConfigSource, find_config
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store import Database, Deployments, History
-from fraisier_core.system.owner import become_owner
+from fraisier_core.system.owner import become_owner, require_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Session:
     def become_owner(self) -> None:
         """Act as the owner of the store from now on. Raises `StoreError` where this user may not."""
         become_owner(self.config.state_dir, sys.argv)
+        require_trusted(self.config.path)
 
     def history(self) -> History | None:
         """Return what happened so far, None where there is no store yet: a reader creates none."""
