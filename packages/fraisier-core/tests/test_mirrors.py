@@ -171,6 +171,14 @@ def test_a_release_is_the_whole_tree_with_the_modes_of_a_checkout(
     assert (tmp_path / "out/a").stat().st_uid == os.geteuid()
 
 
+def test_what_is_exported_is_what_was_committed(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    text = "signed: $Format:%G?$\n"  # which git would run gpg for
+    commit = origin.commit(version=text, **{".gitattributes": "version export-subst\n"})
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/version").read_text() == text
+
+
 def test_nothing_of_the_repository_runs(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
     subprocess.run(
         ["git", "-C", origin.path, "config", "filter.evil.smudge", f"touch {tmp_path}/ran"], check=True

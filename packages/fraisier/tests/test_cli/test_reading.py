@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import pytest
 from fraisier.cli.configured import provider_to_install
 from fraisier_core.store import Database, Deployments, Request
 
@@ -144,6 +145,14 @@ def test_a_part_of_an_id_must_mean_one_deployment(place: Place) -> None:
         place.run("deploy", "my_api", "production", "--detach")
     assert place.run("show", "0").returncode == 4
     assert "more than one" in place.run("show", "0").stderr
+
+
+@pytest.mark.parametrize("part", ["", "%", "_", "' OR 1=1 --"])
+def test_what_is_no_part_of_an_id_means_none(place: Place, part: str) -> None:
+    place.run("deploy", "my_api", "production", "--detach")
+    for command in ("show", "cancel"):
+        assert place.run(command, part).returncode == 4
+    assert place.last().status == "pending"
 
 
 def test_a_damaged_store_is_told_and_left_alone(place: Place) -> None:
