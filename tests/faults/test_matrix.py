@@ -29,7 +29,7 @@ ENDINGS = [
     ("F09", "after_activate", "interrupted"),
     ("F09", "step_activate_finished", "interrupted"),
     ("F10", "step_restart", "rolled_back"),  # whether it was restarted cannot be told
-    ("F09", "step_restart_finished", "success"),
+    ("F09", "step_restart_finished", "rolled_back"),  # whether `deploy` had more to do cannot be told
     ("F09", "step_verify", "success"),
     ("F09", "step_verify_finished", "success"),
     ("F09", "before_success", "success"),

@@ -83,14 +83,15 @@ def _inspect(engine: Engine, deployments: Deployments, lease: Lease) -> None:
         message = "its process ended while it was activating. app_path leads to the release before it again"
         deployments.append(lease, Event("interrupted", message=message))
     else:
-        _finish_or_go_back(engine, [step.name for step in steps if step.status != "success"])
+        _finish_or_go_back(engine, steps)
 
 
-def _finish_or_go_back(engine: Engine, unfinished: Sequence[str]) -> None:
-    deployment = engine.deployment()
+def _finish_or_go_back(engine: Engine, steps: Sequence[StartedStep]) -> None:
+    """Finish where `deploy` had returned, which is when the engine begins to verify; go back otherwise."""
+    unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
     release = engine.release()
-    if release is None or unfinished != ["verify"]:
-        engine.go_back(f"its process ended during step {', '.join(unfinished) or deployment.status}")
+    if release is None or unfinished or not any(step.name == "verify" for step in steps):
+        engine.go_back(f"its process ended during step {', '.join(unfinished) or steps[-1].name}")
         return
     try:
         engine.finish(release)
