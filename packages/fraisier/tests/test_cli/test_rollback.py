@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+
+from fraisier_core.store import Database, Deployments
+from fraisier_core.system.processes import ProcessIdentity
 
 from .place import HEALTHY, Place
 
@@ -30,6 +34,18 @@ def test_a_release_that_somebody_rolled_back_from_is_taken_only_by_name(place: P
     place.deploy()
     assert place.json("rollback", "my_api", "production")["commit_sha"] == first
     assert place.json("rollback", "my_api", "production", "--to", second)["commit_sha"] == second
+
+
+def test_while_something_is_deployed_a_rollback_has_to_say_where_to(place: Place) -> None:
+    first, _ = place.deploy(), place.deploy()
+    place.run("deploy", "my_api", "production", "--detach")
+    database = Database.open(place.folder / ".fraisier" / "fraisier.db")
+    assert Deployments(database).claim_next(ProcessIdentity.of(os.getpid())) is not None
+    database.close()
+    refused = place.run("rollback", "my_api", "production", "--detach")
+    assert (refused.returncode, "name the release" in refused.stderr) == (7, True)
+    named = place.run("rollback", "my_api", "production", "--to", first, "--detach")
+    assert named.returncode == 0
 
 
 def test_a_release_can_be_named_by_its_name_or_commit(place: Place) -> None:
