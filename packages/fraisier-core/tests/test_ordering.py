@@ -30,7 +30,7 @@ class Pushes:
 def deployment(commit: str, before: str | None, trigger: str) -> Deployment:
     return Deployment(
         "id", "api", "production", "deploy", "running", trigger, "main", commit, before, "t", "t", "ada", "w",
-        None, None, None, 1, False, False, False, None,
+        None, None, 1, False, False, False, None,
     )  # fmt: skip
 
 

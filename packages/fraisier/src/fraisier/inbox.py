@@ -21,7 +21,7 @@ class Inbox:
     """Stores deliveries from within the event loop.
 
     The loop waits for the disk: everything that could be answered meanwhile waits for the same disk, and
-    handing batches to a thread costs a third of the throughput.
+    in a thread SQLite would have to win the interpreter back from a busy loop after every step.
 
     Args:
         deliveries: the write side.

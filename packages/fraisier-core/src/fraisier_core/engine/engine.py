@@ -123,24 +123,21 @@ class Engine:
         return not self._site.mirror.changed_paths(serving.commit_sha, commit, paths)
 
     def _earlier(self, deployment: Deployment) -> Release:
-        release = self._site.workspace.get(deployment.release or "")
+        release = self._existing(deployment.release)
         if release is None:
             raise StepFailedError(f"release {deployment.release} is gone: it was pruned (keep_releases)")
         return release
 
     def previous(self) -> Release | None:
         """Return the release that served before this deployment, if it is known and still there."""
-        deployment = self.deployment()
-        if deployment.previous_release is None:
-            return None
-        return self._site.workspace.get(deployment.previous_release)
+        return self._existing(self.deployment().previous_release)
 
     def release(self) -> Release | None:
         """Return the release of this deployment, if it was created and is still there."""
-        deployment = self.deployment()
-        if deployment.release is None:
-            return None
-        return self._site.workspace.get(deployment.release)
+        return self._existing(self.deployment().release)
+
+    def _existing(self, name: str | None) -> Release | None:
+        return self._site.workspace.get(name) if name else None
 
     def _created(self, release: Release) -> None:
         previous = self._served()
@@ -163,31 +160,34 @@ class Engine:
         serving = self._deployments.serving(deployment.fraise, deployment.environment)
         if serving is not None:
             return workspace.get(serving.release)
+        current = workspace.current()
         if workspace.in_place:
-            return workspace.get(workspace.current() or "")
+            return self._existing(current)
         healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
-        names = sorted((each.release for each in healthy), key=lambda name: name != workspace.current())
+        names = sorted((each.release for each in healthy), key=lambda name: name != current)
         return next((release for name in names if (release := workspace.get(name))), None)
 
     # Putting it to work
 
     def _put_to_work(self, release: Release) -> None:
-        if self._site.workspace.in_place:
-            with self._recorder.step("checkout"):
-                self._activate(release)
+        self._check_out(release)
         self._site.deployer.deploy(self._run(release))
         if not self.deployment().activation_started:
             self._recorder.append(Event("activation_started", release=release.name))
 
     def _put_back(self, release: Release) -> None:
         deployer = self._site.deployer
-        if self._site.workspace.in_place:
-            with self._recorder.step("checkout"):
-                self._activate(release)
+        self._check_out(release)
         if deployer.can_rollback:
             deployer.rollback(self._run(release), release)
         else:
             deployer.deploy(self._run(release))
+
+    def _check_out(self, release: Release) -> None:
+        """Bring a clone that is deployed in place to the commit, before its deployer does anything."""
+        if self._site.workspace.in_place:
+            with self._recorder.step("checkout"):
+                self._activate(release)
 
     def _run(self, release: Release) -> RecordedRun[EnvironmentSettings]:
         return RecordedRun(
@@ -275,7 +275,7 @@ class Engine:
     def undo_activation(self) -> None:
         """Make `app_path` lead where it did before; what runs was never touched."""
         led_to = self._deployments.activated_over(self._lease.deployment_id)
-        before = self._site.workspace.get(led_to) if led_to else None
+        before = self._existing(led_to)
         if before is None:
             self._site.workspace.withdraw()
         else:

@@ -1,4 +1,4 @@
-"""Deliveries may arrive out of order: which commit of an environment is the newest?"""
+"""Deliveries may arrive out of order: which commit of a branch or tag is the newest?"""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def newer_commit(
     """Return the commit that makes this deployment stale, or None where it is the newest or git cannot tell.
 
     Stale is what a push asked for whose commit is a proper ancestor of another commit that was pushed to the
-    same environment. A push back (its `before` descends from its `after`) is never stale, and what was
-    pushed before it no longer counts. Manual deployments and rollbacks are never stale.
+    same branch or tag of the same environment. A push back (its `before` descends from its `after`) is never
+    stale, and what was pushed before it no longer counts. Manual deployments and rollbacks are never stale.
 
     Args:
         deployment: the deployment at hand.
@@ -27,7 +27,6 @@ def newer_commit(
         return None
     if not _descendants(commit, pushed, mirror):
         return None
-
     newer = _descendants(commit, list(_since_push_back(pushed, mirror)), mirror)
     return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from fraisier_core.engine.output import StepOutput
+from fraisier_core.engine.output import OutputChunk, StepOutput
 from fraisier_core.engine.redaction import Redactor
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
 from fraisier_core.faults import fault_point
@@ -73,9 +73,12 @@ class Recorder:
     def flush(self) -> None:
         """Store what has been written since the last time."""
         with self._flushing:
-            step = self._step
-            if step is not None and (chunk := step.output.take()):
-                self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+            if (step := self._step) is not None:
+                self._store(step, step.output.take())
+
+    def _store(self, step: _Step, chunk: OutputChunk | None) -> None:
+        if chunk:
+            self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
@@ -99,8 +102,7 @@ class Recorder:
         assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
         with self._flushing:
             self._step = None
-            if chunk := step.output.finish():
-                self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+            self._store(step, step.output.finish())
         self.append(
             Event(
                 "step_finished",

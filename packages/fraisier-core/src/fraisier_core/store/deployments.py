@@ -79,7 +79,6 @@ class Deployment:
     webhook_event_id: str | None
     release: str | None
     previous_release: str | None
-    previous_commit_sha: str | None
     attempt: int
     activation_started: bool
     rollback_started: bool
@@ -147,7 +146,7 @@ class Deployments:
         """Ask for a deployment and claim it in one transaction; no lease where the environment is busy."""
         with self._database.transaction():
             deployment_id = self._request(request)
-            return deployment_id, self._claim("claimable_one", holder, deployment_id)
+            return deployment_id, self._claim(holder, deployment_id)
 
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())
@@ -169,23 +168,26 @@ class Deployments:
 
     def claim_next(self, holder: ProcessIdentity) -> Lease | None:
         """Claim the next deployment that can run now, a rollback first, or None."""
-        if self._database.one(self._sql["claimable"]) is None:
+        if self._claimable() is None:  # asked without the write lock, which others need more
             return None
         with self._database.transaction():
-            return self._claim("claimable", holder)
+            return self._claim(holder)
 
     def claim(self, deployment_id: str, holder: ProcessIdentity) -> Lease | None:
         """Claim this deployment, or return None while its environment is busy or it does not wait."""
         with self._database.transaction():
-            return self._claim("claimable_one", holder, deployment_id)
+            return self._claim(holder, deployment_id)
 
-    def _claim(self, query: str, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        row = self._database.one(self._sql[query], {"id": deployment_id})
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        row = self._claimable(deployment_id)
         if row is None:
             return None
         lease = self.leases.take(row["id"], row["attempt"] + 1, holder)
         self._insert(lease, Event("claimed"))
         return lease
+
+    def _claimable(self, deployment_id: str | None = None) -> Row | None:
+        return self._database.one(self._sql["claimable"], {"id": deployment_id})
 
     def rehearse(self) -> None:
         """Prepare the statements that a run begins with, and change nothing: nobody holds the lease used."""
@@ -374,7 +376,6 @@ def _deployment(row: Row) -> Deployment:
         webhook_event_id=row["webhook_event_id"],
         release=row["release"],
         previous_release=row["previous_release"],
-        previous_commit_sha=row["previous_commit_sha"],
         attempt=row["attempt"],
         activation_started=bool(row["activation_started"]),
         rollback_started=bool(row["rollback_started"]),

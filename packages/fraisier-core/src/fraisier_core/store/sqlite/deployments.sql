@@ -39,21 +39,14 @@ LEFT JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id
 WHERE d.id = :id;
 
 -- name: claimable
+-- What can run now, a rollback first; of one deployment where `id` is given.
 SELECT id, attempt FROM tb_deployments AS waiting
-WHERE status = 'pending'
+WHERE status = 'pending' AND (:id IS NULL OR id = :id)
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS busy
       WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
         AND busy.status = 'running' AND busy.kind IN ('deploy', 'rollback'))
 ORDER BY kind = 'rollback' DESC, sequence LIMIT 1;
-
--- name: claimable_one
-SELECT id, attempt FROM tb_deployments AS waiting
-WHERE id = :id AND status = 'pending'
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.status = 'running' AND busy.kind IN ('deploy', 'rollback'));
 
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)

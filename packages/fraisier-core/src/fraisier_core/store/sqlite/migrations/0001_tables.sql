@@ -1,6 +1,6 @@
 -- Write side. Times are UTC text with six digits; ids are time-ordered UUIDs in text; every table is an
 -- ordinary rowid table, because those cost half of what tables keyed by the id cost. What a column may say is
--- a chain of OR: for an IN list SQLite builds a table each time, a third of the cost of accepting a push.
+-- a chain of OR: for a longer IN list SQLite builds a table each time.
 
 CREATE TABLE tb_fraises (
     id          TEXT PRIMARY KEY,
