@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -143,8 +144,7 @@ ONE_PROBLEM = {
     ),
     "a number that is none": (
         ("        branch: main", "        branch: main\n        timeout: soon"),
-        "fraises.yaml:14: fraises.my_api.environments.production.timeout: "
-        'should be a valid number, unable to parse string as a number, found "soon"',
+        'fraises.yaml:14: fraises.my_api.environments.production.timeout: should be a number, found "soon"',
     ),
     "a wait without end": (
         ("        branch: main", "        branch: main\n        timeout: 1e999"),
@@ -167,7 +167,7 @@ ONE_PROBLEM = {
     "a branch that is an option": (
         ("        branch: main", "        branch: --upload-pack=x"),
         "fraises.yaml:13: fraises.my_api.environments.production.branch: "
-        r"string should match pattern '^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$'"
+        r"should match ^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$"
         ', found "--upload-pack=x"',
     ),
     "a fraise name that leaves the folder": (
@@ -294,7 +294,7 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file(plugins: Plu
         "fraises.yaml:4: git.github.webhook_secret: must not be empty",
         'fraises.yaml:13: fraises.my_api.environments.production.brnach: unknown key; did you mean "branch"?',
         "fraises.yaml:14: fraises.my_api.environments.production.keep_releases: "
-        "should be greater than or equal to 2, found 1",
+        "should be at least 2, found 1",
         'fraises.yaml:19: branch_mapping.main.fraise: no fraise is called "nobody" (known: my_api)',
     ]
 
@@ -308,8 +308,6 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file(plugins: Plu
         ("hello", "fraises.yaml:1: should be a mapping of sections, found text"),
         ("git: {}\n", "fraises.yaml:1: fraises: required key is missing"),
         ("fraises: [a]\n", "fraises.yaml:1: fraises: should be a mapping of fraises, found a list"),
-        ("fraises:\n  a: {type: api\n", "fraises.yaml:3: column 1: did not find expected ',' or '}'"),
-        ("a: b: c", "fraises.yaml:1: column 5: mapping values are not allowed in this context"),
     ],
 )
 def test_a_file_that_is_no_configuration_gets_one_clear_problem(
@@ -318,12 +316,22 @@ def test_a_file_that_is_no_configuration_gets_one_clear_problem(
     assert problems(text, plugins) == [problem]
 
 
+@pytest.mark.parametrize(
+    ("text", "place"), [("fraises:\n  a: {type: api\n", "3: column 1"), ("a: b: c", "1: column 5")]
+)
+def test_a_file_that_is_no_yaml_gets_one_problem_with_its_place(
+    plugins: Plugins, text: str, place: str
+) -> None:
+    (problem,) = problems(text, plugins)
+    assert problem.startswith(f"fraises.yaml:{place}: ")
+
+
 def test_a_problem_never_shows_what_a_variable_holds(plugins: Plugins) -> None:
     text = edited("        branch: main", "        branch: main\n        timeout: ${TIMEOUT}")
     found = problems(text, plugins, {**SECRET, "TIMEOUT": "hunter2hunter2"})
     assert found == [
         "fraises.yaml:14: fraises.my_api.environments.production.timeout: "
-        'should be a valid number, unable to parse string as a number, found "${TIMEOUT}"'
+        'should be a number, found "${TIMEOUT}"'
     ]
 
 
@@ -573,8 +581,8 @@ def test_a_file_that_cannot_be_read_says_why(plugins: Plugins, tmp_path: Path) -
     large = tmp_path / "large.yaml"
     large.write_bytes(b"#" * 1_000_001)
     for path, message in [
-        (tmp_path / "gone.yaml", "cannot be read: No such file or directory"),
-        (tmp_path, "cannot be read: Is a directory"),
+        (tmp_path / "gone.yaml", f"cannot be read: {os.strerror(errno.ENOENT)}"),
+        (tmp_path, f"cannot be read: {os.strerror(errno.EISDIR)}"),
         (Path(os.devnull), "is no regular file"),
         (large, "larger than 1,000,000 bytes"),
     ]:
@@ -730,6 +738,5 @@ def settings():
     site.deployer("api")
     text = edited("    webhook_secret: $", "    installation: hunter2\n    webhook_secret: $")
     assert problems(text, site.plugins()) == [
-        "fraises.yaml:4: git.github.installation: "
-        "should be a valid integer, unable to parse string as an integer"
+        "fraises.yaml:4: git.github.installation: should be a whole number"
     ]

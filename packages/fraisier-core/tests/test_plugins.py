@@ -204,8 +204,8 @@ HEALTH_CHECK = "@hookimpl\ndef health_check(run): pass\n"
 
 UNUSABLE = {
     "an import that fails": (
-        "import acme_nowhere",
-        "it cannot be loaded: ModuleNotFoundError: No module named 'acme_nowhere'",
+        "raise ModuleNotFoundError('acme_nowhere is missing')",
+        "it cannot be loaded: ModuleNotFoundError: acme_nowhere is missing",
     ),
     "an import that ends the process": ("raise SystemExit(3)", "it cannot be loaded: SystemExit: 3"),
     "a required hook that is missing": (HOOKIMPL + DEPLOY, 'required hook "health_check" is missing'),
@@ -316,7 +316,7 @@ def test_a_disabled_plugin_is_never_imported(site: PackageFolder) -> None:
 
 def test_the_report_names_every_entry_point_and_what_became_of_it(site: PackageFolder) -> None:
     site.provider("forge")
-    site.deployer("broken", "import acme_nowhere")
+    site.deployer("broken", "raise ModuleNotFoundError('acme_nowhere is missing')")
     rows = [
         (row.group, row.name, row.distribution, row.version, row.status, row.reason)
         for row in site.plugins().report()
@@ -329,7 +329,7 @@ def test_the_report_names_every_entry_point_and_what_became_of_it(site: PackageF
             "acme-broken",
             "2.1",
             "set aside",
-            "it cannot be loaded: ModuleNotFoundError: No module named 'acme_nowhere'",
+            "it cannot be loaded: ModuleNotFoundError: acme_nowhere is missing",
         ),
     ]
 

@@ -1,4 +1,6 @@
 import contextlib
+import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -88,7 +90,7 @@ def test_a_plain_server_under_https_is_unhealthy() -> None:
     with server(b"HTTP/1.1 200 OK\r\n\r\n") as (host, _):
         health = ask(HealthCheck(url=f"https://{host}/"))
     assert not health.healthy
-    assert "SSL" in health.detail
+    assert health.detail.startswith(f"no answer from https://{host}/: ")
 
 
 def test_a_refused_connection_is_unhealthy() -> None:
@@ -96,7 +98,7 @@ def test_a_refused_connection_is_unhealthy() -> None:
         port = unused.getsockname()[1]
     health = ask(HealthCheck(url=f"http://127.0.0.1:{port}/"))
     assert not health.healthy
-    assert "Connection refused" in health.detail
+    assert os.strerror(errno.ECONNREFUSED) in health.detail
     assert not ask(HealthCheck(tcp=f"127.0.0.1:{port}")).healthy
 
 

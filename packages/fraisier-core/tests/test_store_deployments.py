@@ -1,7 +1,8 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,11 +189,18 @@ def test_events_are_append_only(
     assert rows(database, f"SELECT * FROM {table}") == before
 
 
+@contextmanager
+def refused(name: str) -> Iterator[None]:
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        yield
+    assert caught.value.sqlite_errorname == name
+
+
 def test_a_second_waiting_deployment_is_refused(database: Database, deployments: Deployments) -> None:
     first = deployments.request(request())
     second = deployments.request(request())
     assert deployments.get(first).status == "superseded"
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+    with refused("SQLITE_CONSTRAINT_UNIQUE"):
         database.execute("UPDATE tb_deployments SET status = 'pending'")
     assert deployments.get(second).status == "pending"
 
@@ -201,12 +209,12 @@ def test_a_second_running_deployment_is_refused(database: Database, deployments:
     claimed(deployments)
     deployments.request(request(kind="rollback", release="r0"))
     assert deployments.claim_next(ME) is None
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+    with refused("SQLITE_CONSTRAINT_UNIQUE"):
         database.execute("UPDATE tb_deployments SET status = 'running'")
 
 
 def test_what_is_not_configured_is_refused(deployments: Deployments) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+    with refused("SQLITE_CONSTRAINT_FOREIGNKEY"):
         deployments.request(request("unheard-of"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import subprocess
@@ -59,7 +61,7 @@ def test_a_taken_port_is_named_and_nothing_is_created(site: Site) -> None:
         done = site.run("--port", str(port))
     assert done.returncode == 7
     assert done.stderr == (
-        f"cannot listen on 127.0.0.1, port {port}: Address already in use; "
+        f"cannot listen on 127.0.0.1, port {port}: {os.strerror(errno.EADDRINUSE)}; "
         "stop what listens there, or choose another --port\n"
     )
     assert [path.name for path in site.folder.iterdir()] == ["fraises.yaml"]

@@ -69,8 +69,9 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_acknowledged_is_lost
     while server.send(github(github_push(new_commit()))).status_code == 202:
         pass  # what the write-ahead log still had room for
     assert_unavailable(server)
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(sqlite3.OperationalError) as caught:
         update_for_ever(store)
+    assert caught.value.sqlite_errorcode == sqlite3.SQLITE_FULL
     assert server.get("/healthz").status_code == 200
     assert server.get("/readyz").json()["problems"] == ["the store cannot be written"]
     assert server.send(github(github_push(new_commit()), secret="guessed")).status_code == 401

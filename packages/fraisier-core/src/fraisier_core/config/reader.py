@@ -25,6 +25,12 @@ _WORDS = {
     "list_type": "should be a list",
     "string_type": "should be text, in quotes where YAML would read something else",
     "too_short": "should not be empty",
+    "int_parsing": "should be a whole number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "greater_than": "should be greater than {gt}",
+    "greater_than_equal": "should be at least {ge}",
+    "string_pattern_mismatch": "should match {pattern}",
 }
 
 
@@ -82,7 +88,7 @@ class ConfigReader:
         try:
             return model.model_validate(self.value(keys) if value is None else value)
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False, include_context=False):
+            for detail in error.errors(include_url=False, include_input=False):
                 self._refuse_detail(model, keys, detail, secret)
             return None
 
@@ -134,7 +140,7 @@ class ConfigReader:
         if detail["type"] == "extra_forbidden":
             self.refuse_unknown(keys, _known_keys(model, location[:-1]))
             return
-        message = _WORDS.get(detail["type"]) or _plain(detail["msg"])
+        message = _words(detail)
         hidden = secret or detail["type"] in {"missing", "value_error"} or _is_secret(model, location)
         self.refuse(keys, message if hidden else message + self._found(keys))
 
@@ -184,8 +190,10 @@ def _kind(value: object) -> str:
     )
 
 
-def _plain(message: str) -> str:
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+def _words(detail: ErrorDetails) -> str:
+    if ours := _WORDS.get(detail["type"]):
+        return ours.format(**detail.get("ctx", {}))
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.removeprefix("Input ")
     return message[:1].lower() + message[1:]
 

@@ -186,7 +186,7 @@ class DeployerConformance:
     def test_the_settings_are_frozen_and_show_no_value(self, deployer: Deployer, tmp_path: Path) -> None:
         section = {**self.working(tmp_path), "name": "shown nowhere"}
         settings = deployer.settings_model.model_validate(section)
-        with pytest.raises(ValidationError, match="frozen"):
+        with pytest.raises(ValidationError):
             settings.name = "other"  # type: ignore[misc]
         assert "shown nowhere" not in repr(settings)
 
