@@ -22,7 +22,7 @@ from typing import Any
 
 
 def git(*arguments: str) -> str:
-    """Return what git prints, nothing where it fails."""
+    """Return what git prints, an empty string if it fails."""
     done = subprocess.run(["git", *arguments], stdout=subprocess.PIPE, text=True, check=False)
     return done.stdout.strip()
 
@@ -44,14 +44,14 @@ def payload(before: str, after: str, ref: str) -> bytes:
 
 
 def deliver(body: bytes) -> str:
-    """Deliver an event and return what Fraisier answers, or why it could not be asked."""
+    """Deliver an event and return the response, or why there is none."""
     file, url = git("config", "fraisier.secretFile"), git("config", "fraisier.url")
     if not file:
-        return "not asked: fraisier.secretFile is not set"
+        return "not delivered: fraisier.secretFile is not set"
     try:
         secret = Path(file).read_text().strip()
     except OSError as error:
-        return f"not asked: fraisier.secretFile is '{file}': {error.strerror}"
+        return f"not delivered: fraisier.secretFile is '{file}': {error.strerror}"
     headers = {
         "Content-Type": "application/json",
         "X-GitHub-Event": "push",
@@ -70,13 +70,13 @@ def deliver(body: bytes) -> str:
 
 
 def accepted(answer: dict[str, Any]) -> str:
-    """Return the status of an answer, and the reasons where it gives some."""
+    """Return the status of a response, and its reasons if it has any."""
     reasons = "; ".join(answer.get("reasons", []))
     return f"{answer['status']}: {reasons}" if reasons else str(answer["status"])
 
 
 def refused(answer: str) -> str:
-    """Return the sentence of a refusal; one that is not from Fraisier is returned as it is."""
+    """Return the error of a refusal; the body of one that is not from Fraisier is returned unchanged."""
     try:
         return str(json.loads(answer)["error"])
     except (ValueError, LookupError, TypeError):

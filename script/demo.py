@@ -1,4 +1,4 @@
-"""Shows and checks on this machine alone that a push becomes a deployment, and a bad one is undone.
+"""Shows and checks on this machine alone that a push becomes a deployment, and a bad one is rolled back.
 
 Every process it starts is a descendant of this one, and is ended with it.
 """
@@ -22,7 +22,7 @@ from stage import BIN, DemoFailedError, Screen, Stage, require
 
 
 def play(stage: Stage, screen: Screen) -> None:
-    """Push twice, push something that is broken, and go back by hand; check each."""
+    """Push twice, push a broken version, and roll back by hand; check each."""
     screen.title("1. Push version 1")
     first = stage.push(1, 200)
     ended = stage.followed(first)
@@ -44,14 +44,16 @@ def play(stage: Stage, screen: Screen) -> None:
     require(ended["status"] == "rolled_back", f"it should be rolled back: {ended}")
     require("500" in ended["error_message"], f"the message should say why: {ended}")
     stage.require_serving(2, second)
-    screen.proved("the bad release was noticed and undone: version 2 serves again, and nobody was called")
+    screen.proved(
+        "the bad release failed its health check and was rolled back automatically: version 2 serves again"
+    )
 
-    screen.title("4. Go back to version 1 by hand")
+    screen.title("4. Roll back to version 1 by hand")
     stage.show("rollback", "hello", "production")
     stage.require_serving(1, first)
     screen.proved("any release that was healthy is one command away")
 
-    screen.title("5. All of it is on record")
+    screen.title("5. Everything is on record")
     stage.show("status")
     stage.show("history")
     recorded = [(each["kind"], each["status"]) for each in stage.json("history")]
@@ -60,13 +62,13 @@ def play(stage: Stage, screen: Screen) -> None:
 
 
 def keep(stage: Stage, screen: Screen) -> NoReturn:
-    """Mend what was broken, then go on until a signal."""
-    screen.title("6. Push version 4, which is well again")
+    """Push a fixed version, then run until a signal."""
+    screen.title("6. Push version 4, which is healthy again")
     fourth = stage.push(4, 200)
     stage.followed(fourth)
     stage.require_serving(4, fourth)
 
-    screen.title("It goes on running, until Ctrl-C here. In another terminal:")
+    screen.title("It runs until Ctrl-C here. In another terminal:")
     screen.command("cd", str(stage.clone))
     screen.line("edit VERSION in app.py, then")
     screen.command("git", "commit", "-am", "My own version")
@@ -92,16 +94,16 @@ def throwaway_folder() -> Iterator[Path]:
 
 
 class Interrupted(SystemExit):
-    """A signal asked for the end."""
+    """A signal ended the demo."""
 
 
 def interrupt(number: int, _frame: object) -> NoReturn:
-    """Leave by way of every `finally`."""
+    """Exit through every `finally`."""
     raise Interrupted(128 + number)
 
 
 def perform(stage: Stage, screen: Screen, *, kept: bool) -> None:
-    """Build the stage, play on it, and go on where it is to be kept."""
+    """Build the stage, run the demo, and keep running if asked to."""
     screen.title("Fraisier: a push becomes a deployment")
     screen.line(f"A bare Git repository, a clone, a small HTTP service and Fraisier, in {stage.folder}")
     stage.build()
@@ -113,9 +115,9 @@ def perform(stage: Stage, screen: Screen, *, kept: bool) -> None:
 
 
 def main() -> None:
-    """Show it; the exit status says whether all of it was true."""
+    """Run the demo; the exit status says whether every check passed."""
     parser = argparse.ArgumentParser(prog="script/demo", description="A push becomes a deployment.")
-    parser.add_argument("--keep", action="store_true", help="go on running, so that you can push yourself")
+    parser.add_argument("--keep", action="store_true", help="keep running, so that you can push yourself")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)

@@ -1,4 +1,4 @@
-"""Where the demo takes place: a folder with a forge, a clone, a configuration, and Fraisier at work."""
+"""The stage of the demo: a folder with a forge, a clone, a configuration, and a running Fraisier."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def require(holds: bool, what: str) -> None:
 
 
 def waited_for(what: str, ask: Callable[[], T | None]) -> T:
-    """Return the first answer that is not None. Raises `DemoFailedError` where none comes."""
+    """Return the first result that is not None. Raises `DemoFailedError` if there is none in time."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         if (answer := ask()) is not None:
@@ -71,7 +71,7 @@ def waited_for(what: str, ask: Callable[[], T | None]) -> T:
 
 
 def fetched(url: str) -> tuple[int, str] | None:
-    """Return the status and the text at `url`, None where nobody listens."""
+    """Return the status and the text at `url`, None if nothing listens."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status, answer.read().decode().strip()
@@ -82,7 +82,7 @@ def fetched(url: str) -> tuple[int, str] | None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nobody listens."""
+    """Return a free port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
@@ -111,12 +111,12 @@ class Screen:
         print(self.styled(f"  => {text}", "32"), flush=True)
 
     def styled(self, text: str, style: str) -> str:
-        """Return text in a style of ECMA-48, as it is where this is no terminal."""
+        """Return text in a style of ECMA-48, unchanged without a terminal."""
         return f"\x1b[{style}m{text}\x1b[0m" if self._colour else text
 
 
 class Stage:
-    """A folder with a forge, a clone, a configuration, and Fraisier at work.
+    """A folder with a forge, a clone, a configuration, and a running Fraisier.
 
     Args:
         folder: empty, and removed by whoever made it.
@@ -178,7 +178,7 @@ class Stage:
         return found[1] if found else None
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
-        """Return what a command prints. Raises `DemoFailedError` where it fails."""
+        """Return what a command prints. Raises `DemoFailedError` if it fails."""
         done = subprocess.run(
             argv,
             cwd=cwd or self.folder,
@@ -215,7 +215,7 @@ class Stage:
         return self.git("rev-parse", "HEAD")
 
     def followed(self, commit: str) -> dict[str, Any]:
-        """Show the steps of the deployment that a push of `commit` asked for, and return how it ended."""
+        """Show the steps of the deployment that a push of `commit` requested, and return how it ended."""
         deployment = waited_for("the deployment", lambda: self._requested(commit))
         self._seen.add(deployment)
         shown = 0
@@ -224,7 +224,7 @@ class Stage:
             steps = [step for step in record["steps"] if step["status"] != "running"]
             for number, step in enumerate(steps[shown:], shown):
                 if number and steps[number - 1]["status"] == "failed":
-                    self._screen.line("  going back:")
+                    self._screen.line("  rolling back:")
                 self._show_step(step)
             shown = len(steps)
             if record["status"] in ENDED:

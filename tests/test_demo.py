@@ -1,4 +1,4 @@
-"""The demo shows what is true, says so where it is not, and leaves nothing behind."""
+"""The demo shows what is true, says so if it is not, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_it_needs_only_git_and_python_and_sets_itself_up_once(tmp_path: Path) ->
     status, said = demo(temporary, script)
     assert status == 0, said
     assert "Installing" in said
-    assert re.search(r"verify +failed, .*\n +going back:\n +activate", said)
+    assert re.search(r"verify +failed, .*\n +rolling back:\n +activate", said)
     for serving in ("version 1", "version 2", "version 2", "version 1"):
         before, found, said = said.partition(f"answers: hello, this is {serving}")
         assert found, before

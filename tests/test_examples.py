@@ -103,12 +103,14 @@ def test_the_hook_says_where_nobody_listens(repository: Path) -> None:
 def test_the_hook_says_which_secret_is_missing(repository: Path) -> None:
     configure(repository, "fraisier.secretFile", "/nowhere/secret")
     reason = os.strerror(errno.ENOENT)
-    assert said(repository) == f"fraisier: not asked: fraisier.secretFile is '/nowhere/secret': {reason}\n"
+    assert (
+        said(repository) == f"fraisier: not delivered: fraisier.secretFile is '/nowhere/secret': {reason}\n"
+    )
 
 
 def test_the_hook_says_that_no_secret_is_configured(repository: Path) -> None:
     subprocess.run(["git", "-C", repository, "config", "--unset", "fraisier.secretFile"], check=True)
-    assert said(repository) == "fraisier: not asked: fraisier.secretFile is not set\n"
+    assert said(repository) == "fraisier: not delivered: fraisier.secretFile is not set\n"
 
 
 def test_a_restart_fails_where_the_port_is_taken(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small HTTP service: `/` answers its version, `/health` how it is."""
+"""A small HTTP service: `/` responds with its version, `/health` with its health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET requests."""
 
     def do_GET(self) -> None:
-        """Answer with the version, or with the health where that is asked for."""
+        """Send the version, with the status of the health at `/health`."""
         body = f"hello, this is version {VERSION}\n".encode()
         self.send_response(HEALTH if self.path == "/health" else 200)
         self.send_header("Content-Length", str(len(body)))

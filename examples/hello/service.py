@@ -1,4 +1,4 @@
-"""Restarts the app where no systemd does it: ends the process that serves, starts one from `$APP`."""
+"""Restarts the app without systemd: ends the serving process, starts one from `$APP`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MOMENT_SECONDS = 0.5
 
 
 def started_at(pid: int) -> str:
-    """Return when a process started: its id alone may by now belong to another one."""
+    """Return when a process started: its id alone may have been reused."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
 def stop() -> None:
-    """End the recorded process, politely first, and wait until it is gone."""
+    """End the recorded process, with SIGTERM first, and wait until it is gone."""
     with suppress(FileNotFoundError, ProcessLookupError):
         pid, started = RECORD.read_text().split()
         process = os.pidfd_open(int(pid))
@@ -35,9 +35,9 @@ def stop() -> None:
 
 
 def start() -> None:
-    """Start the app from the release that `$APP` leads to, in a session and with a log of its own.
+    """Start the app from the release that `$APP` links to, in its own session and with its own log.
 
-    Fails where the app exits at once, as it does where its port is taken.
+    Fails if the app exits immediately, as it does if its port is in use.
     """
     log = APP.with_name(f"{APP.name}.log")
     with log.open("ab") as output:

@@ -1,4 +1,4 @@
-"""The fraise type `site`: a static site, published where its front page exists."""
+"""The fraise type `site`: a static site, published if its front page exists."""
 
 from pathlib import Path
 
@@ -28,5 +28,5 @@ def deploy(run: Run[SiteSettings]) -> None:
 
 @hookimpl
 def health_check(run: Run[SiteSettings]) -> Health:
-    """Ask as `health_check:` says."""
+    """Run the configured probe."""
     return run.probe()
