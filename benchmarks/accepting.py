@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figure, median
+from benchmarks.installation import SECRET, needs, resident_megabytes, running, webhook, write_configuration
 from benchmarks.load import Load, send, send_one_by_one, write_script
-from benchmarks.site import SECRET, needs, resident_megabytes, running, webhook, write_configuration
 
 SECONDS = 4
 ROUNDS = 5

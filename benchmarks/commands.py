@@ -12,7 +12,7 @@ from pathlib import Path
 from fraisier_core.store import Database
 
 from benchmarks.figures import Figure, beside, median
-from benchmarks.site import SCRIPTS, write_configuration
+from benchmarks.installation import SCRIPTS, write_configuration
 
 ROUNDS = 15
 MANY, FEW = 1_000_000, 100

@@ -13,7 +13,7 @@ from fraisier_core.store import Database, Deployments, History, Request
 from fraisier_core.worker.wake import wake_workers
 
 from benchmarks.figures import Figure, beside, median
-from benchmarks.site import SCRIPTS, clean_environment, write_configuration
+from benchmarks.installation import SCRIPTS, clean_environment, write_configuration
 
 FILES = 1_000
 ROUNDS = 25

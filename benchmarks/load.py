@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.site import SECRET, needs
+from benchmarks.installation import SECRET, needs
 
 BODY_BYTES = 8_000
 MARK = "@COMMIT@"

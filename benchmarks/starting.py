@@ -16,8 +16,8 @@ from fraisier_core.store import Database, History
 
 from benchmarks.deploying import commit_files, make_repository
 from benchmarks.figures import Figure, median, percentile
+from benchmarks.installation import SCRIPTS, clean_environment, webhook, write_configuration
 from benchmarks.load import push_body, signed_headers
-from benchmarks.site import SCRIPTS, clean_environment, webhook, write_configuration
 
 PUSHES = 60
 COMMITS = 400

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from benchmarks.site import SECRET
+from benchmarks.installation import SECRET
 
 
 async def receive(request: Request) -> JSONResponse:

@@ -113,7 +113,7 @@ class PageShell:
         self._bash.communicate()
         self._statuses.close()
 
-    def carry_out(self, block: Block) -> None:
+    def execute(self, block: Block) -> None:
         """Do what a block asks for; what is neither a file nor for the shell is checked elsewhere."""
         if block.file:
             self.write(block.file, block.text)

@@ -124,7 +124,7 @@ def test_a_page_works_from_its_first_block_to_its_last(
     with page_shell(home, installation.variables(), known_to_git=not first) as shell:
         shell.run(f"cd {start}")
         for block in blocks(page):
-            shell.carry_out(block)
+            shell.execute(block)
 
 
 def alone(language: str) -> list[Any]:

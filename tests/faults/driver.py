@@ -205,7 +205,7 @@ class Driver:
             "API_TOKEN": TOKEN,
         }
         if fault is not None:
-            environ |= {"FRAISIER_FAULT": fault, "FRAISIER_FAULT_FILE": str(self.fault_file)}
+            environ |= {"FRAISIER_FAILPOINT": fault, "FRAISIER_FAILPOINT_FILE": str(self.fault_file)}
         return self.warm.fork(argv, environ, self.folder, log)
 
     @property

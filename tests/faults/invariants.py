@@ -11,7 +11,7 @@ from fraisier_core.store import Database, Deployments
 
 from tests.faults.driver import ENDED, SECRET, TOKEN, Driver
 
-FOLDED = ("tb_deployments", "tb_runs", "tb_steps", "tb_serving")
+FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 
 
 def check_invariants(driver: Driver) -> None:
@@ -57,7 +57,7 @@ def one_running_at_a_time(driver: Driver) -> None:
         if event["event"] == "claimed":
             assert where not in running
             running[where] = who
-        elif event["event"] in {*ENDED, "succeeded", "requeued"} and running.get(where) == who:
+        elif event["event"] in {*ENDED, "success", "requeued"} and running.get(where) == who:
             del running[where]
     assert not running
 

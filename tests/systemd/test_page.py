@@ -24,6 +24,6 @@ def test_its_units_deploy_a_push(place: Path) -> None:
     with page_shell(home, variables | {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}) as shell:
         try:
             for block in blocks(PAGE):
-                shell.carry_out(block)
+                shell.execute(block)
         finally:
             print(shell.run("journalctl --no-pager --output=cat --lines=60; fraisier history"))

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.config import parse_config
-from fraisier_core.configured import configure_store
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.context import open_context
 from fraisier_core.engine.engine import Engine
 from fraisier_core.engine.recorder import Recorder
-from fraisier_core.engine.recovery import recover, settle_unactivated
-from fraisier_core.engine.redaction import Redactor
-from fraisier_core.engine.site import open_site
-from fraisier_core.engine.stop import Stop
+from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import (
     AppPathRefusedError,
     CancelledError,
@@ -18,10 +16,12 @@ from fraisier_core.errors import (
     InterruptedRunError,
     StoreError,
 )
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, Deployment, Deployments, Event, History, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 from fraisier_core.testing.packages import PackageFolder
+from fraisier_core.text.redaction import Redactor
 
 pytest_plugins = ["fraisier_core.testing.forge"]
 
@@ -75,7 +75,7 @@ branch_mapping:
 """
 
 
-class Place:
+class Installation:
     """One environment, whose deployments are carried out in this process."""
 
     def __init__(self, folder: Path, forge: Forge, packages: PackageFolder) -> None:
@@ -86,7 +86,7 @@ class Place:
         self.database = Database.open(self.config.database)
         self.deployments = Deployments(self.database)
         configure_store(self.deployments, self.config)
-        self.stop = Stop()
+        self.stop = CancellationToken()
 
     def claim(self, commit: str | None = None, **changes: object) -> Lease:
         values = {"kind": "deploy", "trigger": "manual", "requested_by": "ada", "branch": "main"} | changes
@@ -96,13 +96,13 @@ class Place:
         return lease
 
     def engine(self, lease: Lease) -> Engine:
-        site = open_site(self.config, self.plugins, "site", "production", self.stop)
+        site = open_context(self.config, self.plugins, "site", "production", self.stop)
         recorder = Recorder(self.deployments, lease, Redactor({"hunter2hunter2"}))
         return Engine(site, self.deployments, lease, recorder, self.stop)
 
-    def carry_out(self, commit: str | None = None, **changes: object) -> Deployment:
+    def execute(self, commit: str | None = None, **changes: object) -> Deployment:
         lease = self.claim(commit, **changes)
-        self.engine(lease).carry_out()
+        self.engine(lease).execute()
         return self.deployments.get(lease.deployment_id)
 
     def steps(self, deployment: Deployment) -> list[tuple[str, str]]:
@@ -119,253 +119,267 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, forge: Forge, site: PackageFolder) -> Place:
-    return Place(tmp_path, forge, site)
+def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
+    return Installation(tmp_path, forge, site)
 
 
-def test_a_deployment_takes_its_own_commit_and_not_the_newest(place: Place) -> None:
-    wanted = place.forge.push_files({"site/page": "1"})
-    place.forge.push_files({"site/page": "2"})
-    done = place.carry_out(wanted)
+def test_a_deployment_takes_its_own_commit_and_not_the_newest(installation: Installation) -> None:
+    wanted = installation.forge.push_files({"site/page": "1"})
+    installation.forge.push_files({"site/page": "2"})
+    done = installation.execute(wanted)
     assert (done.status, done.commit_sha) == ("success", wanted)
-    assert place.serving == wanted
-    assert place.steps(done) == [(name, "success") for name in ("fetch", "activate", "restart", "verify")]
-    assert (place.folder / "app/site/page").read_text() == "1"
+    assert installation.serving == wanted
+    assert installation.steps(done) == [
+        (name, "success") for name in ("fetch", "activate", "restart", "verify")
+    ]
+    assert (installation.folder / "app/site/page").read_text() == "1"
 
 
-def test_without_a_commit_it_takes_the_newest_of_the_branch(place: Place) -> None:
-    place.forge.push_files({"site/page": "1"})
-    newest = place.forge.push_files({"site/page": "2"})
-    assert place.carry_out().commit_sha == newest
+def test_without_a_commit_it_takes_the_newest_of_the_branch(installation: Installation) -> None:
+    installation.forge.push_files({"site/page": "1"})
+    newest = installation.forge.push_files({"site/page": "2"})
+    assert installation.execute().commit_sha == newest
 
 
-def test_the_beginning_of_a_commit_is_completed(place: Place) -> None:
-    commit = place.forge.push_files({"site/page": "1"})
-    assert place.carry_out(commit[:10]).commit_sha == commit
+def test_the_beginning_of_a_commit_is_completed(installation: Installation) -> None:
+    commit = installation.forge.push_files({"site/page": "1"})
+    assert installation.execute(commit[:10]).commit_sha == commit
 
 
-def test_a_push_that_touched_none_of_the_paths_is_skipped(place: Place) -> None:
-    served = place.forge.push_files({"site/page": "1"})
-    place.carry_out(served, trigger="webhook")
-    elsewhere = place.forge.push_files({"docs/page": "1"})
-    done = place.carry_out(elsewhere, trigger="webhook")
+def test_a_push_that_touched_none_of_the_paths_is_skipped(installation: Installation) -> None:
+    served = installation.forge.push_files({"site/page": "1"})
+    installation.execute(served, trigger="webhook")
+    elsewhere = installation.forge.push_files({"docs/page": "1"})
+    done = installation.execute(elsewhere, trigger="webhook")
     assert done.status == "skipped"
-    assert place.serving == served
-    by_hand = place.carry_out(elsewhere)
+    assert installation.serving == served
+    by_hand = installation.execute(elsewhere)
     assert by_hand.status == "success"
 
 
-def test_what_changed_is_told_from_what_serves_and_not_from_the_push_before(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}), trigger="webhook")
-    place.forge.push_files({"site/page": "2"})  # superseded by the next one
-    done = place.carry_out(place.forge.push_files({"docs/page": "1"}), trigger="webhook")
+def test_what_changed_is_told_from_what_serves_and_not_from_the_push_before(
+    installation: Installation,
+) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
+    installation.forge.push_files({"site/page": "2"})  # superseded by the next one
+    done = installation.execute(installation.forge.push_files({"docs/page": "1"}), trigger="webhook")
     assert done.status == "success"
 
 
-def test_a_plugin_that_raises_before_the_activation_changed_nothing(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    before = place.current
-    done = place.carry_out(place.forge.push_files({"before": "raise"}))
+def test_a_plugin_that_raises_before_the_activation_changed_nothing(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    before = installation.current
+    done = installation.execute(installation.forge.push_files({"before": "raise"}))
     assert done.status == "failed"
     assert done.error_message == "RuntimeError: the plugin broke with ***. Nothing was activated"
-    assert place.current == before
+    assert installation.current == before
 
 
 @pytest.mark.parametrize("file", ["after", "health"])
-def test_a_plugin_that_raises_after_the_activation_is_rolled_back(place: Place, file: str) -> None:
-    old = place.forge.push_files({"site/page": "1"})
-    place.carry_out(old)
-    before = place.current
-    done = place.carry_out(place.forge.push_files({file: "raise"}))
+def test_a_plugin_that_raises_after_the_activation_is_rolled_back(
+    installation: Installation, file: str
+) -> None:
+    old = installation.forge.push_files({"site/page": "1"})
+    installation.execute(old)
+    before = installation.current
+    done = installation.execute(installation.forge.push_files({file: "raise"}))
     assert done.status == "rolled_back"
     assert "RuntimeError" in (done.error_message or "")
-    assert (place.serving, place.current) == (old, before)
+    assert (installation.serving, installation.current) == (old, before)
 
 
-def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    before = place.current
-    done = place.carry_out(place.forge.push_files({"after": "refuse"}))
+def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    before = installation.current
+    done = installation.execute(installation.forge.push_files({"after": "refuse"}))
     assert done.status == "failed"
     assert done.error_message == (
         "no restart for you. The old process still runs, and app_path leads to its release again"
     )
-    assert place.steps(done)[-1] == ("restart", "success")
-    assert place.current == before
+    assert installation.steps(done)[-1] == ("restart", "success")
+    assert installation.current == before
 
 
-def test_a_refused_restart_puts_the_link_back_even_where_it_was_unknown_what_serves(place: Place) -> None:
-    failed = place.carry_out(place.forge.push_files({"unwell": ""}))  # the first: nothing to go back to
-    assert (failed.status, place.serving, place.current) == ("failed", None, failed.release)
-    place.carry_out(place.forge.push_files({"after": "refuse"}))
-    assert place.current == failed.release
+def test_a_refused_restart_puts_the_link_back_even_where_it_was_unknown_what_serves(
+    installation: Installation,
+) -> None:
+    failed = installation.execute(
+        installation.forge.push_files({"unwell": ""})
+    )  # the first: nothing to go back to
+    assert (failed.status, installation.serving, installation.current) == ("failed", None, failed.release)
+    installation.execute(installation.forge.push_files({"after": "refuse"}))
+    assert installation.current == failed.release
 
 
-def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(place: Place) -> None:
-    before = place.forge.push_files({"site/page": "1"})
-    clone = place.folder / "app"
-    subprocess.run(["git", "clone", "--quiet", place.forge.url, clone], check=True)
-    done = place.carry_out(place.forge.push_files({"unwell": ""}))
-    assert (done.status, place.serving) == ("rolled_back", before)
+def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(installation: Installation) -> None:
+    before = installation.forge.push_files({"site/page": "1"})
+    clone = installation.folder / "app"
+    subprocess.run(["git", "clone", "--quiet", installation.forge.url, clone], check=True)
+    done = installation.execute(installation.forge.push_files({"unwell": ""}))
+    assert (done.status, installation.serving) == ("rolled_back", before)
     assert not (clone / "unwell").exists()
 
 
-def test_going_back_where_that_fails_too_leaves_what_serves_unknown(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    for unwell in (place.folder / ".fraisier/releases/site/production").iterdir():
+def test_going_back_where_that_fails_too_leaves_what_serves_unknown(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    for unwell in (installation.folder / ".fraisier/releases/site/production").iterdir():
         if unwell.is_dir():
             (unwell / "unwell").touch()
-    done = place.carry_out(place.forge.push_files({"unwell": ""}))
+    done = installation.execute(installation.forge.push_files({"unwell": ""}))
     assert done.status == "failed"
     assert "failed too" in (done.error_message or "")
-    assert place.serving is None
+    assert installation.serving is None
 
 
-def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(place: Place) -> None:
-    healthy = place.forge.push_files({"site/page": "1"})
-    place.carry_out(healthy)
-    (unwell,) = (place.folder / ".fraisier/releases/site/production").glob("2*")
+def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(installation: Installation) -> None:
+    healthy = installation.forge.push_files({"site/page": "1"})
+    installation.execute(healthy)
+    (unwell,) = (installation.folder / ".fraisier/releases/site/production").glob("2*")
     (unwell / "unwell").touch()
-    bad = place.forge.push_files({"unwell": ""})
-    failed = place.carry_out(bad)
-    assert (failed.status, place.serving) == ("failed", None)
+    bad = installation.forge.push_files({"unwell": ""})
+    failed = installation.execute(bad)
+    assert (failed.status, installation.serving) == ("failed", None)
     (unwell / "unwell").unlink()
-    done = place.carry_out(bad)
-    assert (done.status, place.serving) == ("rolled_back", healthy)
+    done = installation.execute(bad)
+    assert (done.status, installation.serving) == ("rolled_back", healthy)
 
 
-def test_a_store_that_cannot_be_written_undoes_nothing(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    place.database.execute("PRAGMA busy_timeout = 50")
-    lease = place.claim(place.forge.push_files({"health": "lock"}))
-    with pytest.raises(StoreError, match="Another process holds it"):
-        place.engine(lease).carry_out()
-    deployment = place.deployments.get(lease.deployment_id)
-    assert (deployment.status, place.current) == ("running", deployment.release)
+def test_a_store_that_cannot_be_written_undoes_nothing(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    installation.database.execute("PRAGMA busy_timeout = 50")
+    lease = installation.claim(installation.forge.push_files({"health": "lock"}))
+    with pytest.raises(StoreError, match="locked"):
+        installation.engine(lease).execute()
+    deployment = installation.deployments.get(lease.deployment_id)
+    assert (deployment.status, installation.current) == ("running", deployment.release)
     assert not deployment.rollback_started
 
 
-def test_no_message_holds_a_secret(place: Place) -> None:
-    done = place.carry_out(place.forge.push_files({"health": "tell"}))
+def test_no_message_holds_a_secret(installation: Installation) -> None:
+    done = installation.execute(installation.forge.push_files({"health": "tell"}))
     assert done.status == "success"
-    rows = place.database.all("SELECT message FROM tb_deployment_events WHERE message IS NOT NULL")
+    rows = installation.database.all("SELECT message FROM tb_deployment_events WHERE message IS NOT NULL")
     assert [row["message"] for row in rows] == ["asked with ***"]
 
 
-def test_a_commit_on_another_branch_makes_nothing_stale(place: Place) -> None:
-    older = place.forge.push_files({"site/page": "1"})
-    place.carry_out(place.forge.push_files({"site/page": "2"}), trigger="webhook", branch="main")
-    assert place.carry_out(older, trigger="webhook", branch="release").status == "success"
+def test_a_commit_on_another_branch_makes_nothing_stale(installation: Installation) -> None:
+    older = installation.forge.push_files({"site/page": "1"})
+    installation.execute(installation.forge.push_files({"site/page": "2"}), trigger="webhook", branch="main")
+    assert installation.execute(older, trigger="webhook", branch="release").status == "success"
 
 
-def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(place: Place) -> None:
-    done = [place.carry_out(place.forge.push_files({"site/page": str(number)})) for number in range(2)]
-    place.carry_out(done[0].commit_sha, kind="rollback", release=done[0].release, branch=None)
-    root = place.folder / ".fraisier/releases/site/production"
+def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(installation: Installation) -> None:
+    done = [
+        installation.execute(installation.forge.push_files({"site/page": str(number)})) for number in range(2)
+    ]
+    installation.execute(done[0].commit_sha, kind="rollback", release=done[0].release, branch=None)
+    root = installation.folder / ".fraisier/releases/site/production"
     assert {entry.name for entry in root.glob("2*")} == {each.release for each in done}
 
 
-def test_a_rollback_goes_to_the_release_it_names(place: Place) -> None:
-    first = place.carry_out(place.forge.push_files({"site/page": "1"}))
-    place.carry_out(place.forge.push_files({"site/page": "2"}))
-    back = place.carry_out(first.commit_sha, kind="rollback", release=first.release, branch=None)
+def test_a_rollback_goes_to_the_release_it_names(installation: Installation) -> None:
+    first = installation.execute(installation.forge.push_files({"site/page": "1"}))
+    installation.execute(installation.forge.push_files({"site/page": "2"}))
+    back = installation.execute(first.commit_sha, kind="rollback", release=first.release, branch=None)
     assert back.status == "success"
-    assert place.current == first.release
+    assert installation.current == first.release
 
 
-def test_a_rollback_to_a_release_that_is_gone_says_so(place: Place) -> None:
-    commit = place.forge.push_files({"site/page": "1"})
-    place.carry_out(commit)
-    back = place.carry_out(commit, kind="rollback", release="20260101-000000-gone", branch=None)
+def test_a_rollback_to_a_release_that_is_gone_says_so(installation: Installation) -> None:
+    commit = installation.forge.push_files({"site/page": "1"})
+    installation.execute(commit)
+    back = installation.execute(commit, kind="rollback", release="20260101-000000-gone", branch=None)
     assert back.status == "failed"
     assert "release 20260101-000000-gone is gone: it was pruned" in (back.error_message or "")
-    assert place.serving == commit
+    assert installation.serving == commit
 
 
-def test_old_releases_go_and_the_one_before_stays(place: Place) -> None:
-    done = [place.carry_out(place.forge.push_files({"site/page": str(number)})) for number in range(4)]
-    root = place.folder / ".fraisier/releases/site/production"
+def test_old_releases_go_and_the_one_before_stays(installation: Installation) -> None:
+    done = [
+        installation.execute(installation.forge.push_files({"site/page": str(number)})) for number in range(4)
+    ]
+    root = installation.folder / ".fraisier/releases/site/production"
     left = {entry.name for entry in root.iterdir() if not entry.name.startswith(".")}
     assert left == {done[2].release, done[3].release}
 
 
-def test_what_lies_at_app_path_and_is_not_ours_is_refused_before_anything(place: Place) -> None:
-    (place.folder / "app").mkdir()
+def test_what_lies_at_app_path_and_is_not_ours_is_refused_before_anything(installation: Installation) -> None:
+    (installation.folder / "app").mkdir()
     with pytest.raises(AppPathRefusedError, match="is a directory"):
-        place.engine(place.claim(place.forge.push_files({"site/page": "1"})))
+        installation.engine(installation.claim(installation.forge.push_files({"site/page": "1"})))
 
 
-def test_a_cancellation_before_the_activation_ends_it(place: Place) -> None:
-    lease = place.claim(place.forge.push_files({"site/page": "1"}))
-    place.stop.set(CancelledError("cancelled by ada"))
-    place.engine(lease).carry_out()
-    done = place.deployments.get(lease.deployment_id)
+def test_a_cancellation_before_the_activation_ends_it(installation: Installation) -> None:
+    lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
+    installation.stop.cancel(CancelledError("cancelled by ada"))
+    installation.engine(lease).execute()
+    done = installation.deployments.get(lease.deployment_id)
     assert (done.status, done.error_message) == ("cancelled", "cancelled by ada. Nothing was activated")
 
 
-def test_a_worker_that_went_away_leaves_the_decision_to_recovery(place: Place) -> None:
-    lease = place.claim(place.forge.push_files({"site/page": "1"}))
-    place.stop.set(InterruptedRunError("the worker went away"))
+def test_a_worker_that_went_away_leaves_the_decision_to_recovery(installation: Installation) -> None:
+    lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
+    installation.stop.cancel(InterruptedRunError("the worker went away"))
     with pytest.raises(InterruptedRunError):
-        place.engine(lease).carry_out()
-    assert place.deployments.get(lease.deployment_id).status == "running"
-    assert settle_unactivated(place.deployments, lease)
-    done = place.deployments.get(lease.deployment_id)
+        installation.engine(lease).execute()
+    assert installation.deployments.get(lease.deployment_id).status == "running"
+    assert recover_unactivated(installation.deployments, lease)
+    done = installation.deployments.get(lease.deployment_id)
     assert (done.status, done.error_message) == (
         "interrupted", "its process ended after step fetch. Nothing was activated"
     )  # fmt: skip
 
 
-def test_whoever_lost_the_lease_does_not_touch_the_link(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    before = place.current
-    lease = place.claim(place.forge.push_files({"site/page": "2"}))
-    engine = place.engine(lease)
-    (held,) = place.deployments.leases.held()
-    place.deployments.take_over(held, ME)
+def test_whoever_lost_the_lease_does_not_touch_the_link(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    before = installation.current
+    lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
+    engine = installation.engine(lease)
+    (held,) = installation.deployments.leases.held()
+    installation.deployments.take_over(held, ME)
     with pytest.raises(FencedError):
-        engine.carry_out()
-    assert place.current == before
+        engine.execute()
+    assert installation.current == before
 
 
-def recovered(place: Place, lease: Lease) -> Deployment:
-    (held,) = place.deployments.leases.held()
-    taken = place.deployments.take_over(held, ME)
+def recovered(installation: Installation, lease: Lease) -> Deployment:
+    (held,) = installation.deployments.leases.held()
+    taken = installation.deployments.take_over(held, ME)
     assert taken is not None
-    recover(place.engine(taken), place.deployments, taken)
-    return place.deployments.get(lease.deployment_id)
+    recover(installation.engine(taken), installation.deployments, taken)
+    return installation.deployments.get(lease.deployment_id)
 
 
-def test_a_recovery_that_fails_ends_and_is_not_tried_again(place: Place) -> None:
-    place.carry_out(place.forge.push_files({"site/page": "1"}))
-    led_to = place.current
-    lease = place.claim(place.forge.push_files({"site/page": "2"}))
-    place.deployments.append(lease, Event("step_started", step="activate", step_number=1))
-    place.deployments.append(lease, Event("activation_started", previous_release=led_to))
-    engine = place.engine(lease)
-    (place.folder / "app").unlink()
-    (place.folder / "app").mkdir()
-    recover(engine, place.deployments, lease)
-    done = place.deployments.get(lease.deployment_id)
-    assert (done.status, place.serving) == ("failed", None)
+def test_a_recovery_that_fails_ends_and_is_not_tried_again(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}))
+    previous = installation.current
+    lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
+    installation.deployments.append(lease, Event("step_started", step="activate", step_number=1))
+    installation.deployments.append(lease, Event("activation_started", previous_release=previous))
+    engine = installation.engine(lease)
+    (installation.folder / "app").unlink()
+    (installation.folder / "app").mkdir()
+    recover(engine, installation.deployments, lease)
+    done = installation.deployments.get(lease.deployment_id)
+    assert (done.status, installation.serving) == ("failed", None)
     assert "recovering from that failed" in (done.error_message or "")
 
 
-def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(place: Place) -> None:
-    first = place.carry_out(place.forge.push_files({"site/page": "1"}))
-    second = place.carry_out(place.forge.push_files({"site/page": "2"}))
-    lease = place.claim(first.commit_sha)
+def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(installation: Installation) -> None:
+    first = installation.execute(installation.forge.push_files({"site/page": "1"}))
+    second = installation.execute(installation.forge.push_files({"site/page": "2"}))
+    lease = installation.claim(first.commit_sha)
     created = Event("release_created", release=first.release, previous_release=second.release)
     for number, step in enumerate(("activate", "restart"), start=1):  # and `deploy` had more to do
-        place.deployments.append(lease, Event("step_started", step=step, step_number=number))
+        installation.deployments.append(lease, Event("step_started", step=step, step_number=number))
         done = Event("step_finished", step=step, step_number=number, step_status="success")
-        place.deployments.append(lease, created, Event("activation_started"), done)
-    assert (recovered(place, lease).status, place.serving) == ("rolled_back", second.commit_sha)
+        installation.deployments.append(lease, created, Event("activation_started"), done)
+    assert (recovered(installation, lease).status, installation.serving) == ("rolled_back", second.commit_sha)
 
 
-def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(place: Place) -> None:
-    first = place.carry_out(place.forge.push_files({"site/page": "1"}))
-    lease = place.claim(commit := place.forge.push_files({"site/page": "2"}))
+def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(installation: Installation) -> None:
+    first = installation.execute(installation.forge.push_files({"site/page": "1"}))
+    lease = installation.claim(commit := installation.forge.push_files({"site/page": "2"}))
     created = Event(
         "release_created",
         release="20260101-000000-half",
@@ -375,7 +389,7 @@ def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(place: Place)
     )
     started = Event("step_started", step="restart", step_number=1)
     rollback = Event("rollback_started", release=first.release, message="unwell")
-    place.deployments.append(lease, created, Event("activation_started"), started, rollback)
-    done = recovered(place, lease)
-    assert (done.status, place.current) == ("rolled_back", first.release)
+    installation.deployments.append(lease, created, Event("activation_started"), started, rollback)
+    done = recovered(installation, lease)
+    assert (done.status, installation.current) == ("rolled_back", first.release)
     assert done.error_message == f"unwell. Release {first.release} serves again"

@@ -366,7 +366,7 @@ if sys.argv[3:]:
 
 def killed(point: str, *arguments: object) -> None:
     argv = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
-    done = subprocess.run(argv, env={**os.environ, "FRAISIER_FAULT": f"{point}:kill"}, check=False)
+    done = subprocess.run(argv, env={**os.environ, "FRAISIER_FAILPOINT": f"{point}:kill"}, check=False)
     assert done.returncode == -signal.SIGKILL
 
 

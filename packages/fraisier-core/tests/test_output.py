@@ -2,7 +2,7 @@ import itertools
 import threading
 
 from fraisier_core.engine.output import StepOutput
-from fraisier_core.engine.redaction import Redactor
+from fraisier_core.text.redaction import Redactor
 from hypothesis import given
 from hypothesis import strategies as st
 

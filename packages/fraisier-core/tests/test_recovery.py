@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, settle_unactivated
+from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unactivated
 from fraisier_core.store import (
     ConfiguredEnvironment,
     Database,
@@ -92,7 +92,7 @@ def test_an_id_that_was_given_out_again_is_somebody_else(
 
 
 def test_a_run_without_a_step_waits_again(deployments: Deployments, lease: Lease) -> None:
-    assert settle_unactivated(deployments, lease)
+    assert recover_unactivated(deployments, lease)
     assert deployments.get(lease.deployment_id).status == "pending"
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(
     deployments: Deployments, lease: Lease
 ) -> None:
     for attempt in range(1, ATTEMPTS + 1):
-        assert settle_unactivated(deployments, lease)
+        assert recover_unactivated(deployments, lease)
         found = deployments.get(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
         lease = deployments.claim_next(ME) or lease
@@ -109,7 +109,7 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(
 
 def test_a_run_that_activated_nothing_is_interrupted(deployments: Deployments, lease: Lease) -> None:
     deployments.append(lease, Event("step_started", step="build", step_number=1))
-    assert settle_unactivated(deployments, lease)
+    assert recover_unactivated(deployments, lease)
     found = deployments.get(lease.deployment_id)
     assert found.status == "interrupted"
     assert found.error_message == "its process ended during step build. Nothing was activated"
@@ -120,5 +120,5 @@ def test_a_run_that_activated_something_is_not_settled_like_that(
 ) -> None:
     started = Event("step_started", step="activate", step_number=1)
     deployments.append(lease, started, Event("activation_started"))
-    assert not settle_unactivated(deployments, lease)
+    assert not recover_unactivated(deployments, lease)
     assert deployments.get(lease.deployment_id).status == "running"

@@ -2,7 +2,7 @@ import base64
 from urllib.parse import quote
 
 import pytest
-from fraisier_core.engine.redaction import Redactor, printable
+from fraisier_core.text.redaction import Redactor, printable
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.releases import DeploymentMode, Release, Releases
+from fraisier_core.engine.releases import DeploymentMode, Releases
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
+from fraisier_core.release import Release
 
 COMMIT = "a" * 40
 
@@ -218,7 +219,7 @@ def test_a_kill_at_any_point_leaves_a_complete_release_serving(
 ) -> None:
     releases.activate(*create(releases, "old"))
     argv = [sys.executable, "-c", SCRIPT, str(releases.root), str(releases.link)]
-    done = subprocess.run(argv, env={**os.environ, "FRAISIER_FAULT": f"{point}:kill"}, check=False)
+    done = subprocess.run(argv, env={**os.environ, "FRAISIER_FAILPOINT": f"{point}:kill"}, check=False)
     assert done.returncode == -signal.SIGKILL
     assert releases.current() == serving
     releases.sweep()

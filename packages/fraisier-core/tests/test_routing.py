@@ -8,7 +8,7 @@ import pytest
 from fraisier_core.config import Config, parse_config
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
-from fraisier_core.routing import Routing, route
+from fraisier_core.requests.routing import Routing, route
 from fraisier_core.testing.packages import PackageFolder
 
 FRAISES = """

@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ME = ProcessIdentity.of(os.getpid())
-FOLDED = ("tb_deployments", "tb_runs", "tb_steps", "tb_serving")
+FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 COMMIT = "c" * 40
 
 
@@ -130,7 +130,7 @@ OPERATIONS: list[Operation] = [
     _on_newest(Event("release_created", release="r1", commit_sha=COMMIT, previous_release="r0")),
     _on_newest(Event("activation_started", release="r1")),
     _on_newest(Event("rollback_started", release="r0", message="unwell")),
-    _on_newest(Event("serving", release="r1", commit_sha=COMMIT), Event("succeeded", duration=1.5)),
+    _on_newest(Event("serving", release="r1", commit_sha=COMMIT), Event("success", duration=1.5)),
     _on_newest(Event("serving"), Event("failed", message="broken", duration=0.5)),
     *(
         _on_newest(Event(name, message=name))
@@ -162,7 +162,7 @@ def test_folding_every_event_again_gives_the_same(operations: list[Operation]) -
 
 
 def test_rebuilding_repairs_what_was_changed_by_hand(database: Database, deployments: Deployments) -> None:
-    deployments.append(claimed(deployments), Event("succeeded"))
+    deployments.append(claimed(deployments), Event("success"))
     before = folded(database)
     database.execute("UPDATE tb_deployments SET status = 'failed'")
     deployments.rebuild()
@@ -222,7 +222,7 @@ def test_what_has_ended_stays_ended(deployments: Deployments) -> None:
     lease = claimed(deployments)
     deployments.append(lease, Event("failed", message="broken"))
     with pytest.raises((FencedError, sqlite3.IntegrityError)):
-        deployments.append(lease, Event("succeeded"))
+        deployments.append(lease, Event("success"))
     assert deployments.get(lease.deployment_id).status == "failed"
 
 
@@ -233,7 +233,7 @@ def test_another_token_is_refused(deployments: Deployments) -> None:
     lease = claimed(deployments)
     for token in (lease.token + 1, lease.token - 1, 0):
         with pytest.raises(FencedError):
-            deployments.append(replace(lease, token=token), Event("succeeded"))
+            deployments.append(replace(lease, token=token), Event("success"))
     assert deployments.get(lease.deployment_id).status == "running"
 
 
@@ -250,7 +250,7 @@ def test_whoever_lost_the_lease_can_write_and_renew_no_more(deployments: Deploym
         deployments.leases.record_command(old, ME)
     with pytest.raises(FencedError):
         deployments.append(old, Event("superseded"))
-    deployments.append(new, Event("succeeded"))
+    deployments.append(new, Event("success"))
     assert deployments.leases.held() == []
 
 
@@ -264,10 +264,10 @@ def test_a_lease_is_taken_over_by_one_alone(deployments: Deployments) -> None:
 def test_a_lease_is_void_without_its_process_its_boot_or_its_time(deployments: Deployments) -> None:
     claimed(deployments)
     held = only_held(deployments)
-    assert not held.is_void
-    assert replace(held, boot="another boot").is_void
-    assert replace(held, holder=ProcessIdentity(ME.pid, ME.start_time - 1)).is_void
-    assert replace(held, expires=0.0).is_void
+    assert not held.is_expired
+    assert replace(held, boot="another boot").is_expired
+    assert replace(held, holder=ProcessIdentity(ME.pid, ME.start_time - 1)).is_expired
+    assert replace(held, expires=0.0).is_expired
     assert held.boot == boot_id()
 
 
@@ -352,7 +352,7 @@ def test_a_stale_deployment_gives_way_to_the_newer_commit_that_had_not_had_its_t
 
 def test_a_stale_deployment_leaves_alone_what_had_its_turn(deployments: Deployments) -> None:
     served = claimed(deployments, trigger="webhook", commit_sha="d" * 40)
-    deployments.append(served, Event("succeeded"))
+    deployments.append(served, Event("success"))
     lease = claimed(deployments, trigger="webhook")
     (pushed,) = deployments.pushed_commits(deployments.get(lease.deployment_id))
     assert deployments.supersede(lease, pushed, "older") == served.deployment_id

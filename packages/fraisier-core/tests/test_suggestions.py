@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fraisier_core.suggestions import hint, listing, nearest
+from fraisier_core.text.suggestions import hint, listing, nearest
 
 
 def test_the_nearest_name_is_suggested() -> None:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 from fraisier_core.config import ConfigSource
-from fraisier_core.configured import configure_store
 from fraisier_core.plugins import Plugins
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, DeploymentRecord, Deployments, History, Request
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
 from fraisier_core.worker.wake import FOLDER, wake_workers
@@ -49,7 +49,7 @@ def eventually(condition: Callable[[], T]) -> T:
     return found
 
 
-class Place:
+class Installation:
     """A configuration, its store, and workers."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,8 +88,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    found = Place(tmp_path)
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    found = Installation(tmp_path)
     yield found
     for worker in found.workers:
         worker.kill()
@@ -97,33 +97,35 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_worker_ends_when_asked_and_leaves_nothing(place: Place, number: signal.Signals) -> None:
-    worker = place.start()
+def test_an_idle_worker_ends_when_asked_and_leaves_nothing(
+    installation: Installation, number: signal.Signals
+) -> None:
+    worker = installation.start()
     processes = descendants(worker.pid)
     worker.send_signal(number)
     assert worker.wait(10) == 0
-    assert place.deployments.leases.live_workers() == 0
-    assert list((place.config.state_dir / FOLDER).iterdir()) == []
+    assert installation.deployments.leases.live_workers() == 0
+    assert list((installation.config.state_dir / FOLDER).iterdir()) == []
     eventually(lambda: not any(process.is_alive() for process in processes))
 
 
-def test_a_worker_ends_with_its_supervisor(place: Place) -> None:
+def test_a_worker_ends_with_its_supervisor(installation: Installation) -> None:
     theirs, ours = os.pipe()
-    worker = place.start(theirs)
+    worker = installation.start(theirs)
     os.close(theirs)
     os.close(ours)
     assert worker.wait(10) == 0
 
 
-def test_the_processes_of_a_killed_worker_end_themselves(place: Place) -> None:
-    worker = place.start()
+def test_the_processes_of_a_killed_worker_end_themselves(installation: Installation) -> None:
+    worker = installation.start()
     processes = descendants(worker.pid)
     worker.kill()
     eventually(lambda: not any(process.is_alive() for process in processes))
 
 
-def test_a_killed_process_is_replaced(place: Place) -> None:
-    worker = place.start()
+def test_a_killed_process_is_replaced(installation: Installation) -> None:
+    worker = installation.start()
     (launcher,) = {each for each in descendants(worker.pid) if descendants(each.pid)}
     first = descendants(launcher.pid)
     for process in first:
@@ -132,51 +134,51 @@ def test_a_killed_process_is_replaced(place: Place) -> None:
     assert worker.poll() is None
 
 
-def test_what_waits_is_claimed_when_the_bell_rings(place: Place) -> None:
-    place.start()
-    deployment = place.deployments.request(REQUEST)
-    wake_workers(place.config.state_dir)
-    ended = place.ended(deployment)
+def test_what_waits_is_claimed_when_the_bell_rings(installation: Installation) -> None:
+    installation.start()
+    deployment = installation.deployments.request(REQUEST)
+    wake_workers(installation.config.state_dir)
+    ended = installation.ended(deployment)
     assert ended.status == "failed"
     assert "nobody-offers-this" in (ended.error_message or "")
     assert (ended.error_message or "").endswith("Nothing was done")
 
 
-def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(place: Place) -> None:
-    deployment = place.deployments.request(REQUEST)
-    place.configure("another")
-    place.start()
-    ended = place.ended(deployment)
+def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation: Installation) -> None:
+    deployment = installation.deployments.request(REQUEST)
+    installation.configure("another")
+    installation.start()
+    ended = installation.ended(deployment)
     assert ended.status == "failed"
     assert ended.error_message == 'no fraise is called "api" (known: another). Nothing was done'
 
 
-def test_a_configuration_that_breaks_leaves_the_last_good_one(place: Place) -> None:
-    place.start()
-    (place.folder / "fraises.yaml").write_text("fraises: [")
-    deployment = place.deployments.request(REQUEST)
-    wake_workers(place.config.state_dir)
-    assert "nobody-offers-this" in (place.ended(deployment).error_message or "")
+def test_a_configuration_that_breaks_leaves_the_last_good_one(installation: Installation) -> None:
+    installation.start()
+    (installation.folder / "fraises.yaml").write_text("fraises: [")
+    deployment = installation.deployments.request(REQUEST)
+    wake_workers(installation.config.state_dir)
+    assert "nobody-offers-this" in (installation.ended(deployment).error_message or "")
 
 
-def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(place: Place) -> None:
-    place.database.execute("ALTER TABLE tb_workers RENAME TO tb_elsewhere")
-    worker = place.launch()
+def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installation: Installation) -> None:
+    installation.database.execute("ALTER TABLE tb_workers RENAME TO tb_elsewhere")
+    worker = installation.launch()
     assert worker.stderr is not None
-    assert "tb_workers" in worker.stderr.readline()
-    place.database.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
-    deployment = place.deployments.request(REQUEST)
-    wake_workers(place.config.state_dir)
-    assert place.ended(deployment).status == "failed"
+    assert "no such table: tb_workers" in worker.stderr.readline()
+    installation.database.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
+    deployment = installation.deployments.request(REQUEST)
+    wake_workers(installation.config.state_dir)
+    assert installation.ended(deployment).status == "failed"
     assert worker.poll() is None
 
 
-def test_what_a_dead_process_left_without_a_step_runs_again(place: Place) -> None:
+def test_what_a_dead_process_left_without_a_step_runs_again(installation: Installation) -> None:
     with subprocess.Popen(["true"]) as gone:
         process = ProcessIdentity.of(gone.pid)
-    _, lease = place.deployments.request_and_claim(REQUEST, process)
+    _, lease = installation.deployments.request_and_claim(REQUEST, process)
     assert lease is not None
     assert process not in children()
-    place.start()
-    ended = place.ended(lease.deployment_id)
+    installation.start()
+    ended = installation.ended(lease.deployment_id)
     assert (ended.status, ended.attempt) == ("failed", 2)

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fraisier_core.engine.releases import Release
     from fraisier_core.errors import (
         ActivationRefusedError,
         CommandFailedError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         Verified,
         commit_or_none,
     )
+    from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ProviderSettings, Section
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
@@ -76,7 +76,7 @@ _MODULES = {
     "hookspecs": {"hookimpl"},
     "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
     "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
-    "engine.releases": {"Release"},
+    "release": {"Release"},
     "run": {"Run"},
     "settings": {"EnvironmentSettings", "ProviderSettings", "Section"},
     "system.systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},

@@ -17,8 +17,8 @@ from fraisier_core.push import DeliveryId, Ignored, Push, Verified
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
 
 if TYPE_CHECKING:
-    from fraisier_core.engine.releases import Release
     from fraisier_core.health import Health
+    from fraisier_core.release import Release
     from fraisier_core.run import Run
 
 hookspec = pluggy.HookspecMarker("fraisier")

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fraisier_core.engine.releases import Release
 from fraisier_core.health import Health
+from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import clean_environment
 

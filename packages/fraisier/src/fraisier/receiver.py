@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fraisier_core.config import Config, ConfigSource
-from fraisier_core.configured import configure_store
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Verified
-from fraisier_core.routing import Routing, route
+from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.routing import Routing, route
 from fraisier_core.store import Deliveries, Delivery, Deployments, Receipt, Request
 
 from fraisier.answer import Answer, RefusedError, refused, unavailable

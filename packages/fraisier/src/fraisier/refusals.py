@@ -6,9 +6,9 @@ import logging
 import time
 from contextlib import suppress
 
-from fraisier_core.clock import utc_now
 from fraisier_core.errors import StoreError
 from fraisier_core.store import Deliveries
+from fraisier_core.system.clock import utc_now
 
 from fraisier.terminal import clean_line
 

@@ -1,4 +1,4 @@
-"""The place in which every test of the command takes place."""
+"""The place in which every test of the command takes installation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from fraisier_core.testing import Forge
 from fraisier_core.testing.packages import PackageFolder
 
-from .place import CONFIG, DEPLOYER, Place
+from .installation import CONFIG, DEPLOYER, Installation
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def installation(tmp_path: Path) -> Installation:
     """A configuration that was never deployed."""
     packages = PackageFolder(tmp_path / "packages")
     packages.folder.mkdir()
@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Place:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(packages.folder),
     }
-    place = Place(tmp_path / "place", forge, packages, environ)
-    place.folder.mkdir()
-    place.config.write_text(CONFIG.format(url=forge.url))
-    return place
+    made = Installation(tmp_path / "installation", forge, packages, environ)
+    made.folder.mkdir()
+    made.config.write_text(CONFIG.format(url=forge.url))
+    return made

@@ -1,31 +1,30 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from importlib.metadata import version
 
-from .place import FRAISIER, Place
+from .installation import FRAISIER, Installation
 
 
-def test_the_version_is_the_packages(place: Place) -> None:
-    assert place.run("--version").stdout == f"fraisier {version('fraisier')}\n"
+def test_the_version_is_the_packages(installation: Installation) -> None:
+    assert installation.run("--version").stdout == f"fraisier {version('fraisier')}\n"
 
 
-def test_without_arguments_the_commands_are_shown(place: Place) -> None:
-    done = place.run()
-    assert re.search(r"^ +deploy +Deploy, and follow it to its end\.$", done.stderr, re.MULTILINE)
+def test_without_arguments_the_commands_are_shown(installation: Installation) -> None:
+    done = installation.run()
+    assert "  deploy    Deploy, and follow it to its end.\n" in done.stderr
     assert done.returncode == 2
 
 
-def test_the_module_is_the_same_command(place: Place) -> None:
+def test_the_module_is_the_same_command(installation: Installation) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fraisier", "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout == place.run("--version").stdout
+    assert done.stdout == installation.run("--version").stdout
 
 
-def test_help_and_completion_import_nothing_that_only_commands_need(place: Place) -> None:
+def test_help_and_completion_import_nothing_that_only_commands_need(installation: Installation) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", FRAISIER, "--help"], capture_output=True, text=True, check=True
     )
@@ -41,7 +40,7 @@ def test_help_and_completion_import_nothing_that_only_commands_need(place: Place
     }
 
 
-def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
+def test_a_reader_that_leaves_early_is_no_error(installation: Installation) -> None:
     with subprocess.Popen([FRAISIER, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -49,5 +48,5 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place) -> None:
         assert process.stderr.read() == b""
 
 
-def test_an_unknown_command_is_wrong_usage(place: Place) -> None:
-    assert place.run("deplyo").returncode == 2
+def test_an_unknown_command_is_wrong_usage(installation: Installation) -> None:
+    assert installation.run("deplyo").returncode == 2

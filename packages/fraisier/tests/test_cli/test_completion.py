@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from .place import Place
+from .installation import Installation
 
 
-def complete(place: Place, line: str, **environ: str) -> list[str]:
+def complete(installation: Installation, line: str, **environ: str) -> list[str]:
     """Return what bash would offer for the last word of a line."""
     words = line.split(" ")
     asked = {"_FRAISIER_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    done = place.run(**asked, **environ)
+    done = installation.run(**asked, **environ)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -26,19 +26,23 @@ def complete(place: Place, line: str, **environ: str) -> list[str]:
         ("fraisier history nosuch ", []),
     ],
 )
-def test_names_are_completed_from_the_configuration(place: Place, line: str, offered: list[str]) -> None:
-    assert complete(place, line) == offered
+def test_names_are_completed_from_the_configuration(
+    installation: Installation, line: str, offered: list[str]
+) -> None:
+    assert complete(installation, line) == offered
 
 
-def test_names_are_completed_from_the_configuration_that_is_named(place: Place) -> None:
-    other = place.folder / "other.yaml"
+def test_names_are_completed_from_the_configuration_that_is_named(installation: Installation) -> None:
+    other = installation.folder / "other.yaml"
     other.write_text("fraises: {other_api: {}}\n")
-    assert complete(place, f"fraisier -c {other} deploy ") == ["other_api"]
-    assert complete(place, f"fraisier deploy -c {other} ") == ["other_api"]
-    assert complete(place, "fraisier deploy ", FRAISIER_CONFIG=str(other)) == ["other_api"]
+    assert complete(installation, f"fraisier -c {other} deploy ") == ["other_api"]
+    assert complete(installation, f"fraisier deploy -c {other} ") == ["other_api"]
+    assert complete(installation, "fraisier deploy ", FRAISIER_CONFIG=str(other)) == ["other_api"]
 
 
 @pytest.mark.parametrize("content", [b"fraises: [", b"fraises: 3", b"", b"\x00", b"\xff"])
-def test_a_configuration_that_cannot_be_read_completes_nothing(place: Place, content: bytes) -> None:
-    place.config.write_bytes(content)
-    assert complete(place, "fraisier deploy ") == []
+def test_a_configuration_that_cannot_be_read_completes_nothing(
+    installation: Installation, content: bytes
+) -> None:
+    installation.config.write_bytes(content)
+    assert complete(installation, "fraisier deploy ") == []

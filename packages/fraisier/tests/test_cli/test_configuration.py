@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import json
 
-from .place import Place
+from .installation import Installation
 
 SECRET = "0123456789abcdef"
 
 
-def test_a_good_configuration_is_told_so(place: Place) -> None:
-    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+def test_a_good_configuration_is_told_so(installation: Installation) -> None:
+    done = installation.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
     assert done.returncode == 0
-    assert done.stdout == f"{place.config}: 1 fraise in 2 environments, no problem found\n"
+    assert done.stdout == f"{installation.config}: 1 fraise in 2 environments, no problem found\n"
 
 
-def test_every_problem_is_told_with_its_line(place: Place) -> None:
-    place.config.write_text(
-        place.config.read_text().replace("branch:", "brnach:").replace("retries", "retry")
+def test_every_problem_is_told_with_its_line(installation: Installation) -> None:
+    installation.config.write_text(
+        installation.config.read_text().replace("branch:", "brnach:").replace("retries", "retry")
     )
-    done = place.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
+    done = installation.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
     assert done.returncode == 3
     checked = json.loads(done.stdout)
     assert checked["ok"] is False
@@ -26,26 +26,26 @@ def test_every_problem_is_told_with_its_line(place: Place) -> None:
     assert checked["problems"][0] in done.stderr
 
 
-def test_an_unset_secret_is_told_by_its_name(place: Place) -> None:
-    done = place.run("config", "check")
+def test_an_unset_secret_is_told_by_its_name(installation: Installation) -> None:
+    done = installation.run("config", "check")
     assert done.returncode == 3
     assert "FRAISIER_WEBHOOK_SECRET" in done.stderr
 
 
-def test_a_missing_plugin_is_told_with_its_own_exit_code(place: Place) -> None:
-    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET, PYTHONPATH="")
+def test_a_missing_plugin_is_told_with_its_own_exit_code(installation: Installation) -> None:
+    done = installation.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET, PYTHONPATH="")
     assert done.returncode == 5
     assert "script" in done.stderr
 
 
-def test_a_secret_is_not_printed(place: Place) -> None:
-    place.config.write_text(place.config.read_text() + "nosuch: ${FRAISIER_WEBHOOK_SECRET}\n")
-    done = place.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+def test_a_secret_is_not_printed(installation: Installation) -> None:
+    installation.config.write_text(installation.config.read_text() + "nosuch: ${FRAISIER_WEBHOOK_SECRET}\n")
+    done = installation.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
     assert done.returncode == 3
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_the_schema_knows_what_is_installed(place: Place) -> None:
-    schema = json.loads(place.run("config", "schema").stdout)
+def test_the_schema_knows_what_is_installed(installation: Installation) -> None:
+    schema = json.loads(installation.run("config", "schema").stdout)
     assert schema["required"] == ["fraises"]
     assert '"script"' in json.dumps(schema)

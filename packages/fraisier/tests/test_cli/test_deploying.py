@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 from fraisier_core.store import Database, Deployments
 
-from .place import DEPLOYER, HEALTHY, Place, wait_until
+from .installation import DEPLOYER, HEALTHY, Installation, wait_until
 
 ROLLBACK = """
 @hookimpl
@@ -17,9 +17,9 @@ def rollback(run, to):
 """
 
 
-def test_a_deployment_shows_its_steps_and_says_what_serves(place: Place) -> None:
-    commit = place.forge.push_files(HEALTHY)
-    done = place.run("deploy", "my_api", "prod")
+def test_a_deployment_shows_its_steps_and_says_what_serves(installation: Installation) -> None:
+    commit = installation.forge.push_files(HEALTHY)
+    done = installation.run("deploy", "my_api", "prod")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[2:5] == ["build ...", "  $ sh build.sh", "  building"]
@@ -28,174 +28,172 @@ def test_a_deployment_shows_its_steps_and_says_what_serves(place: Place) -> None
     assert done.stderr == ""
 
 
-def test_a_failing_build_ends_with_its_own_exit_code_and_says_what_serves(place: Place) -> None:
-    place.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
-    done = place.run("deploy", "my_api", "production")
+def test_a_failing_build_ends_with_its_own_exit_code_and_says_what_serves(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
+    done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 10
     assert "  no compiler\nbuild: failed, " in done.stdout
     assert "my_api production: failed: sh build.sh exited with status 3. Nothing was activated" in done.stderr
-    assert f"nothing serves; see `fraisier show {place.last().id[-8:]}`" in done.stderr
+    assert f"nothing serves; see `fraisier show {installation.last().id[-8:]}`" in done.stderr
 
 
-def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(place: Place) -> None:
-    commit = place.deploy()
-    place.forge.push_files(HEALTHY | {"check.sh": "exit 1\n"})
-    done = place.run("deploy", "my_api", "production")
+def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(installation: Installation) -> None:
+    commit = installation.deploy()
+    installation.forge.push_files(HEALTHY | {"check.sh": "exit 1\n"})
+    done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 11
     assert "my_api production: rolled back: unhealthy" in done.stderr
     assert f"{commit[:12]} serves; see" in done.stderr
 
 
-def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(place: Place) -> None:
-    place.packages.deployer(
-        "script", DEPLOYER.replace('run.command(["sh", "build.sh"])', "raise RuntimeError('no gear')")
-    )
-    place.forge.push_files(HEALTHY)
-    quiet = place.run("deploy", "my_api", "production")
+def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(installation: Installation) -> None:
+    installation.packages.deployer("script", DEPLOYER.replace('run.command(["sh", "build.sh"])', "1 / 0"))
+    installation.forge.push_files(HEALTHY)
+    quiet = installation.run("deploy", "my_api", "production")
     assert (quiet.returncode, "Traceback" in quiet.stderr) == (10, False)
-    assert "failed: RuntimeError: no gear. Nothing was activated" in quiet.stderr
-    assert "Traceback" in place.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
+    assert "failed: ZeroDivisionError: division by zero. Nothing was activated" in quiet.stderr
+    assert "Traceback" in installation.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
 
 
-def test_going_back_is_told_as_it_begins(place: Place) -> None:
-    place.deploy()
-    gate = place.gate()
+def test_going_back_is_told_as_it_begins(installation: Installation) -> None:
+    installation.deploy()
+    gate = installation.gate()
     wait = f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done; exit 1\n"
-    place.forge.push_files({"check.sh": "exit 1\n", "build.sh": "echo building\n"})
-    place.packages.deployer("script", DEPLOYER + ROLLBACK.format(script=wait))
-    with place.started("deploy", "my_api", "production") as command:
+    installation.forge.push_files({"check.sh": "exit 1\n", "build.sh": "echo building\n"})
+    installation.packages.deployer("script", DEPLOYER + ROLLBACK.format(script=wait))
+    with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         command.read_to("going back: unhealthy")
         gate.open()
         assert command.end()[0] == 10
 
 
-def test_nothing_is_asked_for_where_the_plugin_is_missing(place: Place) -> None:
-    done = place.run("deploy", "my_api", "production", PYTHONPATH="")
+def test_nothing_is_asked_for_where_the_plugin_is_missing(installation: Installation) -> None:
+    done = installation.run("deploy", "my_api", "production", PYTHONPATH="")
     assert done.returncode == 5
     assert 'no fraise type "script" is installed' in done.stderr
-    assert not (place.folder / ".fraisier").exists()
+    assert not (installation.folder / ".fraisier").exists()
 
 
-def test_nothing_is_asked_for_where_a_variable_is_not_set(place: Place) -> None:
-    text = place.config.read_text()
-    place.config.write_text(text.replace("name: api.example.com", "name: ${DOMAIN}"))
-    done = place.run("deploy", "my_api", "production")
+def test_nothing_is_asked_for_where_a_variable_is_not_set(installation: Installation) -> None:
+    text = installation.config.read_text()
+    installation.config.write_text(text.replace("name: api.example.com", "name: ${DOMAIN}"))
+    done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 3
     assert "DOMAIN" in done.stderr
-    assert not (place.folder / ".fraisier").exists()
+    assert not (installation.folder / ".fraisier").exists()
 
 
-def test_an_environment_without_a_branch_says_what_to_set(place: Place) -> None:
-    done = place.run("deploy", "my_api", "staging")
+def test_an_environment_without_a_branch_says_what_to_set(installation: Installation) -> None:
+    done = installation.run("deploy", "my_api", "staging")
     assert done.returncode == 3
     assert "fraises.my_api.environments.staging: no `branch:` says what to deploy" in done.stderr
 
 
-def test_a_branch_can_be_named(place: Place) -> None:
-    commit = place.forge.commit(HEALTHY)
-    place.forge.push("next")
-    assert place.json("deploy", "my_api", "staging", "--branch", "next")["commit_sha"] == commit
+def test_a_branch_can_be_named(installation: Installation) -> None:
+    commit = installation.forge.commit(HEALTHY)
+    installation.forge.push("next")
+    assert installation.json("deploy", "my_api", "staging", "--branch", "next")["commit_sha"] == commit
 
 
 @pytest.mark.parametrize("digits", [7, 40])
-def test_a_commit_is_named_by_its_id_or_the_beginning(place: Place, digits: int) -> None:
-    commit = place.forge.push_files(HEALTHY)
-    place.forge.push_files({"newer": ""})
-    done = place.json("deploy", "my_api", "production", "--commit", commit[:digits].upper())
+def test_a_commit_is_named_by_its_id_or_the_beginning(installation: Installation, digits: int) -> None:
+    commit = installation.forge.push_files(HEALTHY)
+    installation.forge.push_files({"newer": ""})
+    done = installation.json("deploy", "my_api", "production", "--commit", commit[:digits].upper())
     assert (done["commit_sha"], done["branch"]) == (commit, None)
 
 
 @pytest.mark.parametrize("wrong", [["--commit", "main"], ["--commit", "abcd", "--branch", "main"]])
-def test_what_cannot_be_meant_is_wrong_usage(place: Place, wrong: list[str]) -> None:
-    done = place.run("deploy", "my_api", "production", *wrong)
+def test_what_cannot_be_meant_is_wrong_usage(installation: Installation, wrong: list[str]) -> None:
+    done = installation.run("deploy", "my_api", "production", *wrong)
     assert done.returncode == 2
     assert "--branch" in done.stderr
 
 
-def test_json_stands_alone_on_standard_output(place: Place) -> None:
-    place.forge.push_files(HEALTHY)
-    deployed = place.json("deploy", "my_api", "production")
+def test_json_stands_alone_on_standard_output(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY)
+    deployed = installation.json("deploy", "my_api", "production")
     assert deployed["status"] == "success"
-    assert deployed == asdict(place.last())
+    assert deployed == asdict(installation.last())
 
 
-def test_the_first_ctrl_c_cancels(place: Place) -> None:
-    place.push_gated()
-    with place.started("deploy", "my_api", "production") as command:
+def test_the_first_ctrl_c_cancels(installation: Installation) -> None:
+    installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
         command.read_to("waiting")
         command.press_ctrl_c()
         code, output = command.end()
     assert code == 12
     assert "cancelling" in output
     assert "my_api production: cancelled" in output
-    assert place.last().status == "cancelled"
+    assert installation.last().status == "cancelled"
 
 
-def test_the_second_ctrl_c_leaves_and_the_process_ends_by_itself(place: Place) -> None:
+def test_the_second_ctrl_c_leaves_and_the_process_ends_by_itself(installation: Installation) -> None:
     stubborn = "trap '' TERM\necho waiting\nwhile :; do sleep 0.05; done\n"
-    place.forge.push_files(HEALTHY | {"build.sh": stubborn})
-    with place.started("deploy", "my_api", "production") as command:
+    installation.forge.push_files(HEALTHY | {"build.sh": stubborn})
+    with installation.started("deploy", "my_api", "production") as command:
         command.read_to("waiting")
         command.press_ctrl_c()
         command.read_to("cancelling")
         command.press_ctrl_c()
         assert command.end()[0] == 130
-    wait_until(lambda: place.last().status == "interrupted")
+    wait_until(lambda: installation.last().status == "interrupted")
 
 
-def test_a_killed_command_leaves_nothing_running_and_the_next_one_goes_on(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as command:
+def test_a_killed_command_leaves_nothing_running_and_the_next_one_goes_on(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         command.process.kill()
-    wait_until(lambda: place.last().status == "interrupted")
+    wait_until(lambda: installation.last().status == "interrupted")
     gate.open()
-    assert place.run("deploy", "my_api", "production").returncode == 0
+    assert installation.run("deploy", "my_api", "production").returncode == 0
 
 
-def test_a_deployment_whose_process_is_killed_is_settled_at_once(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as command:
+def test_a_deployment_whose_process_is_killed_is_settled_at_once(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
-        _kill_holder(place)
+        _kill_holder(installation)
         code, output = command.end()
     assert code == 13
     assert "my_api production: interrupted: its process ended during step build" in output
 
 
-def test_what_a_dead_command_left_is_settled_before_the_next_deployment(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as command:
+def test_what_a_dead_command_left_is_settled_before_the_next_deployment(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         command.process.send_signal(signal.SIGSTOP)
-        _kill_holder(place)
+        _kill_holder(installation)
         command.process.kill()
     gate.open()
-    done = place.run("deploy", "my_api", "production")
+    done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 0
     assert "lost its process: settling it first" in done.stderr
-    assert [each.status for each in place.recorded()] == ["success", "interrupted"]
+    assert [each.status for each in installation.recorded()] == ["success", "interrupted"]
 
 
-def test_a_busy_environment_is_waited_for(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as first:
+def test_a_busy_environment_is_waited_for(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as first:
         gate.wait()
-        with place.started("deploy", "my_api", "production") as second:
+        with installation.started("deploy", "my_api", "production") as second:
             said = second.read_to("is busy with deployment")
-            assert place.recorded()[1].id[-8:] in said
+            assert installation.recorded()[1].id[-8:] in said
             gate.open()
             assert [first.end()[0], second.end()[0]] == [0, 0]
 
 
-def test_a_deployment_that_waits_gives_way_to_a_newer_one(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as first:
+def test_a_deployment_that_waits_gives_way_to_a_newer_one(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as first:
         gate.wait()
-        with place.started("deploy", "my_api", "production") as second:
+        with installation.started("deploy", "my_api", "production") as second:
             second.read_to("is busy")
-            newest = place.run("deploy", "my_api", "production", "--detach").stdout.strip()
+            newest = installation.run("deploy", "my_api", "production", "--detach").stdout.strip()
             code, output = second.end()
         assert code == 14
         assert f"superseded by deployment {newest[-8:]}" in output
@@ -203,72 +201,74 @@ def test_a_deployment_that_waits_gives_way_to_a_newer_one(place: Place) -> None:
         assert first.end()[0] == 0
 
 
-def test_ctrl_c_while_waiting_cancels_what_waits(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production"):
+def test_ctrl_c_while_waiting_cancels_what_waits(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production"):
         gate.wait()
-        with place.started("deploy", "my_api", "production") as second:
+        with installation.started("deploy", "my_api", "production") as second:
             second.read_to("is busy")
             second.press_ctrl_c()
             assert second.end()[0] == 12
 
 
-def test_detached_a_deployment_waits_for_a_worker(place: Place) -> None:
-    place.forge.push_files(HEALTHY)
-    done = place.run("deploy", "my_api", "production", "--detach")
+def test_detached_a_deployment_waits_for_a_worker(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY)
+    done = installation.run("deploy", "my_api", "production", "--detach")
     assert done.returncode == 0
     assert "no worker is running" in done.stderr
-    with place.started("worker") as worker:
-        wait_until(lambda: place.last().status == "success")
-        again = place.run("deploy", "my_api", "production", "--detach", "--json")
+    with installation.started("worker") as worker:
+        wait_until(lambda: installation.last().status == "success")
+        again = installation.run("deploy", "my_api", "production", "--detach", "--json")
         assert again.stderr == ""
-        wait_until(lambda: place.last().status == "success")
+        wait_until(lambda: installation.last().status == "success")
         worker.process.terminate()
         assert worker.end()[0] == 0
-    assert place.recorded()[1].id == done.stdout.strip()
+    assert installation.recorded()[1].id == done.stdout.strip()
 
 
-def test_a_worker_ends_with_its_supervisor(place: Place) -> None:
+def test_a_worker_ends_with_its_supervisor(installation: Installation) -> None:
     theirs, ours = os.pipe()
-    place.forge.push_files(HEALTHY)
-    place.run("deploy", "my_api", "production", "--detach")
-    with place.started("worker", "--supervisor-fd", str(theirs), pass_fds=[theirs]) as worker:
+    installation.forge.push_files(HEALTHY)
+    installation.run("deploy", "my_api", "production", "--detach")
+    with installation.started("worker", "--supervisor-fd", str(theirs), pass_fds=[theirs]) as worker:
         os.close(theirs)
-        wait_until(lambda: place.last().status == "success")
+        wait_until(lambda: installation.last().status == "success")
         os.close(ours)
         assert worker.end()[0] == 0
 
 
-def test_cancelling_what_waits_cancels_it_at_once(place: Place) -> None:
-    waiting = place.run("deploy", "my_api", "production", "--detach", "--branch", "main").stdout.strip()
-    assert place.json("cancel", waiting[-8:])["status"] == "cancelled"
-    assert place.run("cancel", waiting).returncode == 0
+def test_cancelling_what_waits_cancels_it_at_once(installation: Installation) -> None:
+    waiting = installation.run(
+        "deploy", "my_api", "production", "--detach", "--branch", "main"
+    ).stdout.strip()
+    assert installation.json("cancel", waiting[-8:])["status"] == "cancelled"
+    assert installation.run("cancel", waiting).returncode == 0
 
 
-def test_cancelling_what_runs_asks_it_to_stop(place: Place) -> None:
-    gate = place.push_gated()
-    with place.started("deploy", "my_api", "production") as command:
+def test_cancelling_what_runs_asks_it_to_stop(installation: Installation) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
-        done = place.run("cancel", place.last().id)
+        done = installation.run("cancel", installation.last().id)
         assert "is asked to stop" in done.stdout
         assert command.end()[0] == 12
 
 
-def test_cancelling_what_has_ended_is_a_conflict(place: Place) -> None:
-    place.deploy()
-    done = place.run("cancel", place.last().id)
+def test_cancelling_what_has_ended_is_a_conflict(installation: Installation) -> None:
+    installation.deploy()
+    done = installation.run("cancel", installation.last().id)
     assert done.returncode == 7
     assert "has ended already: success" in done.stderr
 
 
-def test_cancelling_what_nobody_knows_names_it(place: Place) -> None:
-    done = place.run("cancel", "abcdef")
+def test_cancelling_what_nobody_knows_names_it(installation: Installation) -> None:
+    done = installation.run("cancel", "abcdef")
     assert done.returncode == 4
     assert "abcdef" in done.stderr
 
 
-def _kill_holder(place: Place) -> None:
-    database = Database.open(place.database)
+def _kill_holder(installation: Installation) -> None:
+    database = Database.open(installation.database)
     for held in Deployments(database).leases.held():
         os.kill(held.holder.pid, signal.SIGKILL)
     database.close()

@@ -5,19 +5,19 @@ import pty
 import re
 import subprocess
 
-from .place import FRAISIER, HEALTHY, SECONDS, Place
+from .installation import FRAISIER, HEALTHY, SECONDS, Installation
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]m")
 
 
-def on_a_terminal(place: Place, *arguments: str, **environ: str) -> str:
+def on_a_terminal(installation: Installation, *arguments: str, **environ: str) -> str:
     """Return what the command writes to a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [FRAISIER, *arguments],
-        cwd=place.folder,
-        env=place.environ | {"TERM": "xterm-256color", "COLUMNS": "100"} | environ,
+        cwd=installation.folder,
+        env=installation.environ | {"TERM": "xterm-256color", "COLUMNS": "100"} | environ,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -39,9 +39,9 @@ def _read(terminal: int) -> str:
         written += data
 
 
-def test_on_a_terminal_the_steps_are_a_picture_kept_up_to_date(place: Place) -> None:
-    place.forge.push_files(HEALTHY)
-    written = on_a_terminal(place, "deploy", "my_api", "production")
+def test_on_a_terminal_the_steps_are_a_picture_kept_up_to_date(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY)
+    written = on_a_terminal(installation, "deploy", "my_api", "production")
     assert "✓ build" in written
     assert "✓ verify" in written
     assert "\x1b[?25h" in written  # the cursor is back
@@ -49,9 +49,9 @@ def test_on_a_terminal_the_steps_are_a_picture_kept_up_to_date(place: Place) -> 
     assert COLOUR.search(written)
 
 
-def test_on_a_terminal_a_failed_step_shows_the_end_of_its_output(place: Place) -> None:
-    place.forge.push_files(HEALTHY | {"build.sh": "seq 100; printf '\\033]0;title\\007'; exit 3\n"})
-    written = ESCAPE.sub("", on_a_terminal(place, "deploy", "my_api", "production"))
+def test_on_a_terminal_a_failed_step_shows_the_end_of_its_output(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY | {"build.sh": "seq 100; printf '\\033]0;title\\007'; exit 3\n"})
+    written = ESCAPE.sub("", on_a_terminal(installation, "deploy", "my_api", "production"))
     assert "✗ build" in written
     assert "    93\r\n" in written
     assert "    100\r\n" in written
@@ -59,28 +59,28 @@ def test_on_a_terminal_a_failed_step_shows_the_end_of_its_output(place: Place) -
     assert "title" not in written
 
 
-def test_no_color_is_respected(place: Place) -> None:
-    place.forge.push_files(HEALTHY)
+def test_no_color_is_respected(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY)
     for command in (["deploy", "my_api", "production"], ["history"], ["status"]):
-        assert not COLOUR.search(on_a_terminal(place, *command, NO_COLOR="1"))
-    assert COLOUR.search(on_a_terminal(place, "history"))
+        assert not COLOUR.search(on_a_terminal(installation, *command, NO_COLOR="1"))
+    assert COLOUR.search(on_a_terminal(installation, "history"))
 
 
-def test_nothing_is_coloured_in_a_pipe(place: Place) -> None:
-    place.deploy()
-    assert "\x1b" not in place.run("history").stdout
+def test_nothing_is_coloured_in_a_pipe(installation: Installation) -> None:
+    installation.deploy()
+    assert "\x1b" not in installation.run("history").stdout
 
 
-def test_a_dumb_terminal_gets_lines(place: Place) -> None:
-    place.forge.push_files(HEALTHY)
-    written = on_a_terminal(place, "deploy", "my_api", "production", TERM="dumb")
+def test_a_dumb_terminal_gets_lines(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY)
+    written = on_a_terminal(installation, "deploy", "my_api", "production", TERM="dumb")
     assert "build: done" in written
     assert "\x1b" not in written
 
 
-def test_long_messages_are_cut_to_the_terminal(place: Place) -> None:
-    place.forge.push_files(HEALTHY | {"build.sh": "exit 1\n"})
-    place.run("deploy", "my_api", "production")
-    rows = on_a_terminal(place, "history", NO_COLOR="1", COLUMNS="120").splitlines()
+def test_long_messages_are_cut_to_the_terminal(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY | {"build.sh": "exit 1\n"})
+    installation.run("deploy", "my_api", "production")
+    rows = on_a_terminal(installation, "history", NO_COLOR="1", COLUMNS="120").splitlines()
     assert rows[1].endswith("…")
     assert len(rows[1]) == 120

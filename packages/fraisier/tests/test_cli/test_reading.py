@@ -9,23 +9,23 @@ import pytest
 from fraisier.cli.configured import provider_to_install
 from fraisier_core.store import Database, Deployments, Request
 
-from .place import HEALTHY, Place
+from .installation import HEALTHY, Installation
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\u202eevil\r\x9b2J"
 
 
-def test_before_the_first_deployment_everything_reads_as_never_deployed(place: Place) -> None:
-    assert place.run("history").stderr == "nothing was ever deployed\n"
-    assert place.json("history") == []
-    status = place.json("status")
+def test_before_the_first_deployment_everything_reads_as_never_deployed(installation: Installation) -> None:
+    assert installation.run("history").stderr == "nothing was ever deployed\n"
+    assert installation.json("history") == []
+    status = installation.json("status")
     assert [(each["environment"], each["status"], each["pending"]) for each in status] == [
         ("production", None, False),
         ("staging", None, False),
     ]
-    assert "never deployed" in place.run("status", "my_api", "prod").stdout
+    assert "never deployed" in installation.run("status", "my_api", "prod").stdout
 
 
-def test_reading_creates_no_store(place: Place) -> None:
+def test_reading_creates_no_store(installation: Installation) -> None:
     for command in (
         ["list"],
         ["status"],
@@ -34,23 +34,23 @@ def test_reading_creates_no_store(place: Place) -> None:
         ["cancel", "abcd"],
         ["db", "rebuild"],
     ):
-        place.run(*command)
-    assert [path.name for path in place.folder.iterdir()] == ["fraises.yaml"]
-    place.database.parent.mkdir()
-    assert place.json("history") == []
-    assert list(place.database.parent.iterdir()) == []
+        installation.run(*command)
+    assert [path.name for path in installation.folder.iterdir()] == ["fraises.yaml"]
+    installation.database.parent.mkdir()
+    assert installation.json("history") == []
+    assert list(installation.database.parent.iterdir()) == []
 
 
-def test_list_names_every_environment(place: Place) -> None:
-    lines = place.run("list").stdout.splitlines()
+def test_list_names_every_environment(installation: Installation) -> None:
+    lines = installation.run("list").stdout.splitlines()
     assert lines[0].split() == ["FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION"]
     assert lines[1].split() == ["my_api", "production", "script", "api.example.com", "main", "My", "API"]
-    assert place.json("list")[1]["environment"] == "staging"
+    assert installation.json("list")[1]["environment"] == "staging"
 
 
-def test_list_says_which_provider_to_install(place: Place) -> None:
-    place.config.write_text(place.config.read_text().replace("github", "nosuchforge"))
-    done = place.run("list")
+def test_list_says_which_provider_to_install(installation: Installation) -> None:
+    installation.config.write_text(installation.config.read_text().replace("github", "nosuchforge"))
+    done = installation.run("list")
     assert done.returncode == 0
     assert "pip install fraisier-nosuchforge" in done.stderr
     assert "my_api" in done.stdout
@@ -64,144 +64,148 @@ def test_without_any_provider_an_example_is_offered() -> None:
     assert provider_to_install("any", ["any"]) is None
 
 
-def test_list_says_why_a_fraise_cannot_be_deployed(place: Place) -> None:
-    done = place.run("list", PYTHONPATH="")
+def test_list_says_why_a_fraise_cannot_be_deployed(installation: Installation) -> None:
+    done = installation.run("list", PYTHONPATH="")
     assert 'no fraise type "script" is installed' in done.stderr
     assert done.returncode == 0
 
 
-def test_status_tells_what_serves_apart_from_how_the_last_deployment_ended(place: Place) -> None:
-    commit = place.deploy()
-    place.forge.push_files({"build.sh": "exit 1\n"})
-    place.run("deploy", "my_api", "production")
-    serving, other = place.json("status")
+def test_status_tells_what_serves_apart_from_how_the_last_deployment_ended(
+    installation: Installation,
+) -> None:
+    commit = installation.deploy()
+    installation.forge.push_files({"build.sh": "exit 1\n"})
+    installation.run("deploy", "my_api", "production")
+    serving, other = installation.json("status")
     assert (serving["status"], serving["serving_commit_sha"]) == ("failed", commit)
     assert other["status"] is None
-    said = place.run("status", "my_api", "prod").stdout
+    said = installation.run("status", "my_api", "prod").stdout
     assert f"serving  {commit[:12]} (release " in said
     assert "last     failed (deploy " in said
 
 
-def test_status_tells_that_one_is_waiting(place: Place) -> None:
-    place.run("deploy", "my_api", "staging", "--detach", "--branch", "main")
-    assert "one is waiting" in place.run("status", "my_api", "staging").stdout
-    assert place.json("status", "my_api", "staging")[0]["pending"] is True
+def test_status_tells_that_one_is_waiting(installation: Installation) -> None:
+    installation.run("deploy", "my_api", "staging", "--detach", "--branch", "main")
+    assert "one is waiting" in installation.run("status", "my_api", "staging").stdout
+    assert installation.json("status", "my_api", "staging")[0]["pending"] is True
 
 
-def test_history_is_newest_first_and_narrowed_by_name(place: Place) -> None:
-    commits = [place.deploy(), place.deploy()]
-    assert [each["commit_sha"] for each in place.json("history", "my_api", "prod")] == commits[::-1]
-    assert place.json("history", "my_api", "staging") == []
-    assert len(place.json("history", "--limit", "1")) == 1
-    row = place.run("history").stdout.splitlines()[1].split()
+def test_history_is_newest_first_and_narrowed_by_name(installation: Installation) -> None:
+    commits = [installation.deploy(), installation.deploy()]
+    assert [each["commit_sha"] for each in installation.json("history", "my_api", "prod")] == commits[::-1]
+    assert installation.json("history", "my_api", "staging") == []
+    assert len(installation.json("history", "--limit", "1")) == 1
+    row = installation.run("history").stdout.splitlines()[1].split()
     assert row[1:7] == ["deploy", "success", "my_api", "production", commits[1][:12], "main"]
 
 
-def test_what_left_the_configuration_keeps_its_history(place: Place) -> None:
-    place.deploy()
-    place.config.write_text(place.config.read_text().replace("my_api", "renamed"))
-    assert len(place.json("history", "my_api")) == 1
-    assert place.run("history", "nosuch").returncode == 4
-    assert [each["fraise_id"] for each in place.json("status")] == ["renamed", "renamed"]
+def test_what_left_the_configuration_keeps_its_history(installation: Installation) -> None:
+    installation.deploy()
+    installation.config.write_text(installation.config.read_text().replace("my_api", "renamed"))
+    assert len(installation.json("history", "my_api")) == 1
+    assert installation.run("history", "nosuch").returncode == 4
+    assert [each["fraise_id"] for each in installation.json("status")] == ["renamed", "renamed"]
 
 
-def test_show_prints_each_step_with_its_output(place: Place) -> None:
-    place.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
-    place.run("deploy", "my_api", "production")
-    last = place.last()
-    said = place.run("show", last.id[-6:]).stdout
+def test_show_prints_each_step_with_its_output(installation: Installation) -> None:
+    installation.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
+    installation.run("deploy", "my_api", "production")
+    last = installation.last()
+    said = installation.run("show", last.id[-6:]).stdout
     assert said.startswith(f"deployment {last.id}\n  what       deploy of my_api production\n")
     assert "\nbuild: failed, " in said
     assert "\n  no compiler\n" in said
-    steps = place.json("show", last.id)["steps"]
+    steps = installation.json("show", last.id)["steps"]
     assert [(each["name"], each["status"]) for each in steps] == [("fetch", "success"), ("build", "failed")]
     assert steps[1]["output"].endswith("no compiler\n")
 
 
-def test_nothing_from_outside_reaches_the_terminal_as_it_is(place: Place) -> None:
-    place.run("deploy", "my_api", "production", "--detach")
-    database = Database.open(place.database)
+def test_nothing_from_outside_reaches_the_terminal_as_it_is(installation: Installation) -> None:
+    installation.run("deploy", "my_api", "production", "--detach")
+    database = Database.open(installation.database)
     request = Request(
         "my_api", "production", "deploy", "webhook", HOSTILE, branch=HOSTILE, commit_sha="a" * 40
     )
     deployment_id = Deployments(database).request(request)
     database.close()
     for command in (["history"], ["show", deployment_id], ["status"]):
-        said = place.run(*command).stdout
+        said = installation.run(*command).stdout
         assert not set(said) & set("\x1b\x07\u202e\r\x9b"), command
-    assert "redevil" in place.run("history").stdout
-    assert place.json("history")[0]["branch"] == HOSTILE
+    assert "redevil" in installation.run("history").stdout
+    assert installation.json("history")[0]["branch"] == HOSTILE
 
 
-def test_a_misspelt_name_is_told_with_the_nearest_one(place: Place) -> None:
-    done = place.run("status", "my_apy")
+def test_a_misspelt_name_is_told_with_the_nearest_one(installation: Installation) -> None:
+    done = installation.run("status", "my_apy")
     assert done.returncode == 4
     assert 'did you mean "my_api"?' in done.stderr
     assert done.stdout == ""
 
 
-def test_a_part_of_an_id_must_mean_one_deployment(place: Place) -> None:
+def test_a_part_of_an_id_must_mean_one_deployment(installation: Installation) -> None:
     for _ in range(2):
-        place.run("deploy", "my_api", "production", "--detach")
-    assert place.run("show", "0").returncode == 4
-    assert "more than one" in place.run("show", "0").stderr
+        installation.run("deploy", "my_api", "production", "--detach")
+    assert installation.run("show", "0").returncode == 4
+    assert "more than one" in installation.run("show", "0").stderr
 
 
 @pytest.mark.parametrize("part", ["", "%", "_", "' OR 1=1 --"])
-def test_what_is_no_part_of_an_id_means_none(place: Place, part: str) -> None:
-    place.run("deploy", "my_api", "production", "--detach")
+def test_what_is_no_part_of_an_id_means_none(installation: Installation, part: str) -> None:
+    installation.run("deploy", "my_api", "production", "--detach")
     for command in ("show", "cancel"):
-        assert place.run(command, part).returncode == 4
-    assert place.last().status == "pending"
+        assert installation.run(command, part).returncode == 4
+    assert installation.last().status == "pending"
 
 
-def test_a_damaged_store_is_told_and_left_alone(place: Place) -> None:
-    place.database.parent.mkdir()
-    place.database.write_bytes(b"no database" * 1000)
-    done = place.run("status")
+def test_a_damaged_store_is_told_and_left_alone(installation: Installation) -> None:
+    installation.database.parent.mkdir()
+    installation.database.write_bytes(b"no database" * 1000)
+    done = installation.run("status")
     assert done.returncode == 6
     assert "restore the file from a backup" in done.stderr
-    assert place.database.read_bytes() == b"no database" * 1000
+    assert installation.database.read_bytes() == b"no database" * 1000
 
 
-def test_the_deployments_can_be_rebuilt_from_their_events(place: Place) -> None:
-    place.deploy()
-    before = place.recorded()
-    with closing(sqlite3.connect(place.database)) as connection:
+def test_the_deployments_can_be_rebuilt_from_their_events(installation: Installation) -> None:
+    installation.deploy()
+    before = installation.recorded()
+    with closing(sqlite3.connect(installation.database)) as connection:
         connection.execute("DELETE FROM tb_deployments")
         connection.commit()
-    assert place.recorded() == []
-    assert place.run("db", "rebuild").returncode == 0
-    assert place.recorded() == before
+    assert installation.recorded() == []
+    assert installation.run("db", "rebuild").returncode == 0
+    assert installation.recorded() == before
 
 
-def test_plugins_shows_what_was_set_aside_and_why(place: Place) -> None:
-    broken = place.packages.folder / "acme_script.py"
+def test_plugins_shows_what_was_set_aside_and_why(installation: Installation) -> None:
+    broken = installation.packages.folder / "acme_script.py"
     broken.write_text("raise RuntimeError('no luck')\n")
-    found = {each["name"]: each for each in place.json("plugins")}
+    found = {each["name"]: each for each in installation.json("plugins")}
     assert found["script"]["status"] == "set aside"
     assert "no luck" in found["script"]["reason"]
-    assert "set aside" in place.run("plugins").stdout
+    assert "set aside" in installation.run("plugins").stdout
 
 
-def test_a_configuration_is_found_before_and_after_the_command_and_in_the_environment(place: Place) -> None:
-    moved = place.folder / "elsewhere" / "my.yaml"
+def test_a_configuration_is_found_before_and_after_the_command_and_in_the_environment(
+    installation: Installation,
+) -> None:
+    moved = installation.folder / "elsewhere" / "my.yaml"
     moved.parent.mkdir()
-    shutil.move(place.config, moved)
+    shutil.move(installation.config, moved)
     expected = ["production", "staging"]
     for arguments in (
         ["-c", str(moved), "list"],
         ["list", "--config", str(moved)],
         ["list", "-c", str(moved)],
     ):
-        assert [each["environment"] for each in place.json(*arguments)] == expected
-    assert str(moved) in place.run("-c", str(moved), "config", "check").stderr
-    done = place.run("list", "--json", FRAISIER_CONFIG=str(moved))
+        assert [each["environment"] for each in installation.json(*arguments)] == expected
+    assert str(moved) in installation.run("-c", str(moved), "config", "check").stderr
+    done = installation.run("list", "--json", FRAISIER_CONFIG=str(moved))
     assert [each["environment"] for each in json.loads(done.stdout)] == expected
 
 
-def test_without_a_configuration_the_places_looked_at_are_named(place: Place) -> None:
-    place.config.unlink()
-    done = place.run("list")
+def test_without_a_configuration_the_places_looked_at_are_named(installation: Installation) -> None:
+    installation.config.unlink()
+    done = installation.run("list")
     assert done.returncode == 3
     assert "./fraises.yaml" in done.stderr

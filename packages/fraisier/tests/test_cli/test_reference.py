@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fraisier.exit_codes import ExitCode
 
-from .place import FRAISIER, HEALTHY, SECONDS, Place
+from .installation import FRAISIER, HEALTHY, SECONDS, Installation
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -53,12 +53,12 @@ def settled(text: str) -> str:
     return text.strip()
 
 
-def named(place: Place, word: str) -> str:
+def named(installation: Installation, word: str) -> str:
     """Return a word of an example, or the id that stands for in this run."""
     if not re.fullmatch(r"[0-9a-f]{8}", word):
         return word
     wanted = "pending" if word == waiting_id() else "rolled_back"
-    return next(record.id[-8:] for record in place.recorded() if record.status == wanted)
+    return next(record.id[-8:] for record in installation.recorded() if record.status == wanted)
 
 
 def waiting_id() -> str:
@@ -66,18 +66,20 @@ def waiting_id() -> str:
     return next(output.split()[-1][-8:] for command, output in examples() if "--detach" in command.split())
 
 
-def test_every_example_prints_what_the_page_says(place: Place) -> None:
+def test_every_example_prints_what_the_page_says(installation: Installation) -> None:
     (config,) = blocks("yaml")
-    place.config.write_text(config.replace("https://github.com/acme/my-api.git", place.forge.url))
+    installation.config.write_text(
+        config.replace("https://github.com/acme/my-api.git", installation.forge.url)
+    )
     commits = iter([HEALTHY, {"check.sh": "echo out of memory; exit 1\n"}])
     for command, output in examples():
-        words = [named(place, word) for word in shlex.split(command)[1:]]
+        words = [named(installation, word) for word in shlex.split(command)[1:]]
         if words[:2] == ["deploy", "my_api"] and "--detach" not in words:
-            place.forge.push_files(next(commits))
+            installation.forge.push_files(next(commits))
         done = subprocess.run(
             [FRAISIER, *words],
-            cwd=place.folder,
-            env=place.environ,
+            cwd=installation.folder,
+            env=installation.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -87,16 +89,16 @@ def test_every_example_prints_what_the_page_says(place: Place) -> None:
         assert settled(done.stdout) == settled(output), command
 
 
-def test_the_keys_of_json_are_those_of_the_page(place: Place) -> None:
-    place.deploy()
-    waiting = place.run("deploy", "my_api", "staging", "--branch", "main", "--detach").stdout.strip()
-    shown = place.json("show", place.recorded()[1].id)
+def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> None:
+    installation.deploy()
+    waiting = installation.run("deploy", "my_api", "staging", "--branch", "main", "--detach").stdout.strip()
+    shown = installation.json("show", installation.recorded()[1].id)
     printed = {
-        "list": place.json("list")[0],
-        "status": place.json("status")[0],
-        "history": place.json("history")[0],
-        "cancel": place.json("cancel", waiting),
-        "plugins": place.json("plugins")[0],
+        "list": installation.json("list")[0],
+        "status": installation.json("status")[0],
+        "history": installation.json("history")[0],
+        "cancel": installation.json("cancel", waiting),
+        "plugins": installation.json("plugins")[0],
         "steps": shown.pop("steps")[0],
     }
     assert list(shown) == list(printed["history"])

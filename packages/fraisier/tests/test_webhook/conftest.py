@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from .site import Server, Site
+from .installation import Installation, Server
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def installation(tmp_path: Path) -> Installation:
     """A host of the test's own, on which nothing runs yet."""
-    return Site.create(tmp_path / "site")
+    return Installation.create(tmp_path / "installation")
 
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A web app without a worker, shared by tests that tell their deliveries apart."""
-    with Site.create(tmp_path_factory.mktemp("shared") / "site").serving() as server:
+    with Installation.create(tmp_path_factory.mktemp("shared") / "installation").serving() as server:
         yield server

@@ -20,7 +20,7 @@ from .hooks import (
     gitlab_with_token,
     new_commit,
 )
-from .site import Server, Site
+from .installation import Installation, Server
 
 
 def deployments_of(server: Server, commit: str) -> list[dict[str, object]]:
@@ -240,9 +240,9 @@ def test_an_encoded_body_is_refused(server: Server) -> None:
     assert server.send(hook).status_code == 415
 
 
-def test_where_no_provider_is_the_default_only_its_own_url_means_one(site: Site) -> None:
-    site.config.write_text(site.config.read_text().replace("  provider: github\n", ""))
-    with site.serving() as server:
+def test_where_no_provider_is_the_default_only_its_own_url_means_one(installation: Installation) -> None:
+    installation.config.write_text(installation.config.read_text().replace("  provider: github\n", ""))
+    with installation.serving() as server:
         answer = server.send(github(github_push(BEFORE)))
         assert answer.status_code == 404
         assert answer.json() == {"error": "no git.provider is configured"}

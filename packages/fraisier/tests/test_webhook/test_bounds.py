@@ -23,7 +23,7 @@ from .hooks import (
     gitlab_with_token,
     new_commit,
 )
-from .site import Server, Site, read_all, read_answer
+from .installation import Installation, Server, read_all, read_answer
 
 HEAD = b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -157,8 +157,8 @@ def test_a_hostile_header_is_refused_and_never_an_error(server: Server, name: st
             assert answer.startswith(b"401 ")
 
 
-def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(site: Site) -> None:
-    with site.serving() as server:
+def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(installation: Installation) -> None:
+    with installation.serving() as server:
         line = "\nINFO forged\r\x1b[2J\x9b2J"
         for payload in (
             github_push(new_commit(), branch="x\u202e\u2028forged"),
@@ -178,8 +178,8 @@ def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(site: Site) -> N
         assert [line for line in lines if not (LOG_LINE.match(line) and line.isprintable())] == []
 
 
-def test_no_secret_is_ever_written_down(site: Site) -> None:
-    with site.serving() as server:
+def test_no_secret_is_ever_written_down(installation: Installation) -> None:
+    with installation.serving() as server:
         for hook in (
             github(github_push(new_commit())),
             github(github_push(new_commit()), secret="guessed"),
@@ -191,18 +191,18 @@ def test_no_secret_is_ever_written_down(site: Site) -> None:
         ):
             answer = server.send(hook)
             assert not any(secret in str(answer.headers) + answer.text for secret in SECRETS)
-        site.config.write_text("git: {github: {webhook_secret: [1, '${FRAISIER_WEBHOOK_SECRET}']}}")
+        installation.config.write_text("git: {github: {webhook_secret: [1, '${FRAISIER_WEBHOOK_SECRET}']}}")
         server.send(github(github_push(new_commit())))
         server.terminate()
-    written = {path: path.read_bytes() for path in site.folder.rglob("*") if path.is_file()}
-    assert site.folder / ".fraisier" / "fraisier.db" in written
+    written = {path: path.read_bytes() for path in installation.folder.rglob("*") if path.is_file()}
+    assert installation.folder / ".fraisier" / "fraisier.db" in written
     for path, content in written.items():
         assert not any(secret.encode() in content for secret in SECRETS), path
 
 
-def test_refusals_are_remembered_slowly_and_without_their_bodies(site: Site) -> None:
+def test_refusals_are_remembered_slowly_and_without_their_bodies(installation: Installation) -> None:
     hook = github(github_push(new_commit()), secret="guessed")
-    with site.serving() as server:
+    with installation.serving() as server:
         for _ in range(300):
             assert server.send(hook).status_code == 401
         remembered = server.rows("SELECT * FROM tb_refused_deliveries")
@@ -215,8 +215,8 @@ def test_refusals_are_remembered_slowly_and_without_their_bodies(site: Site) -> 
             assert not server.rows(f"SELECT 1 FROM {table}")
 
 
-def test_memory_stays_flat_over_thousands_of_deliveries(site: Site) -> None:
-    with site.serving() as server:
+def test_memory_stays_flat_over_thousands_of_deliveries(installation: Installation) -> None:
+    with installation.serving() as server:
         deliver(server, 1_000)
         before = resident(server)
         deliver(server, 4_000)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from fraisier.inbox import Inbox
-from fraisier_core.clock import utc_now
 from fraisier_core.errors import StoreError
 from fraisier_core.store import (
     ConfiguredEnvironment,
@@ -20,9 +19,10 @@ from fraisier_core.store import (
     Receipt,
     Request,
 )
-from fraisier_core.worker.wake import Doorbell
+from fraisier_core.system.clock import utc_now
+from fraisier_core.worker.wake import WakeUps
 
-from .site import SECONDS
+from .installation import SECONDS
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_nobody_waits_for_ever_where_storing_fails_as_it_should_not(inbox: Inbox
 
 
 def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: Database) -> None:
-    bell = Doorbell(database.path.parent)
+    bell = WakeUps(database.path.parent)
     try:
         store_together(inbox, delivery("1"))
         assert select.select([bell], [], [], SECONDS)[0] == [bell]

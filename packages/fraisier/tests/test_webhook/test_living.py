@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .hooks import GITHUB_SECRET, SECRETS, github, github_push, new_commit
-from .site import Server, Site, is_running, read_answer, wait_until
+from .installation import Installation, Server, is_running, read_answer, wait_until
 from .test_bounds import CHUNKED, HEAD
 
 NEW_FRAISE = """
@@ -27,9 +27,9 @@ def is_ready(server: Server) -> bool:
     return server.get("/readyz").status_code == 200
 
 
-def test_it_ends_soon_after_sigterm_whatever_slow_clients_do(site: Site) -> None:
+def test_it_ends_soon_after_sigterm_whatever_slow_clients_do(installation: Installation) -> None:
     with (
-        site.serving() as server,
+        installation.serving() as server,
         server.connect() as idle,
         server.connect() as head,
         server.connect() as body,
@@ -43,8 +43,8 @@ def test_it_ends_soon_after_sigterm_whatever_slow_clients_do(site: Site) -> None
         assert "Traceback" not in server.log.read_text()
 
 
-def test_the_worker_ends_with_the_web_app_and_knows_none_of_its_secrets(site: Site) -> None:
-    with site.serving("--worker") as server:
+def test_the_worker_ends_with_the_web_app_and_knows_none_of_its_secrets(installation: Installation) -> None:
+    with installation.serving("--worker") as server:
         wait_until(lambda: is_ready(server))
         worker = server.worker()
         environ = Path(f"/proc/{worker}/environ").read_bytes()
@@ -57,7 +57,7 @@ def test_the_worker_ends_with_the_web_app_and_knows_none_of_its_secrets(site: Si
         assert not is_running(worker)
 
 
-def test_other_processes_of_the_same_user_cannot_read_their_environment(site: Site) -> None:
+def test_other_processes_of_the_same_user_cannot_read_their_environment(installation: Installation) -> None:
     # To root everything is readable, unless it gave up its capabilities.
     unprivileged = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
@@ -69,15 +69,17 @@ def test_other_processes_of_the_same_user_cannot_read_their_environment(site: Si
         wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
         assert can_be_read(other.pid)
         other.kill()
-    with replace(site, prefix=unprivileged).serving("--worker") as server:
+    with replace(installation, prefix=unprivileged).serving("--worker") as server:
         wait_until(lambda: is_ready(server))
         assert not can_be_read(server.process.pid)
         assert not can_be_read(server.worker())
         server.terminate()
 
 
-def test_a_killed_worker_is_started_again_and_a_killed_web_app_takes_it_along(site: Site) -> None:
-    with site.serving("--worker") as server:
+def test_a_killed_worker_is_started_again_and_a_killed_web_app_takes_it_along(
+    installation: Installation,
+) -> None:
+    with installation.serving("--worker") as server:
         wait_until(lambda: is_ready(server))
         first = server.worker()
         os.kill(first, signal.SIGKILL)
@@ -96,63 +98,69 @@ def test_it_is_not_ready_without_a_worker(server: Server) -> None:
     assert answer.json() == {"status": "not ready", "problems": ["no worker is alive"]}
 
 
-def test_a_new_fraise_is_routed_to_without_a_restart(site: Site) -> None:
-    with site.serving() as server:
+def test_a_new_fraise_is_routed_to_without_a_restart(installation: Installation) -> None:
+    with installation.serving() as server:
         push = github_push(new_commit(), branch="other")
         assert server.send(github(push)).json()["status"] == "ignored"
-        before, _, _ = site.config.read_text().partition("branch_mapping:")
-        site.config.write_text(before + NEW_FRAISE.lstrip("\n"))
+        before, _, _ = installation.config.read_text().partition("branch_mapping:")
+        installation.config.write_text(before + NEW_FRAISE.lstrip("\n"))
         answer = server.send(github(push))
         assert answer.status_code == 202
         assert answer.json()["deployments"][0]["fraise"] == "other"
 
 
-def test_a_broken_file_changes_nothing_and_is_reported_once(site: Site) -> None:
-    with site.serving() as server:
-        working = site.config.read_text()
+def test_a_broken_file_changes_nothing_and_is_reported_once(installation: Installation) -> None:
+    with installation.serving() as server:
+        working = installation.config.read_text()
         for broken in (working.replace("branch: main", "brnach: main"), "git: ["):
-            site.config.write_text(broken)
+            installation.config.write_text(broken)
             for _ in range(3):
                 assert server.send(github(github_push(new_commit()))).status_code == 202
         log = server.log.read_text()
         assert log.count("the changed configuration is refused, the one before stays") == 2
         assert log.count('unknown key; did you mean "branch"?') == 2  # once for each of the two environments
-        site.config.unlink()
+        installation.config.unlink()
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 
-def test_another_database_counts_after_a_restart_and_that_is_said(site: Site) -> None:
-    with site.serving() as server:
-        site.config.write_text("database: {url: 'sqlite:elsewhere/fraisier.db'}\n" + site.config.read_text())
+def test_another_database_counts_after_a_restart_and_that_is_said(installation: Installation) -> None:
+    with installation.serving() as server:
+        installation.config.write_text(
+            "database: {url: 'sqlite:elsewhere/fraisier.db'}\n" + installation.config.read_text()
+        )
         commit = new_commit()
         assert server.send(github(github_push(commit))).status_code == 202
         assert server.rows(f"SELECT 1 FROM tb_deployments WHERE commit_sha = '{commit}'")
-        assert not (site.folder / "elsewhere").exists()
+        assert not (installation.folder / "elsewhere").exists()
         assert "another database counts once fraisier-webhook and the worker are started again" in (
             server.log.read_text()
         )
 
 
-def test_a_provider_that_left_the_configuration_is_not_found(site: Site) -> None:
-    with site.serving() as server:
+def test_a_provider_that_left_the_configuration_is_not_found(installation: Installation) -> None:
+    with installation.serving() as server:
         hook = github(github_push(new_commit()), path="/webhook/github")
-        working = site.config.read_text()
-        site.config.write_text(working.replace("  provider: github\n", "").replace("  github:", "  gitea:"))
+        working = installation.config.read_text()
+        installation.config.write_text(
+            working.replace("  provider: github\n", "").replace("  github:", "  gitea:")
+        )
         assert server.send(hook).status_code == 404
-        site.config.write_text(working)
+        installation.config.write_text(working)
         assert server.send(hook).status_code == 202
 
 
-def test_a_provider_that_leaves_while_a_delivery_comes_in_still_answers_that_one(site: Site) -> None:
+def test_a_provider_that_leaves_while_a_delivery_comes_in_still_answers_that_one(
+    installation: Installation,
+) -> None:
     hook = github(github_push(new_commit()), path="/webhook/github")
     lines = [f"{name}: {value}" for name, value in hook.headers.items()]
     head = "\r\n".join(
         ["POST /webhook/github HTTP/1.1", "host: x", f"content-length: {len(hook.body)}", *lines]
     )
-    with site.serving() as server, server.connect() as connection:
+    with installation.serving() as server, server.connect() as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + hook.body[:10])
         assert server.get("/healthz").status_code == 200
-        site.config.write_text("fraises: {}")
+        installation.config.write_text("fraises: {}")
         assert server.send(hook).status_code == 404
         connection.sendall(hook.body[10:])
         assert connection.recv(100).startswith(b"HTTP/1.1 202 ")

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from .hooks import Hook, github, github_push, new_commit
-from .site import COMMAND, Site
+from .installation import COMMAND, Installation
 
 EXAMPLE = """
 git:
@@ -36,9 +36,9 @@ branch_mapping:
 """
 
 
-def test_the_configuration_of_the_readme_works_as_it_is_written(site: Site) -> None:
-    site.config.write_text(EXAMPLE)
-    with site.serving() as server:
+def test_the_configuration_of_the_readme_works_as_it_is_written(installation: Installation) -> None:
+    installation.config.write_text(EXAMPLE)
+    with installation.serving() as server:
         assert server.send(github(github_push(new_commit()))).status_code == 202
         assert server.url.startswith("http://127.0.0.1:")
 
@@ -49,66 +49,72 @@ def test_it_listens_on_port_8080_of_this_host_unless_told_otherwise() -> None:
     assert re.search(r"--port[^\[]*\[default: 8080;", shown)
 
 
-def test_it_listens_where_it_is_told(site: Site) -> None:
-    with site.serving("--no-worker", "--host", "::1") as server:
+def test_it_listens_where_it_is_told(installation: Installation) -> None:
+    with installation.serving("--no-worker", "--host", "::1") as server:
         assert server.url.startswith("http://[::1]:")
         assert server.get("/healthz").status_code == 200
 
 
-def test_a_taken_port_is_named_and_nothing_is_created(site: Site) -> None:
+def test_a_taken_port_is_named_and_nothing_is_created(installation: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = site.run("--port", str(port))
+        done = installation.run("--port", str(port))
     assert done.returncode == 7
     assert done.stderr == (
         f"cannot listen on 127.0.0.1, port {port}: {os.strerror(errno.EADDRINUSE)}; "
         "stop what listens there, or choose another --port\n"
     )
-    assert [path.name for path in site.folder.iterdir()] == ["fraises.yaml"]
+    assert [path.name for path in installation.folder.iterdir()] == ["fraises.yaml"]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
-def test_an_address_that_is_not_ours_is_refused(site: Site, host: str) -> None:
-    done = site.run("--host", host)
+def test_an_address_that_is_not_ours_is_refused(installation: Installation, host: str) -> None:
+    done = installation.run("--host", host)
     assert done.returncode == 3
     assert re.fullmatch(rf"cannot listen on {re.escape(host)}, port 0: [^\n]+\n", done.stderr)
 
 
-def test_a_missing_configuration_is_said_and_nothing_is_created(site: Site) -> None:
-    site.config.unlink()
-    done = site.run("-c", "elsewhere.yaml")
+def test_a_missing_configuration_is_said_and_nothing_is_created(installation: Installation) -> None:
+    installation.config.unlink()
+    done = installation.run("-c", "elsewhere.yaml")
     assert (done.returncode, done.stderr) == (3, "elsewhere.yaml: no such file (named by -c)\n")
-    assert not list(site.folder.iterdir())
+    assert not list(installation.folder.iterdir())
 
 
-def test_an_unset_secret_is_named_and_nothing_is_created(site: Site) -> None:
-    del site.environ["FRAISIER_WEBHOOK_SECRET"]
-    done = site.run()
+def test_an_unset_secret_is_named_and_nothing_is_created(installation: Installation) -> None:
+    del installation.environ["FRAISIER_WEBHOOK_SECRET"]
+    done = installation.run()
     assert done.returncode == 3
     assert re.fullmatch(r".*: the variable FRAISIER_WEBHOOK_SECRET is not set\n", done.stderr)
-    assert [path.name for path in site.folder.iterdir()] == ["fraises.yaml"]
+    assert [path.name for path in installation.folder.iterdir()] == ["fraises.yaml"]
 
 
 @pytest.mark.parametrize("secret", ["", "   "])
-def test_an_empty_secret_is_refused(site: Site, secret: str) -> None:
-    done = replace(site, environ=site.environ | {"FRAISIER_WEBHOOK_SECRET": secret}).run()
+def test_an_empty_secret_is_refused(installation: Installation, secret: str) -> None:
+    done = replace(installation, environ=installation.environ | {"FRAISIER_WEBHOOK_SECRET": secret}).run()
     assert done.returncode == 3
     assert "must not be empty" in done.stderr
 
 
-def test_a_store_that_cannot_be_written_has_an_exit_code_of_its_own(site: Site) -> None:
-    (site.folder / "file").touch()
-    site.config.write_text(f"database: {{url: 'sqlite://{site.folder}/file/fraisier.db'}}\n" + EXAMPLE)
-    done = site.run()
+def test_a_store_that_cannot_be_written_has_an_exit_code_of_its_own(installation: Installation) -> None:
+    (installation.folder / "file").touch()
+    installation.config.write_text(
+        f"database: {{url: 'sqlite://{installation.folder}/file/fraisier.db'}}\n" + EXAMPLE
+    )
+    done = installation.run()
     assert done.returncode == 6
-    assert str(site.folder / "file") in done.stderr
+    assert str(installation.folder / "file") in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_answer(site: Site) -> None:
-    config = site.config.read_text()
-    site.config.write_text(config.replace("git:\n", "git:\n  gitea: {webhook_secret: '${OLD_SECRET}'}\n"))
-    with site.serving() as server:
+def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_answer(
+    installation: Installation,
+) -> None:
+    config = installation.config.read_text()
+    installation.config.write_text(
+        config.replace("git:\n", "git:\n  gitea: {webhook_secret: '${OLD_SECRET}'}\n")
+    )
+    with installation.serving() as server:
         answer = server.send(Hook("/webhook/gitea", b"{}", {"content-type": "application/json"}))
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
@@ -118,8 +124,8 @@ def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_an
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 
-def test_without_any_provider_it_says_that_every_webhook_is_refused(site: Site) -> None:
-    site.config.write_text("fraises: {}")
-    with site.serving() as server:
+def test_without_any_provider_it_says_that_every_webhook_is_refused(installation: Installation) -> None:
+    installation.config.write_text("fraises: {}")
+    with installation.serving() as server:
         assert server.send(github(github_push(new_commit()))).status_code == 404
         assert "so every webhook is refused" in server.log.read_text()

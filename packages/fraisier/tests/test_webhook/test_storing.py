@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .hooks import github, github_push, new_commit
-from .site import Server, Site, rows
+from .installation import Installation, Server, rows
 
 MEGABYTES = 4
 DATABASE = "database: {{url: 'sqlite://{}/state/fraisier.db'}}\n"
@@ -31,10 +31,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(site: Site, small_disk: Path) -> Iterator[Server]:
+def server(installation: Installation, small_disk: Path) -> Iterator[Server]:
     """A web app whose store lies on the small disk."""
-    site.config.write_text(DATABASE.format(small_disk) + site.config.read_text())
-    with site.serving() as server:
+    installation.config.write_text(DATABASE.format(small_disk) + installation.config.read_text())
+    with installation.serving() as server:
         yield server
 
 
@@ -84,18 +84,20 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_acknowledged_is_lost
     assert "Traceback" not in server.log.read_text()
 
 
-def test_on_a_read_only_disk_it_does_not_start(site: Site, small_disk: Path) -> None:
+def test_on_a_read_only_disk_it_does_not_start(installation: Installation, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    site.config.write_text(DATABASE.format(small_disk) + site.config.read_text())
-    done = site.run()
+    installation.config.write_text(DATABASE.format(small_disk) + installation.config.read_text())
+    done = installation.run()
     assert done.returncode == 6
     assert f"the store {small_disk}/state/fraisier.db: " in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_store_that_another_process_holds_for_long_is_said_to_be_unavailable(site: Site) -> None:
-    with site.serving() as server:
-        store = site.folder / ".fraisier" / "fraisier.db"
+def test_a_store_that_another_process_holds_for_long_is_said_to_be_unavailable(
+    installation: Installation,
+) -> None:
+    with installation.serving() as server:
+        store = installation.folder / ".fraisier" / "fraisier.db"
         with closing(sqlite3.connect(store, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             assert_unavailable(server)
@@ -103,13 +105,15 @@ def test_a_store_that_another_process_holds_for_long_is_said_to_be_unavailable(s
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 
-def test_a_configuration_that_cannot_be_stored_yet_is_taken_up_once_it_can(site: Site) -> None:
-    with site.serving() as server:
+def test_a_configuration_that_cannot_be_stored_yet_is_taken_up_once_it_can(
+    installation: Installation,
+) -> None:
+    with installation.serving() as server:
         push = github_push(new_commit(), branch="later")
-        store = site.folder / ".fraisier" / "fraisier.db"
+        store = installation.folder / ".fraisier" / "fraisier.db"
         with closing(sqlite3.connect(store, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            site.config.write_text(site.config.read_text().replace("next:", "later:"))
+            installation.config.write_text(installation.config.read_text().replace("next:", "later:"))
             assert server.send(github(push)).status_code == 503
             other.execute("ROLLBACK")
         assert server.send(github(push)).status_code == 202

@@ -9,7 +9,7 @@ from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise
 from fraisier_core.config.reader import ConfigReader
 from fraisier_core.config.yamlfile import Keys
-from fraisier_core.suggestions import hint, listing
+from fraisier_core.text.suggestions import hint, listing
 
 
 def check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:

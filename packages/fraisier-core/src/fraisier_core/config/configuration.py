@@ -20,7 +20,7 @@ from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import Plugins
-from fraisier_core.suggestions import hint, listing
+from fraisier_core.text.suggestions import hint, listing
 
 FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database")

@@ -10,7 +10,7 @@ from fraisier_core.config.reader import ConfigReader
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import ProviderSettings
-from fraisier_core.suggestions import hint, listing
+from fraisier_core.text.suggestions import hint, listing
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from fraisier_core.config.variables import Substituted
 from fraisier_core.config.yamlfile import Document, Keys
 from fraisier_core.errors import ConfigurationError
-from fraisier_core.suggestions import listing, nearest
+from fraisier_core.text.suggestions import listing, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 

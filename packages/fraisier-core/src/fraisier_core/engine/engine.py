@@ -6,12 +6,11 @@ import logging
 import time
 from traceback import format_exception
 
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.context import DeploymentContext
 from fraisier_core.engine.ordering import newer_commit
 from fraisier_core.engine.recorded_run import RecordedRun
 from fraisier_core.engine.recorder import Recorder
-from fraisier_core.engine.releases import Release
-from fraisier_core.engine.site import Site
-from fraisier_core.engine.stop import Stop
 from fraisier_core.errors import (
     ActivationRefusedError,
     CancelledError,
@@ -20,10 +19,11 @@ from fraisier_core.errors import (
     StepFailedError,
     StoreError,
 )
-from fraisier_core.faults import fault_point
 from fraisier_core.health import Health
+from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings, HealthCheck
 from fraisier_core.store import Deployment, Deployments, Event, Lease, PushedCommit
+from fraisier_core.system.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +35,29 @@ class Engine:
     """Carries out one claimed deployment and records how it ends.
 
     Args:
-        site: where it is deployed, and by which plugin.
+        context: where it is deployed, and by which plugin.
         deployments: the write side.
         lease: the right to change this deployment.
         recorder: writes down what happens.
-        stop: tells when to give up.
+        cancellation: says when to stop.
     """
 
     def __init__(
-        self, site: Site, deployments: Deployments, lease: Lease, recorder: Recorder, stop: Stop
+        self,
+        context: DeploymentContext,
+        deployments: Deployments,
+        lease: Lease,
+        recorder: Recorder,
+        cancellation: CancellationToken,
     ) -> None:
-        self._site = site
+        self._context = context
         self._deployments = deployments
         self._lease = lease
         self._recorder = recorder
-        self._stop = stop
+        self._cancellation = cancellation
         self._started = time.monotonic()
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         """Deploy or roll back as requested, and go back where that fails.
 
         Raises:
@@ -76,22 +81,22 @@ class Engine:
             return
         self._created(release)
         if deployment.kind == "rollback":
-            self._put_back(release)
+            self._return_to(release)
         else:
-            self._put_to_work(release)
+            self._deploy(release)
         self.finish(release)
 
     # Taking the commit
 
     def _fetch(self, deployment: Deployment) -> Release | None:
         """Return the release to deploy, or None where the deployment ended because nothing is to be done."""
-        with self._recorder.step("fetch"), self._stop.explained():
+        with self._recorder.step("fetch"), self._cancellation.explained():
             commit = self._commit(deployment)
             newer = self._newer(deployment, commit)
             untouched = newer is None and self._is_untouched(deployment, commit)
             if newer is None and not untouched:
-                return self._site.workspace.prepare(
-                    _release_name(deployment, commit), commit, self._site.mirror
+                return self._context.workspace.prepare(
+                    _release_name(deployment, commit), commit, self._context.mirror
                 )
         if newer is not None:
             message = f"{commit[:12]} is older than {newer.commit_sha[:12]}, which was pushed too"
@@ -101,7 +106,7 @@ class Engine:
         return None
 
     def _commit(self, deployment: Deployment) -> str:
-        mirror = self._site.mirror
+        mirror = self._context.mirror
         mirror.fetch()
         commit = deployment.commit_sha
         if commit is None:
@@ -113,14 +118,14 @@ class Engine:
 
     def _newer(self, deployment: Deployment, commit: str) -> PushedCommit | None:
         pushed = self._deployments.pushed_commits(deployment)
-        return newer_commit(deployment, commit, pushed, self._site.mirror)
+        return newer_commit(deployment, commit, pushed, self._context.mirror)
 
     def _is_untouched(self, deployment: Deployment, commit: str) -> bool:
-        paths = self._site.paths(deployment.branch) if deployment.trigger == "webhook" else ()
+        paths = self._context.paths(deployment.branch) if deployment.trigger == "webhook" else ()
         serving = self._deployments.serving(deployment.fraise, deployment.environment)
         if not paths or serving is None:
             return False
-        return not self._site.mirror.changed_paths(serving.commit_sha, commit, paths)
+        return not self._context.mirror.changed_paths(serving.commit_sha, commit, paths)
 
     def _earlier(self, deployment: Deployment) -> Release:
         release = self._existing(deployment.release)
@@ -137,7 +142,7 @@ class Engine:
         return self._existing(self.deployment().release)
 
     def _existing(self, name: str | None) -> Release | None:
-        return self._site.workspace.get(name) if name else None
+        return self._context.workspace.get(name) if name else None
 
     def _created(self, release: Release) -> None:
         previous = self._served()
@@ -156,7 +161,7 @@ class Engine:
 
         In a clone that was never deployed to, it is what is checked out.
         """
-        deployment, workspace = self.deployment(), self._site.workspace
+        deployment, workspace = self.deployment(), self._context.workspace
         serving = self._deployments.serving(deployment.fraise, deployment.environment)
         if serving is not None:
             return workspace.get(serving.release)
@@ -169,14 +174,14 @@ class Engine:
 
     # Putting it to work
 
-    def _put_to_work(self, release: Release) -> None:
+    def _deploy(self, release: Release) -> None:
         self._check_out(release)
-        self._site.deployer.deploy(self._run(release))
+        self._context.deployer.deploy(self._run(release))
         if not self.deployment().activation_started:
             self._recorder.append(Event("activation_started", release=release.name))
 
-    def _put_back(self, release: Release) -> None:
-        deployer = self._site.deployer
+    def _return_to(self, release: Release) -> None:
+        deployer = self._context.deployer
         self._check_out(release)
         if deployer.can_rollback:
             deployer.rollback(self._run(release), release)
@@ -185,46 +190,46 @@ class Engine:
 
     def _check_out(self, release: Release) -> None:
         """Bring a clone that is deployed in place to the commit, before its deployer does anything."""
-        if self._site.workspace.in_place:
+        if self._context.workspace.in_place:
             with self._recorder.step("checkout"):
                 self._activate(release)
 
     def _run(self, release: Release) -> RecordedRun[EnvironmentSettings]:
         return RecordedRun(
-            self._site.fraise,
-            self._site.environment,
-            self._site.settings,
+            self._context.fraise,
+            self._context.environment,
+            self._context.settings,
             release,
             self.previous(),
-            in_place=self._site.workspace.in_place,
+            in_place=self._context.workspace.in_place,
             deployment_id=self._lease.deployment_id,
             recorder=self._recorder,
-            stop=self._stop,
+            cancellation=self._cancellation,
             activate=self._activate,
             started=lambda command: self._deployments.leases.record_command(self._lease, command),
         )
 
     def _activate(self, release: Release) -> None:
         """Switch to `release`. The event comes first: it is refused where the lease was taken over."""
-        if self._site.workspace.in_place and self._site.workspace.current() == release.name:
+        if self._context.workspace.in_place and self._context.workspace.current() == release.name:
             return
-        led_to = self._site.workspace.current()
-        self._recorder.append(Event("activation_started", release=release.name, previous_release=led_to))
-        fault_point("before_activate")
-        self._site.workspace.activate(release)
-        fault_point("after_activate")
+        previous = self._context.workspace.current()
+        self._recorder.append(Event("activation_started", release=release.name, previous_release=previous))
+        failpoint("before_activate")
+        self._context.workspace.activate(release)
+        failpoint("after_activate")
 
     def finish(self, release: Release) -> None:
         """Record success once the service is well. Raises `StepFailedError` where it is not."""
         detail = self._verify(release)
-        fault_point("before_success")
+        failpoint("before_success")
         self._recorder.append(Event("serving", release=release.name, commit_sha=release.commit))
         self._tidy(release)
-        self._end("succeeded", detail)
-        self._site.workspace.discard()
+        self._end("success", detail)
+        self._context.workspace.discard()
 
     def _verify(self, release: Release) -> str:
-        check = self._site.settings.health_check or ONE_PROBE
+        check = self._context.settings.health_check or ONE_PROBE
         run = self._run(release)
         with self._recorder.step("verify"):
             for probe in range(1, check.retries + 1):
@@ -233,12 +238,12 @@ class Engine:
                 if health.healthy:
                     return health.detail
                 if probe < check.retries:
-                    self._stop.wait(check.interval)
+                    self._cancellation.wait(check.interval)
             raise StepFailedError(_unhealthy(check, health))
 
     def _health(self, run: RecordedRun[EnvironmentSettings]) -> Health:
         try:
-            return self._site.deployer.health_check(run)
+            return self._context.deployer.health_check(run)
         except (CancelledError, StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
@@ -251,9 +256,9 @@ class Engine:
         protected = {name for name in (release.name, deployment.previous_release) if name}
         order = list(dict.fromkeys([release.name, *(each.release for each in healthy)]))
         try:
-            self._site.workspace.tidy(self._site.settings.keep_releases, order, protected)
+            self._context.workspace.tidy(self._context.settings.keep_releases, order, protected)
         except (OSError, StepFailedError) as error:
-            logger.warning("old releases of %s could not be removed: %s", self._site.name, error)
+            logger.warning("old releases of %s could not be removed: %s", self._context.name, error)
 
     # The way back
 
@@ -261,7 +266,7 @@ class Engine:
         """Record why the deployment failed, after going back to what served where something was activated."""
         message = self.message(error)
         status = "cancelled" if isinstance(error, CancelledError) else "failed"
-        self._stop.withdraw_cancellation()
+        self._cancellation.withdraw()
         if not self.deployment().activation_started:
             self._end(status, f"{message}. Nothing was activated")
         elif isinstance(error, ActivationRefusedError):
@@ -270,33 +275,33 @@ class Engine:
                 status, f"{message}. The old process still runs, and app_path leads to its release again"
             )
         else:
-            self.go_back(message, "cancelled" if status == "cancelled" else "rolled_back")
+            self.roll_back(message, "cancelled" if status == "cancelled" else "rolled_back")
 
     def undo_activation(self) -> None:
         """Make `app_path` lead where it did before; what runs was never touched."""
-        led_to = self._deployments.activated_over(self._lease.deployment_id)
-        before = self._existing(led_to)
+        previous = self._deployments.previously_active(self._lease.deployment_id)
+        before = self._existing(previous)
         if before is None:
-            self._site.workspace.withdraw()
+            self._context.workspace.withdraw()
         else:
-            self._site.workspace.activate(before)
+            self._context.workspace.activate(before)
 
-    def go_back(self, message: str, status: str = "rolled_back") -> None:
+    def roll_back(self, message: str, status: str = "rolled_back") -> None:
         """Put the previous release back to work, check it, and end the deployment.
 
         Args:
             message: why this deployment did not succeed.
             status: how it ends where going back works.
         """
-        self._stop.withdraw_cancellation()
+        self._cancellation.withdraw()
         previous = self.previous()
         if previous is None:
             self.give_up(f"{message}. There is no earlier release to go back to")
             return
         self._recorder.append(Event("rollback_started", release=previous.name, message=message))
-        fault_point("rollback")
+        failpoint("rollback")
         try:
-            self._put_back(previous)
+            self._return_to(previous)
             self._verify(previous)
         except (StoreError, InterruptedRunError):
             raise

@@ -23,19 +23,19 @@ def newer_commit(
         pushed: what else pushes asked for, newest request first.
         mirror: the fetched mirror.
     """
-    if deployment.trigger != "webhook" or _is_push_back(commit, deployment.before_sha, mirror):
+    if deployment.trigger != "webhook" or _is_rewind(commit, deployment.before_sha, mirror):
         return None
     if not _descendants(commit, pushed, mirror):
         return None
-    newer = _descendants(commit, list(_since_push_back(pushed, mirror)), mirror)
+    newer = _descendants(commit, list(_since_rewind(pushed, mirror)), mirror)
     return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
 
 
-def _since_push_back(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
+def _since_rewind(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
     """Yield what was pushed up to the newest push back, that one included."""
     for each in pushed:
         yield each
-        if _is_push_back(each.commit_sha, each.before_sha, mirror):
+        if _is_rewind(each.commit_sha, each.before_sha, mirror):
             return
 
 
@@ -44,5 +44,5 @@ def _descendants(commit: str, pushed: Sequence[PushedCommit], mirror: Mirror) ->
     return [each for each in pushed if each.commit_sha in found]
 
 
-def _is_push_back(after: str, before: str | None, mirror: Mirror) -> bool:
+def _is_rewind(after: str, before: str | None, mirror: Mirror) -> bool:
     return before is not None and before != after and mirror.is_ancestor(after, before) is True

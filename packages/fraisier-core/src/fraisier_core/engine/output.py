@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from fraisier_core.engine.redaction import MASK, Redactor, Span, mask, merged, printable
+from fraisier_core.text.redaction import MASK, Redactor, Span, mask, merged, printable
 
 _LINE_SEARCH_BYTES = 4096
 _CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of a UTF-8 character after its first

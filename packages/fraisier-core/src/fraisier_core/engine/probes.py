@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from fraisier_core.engine.redaction import printable
 from fraisier_core.errors import CancelledError, CommandFailedError, StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
 from fraisier_core.system.commands import Limits, run_command, shown
 from fraisier_core.system.systemd import unit_state
+from fraisier_core.text.redaction import printable
 
 _SETTING = "health_check.timeout"
 _TICK_SECONDS = 0.05

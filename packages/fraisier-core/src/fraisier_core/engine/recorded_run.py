@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.probes import probe
 from fraisier_core.engine.recorder import Recorder
-from fraisier_core.engine.releases import Release
-from fraisier_core.engine.stop import Stop
 from fraisier_core.health import Health
+from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, S
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.processes import ProcessIdentity
@@ -24,7 +24,7 @@ class RecordedRun(Run[S]):
 
     Args:
         recorder: writes down what happens.
-        stop: tells when to give up.
+        cancellation: says when to stop.
         activate: what the engine does to activate a release.
         started: told of every command, so that recovery can end it.
         deployment_id: marks the commands' environment, so that recovery finds those that broke away.
@@ -41,19 +41,19 @@ class RecordedRun(Run[S]):
         in_place: bool,
         deployment_id: str,
         recorder: Recorder,
-        stop: Stop,
+        cancellation: CancellationToken,
         activate: Callable[[Release], None],
         started: Callable[[ProcessIdentity], None],
     ) -> None:
         super().__init__(fraise, environment, settings, release, previous, in_place=in_place)
         self._deployment_id = deployment_id
         self._recorder = recorder
-        self._stop = stop
+        self._cancellation = cancellation
         self._activate = activate
         self._started = started
 
     def step(self, name: str) -> AbstractContextManager[None]:
-        self._stop.check()
+        self._cancellation.check()
         return self._recorder.step(name)
 
     def command(
@@ -69,14 +69,14 @@ class RecordedRun(Run[S]):
                 return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
         self._recorder.note(f"$ {' '.join(os.fspath(argument) for argument in argv)}")
         marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._deployment_id}
-        with self._stop.explained():
+        with self._cancellation.explained():
             run_command(
                 argv,
                 cwd=cwd or self.release.path,
                 env=self.command_environment() | marked | dict(env or {}),
                 limits=self._limits(),
                 on_output=self._recorder.write,
-                cancelled=self._stop.event,
+                cancelled=self._cancellation.event,
                 on_start=None if leave_running else self._started,  # recovery must not end what it started
                 leave_running=leave_running,
             )
@@ -93,9 +93,12 @@ class RecordedRun(Run[S]):
         check = self.settings.health_check
         if check is None:
             return Health(True, "no health_check is configured")
-        with self._stop.explained():
+        with self._cancellation.explained():
             return probe(
-                check, cwd=self.release.path, env=self.command_environment(), cancelled=self._stop.event
+                check,
+                cwd=self.release.path,
+                env=self.command_environment(),
+                cancelled=self._cancellation.event,
             )
 
     def _limits(self) -> Limits:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fraisier_core.engine.output import OutputChunk, StepOutput
-from fraisier_core.engine.redaction import Redactor
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
-from fraisier_core.faults import fault_point
 from fraisier_core.store import Deployments, Event, Lease
+from fraisier_core.system.failpoints import failpoint
+from fraisier_core.text.redaction import Redactor
 
 LOG_LIMIT = 256 * 1024
 
@@ -95,7 +95,7 @@ class Recorder:
         self._number += 1
         self.append(Event("step_started", step=name, step_number=self._number))
         self._step = _Step(name, self._number, time.monotonic(), StepOutput(self._redactor, LOG_LIMIT))
-        fault_point(f"step_{name}")
+        failpoint(f"step_{name}")
 
     def _finish(self, status: str, message: str | None) -> None:
         step = self._step
@@ -113,7 +113,7 @@ class Recorder:
                 message=message,
             )
         )
-        fault_point(f"step_{step.name}_finished")
+        failpoint(f"step_{step.name}_finished")
 
 
 def _status_of(error: BaseException) -> str:

@@ -37,7 +37,7 @@ def end_leftovers(held: HeldLease) -> None:
     kill_marked(DEPLOYMENT_VARIABLE, held.lease.deployment_id)
 
 
-def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
+def recover_unactivated(deployments: Deployments, lease: Lease) -> bool:
     """End or requeue a deployment that had activated nothing, and return whether it was such a one.
 
     Only one that had not started a step may run again, a few times: nothing is ever blindly run twice.
@@ -62,7 +62,7 @@ def settle_unactivated(deployments: Deployments, lease: Lease) -> bool:
 def recover(engine: Engine, deployments: Deployments, lease: Lease) -> None:
     """Finish a deployment that had activated something, or go back.
 
-    Raises `StoreError` and `InterruptedRunError` as `Engine.carry_out` does.
+    Raises `StoreError` and `InterruptedRunError` as `Engine.execute` does.
     """
     try:
         _inspect(engine, deployments, lease)
@@ -77,7 +77,7 @@ def _inspect(engine: Engine, deployments: Deployments, lease: Lease) -> None:
     steps = deployments.started_steps(lease.deployment_id)
     status = "cancelled" if deployment.cancel_requested else "rolled_back"
     if deployment.rollback_started:
-        engine.go_back(deployment.error_message or "its process ended while it was going back", status)
+        engine.roll_back(deployment.error_message or "its process ended while it was going back", status)
     elif not _since_switch(steps):
         engine.undo_activation()
         message = "its process ended while it was activating. app_path leads to the release before it again"
@@ -91,7 +91,7 @@ def _finish_or_go_back(engine: Engine, steps: Sequence[StartedStep]) -> None:
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
     release = engine.release()
     if release is None or unfinished or not any(step.name == "verify" for step in steps):
-        engine.go_back(f"its process ended during step {', '.join(unfinished) or steps[-1].name}")
+        engine.roll_back(f"its process ended during step {', '.join(unfinished) or steps[-1].name}")
         return
     try:
         engine.finish(release)
@@ -99,7 +99,7 @@ def _finish_or_go_back(engine: Engine, steps: Sequence[StartedStep]) -> None:
         raise
     except FraisierError as error:
         status = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
-        engine.go_back(f"its process ended before the health check, and then: {error}", status)
+        engine.roll_back(f"its process ended before the health check, and then: {error}", status)
 
 
 def _since_switch(steps: Sequence[StartedStep]) -> Sequence[StartedStep]:

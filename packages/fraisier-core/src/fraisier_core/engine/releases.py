@@ -3,7 +3,7 @@
 A release is built under a temporary name, made durable, and renamed; the link is replaced by a new one in a
 single step. Whatever a crash interrupts, the link leads to a complete release, and `sweep` removes the rest.
 
-Fault points (see `faults`): `after_checkout` before the rename, `before_swap` between the temporary link and
+Failpoints (see `faults`): `after_checkout` before the rename, `before_swap` between the temporary link and
 its rename, `after_swap` right after that.
 """
 
@@ -16,33 +16,18 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
-from fraisier_core.faults import fault_point
 from fraisier_core.git.clones import Clone
+from fraisier_core.release import Release
 from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
+from fraisier_core.system.failpoints import failpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _OWN_LINK = "current"  # where there is no app_path
 _TEMPORARY, _TRASH, _COMMIT = ".tmp-", ".trash-", ".commit-"
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A commit, checked out and complete.
-
-    Args:
-        name: what tells it apart from the fraise's other releases.
-        path: its directory.
-        commit: full id of the commit.
-    """
-
-    name: str
-    path: Path
-    commit: str
 
 
 class DeploymentMode(Enum):
@@ -107,7 +92,7 @@ class Releases:
             except BaseException:
                 _delete(temporary)
                 raise
-            fault_point("after_checkout")
+            failpoint("after_checkout")
             temporary.rename(final)
             sync_directory(self.root)
         return Release(name, final, commit)
@@ -137,9 +122,9 @@ class Releases:
             self.link.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.link.with_name(f"{self._temporary_link}{secrets.token_hex(6)}")
             temporary.symlink_to(release.path.absolute())
-            fault_point("before_swap")
+            failpoint("before_swap")
             temporary.replace(self.link)
-            fault_point("after_swap")
+            failpoint("after_swap")
             sync_directory(self.link.parent)
 
     def deactivate(self) -> None:

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from fraisier_core.engine.releases import DeploymentMode, Release, Releases
+from fraisier_core.engine.releases import DeploymentMode, Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.release import Release
 
 
 class Workspace(ABC):

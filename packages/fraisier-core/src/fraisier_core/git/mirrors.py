@@ -3,7 +3,7 @@
 Nothing here runs what a repository brings along: a mirror is bare, a release is an export of one commit, and
 hooks are off.
 
-Fault points (see `faults`): `fetch` while git fetches, `checkout` while a commit is exported.
+Failpoints (see `faults`): `fetch` while git fetches, `checkout` while a commit is exported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from fraisier_core.engine.redaction import Redactor, printable
 from fraisier_core.errors import (
     AppPathRefusedError,
     CancelledError,
@@ -29,13 +28,14 @@ from fraisier_core.errors import (
     GitUnreachableError,
     StepFailedError,
 )
-from fraisier_core.faults import fault_point
 from fraisier_core.git.local import LocalRepository, abbreviation, branch_ref, full_id, last_line
 from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.disk import cause
+from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.locks import locked
 from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.text.redaction import Redactor, printable
 
 LIMITS = Limits(wall=900.0, silence=300.0)
 RETRY_SECONDS = (1.0, 4.0)
@@ -209,7 +209,7 @@ class Mirror(LocalRepository):
         argv = LocalRepository(path).argv("fetch", *options, self.remote.url, *_REFSPECS)
         limits = replace(self._limits, wall=max(0.0, until - time.monotonic()))
         # The lock is passed on so that a git whose parent was killed goes on holding it.
-        self._run(argv, printed, limits, on_start=lambda _: fault_point("fetch"), pass_fds=(lock,))
+        self._run(argv, printed, limits, on_start=lambda _: failpoint("fetch"), pass_fds=(lock,))
 
     def _check_damage(self, path: Path, printed: bytearray) -> None:
         """Raise where git complained of its own files, even where it could make up for them this time."""
@@ -248,7 +248,7 @@ class Mirror(LocalRepository):
         argv = ["tar", "-x", "-p", "--no-same-owner", "-f", "-", "-C", str(into)]
         limits = replace(self._limits, silence=self._limits.wall)
         try:
-            self._run(argv, printed, limits, on_start=lambda _: fault_point("checkout"), stdin=archive)
+            self._run(argv, printed, limits, on_start=lambda _: failpoint("checkout"), stdin=archive)
         except CommandFailedError as error:
             said = last_line(_text(printed)) if printed else str(error)
             return StepFailedError(cause(f"the files of the commit cannot be written to {into}: {said}"))

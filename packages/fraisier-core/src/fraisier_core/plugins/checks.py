@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pluggy
 
-from fraisier_core.suggestions import hint
+from fraisier_core.text.suggestions import hint
 
 
 def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:

@@ -18,7 +18,7 @@ import pluggy
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins.checks import implemented_hooks, plugin_problems
 from fraisier_core.settings import Section
-from fraisier_core.suggestions import hint, listing
+from fraisier_core.text.suggestions import hint, listing
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from fraisier_core.push import DeliveryId, Ignored, Push, Verified
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
 
 if TYPE_CHECKING:
-    from fraisier_core.engine.releases import Release
+    from fraisier_core.release import Release
     from fraisier_core.run import Run
 
 PROVIDERS = "fraisier.providers"

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import uuid_utils
 
 from fraisier_core.errors import StoreError
-from fraisier_core.faults import fault_point
 from fraisier_core.push import DeliveryId
 from fraisier_core.store.database import Database, statements
 from fraisier_core.store.requests import Request, request_row
+from fraisier_core.system.failpoints import failpoint
 
 Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 
@@ -100,14 +100,14 @@ class Deliveries:
         First as if each were new, in one statement a table; where the database refuses that, because one came
         before or cannot be stored, one by one, so that none takes the others with it.
 
-        Raises `StoreError` where nothing could be stored. Fault points (see `faults`): `before_commit` and
+        Raises `StoreError` where nothing could be stored. Failpoints (see `faults`): `before_commit` and
         `after_commit`.
         """
         try:
             receipts = self._commit(self._store, deliveries)
         except (sqlite3.Error, UnicodeError):
             receipts = self._commit(self._store_each, deliveries)
-        fault_point("after_commit")
+        failpoint("after_commit")
         return receipts
 
     def _commit(
@@ -115,7 +115,7 @@ class Deliveries:
     ) -> Receipts:
         with self._database.transaction():
             receipts = store(deliveries)
-            fault_point("before_commit")
+            failpoint("before_commit")
         return receipts
 
     def _store_each(self, deliveries: Sequence[Delivery]) -> Receipts:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from fraisier_core.clock import utc_now
 from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.database import Database, Row, statements
 from fraisier_core.store.history import History
 from fraisier_core.store.leases import LOCAL, HeldLease, Lease, Leases
 from fraisier_core.store.requests import Kind, Request, request_row
+from fraisier_core.system.clock import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 
 ENDED = frozenset(
-    {"superseded", "succeeded", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "requeued"}
+    {"superseded", "success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "requeued"}
 )
 
 
@@ -189,7 +189,7 @@ class Deployments:
     def _claimable(self, deployment_id: str | None = None) -> Row | None:
         return self._database.one(self._sql["claimable"], {"id": deployment_id})
 
-    def rehearse(self) -> None:
+    def prepare(self) -> None:
         """Prepare the statements that a run begins with, and change nothing: nobody holds the lease used."""
         nobody = Lease(0, "", LOCAL, 0)
         with suppress(UnknownNameError):
@@ -300,9 +300,9 @@ class Deployments:
         row = self._database.one(self._sql["cancellation"], {"id": lease.deployment_id})
         return str(row["message"]) if row else None
 
-    def activated_over(self, deployment_id: str) -> str | None:
+    def previously_active(self, deployment_id: str) -> str | None:
         """Return the name of the release that `app_path` led to before this deployment, if any."""
-        row = self._database.one(self._sql["activated_over"], {"id": deployment_id})
+        row = self._database.one(self._sql["previously_active"], {"id": deployment_id})
         return row["previous_release"] if row else None
 
     def started_steps(self, deployment_id: str) -> list[StartedStep]:
@@ -355,7 +355,7 @@ class Deployments:
         """Fold every event anew into the tables that are derived from them."""
         sql = statements("rebuild")
         with self._database.transaction():
-            for name in ("empty_steps", "empty_runs", "empty_serving", "empty_deployments", "fold"):
+            for name in ("empty_steps", "empty_attempts", "empty_serving", "empty_deployments", "fold"):
                 self._database.execute(sql[name])
 
 

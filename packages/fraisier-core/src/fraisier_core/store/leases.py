@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fraisier_core.clock import boot_seconds
 from fraisier_core.errors import FencedError
 from fraisier_core.store.database import Database, Row, statements
+from fraisier_core.system.clock import boot_seconds
 from fraisier_core.system.processes import ProcessIdentity, boot_id
 
 LEASE_SECONDS = 30.0
@@ -52,7 +52,7 @@ class HeldLease:
     expires: float
 
     @property
-    def is_void(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether its holder is gone: another boot, a dead process, or a time that ran out."""
         return self.boot != boot_id() or not self.holder.is_alive() or self.expires < boot_seconds()
 

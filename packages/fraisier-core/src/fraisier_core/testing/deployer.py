@@ -15,10 +15,11 @@ import pytest
 from pydantic import ValidationError
 
 from fraisier_core.engine.probes import probe
-from fraisier_core.engine.releases import Release, Releases
+from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
+from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, S
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command

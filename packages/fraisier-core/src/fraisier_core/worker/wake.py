@@ -10,7 +10,7 @@ from pathlib import Path
 FOLDER = "wake"
 
 
-class Doorbell:
+class WakeUps:
     """The worker's end.
 
     Args:

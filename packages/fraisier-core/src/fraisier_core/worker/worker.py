@@ -12,16 +12,16 @@ from collections.abc import Callable
 from types import FrameType
 
 from fraisier_core.config import ConfigSource
-from fraisier_core.configured import configure_store
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import FraisierError, StoreError
-from fraisier_core.faults import fault_point
 from fraisier_core.plugins import Plugins
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, Deployments, Lease
+from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps, kill_group
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
-from fraisier_core.worker.runner import Runner
-from fraisier_core.worker.wake import Doorbell
+from fraisier_core.worker.process import DeploymentProcess
+from fraisier_core.worker.wake import WakeUps
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Worker:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
         forbid_dumps()
-        self._launcher = Launcher(Runner(self._source, self._plugins))
+        self._launcher = Launcher(DeploymentProcess(self._source, self._plugins))
         self._open()
         with selectors.DefaultSelector() as self._selector:
             self._listen()
@@ -90,7 +90,7 @@ class Worker:
         config = self._source.current()
         self._database = Database.open(config.database)
         self._deployments = Deployments(self._database)
-        self._bell = Doorbell(config.state_dir)
+        self._bell = WakeUps(config.state_dir)
         self._me = ProcessIdentity.of(os.getpid())
 
     def _listen(self) -> None:
@@ -180,19 +180,19 @@ class Worker:
     def _assign(self, slot: Slot, configuration: str) -> bool:
         """Give a slot what most needs doing, and return whether there was anything."""
         assert slot.process is not None  # noqa: S101 - only ready slots come here
-        lease = self._void_lease(slot.process)
+        lease = self._expired_lease(slot.process)
         recover = lease is not None
         lease = lease or self._deployments.claim_next(slot.process)
         if lease is None:
             return False
-        fault_point("after_claim")
+        failpoint("after_claim")
         slot.lease = lease
         assign(slot.channel, Assignment(lease, recover, configuration))
         return True
 
-    def _void_lease(self, process: ProcessIdentity) -> Lease | None:
+    def _expired_lease(self, process: ProcessIdentity) -> Lease | None:
         for held in self._deployments.leases.held():
-            if held.is_void and (lease := take_over(self._deployments, held, process)):
+            if held.is_expired and (lease := take_over(self._deployments, held, process)):
                 return lease
         return None
 
@@ -200,7 +200,7 @@ class Worker:
         """End a process that lives but let its lease run out, so that its slot is free to recover it."""
         held = {each.lease: each for each in self._deployments.leases.held()} if self._is_busy() else {}
         for slot in self._slots:
-            if slot.lease is not None and (lease := held.get(slot.lease)) and lease.is_void:
+            if slot.lease is not None and (lease := held.get(slot.lease)) and lease.is_expired:
                 logger.warning(
                     "the process of deployment %s let its lease run out", lease.lease.deployment_id
                 )

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fraisier_core.config.fraise import Environment
-from fraisier_core.configured import configure_store
 from fraisier_core.errors import BusyError, ConfigurationError
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, Deployments, History, Request
 from fraisier_core.worker.wake import wake_workers
 
@@ -41,7 +41,7 @@ def deploy(
     request = Request(
         found.fraise, found.name, "deploy", "manual", session.user, branch, commit.lower() if commit else None
     )
-    return _carry_out(session, found, lambda _: request, detach=detach, as_json=as_json)
+    return _execute(session, found, lambda _: request, detach=detach, as_json=as_json)
 
 
 def roll_back(
@@ -67,7 +67,7 @@ def roll_back(
             release=target.release,
         )
 
-    return _carry_out(session, found, make_request, detach=detach, as_json=as_json)
+    return _execute(session, found, make_request, detach=detach, as_json=as_json)
 
 
 def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
@@ -102,7 +102,7 @@ def _configured_branch(session: Session, environment: Environment) -> str:
     return environment.branch
 
 
-def _carry_out(
+def _execute(
     session: Session, environment: Environment, make_request: MakeRequest, *, detach: bool, as_json: bool
 ) -> ExitCode:
     if detach:

@@ -7,13 +7,13 @@ import os
 import select
 import time
 
-from fraisier_core.configured import configure_store
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import InterruptedRunError
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, DeploymentRecord, Deployments, HeldLease, History, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
-from fraisier_core.worker.runner import Runner
+from fraisier_core.worker.process import DeploymentProcess
 
 from fraisier.cli.follow import Display, Follower
 from fraisier.cli.interrupts import Interrupts
@@ -40,7 +40,7 @@ class Foreground:
         _keep_quiet()
         forbid_dumps()
         self._session = session
-        self._launcher = Launcher(Runner(session.source, session.plugins))
+        self._launcher = Launcher(DeploymentProcess(session.source, session.plugins))
         database = Database.open(session.config.database)
         self.deployments = Deployments(database)
         self.history = History(database)
@@ -130,7 +130,7 @@ class Foreground:
         found = []
         for held in self.deployments.leases.held():
             deployment = self.deployments.get(held.lease.deployment_id)
-            if (deployment.fraise, deployment.environment) == (fraise, environment) and held.is_void:
+            if (deployment.fraise, deployment.environment) == (fraise, environment) and held.is_expired:
                 found.append(held)
         return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fraisier_core.config.fraise import Environment
-from fraisier_core.engine.site import open_site
-from fraisier_core.engine.stop import Stop
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.context import open_context
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.store import Deployments, HealthyRelease
 
@@ -29,8 +29,10 @@ def choose_release(
     """
     healthy = deployments.healthy_releases(environment.fraise, environment.name)
     serving = deployments.serving(environment.fraise, environment.name)
-    site = open_site(session.config, session.plugins, environment.fraise, environment.name, Stop())
-    there = [each for each in healthy if site.workspace.get(each.release) is not None]
+    context = open_context(
+        session.config, session.plugins, environment.fraise, environment.name, CancellationToken()
+    )
+    there = [each for each in healthy if context.workspace.get(each.release) is not None]
     what = f"{environment.fraise} {environment.name}"
     if to is not None:
         return _named(what, to, there)

@@ -146,6 +146,6 @@ SELECT number, name, status, attempt FROM tb_steps WHERE deployment_id = :id ORD
 -- name: cancellation
 SELECT message FROM tb_deployment_events WHERE deployment_id = :id AND event = 'cancel_requested' LIMIT 1;
 
--- name: activated_over
+-- name: previously_active
 SELECT previous_release FROM tb_deployment_events
 WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;

@@ -1,8 +1,8 @@
 -- name: empty_deployments
 DELETE FROM tb_deployments;
 
--- name: empty_runs
-DELETE FROM tb_runs;
+-- name: empty_attempts
+DELETE FROM tb_attempts;
 
 -- name: empty_steps
 DELETE FROM tb_steps;

@@ -71,7 +71,7 @@ CREATE TABLE tb_deployment_events (
         event = 'requested' OR event = 'superseded' OR event = 'cancel_requested' OR event = 'claimed' OR
         event = 'requeued' OR event = 'step_started' OR event = 'step_finished' OR
         event = 'release_created' OR event = 'activation_started' OR event = 'rollback_started' OR
-        event = 'serving' OR event = 'succeeded' OR event = 'failed' OR event = 'rolled_back' OR
+        event = 'serving' OR event = 'success' OR event = 'failed' OR event = 'rolled_back' OR
         event = 'cancelled' OR event = 'interrupted' OR event = 'skipped'),
     at                  TEXT NOT NULL,
     token               INTEGER,
@@ -149,7 +149,7 @@ CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 
 -- One row for each host that works on a deployment, and each time it starts anew; folded.
-CREATE TABLE tb_runs (
+CREATE TABLE tb_attempts (
     deployment_id TEXT NOT NULL,
     host          TEXT NOT NULL,
     attempt       INTEGER NOT NULL,

@@ -25,7 +25,7 @@ END;
 -- The states of a deployment: which event leads to which.
 CREATE TRIGGER fold_changed INSTEAD OF INSERT ON fold_events
 WHEN NEW.event = 'superseded' OR NEW.event = 'cancel_requested' OR NEW.event = 'claimed'
-  OR NEW.event = 'requeued' OR NEW.event = 'succeeded' OR NEW.event = 'failed'
+  OR NEW.event = 'requeued' OR NEW.event = 'success' OR NEW.event = 'failed'
   OR NEW.event = 'rolled_back' OR NEW.event = 'cancelled' OR NEW.event = 'interrupted'
   OR NEW.event = 'skipped'
 BEGIN
@@ -33,7 +33,7 @@ BEGIN
     SET status = CASE NEW.event
             WHEN 'claimed' THEN 'running'
             WHEN 'requeued' THEN 'pending'
-            WHEN 'succeeded' THEN 'success'
+            WHEN 'success' THEN 'success'
             WHEN 'cancel_requested' THEN iif(status = 'pending', 'cancelled', status)
             ELSE NEW.event
         END,
@@ -48,7 +48,7 @@ BEGIN
             ELSE NEW.at
         END,
         error_message = CASE
-            WHEN NEW.event IN ('claimed', 'requeued', 'succeeded') THEN NULL
+            WHEN NEW.event IN ('claimed', 'requeued', 'success') THEN NULL
             WHEN NEW.event = 'cancel_requested' AND status <> 'pending' THEN error_message
             ELSE coalesce(NEW.message, error_message)
         END,
@@ -61,7 +61,7 @@ BEGIN
 END;
 
 -- What a run says, which is everything that carries a token.
-CREATE TRIGGER fold_run INSTEAD OF INSERT ON fold_events WHEN NEW.token IS NOT NULL
+CREATE TRIGGER fold_attempt INSTEAD OF INSERT ON fold_events WHEN NEW.token IS NOT NULL
 BEGIN
     UPDATE tb_deployments
     SET activation_started = max(activation_started, NEW.event = 'activation_started'),
@@ -74,11 +74,11 @@ BEGIN
         previous_commit_sha = NEW.previous_commit_sha
     WHERE id = NEW.deployment_id AND NEW.event = 'release_created';
 
-    INSERT INTO tb_runs (deployment_id, host, attempt, started_at)
+    INSERT INTO tb_attempts (deployment_id, host, attempt, started_at)
     SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.at WHERE NEW.event = 'claimed';
-    UPDATE tb_runs SET completed_at = NEW.at, outcome = NEW.event
+    UPDATE tb_attempts SET completed_at = NEW.at, outcome = NEW.event
     WHERE deployment_id = NEW.deployment_id AND completed_at IS NULL
-      AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
+      AND NEW.event IN ('superseded', 'requeued', 'success', 'failed', 'rolled_back', 'cancelled',
                         'interrupted', 'skipped');
 
     INSERT INTO tb_steps (deployment_id, host, attempt, number, name, status, started_at)
@@ -90,7 +90,7 @@ BEGIN
       AND number = NEW.step_number AND NEW.event = 'step_finished';
     UPDATE tb_steps SET status = 'interrupted', completed_at = NEW.at
     WHERE deployment_id = NEW.deployment_id AND status = 'running'
-      AND NEW.event IN ('superseded', 'requeued', 'succeeded', 'failed', 'rolled_back', 'cancelled',
+      AND NEW.event IN ('superseded', 'requeued', 'success', 'failed', 'rolled_back', 'cancelled',
                         'interrupted', 'skipped');
 
     INSERT INTO tb_serving (fraise_id, environment, host, release, commit_sha, deployment_id, since)

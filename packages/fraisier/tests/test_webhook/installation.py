@@ -113,7 +113,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Installation:
     """A folder with `fraises.yaml`.
 
     Args:
@@ -127,7 +127,7 @@ class Site:
     prefix: tuple[str, ...] = ()
 
     @classmethod
-    def create(cls, folder: Path, config: str = CONFIG) -> Site:
+    def create(cls, folder: Path, config: str = CONFIG) -> Installation:
         """Return a site whose secrets are those of the deliveries in `hooks`."""
         folder.mkdir(exist_ok=True)
         (folder / "fraises.yaml").write_text(config)

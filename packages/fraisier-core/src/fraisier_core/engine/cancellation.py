@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fraisier_core.errors import CancelledError, FraisierError
 
 
-class Stop:
+class CancellationToken:
     """A reason to give up, set by one thread and heeded by another."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Stop:
         self._reason: FraisierError | None = None
         self._cancellable = True
 
-    def set(self, reason: FraisierError) -> None:
+    def cancel(self, reason: FraisierError) -> None:
         """Ask for the run to give up; the first reason stands, unless it was a cancellation."""
         if isinstance(reason, CancelledError) and not self._cancellable:
             return
@@ -30,7 +30,7 @@ class Stop:
         if self.event.is_set() and self._reason is not None:
             raise self._reason
 
-    def withdraw_cancellation(self) -> None:
+    def withdraw(self) -> None:
         """Go on after a cancellation, and heed no other one: what was activated has to be rolled back."""
         self._cancellable = False
         if isinstance(self._reason, CancelledError):

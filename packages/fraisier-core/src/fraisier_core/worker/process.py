@@ -11,16 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fraisier_core.config import Config, ConfigSource
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.context import open_context
 from fraisier_core.engine.engine import Engine
 from fraisier_core.engine.recorder import Recorder
-from fraisier_core.engine.recovery import recover, settle_unactivated
-from fraisier_core.engine.redaction import Redactor
-from fraisier_core.engine.site import open_site
-from fraisier_core.engine.stop import Stop
+from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import CancelledError, FencedError, InterruptedRunError, StoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store import Database, Deployment, Deployments, Event, Lease
 from fraisier_core.system.processes import become_subreaper, kill_descendants
+from fraisier_core.text.redaction import Redactor
 from fraisier_core.worker.launcher import Assignment, Channel, assigned, introduce
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
+class DeploymentProcess:
     """What a deployment's process does; forked from a warm one, it waits with its store open.
 
     Args:
@@ -47,19 +47,19 @@ class Runner:
         become_subreaper()
         config = self.source.current()
         deployments = Deployments(Database.open(config.database))
-        self._rehearse(config, deployments)
+        self._prepare(config, deployments)
         introduce(channel)
         assignment = assigned(channel)
         if assignment is not None:
-            self._carry_out(assignment, deployments, channel)
+            self._execute(assignment, deployments, channel)
 
-    def _rehearse(self, config: Config, deployments: Deployments) -> None:
+    def _prepare(self, config: Config, deployments: Deployments) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
-        deployments.rehearse()
+        deployments.prepare()
         for fraise in config.fraises.values():
             for environment in fraise.environments:
                 with suppress(Exception):  # an environment that cannot be opened must not stop the others
-                    open_site(config, self.plugins, fraise.name, environment, Stop())
+                    open_context(config, self.plugins, fraise.name, environment, CancellationToken())
                     return
 
     def _config(self, assignment: Assignment) -> Config:
@@ -67,15 +67,15 @@ class Runner:
         text = assignment.configuration
         return config if config.text == text else self.source.parse(text)
 
-    def _carry_out(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
-        lease, stop = assignment.lease, Stop()
-        if assignment.recover and settle_unactivated(deployments, lease):
+    def _execute(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
+        lease, cancellation = assignment.lease, CancellationToken()
+        if assignment.recover and recover_unactivated(deployments, lease):
             return
         config = self._config(assignment)
         recorder = Recorder(deployments, lease, Redactor(config.secret_values))
-        Guardian(channel, deployments, lease, recorder, stop).start()
+        LeaseKeeper(channel, deployments, lease, recorder, cancellation).start()
         try:
-            self._work(assignment, config, deployments, recorder, stop)
+            self._work(assignment, config, deployments, recorder, cancellation)
         except FencedError:
             logger.warning("deployment %s was taken over by another process", lease.deployment_id)
         except StoreError as error:
@@ -93,20 +93,22 @@ class Runner:
         config: Config,
         deployments: Deployments,
         recorder: Recorder,
-        stop: Stop,
+        cancellation: CancellationToken,
     ) -> None:
         deployment = deployments.get(assignment.lease.deployment_id)
         try:
-            site = open_site(config, self.plugins, deployment.fraise, deployment.environment, stop)
+            context = open_context(
+                config, self.plugins, deployment.fraise, deployment.environment, cancellation
+            )
         except Exception as error:  # noqa: BLE001 - the run boundary: nothing has begun, and it must end
-            logger.warning("deployment %s has no site: %s", deployment.id, recorder.redacted(repr(error)))
+            logger.warning("deployment %s has no context: %s", deployment.id, recorder.redacted(repr(error)))
             recorder.append(*_failed(deployment, str(error)))
             return
-        engine = Engine(site, deployments, assignment.lease, recorder, stop)
+        engine = Engine(context, deployments, assignment.lease, recorder, cancellation)
         if assignment.recover:
             recover(engine, deployments, assignment.lease)
         else:
-            engine.carry_out()
+            engine.execute()
 
 
 def _failed(deployment: Deployment, message: str) -> list[Event]:
@@ -119,10 +121,10 @@ def _failed(deployment: Deployment, message: str) -> list[Event]:
 def _leave(deployments: Deployments, lease: Lease, error: InterruptedRunError) -> None:
     """Say `interrupted` where nothing was activated; otherwise the next worker finds the void lease."""
     logger.warning("deployment %s: %s", lease.deployment_id, error)
-    settle_unactivated(deployments, lease)
+    recover_unactivated(deployments, lease)
 
 
-class Guardian(threading.Thread):
+class LeaseKeeper(threading.Thread):
     """Renews the lease, stores output as it comes, and tells the run when to give up.
 
     Args:
@@ -130,18 +132,23 @@ class Guardian(threading.Thread):
         deployments: to renew the lease and see whether cancelling was asked for.
         lease: the lease of this run.
         recorder: flushed a few times a second.
-        stop: told when to give up.
+        cancellation: told when to stop.
     """
 
     def __init__(
-        self, channel: Channel, deployments: Deployments, lease: Lease, recorder: Recorder, stop: Stop
+        self,
+        channel: Channel,
+        deployments: Deployments,
+        lease: Lease,
+        recorder: Recorder,
+        cancellation: CancellationToken,
     ) -> None:
         super().__init__(daemon=True)
         self._channel = channel
         self._deployments = deployments
         self._lease = lease
         self._recorder = recorder
-        self._stop = stop
+        self._cancellation = cancellation
         self._renewed = time.monotonic()
         self._cancelling = False
 
@@ -153,11 +160,11 @@ class Guardian(threading.Thread):
                 try:
                     self._tick()
                 except FencedError as error:
-                    self._stop.set(error)
+                    self._cancellation.cancel(error)
                     break
                 except StoreError as error:
                     logger.warning("%s", error)
-        self._stop.set(InterruptedRunError("the worker that owned this deployment went away"))
+        self._cancellation.cancel(InterruptedRunError("the worker that owned this deployment went away"))
         self._end_at_last()
 
     def _tick(self) -> None:
@@ -167,7 +174,7 @@ class Guardian(threading.Thread):
             self._renewed = time.monotonic()
         if not self._cancelling and (by := self._deployments.cancellation(self._lease)):
             self._cancelling = True
-            self._stop.set(CancelledError(by))
+            self._cancellation.cancel(CancelledError(by))
 
     def _end_at_last(self) -> None:
         """End the process even where a plugin heeds nothing; the lease it leaves is void and is recovered."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.config import Config
-from fraisier_core.engine.stop import Stop
+from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.workspace import Workspace, open_workspace
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.git.mirrors import Mirror
@@ -16,7 +16,7 @@ from fraisier_core.system.commands import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DeploymentContext:
     """Everything that a deployment works with, looked up once.
 
     Args:
@@ -49,7 +49,9 @@ class Site:
         return tuple(path for rule in rules for path in rule.paths) if narrowed else ()
 
 
-def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, stop: Stop) -> Site:
+def open_context(
+    config: Config, plugins: Plugins, fraise: str, environment: str, cancellation: CancellationToken
+) -> DeploymentContext:
     """Look up everything about an environment.
 
     Raises `UnknownNameError`, `ConfigurationError`, `PluginError` or `StepFailedError`, each before anything
@@ -60,10 +62,10 @@ def open_site(config: Config, plugins: Plugins, fraise: str, environment: str, s
         raise ConfigurationError([f"{config.path}: fraises.{fraise}: {found.repository.unknown}"])
     deployer = plugins.deployer(config.fraise(fraise).type)
     limits = Limits(found.settings.timeout, found.settings.silence_timeout)
-    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, stop.event, limits)
+    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, cancellation.event, limits)
     root = releases_root(config, fraise, environment)
     workspace = open_workspace(root, found.settings.app_path, mirror)
-    return Site(fraise, environment, found.settings, deployer, mirror, workspace, config)
+    return DeploymentContext(fraise, environment, found.settings, deployer, mirror, workspace, config)
 
 
 def releases_root(config: Config, fraise: str, environment: str) -> Path:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.config import Config, ConfigSource
-from fraisier_core.configured import configure_store
 from fraisier_core.plugins import Plugins
+from fraisier_core.requests.configured import configure_store
 from fraisier_core.store import Database, Deployment, Deployments, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
-from fraisier_core.worker.runner import Runner
+from fraisier_core.worker.process import DeploymentProcess
 
 CONFIGURATION = """\
 fraises:
@@ -22,7 +22,7 @@ fraises:
 REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 40)
 
 
-class Place:
+class Installation:
     """A store, and one process that waits for an assignment."""
 
     def __init__(self, config: Config, channel: Channel) -> None:
@@ -39,49 +39,51 @@ class Place:
         assert lease is not None
         return lease
 
-    def carry_out(self, lease: Lease, *, recover: bool = False, configuration: str = "") -> Deployment:
+    def execute(self, lease: Lease, *, recover: bool = False, configuration: str = "") -> Deployment:
         assign(self._channel, Assignment(lease, recover, configuration or self.config.text))
         assert self._channel.receive() is None  # the process has ended
         return self.deployments.get(lease.deployment_id)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def installation(tmp_path: Path) -> Iterator[Installation]:
     (tmp_path / "fraises.yaml").write_text(CONFIGURATION)
     source = ConfigSource(tmp_path / "fraises.yaml", Plugins([]))
-    launcher = Launcher(Runner(source, Plugins([])))
+    launcher = Launcher(DeploymentProcess(source, Plugins([])))
     with closing(launcher), closing(launcher.launch()) as channel:
-        yield Place(source.current(), channel)
+        yield Installation(source.current(), channel)
 
 
-def test_what_cannot_be_looked_up_fails_before_anything_is_done(place: Place) -> None:
-    done = place.carry_out(place.claim())
+def test_what_cannot_be_looked_up_fails_before_anything_is_done(installation: Installation) -> None:
+    done = installation.execute(installation.claim())
     assert done.status == "failed"
     assert (done.error_message or "").endswith("Nothing was done")
-    assert place.deployments.leases.held() == []
+    assert installation.deployments.leases.held() == []
 
 
-def test_the_configuration_is_the_one_that_the_claim_was_made_under(place: Place) -> None:
-    other = place.config.text.replace("nobody-offers-this", "nor-this")
-    assert "nor-this" in (place.carry_out(place.claim(), configuration=other).error_message or "")
+def test_the_configuration_is_the_one_that_the_claim_was_made_under(installation: Installation) -> None:
+    other = installation.config.text.replace("nobody-offers-this", "nor-this")
+    assert "nor-this" in (installation.execute(installation.claim(), configuration=other).error_message or "")
 
 
-def test_a_run_that_started_nothing_is_requeued_by_recovery(place: Place) -> None:
-    assert place.carry_out(place.claim(), recover=True).status == "pending"
+def test_a_run_that_started_nothing_is_requeued_by_recovery(installation: Installation) -> None:
+    assert installation.execute(installation.claim(), recover=True).status == "pending"
 
 
-def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(place: Place) -> None:
-    lease = place.claim()
+def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(
+    installation: Installation,
+) -> None:
+    lease = installation.claim()
     started = Event("step_started", step="restart", step_number=1)
-    place.deployments.append(lease, started, Event("activation_started", release="r1"))
-    done = place.carry_out(lease, recover=True)
+    installation.deployments.append(lease, started, Event("activation_started", release="r1"))
+    done = installation.execute(lease, recover=True)
     assert done.status == "failed"
     assert (done.error_message or "").endswith("What serves is unknown")
-    assert place.deployments.serving("api", "production") is None
+    assert installation.deployments.serving("api", "production") is None
 
 
-def test_whoever_lost_the_lease_writes_nothing(place: Place) -> None:
-    lease = place.claim()
-    (held,) = place.deployments.leases.held()
-    place.deployments.take_over(held, place.process)
-    assert place.carry_out(lease).status == "running"
+def test_whoever_lost_the_lease_writes_nothing(installation: Installation) -> None:
+    lease = installation.claim()
+    (held,) = installation.deployments.leases.held()
+    installation.deployments.take_over(held, installation.process)
+    assert installation.execute(lease).status == "running"

@@ -58,7 +58,7 @@ HEALTHY = {"build.sh": "echo building\n", "check.sh": "exit 0\n"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Installation:
     """A folder with `fraises.yaml`, and the command in it.
 
     Args:
