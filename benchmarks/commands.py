@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from fraisier_core.store import Database
+from fraisier_core.testing.store import open_store
 
 from benchmarks.figures import Figure, beside, median
 from benchmarks.installation import SCRIPTS, write_configuration
@@ -73,7 +73,7 @@ def _store(folder: Path, deployments: int) -> Path:
     """Make a store with that many ended deployments and return its configuration."""
     folder.mkdir()
     config = write_configuration(folder)
-    database = Database.open(folder / ".fraisier" / "fraisier.db")
+    database = open_store(folder / ".fraisier" / "fraisier.db")
     with closing(database), database.transaction():
         for statement in (Path(__file__).parent / "many_deployments.sql").read_text().split(";\n"):
             database.execute(statement, {"deployments": deployments})

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from fraisier_core.store import Database, Deployments, History, Request
-from fraisier_core.worker.wake import wake_workers
+from fraisier_core.store.records import Request
+from fraisier_core.store.sqlite.wake_ups import wake
+from fraisier_core.testing.store import open_store
 
 from benchmarks.figures import Figure, beside, median
 from benchmarks.installation import SCRIPTS, clean_environment, write_configuration
@@ -83,18 +84,17 @@ def _git(work: Path, *arguments: str | Path) -> None:
 
 def _deploy(folder: Path, commit: str) -> float:
     """Have the worker deploy a commit and return the seconds from the request to the end."""
-    database = Database.open(folder / ".fraisier" / "fraisier.db")
-    deployments, history = Deployments(database), History(database)
-    while not deployments.leases.live_workers():
+    store = open_store(folder / ".fraisier" / "fraisier.db")
+    while not store.live_workers():
         time.sleep(0.05)
     time.sleep(0.1)  # a spare process is ready
-    deployment = deployments.request(
+    deployment = store.request(
         Request("my_api", "production", "deploy", "manual", "bench", commit_sha=commit)
     )
-    wake_workers(folder / ".fraisier")
-    while not (record := history.deployment(deployment)).completed_at:
+    wake(folder / ".fraisier")
+    while not (record := store.deployment(deployment)).completed_at:
         time.sleep(0.002)
-    database.close()
+    store.close()
     assert record.status == "success", record
     ended, requested = (
         datetime.fromisoformat(record.completed_at or ""),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fraisier_core.store import Database, History
+from fraisier_core.testing.store import open_store
 
 from benchmarks.deploying import commit_files, make_repository
 from benchmarks.figures import Figure, median, percentile
@@ -69,13 +69,12 @@ def _delay(folder: Path, repository: Path, url: str) -> float:
     status, answer = _request(url, "POST", "/webhook", body, signed_headers(body))
     accepted = datetime.now(UTC)
     assert status == 202, answer
-    database = Database.open(folder / ".fraisier" / "fraisier.db")
+    database = open_store(folder / ".fraisier" / "fraisier.db")
     with closing(database):
-        history = History(database)
-        while not (deployment := history.deployments(limit=1)[0]).completed_at:
+        while not (deployment := database.deployments(limit=1)[0]).completed_at:
             time.sleep(0.01)
         assert deployment.status == "success", deployment
-        first = history.steps(deployment.id)[0]
+        first = database.steps(deployment.id)[0]
     time.sleep(0.05)  # the worker has a spare process again
     return (datetime.fromisoformat(first.started_at) - accepted).total_seconds()
 
@@ -92,10 +91,10 @@ def _request(
 
 def _durable_commits(folder: Path) -> list[float]:
     """Return the seconds of each of many small durable commits on the same disk."""
-    database = Database.open(folder / "floor" / "fraisier.db")
+    database = open_store(folder / "floor" / "fraisier.db")
     times = []
     with closing(database):
-        database.take_checkpoints()
+        database.maintain()
         for _ in range(COMMITS):
             started = time.perf_counter()
             with database.transaction():

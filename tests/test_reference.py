@@ -18,7 +18,7 @@ from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
 from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings, Section
-from fraisier_core.store import Database
+from fraisier_core.testing.store import open_store
 from fraisier_deployers.api import ApiSettings
 
 from tests.environments import ROOT, package_names
@@ -105,7 +105,7 @@ def test_the_reference_names_everything_a_run_offers() -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     """An empty store."""
     path = tmp_path_factory.mktemp("store") / "fraisier.db"
-    Database.open(path).close()
+    open_store(path).close()
     connection = sqlite3.connect(path)
     yield connection
     connection.close()

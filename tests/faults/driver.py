@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fraisier_core.store import Database
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
+from fraisier_core.testing.store import OpenStore, open_store
 
 T = TypeVar("T")
 
@@ -138,7 +138,7 @@ class Driver:
     seen_events: list[tuple[Any, ...]] = field(default_factory=list)
     versions: int = 0
     _port: int = 0
-    _database: Database | None = None
+    _database: OpenStore | None = None
 
     @classmethod
     def create(cls, folder: Path, warm: Warm) -> Driver:
@@ -261,7 +261,7 @@ class Driver:
         if self._database is not None:
             self._database.close()
 
-    # Deliveries
+    # Store
 
     def deliver(
         self,
@@ -283,11 +283,11 @@ class Driver:
     # What the store says
 
     @property
-    def database(self) -> Database:
+    def database(self) -> OpenStore:
         path = self.folder / ".fraisier" / "fraisier.db"
         if self._database is None:
             self.wait_for(path.exists)
-            self._database = Database.open(path)
+            self._database = open_store(path)
         return self._database
 
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from fraisier_core.store import Database, Deployments
+from fraisier_core.testing.store import OpenStore, open_store
 
 from tests.faults.driver import ENDED, SECRET, TOKEN, Driver
 
@@ -102,14 +102,14 @@ def _folding_again_changes_nothing(driver: Driver) -> None:
     copy = driver.folder / "copy.db"
     copy.unlink(missing_ok=True)
     driver.database.execute("VACUUM INTO ?", [str(copy)])
-    database = Database.open(copy)
+    database = open_store(copy)
     before = _folded(database)
-    Deployments(database).rebuild()
+    database.rebuild()
     assert _folded(database) == before
     database.close()
 
 
-def _folded(database: Database) -> dict[str, list[Any]]:
+def _folded(database: OpenStore) -> dict[str, list[Any]]:
     return {
         table: [tuple(row) for row in database.all(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]
         for table in FOLDED

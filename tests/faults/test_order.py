@@ -1,4 +1,4 @@
-"""Deliveries in any order, many at once, and from many sides: the newest push ends up serving."""
+"""Store in any order, many at once, and from many sides: the newest push ends up serving."""
 
 from __future__ import annotations
 

@@ -17,10 +17,11 @@ from fraisier_core.errors import (
     StoreError,
 )
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, Deployment, Deployments, Event, History, Lease, Request
+from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 from fraisier_core.testing.packages import PackageFolder
+from fraisier_core.testing.store import open_store
 from fraisier_core.text.redaction import Redactor
 
 pytest_plugins = ["fraisier_core.testing.forge"]
@@ -83,34 +84,34 @@ class Installation:
         self.folder, self.forge, self.plugins = folder, forge, packages.plugins()
         text = CONFIGURATION.format(repository=forge.url, folder=folder)
         self.config = parse_config(text, folder / "fraises.yaml", self.plugins)
-        self.database = Database.open(self.config.database)
-        self.deployments = Deployments(self.database)
-        configure_store(self.deployments, self.config)
+        self.database = open_store(self.config.database)
+        self.store = open_store(self.config.database)
+        configure_store(self.store, self.config)
         self.stop = CancellationToken()
 
     def claim(self, commit: str | None = None, **changes: object) -> Lease:
         values = {"kind": "deploy", "trigger": "manual", "requested_by": "ada", "branch": "main"} | changes
-        self.deployments.request(Request("site", "production", commit_sha=commit, **values))  # type: ignore[arg-type]
-        lease = self.deployments.claim_next(ME)
+        self.store.request(Request("site", "production", commit_sha=commit, **values))  # type: ignore[arg-type]
+        lease = self.store.claim(ME)
         assert lease is not None
         return lease
 
     def engine(self, lease: Lease) -> Engine:
         site = open_context(self.config, self.plugins, "site", "production", self.stop)
-        recorder = Recorder(self.deployments, lease, Redactor({"hunter2hunter2"}))
-        return Engine(site, self.deployments, lease, recorder, self.stop)
+        recorder = Recorder(self.store, lease, Redactor({"hunter2hunter2"}))
+        return Engine(site, self.store, lease, recorder, self.stop)
 
     def execute(self, commit: str | None = None, **changes: object) -> Deployment:
         lease = self.claim(commit, **changes)
         self.engine(lease).execute()
-        return self.deployments.get(lease.deployment_id)
+        return self.store.deployment(lease.deployment_id)
 
     def steps(self, deployment: Deployment) -> list[tuple[str, str]]:
-        return [(step.name, step.status) for step in History(self.database).steps(deployment.id)]
+        return [(step.name, step.status) for step in self.database.steps(deployment.id)]
 
     @property
     def serving(self) -> str | None:
-        serving = self.deployments.serving("site", "production")
+        serving = self.store.serving("site", "production")
         return serving.commit_sha if serving else None
 
     @property
@@ -250,7 +251,7 @@ def test_a_store_that_cannot_be_written_undoes_nothing(installation: Installatio
     lease = installation.claim(installation.forge.push_files({"health": "lock"}))
     with pytest.raises(StoreError, match="locked"):
         installation.engine(lease).execute()
-    deployment = installation.deployments.get(lease.deployment_id)
+    deployment = installation.store.deployment(lease.deployment_id)
     assert (deployment.status, installation.current) == ("running", deployment.release)
     assert not deployment.rollback_started
 
@@ -264,7 +265,9 @@ def test_no_message_holds_a_secret(installation: Installation) -> None:
 
 def test_a_commit_on_another_branch_makes_nothing_stale(installation: Installation) -> None:
     older = installation.forge.push_files({"site/page": "1"})
-    installation.execute(installation.forge.push_files({"site/page": "2"}), trigger="webhook", branch="main")
+    installation.execute(
+        installation.forge.push_files({"site/page": "2"}), trigger="webhook", ref="refs/heads/main"
+    )
     assert installation.execute(older, trigger="webhook", branch="release").status == "success"
 
 
@@ -272,7 +275,7 @@ def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(installation: Inst
     done = [
         installation.execute(installation.forge.push_files({"site/page": str(number)})) for number in range(2)
     ]
-    installation.execute(done[0].commit_sha, kind="rollback", release=done[0].release, branch=None)
+    installation.execute(done[0].commit_sha, kind="rollback", release=done[0].release, ref=None)
     root = installation.folder / ".fraisier/releases/site/production"
     assert {entry.name for entry in root.glob("2*")} == {each.release for each in done}
 
@@ -280,7 +283,7 @@ def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(installation: Inst
 def test_a_rollback_goes_to_the_release_it_names(installation: Installation) -> None:
     first = installation.execute(installation.forge.push_files({"site/page": "1"}))
     installation.execute(installation.forge.push_files({"site/page": "2"}))
-    back = installation.execute(first.commit_sha, kind="rollback", release=first.release, branch=None)
+    back = installation.execute(first.commit_sha, kind="rollback", release=first.release, ref=None)
     assert back.status == "success"
     assert installation.current == first.release
 
@@ -288,7 +291,7 @@ def test_a_rollback_goes_to_the_release_it_names(installation: Installation) -> 
 def test_a_rollback_to_a_release_that_is_gone_says_so(installation: Installation) -> None:
     commit = installation.forge.push_files({"site/page": "1"})
     installation.execute(commit)
-    back = installation.execute(commit, kind="rollback", release="20260101-000000-gone", branch=None)
+    back = installation.execute(commit, kind="rollback", release="20260101-000000-gone", ref=None)
     assert back.status == "failed"
     assert "release 20260101-000000-gone is gone: it was pruned" in (back.error_message or "")
     assert installation.serving == commit
@@ -313,7 +316,7 @@ def test_a_cancellation_before_the_activation_ends_it(installation: Installation
     lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
     installation.stop.cancel(CancelledError("cancelled by ada"))
     installation.engine(lease).execute()
-    done = installation.deployments.get(lease.deployment_id)
+    done = installation.store.deployment(lease.deployment_id)
     assert (done.status, done.error_message) == ("cancelled", "cancelled by ada. Nothing was activated")
 
 
@@ -322,9 +325,9 @@ def test_a_worker_that_went_away_leaves_the_decision_to_recovery(installation: I
     installation.stop.cancel(InterruptedRunError("the worker went away"))
     with pytest.raises(InterruptedRunError):
         installation.engine(lease).execute()
-    assert installation.deployments.get(lease.deployment_id).status == "running"
-    assert recover_unactivated(installation.deployments, lease)
-    done = installation.deployments.get(lease.deployment_id)
+    assert installation.store.deployment(lease.deployment_id).status == "running"
+    assert recover_unactivated(installation.store, lease)
+    done = installation.store.deployment(lease.deployment_id)
     assert (done.status, done.error_message) == (
         "interrupted", "its process ended after step fetch. Nothing was activated"
     )  # fmt: skip
@@ -335,32 +338,32 @@ def test_whoever_lost_the_lease_does_not_touch_the_link(installation: Installati
     before = installation.current
     lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
     engine = installation.engine(lease)
-    (held,) = installation.deployments.leases.held()
-    installation.deployments.take_over(held, ME)
+    (held,) = installation.store.leases()
+    installation.store.take_over(held, ME)
     with pytest.raises(FencedError):
         engine.execute()
     assert installation.current == before
 
 
 def recovered(installation: Installation, lease: Lease) -> Deployment:
-    (held,) = installation.deployments.leases.held()
-    taken = installation.deployments.take_over(held, ME)
+    (held,) = installation.store.leases()
+    taken = installation.store.take_over(held, ME)
     assert taken is not None
-    recover(installation.engine(taken), installation.deployments, taken)
-    return installation.deployments.get(lease.deployment_id)
+    recover(installation.engine(taken), installation.store, taken)
+    return installation.store.deployment(lease.deployment_id)
 
 
 def test_a_recovery_that_fails_ends_and_is_not_tried_again(installation: Installation) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     previous = installation.current
     lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
-    installation.deployments.append(lease, Event("step_started", step="activate", step_number=1))
-    installation.deployments.append(lease, Event("activation_started", previous_release=previous))
+    installation.store.append(lease, Event("step_started", step="activate", step_number=1))
+    installation.store.append(lease, Event("activation_started", previous_release=previous))
     engine = installation.engine(lease)
     (installation.folder / "app").unlink()
     (installation.folder / "app").mkdir()
-    recover(engine, installation.deployments, lease)
-    done = installation.deployments.get(lease.deployment_id)
+    recover(engine, installation.store, lease)
+    done = installation.store.deployment(lease.deployment_id)
     assert (done.status, installation.serving) == ("failed", None)
     assert "recovering from that failed" in (done.error_message or "")
 
@@ -371,9 +374,9 @@ def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(installation: 
     lease = installation.claim(first.commit_sha)
     created = Event("release_created", release=first.release, previous_release=second.release)
     for number, step in enumerate(("activate", "restart"), start=1):  # and `deploy` had more to do
-        installation.deployments.append(lease, Event("step_started", step=step, step_number=number))
+        installation.store.append(lease, Event("step_started", step=step, step_number=number))
         done = Event("step_finished", step=step, step_number=number, step_status="success")
-        installation.deployments.append(lease, created, Event("activation_started"), done)
+        installation.store.append(lease, created, Event("activation_started"), done)
     assert (recovered(installation, lease).status, installation.serving) == ("rolled_back", second.commit_sha)
 
 
@@ -389,7 +392,7 @@ def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(installation:
     )
     started = Event("step_started", step="restart", step_number=1)
     rollback = Event("rollback_started", release=first.release, message="unwell")
-    installation.deployments.append(lease, created, Event("activation_started"), started, rollback)
+    installation.store.append(lease, created, Event("activation_started"), started, rollback)
     done = recovered(installation, lease)
     assert (done.status, installation.current) == ("rolled_back", first.release)
     assert done.error_message == f"unwell. Release {first.release} serves again"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from fraisier_core.store import Lease
+from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.launcher import (
     Assignment,

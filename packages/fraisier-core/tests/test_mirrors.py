@@ -18,7 +18,7 @@ from fraisier_core.errors import (
     GitUnreachableError,
     StepFailedError,
 )
-from fraisier_core.git.local import branch_ref
+from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.system.commands import Limits
 
@@ -84,15 +84,15 @@ def test_a_mirror_follows_its_remote(origin: Origin, mirror: Mirror) -> None:
     origin.git("tag", "v1")
     origin.git("branch", "other/one")
     mirror.fetch()
-    assert mirror.resolve_branch("main") == first
-    assert mirror.resolve_branch("other/one") == first
+    assert mirror.resolve_ref("refs/heads/main") == first
+    assert mirror.resolve_ref("refs/heads/other/one") == first
     second = origin.commit(a="2")
     origin.git("branch", "-D", "other/one")
     origin.git("branch", "other")
     mirror.fetch()
-    assert mirror.resolve_branch("main") == mirror.resolve_branch("other") == second
+    assert mirror.resolve_ref("refs/heads/main") == mirror.resolve_ref("refs/heads/other") == second
     with pytest.raises(CommitGoneError, match="has no branch other/one"):
-        mirror.resolve_branch("other/one")
+        mirror.resolve_ref("refs/heads/other/one")
     assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
 
 
@@ -102,7 +102,7 @@ def test_a_forced_push_is_followed_and_its_victim_said_to_be_gone(origin: Origin
     origin.git("reset", "-q", "--hard", "HEAD~")
     newest = origin.commit(a="3")
     mirror.fetch()
-    assert mirror.resolve_branch("main") == newest
+    assert mirror.resolve_ref("refs/heads/main") == newest
     mirror.require(newest)
     with pytest.raises(CommitGoneError, match=f"ref_gone: commit {victim} is not in"):
         mirror.require(victim)
@@ -143,16 +143,16 @@ def test_a_commit_is_found_by_its_beginning(origin: Origin, mirror: Mirror) -> N
     ],
 )
 def test_a_name_that_no_branch_should_have_is_refused(name: str) -> None:
-    with pytest.raises(CommitGoneError, match="not a branch name"):
-        branch_ref(name)
+    with pytest.raises(CommitGoneError, match="not the name of a branch"):
+        checked_ref(f"refs/heads/{name}")
 
 
 @pytest.mark.parametrize(
     "name", ["main", "release/1.0", "feature/JIRA-1_x", "dependabot/npm/@scope/a-1", "a+b#3"]
 )
 def test_ordinary_branch_names_are_accepted(name: str) -> None:
-    assert branch_ref(name) == f"refs/heads/{name}"
-    subprocess.run(["git", "check-ref-format", branch_ref(name)], check=True)
+    assert checked_ref(f"refs/heads/{name}") == f"refs/heads/{name}"
+    subprocess.run(["git", "check-ref-format", checked_ref(f"refs/heads/{name}")], check=True)
 
 
 def test_a_release_is_the_whole_tree_with_the_modes_of_a_checkout(
@@ -334,7 +334,7 @@ def test_credentials_reach_the_remote_and_nothing_else(origin: Origin, tmp_path:
     with http_origin(origin, "Basic bWU6aHVudGVyMjI=") as (host, seen):
         mirror = mirror_of(f"http://me:hunter22@{host}/origin/.git", tmp_path)
         mirror.fetch()
-        assert mirror.resolve_branch("main") == commit
+        assert mirror.resolve_ref("refs/heads/main") == commit
         with pytest.raises(GitUnreachableError, match="403") as caught:
             mirror_of(f"http://me:wrong-pw@{host}/origin/.git", tmp_path).fetch()
     assert "wrong-pw" not in str(caught.value)
@@ -350,7 +350,7 @@ def test_the_environment_cannot_lead_git_astray(origin: Origin, tmp_path: Path) 
     evil = {"PATH": os.environ["PATH"], "GIT_DIR": "/nonexistent", "GIT_CONFIG_PARAMETERS": "'core.bare=x'"}
     mirror = mirror_of(str(origin.path), tmp_path, environment=evil)
     mirror.fetch()
-    assert mirror.resolve_branch("main") == commit
+    assert mirror.resolve_ref("refs/heads/main") == commit
 
 
 SCRIPT = """
@@ -360,7 +360,7 @@ from fraisier_core.git.mirrors import Mirror
 mirror = Mirror(Path(sys.argv[1]), sys.argv[2], threading.Event())
 mirror.fetch()
 if sys.argv[3:]:
-    mirror.export(mirror.resolve_branch("main"), Path(sys.argv[3]))
+    mirror.export(mirror.resolve_ref("refs/heads/main"), Path(sys.argv[3]))
 """
 
 
@@ -380,14 +380,14 @@ def test_a_kill_in_a_fetch_leaves_a_mirror_that_the_next_fetch_repairs(
     (mirror.path / "packed-refs.lock").write_text("")
     (mirror.path / "refs/heads/main.lock").write_text("")
     mirror.fetch()
-    assert mirror.resolve_branch("main") == commit
+    assert mirror.resolve_ref("refs/heads/main") == commit
 
 
 def test_a_kill_in_the_first_fetch_is_repaired_too(origin: Origin, mirror: Mirror) -> None:
     commit = origin.commit(a="1")
     killed("fetch", mirror.path, origin.path)
     mirror.fetch()
-    assert mirror.resolve_branch("main") == commit
+    assert mirror.resolve_ref("refs/heads/main") == commit
 
 
 def test_a_kill_while_the_mirror_is_being_made_is_repaired_too(origin: Origin, mirror: Mirror) -> None:
@@ -396,7 +396,7 @@ def test_a_kill_while_the_mirror_is_being_made_is_repaired_too(origin: Origin, m
     (mirror.path / "HEAD").write_text("")
     mirror.path.with_name("api.git.fetching").write_text("fetching")
     mirror.fetch()
-    assert mirror.resolve_branch("main") == commit
+    assert mirror.resolve_ref("refs/heads/main") == commit
 
 
 def test_a_kill_in_an_export_does_no_harm_to_the_next_one(
@@ -476,5 +476,5 @@ def test_two_processes_share_a_mirror(origin: Origin, mirror: Mirror, tmp_path: 
         for number in range(3)
     ]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert mirror.resolve_branch("main") == commit
+    assert mirror.resolve_ref("refs/heads/main") == commit
     assert (tmp_path / "out2/a").read_text() == "1"

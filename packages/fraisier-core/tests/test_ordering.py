@@ -1,10 +1,11 @@
 import threading
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from fraisier_core.engine.ordering import newer_commit
 from fraisier_core.git.mirrors import Mirror
-from fraisier_core.store import Deployment, PushedCommit
+from fraisier_core.store.records import Deployment, PushedCommit
 from fraisier_core.testing.forge import Forge
 
 pytest_plugins = ["fraisier_core.testing.forge"]
@@ -28,14 +29,13 @@ class Pushes:
 
 
 def deployment(commit: str, before: str | None, trigger: str) -> Deployment:
-    return Deployment(
-        "id", "api", "production", "deploy", "running", trigger, "main", commit, before, "t", "t", "ada", "w",
-        None, None, 1, False, False, False, None,
-    )  # fmt: skip
+    known = {field.name: None for field in fields(Deployment)}
+    decided = {"trigger": trigger, "ref": "refs/heads/main", "commit_sha": commit, "before_sha": before}
+    return Deployment(**(known | decided))  # type: ignore[arg-type]
 
 
 def pushed(commit: str, before: str | None = None) -> PushedCommit:
-    return PushedCommit("other", commit, before, "success", "main", "ada")
+    return PushedCommit("other", commit, before, "success")
 
 
 @pytest.fixture

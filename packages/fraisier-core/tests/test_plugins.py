@@ -15,15 +15,15 @@ from fraisier_core.testing.packages import PackageFolder
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = cast("Any", object())
-HOOKIMPL = "from fraisier_core.hookspecs import hookimpl\n"
+HOOKIMPL = "from fraisier_core.markers import hookimpl\n"
 
 
 def test_names_are_listed_without_importing_anything(site: PackageFolder) -> None:
     site.provider("forge", "raise RuntimeError('imported')")
     site.deployer("compose")
     plugins = site.plugins()
-    assert plugins.providers() == ("forge",)
-    assert plugins.deployers() == ("compose",)
+    assert plugins.names(PROVIDERS) == ("forge",)
+    assert plugins.names(DEPLOYERS) == ("compose",)
     assert "acme_forge" not in sys.modules
     assert "acme_compose" not in sys.modules
 
@@ -151,7 +151,7 @@ def test_a_fraise_type_that_is_not_installed_says_what_is(site: PackageFolder) -
 
 
 PROVIDER_THAT_RECORDS = """
-from fraisier_core.hookspecs import hookimpl
+from fraisier_core.markers import hookimpl
 from fraisier_core.push import DeliveryId, Ignored, Verified
 calls = 0
 
@@ -169,7 +169,7 @@ def normalize(headers, body):
 PROVIDER_WITHOUT_OPINION = PROVIDER_THAT_RECORDS.replace("return Verified(0)", "return None")
 
 PROVIDER_OF = """
-from fraisier_core.hookspecs import hookimpl
+from fraisier_core.markers import hookimpl
 from fraisier_core.push import DeliveryId
 
 @hookimpl
@@ -183,7 +183,7 @@ def normalize(headers, body):
 
 DEPLOYER_THAT_RECORDS = """
 from fraisier_core.health import Health
-from fraisier_core.hookspecs import hookimpl
+from fraisier_core.markers import hookimpl
 seen = []
 
 @hookimpl
@@ -322,9 +322,9 @@ def test_the_report_names_every_entry_point_and_what_became_of_it(site: PackageF
         for row in site.plugins().report()
     ]
     assert rows == [
-        (PROVIDERS, "forge", "acme-forge", "2.1", "ok", None),
+        (PROVIDERS.group, "forge", "acme-forge", "2.1", "ok", None),
         (
-            DEPLOYERS,
+            DEPLOYERS.group,
             "broken",
             "acme-broken",
             "2.1",
@@ -338,8 +338,8 @@ def test_installed_plugins_are_found_and_blocked_by_name(site: PackageFolder) ->
     site.provider("forge")
     site.deployer("compose")
     plugins = Plugins.installed({"FRAISIER_DISABLED_PLUGINS": "other, forge"})
-    assert {"forge"} <= set(plugins.providers())
-    assert {"compose"} <= set(plugins.deployers())
+    assert {"forge"} <= set(plugins.names(PROVIDERS))
+    assert {"compose"} <= set(plugins.names(DEPLOYERS))
     assert plugins.deployer("compose").name == "compose"
     with pytest.raises(PluginError, match="disabled by FRAISIER_DISABLED_PLUGINS"):
         plugins.provider("forge")

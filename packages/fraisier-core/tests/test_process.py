@@ -1,13 +1,15 @@
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from fraisier_core.config import Config, ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, Deployment, Deployments, Event, Lease, Request
+from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.testing.store import open_store
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
 from fraisier_core.worker.process import DeploymentProcess
 
@@ -27,29 +29,29 @@ class Installation:
 
     def __init__(self, config: Config, channel: Channel) -> None:
         self.config = config
-        self.deployments = Deployments(Database.open(config.database))
-        configure_store(self.deployments, config)
+        self.store = open_store(config.database)
+        configure_store(self.store, config)
         self._channel = channel
         process = introduced(channel)
         assert process is not None
         self.process: ProcessIdentity = process
 
     def claim(self) -> Lease:
-        _, lease = self.deployments.request_and_claim(REQUEST, self.process)
+        _, lease = self.store.request_and_claim(REQUEST, self.process)
         assert lease is not None
         return lease
 
     def execute(self, lease: Lease, *, recover: bool = False, configuration: str = "") -> Deployment:
         assign(self._channel, Assignment(lease, recover, configuration or self.config.text))
         assert self._channel.receive() is None  # the process has ended
-        return self.deployments.get(lease.deployment_id)
+        return self.store.deployment(lease.deployment_id)
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     (tmp_path / "fraises.yaml").write_text(CONFIGURATION)
-    source = ConfigSource(tmp_path / "fraises.yaml", Plugins([]))
-    launcher = Launcher(DeploymentProcess(source, Plugins([])))
+    source = ConfigSource(tmp_path / "fraises.yaml", Plugins(entry_points(group="fraisier.stores")))
+    launcher = Launcher(DeploymentProcess(source, Plugins(entry_points(group="fraisier.stores"))))
     with closing(launcher), closing(launcher.launch()) as channel:
         yield Installation(source.current(), channel)
 
@@ -58,7 +60,7 @@ def test_what_cannot_be_looked_up_fails_before_anything_is_done(installation: In
     done = installation.execute(installation.claim())
     assert done.status == "failed"
     assert (done.error_message or "").endswith("Nothing was done")
-    assert installation.deployments.leases.held() == []
+    assert installation.store.leases() == []
 
 
 def test_the_configuration_is_the_one_that_the_claim_was_made_under(installation: Installation) -> None:
@@ -75,15 +77,15 @@ def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(
 ) -> None:
     lease = installation.claim()
     started = Event("step_started", step="restart", step_number=1)
-    installation.deployments.append(lease, started, Event("activation_started", release="r1"))
+    installation.store.append(lease, started, Event("activation_started", release="r1"))
     done = installation.execute(lease, recover=True)
     assert done.status == "failed"
     assert (done.error_message or "").endswith("What serves is unknown")
-    assert installation.deployments.serving("api", "production") is None
+    assert installation.store.serving("api", "production") is None
 
 
 def test_whoever_lost_the_lease_writes_nothing(installation: Installation) -> None:
     lease = installation.claim()
-    (held,) = installation.deployments.leases.held()
-    installation.deployments.take_over(held, installation.process)
+    (held,) = installation.store.leases()
+    installation.store.take_over(held, installation.process)
     assert installation.execute(lease).status == "running"

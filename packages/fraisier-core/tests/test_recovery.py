@@ -9,30 +9,24 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unactivated
-from fraisier_core.store import (
-    ConfiguredEnvironment,
-    Database,
-    Deployments,
-    Event,
-    HeldLease,
-    Lease,
-    Request,
-)
+from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request
+from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
+from fraisier_core.testing.store import OpenStore, open_store
 
 ME = ProcessIdentity.of(os.getpid())
 
 
 @pytest.fixture
-def deployments(tmp_path: Path) -> Deployments:
-    found = Deployments(Database.open(tmp_path / "store.db"))
+def store(tmp_path: Path) -> OpenStore:
+    found = open_store(tmp_path / "store.db")
     found.configure([ConfiguredEnvironment("api", "api", None, None, "production", None, None)])
     return found
 
 
 @pytest.fixture
-def lease(deployments: Deployments) -> Lease:
-    _, lease = deployments.request_and_claim(Request("api", "production", "deploy", "manual", "ada"), ME)
+def lease(store: OpenStore) -> Lease:
+    _, lease = store.request_and_claim(Request("api", "production", "deploy", "manual", "ada"), ME)
     assert lease is not None
     return lease
 
@@ -64,7 +58,7 @@ def command() -> Iterator[Callable[[str, str], ProcessIdentity]]:
 
 
 def held(holder: ProcessIdentity, command: ProcessIdentity | None, boot: str = "") -> HeldLease:
-    return HeldLease(Lease(1, "deployment-1", "local", 1), boot or boot_id(), holder, command, 0.0)
+    return HeldLease(Lease(1, "deployment-1", "local", 1), boot or boot_id(), holder, command)
 
 
 def test_everything_that_a_void_lease_names_is_ended(
@@ -72,14 +66,14 @@ def test_everything_that_a_void_lease_names_is_ended(
 ) -> None:
     holder, named, away = (command("sleep 60; :", mark) for mark in ("", "", "deployment-1"))
     other = command("sleep 60; :", "deployment-2")
-    end_leftovers(held(holder, named))
+    end_leftovers(Host(), held(holder, named))
     assert all(ends(each) for each in (holder, named, away))
     assert other.is_alive()
 
 
 def test_a_lease_of_another_boot_names_nobody(command: Callable[[str, str], ProcessIdentity]) -> None:
     process = command("sleep 60; :", "deployment-1")
-    end_leftovers(held(process, process, boot="another boot"))
+    end_leftovers(Host(), held(process, process, boot="another boot"))
     assert process.is_alive()
 
 
@@ -87,38 +81,34 @@ def test_an_id_that_was_given_out_again_is_somebody_else(
     command: Callable[[str, str], ProcessIdentity],
 ) -> None:
     process = command("sleep 60; :", "")
-    end_leftovers(held(replace(process, start_time=process.start_time - 1), None))
+    end_leftovers(Host(), held(replace(process, start_time=process.start_time - 1), None))
     assert process.is_alive()
 
 
-def test_a_run_without_a_step_waits_again(deployments: Deployments, lease: Lease) -> None:
-    assert recover_unactivated(deployments, lease)
-    assert deployments.get(lease.deployment_id).status == "pending"
+def test_a_run_without_a_step_waits_again(store: OpenStore, lease: Lease) -> None:
+    assert recover_unactivated(store, lease)
+    assert store.deployment(lease.deployment_id).status == "pending"
 
 
-def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(
-    deployments: Deployments, lease: Lease
-) -> None:
+def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore, lease: Lease) -> None:
     for attempt in range(1, ATTEMPTS + 1):
-        assert recover_unactivated(deployments, lease)
-        found = deployments.get(lease.deployment_id)
+        assert recover_unactivated(store, lease)
+        found = store.deployment(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
-        lease = deployments.claim_next(ME) or lease
+        lease = store.claim(ME) or lease
     assert found.error_message == "its process ended 3 times before it could begin. Nothing was done"
 
 
-def test_a_run_that_activated_nothing_is_interrupted(deployments: Deployments, lease: Lease) -> None:
-    deployments.append(lease, Event("step_started", step="build", step_number=1))
-    assert recover_unactivated(deployments, lease)
-    found = deployments.get(lease.deployment_id)
+def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Lease) -> None:
+    store.append(lease, Event("step_started", step="build", step_number=1))
+    assert recover_unactivated(store, lease)
+    found = store.deployment(lease.deployment_id)
     assert found.status == "interrupted"
     assert found.error_message == "its process ended during step build. Nothing was activated"
 
 
-def test_a_run_that_activated_something_is_not_settled_like_that(
-    deployments: Deployments, lease: Lease
-) -> None:
+def test_a_run_that_activated_something_is_not_settled_like_that(store: OpenStore, lease: Lease) -> None:
     started = Event("step_started", step="activate", step_number=1)
-    deployments.append(lease, started, Event("activation_started"))
-    assert not recover_unactivated(deployments, lease)
-    assert deployments.get(lease.deployment_id).status == "running"
+    store.append(lease, started, Event("activation_started"))
+    assert not recover_unactivated(store, lease)
+    assert store.deployment(lease.deployment_id).status == "running"

@@ -61,8 +61,8 @@ def test_a_mapped_push_asks_for_a_deployment_of_its_commit(plugins: Plugins) -> 
     routing = route(PUSH, config)
     (target,) = routing.targets
     assert places(routing) == [("api", "production")]
-    assert (target.branch, target.commit, target.before) == ("main", AFTER, BEFORE)
-    assert target.paths == ("src", "docs/*.md")
+    assert (target.ref, target.commit_sha, target.before_sha) == ("refs/heads/main", AFTER, BEFORE)
+    assert target.pathspecs == ("src", "docs/*.md")
     assert target.reason == 'the branch "main" matches "main" and the repository is api\'s'
     assert routing.rejections == ()
 
@@ -106,7 +106,7 @@ def test_a_tag_named_like_a_mapped_branch_does_not_deploy(plugins: Plugins) -> N
 def test_a_rule_for_tags_deploys_tags_alone(plugins: Plugins) -> None:
     config = config_of("'v*': {fraise: api, environment: production, tags: true}", plugins)
     (target,) = route(replace(TAG, ref="refs/tags/v1.2"), config).targets
-    assert target.branch == "v1.2"
+    assert target.ref == "refs/tags/v1.2"
     assert target.reason == 'the tag "v1.2" matches "v*" and the repository is api\'s'
     assert reasons(route(replace(PUSH, ref="refs/heads/v1.2"), config)) == ["the rule is for tags"]
 
@@ -160,7 +160,7 @@ def test_two_rules_to_one_environment_ask_for_one_deployment_of_what_either_asks
     )
     routing = route(PUSH, config_of(mapping, plugins))
     (target,) = routing.targets
-    assert target.paths == paths
+    assert target.pathspecs == paths
     assert target.reason == 'the branch "main" matches "main" and "**" and the repository is api\'s'
     assert routing.rejections == ()
 

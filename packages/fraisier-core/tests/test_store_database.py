@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StoreError
-from fraisier_core.store import Database
-from fraisier_core.store.migrations import migrations
+from fraisier_core.store.sqlite.connection import Connection, ConstraintError
+from fraisier_core.store.sqlite.migrations import migrations
 
 OPEN_AT_ONCE = """
 import multiprocessing
 import sys
 from pathlib import Path
-from fraisier_core.store import Database
+from fraisier_core.store.sqlite.connection import Connection, ConstraintError
 
 
 def open_each(start):
     found = []
     for number in range(20):
         start.wait(10)
-        database = Database.open(Path(sys.argv[1]) / str(number) / "store.db")
+        database = Connection.open(Path(sys.argv[1]) / str(number) / "store.db")
         found.append(len(database.all("SELECT * FROM tb_migrations")))
         database.close()
     sys.stdout.write(f"{found}\\n")
@@ -42,16 +42,16 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_store_is_durable_and_keeps_what_it_holds(path: Path) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
     assert tuple(database.one("PRAGMA synchronous") or ()) == (2,)
     assert tuple(database.one("PRAGMA journal_mode") or ()) == ("wal",)
     database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)")
     database.close()
-    assert len(Database.open(path).all("SELECT * FROM tb_fraises")) == 1
+    assert len(Connection.open(path).all("SELECT * FROM tb_fraises")) == 1
 
 
 def test_other_users_cannot_read_it(path: Path) -> None:
-    Database.open(path).close()
+    Connection.open(path).close()
     assert path.stat().st_mode & 0o007 == 0
 
 
@@ -69,27 +69,27 @@ def test_opening_waits_for_whoever_makes_the_store_just_now(path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     opened = threading.Timer(0.1, other.close)
     opened.start()
-    assert len(Database.open(path).all("SELECT * FROM tb_migrations")) == len(migrations())
+    assert len(Connection.open(path).all("SELECT * FROM tb_migrations")) == len(migrations())
     opened.join()
 
 
 def test_a_store_that_is_newer_is_refused_and_left_alone(path: Path) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
     database.execute("INSERT INTO tb_migrations (name, checksum) VALUES ('9999_future.sql', 'x')")
     database.close()
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"newer version of Fraisier \(it has 9999_future\.sql\)"):
-        Database.open(path)
+        Connection.open(path)
     assert path.read_bytes() == before
 
 
 def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
     first = migrations()[0].name
     database.execute("UPDATE tb_migrations SET checksum = 'edited' WHERE name = ?", [first])
     database.close()
     with pytest.raises(StoreError, match=f"another text of {first}"):
-        Database.open(path)
+        Connection.open(path)
 
 
 def test_an_interrupted_migration_leaves_nothing_half_done(path: Path) -> None:
@@ -98,7 +98,7 @@ def test_an_interrupted_migration_leaves_nothing_half_done(path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("CREATE TABLE tb_fraises (half TEXT)")
     connection.close()  # as a kill does: the transaction was never committed
-    database = Database.open(path)
+    database = Connection.open(path)
     assert database.all("SELECT id FROM tb_fraises") == []
 
 
@@ -107,21 +107,21 @@ def test_a_damaged_file_is_named_with_what_to_do(path: Path, content: bytes) -> 
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(StoreError, match=rf"(?s){path}.*restore the file from a backup"):
-        Database.open(path)
+        Connection.open(path)
     assert path.read_bytes() == content
 
 
 def test_a_reader_creates_nothing(path: Path) -> None:
-    assert Database.open_existing(path) is None
+    assert Connection.open_for_reading(path) is None
     assert not path.parent.exists()
-    Database.open(path).close()
-    found = Database.open_existing(path)
+    Connection.open(path).close()
+    found = Connection.open_for_reading(path)
     assert found is not None
     found.close()
 
 
 def test_a_store_held_for_long_says_so(path: Path) -> None:
-    holder, other = Database.open(path), Database.open(path, busy_seconds=0.05)
+    holder, other = Connection.open(path), Connection.open(path, busy_seconds=0.05)
     with (
         holder.transaction(),
         pytest.raises(StoreError, match="Another process holds it for long"),
@@ -134,7 +134,7 @@ def test_a_store_held_for_long_says_so(path: Path) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_nothing_is_written_to_a_file_that_was_deleted_or_replaced(path: Path, replaced: bool) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
     path.unlink()
     if replaced:
         path.touch()
@@ -143,9 +143,9 @@ def test_nothing_is_written_to_a_file_that_was_deleted_or_replaced(path: Path, r
 
 
 def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Path) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
     insert = "INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)"
-    with pytest.raises(sqlite3.IntegrityError), database.transaction():
+    with pytest.raises(ConstraintError), database.transaction():
         database.execute_many(insert, [(), ()])
     assert database.all("SELECT * FROM tb_fraises") == []
     with database.transaction():
@@ -153,7 +153,7 @@ def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Pat
 
 
 def test_threads_share_a_connection_a_transaction_at_a_time(path: Path) -> None:
-    database = Database.open(path)
+    database = Connection.open(path)
 
     def write(thread: int) -> None:
         for number in range(20):
@@ -170,12 +170,12 @@ def test_threads_share_a_connection_a_transaction_at_a_time(path: Path) -> None:
 
 
 def test_one_connection_checkpoints_and_another_takes_over_when_it_ends(path: Path) -> None:
-    first = Database.open(path)
+    first = Connection.open(path)
     assert first.take_checkpoints()
     assert first.take_checkpoints()
     script = (
-        "import sys\nfrom pathlib import Path\nfrom fraisier_core.store import Database\n"
-        "print(Database.open(Path(sys.argv[1])).take_checkpoints())"
+        "import sys\nfrom pathlib import Path\nfrom fraisier_core.store.sqlite.connection import Connection\n"
+        "print(Connection.open(Path(sys.argv[1])).take_checkpoints())"
     )
 
     def another_process() -> str:

@@ -1,20 +1,14 @@
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
-from fraisier_core.store import (
-    ConfiguredEnvironment,
-    Database,
-    Deliveries,
-    Delivery,
-    Deployments,
-    Receipt,
-    Request,
-)
+from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
+from fraisier_core.testing.store import OpenStore, open_store
 
-REQUEST = Request("api", "production", "deploy", "webhook", "ada", "main", "c" * 40)
+REQUEST = Request("api", "production", "deploy", "webhook", "ada", "refs/heads/main", "c" * 40, "b" * 40)
 DELIVERY = Delivery(
     "forge",
     "push",
@@ -25,7 +19,7 @@ DELIVERY = Delivery(
     ("matched",),
     (REQUEST,),
     "acme/api",
-    "main",
+    "refs/heads/main",
     "c" * 40,
     "b" * 40,
     "ada",
@@ -33,9 +27,9 @@ DELIVERY = Delivery(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database.open(tmp_path / "store.db")
-    Deployments(database).configure(
+def database(tmp_path: Path) -> OpenStore:
+    database = open_store(tmp_path / "store.db")
+    database.configure(
         [
             ConfiguredEnvironment("api", "api", None, None, each, None, None)
             for each in ("production", "staging")
@@ -45,53 +39,51 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture
-def deliveries(database: Database) -> Deliveries:
-    return Deliveries(database)
+def store(database: OpenStore) -> OpenStore:
+    return database
 
 
 def delivery(identity: str, body: bytes = b"") -> Delivery:
     return replace(DELIVERY, delivery_id=DeliveryId(identity, signed=False), body=body or identity.encode())
 
 
-def receipts(deliveries: Deliveries, *batch: Delivery) -> list[Receipt]:
-    found = deliveries.accept(batch)
+def receipts(store: OpenStore, *batch: Delivery) -> list[Receipt]:
+    found = store.accept_now(*batch)
     assert all(isinstance(each, Receipt) for each in found), found
     return [each for each in found if isinstance(each, Receipt)]
 
 
-def count(database: Database, table: str) -> int:
+def count(database: OpenStore, table: str) -> int:
     return len(database.all(f"SELECT * FROM {table}"))
 
 
-def test_a_delivery_is_an_event_its_body_and_its_deployments(
-    database: Database, deliveries: Deliveries
-) -> None:
+def test_a_delivery_is_an_event_its_body_and_its_deployments(database: OpenStore, store: OpenStore) -> None:
     requests = (REQUEST, replace(REQUEST, environment="staging"))
-    (receipt,) = receipts(deliveries, replace(DELIVERY, requests=requests))
+    (receipt,) = receipts(store, replace(DELIVERY, requests=requests))
     assert receipt.verdict == "accepted"
     assert [each.environment for each in receipt.deployments] == ["production", "staging"]
     (event,) = database.all("SELECT * FROM tb_webhook_events")
     assert (event["id"], event["delivery_id"], event["verdict"]) == (receipt.event_id, "d1", "accepted")
     (payload,) = database.all("SELECT * FROM tb_webhook_payloads")
     assert payload["body"] == b"body"
-    found = Deployments(database).get(receipt.deployments[0].id)
+    found = database.deployment(receipt.deployments[0].id)
     assert (found.status, found.webhook_event_id, found.before_sha) == ("pending", event["id"], "b" * 40)
 
 
 def test_what_asks_for_nothing_is_recorded_and_never_a_duplicate(
-    database: Database, deliveries: Deliveries
+    database: OpenStore, store: OpenStore
 ) -> None:
     ping = replace(DELIVERY, requests=())
-    assert [each.verdict for each in receipts(deliveries, ping, ping)] == ["ignored", "ignored"]
-    assert receipts(deliveries, DELIVERY)[0].verdict == "accepted"
+    assert [each.verdict for each in receipts(store, ping, ping)] == ["ignored", "ignored"]
+    assert receipts(store, DELIVERY)[0].verdict == "accepted"
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
-def test_the_same_id_deploys_once(database: Database, deliveries: Deliveries, together: bool) -> None:
+def test_the_same_id_deploys_once(database: OpenStore, store: OpenStore, together: bool) -> None:
     if together:
-        first, second = receipts(deliveries, DELIVERY, DELIVERY)
+        first, second = receipts(store, DELIVERY, DELIVERY)
     else:
-        (first,), (second,) = receipts(deliveries, DELIVERY), receipts(deliveries, DELIVERY)
+        (first,), (second,) = receipts(store, DELIVERY), receipts(store, DELIVERY)
     assert (first.verdict, second.verdict) == ("accepted", "duplicate")
     assert second.event_id == first.event_id
     assert [each.id for each in second.deployments] == [each.id for each in first.deployments]
@@ -100,28 +92,28 @@ def test_the_same_id_deploys_once(database: Database, deliveries: Deliveries, to
     assert [row["duplicate_of"] for row in repeated] == [first.event_id]
 
 
-def test_a_duplicate_says_how_its_deployment_stands(database: Database, deliveries: Deliveries) -> None:
-    (first,) = receipts(deliveries, DELIVERY)
-    Deployments(database).request_cancel(first.deployments[0].id, "ada")
-    (second,) = receipts(deliveries, DELIVERY)
+def test_a_duplicate_says_how_its_deployment_stands(database: OpenStore, store: OpenStore) -> None:
+    (first,) = receipts(store, DELIVERY)
+    database.request_cancel(first.deployments[0].id, "ada")
+    (second,) = receipts(store, DELIVERY)
     assert second.deployments[0].status == "cancelled"
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
 def test_the_same_id_with_another_body_is_a_conflict(
-    database: Database, deliveries: Deliveries, together: bool
+    database: OpenStore, store: OpenStore, together: bool
 ) -> None:
     other = replace(DELIVERY, body=b"another body")
     if together:
-        first, second = receipts(deliveries, DELIVERY, other)
+        first, second = receipts(store, DELIVERY, other)
     else:
-        (first,), (second,) = receipts(deliveries, DELIVERY), receipts(deliveries, other)
+        (first,), (second,) = receipts(store, DELIVERY), receipts(store, other)
     assert (second.verdict, second.event_id) == ("conflict", first.event_id)
     assert count(database, "tb_webhook_events") == 1
 
 
-def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(deliveries: Deliveries) -> None:
-    first, second = receipts(deliveries, delivery("d1", b"body"), delivery("d2", b"body"))
+def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(store: OpenStore) -> None:
+    first, second = receipts(store, delivery("d1", b"body"), delivery("d2", b"body"))
     assert (first.verdict, second.verdict) == ("accepted", "duplicate")
 
 
@@ -129,17 +121,17 @@ def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(deliverie
     ("signs_body", "signs_id"), [(False, False), (True, True)], ids=["body unsigned", "id signed"]
 )
 def test_the_same_body_counts_only_where_it_alone_is_signed(
-    deliveries: Deliveries, signs_body: bool, signs_id: bool
+    store: OpenStore, signs_body: bool, signs_id: bool
 ) -> None:
     batch = [
         replace(DELIVERY, delivery_id=DeliveryId(each, signed=signs_id), signs_body=signs_body)
         for each in ("d1", "d2")
     ]
-    assert [each.verdict for each in receipts(deliveries, *batch)] == ["accepted", "accepted"]
+    assert [each.verdict for each in receipts(store, *batch)] == ["accepted", "accepted"]
 
 
-def test_another_provider_is_another_world(deliveries: Deliveries) -> None:
-    first, second = receipts(deliveries, DELIVERY, replace(DELIVERY, provider="another"))
+def test_another_provider_is_another_world(store: OpenStore) -> None:
+    first, second = receipts(store, DELIVERY, replace(DELIVERY, provider="another"))
     assert (first.verdict, second.verdict) == ("accepted", "accepted")
 
 
@@ -151,10 +143,8 @@ def test_another_provider_is_another_world(deliveries: Deliveries) -> None:
     ],
     ids=["unknown environment", "no Unicode"],
 )
-def test_what_cannot_be_stored_fails_alone(
-    database: Database, deliveries: Deliveries, poison: Delivery
-) -> None:
-    before, failed, after = deliveries.accept([delivery("d1"), poison, delivery("d2")])
+def test_what_cannot_be_stored_fails_alone(database: OpenStore, store: OpenStore, poison: Delivery) -> None:
+    before, failed, after = store.accept_now(delivery("d1"), poison, delivery("d2"))
     assert isinstance(before, Receipt)
     assert isinstance(after, Receipt)
     assert isinstance(failed, StoreError)
@@ -163,22 +153,22 @@ def test_what_cannot_be_stored_fails_alone(
 
 
 def test_a_newer_push_supersedes_an_older_one_in_the_same_batch(
-    database: Database, deliveries: Deliveries
+    database: OpenStore, store: OpenStore
 ) -> None:
-    older, newer = receipts(deliveries, delivery("d1"), delivery("d2"))
-    found = Deployments(database).get(older.deployments[0].id)
+    older, newer = receipts(store, delivery("d1"), delivery("d2"))
+    found = database.deployment(older.deployments[0].id)
     assert found.status == "superseded"
-    assert Deployments(database).get(newer.deployments[0].id).status == "pending"
+    assert database.deployment(newer.deployments[0].id).status == "pending"
 
 
-def test_a_store_that_is_held_for_long_refuses_the_batch(tmp_path: Path, database: Database) -> None:
-    other = Deliveries(Database.open(tmp_path / "store.db", busy_seconds=0.05))
-    with database.transaction(), pytest.raises(StoreError, match="Another process holds it"):
-        other.accept([DELIVERY])
+def test_a_store_that_is_held_for_long_refuses_the_batch(tmp_path: Path, database: OpenStore) -> None:
+    other = open_store(tmp_path / "store.db", busy_seconds=0.05)
+    with database.transaction(), pytest.raises(StoreError, match="locked"):
+        other.accept_now(DELIVERY)
     assert receipts(other, DELIVERY)[0].verdict == "accepted"
 
 
-def test_only_the_newest_thousand_refusals_are_kept(database: Database, deliveries: Deliveries) -> None:
+def test_only_the_newest_thousand_refusals_are_kept(database: OpenStore, store: OpenStore) -> None:
     with database.transaction():
         for number in range(1100):
             row = {"provider": "forge", "received_at": "t", "client": str(number), "reason": "r"}
@@ -187,7 +177,7 @@ def test_only_the_newest_thousand_refusals_are_kept(database: Database, deliveri
                 "VALUES (:provider, :received_at, :client, :reason)",
                 row,
             )
-    deliveries.refuse("forge", "t", "last", "unsigned")
+    asyncio.run(store.refuse("forge", "t", "last", "unsigned"))
     clients = [
         row["client"] for row in database.all("SELECT client FROM tb_refused_deliveries ORDER BY sequence")
     ]

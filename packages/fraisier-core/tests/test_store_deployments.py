@@ -1,27 +1,18 @@
 import os
-import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
-from fraisier_core.store import (
-    ConfiguredEnvironment,
-    Database,
-    Deliveries,
-    Delivery,
-    Deployments,
-    Event,
-    HeldLease,
-    History,
-    Lease,
-    Request,
-)
-from fraisier_core.system.processes import ProcessIdentity, boot_id
+from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Event, HeldLease, Lease, Request
+from fraisier_core.store.sqlite.connection import ConstraintError
+from fraisier_core.store.sqlite.store import SqliteStore
+from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.testing.store import OpenStore, open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,86 +25,93 @@ def environment(name: str) -> ConfiguredEnvironment:
     return ConfiguredEnvironment("api", "api", "An API", "example.com/acme/api", name, None, "main")
 
 
-def opened(path: Path) -> Database:
-    database = Database.open(path)
-    Deployments(database).configure([environment("production"), environment("staging")])
+def opened(path: Path) -> OpenStore:
+    database = open_store(path)
+    database.configure([environment("production"), environment("staging")])
     return database
 
 
 def request(environment: str = "production", **changes: Any) -> Request:
-    return replace(Request("api", environment, "deploy", "manual", "ada", "main", COMMIT), **changes)
+    return replace(
+        Request("api", environment, "deploy", "manual", "ada", "refs/heads/main", COMMIT), **changes
+    )
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return opened(tmp_path / "store.db")
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
 
 
 @pytest.fixture
-def deployments(database: Database) -> Deployments:
-    return Deployments(database)
+def database(path: Path) -> OpenStore:
+    return opened(path)
 
 
-def claimed(deployments: Deployments, **changes: Any) -> Lease:
-    deployments.request(request(**changes))
-    lease = deployments.claim_next(ME)
+@pytest.fixture
+def store(database: OpenStore) -> OpenStore:
+    return database
+
+
+def claimed(store: OpenStore, **changes: Any) -> Lease:
+    store.request(request(**changes))
+    lease = store.claim(ME)
     assert lease is not None
     return lease
 
 
-def only_held(deployments: Deployments) -> HeldLease:
-    (held,) = deployments.leases.held()
+def only_held(store: OpenStore) -> HeldLease:
+    (held,) = store.leases()
     return held
 
 
 # The fold
 
-Operation = Callable[[Deployments, Sequence[Lease]], None]
+Operation = Callable[[OpenStore, Sequence[Lease]], None]
 
 
 def _on_newest(*events: Event) -> Operation:
-    def append(deployments: Deployments, leases: Sequence[Lease]) -> None:
+    def append(store: OpenStore, leases: Sequence[Lease]) -> None:
         if leases:
-            deployments.append(leases[-1], *events)
+            store.append(leases[-1], *events)
 
     return append
 
 
 def _request(environment: str, kind: str) -> Operation:
-    def ask(deployments: Deployments, _: Sequence[Lease]) -> None:
-        deployments.request(request(environment, kind=kind))
+    def ask(store: OpenStore, _: Sequence[Lease]) -> None:
+        store.request(request(environment, kind=kind, release="r0" if kind == "rollback" else None))
 
     return ask
 
 
-def _claim(deployments: Deployments, _: Sequence[Lease]) -> None:
-    deployments.claim_next(ME)
+def _claim(store: OpenStore, _: Sequence[Lease]) -> None:
+    store.claim(ME)
 
 
-def _requeue(deployments: Deployments, leases: Sequence[Lease]) -> None:
+def _requeue(store: OpenStore, leases: Sequence[Lease]) -> None:
     if leases:
-        deployments.requeue(leases[-1])
+        store.requeue(leases[-1])
 
 
-def _take_over(deployments: Deployments, _: Sequence[Lease]) -> None:
-    for held in deployments.leases.held():
-        deployments.take_over(held, ME)
+def _take_over(store: OpenStore, _: Sequence[Lease]) -> None:
+    for held in store.leases():
+        store.take_over(held, ME)
 
 
-def _cancel(deployments: Deployments, leases: Sequence[Lease]) -> None:
+def _cancel(store: OpenStore, leases: Sequence[Lease]) -> None:
     for lease in leases:
-        deployments.request_cancel(lease.deployment_id, "ada")
-    deployments.request_cancel(deployments.request(request("staging")), "ada")
+        store.request_cancel(lease.deployment_id, "ada")
+    store.request_cancel(store.request(request("staging")), "ada")
 
 
-def _step(deployments: Deployments, leases: Sequence[Lease]) -> None:
+def _step(store: OpenStore, leases: Sequence[Lease]) -> None:
     if leases:
-        number = deployments.last_step_number(leases[-1]) + 1
+        number = len(store.steps(leases[-1].deployment_id)) + 1
         started = Event("step_started", step="build", step_number=number)
         finished = Event(
             "step_finished", step="build", step_number=number, step_status="success", duration=0.1
         )
-        deployments.append(leases[-1], *([started, finished] if number % 2 else [started]))
+        store.append(leases[-1], *([started, finished] if number % 2 else [started]))
 
 
 ENDINGS = ("rolled_back", "cancelled", "interrupted", "skipped")
@@ -139,11 +137,11 @@ OPERATIONS: list[Operation] = [
 ]
 
 
-def folded(database: Database) -> dict[str, list[Any]]:
+def folded(database: OpenStore) -> dict[str, list[Any]]:
     return {table: rows(database, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in FOLDED}
 
 
-def rows(database: Database, sql: str) -> list[tuple[Any, ...]]:
+def rows(database: OpenStore, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in database.all(sql)]
 
 
@@ -152,20 +150,20 @@ def rows(database: Database, sql: str) -> list[tuple[Any, ...]]:
 def test_folding_every_event_again_gives_the_same(operations: list[Operation]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = opened(Path(folder) / "store.db")
-        deployments = Deployments(database)
+        store = database
         for operation in operations:
-            operation(deployments, [held.lease for held in deployments.leases.held()])
+            operation(store, [held.lease for held in store.leases()])
         before = folded(database)
-        deployments.rebuild()
+        store.rebuild()
         assert folded(database) == before
         database.close()
 
 
-def test_rebuilding_repairs_what_was_changed_by_hand(database: Database, deployments: Deployments) -> None:
-    deployments.append(claimed(deployments), Event("success"))
+def test_rebuilding_repairs_what_was_changed_by_hand(database: OpenStore, store: OpenStore) -> None:
+    store.append(claimed(store), Event("success"))
     before = folded(database)
     database.execute("UPDATE tb_deployments SET status = 'failed'")
-    deployments.rebuild()
+    store.rebuild()
     assert folded(database) == before
 
 
@@ -177,221 +175,212 @@ def test_rebuilding_repairs_what_was_changed_by_hand(database: Database, deploym
     "change",
     ["UPDATE {0} SET sequence = 7", "DELETE FROM {0}", "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"],
 )
-def test_events_are_append_only(
-    database: Database, deployments: Deployments, table: str, change: str
-) -> None:
-    deployments.request(request())
-    Deliveries(database).accept([Delivery("forge", "ping", None, True, b"{}", "2026-01-31", ("a ping",))])
+def test_events_are_append_only(database: OpenStore, store: OpenStore, table: str, change: str) -> None:
+    store.request(request())
+    database.accept_now(Delivery("forge", "ping", None, True, b"{}", "2026-01-31", ("a ping",)))
     before = rows(database, f"SELECT * FROM {table}")
     sql = change.format(table)
-    with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
+    with pytest.raises(ConstraintError, match=f"{table} is append-only"):
         database.execute(sql)
     assert rows(database, f"SELECT * FROM {table}") == before
 
 
-@contextmanager
-def refused(name: str) -> Iterator[None]:
-    with pytest.raises(sqlite3.IntegrityError) as caught:
-        yield
-    assert caught.value.sqlite_errorname == name
-
-
-def test_a_second_waiting_deployment_is_refused(database: Database, deployments: Deployments) -> None:
-    first = deployments.request(request())
-    second = deployments.request(request())
-    assert deployments.get(first).status == "superseded"
-    with refused("SQLITE_CONSTRAINT_UNIQUE"):
+def test_a_second_waiting_deployment_is_refused(database: OpenStore, store: OpenStore) -> None:
+    first = store.request(request())
+    second = store.request(request())
+    assert store.deployment(first).status == "superseded"
+    with pytest.raises(ConstraintError, match="UNIQUE"):
         database.execute("UPDATE tb_deployments SET status = 'pending'")
-    assert deployments.get(second).status == "pending"
+    assert store.deployment(second).status == "pending"
 
 
-def test_a_second_running_deployment_is_refused(database: Database, deployments: Deployments) -> None:
-    claimed(deployments)
-    deployments.request(request(kind="rollback", release="r0"))
-    assert deployments.claim_next(ME) is None
-    with refused("SQLITE_CONSTRAINT_UNIQUE"):
+def test_a_second_running_deployment_is_refused(database: OpenStore, store: OpenStore) -> None:
+    claimed(store)
+    store.request(request(kind="rollback", release="r0"))
+    assert store.claim(ME) is None
+    with pytest.raises(ConstraintError, match="UNIQUE"):
         database.execute("UPDATE tb_deployments SET status = 'running'")
 
 
-def test_what_is_not_configured_is_refused(deployments: Deployments) -> None:
-    with refused("SQLITE_CONSTRAINT_FOREIGNKEY"):
-        deployments.request(request("unheard-of"))
+def test_what_is_not_configured_is_refused(store: OpenStore) -> None:
+    with pytest.raises(ConstraintError, match="FOREIGN KEY"):
+        store.request(request("unheard-of"))
 
 
-def test_what_has_ended_stays_ended(deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    deployments.append(lease, Event("failed", message="broken"))
-    with pytest.raises((FencedError, sqlite3.IntegrityError)):
-        deployments.append(lease, Event("success"))
-    assert deployments.get(lease.deployment_id).status == "failed"
+def test_what_has_ended_stays_ended(store: OpenStore) -> None:
+    lease = claimed(store)
+    store.append(lease, Event("failed", message="broken"))
+    with pytest.raises((FencedError, ConstraintError)):
+        store.append(lease, Event("success"))
+    assert store.deployment(lease.deployment_id).status == "failed"
 
 
-# Leases
+# Store
 
 
-def test_another_token_is_refused(deployments: Deployments) -> None:
-    lease = claimed(deployments)
+def test_another_token_is_refused(store: OpenStore) -> None:
+    lease = claimed(store)
     for token in (lease.token + 1, lease.token - 1, 0):
         with pytest.raises(FencedError):
-            deployments.append(replace(lease, token=token), Event("success"))
-    assert deployments.get(lease.deployment_id).status == "running"
+            store.append(replace(lease, token=token), Event("success"))
+    assert store.deployment(lease.deployment_id).status == "running"
 
 
-def test_whoever_lost_the_lease_can_write_and_renew_no_more(deployments: Deployments) -> None:
-    old = claimed(deployments)
-    new = deployments.take_over(only_held(deployments), ME)
+def test_whoever_lost_the_lease_can_write_and_renew_no_more(store: OpenStore) -> None:
+    old = claimed(store)
+    new = store.take_over(only_held(store), ME)
     assert new is not None
     assert new.token > old.token
     with pytest.raises(FencedError):
-        deployments.append(old, Event("activation_started"))
+        store.append(old, Event("activation_started"))
     with pytest.raises(FencedError):
-        deployments.leases.renew(old)
+        store.renew(old)
     with pytest.raises(FencedError):
-        deployments.leases.record_command(old, ME)
+        store.record_command(old, ME)
     with pytest.raises(FencedError):
-        deployments.append(old, Event("superseded"))
-    deployments.append(new, Event("success"))
-    assert deployments.leases.held() == []
+        store.append(old, Event("superseded"))
+    store.append(new, Event("success"))
+    assert store.leases() == []
 
 
-def test_a_lease_is_taken_over_by_one_alone(deployments: Deployments) -> None:
-    claimed(deployments)
-    held = only_held(deployments)
-    assert deployments.take_over(held, ME) is not None
-    assert deployments.take_over(held, ME) is None
+def test_a_lease_is_taken_over_by_one_alone(store: OpenStore) -> None:
+    claimed(store)
+    held = only_held(store)
+    assert store.take_over(held, ME) is not None
+    assert store.take_over(held, ME) is None
 
 
-def test_a_lease_is_void_without_its_process_its_boot_or_its_time(deployments: Deployments) -> None:
-    claimed(deployments)
-    held = only_held(deployments)
-    assert not held.is_expired
-    assert replace(held, boot="another boot").is_expired
-    assert replace(held, holder=ProcessIdentity(ME.pid, ME.start_time - 1)).is_expired
-    assert replace(held, expires=0.0).is_expired
-    assert held.boot == boot_id()
+def test_a_lease_expires_with_its_process_its_boot_and_its_time(path: Path, store: OpenStore) -> None:
+    claimed(store)
+    assert store.expired() == []
+    rebooted = SqliteStore.open(path, Host(boot_id="another boot"))
+    assert rebooted.expired() == rebooted.leases() == store.leases()
+    for change in ("pid_started = pid_started - 1", "expires = 0"):
+        with store.transaction():
+            store.execute(f"UPDATE tb_leases SET {change}")
+        assert store.expired() == store.leases()
+        store.execute("UPDATE tb_leases SET pid_started = pid_started + 1")
 
 
-def test_a_worker_is_alive_until_it_says_otherwise(deployments: Deployments) -> None:
-    deployments.leases.heartbeat(ME)
-    assert deployments.leases.live_workers() == 1
-    deployments.leases.forget_worker(ME)
-    assert deployments.leases.live_workers() == 0
+def test_a_worker_is_alive_until_it_says_otherwise(store: OpenStore) -> None:
+    store.heartbeat(ME)
+    assert store.live_workers() == 1
+    store.forget_worker(ME)
+    assert store.live_workers() == 0
 
 
 # Requests and claims
 
 
-def test_a_newer_request_supersedes_the_one_that_waits(deployments: Deployments) -> None:
-    ids = [deployments.request(request()) for _ in range(3)]
-    statuses = [deployments.get(each).status for each in ids]
+def test_a_newer_request_supersedes_the_one_that_waits(store: OpenStore) -> None:
+    ids = [store.request(request()) for _ in range(3)]
+    statuses = [store.deployment(each).status for each in ids]
     assert statuses == ["superseded", "superseded", "pending"]
 
 
-def test_requests_of_other_environments_and_kinds_do_not_touch_each_other(deployments: Deployments) -> None:
+def test_requests_of_other_environments_and_kinds_do_not_touch_each_other(store: OpenStore) -> None:
     ids = [
-        deployments.request(request()),
-        deployments.request(request("staging")),
-        deployments.request(request(kind="rollback", release="r0")),
+        store.request(request()),
+        store.request(request("staging")),
+        store.request(request(kind="rollback", release="r0")),
     ]
-    assert {deployments.get(each).status for each in ids} == {"pending"}
+    assert {store.deployment(each).status for each in ids} == {"pending"}
 
 
-def test_a_rollback_is_claimed_first(deployments: Deployments) -> None:
-    deployments.request(request())
-    rollback = deployments.request(request(kind="rollback", release="r0"))
-    lease = deployments.claim_next(ME)
+def test_a_rollback_is_claimed_first(store: OpenStore) -> None:
+    store.request(request())
+    rollback = store.request(request(kind="rollback", release="r0"))
+    lease = store.claim(ME)
     assert lease is not None
     assert lease.deployment_id == rollback
 
 
-def test_a_claim_waits_for_its_environment_alone(deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    waiting = deployments.request(request())
-    assert deployments.claim(waiting, ME) is None
-    assert deployments.claim(deployments.request(request("staging")), ME) is not None
-    deployments.append(lease, Event("failed", message="broken"))
-    assert deployments.claim(waiting, ME) is not None
+def test_a_claim_waits_for_its_environment_alone(store: OpenStore) -> None:
+    lease = claimed(store)
+    waiting = store.request(request())
+    assert store.claim(ME, waiting) is None
+    assert store.claim(ME, store.request(request("staging"))) is not None
+    store.append(lease, Event("failed", message="broken"))
+    assert store.claim(ME, waiting) is not None
 
 
-def test_a_request_is_claimed_with_it_only_where_nothing_runs(deployments: Deployments) -> None:
-    _, lease = deployments.request_and_claim(request(), ME)
+def test_a_request_is_claimed_with_it_only_where_nothing_runs(store: OpenStore) -> None:
+    _, lease = store.request_and_claim(request(), ME)
     assert lease is not None
-    waiting, second = deployments.request_and_claim(request(), ME)
+    waiting, second = store.request_and_claim(request(), ME)
     assert second is None
-    assert deployments.get(waiting).status == "pending"
+    assert store.deployment(waiting).status == "pending"
 
 
-def test_a_run_that_started_nothing_waits_again(deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    deployments.requeue(lease)
-    again = deployments.claim_next(ME)
+def test_a_run_that_started_nothing_waits_again(store: OpenStore) -> None:
+    lease = claimed(store)
+    store.requeue(lease)
+    again = store.claim(ME)
     assert again is not None
     assert (again.deployment_id, again.attempt) == (lease.deployment_id, 2)
 
 
-def test_a_run_that_started_nothing_gives_way_to_a_newer_one(deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    newer = deployments.request(request())
-    deployments.requeue(lease)
-    assert deployments.get(lease.deployment_id).status == "superseded"
-    assert deployments.get(newer).status == "pending"
+def test_a_run_that_started_nothing_gives_way_to_a_newer_one(store: OpenStore) -> None:
+    lease = claimed(store)
+    newer = store.request(request())
+    store.requeue(lease)
+    assert store.deployment(lease.deployment_id).status == "superseded"
+    assert store.deployment(newer).status == "pending"
 
 
 def test_a_stale_deployment_gives_way_to_the_newer_commit_that_had_not_had_its_turn(
-    deployments: Deployments,
+    store: OpenStore,
 ) -> None:
-    newer = deployments.request(request(trigger="webhook", commit_sha="d" * 40))
-    lease = claimed(deployments, trigger="webhook")
-    (pushed,) = deployments.pushed_commits(deployments.get(lease.deployment_id))
-    again = deployments.supersede(lease, pushed, "older")
+    newer = store.request(request(trigger="webhook", commit_sha="d" * 40))
+    lease = claimed(store, trigger="webhook")
+    (pushed,) = store.pushed_commits(store.deployment(lease.deployment_id))
+    again = store.supersede(lease, pushed, "older")
     assert again != newer
-    assert deployments.get(again).commit_sha == "d" * 40
-    assert deployments.get(again).status == "pending"
-    assert deployments.get(lease.deployment_id).status == "superseded"
+    assert store.deployment(again).commit_sha == "d" * 40
+    assert store.deployment(again).status == "pending"
+    assert store.deployment(lease.deployment_id).status == "superseded"
 
 
-def test_a_stale_deployment_leaves_alone_what_had_its_turn(deployments: Deployments) -> None:
-    served = claimed(deployments, trigger="webhook", commit_sha="d" * 40)
-    deployments.append(served, Event("success"))
-    lease = claimed(deployments, trigger="webhook")
-    (pushed,) = deployments.pushed_commits(deployments.get(lease.deployment_id))
-    assert deployments.supersede(lease, pushed, "older") == served.deployment_id
-    assert deployments.claim_next(ME) is None
+def test_a_stale_deployment_leaves_alone_what_had_its_turn(store: OpenStore) -> None:
+    served = claimed(store, trigger="webhook", commit_sha="d" * 40)
+    store.append(served, Event("success"))
+    lease = claimed(store, trigger="webhook")
+    (pushed,) = store.pushed_commits(store.deployment(lease.deployment_id))
+    assert store.supersede(lease, pushed, "older") == served.deployment_id
+    assert store.claim(ME) is None
 
 
-def test_what_waits_is_cancelled_at_once_and_what_runs_is_asked_to_stop(deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    waiting = deployments.request(request())
-    assert deployments.request_cancel(waiting, "ada").status == "cancelled"
-    assert deployments.request_cancel(lease.deployment_id, "ada").status == "running"
-    assert deployments.cancellation(lease) == "cancelled by ada"
-    deployments.append(lease, Event("cancelled"))
-    assert deployments.request_cancel(lease.deployment_id, "eve").status == "cancelled"
+def test_what_waits_is_cancelled_at_once_and_what_runs_is_asked_to_stop(store: OpenStore) -> None:
+    lease = claimed(store)
+    waiting = store.request(request())
+    assert store.request_cancel(waiting, "ada").status == "cancelled"
+    assert store.request_cancel(lease.deployment_id, "ada").status == "running"
+    assert store.cancellation(lease) == "cancelled by ada"
+    store.append(lease, Event("cancelled"))
+    assert store.request_cancel(lease.deployment_id, "eve").status == "cancelled"
 
 
-def test_there_is_nothing_to_say_about_what_never_was(deployments: Deployments) -> None:
-    with pytest.raises(UnknownNameError, match="no deployment 123"):
-        deployments.get("123")
+def test_there_is_nothing_to_say_about_what_never_was(store: OpenStore) -> None:
+    with pytest.raises(UnknownNameError, match="no deployment"):
+        store.deployment("123")
 
 
 # Output
 
 
-def test_output_is_bounded_and_says_how_much_was_left_out(
-    database: Database, deployments: Deployments
-) -> None:
-    lease = claimed(deployments)
+def test_output_is_bounded_and_says_how_much_was_left_out(database: OpenStore, store: OpenStore) -> None:
+    lease = claimed(store)
     for number in range(10):
-        deployments.write_log(lease, 1, f"{number}é" * 10, dropped=5, limit=50)
-    deployments.write_log(lease, 2, "another step", dropped=0, limit=50)
-    chunks = History(database).log(lease.deployment_id)
+        store.write_log(lease, 1, f"{number}é" * 10, dropped=5, limit=50)
+    store.write_log(lease, 2, "another step", dropped=0, limit=50)
+    chunks = database.log(lease.deployment_id)
     assert [chunk.text[0] for chunk in chunks] == ["8", "9", "a"]
     assert [chunk.dropped for chunk in chunks] == [9 * 5 + 8 * 30, 5, 0]
 
 
-def test_a_piece_of_output_above_the_limit_is_kept(database: Database, deployments: Deployments) -> None:
-    lease = claimed(deployments)
-    deployments.write_log(lease, 1, "short", dropped=0, limit=10)
-    deployments.write_log(lease, 1, "longer than the limit", dropped=0, limit=10)
-    (chunk,) = History(database).log(lease.deployment_id)
+def test_a_piece_of_output_above_the_limit_is_kept(database: OpenStore, store: OpenStore) -> None:
+    lease = claimed(store)
+    store.write_log(lease, 1, "short", dropped=0, limit=10)
+    store.write_log(lease, 1, "longer than the limit", dropped=0, limit=10)
+    (chunk,) = database.log(lease.deployment_id)
     assert (chunk.text, chunk.dropped) == ("longer than the limit", 5)

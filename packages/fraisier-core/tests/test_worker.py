@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,22 +12,24 @@ import pytest
 from fraisier_core.config import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, DeploymentRecord, Deployments, History, Request
+from fraisier_core.store.records import Deployment, Request
+from fraisier_core.store.sqlite.wake_ups import FOLDER, wake
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
-from fraisier_core.worker.wake import FOLDER, wake_workers
+from fraisier_core.testing.store import open_store
 
 T = TypeVar("T")
 
 WORKER = """
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from fraisier_core.config import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.worker.worker import Worker
 
 logging.basicConfig()
-plugins = Plugins([])
+plugins = Plugins(entry_points(group="fraisier.stores"))
 source = ConfigSource(Path(sys.argv[1]), plugins)
 Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).run()
 """
@@ -55,10 +58,12 @@ class Installation:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.configure("api")
-        self.config = ConfigSource(folder / "fraises.yaml", Plugins([])).current()
-        self.database = Database.open(self.config.database)
-        self.deployments = Deployments(self.database)
-        configure_store(self.deployments, self.config)
+        self.config = ConfigSource(
+            folder / "fraises.yaml", Plugins(entry_points(group="fraisier.stores"))
+        ).current()
+        self.database = open_store(self.config.database)
+        self.store = open_store(self.config.database)
+        configure_store(self.store, self.config)
         self.workers: list[subprocess.Popen[str]] = []
 
     def configure(self, fraise: str) -> None:
@@ -69,7 +74,7 @@ class Installation:
     def start(self, supervisor: int | None = None) -> subprocess.Popen[str]:
         """Start a worker, and wait until it is ready."""
         worker = self.launch(supervisor)
-        eventually(lambda: self.deployments.leases.live_workers() == len(self.workers))
+        eventually(lambda: self.store.live_workers() == len(self.workers))
         eventually(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
         return worker
 
@@ -81,8 +86,8 @@ class Installation:
         self.workers.append(worker)
         return worker
 
-    def ended(self, deployment_id: str) -> DeploymentRecord:
-        history = History(self.database)
+    def ended(self, deployment_id: str) -> Deployment:
+        history = self.database
         eventually(lambda: history.deployment(deployment_id).completed_at)
         return history.deployment(deployment_id)
 
@@ -104,7 +109,7 @@ def test_an_idle_worker_ends_when_asked_and_leaves_nothing(
     processes = descendants(worker.pid)
     worker.send_signal(number)
     assert worker.wait(10) == 0
-    assert installation.deployments.leases.live_workers() == 0
+    assert installation.store.live_workers() == 0
     assert list((installation.config.state_dir / FOLDER).iterdir()) == []
     eventually(lambda: not any(process.is_alive() for process in processes))
 
@@ -136,8 +141,8 @@ def test_a_killed_process_is_replaced(installation: Installation) -> None:
 
 def test_what_waits_is_claimed_when_the_bell_rings(installation: Installation) -> None:
     installation.start()
-    deployment = installation.deployments.request(REQUEST)
-    wake_workers(installation.config.state_dir)
+    deployment = installation.store.request(REQUEST)
+    wake(installation.config.state_dir)
     ended = installation.ended(deployment)
     assert ended.status == "failed"
     assert "nobody-offers-this" in (ended.error_message or "")
@@ -145,7 +150,7 @@ def test_what_waits_is_claimed_when_the_bell_rings(installation: Installation) -
 
 
 def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation: Installation) -> None:
-    deployment = installation.deployments.request(REQUEST)
+    deployment = installation.store.request(REQUEST)
     installation.configure("another")
     installation.start()
     ended = installation.ended(deployment)
@@ -156,8 +161,8 @@ def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation
 def test_a_configuration_that_breaks_leaves_the_last_good_one(installation: Installation) -> None:
     installation.start()
     (installation.folder / "fraises.yaml").write_text("fraises: [")
-    deployment = installation.deployments.request(REQUEST)
-    wake_workers(installation.config.state_dir)
+    deployment = installation.store.request(REQUEST)
+    wake(installation.config.state_dir)
     assert "nobody-offers-this" in (installation.ended(deployment).error_message or "")
 
 
@@ -167,8 +172,8 @@ def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installati
     assert worker.stderr is not None
     assert "no such table: tb_workers" in worker.stderr.readline()
     installation.database.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
-    deployment = installation.deployments.request(REQUEST)
-    wake_workers(installation.config.state_dir)
+    deployment = installation.store.request(REQUEST)
+    wake(installation.config.state_dir)
     assert installation.ended(deployment).status == "failed"
     assert worker.poll() is None
 
@@ -176,7 +181,7 @@ def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installati
 def test_what_a_dead_process_left_without_a_step_runs_again(installation: Installation) -> None:
     with subprocess.Popen(["true"]) as gone:
         process = ProcessIdentity.of(gone.pid)
-    _, lease = installation.deployments.request_and_claim(REQUEST, process)
+    _, lease = installation.store.request_and_claim(REQUEST, process)
     assert lease is not None
     assert process not in children()
     installation.start()

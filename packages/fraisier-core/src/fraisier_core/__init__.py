@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         StepFailedError,
     )
     from fraisier_core.health import Health
-    from fraisier_core.hookspecs import hookimpl
+    from fraisier_core.markers import hookimpl
     from fraisier_core.payload import Payload, PayloadCommit, PayloadRef, PayloadText
     from fraisier_core.push import (
         BRANCH_PREFIX,
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-    from fraisier_core.settings import EnvironmentSettings, ProviderSettings, Section
+    from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
+    from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 __all__ = [
@@ -40,11 +41,14 @@ __all__ = [
     "ActivationRefusedError",
     "CommandFailedError",
     "DeliveryId",
+    "Deployment",
+    "DeploymentEvent",
     "EnvironmentSettings",
     "FraisierError",
     "Health",
     "Ignored",
     "MalformedPayloadError",
+    "ObserverSettings",
     "Payload",
     "PayloadCommit",
     "PayloadRef",
@@ -73,12 +77,13 @@ _MODULES = {
         "StepFailedError",
     },
     "health": {"Health"},
-    "hookspecs": {"hookimpl"},
+    "markers": {"hookimpl"},
     "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
     "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
     "release": {"Release"},
     "run": {"Run"},
-    "settings": {"EnvironmentSettings", "ProviderSettings", "Section"},
+    "store.records": {"Deployment", "DeploymentEvent"},
+    "settings": {"EnvironmentSettings", "ObserverSettings", "ProviderSettings", "Section"},
     "system.systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},
 }
 

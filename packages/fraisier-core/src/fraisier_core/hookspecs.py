@@ -1,28 +1,28 @@
 """The hook specs: everything that a plugin can say, and everything it is told.
 
 A plugin is a module whose functions carry `@hookimpl` and are named as the hooks here. It is found through
-an entry point whose name is the provider's name (group `fraisier.providers`) or the fraise type (group
-`fraisier.deployers`). A hook is called on exactly that one plugin, never broadcast.
+an entry point; `plugins.groups` lists the groups, and what the name of an entry point means in each. A hook
+is called on exactly the one plugin that is named; only observers all hear of everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
+from fraisier_core.markers import hookspec
 from fraisier_core.push import DeliveryId, Ignored, Push, Verified
-from fraisier_core.settings import EnvironmentSettings, ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings
 
 if TYPE_CHECKING:
     from fraisier_core.health import Health
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-
-hookspec = pluggy.HookspecMarker("fraisier")
-hookimpl = pluggy.HookimplMarker("fraisier")
+    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.system.host import Host
 
 
 class ProviderHooks:
@@ -181,4 +181,88 @@ class DeployerHooks:
             @hookimpl
             def settings():
                 return MySettings
+        """
+
+
+class StoreHooks:
+    """What a store answers: how is the record kept in such a database opened?"""
+
+    @hookspec(firstresult=True)
+    def open_store(self, url: str, host: Host, for_reading: bool) -> Reader | None:
+        """Return the store at `url`: a `Store`, or a `Reader` if it is opened for reading. Required.
+
+        Called once by each process that needs the record.
+
+        Args:
+            url: as `resolve_url` returned it.
+            host: this host, as leases and serving releases name it.
+            for_reading: create and change nothing; None if there is no store yet.
+
+        Raises `StoreError` if it cannot be opened, or another version made it.
+
+        Example::
+
+            @hookimpl
+            def open_store(url, host, for_reading):
+                return MyReader(url, host) if for_reading else MyStore(url, host)
+        """
+
+    @hookspec(firstresult=True)
+    def resolve_url(self, url: str, folder: Path) -> str:
+        """Return the url as `open_store` takes it. Optional.
+
+        Called when the configuration is loaded. Without it the url is taken as it is written.
+
+        Args:
+            url: what `database.url` says.
+            folder: the folder of the configuration.
+
+        Raises `ValueError` with what is wrong, if this is no url of such a store.
+
+        Example::
+
+            @hookimpl
+            def resolve_url(url, folder):
+                return url
+        """
+
+
+class ObserverHooks:
+    """What is told of every change of every deployment, at least once and in order."""
+
+    @hookspec
+    def deployment_changed(
+        self, deployment: Deployment, event: DeploymentEvent, settings: ObserverSettings
+    ) -> None:
+        """Do something about a change. Required.
+
+        Called in a process of its own, within a bound of time; again after a failure or a crash. What it does
+        or raises never changes a deployment.
+
+        Args:
+            deployment: the deployment as it is now.
+            event: what changed.
+            settings: the observer's section of the configuration.
+
+        May raise; the event is then repeated a few times, later and later, and passed over at last.
+
+        Example::
+
+            @hookimpl
+            def deployment_changed(deployment, event, settings):
+                if event.event == "failed":
+                    send(settings.address, f"{deployment.fraise_id}: {event.message}")
+        """
+
+    @hookspec(firstresult=True)
+    def settings(self) -> type[ObserverSettings]:
+        """Return the model of this observer's section, which has the observer's name. Optional.
+
+        Called when the configuration is loaded. Without it the section is empty.
+
+        Example::
+
+            @hookimpl
+            def settings():
+                return MyObserverSettings
         """

@@ -119,3 +119,7 @@ class ProviderSettings(Section):
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets in plain text, for `verify` alone."""
         return tuple(secret.get_secret_value() for secret in self.webhook_secret)
+
+
+class ObserverSettings(Section):
+    """What an observer's section says; an observer adds its keys by subclassing."""

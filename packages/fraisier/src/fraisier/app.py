@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 
 from fraisier_core.errors import StoreError
-from fraisier_core.store import Database, Leases
+from fraisier_core.store.protocol import Store
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -65,12 +65,11 @@ class Readiness:
     """Whether deliveries can be stored and somebody deploys them; asked of the store once a second at most.
 
     Args:
-        database: the store.
+        store: the store.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._leases = Leases(database)
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._problems: list[str] = []
         self._asked_at = float("-inf")
 
@@ -83,9 +82,8 @@ class Readiness:
 
     def _ask(self) -> list[str]:
         try:
-            with self._database.transaction():
-                self._leases.prove_writable()
-                alive = self._leases.live_workers()
+            self._store.check_writable()
+            alive = self._store.live_workers()
         except StoreError:
             return ["the store cannot be written"]
         return [] if alive else ["no worker is alive"]
@@ -93,7 +91,7 @@ class Readiness:
 
 def create_app(
     receiver: Receiver,
-    database: Database,
+    store: Store,
     lifespan: Lifespan | None = None,
     bodies: BodyReader | None = None,
 ) -> Starlette:
@@ -101,11 +99,11 @@ def create_app(
 
     Args:
         receiver: answers deliveries.
-        database: asked by `/readyz`.
+        store: asked by `/readyz`.
         lifespan: what runs beside the app, such as the supervision of a worker.
         bodies: reads request bodies, in other bounds than usual.
     """
-    readiness = Readiness(database)
+    readiness = Readiness(store)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})

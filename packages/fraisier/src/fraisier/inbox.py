@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from fraisier_core.errors import StoreError
-from fraisier_core.store import Deliveries, Delivery, Receipt
-from fraisier_core.worker.wake import wake_workers
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Delivery, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +23,12 @@ class Inbox:
     in a thread SQLite would have to win the interpreter back from a busy loop after every step.
 
     Args:
-        deliveries: the write side.
-        state_dir: the folder of the store, whose workers are woken after each commit.
+        store: the store, whose workers are woken after each commit.
     """
 
-    def __init__(self, deliveries: Deliveries, state_dir: Path) -> None:
-        self._deliveries = deliveries
-        self._state_dir = state_dir
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
 
     async def store(self, delivery: Delivery) -> Receipt:
@@ -49,23 +47,25 @@ class Inbox:
         if turns and len(self._waiting) < LARGEST_BATCH:
             loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), turns - 1)
         else:
-            self._commit()
+            task = loop.create_task(self._commit())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _commit(self) -> None:
+    async def _commit(self) -> None:
         batch, self._waiting = self._waiting, []
         try:
-            receipts = self._deliveries.accept([delivery for delivery, _ in batch])
+            receipts = await self._store.accept([delivery for delivery, _ in batch])
         except StoreError as error:
             logger.error("nothing could be stored: %s", error)
             receipts = [error] * len(batch)
         except BaseException as error:  # a bug, and whoever waits must not wait for ever
             for _, future in batch:
-                _settle(future, error)
+                _resolve(future, error)
             raise
         for (_, future), receipt in zip(batch, receipts, strict=True):
-            _settle(future, receipt)
+            _resolve(future, receipt)
         if any(isinstance(receipt, Receipt) and receipt.verdict == "accepted" for receipt in receipts):
-            wake_workers(self._state_dir)
+            self._store.wake()
         _log([delivery for delivery, _ in batch], receipts)
 
 
@@ -73,7 +73,7 @@ def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError
     """Log a line a delivery, all of a batch in one record: a record costs more than everything in it."""
     lines = [
         f"{each.provider} {_quoted(each.event_type)} of {_quoted(each.repository)} "
-        f"{_quoted(each.branch)}: {_verdict(each, receipt)}"
+        f"{_quoted(each.ref)}: {_verdict(each, receipt)}"
         for each, receipt in zip(deliveries, receipts, strict=True)
         if isinstance(receipt, Receipt)
     ]
@@ -95,7 +95,7 @@ def _quoted(text: str | None) -> str:
     return repr((text or "")[:200])
 
 
-def _settle(future: asyncio.Future[Receipt], outcome: Receipt | BaseException) -> None:
+def _resolve(future: asyncio.Future[Receipt], outcome: Receipt | BaseException) -> None:
     if future.cancelled():
         return
     if isinstance(outcome, Receipt):

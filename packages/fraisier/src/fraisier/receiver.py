@@ -14,7 +14,8 @@ from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Verified
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.requests.routing import Routing, route
-from fraisier_core.store import Deliveries, Delivery, Deployments, Receipt, Request
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Delivery, Receipt, Request
 
 from fraisier.answer import Answer, RefusedError, refused, unavailable
 from fraisier.inbox import Inbox
@@ -62,18 +63,15 @@ class Receiver:
     Args:
         source: the configuration, with its secrets.
         plugins: the installed plugins.
-        deployments: told what is configured.
-        deliveries: where deliveries are stored.
+        store: told what is configured, and given the deliveries.
     """
 
-    def __init__(
-        self, source: ConfigSource, plugins: Plugins, deployments: Deployments, deliveries: Deliveries
-    ) -> None:
+    def __init__(self, source: ConfigSource, plugins: Plugins, store: Store) -> None:
         self._source = source
         self._plugins = plugins
-        self._deployments = deployments
-        self._inbox = Inbox(deliveries, source.current().state_dir)
-        self._refusals = Refusals(deliveries)
+        self._store = store
+        self._inbox = Inbox(store)
+        self._refusals = Refusals(store)
         self._config: Config | None = None
         self._forges: Mapping[str, Forge] = {}
 
@@ -81,7 +79,7 @@ class Receiver:
         """Return the configuration; where it changed, the store is told first. Raises `StoreError`."""
         config = self._source.current()
         if config is not self._config:
-            configure_store(self._deployments, config)
+            configure_store(self._store, config)
             _warn(config, self._config)
             self._forges = {
                 name: Forge(self._plugins.provider(name), settings.secrets(), config)
@@ -116,23 +114,23 @@ class Receiver:
         now = datetime.now(UTC)
         verified = provider.verify(incoming.headers, incoming.body, forge.secrets, now)
         if verified is None:
-            self._refusals.add(provider.name, incoming.client, "the signature or token does not verify")
+            await self._refusals.add(provider.name, incoming.client, "the signature or token does not verify")
             return Answer(401, {"error": UNVERIFIED})
         try:
             delivery = _delivery(forge, verified, incoming, now)
         except MalformedPayloadError as error:
-            self._refusals.add(provider.name, incoming.client, f"malformed: {error}")
+            await self._refusals.add(provider.name, incoming.client, f"malformed: {error}")
             return Answer(400, {"error": str(error)})
-        return await self._store(delivery, incoming.client)
+        return await self._keep(delivery, incoming.client)
 
-    async def _store(self, delivery: Delivery, client: str) -> Answer:
+    async def _keep(self, delivery: Delivery, client: str) -> Answer:
         try:
             receipt = await self._inbox.store(delivery)
         except StoreError:
             return unavailable("the event could not be stored")
         if receipt.verdict == "conflict":
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
-            self._refusals.add(delivery.provider, client, reason)
+            await self._refusals.add(delivery.provider, client, reason)
         return _answer(delivery, receipt)
 
 
@@ -172,7 +170,7 @@ def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetim
         tuple(reason for routing in routings for reason in _reasons(routing)),
         _requests(outcome, routings),
         repository=first.repository,
-        branch=first.name,
+        ref=first.ref,
         commit_sha=first.after,
         before_sha=first.before,
         pusher=first.pusher,
@@ -190,7 +188,16 @@ def _check_name(what: str, name: str) -> None:
 def _requests(pushes: Sequence[Push], routings: Sequence[Routing]) -> tuple[Request, ...]:
     return tuple(
         Request(
-            target.fraise, target.environment, "deploy", "webhook", push.pusher, target.branch, target.commit
+            target.fraise,
+            target.environment,
+            "deploy",
+            "webhook",
+            push.pusher,
+            ref=target.ref,
+            commit_sha=target.commit_sha,
+            before_sha=target.before_sha,
+            pathspecs=target.pathspecs,
+            reason=target.reason,
         )
         for push, routing in zip(pushes, routings, strict=True)
         for target in routing.targets
@@ -211,7 +218,7 @@ def _answer(delivery: Delivery, receipt: Receipt) -> Answer:
         text = "a delivery with this id and another body was accepted before"
         return Answer(409, body | {"error": text})
     body["deployments"] = [
-        {"id": each.id, "fraise": each.fraise, "environment": each.environment, "status": each.status}
+        {"id": each.id, "fraise": each.fraise_id, "environment": each.environment, "status": each.status}
         for each in receipt.deployments
     ]
     if receipt.verdict == "duplicate":
@@ -220,4 +227,4 @@ def _answer(delivery: Delivery, receipt: Receipt) -> Answer:
 
 
 def _again(request: Request) -> str:
-    return f"fraisier deploy {request.fraise} {request.environment} --commit {request.commit_sha}"
+    return f"fraisier deploy {request.fraise_id} {request.environment} --commit {request.commit_sha}"

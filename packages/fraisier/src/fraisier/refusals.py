@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from fraisier_core.errors import StoreError
-from fraisier_core.store import Deliveries
+from fraisier_core.store.protocol import Store
 from fraisier_core.system.clock import utc_now
 
 from fraisier.terminal import clean_line
@@ -23,15 +23,15 @@ class Refusals:
     """A bounded record that answers "why did my push not deploy?".
 
     Args:
-        deliveries: the write side; it keeps the newest thousand.
+        store: keeps the newest thousand.
     """
 
-    def __init__(self, deliveries: Deliveries) -> None:
-        self._deliveries = deliveries
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._second = 0
         self._written = 0
 
-    def add(self, provider: str, client: str, reason: str) -> None:
+    async def add(self, provider: str, client: str, reason: str) -> None:
         """Remember a refusal, unless this second has seen enough of them.
 
         Args:
@@ -49,4 +49,4 @@ class Refusals:
         reason = clean_line(reason)[:MAX_REASON_LENGTH]
         logger.warning("refused a delivery for %s from %s: %s", provider, client, reason)
         with suppress(StoreError):
-            self._deliveries.refuse(provider, utc_now(), client, reason)
+            await self._store.refuse(provider, utc_now(), client, reason)

@@ -40,7 +40,7 @@ def serve(
 
     from fraisier_core.config import ConfigSource, find_config
     from fraisier_core.plugins import Plugins
-    from fraisier_core.store import Database, Deliveries, Deployments
+    from fraisier_core.system.host import Host
     from fraisier_core.system.owner import become_owner, require_trusted
     from fraisier_core.system.processes import forbid_dumps
 
@@ -57,12 +57,12 @@ def serve(
         become_owner(current.state_dir, sys.argv)
         require_trusted(current.path)
         forbid_dumps()  # a change of user undoes it
-        database = Database.open(current.database, busy_seconds=2.0)
-        database.take_checkpoints()
-        receiver = Receiver(source, plugins, Deployments(database), Deliveries(database))
+        store = plugins.open_store(current.database, Host())
+        store.maintain()
+        receiver = Receiver(source, plugins, store)
         receiver.config()
         _spare_the_collector()
-        web = create_app(receiver, database, WorkerSupervisor(source).lifespan if worker else None)
+        web = create_app(receiver, store, WorkerSupervisor(source).lifespan if worker else None)
         logging.getLogger(__name__).info("listening on %s", url_of(listener))
         _run(web, listener)
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fraisier_core.store import Database, DeploymentRecord, History
+from fraisier_core.store.records import Deployment
 from fraisier_core.testing import Forge
 from fraisier_core.testing.packages import PackageFolder
+from fraisier_core.testing.store import open_store
 
 FRAISIER = Path(sys.executable).with_name("fraisier")
 SECONDS = 30
@@ -130,15 +131,15 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return commit
 
-    def recorded(self) -> list[DeploymentRecord]:
+    def recorded(self) -> list[Deployment]:
         """Return what the store says of every deployment, newest first."""
-        database = Database.open(self.database)
+        database = open_store(self.database)
         try:
-            return History(database).deployments()
+            return database.deployments()
         finally:
             database.close()
 
-    def last(self) -> DeploymentRecord:
+    def last(self) -> Deployment:
         """Return the newest deployment."""
         return self.recorded()[0]
 

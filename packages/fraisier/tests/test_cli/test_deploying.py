@@ -5,7 +5,7 @@ import signal
 from dataclasses import asdict
 
 import pytest
-from fraisier_core.store import Database, Deployments
+from fraisier_core.testing.store import open_store
 
 from .installation import DEPLOYER, HEALTHY, Installation, wait_until
 
@@ -101,7 +101,7 @@ def test_a_commit_is_named_by_its_id_or_the_beginning(installation: Installation
     commit = installation.forge.push_files(HEALTHY)
     installation.forge.push_files({"newer": ""})
     done = installation.json("deploy", "my_api", "production", "--commit", commit[:digits].upper())
-    assert (done["commit_sha"], done["branch"]) == (commit, None)
+    assert (done["commit_sha"], done["ref"]) == (commit, None)
 
 
 @pytest.mark.parametrize("wrong", [["--commit", "main"], ["--commit", "abcd", "--branch", "main"]])
@@ -268,7 +268,7 @@ def test_cancelling_what_nobody_knows_names_it(installation: Installation) -> No
 
 
 def _kill_holder(installation: Installation) -> None:
-    database = Database.open(installation.database)
-    for held in Deployments(database).leases.held():
+    database = open_store(installation.database)
+    for held in database.leases():
         os.kill(held.holder.pid, signal.SIGKILL)
     database.close()

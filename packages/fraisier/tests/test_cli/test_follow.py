@@ -6,70 +6,62 @@ from pathlib import Path
 
 import pytest
 from fraisier.cli.follow import Follower
-from fraisier_core.store import (
-    ConfiguredEnvironment,
-    Database,
-    Deployments,
-    Event,
-    History,
-    Lease,
-    Request,
-)
+from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.testing.store import OpenStore, open_store
 
 ENVIRONMENT = ConfiguredEnvironment("my_api", "script", None, None, "production", None, "main")
 LIMIT = 1000
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(tmp_path / "state" / "fraisier.db")
+def database(tmp_path: Path) -> Iterator[OpenStore]:
+    database = open_store(tmp_path / "state" / "fraisier.db")
     yield database
     database.close()
 
 
 @pytest.fixture
-def deployments(database: Database) -> Deployments:
-    deployments = Deployments(database)
-    deployments.configure([ENVIRONMENT])
-    return deployments
+def store(database: OpenStore) -> OpenStore:
+    database.configure([ENVIRONMENT])
+    return database
 
 
 @pytest.fixture
-def lease(deployments: Deployments) -> Lease:
-    request = Request("my_api", "production", "deploy", "manual", "me", branch="main")
-    _, lease = deployments.request_and_claim(request, ProcessIdentity.of(os.getpid()))
+def lease(store: OpenStore) -> Lease:
+    request = Request("my_api", "production", "deploy", "manual", "me", ref="refs/heads/main")
+    _, lease = store.request_and_claim(request, ProcessIdentity.of(os.getpid()))
     assert lease is not None
     return lease
 
 
-def test_each_step_gathers_its_own_output(database: Database, deployments: Deployments, lease: Lease) -> None:
-    follower = Follower(History(database), lease.deployment_id)
-    deployments.append(lease, Event("step_started", step="fetch", step_number=1))
-    deployments.write_log(lease, 1, "one\n", 0, LIMIT)
+def test_each_step_gathers_its_own_output(database: OpenStore, store: OpenStore, lease: Lease) -> None:
+    follower = Follower(database, lease.deployment_id)
+    store.append(lease, Event("step_started", step="fetch", step_number=1))
+    store.write_log(lease, 1, "one\n", 0, LIMIT)
     assert [step.output for step in follower.progress().steps] == ["one\n"]
-    deployments.write_log(lease, 1, "two\n", 7, LIMIT)
-    deployments.append(lease, Event("step_started", step="build", step_number=2))
-    deployments.write_log(lease, 2, "three\n", 0, LIMIT)
+    store.write_log(lease, 1, "two\n", 7, LIMIT)
+    store.append(lease, Event("step_started", step="build", step_number=2))
+    store.write_log(lease, 2, "three\n", 0, LIMIT)
     steps = follower.progress().steps
     assert [step.output for step in steps] == ["one\n[7 bytes left out]\ntwo\n", "three\n"]
     assert [step.is_running for step in steps] == [True, True]
 
 
 def test_output_that_is_read_before_its_step_is_kept_for_it(
-    database: Database, deployments: Deployments, lease: Lease
+    database: OpenStore, store: OpenStore, lease: Lease
 ) -> None:
-    follower = Follower(History(database), lease.deployment_id)
-    deployments.write_log(lease, 1, "early\n", 0, LIMIT)
+    follower = Follower(database, lease.deployment_id)
+    store.write_log(lease, 1, "early\n", 0, LIMIT)
     assert follower.progress().steps == []
-    deployments.append(lease, Event("step_started", step="fetch", step_number=1))
+    store.append(lease, Event("step_started", step="fetch", step_number=1))
     assert [step.output for step in follower.progress().steps] == ["early\n"]
 
 
-def test_the_end_is_told(database: Database, deployments: Deployments, lease: Lease) -> None:
-    follower = Follower(History(database), lease.deployment_id)
+def test_the_end_is_told(database: OpenStore, store: OpenStore, lease: Lease) -> None:
+    follower = Follower(database, lease.deployment_id)
     assert not follower.progress().has_ended
-    deployments.append(lease, Event("failed", message="no space"))
+    store.append(lease, Event("failed", message="no space"))
     progress = follower.progress()
     assert progress.has_ended
     assert progress.deployment.error_message == "no space"

@@ -5,20 +5,20 @@ from dataclasses import replace
 import pytest
 from fraisier.cli.follow import FollowedStep, Progress
 from fraisier.cli.plain import PlainDisplay
-from fraisier_core.store import DeploymentRecord, StepRecord
+from fraisier_core.store.records import Deployment, Step
 
 AT = "2026-01-31T12:00:00.000000Z"
-RUNNING = StepRecord(1, 1, "build", "running", AT, None, None, None)
+RUNNING = Step(1, 1, "build", "running", True, AT, None, None, None)
 DONE = replace(RUNNING, status="success", completed_at=AT, duration=1.25)
 
 
 @pytest.fixture
-def deployment() -> DeploymentRecord:
-    nothing = dict.fromkeys(DeploymentRecord.__dataclass_fields__)
-    return DeploymentRecord(**nothing)  # type: ignore[arg-type]
+def deployment() -> Deployment:
+    nothing = dict.fromkeys(Deployment.__dataclass_fields__)
+    return Deployment(**nothing)  # type: ignore[arg-type]
 
 
-def test_only_whole_lines_are_printed_while_a_step_runs(deployment: DeploymentRecord) -> None:
+def test_only_whole_lines_are_printed_while_a_step_runs(deployment: Deployment) -> None:
     lines: list[str] = []
     display = PlainDisplay(lines.append)
     display.show(Progress(deployment, [FollowedStep(RUNNING, "one\ntw")]))
@@ -29,7 +29,7 @@ def test_only_whole_lines_are_printed_while_a_step_runs(deployment: DeploymentRe
     assert lines[3:] == ["  thr", "build: done, 1.2 s"]
 
 
-def test_a_finished_step_is_printed_once(deployment: DeploymentRecord) -> None:
+def test_a_finished_step_is_printed_once(deployment: Deployment) -> None:
     lines: list[str] = []
     display = PlainDisplay(lines.append)
     for _ in range(2):
@@ -37,7 +37,7 @@ def test_a_finished_step_is_printed_once(deployment: DeploymentRecord) -> None:
     assert lines == ["build ...", "  one", "build: done, 1.2 s"]
 
 
-def test_a_second_attempt_is_another_step(deployment: DeploymentRecord) -> None:
+def test_a_second_attempt_is_another_step(deployment: Deployment) -> None:
     lines: list[str] = []
     display = PlainDisplay(lines.append)
     again = replace(DONE, attempt=2, status="failed")

@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 from fraisier.cli.configured import provider_to_install
-from fraisier_core.store import Database, Deployments, Request
+from fraisier_core.store.records import Request
+from fraisier_core.testing.store import open_store
 
 from .installation import HEALTHY, Installation
 
@@ -122,17 +123,15 @@ def test_show_prints_each_step_with_its_output(installation: Installation) -> No
 
 def test_nothing_from_outside_reaches_the_terminal_as_it_is(installation: Installation) -> None:
     installation.run("deploy", "my_api", "production", "--detach")
-    database = Database.open(installation.database)
-    request = Request(
-        "my_api", "production", "deploy", "webhook", HOSTILE, branch=HOSTILE, commit_sha="a" * 40
-    )
-    deployment_id = Deployments(database).request(request)
+    database = open_store(installation.database)
+    request = Request("my_api", "production", "deploy", "webhook", HOSTILE, ref=HOSTILE, commit_sha="a" * 40)
+    deployment_id = database.request(request)
     database.close()
     for command in (["history"], ["show", deployment_id], ["status"]):
         said = installation.run(*command).stdout
         assert not set(said) & set("\x1b\x07\u202e\r\x9b"), command
     assert "redevil" in installation.run("history").stdout
-    assert installation.json("history")[0]["branch"] == HOSTILE
+    assert installation.json("history")[0]["ref"] == HOSTILE
 
 
 def test_a_misspelt_name_is_told_with_the_nearest_one(installation: Installation) -> None:

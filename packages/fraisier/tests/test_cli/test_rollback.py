@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 
-from fraisier_core.store import Database, Deployments
 from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.testing.store import open_store
 
 from .installation import HEALTHY, Installation
 
@@ -39,8 +39,8 @@ def test_a_release_that_somebody_rolled_back_from_is_taken_only_by_name(installa
 def test_while_something_is_deployed_a_rollback_has_to_say_where_to(installation: Installation) -> None:
     first, _ = installation.deploy(), installation.deploy()
     installation.run("deploy", "my_api", "production", "--detach")
-    database = Database.open(installation.folder / ".fraisier" / "fraisier.db")
-    assert Deployments(database).claim_next(ProcessIdentity.of(os.getpid())) is not None
+    database = open_store(installation.folder / ".fraisier" / "fraisier.db")
+    assert database.claim(ProcessIdentity.of(os.getpid())) is not None
     database.close()
     refused = installation.run("rollback", "my_api", "production", "--detach")
     assert (refused.returncode, "name the release" in refused.stderr) == (7, True)

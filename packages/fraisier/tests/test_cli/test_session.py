@@ -28,7 +28,7 @@ def test_before_the_first_deployment_everybody_may_read(folder: Path) -> None:
     session = Session.start(config)
     if (child := os.fork()) == 0:
         os.setuid(12345)
-        os._exit(0 if session.history() is None else 1)
+        os._exit(0 if session.reader() is None else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 

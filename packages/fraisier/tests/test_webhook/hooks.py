@@ -1,4 +1,4 @@
-"""Deliveries as the forges send them, signed for real."""
+"""Store as the forges send them, signed for real."""
 
 from __future__ import annotations
 

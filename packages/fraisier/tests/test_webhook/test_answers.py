@@ -35,7 +35,7 @@ def test_a_push_is_accepted_and_its_deployment_named(server: Server) -> None:
     [row] = deployments_of(server, commit)
     named = {"id": row["id"], "fraise": "my_api", "environment": "production", "status": "pending"}
     assert answer.json() == {"status": "accepted", "event": row["webhook_event_id"], "deployments": [named]}
-    assert (row["branch"], row["requested_by"], row["trigger"]) == ("main", "author", "webhook")
+    assert (row["ref"], row["requested_by"], row["trigger"]) == ("refs/heads/main", "author", "webhook")
 
 
 def test_a_form_encoded_push_is_accepted(server: Server) -> None:

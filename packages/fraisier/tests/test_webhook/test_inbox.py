@@ -1,4 +1,4 @@
-"""Deliveries that are stored together."""
+"""Store that are stored together."""
 
 from __future__ import annotations
 
@@ -10,33 +10,25 @@ from pathlib import Path
 import pytest
 from fraisier.inbox import Inbox
 from fraisier_core.errors import StoreError
-from fraisier_core.store import (
-    ConfiguredEnvironment,
-    Database,
-    Deliveries,
-    Delivery,
-    Deployments,
-    Receipt,
-    Request,
-)
+from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
 from fraisier_core.system.clock import utc_now
-from fraisier_core.worker.wake import WakeUps
+from fraisier_core.testing.store import OpenStore, open_store
 
 from .installation import SECONDS
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(tmp_path / "state" / "fraisier.db")
+def database(tmp_path: Path) -> Iterator[OpenStore]:
+    database = open_store(tmp_path / "state" / "fraisier.db")
     environment = ConfiguredEnvironment("my_api", "api", None, None, "production", None, "main")
-    Deployments(database).configure([environment])
+    database.configure([environment])
     yield database
     database.close()
 
 
 @pytest.fixture
-def inbox(database: Database) -> Inbox:
-    return Inbox(Deliveries(database), database.path.parent)
+def inbox(database: OpenStore) -> Inbox:
+    return Inbox(database)
 
 
 def delivery(body: str, pusher: str = "author", fraise: str = "my_api") -> Delivery:
@@ -55,7 +47,7 @@ def store_together(inbox: Inbox, *deliveries: Delivery) -> list[Receipt | BaseEx
 
 @pytest.mark.parametrize("poison", [delivery("2", pusher="\ud800"), delivery("2", fraise="unknown")])
 def test_a_delivery_that_cannot_be_stored_does_not_take_the_others_with_it(
-    inbox: Inbox, database: Database, poison: Delivery
+    inbox: Inbox, database: OpenStore, poison: Delivery
 ) -> None:
     first, refused, last = store_together(inbox, delivery("1"), poison, delivery("3"))
     assert isinstance(refused, StoreError)
@@ -71,8 +63,8 @@ def test_nobody_waits_for_ever_where_storing_fails_as_it_should_not(inbox: Inbox
     assert [type(outcome) for outcome in outcomes] == [AttributeError, AttributeError]
 
 
-def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: Database) -> None:
-    bell = WakeUps(database.path.parent)
+def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: OpenStore) -> None:
+    bell = database.wake_ups()
     try:
         store_together(inbox, delivery("1"))
         assert select.select([bell], [], [], SECONDS)[0] == [bell]

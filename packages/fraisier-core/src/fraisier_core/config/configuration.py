@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_app_paths, check_branches, check_rules
-from fraisier_core.config.database import SYSTEM_CONFIG, DatabaseSection, database_path
+from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_state_dir
 from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
 from fraisier_core.config.git_section import GitConfig, read_git
@@ -23,7 +23,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.text.suggestions import hint, listing
 
 FILE_NAME = "fraises.yaml"
-SECTIONS = ("git", "fraises", "branch_mapping", "database")
+SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class Config:
     Args:
         path: the file, absolute and resolved.
         text: what it says.
-        state_dir: the folder of the database; mirrors, releases and logs lie there too.
-        database: the database file.
+        state_dir: the folder of mirrors, releases and logs.
+        database: the resolved url of the store.
         git: the providers.
         fraises: by name.
         branch_mapping: the rules, in the order of the file.
@@ -47,7 +47,7 @@ class Config:
     path: Path
     text: str = field(repr=False)
     state_dir: Path
-    database: Path
+    database: str
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
@@ -87,15 +87,6 @@ class Config:
             raise UnknownNameError(msg)
         msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
         raise UnknownNameError(msg)
-
-    def rules_to(self, fraise: str, environment: str, name: str | None) -> list[Rule]:
-        """Return the rules by which a branch or tag of that name leads to an environment."""
-        return [
-            rule
-            for rule in self.branch_mapping
-            if (rule.fraise, rule.environment) == (fraise, environment)
-            and rule.expression.fullmatch(name or "")
-        ]
 
     def secret_variables(self) -> set[str]:
         """Return the names of the variables that are used under `git:` and nowhere else."""
@@ -180,7 +171,8 @@ def parse_config(
     fraises = read_fraises(reader, plugins)
     git = read_git(reader, plugins, with_secrets=with_secrets)
     rules = read_rules(reader)
-    database = _database(reader, path)
+    state_dir = read_state_dir(reader, path.resolve())
+    database = read_database(reader, plugins, path.resolve(), state_dir)
     check_rules(reader, rules)
     check_branches(reader, fraises, rules)
     check_app_paths(reader, fraises)
@@ -190,7 +182,7 @@ def parse_config(
     return Config(
         path=path.resolve(),
         text=text,
-        state_dir=database.parent,
+        state_dir=state_dir,
         database=database,
         git=git,
         fraises=fraises,
@@ -210,12 +202,6 @@ def _check_root(reader: ConfigReader) -> None:
             reader.refuse_unknown((key,), SECTIONS)
     if isinstance(root, dict) and "fraises" not in root:
         reader.refuse(("fraises",), "required key is missing")
-
-
-def _database(reader: ConfigReader, path: Path) -> Path:
-    written = reader.value(("database",))
-    section = None if written is None else reader.read(DatabaseSection, ("database",))
-    return database_path(path.resolve(), section.url if section else None)
 
 
 def _literal_secrets(git: GitConfig, fraises: Mapping[str, Fraise]) -> set[str]:

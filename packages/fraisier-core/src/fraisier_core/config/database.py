@@ -1,60 +1,67 @@
-"""Where the store lies: it follows from the configuration file alone, never from who runs the command."""
+"""Where the record lies: it follows from the configuration file alone, never from who runs the command."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import field_validator
-
+from fraisier_core.config.reader import ConfigReader
+from fraisier_core.plugins import STORES, Plugins
 from fraisier_core.settings import Section
+from fraisier_core.text.suggestions import listing
 
 SYSTEM_CONFIG = Path("/etc/fraisier")
 SYSTEM_STATE = Path("/var/lib/fraisier")
-DATABASE = "fraisier.db"
-
-_FORMS = "sqlite:///absolute/path.db, or sqlite:path.db for a file beside the configuration"
+DEFAULT_URL = "sqlite:{folder}/fraisier.db"
 
 
 class DatabaseSection(Section):
     """`database:`.
 
     Args:
-        url: `sqlite:///absolute/path.db`, or `sqlite:path.db` for a file beside the configuration.
+        url: such as `sqlite:///absolute/path.db`; the scheme is the name of an installed store.
     """
 
     url: str
 
-    @field_validator("url")
-    @classmethod
-    def _sqlite(cls, url: str) -> str:
-        scheme, colon, rest = url.partition(":")
-        if not colon or not scheme.isidentifier():
-            msg = f"should be {_FORMS}"
-            raise ValueError(msg)
-        if scheme != "sqlite":
-            msg = f'no package for "{scheme}" databases is installed (entry-point group fraisier.stores)'
-            raise ValueError(msg)
-        path = _path(rest)
-        if not path.name or path.parent == Path("/"):
-            msg = f"names no file in a folder of its own; write {_FORMS}"
-            raise ValueError(msg)
-        return url
 
-
-def database_path(config: Path, url: str | None) -> Path:
-    """Return where the database lies.
+def read_state_dir(reader: ConfigReader, path: Path) -> Path:
+    """Return the folder of mirrors, releases and logs: `state_dir`, else the usual one for this file.
 
     Args:
-        config: the configuration file, resolved.
-        url: the `url:` of `database:`, as `DatabaseSection` accepts it.
+        reader: the configuration.
+        path: the configuration file, resolved.
     """
-    if url is not None:
-        return config.parent / _path(url.partition(":")[2])
-    if config.parent == SYSTEM_CONFIG:
-        return SYSTEM_STATE / DATABASE
-    return config.parent / ".fraisier" / DATABASE
+    written = reader.value(("state_dir",))
+    if written is not None and not (isinstance(written, str) and Path(written).is_absolute()):
+        reader.refuse(("state_dir",), "should be an absolute path")
+    elif written is not None and Path(written) == Path("/"):
+        reader.refuse(("state_dir",), "should be a folder of its own")
+    elif written is not None:
+        return Path(written)
+    return SYSTEM_STATE if path.parent == SYSTEM_CONFIG else path.parent / ".fraisier"
 
 
-def _path(rest: str) -> Path:
-    path = rest.removeprefix("//")
-    return Path("/" + path.lstrip("/")) if path.startswith("/") else Path(path)
+def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir: Path) -> str:
+    """Return the resolved url of the store: `database.url`, else an SQLite file in `state_dir`.
+
+    Args:
+        reader: the configuration.
+        plugins: offer the stores.
+        path: the configuration file, resolved.
+        state_dir: as `read_state_dir` returned it.
+    """
+    url = DEFAULT_URL.format(folder=state_dir)
+    if reader.value(("database",)) is not None:
+        section = reader.read(DatabaseSection, ("database",))
+        url = section.url if section else url
+    scheme, installed = url.partition(":")[0], plugins.names(STORES)
+    keys = ("database", "url")
+    if scheme not in installed:
+        offer = f"installed: {listing(installed)}"
+        reader.refuse(keys, f'no store "{scheme}" is installed ({STORES.advice}; {offer})')
+        return url
+    try:
+        return plugins.store(scheme).resolve_url(url, path.parent)
+    except ValueError as error:
+        reader.refuse(keys, str(error))
+        return url

@@ -11,7 +11,7 @@ from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import NAME, FraiseSection
 from fraisier_core.errors import PluginError
-from fraisier_core.plugins import Plugins
+from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
 
 Schema = dict[str, Any]
@@ -45,6 +45,7 @@ def config_schema(plugins: Plugins) -> Schema:
                     "type": "object",
                 },
                 "database": found[DatabaseSection],
+                "state_dir": {"type": "string"},
             }
         ),
         "required": ["fraises"],
@@ -54,7 +55,7 @@ def config_schema(plugins: Plugins) -> Schema:
 
 def _provider_models(plugins: Plugins) -> dict[str, type[ProviderSettings]]:
     models = {}
-    for name in plugins.providers():
+    for name in plugins.names(PROVIDERS):
         try:
             models[name] = plugins.provider(name).settings_model
         except PluginError:
@@ -64,7 +65,7 @@ def _provider_models(plugins: Plugins) -> dict[str, type[ProviderSettings]]:
 
 def _environment_models(plugins: Plugins) -> dict[str, type[EnvironmentSettings]]:
     models = {}
-    for name in plugins.deployers():
+    for name in plugins.names(DEPLOYERS):
         try:
             models[name] = plugins.deployer(name).settings_model
         except PluginError:

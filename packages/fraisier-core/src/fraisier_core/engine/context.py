@@ -26,7 +26,6 @@ class DeploymentContext:
         deployer: the plugin of the fraise type.
         mirror: the mirror of the repository.
         workspace: where the releases live.
-        config: what it was looked up in.
     """
 
     fraise: str
@@ -35,18 +34,11 @@ class DeploymentContext:
     deployer: Deployer
     mirror: Mirror
     workspace: Workspace
-    config: Config
 
     @property
     def name(self) -> str:
         """Both names, as people say them."""
         return f"{self.fraise} {self.environment}"
-
-    def paths(self, branch: str | None) -> tuple[str, ...]:
-        """Return the `paths:` of the mapping that leads from `branch` here; empty: everything counts."""
-        rules = self.config.rules_to(self.fraise, self.environment, branch)
-        narrowed = all(rule.paths for rule in rules)
-        return tuple(path for rule in rules for path in rule.paths) if narrowed else ()
 
 
 def open_context(
@@ -65,7 +57,7 @@ def open_context(
     mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, cancellation.event, limits)
     root = releases_root(config, fraise, environment)
     workspace = open_workspace(root, found.settings.app_path, mirror)
-    return DeploymentContext(fraise, environment, found.settings, deployer, mirror, workspace, config)
+    return DeploymentContext(fraise, environment, found.settings, deployer, mirror, workspace)
 
 
 def releases_root(config: Config, fraise: str, environment: str) -> Path:

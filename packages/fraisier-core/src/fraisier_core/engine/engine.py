@@ -22,7 +22,8 @@ from fraisier_core.errors import (
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings, HealthCheck
-from fraisier_core.store import Deployment, Deployments, Event, Lease, PushedCommit
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Deployment, Event, Lease, PushedCommit
 from fraisier_core.system.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Engine:
 
     Args:
         context: where it is deployed, and by which plugin.
-        deployments: the write side.
+        store: the write side.
         lease: the right to change this deployment.
         recorder: writes down what happens.
         cancellation: says when to stop.
@@ -45,13 +46,13 @@ class Engine:
     def __init__(
         self,
         context: DeploymentContext,
-        deployments: Deployments,
+        store: Store,
         lease: Lease,
         recorder: Recorder,
         cancellation: CancellationToken,
     ) -> None:
         self._context = context
-        self._deployments = deployments
+        self._store = store
         self._lease = lease
         self._recorder = recorder
         self._cancellation = cancellation
@@ -73,7 +74,7 @@ class Engine:
 
     def deployment(self) -> Deployment:
         """Return the deployment as it is now."""
-        return self._deployments.get(self._lease.deployment_id)
+        return self._store.deployment(self._lease.deployment_id)
 
     def _attempt(self, deployment: Deployment) -> None:
         release = self._earlier(deployment) if deployment.kind == "rollback" else self._fetch(deployment)
@@ -100,7 +101,7 @@ class Engine:
                 )
         if newer is not None:
             message = f"{commit[:12]} is older than {newer.commit_sha[:12]}, which was pushed too"
-            self._deployments.supersede(self._lease, newer, message)
+            self._store.supersede(self._lease, newer, message)
         else:
             self._end("skipped", f"nothing under the mapped `paths:` changed up to {commit[:12]}")
         return None
@@ -110,22 +111,21 @@ class Engine:
         mirror.fetch()
         commit = deployment.commit_sha
         if commit is None:
-            return mirror.resolve_branch(deployment.branch or "")
+            return mirror.resolve_ref(deployment.ref or "")
         if len(commit) < FULL_ID:
             return mirror.resolve_commit(commit)
         mirror.require(commit)
         return commit
 
     def _newer(self, deployment: Deployment, commit: str) -> PushedCommit | None:
-        pushed = self._deployments.pushed_commits(deployment)
+        pushed = self._store.pushed_commits(deployment)
         return newer_commit(deployment, commit, pushed, self._context.mirror)
 
     def _is_untouched(self, deployment: Deployment, commit: str) -> bool:
-        paths = self._context.paths(deployment.branch) if deployment.trigger == "webhook" else ()
-        serving = self._deployments.serving(deployment.fraise, deployment.environment)
-        if not paths or serving is None:
+        serving = self._store.serving(deployment.fraise_id, deployment.environment)
+        if not deployment.pathspecs or serving is None:
             return False
-        return not self._context.mirror.changed_paths(serving.commit_sha, commit, paths)
+        return not self._context.mirror.changed_paths(serving.commit_sha, commit, deployment.pathspecs)
 
     def _earlier(self, deployment: Deployment) -> Release:
         release = self._existing(deployment.release)
@@ -162,13 +162,13 @@ class Engine:
         In a clone that was never deployed to, it is what is checked out.
         """
         deployment, workspace = self.deployment(), self._context.workspace
-        serving = self._deployments.serving(deployment.fraise, deployment.environment)
+        serving = self._store.serving(deployment.fraise_id, deployment.environment)
         if serving is not None:
             return workspace.get(serving.release)
         current = workspace.current()
         if workspace.in_place:
             return self._existing(current)
-        healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
+        healthy = self._store.healthy_releases(deployment.fraise_id, deployment.environment)
         names = sorted((each.release for each in healthy), key=lambda name: name != current)
         return next((release for name in names if (release := workspace.get(name))), None)
 
@@ -206,7 +206,7 @@ class Engine:
             recorder=self._recorder,
             cancellation=self._cancellation,
             activate=self._activate,
-            started=lambda command: self._deployments.leases.record_command(self._lease, command),
+            started=lambda command: self._store.record_command(self._lease, command),
         )
 
     def _activate(self, release: Release) -> None:
@@ -252,7 +252,7 @@ class Engine:
     def _tidy(self, release: Release) -> None:
         """Set old releases aside while the lease is held: the next deployment's must not be taken for one."""
         deployment = self.deployment()
-        healthy = self._deployments.healthy_releases(deployment.fraise, deployment.environment)
+        healthy = self._store.healthy_releases(deployment.fraise_id, deployment.environment)
         protected = {name for name in (release.name, deployment.previous_release) if name}
         order = list(dict.fromkeys([release.name, *(each.release for each in healthy)]))
         try:
@@ -279,7 +279,7 @@ class Engine:
 
     def undo_activation(self) -> None:
         """Make `app_path` lead where it did before; what runs was never touched."""
-        previous = self._deployments.previously_active(self._lease.deployment_id)
+        previous = self._store.previously_active(self._lease.deployment_id)
         before = self._existing(previous)
         if before is None:
             self._context.workspace.withdraw()

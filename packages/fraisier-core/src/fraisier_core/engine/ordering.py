@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fraisier_core.git.mirrors import Mirror
-from fraisier_core.store import Deployment, PushedCommit
+from fraisier_core.store.records import Deployment, PushedCommit
+from fraisier_core.store.vocabulary import MANUAL
 
 
 def newer_commit(
@@ -23,7 +24,7 @@ def newer_commit(
         pushed: what else pushes asked for, newest request first.
         mirror: the fetched mirror.
     """
-    if deployment.trigger != "webhook" or _is_rewind(commit, deployment.before_sha, mirror):
+    if deployment.trigger == MANUAL or _is_rewind(commit, deployment.before_sha, mirror):
         return None
     if not _descendants(commit, pushed, mirror):
         return None

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from fraisier_core.engine.output import OutputChunk, StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
-from fraisier_core.store import Deployments, Event, Lease
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Event, Lease
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.text.redaction import Redactor
 
@@ -29,16 +30,19 @@ class Recorder:
     """The one writer of a run's events; safe to flush from another thread.
 
     Args:
-        deployments: the write side.
+        store: the write side.
         lease: the right to change the deployment.
         redactor: takes secrets out of everything that is stored.
     """
 
-    def __init__(self, deployments: Deployments, lease: Lease, redactor: Redactor) -> None:
-        self._deployments = deployments
+    def __init__(self, store: Store, lease: Lease, redactor: Redactor) -> None:
+        self._store = store
         self._lease = lease
         self._redactor = redactor
-        self._number = deployments.last_step_number(lease)
+        self._number = max(
+            (step.number for step in store.steps(lease.deployment_id) if step.attempt == lease.attempt),
+            default=0,
+        )
         self._step: _Step | None = None
         self._flushing = threading.Lock()
 
@@ -74,15 +78,15 @@ class Recorder:
         """Store what has been written since the last time."""
         with self._flushing:
             if (step := self._step) is not None:
-                self._store(step, step.output.take())
+                self._keep(step, step.output.take())
 
-    def _store(self, step: _Step, chunk: OutputChunk | None) -> None:
+    def _keep(self, step: _Step, chunk: OutputChunk | None) -> None:
         if chunk:
-            self._deployments.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+            self._store.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
-        self._deployments.append(self._lease, *(self._clean(event) for event in events))
+        self._store.append(self._lease, *(self._clean(event) for event in events))
 
     def _clean(self, event: Event) -> Event:
         return replace(event, message=self.redacted(event.message)) if event.message else event
@@ -102,7 +106,7 @@ class Recorder:
         assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
         with self._flushing:
             self._step = None
-            self._store(step, step.output.finish())
+            self._keep(step, step.output.finish())
         self.append(
             Event(
                 "step_finished",

@@ -11,13 +11,16 @@ from pathlib import Path
 
 from fraisier_core.errors import CommitGoneError, StepFailedError
 from fraisier_core.git.remotes import Remote
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
 from fraisier_core.system.commands import clean_environment
 
 QUERY_SECONDS = 60.0
 _SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
-_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9_][A-Za-z0-9_./@+#=-]{0,199}")
+_REF_NAME = re.compile(
+    r"(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9_][A-Za-z0-9_./@+#=-]{0,199}"
+)
 _EMPTY_WORDS = (
     "fatal: Could not read from remote repository",
     "Please make sure you have the correct access rights",
@@ -43,7 +46,7 @@ _CONFIG = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitOutput:
     """What git said: its exit status, its output and its errors."""
 
     status: int
@@ -85,7 +88,7 @@ class LocalRepository:
         """Return the command line of git in this repository."""
         return ["git", "-C", str(self.path), *arguments]
 
-    def ask(self, *arguments: str, given: str = "") -> Answer:
+    def ask(self, *arguments: str, given: str = "") -> GitOutput:
         """Return what git answers to a question about what is on the disk.
 
         Raises `StepFailedError` where it does not answer.
@@ -101,7 +104,7 @@ class LocalRepository:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
-        return Answer(done.returncode, _decoded(done.stdout), _decoded(done.stderr))
+        return GitOutput(done.returncode, _decoded(done.stdout), _decoded(done.stderr))
 
     def expect(self, *arguments: str, given: str = "") -> str:
         """Return git's output; raises `StepFailedError` with its last line where it fails."""
@@ -156,14 +159,17 @@ def abbreviation(text: str) -> str:
     return text.lower()
 
 
-def branch_ref(name: str) -> str:
-    """Return the full ref of a branch; raises `CommitGoneError` for a name that no branch should have.
+def checked_ref(ref: str) -> str:
+    """Return the full ref of a branch or tag; raises `CommitGoneError` for a name that none should have.
 
     Stricter than `git check-ref-format`, which lets `refs/heads/--upload-pack=x` pass.
     """
-    if _BRANCH.fullmatch(name) is None:
-        raise CommitGoneError(f"ref_gone: {name[:80]!r} is not a branch name that Fraisier accepts")
-    return f"refs/heads/{name}"
+    name = ref.removeprefix(BRANCH_PREFIX).removeprefix(TAG_PREFIX)
+    if name == ref or _REF_NAME.fullmatch(name) is None:
+        raise CommitGoneError(
+            f"ref_gone: {ref[:80]!r} is not the name of a branch or tag that Fraisier accepts"
+        )
+    return ref
 
 
 def last_line(output: str) -> str:

@@ -28,7 +28,7 @@ from fraisier_core.errors import (
     GitUnreachableError,
     StepFailedError,
 )
-from fraisier_core.git.local import LocalRepository, abbreviation, branch_ref, full_id, last_line
+from fraisier_core.git.local import LocalRepository, abbreviation, checked_ref, full_id, last_line
 from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.disk import cause
@@ -98,13 +98,12 @@ class Mirror(LocalRepository):
                 self._update(lock)
             self._marker.unlink()
 
-    def resolve_branch(self, name: str) -> str:
-        """Return the full id of a branch's newest commit; raises `CommitGoneError` where there is none."""
-        answer = self.ask(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{branch_ref(name)}^{{commit}}"
-        )
+    def resolve_ref(self, ref: str) -> str:
+        """Return the full id of a branch's or tag's newest commit; raises `CommitGoneError` if it is gone."""
+        found = checked_ref(ref)
+        answer = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{found}^{{commit}}")
         if answer.status != 0:
-            raise CommitGoneError(f"ref_gone: {self.remote.url} has no branch {name}")
+            raise CommitGoneError(f"ref_gone: {self.remote.url} has no {found}")
         return full_id(answer.output.strip())
 
     def resolve_commit(self, text: str) -> str:

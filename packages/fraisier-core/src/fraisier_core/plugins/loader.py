@@ -17,6 +17,7 @@ import pluggy
 
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins.checks import implemented_hooks, plugin_problems
+from fraisier_core.plugins.groups import GroupSpec
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import hint, listing
 
@@ -53,27 +54,6 @@ class NamedPlugin:
         self.call: Mapping[str, Callable[..., Any]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What the plugins of one entry-point group have in common.
-
-    Args:
-        group: the entry-point group.
-        noun: what one of them is called in messages.
-        specs: the class that holds the hook specs.
-        required: hooks that each of them has.
-        model: what the model that `settings()` returns extends.
-        offer: what to do where `{name}` is not installed.
-    """
-
-    group: str
-    noun: str
-    specs: type
-    required: frozenset[str]
-    model: type[Section]
-    offer: str
-
-
 class _UnusableError(Exception):
     """A plugin cannot be used, and why."""
 
@@ -81,8 +61,8 @@ class _UnusableError(Exception):
 class Group:
     """The plugins of one entry-point group, each loaded when it is first asked for."""
 
-    def __init__(self, kind: Kind, found: Iterable[EntryPoint], disabled: Collection[str]) -> None:
-        self._kind = kind
+    def __init__(self, spec: GroupSpec, found: Iterable[EntryPoint], disabled: Collection[str]) -> None:
+        self._spec = spec
         self._disabled = disabled
         self._claims: dict[str, list[EntryPoint]] = {}
         self._loaded: dict[str, NamedPlugin] = {}
@@ -109,7 +89,7 @@ class Group:
                 self._load(name)
         if name in self._set_aside:
             origin = " and ".join(map(_origin, self._distinct(name)))
-            msg = f'the {self._kind.noun} "{name}" ({origin}) is set aside: {self._set_aside[name]}'
+            msg = f'the {self._spec.noun} "{name}" ({origin}) is set aside: {self._set_aside[name]}'
             raise PluginError(msg)
         return self._loaded[name]
 
@@ -122,12 +102,12 @@ class Group:
                 reason = self._set_aside.get(name)
                 distribution, version = _distribution(claim)
                 status: Literal["ok", "set aside"] = "set aside" if reason else "ok"
-                yield PluginReport(self._kind.group, name, distribution, version, status, reason)
+                yield PluginReport(self._spec.group, name, distribution, version, status, reason)
 
     def _not_installed(self, name: str) -> str:
-        kind = self._kind
-        offer = kind.offer.format(name=name)
-        missing = f'no {kind.noun} "{name}" is installed{hint(name, self._claims)}'
+        spec = self._spec
+        offer = spec.advice.format(name=name)
+        missing = f'no {spec.noun} "{name}" is installed{hint(name, self._claims)}'
         return f"{missing} ({offer}; installed: {listing(self._claims)})"
 
     def _distinct(self, name: str) -> list[EntryPoint]:
@@ -153,7 +133,7 @@ class Group:
         return plugin
 
     def _register(self, name: str, plugin: object) -> None:
-        problems = plugin_problems(plugin, self._manager, self._kind.required)
+        problems = plugin_problems(plugin, self._manager, self._spec.required)
         if problems:
             raise _UnusableError("; ".join(problems))
         functions = {
@@ -170,7 +150,7 @@ class Group:
         # A new one for each plugin loaded: a registration is seen at once by callers already handed out,
         # which another thread may be using.
         manager = pluggy.PluginManager("fraisier")
-        manager.add_hookspecs(self._kind.specs)
+        manager.add_hookspecs(self._spec.specs)
         for named in loaded:
             if not manager.is_registered(named.plugin):
                 manager.register(named.plugin, named.name)
@@ -178,11 +158,11 @@ class Group:
 
     def _model(self, settings: Callable[..., Any] | None) -> type[Section]:
         if settings is None:
-            return self._kind.model
+            return self._spec.model
         model = settings()
-        if isinstance(model, type) and issubclass(model, self._kind.model):
+        if isinstance(model, type) and issubclass(model, self._spec.model):
             return model
-        raise _UnusableError(f"settings must return a subclass of {self._kind.model.__name__}")
+        raise _UnusableError(f"settings must return a subclass of {self._spec.model.__name__}")
 
     def _callers(self, named: NamedPlugin, loaded: Iterable[NamedPlugin]) -> dict[str, pluggy.HookCaller]:
         others = {other.plugin for other in loaded if other.plugin is not named.plugin}

@@ -10,21 +10,22 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
-from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
-from fraisier_core.plugins.loader import Group, Kind, NamedPlugin, PluginReport
+from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
+from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.push import DeliveryId, Ignored, Push, Verified
-from fraisier_core.settings import EnvironmentSettings, ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings
 
 if TYPE_CHECKING:
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-
-PROVIDERS = "fraisier.providers"
-DEPLOYERS = "fraisier.deployers"
+    from fraisier_core.store.protocol import Reader, Store
+    from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.system.host import Host
 
 
 class Provider:
@@ -107,22 +108,47 @@ class Deployer:
         self._plugin.call["rollback"](run=run, to=to)
 
 
-_PROVIDER_KIND = Kind(
-    group=PROVIDERS,
-    noun="provider",
-    specs=ProviderHooks,
-    required=frozenset({"verify", "normalize"}),
-    model=ProviderSettings,
-    offer="try: pip install fraisier-{name}",
-)
-_DEPLOYER_KIND = Kind(
-    group=DEPLOYERS,
-    noun="fraise type",
-    specs=DeployerHooks,
-    required=frozenset({"deploy", "health_check"}),
-    model=EnvironmentSettings,
-    offer=f"install the package that offers it (entry-point group {DEPLOYERS})",
-)
+class StorePlugin:
+    """A kind of store, typed: what `StoreHooks` says, asked of this one plugin."""
+
+    def __init__(self, plugin: NamedPlugin) -> None:
+        self._plugin = plugin
+        self.name = plugin.name
+
+    def resolve_url(self, url: str, folder: Path) -> str:
+        """Return the url as `open` takes it. Raises `ValueError` if it is none of this store's."""
+        resolved = self._plugin.call["resolve_url"](url=url, folder=folder)
+        return url if resolved is None else str(resolved)
+
+    def open(self, url: str, host: Host) -> Store:
+        """Open the store, creating and migrating it as needed. Raises `StoreError`."""
+        store: Store = self._plugin.call["open_store"](url=url, host=host, for_reading=False)
+        return store
+
+    def open_for_reading(self, url: str, host: Host) -> Reader | None:
+        """Open the store without changing anything, None if there is none yet. Raises `StoreError`."""
+        reader: Reader | None = self._plugin.call["open_store"](url=url, host=host, for_reading=True)
+        return reader
+
+
+class Observer:
+    """An observer, typed: what `ObserverHooks` says, told to this one plugin."""
+
+    def __init__(self, plugin: NamedPlugin) -> None:
+        self._plugin = plugin
+        self.name = plugin.name
+
+    @property
+    def settings_model(self) -> type[ObserverSettings]:
+        """The model of this observer's section."""
+        model: type[Any] = self._plugin.model
+        return model
+
+    def deployment_changed(
+        self, deployment: Deployment, event: DeploymentEvent, settings: ObserverSettings
+    ) -> None:
+        """Tell of a change; raises whatever the plugin raises."""
+        self._plugin.call["deployment_changed"](deployment=deployment, event=event, settings=settings)
 
 
 class Plugins:
@@ -134,11 +160,11 @@ class Plugins:
     """
 
     def __init__(self, found: Iterable[EntryPoint], disabled: Collection[str] = ()) -> None:
-        by_group: dict[str, list[EntryPoint]] = {PROVIDERS: [], DEPLOYERS: []}
-        for entry_point in found:
-            by_group.get(entry_point.group, []).append(entry_point)
-        self._providers = Group(_PROVIDER_KIND, by_group[PROVIDERS], disabled)
-        self._deployers = Group(_DEPLOYER_KIND, by_group[DEPLOYERS], disabled)
+        found = list(found)
+        self._groups = {
+            spec.group: Group(spec, [each for each in found if each.group == spec.group], disabled)
+            for spec in GROUPS
+        }
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> Plugins:
@@ -149,15 +175,11 @@ class Plugins:
         """
         found = entry_points()
         disabled = {name.strip() for name in environ.get("FRAISIER_DISABLED_PLUGINS", "").split(",")}
-        return cls([*found.select(group=PROVIDERS), *found.select(group=DEPLOYERS)], disabled)
+        return cls([each for spec in GROUPS for each in found.select(group=spec.group)], disabled)
 
-    def providers(self) -> tuple[str, ...]:
-        """Return the names of the installed providers."""
-        return self._providers.names()
-
-    def deployers(self) -> tuple[str, ...]:
-        """Return the installed fraise types."""
-        return self._deployers.names()
+    def names(self, spec: GroupSpec) -> tuple[str, ...]:
+        """Return the names of a group's installed plugins, usable or not."""
+        return self._groups[spec.group].names()
 
     def provider(self, name: str) -> Provider:
         """Return a provider, importing it the first time.
@@ -165,19 +187,27 @@ class Plugins:
         Raises:
             PluginError: none of that name is installed, or it was set aside.
         """
-        return Provider(self._providers.plugin(name))
+        return Provider(self._groups[PROVIDERS.group].plugin(name))
 
     def deployer(self, name: str) -> Deployer:
-        """Return a fraise type, importing it the first time.
+        """Return a fraise type, as `provider` does."""
+        return Deployer(self._groups[DEPLOYERS.group].plugin(name))
 
-        Raises:
-            PluginError: none of that name is installed, or it was set aside.
-        """
-        return Deployer(self._deployers.plugin(name))
+    def store(self, name: str) -> StorePlugin:
+        """Return a kind of store, as `provider` does."""
+        return StorePlugin(self._groups[STORES.group].plugin(name))
+
+    def observer(self, name: str) -> Observer:
+        """Return an observer, as `provider` does."""
+        return Observer(self._groups[OBSERVERS.group].plugin(name))
+
+    def open_store(self, url: str, host: Host) -> Store:
+        """Open the store at a resolved url. Raises `StoreError`, or `PluginError`."""
+        return self.store(url.partition(":")[0]).open(url, host)
 
     def report(self) -> list[PluginReport]:
         """Return what became of every entry point; this imports them all."""
-        return [*self._providers.report(), *self._deployers.report()]
+        return [report for group in self._groups.values() for report in group.report()]
 
 
 def _wrong_answer(plugin: str, hook: str, answer: object) -> PluginError:

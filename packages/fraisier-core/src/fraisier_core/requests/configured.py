@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fraisier_core.config import Config
-from fraisier_core.store import ConfiguredEnvironment, Deployments
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import ConfiguredEnvironment
 
 
-def configure_store(deployments: Deployments, config: Config) -> None:
+def configure_store(store: Store, config: Config) -> None:
     """Write every configured fraise and environment, without secrets, and mark the others as gone."""
-    deployments.configure(list(_environments(config)))
+    store.configure(list(_environments(config)))
 
 
 def _environments(config: Config) -> Iterator[ConfiguredEnvironment]:
     for fraise in config.fraises.values():
         for environment in fraise.environments.values():
             yield ConfiguredEnvironment(
-                fraise=fraise.name,
+                fraise_id=fraise.name,
                 type=fraise.type,
                 description=fraise.description,
                 repository=environment.repository.identity,

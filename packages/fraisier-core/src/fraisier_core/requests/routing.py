@@ -18,19 +18,19 @@ class Target:
     Args:
         fraise: what to deploy.
         environment: where.
-        branch: the branch or tag that was pushed.
-        commit: the object id it points to now.
-        before: the object id it pointed to, None where it was created.
-        paths: git pathspecs, of which one must have changed; none asks for nothing.
+        ref: the full ref that was pushed.
+        commit_sha: the object id it points to now.
+        before_sha: the object id it pointed to, None if it was created.
+        pathspecs: git pathspecs, of which one must have changed; none asks for nothing.
         reason: why the rule matches.
     """
 
     fraise: str
     environment: str
-    branch: str
-    commit: str
-    before: str | None
-    paths: tuple[str, ...]
+    ref: str
+    commit_sha: str
+    before_sha: str | None
+    pathspecs: tuple[str, ...]
     reason: str
 
 
@@ -63,8 +63,8 @@ class Routing:
 def route(push: Push, config: Config) -> Routing:
     """Return the deployments that a push asks for.
 
-    A rule with `paths:` matches here whatever was changed: that takes the repository, and is found out by
-    whoever deploys. Where several rules lead to one environment, a change that any of them asks for counts.
+    A rule with `paths:` matches here whatever was changed: comparing takes the repository, and the deployment
+    does it. If several rules name one environment, a change that any of them asks for counts.
 
     Args:
         push: one ref of a verified delivery.
@@ -127,15 +127,15 @@ def _target(rules: list[Rule], push: Push, commit: str) -> Target:
     return Target(
         fraise=fraise,
         environment=rules[0].environment,
-        branch=push.name,
-        commit=commit,
-        before=push.before,
-        paths=_paths(rules),
+        ref=push.ref,
+        commit_sha=commit,
+        before_sha=push.before,
+        pathspecs=_pathspecs(rules),
         reason=f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s',
     )
 
 
-def _paths(rules: list[Rule]) -> tuple[str, ...]:
+def _pathspecs(rules: list[Rule]) -> tuple[str, ...]:
     if not all(rule.paths for rule in rules):
         return ()
     return tuple(path for rule in rules for path in rule.paths)

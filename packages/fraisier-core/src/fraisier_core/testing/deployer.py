@@ -167,7 +167,7 @@ class DeployerConformance:
     @pytest.fixture
     def deployer(self) -> Deployer:
         """The plugin under test, loaded as the application loads it."""
-        entry_point = EntryPoint("conforming", self.plugin.__name__, DEPLOYERS)
+        entry_point = EntryPoint("conforming", self.plugin.__name__, DEPLOYERS.group)
         return Plugins([entry_point]).deployer(entry_point.name)
 
     def test_the_plugin_is_loaded(self, deployer: Deployer) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection
+from importlib import metadata
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 
-from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
+from fraisier_core.plugins import DEPLOYERS, PROVIDERS, STORES, Plugins
 
 PROVIDER = """
-from fraisier_core.hookspecs import hookimpl
+from fraisier_core.markers import hookimpl
 from fraisier_core.push import Ignored, Verified
 
 @hookimpl
@@ -24,7 +25,7 @@ def normalize(headers, body):
 
 DEPLOYER = """
 from fraisier_core.health import Health
-from fraisier_core.hookspecs import hookimpl
+from fraisier_core.markers import hookimpl
 from fraisier_core.settings import EnvironmentSettings
 
 class Settings(EnvironmentSettings):
@@ -56,11 +57,11 @@ class PackageFolder:
 
     def provider(self, name: str, source: str = PROVIDER, **options: str) -> None:
         """Install a provider; the options are those of `install`."""
-        self.install(PROVIDERS, name, source, **options)
+        self.install(PROVIDERS.group, name, source, **options)
 
     def deployer(self, name: str, source: str = DEPLOYER, **options: str) -> None:
         """Install a fraise type; the options are those of `install`."""
-        self.install(DEPLOYERS, name, source, **options)
+        self.install(DEPLOYERS.group, name, source, **options)
 
     def install(
         self, group: str, name: str, source: str, *, distribution: str = "", module: str = ""
@@ -76,9 +77,10 @@ class PackageFolder:
             file.write(f"[{group}]\n{name} = {module}\n")
 
     def entry_points(self) -> list[EntryPoint]:
-        """Return what the installed packages offer."""
+        """Return what the packages in the folder offer, and the installed stores."""
         found = Distribution.discover(path=[str(self.folder)])
-        return [entry_point for distribution in found for entry_point in distribution.entry_points]
+        here = [entry_point for distribution in found for entry_point in distribution.entry_points]
+        return [*here, *metadata.entry_points(group=STORES.group)]
 
     def plugins(self, disabled: Collection[str] = ()) -> Plugins:
         """Return a loader of the installed packages."""

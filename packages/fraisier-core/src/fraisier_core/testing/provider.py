@@ -114,7 +114,7 @@ class ProviderConformance:
     @pytest.fixture
     def provider(self) -> Provider:
         """The plugin under test, loaded as the application loads it."""
-        entry_point = EntryPoint("conforming", self.plugin.__name__, PROVIDERS)
+        entry_point = EntryPoint("conforming", self.plugin.__name__, PROVIDERS.group)
         return Plugins([entry_point]).provider(entry_point.name)
 
     @pytest.fixture

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from fraisier_core.store.leases import Lease
+from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
 
 logger = logging.getLogger(__name__)

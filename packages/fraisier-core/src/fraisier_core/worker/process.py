@@ -18,7 +18,9 @@ from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import CancelledError, FencedError, InterruptedRunError, StoreError
 from fraisier_core.plugins import Plugins
-from fraisier_core.store import Database, Deployment, Deployments, Event, Lease
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.system.host import Host
 from fraisier_core.system.processes import become_subreaper, kill_descendants
 from fraisier_core.text.redaction import Redactor
 from fraisier_core.worker.launcher import Assignment, Channel, assigned, introduce
@@ -46,16 +48,16 @@ class DeploymentProcess:
         """Wait for an assignment and carry it out."""
         become_subreaper()
         config = self.source.current()
-        deployments = Deployments(Database.open(config.database))
-        self._prepare(config, deployments)
+        store = self.plugins.open_store(config.database, Host())
+        self._prepare(config, store)
         introduce(channel)
         assignment = assigned(channel)
         if assignment is not None:
-            self._execute(assignment, deployments, channel)
+            self._execute(assignment, store, channel)
 
-    def _prepare(self, config: Config, deployments: Deployments) -> None:
+    def _prepare(self, config: Config, store: Store) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
-        deployments.prepare()
+        store.prepare()
         for fraise in config.fraises.values():
             for environment in fraise.environments:
                 with suppress(Exception):  # an environment that cannot be opened must not stop the others
@@ -67,15 +69,15 @@ class DeploymentProcess:
         text = assignment.configuration
         return config if config.text == text else self.source.parse(text)
 
-    def _execute(self, assignment: Assignment, deployments: Deployments, channel: Channel) -> None:
+    def _execute(self, assignment: Assignment, store: Store, channel: Channel) -> None:
         lease, cancellation = assignment.lease, CancellationToken()
-        if assignment.recover and recover_unactivated(deployments, lease):
+        if assignment.recover and recover_unactivated(store, lease):
             return
         config = self._config(assignment)
-        recorder = Recorder(deployments, lease, Redactor(config.secret_values))
-        LeaseKeeper(channel, deployments, lease, recorder, cancellation).start()
+        recorder = Recorder(store, lease, Redactor(config.secret_values))
+        LeaseKeeper(channel, store, lease, recorder, cancellation).start()
         try:
-            self._work(assignment, config, deployments, recorder, cancellation)
+            self._work(assignment, config, store, recorder, cancellation)
         except FencedError:
             logger.warning("deployment %s was taken over by another process", lease.deployment_id)
         except StoreError as error:
@@ -83,7 +85,7 @@ class DeploymentProcess:
                 "deployment %s cannot be recorded, and is recovered later: %s", lease.deployment_id, error
             )
         except InterruptedRunError as error:
-            _leave(deployments, lease, error)
+            _leave(store, lease, error)
         finally:
             kill_descendants(grace_seconds=1.0)
 
@@ -91,22 +93,22 @@ class DeploymentProcess:
         self,
         assignment: Assignment,
         config: Config,
-        deployments: Deployments,
+        store: Store,
         recorder: Recorder,
         cancellation: CancellationToken,
     ) -> None:
-        deployment = deployments.get(assignment.lease.deployment_id)
+        deployment = store.deployment(assignment.lease.deployment_id)
         try:
             context = open_context(
-                config, self.plugins, deployment.fraise, deployment.environment, cancellation
+                config, self.plugins, deployment.fraise_id, deployment.environment, cancellation
             )
         except Exception as error:  # noqa: BLE001 - the run boundary: nothing has begun, and it must end
             logger.warning("deployment %s has no context: %s", deployment.id, recorder.redacted(repr(error)))
             recorder.append(*_failed(deployment, str(error)))
             return
-        engine = Engine(context, deployments, assignment.lease, recorder, cancellation)
+        engine = Engine(context, store, assignment.lease, recorder, cancellation)
         if assignment.recover:
-            recover(engine, deployments, assignment.lease)
+            recover(engine, store, assignment.lease)
         else:
             engine.execute()
 
@@ -118,10 +120,10 @@ def _failed(deployment: Deployment, message: str) -> list[Event]:
     return [Event("failed", message=f"{message}. Nothing was done")]
 
 
-def _leave(deployments: Deployments, lease: Lease, error: InterruptedRunError) -> None:
+def _leave(store: Store, lease: Lease, error: InterruptedRunError) -> None:
     """Say `interrupted` where nothing was activated; otherwise the next worker finds the void lease."""
     logger.warning("deployment %s: %s", lease.deployment_id, error)
-    recover_unactivated(deployments, lease)
+    recover_unactivated(store, lease)
 
 
 class LeaseKeeper(threading.Thread):
@@ -129,7 +131,7 @@ class LeaseKeeper(threading.Thread):
 
     Args:
         channel: the line to the owner; at its end the run is interrupted.
-        deployments: to renew the lease and see whether cancelling was asked for.
+        store: to renew the lease and see whether cancelling was asked for.
         lease: the lease of this run.
         recorder: flushed a few times a second.
         cancellation: told when to stop.
@@ -138,14 +140,14 @@ class LeaseKeeper(threading.Thread):
     def __init__(
         self,
         channel: Channel,
-        deployments: Deployments,
+        store: Store,
         lease: Lease,
         recorder: Recorder,
         cancellation: CancellationToken,
     ) -> None:
         super().__init__(daemon=True)
         self._channel = channel
-        self._deployments = deployments
+        self._store = store
         self._lease = lease
         self._recorder = recorder
         self._cancellation = cancellation
@@ -170,9 +172,9 @@ class LeaseKeeper(threading.Thread):
     def _tick(self) -> None:
         self._recorder.flush()
         if time.monotonic() - self._renewed >= RENEWAL_SECONDS:
-            self._deployments.leases.renew(self._lease)
+            self._store.renew(self._lease)
             self._renewed = time.monotonic()
-        if not self._cancelling and (by := self._deployments.cancellation(self._lease)):
+        if not self._cancelling and (by := self._store.cancellation(self._lease)):
             self._cancelling = True
             self._cancellation.cancel(CancelledError(by))
 

@@ -16,12 +16,12 @@ from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, Deployments, Lease
+from fraisier_core.store.records import Lease
 from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps, kill_group
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
 from fraisier_core.worker.process import DeploymentProcess
-from fraisier_core.worker.wake import WakeUps
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ class Worker:
 
     def _open(self) -> None:
         config = self._source.current()
-        self._database = Database.open(config.database)
-        self._deployments = Deployments(self._database)
-        self._bell = WakeUps(config.state_dir)
+        self._host = Host()
+        self._store = self._plugins.open_store(config.database, self._host)
+        self._wake_ups = self._store.wake_ups()
         self._me = ProcessIdentity.of(os.getpid())
 
     def _listen(self) -> None:
@@ -101,7 +101,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._register(self._signals, lambda: self._signals.recv(64))
-        self._register(self._bell, self._bell.answer)
+        self._register(self._wake_ups, self._wake_ups.clear)
         if self._supervisor is not None:
             self._register(self._supervisor, self._supervisor_gone)
 
@@ -153,8 +153,8 @@ class Worker:
             return
         self._beat = time.monotonic()
         try:
-            self._deployments.leases.heartbeat(self._me)
-            self._database.take_checkpoints()
+            self._store.heartbeat(self._me)
+            self._store.maintain()
         except StoreError as error:  # such as a full disk: what runs goes on
             logger.error("%s", error)
 
@@ -170,7 +170,7 @@ class Worker:
     def _configuration(self) -> str:
         config = self._source.current()
         if config.text != self._configured:
-            configure_store(self._deployments, config)
+            configure_store(self._store, config)
             self._configured = config.text
         return config.text
 
@@ -182,7 +182,7 @@ class Worker:
         assert slot.process is not None  # noqa: S101 - only ready slots come here
         lease = self._expired_lease(slot.process)
         recover = lease is not None
-        lease = lease or self._deployments.claim_next(slot.process)
+        lease = lease or self._store.claim(slot.process)
         if lease is None:
             return False
         failpoint("after_claim")
@@ -191,16 +191,16 @@ class Worker:
         return True
 
     def _expired_lease(self, process: ProcessIdentity) -> Lease | None:
-        for held in self._deployments.leases.held():
-            if held.is_expired and (lease := take_over(self._deployments, held, process)):
+        for held in self._store.expired():
+            if lease := take_over(self._store, self._host, held, process):
                 return lease
         return None
 
     def _end_overdue(self) -> None:
         """End a process that lives but let its lease run out, so that its slot is free to recover it."""
-        held = {each.lease: each for each in self._deployments.leases.held()} if self._is_busy() else {}
+        held = {each.lease: each for each in self._store.expired()} if self._is_busy() else {}
         for slot in self._slots:
-            if slot.lease is not None and (lease := held.get(slot.lease)) and lease.is_expired:
+            if slot.lease is not None and (lease := held.get(slot.lease)):
                 logger.warning(
                     "the process of deployment %s let its lease run out", lease.lease.deployment_id
                 )
@@ -224,7 +224,7 @@ class Worker:
         for slot in self._slots:
             slot.channel.close()
         self._launcher.close()
-        self._bell.close()
-        self._deployments.leases.forget_worker(self._me)
+        self._wake_ups.close()
+        self._store.forget_worker(self._me)
         signal.set_wakeup_fd(-1)
-        self._database.close()
+        self._store.close()

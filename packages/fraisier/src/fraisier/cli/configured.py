@@ -11,7 +11,7 @@ from fraisier_core.config import Config, find_config, load_config
 from fraisier_core.config.fraise import Environment, Fraise
 from fraisier_core.config.schema import config_schema
 from fraisier_core.errors import ConfigurationError, PluginError
-from fraisier_core.plugins import Plugins
+from fraisier_core.plugins import PROVIDERS, Plugins
 
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_table, status_cell
@@ -21,7 +21,7 @@ from fraisier.terminal import print_json, say, tell
 def show_list(file: Path | None, *, as_json: bool) -> None:
     """Show every fraise and environment, and what is to be installed where something is missing."""
     session = Session.start(file)
-    if missing := provider_to_install(session.config.git.default, session.plugins.providers()):
+    if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
         tell(missing, "yellow")
     environments = [
         (fraise, environment)

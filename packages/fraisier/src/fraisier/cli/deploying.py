@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fraisier_core.config.fraise import Environment
 from fraisier_core.errors import BusyError, ConfigurationError
+from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, Deployments, History, Request
-from fraisier_core.worker.wake import wake_workers
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Request
 
 from fraisier.cli.follow import ENDED, Display
 from fraisier.cli.outcome import report
@@ -21,7 +22,7 @@ from fraisier.cli.tables import short_id
 from fraisier.exit_codes import ExitCode, code_of_status
 from fraisier.terminal import print_json, say, tell, wants_live
 
-MakeRequest = Callable[[Deployments], Request]
+MakeRequest = Callable[[Store], Request]
 
 
 def deploy(
@@ -38,8 +39,15 @@ def deploy(
     session = Session.start(file)
     found = _usable(session, fraise, environment)
     branch = branch or (None if commit else _configured_branch(session, found))
+    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
     request = Request(
-        found.fraise, found.name, "deploy", "manual", session.user, branch, commit.lower() if commit else None
+        found.fraise,
+        found.name,
+        "deploy",
+        "manual",
+        session.user,
+        ref=ref,
+        commit_sha=commit.lower() if commit else None,
     )
     return _execute(session, found, lambda _: request, detach=detach, as_json=as_json)
 
@@ -51,12 +59,12 @@ def roll_back(
     session = Session.start(file)
     found = _usable(session, fraise, environment)
 
-    def make_request(deployments: Deployments) -> Request:
-        running = deployments.running(found.fraise, found.name)
+    def make_request(store: Store) -> Request:
+        running = store.running(found.fraise, found.name)
         if to is None and running is not None:
             what = f"deployment {short_id(running)} of {found.fraise} {found.name} is under way"
             raise BusyError(f"{what}: cancel it, or name the release to go back to with --to")
-        target = choose_release(session, deployments, found, to)
+        target = choose_release(session, store, found, to)
         return Request(
             found.fraise,
             found.name,
@@ -73,9 +81,9 @@ def roll_back(
 def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
     """Ask for a deployment to be cancelled. Raises `BusyError` where it has ended otherwise."""
     session = Session.start(file)
-    deployments, deployment_id = session.deployment(id_part)
-    deployment = deployments.request_cancel(deployment_id, session.user)
-    what = f"deployment {short_id(deployment.id)} of {deployment.fraise} {deployment.environment}"
+    store, deployment_id = session.existing(id_part)
+    deployment = store.request_cancel(deployment_id, session.user)
+    what = f"deployment {short_id(deployment.id)} of {deployment.fraise_id} {deployment.environment}"
     if deployment.status in ENDED - {"cancelled"}:
         raise BusyError(f"{what} has ended already: {deployment.status}")
     if as_json:
@@ -106,7 +114,6 @@ def _execute(
     session: Session, environment: Environment, make_request: MakeRequest, *, detach: bool, as_json: bool
 ) -> ExitCode:
     if detach:
-        session.become_owner()
         _queue(session, make_request, as_json=as_json)
         return ExitCode.SUCCESS
     from fraisier.cli.foreground import Foreground  # before this process may become who cannot read it
@@ -114,25 +121,24 @@ def _execute(
     session.become_owner()
     foreground = Foreground(session)
     foreground.settle(environment.fraise, environment.name)
-    deployment = foreground.run(make_request(foreground.deployments), _display(as_json=as_json))
-    report(foreground.history, deployment, as_json=as_json)
+    deployment = foreground.run(make_request(foreground.store), _display(as_json=as_json))
+    report(foreground.store, deployment, as_json=as_json)
     if as_json:
         print_json(asdict(deployment))
     return code_of_status(deployment.status)
 
 
 def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> None:
-    database = Database.open(session.config.database)
-    deployments = Deployments(database)
-    configure_store(deployments, session.config)
-    deployment_id = deployments.request(make_request(deployments))
-    wake_workers(session.config.state_dir)
-    if deployments.leases.live_workers() == 0:
+    store = session.open_store()
+    configure_store(store, session.config)
+    deployment_id = store.request(make_request(store))
+    store.wake()
+    if store.live_workers() == 0:
         tell(
             "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`", "yellow"
         )
     if as_json:
-        print_json(asdict(History(database).deployment(deployment_id)))
+        print_json(asdict(store.deployment(deployment_id)))
     else:
         say(deployment_id)
 

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fraisier_core.store import DeploymentRecord, History, LogChunk, StepRecord
+from fraisier_core.store.protocol import Reader
+from fraisier_core.store.records import Deployment, LogChunk, Step
 
 ENDED = frozenset({"success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded"})
 
@@ -20,7 +21,7 @@ class FollowedStep:
         output: everything it printed so far.
     """
 
-    record: StepRecord
+    record: Step
     output: str = ""
 
     @property
@@ -38,7 +39,7 @@ class Progress:
         steps: its steps in the order they started.
     """
 
-    deployment: DeploymentRecord
+    deployment: Deployment
     steps: list[FollowedStep] = field(default_factory=list)
 
     @property
@@ -69,12 +70,12 @@ class Follower:
     """Reads what is new of one deployment.
 
     Args:
-        history: the read side.
+        reader: the read side.
         deployment_id: the deployment.
     """
 
-    def __init__(self, history: History, deployment_id: str) -> None:
-        self._history = history
+    def __init__(self, reader: Reader, deployment_id: str) -> None:
+        self._reader = reader
         self._id = deployment_id
         self._steps: dict[tuple[int, int], FollowedStep] = {}
         self._early: list[LogChunk] = []
@@ -86,18 +87,18 @@ class Follower:
         What is read first is the oldest: an ended deployment comes with all its steps, a finished step with
         all its output.
         """
-        deployment = self._history.deployment(self._id)
-        self._update_steps(self._history.steps(self._id))
+        deployment = self._reader.deployment(self._id)
+        self._update_steps(self._reader.steps(self._id))
         self._early = list(self._not_placed(self._new_chunks()))
         return Progress(deployment, list(self._steps.values()))
 
-    def _update_steps(self, records: Iterable[StepRecord]) -> None:
+    def _update_steps(self, records: Iterable[Step]) -> None:
         for record in records:
             step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
             step.record = record
 
     def _new_chunks(self) -> Sequence[LogChunk]:
-        new = self._history.log(self._id, self._sequence)
+        new = self._reader.log(self._id, self._sequence)
         if new:
             self._sequence = new[-1].sequence
         return [*self._early, *new]

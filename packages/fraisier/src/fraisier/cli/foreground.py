@@ -10,7 +10,7 @@ import time
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.store import Database, DeploymentRecord, Deployments, HeldLease, History, Lease, Request
+from fraisier_core.store.records import Deployment, HeldLease, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
 from fraisier_core.worker.process import DeploymentProcess
@@ -41,10 +41,8 @@ class Foreground:
         forbid_dumps()
         self._session = session
         self._launcher = Launcher(DeploymentProcess(session.source, session.plugins))
-        database = Database.open(session.config.database)
-        self.deployments = Deployments(database)
-        self.history = History(database)
-        configure_store(self.deployments, session.config)
+        self.store = session.open_store()
+        configure_store(self.store, session.config)
         self._lines: list[Channel] = []
         self._spare: tuple[Channel, ProcessIdentity] | None = None
         self._launched = 0
@@ -59,13 +57,13 @@ class Foreground:
         while self._lines:
             self._pause()
 
-    def run(self, request: Request, display: Display) -> DeploymentRecord:
+    def run(self, request: Request, display: Display) -> Deployment:
         """Request a deployment, carry it out or wait until somebody has, and return how it ended.
 
         Raises `InterruptedRunError` where its processes end again and again.
         """
         channel, process = self._ready()
-        deployment_id, lease = self.deployments.request_and_claim(request, process)
+        deployment_id, lease = self.store.request_and_claim(request, process)
         if lease is not None:
             self._assign(channel, lease)
         try:
@@ -75,8 +73,8 @@ class Foreground:
             self._close()
         return deployment
 
-    def _follow(self, deployment_id: str, display: Display) -> DeploymentRecord:
-        follower = Follower(self.history, deployment_id)
+    def _follow(self, deployment_id: str, display: Display) -> Deployment:
+        follower = Follower(self.store, deployment_id)
         with Interrupts() as interrupts, display:
             while not (progress := follower.progress()).has_ended:
                 display.show(progress)
@@ -85,18 +83,18 @@ class Foreground:
             display.show(progress)
         return progress.deployment
 
-    def _attend(self, deployment: DeploymentRecord, display: Display, *, cancel: bool) -> None:
+    def _attend(self, deployment: Deployment, display: Display, *, cancel: bool) -> None:
         """Do what the deployment needs from outside, and say what its steps do not."""
         if cancel and self._once(display, "cancelling (Ctrl-C again leaves it interrupted)"):
-            self.deployments.request_cancel(deployment.id, self._session.user)
+            self.store.request_cancel(deployment.id, self._session.user)
         if self._must_wait(deployment):
             self._announce_wait(deployment, display)
         elif deployment.status == "running" and deployment.error_message:
             self._once(display, f"going back: {deployment.error_message}")
 
-    def _announce_wait(self, deployment: DeploymentRecord, display: Display) -> None:
+    def _announce_wait(self, deployment: Deployment, display: Display) -> None:
         where = f"{deployment.fraise_id} {deployment.environment}"
-        if running := self.history.running(deployment.fraise_id, deployment.environment):
+        if running := self.store.running(deployment.fraise_id, deployment.environment):
             self._once(
                 display,
                 f"{where} is busy with deployment {short_id(running)}: "
@@ -111,32 +109,32 @@ class Foreground:
         display.announce(message)
         return True
 
-    def _must_wait(self, deployment: DeploymentRecord) -> bool:
+    def _must_wait(self, deployment: Deployment) -> bool:
         """Recover or claim what can be, and return whether the deployment has to wait for another one."""
         if time.monotonic() - self._recovered_at >= RECOVERY_SECONDS:
             for held in self._void(deployment.fraise_id, deployment.environment):
                 self._recover(held)
         if deployment.status != "pending":
             return False
-        if self.history.running(deployment.fraise_id, deployment.environment) is not None:
+        if self.store.running(deployment.fraise_id, deployment.environment) is not None:
             return True
         channel, process = self._ready()
-        if lease := self.deployments.claim(deployment.id, process):
+        if lease := self.store.claim(process, deployment.id):
             self._assign(channel, lease)
         return False
 
     def _void(self, fraise: str, environment: str) -> list[HeldLease]:
         self._recovered_at = time.monotonic()
         found = []
-        for held in self.deployments.leases.held():
-            deployment = self.deployments.get(held.lease.deployment_id)
-            if (deployment.fraise, deployment.environment) == (fraise, environment) and held.is_expired:
+        for held in self.store.expired():
+            deployment = self.store.deployment(held.lease.deployment_id)
+            if (deployment.fraise_id, deployment.environment) == (fraise, environment):
                 found.append(held)
         return found
 
     def _recover(self, held: HeldLease) -> None:
         channel, process = self._ready()
-        if lease := take_over(self.deployments, held, process):
+        if lease := take_over(self.store, self._session.host, held, process):
             self._assign(channel, lease, recover=True)
 
     # The processes

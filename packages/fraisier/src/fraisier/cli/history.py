@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.store import DeploymentRecord, LogChunk, StepRecord
+from fraisier_core.store.records import Deployment, LogChunk, Step
 
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
@@ -15,7 +15,7 @@ from fraisier.cli.times import ago, lasted, utc
 from fraisier.terminal import print_json, say, tell
 
 TITLES = (
-    "ID", "KIND", "STATUS", "FRAISE", "ENVIRONMENT", "COMMIT", "BRANCH", "BY", "WHEN", "TOOK", "MESSAGE",
+    "ID", "KIND", "STATUS", "FRAISE", "ENVIRONMENT", "COMMIT", "REF", "BY", "WHEN", "TOOK", "MESSAGE",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def show_history(
 
 def show_deployment(file: Path | None, id_part: str, *, as_json: bool) -> None:
     """Show one deployment with its steps and their output."""
-    history = Session.start(file).history()
+    history = Session.start(file).reader()
     if history is None:
         raise UnknownNameError(f"there is no deployment {id_part}: nothing was ever deployed")
     deployment_id = history.find(id_part)
@@ -53,8 +53,8 @@ def show_deployment(file: Path | None, id_part: str, *, as_json: bool) -> None:
 
 def _deployments(
     session: Session, fraise: str | None, environment: str | None, limit: int
-) -> list[DeploymentRecord]:
-    history = session.history()
+) -> list[Deployment]:
+    history = session.reader()
     try:
         fraise, environment = _names(session, fraise, environment)
     except UnknownNameError:
@@ -73,7 +73,7 @@ def _names(session: Session, fraise: str | None, environment: str | None) -> tup
     return fraise, session.config.environment(fraise, environment).name
 
 
-def _row(record: DeploymentRecord) -> Sequence[Cell | str | None]:
+def _row(record: Deployment) -> Sequence[Cell | str | None]:
     return (
         short_id(record.id),
         record.kind,
@@ -81,7 +81,7 @@ def _row(record: DeploymentRecord) -> Sequence[Cell | str | None]:
         record.fraise_id,
         record.environment,
         short_commit(record.commit_sha),
-        record.branch,
+        record.ref_name,
         record.requested_by,
         ago(record.requested_at, utc()),
         lasted(record.duration),
@@ -89,7 +89,7 @@ def _row(record: DeploymentRecord) -> Sequence[Cell | str | None]:
     )
 
 
-def _print_deployment(record: DeploymentRecord) -> None:
+def _print_deployment(record: Deployment) -> None:
     now = utc()
     print_facts(
         f"deployment {record.id}",
@@ -98,7 +98,7 @@ def _print_deployment(record: DeploymentRecord) -> None:
             ("status", status_cell(record.status)),
             ("message", record.error_message),
             ("commit", record.commit_sha),
-            ("branch", record.branch),
+            ("ref", record.ref_name),
             ("release", record.release),
             ("before", record.previous_release),
             ("requested", f"{ago(record.requested_at, now)} by {record.requested_by or record.trigger}"),
@@ -110,7 +110,7 @@ def _print_deployment(record: DeploymentRecord) -> None:
     )
 
 
-def _print_step(step: StepRecord, output: str) -> None:
+def _print_step(step: Step, output: str) -> None:
     say(f"\n{step.name}: {step.status}, {lasted(step.duration)}", status_cell(step.status).colour)
     for line in output.splitlines():
         say(f"  {line}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fraisier_core.store import DeploymentRecord, History
+from fraisier_core.store.protocol import Reader
+from fraisier_core.store.records import Deployment
 
 from fraisier.cli.tables import COLOURS, short_commit, short_id
 from fraisier.cli.times import lasted
 from fraisier.terminal import say, tell
 
 
-def report(history: History, deployment: DeploymentRecord, *, as_json: bool) -> None:
+def report(history: Reader, deployment: Deployment, *, as_json: bool) -> None:
     """Say how a deployment ended; what failed, and everything beside JSON, to standard error."""
     what = f"{deployment.fraise_id} {deployment.environment}"
     done = tell if as_json else say
@@ -23,20 +24,20 @@ def report(history: History, deployment: DeploymentRecord, *, as_json: bool) -> 
     tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
 
 
-def _success(deployment: DeploymentRecord) -> str:
+def _success(deployment: Deployment) -> str:
     done = "rolled back" if deployment.kind == "rollback" else "deployed"
     serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
     return f"{serving}, {done} in {lasted(deployment.duration)}"
 
 
-def _failure(deployment: DeploymentRecord) -> str:
+def _failure(deployment: Deployment) -> str:
     status = deployment.status.replace("_", " ")
     if deployment.superseded_by is not None:
         status += f" by deployment {short_id(deployment.superseded_by)}"
     return f"{status}: {deployment.error_message}" if deployment.error_message else status
 
 
-def _serving(history: History, deployment: DeploymentRecord) -> str:
+def _serving(history: Reader, deployment: Deployment) -> str:
     for status in history.status(deployment.fraise_id, deployment.environment):
         if status.serving_unknown:
             return "what serves is unknown"

@@ -8,27 +8,28 @@ from fraisier_core.config.fraise import Environment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.context import open_context
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.store import Deployments, HealthyRelease
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import HealthyRelease
 
 from fraisier.cli.session import Session
 
 
 def choose_release(
-    session: Session, deployments: Deployments, environment: Environment, to: str | None
+    session: Session, store: Store, environment: Environment, to: str | None
 ) -> HealthyRelease:
     """Return the release to go back to.
 
     Args:
         session: what the command works with.
-        deployments: the store.
+        store: the store.
         environment: where.
         to: the beginning of a release's name or of its commit; None for the newest healthy release that is
             older than the one that serves and was not itself rolled back from.
 
     Raises `UnknownNameError` where there is none, or more than one; it lists those there are.
     """
-    healthy = deployments.healthy_releases(environment.fraise, environment.name)
-    serving = deployments.serving(environment.fraise, environment.name)
+    healthy = store.healthy_releases(environment.fraise, environment.name)
+    serving = store.serving(environment.fraise, environment.name)
     context = open_context(
         session.config, session.plugins, environment.fraise, environment.name, CancellationToken()
     )

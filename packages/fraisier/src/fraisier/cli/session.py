@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier_core.config import Config, ConfigSource, find_config
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.plugins import Plugins
-from fraisier_core.store import Database, Deployments, History
+from fraisier_core.store.protocol import Reader, Store
+from fraisier_core.system.host import Host
 from fraisier_core.system.owner import become_owner, require_trusted
 
 
@@ -24,12 +25,14 @@ class Session:
         source: where it comes from, for processes that run for longer.
         plugins: what is installed.
         user: who runs the command.
+        host: this host.
     """
 
     config: Config
     source: ConfigSource
     plugins: Plugins
     user: str
+    host: Host = field(default_factory=Host)
 
     @classmethod
     def start(cls, file: Path | None) -> Session:
@@ -49,27 +52,30 @@ class Session:
         become_owner(self.config.state_dir, sys.argv)
         require_trusted(self.config.path)
 
-    def history(self) -> History | None:
-        """Return what happened so far, None where there is no store yet: a reader creates none."""
-        database = self.existing_database()
-        return History(database) if database else None
+    def open_store(self) -> Store:
+        """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
+        self.become_owner()
+        return self.plugins.open_store(self.config.database, self.host)
 
-    def existing_database(self) -> Database | None:
-        """Open the store, or return None where there is none yet."""
+    def reader(self) -> Reader | None:
+        """Return the read side, None if there is no store yet: reading creates and changes nothing."""
         if not self.config.state_dir.exists():
             return None
         self.become_owner()
-        return Database.open_existing(self.config.database)
+        scheme = self.config.database.partition(":")[0]
+        return self.plugins.store(scheme).open_for_reading(self.config.database, self.host)
 
-    def deployment(self, id_part: str) -> tuple[Deployments, str]:
-        """Return the write side, and the id of the deployment that a part of an id means.
+    def existing(self, id_part: str) -> tuple[Store, str]:
+        """Return the store, and the id of the deployment that a part of an id means.
 
         Raises `UnknownNameError` unless there is exactly one.
         """
-        database = self.existing_database()
-        if database is None:
+        reader = self.reader()
+        if reader is None:
             raise UnknownNameError(f"there is no deployment {id_part}: nothing was ever deployed")
-        return Deployments(database), History(database).find(id_part)
+        found = reader.find(id_part)
+        reader.close()
+        return self.open_store(), found
 
 
 def _user() -> str:

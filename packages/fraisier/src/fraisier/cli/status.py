@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fraisier_core.config import Config
 from fraisier_core.config.fraise import Environment
-from fraisier_core.store import EnvironmentStatus
+from fraisier_core.store.records import EnvironmentStatus
 
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
@@ -38,7 +38,7 @@ def _environments(config: Config, fraise: str | None, environment: str | None) -
 
 
 def _known(session: Session) -> dict[tuple[str, str], EnvironmentStatus]:
-    history = session.history()
+    history = session.reader()
     return {(each.fraise_id, each.environment): each for each in history.status()} if history else {}
 
 

@@ -1,4 +1,4 @@
-"""`fraisier worker` and `fraisier db`: what runs the deployments, and what repairs their record."""
+"""`fraisier worker` and `fraisier db`: what runs the store, and what repairs their record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.store import Deployments
 from fraisier_core.worker.worker import Worker
 
 from fraisier.cli.session import Session
@@ -23,10 +22,9 @@ def run_worker(file: Path | None, slots: int, grace_seconds: float, supervisor: 
 
 
 def rebuild_database(file: Path | None) -> None:
-    """Fold the deployments anew from their events. Raises `UnknownNameError` where there is no store."""
+    """Fold the deployments anew from their events. Raises `UnknownNameError` if there is no store."""
     session = Session.start(file)
-    database = session.existing_database()
-    if database is None:
+    if session.reader() is None:
         raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")
-    Deployments(database).rebuild()
+    session.open_store().rebuild()
     tell("rebuilt from the events")

@@ -19,7 +19,16 @@ CREATE TABLE tb_environments (
     PRIMARY KEY (fraise_id, environment)
 ) STRICT;
 
--- Every verified delivery. A key column is set only where the delivery requested a deployment: only then
+-- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
+CREATE TABLE tb_kinds (
+    name       TEXT PRIMARY KEY,
+    lane       TEXT,
+    supersedes INTEGER NOT NULL CHECK (supersedes IN (0, 1)),
+    shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),
+    priority   INTEGER NOT NULL
+) STRICT;
+
+-- Every verified delivery. A key column is set only if the delivery requested a deployment: only then
 -- does the same delivery, or the same signed body, count as a duplicate.
 CREATE TABLE tb_webhook_events (
     sequence      INTEGER PRIMARY KEY,
@@ -31,6 +40,7 @@ CREATE TABLE tb_webhook_events (
     body_sha256   TEXT NOT NULL,
     body_key      TEXT,
     repository    TEXT,
+    ref           TEXT,
     branch        TEXT,
     commit_sha    TEXT,
     before_sha    TEXT,
@@ -79,12 +89,15 @@ CREATE TABLE tb_deployment_events (
     attempt             INTEGER,
     fraise_id           TEXT,
     environment         TEXT,
-    kind                TEXT CHECK (
-        kind = 'deploy' OR kind = 'rollback' OR kind = 'run' OR kind = 'backup'),
-    trigger             TEXT,
+    kind                TEXT,
+    trigger             TEXT CHECK (trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery'),
     requested_by        TEXT,
-    branch              TEXT,
+    ref                 TEXT,
     commit_sha          TEXT,
+    before_sha          TEXT,
+    pathspecs           TEXT,
+    reason              TEXT,
+    recovers            TEXT,
     webhook_event_id    TEXT,
     superseded_by       TEXT,
     release             TEXT,
@@ -95,6 +108,7 @@ CREATE TABLE tb_deployment_events (
     step_status         TEXT CHECK (
         step_status = 'success' OR step_status = 'failed' OR step_status = 'cancelled' OR
         step_status = 'interrupted'),
+    repeatable          INTEGER CHECK (repeatable IN (0, 1)),
     duration            REAL,
     message             TEXT,
     UNIQUE (deployment_id, number)
@@ -106,7 +120,11 @@ CREATE TABLE tb_deployments (
     id                  TEXT NOT NULL UNIQUE,
     fraise_id           TEXT NOT NULL,
     environment         TEXT NOT NULL,
-    kind                TEXT NOT NULL,
+    kind                TEXT NOT NULL REFERENCES tb_kinds (name),
+    lane                TEXT,
+    supersedes          INTEGER NOT NULL,
+    shown               INTEGER NOT NULL,
+    priority            INTEGER NOT NULL,
     status              TEXT NOT NULL CHECK (
         status = 'pending' OR status = 'running' OR status = 'success' OR status = 'failed' OR
         status = 'rolled_back' OR status = 'cancelled' OR status = 'interrupted' OR status = 'skipped' OR
@@ -117,7 +135,10 @@ CREATE TABLE tb_deployments (
     duration            REAL,
     error_message       TEXT,
     commit_sha          TEXT,
-    branch              TEXT,
+    ref                 TEXT,
+    before_sha          TEXT,
+    pathspecs           TEXT,
+    reason              TEXT,
     trigger             TEXT NOT NULL,
     requested_by        TEXT,
     webhook_event_id    TEXT,
@@ -125,22 +146,25 @@ CREATE TABLE tb_deployments (
     previous_release    TEXT,
     previous_commit_sha TEXT,
     superseded_by       TEXT,
+    recovers            TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0,
     activation_started  INTEGER NOT NULL DEFAULT 0,
     rollback_started    INTEGER NOT NULL DEFAULT 0,
+    unrepeatable        INTEGER NOT NULL DEFAULT 0,
     cancel_requested    INTEGER NOT NULL DEFAULT 0,
     last_event          INTEGER NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) STRICT;
 CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind)
+    WHERE status = 'pending' AND supersedes = 1;
+CREATE INDEX pending_deployment ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'pending';
-CREATE UNIQUE INDEX one_running_deployment ON tb_deployments (fraise_id, environment)
-    WHERE status = 'running' AND kind IN ('deploy', 'rollback');
+CREATE UNIQUE INDEX one_running_deployment ON tb_deployments (fraise_id, environment, lane)
+    WHERE status = 'running' AND lane IS NOT NULL;
 CREATE INDEX deployment_by_fraise ON tb_deployments (fraise_id, sequence);
 CREATE INDEX deployment_by_environment ON tb_deployments (fraise_id, environment, sequence);
 CREATE INDEX deployment_of_note ON tb_deployments (fraise_id, environment, sequence)
-    WHERE status <> 'pending' AND status <> 'skipped' AND status <> 'superseded'
-      AND kind IN ('deploy', 'rollback');
+    WHERE status <> 'pending' AND status <> 'skipped' AND status <> 'superseded' AND shown = 1;
 CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'success' AND kind = 'deploy';
 CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, previous_release)
@@ -148,7 +172,7 @@ CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, 
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 
--- One row for each host that works on a deployment, and each time it starts anew; folded.
+-- One row for each host that executes a deployment, and each time it starts anew; folded.
 CREATE TABLE tb_attempts (
     deployment_id TEXT NOT NULL,
     host          TEXT NOT NULL,
@@ -159,7 +183,7 @@ CREATE TABLE tb_attempts (
     PRIMARY KEY (deployment_id, host, attempt)
 ) STRICT;
 
--- The steps of a run; folded.
+-- The steps of an attempt; folded.
 CREATE TABLE tb_steps (
     deployment_id TEXT NOT NULL,
     host          TEXT NOT NULL,
@@ -167,6 +191,7 @@ CREATE TABLE tb_steps (
     number        INTEGER NOT NULL,
     name          TEXT NOT NULL,
     status        TEXT NOT NULL,
+    repeatable    INTEGER NOT NULL DEFAULT 1,
     started_at    TEXT NOT NULL,
     completed_at  TEXT,
     duration      REAL,
@@ -174,7 +199,7 @@ CREATE TABLE tb_steps (
     PRIMARY KEY (deployment_id, host, attempt, number)
 ) STRICT;
 
--- What serves, apart from what was requested; a NULL release says that it cannot be told. Folded.
+-- The serving release, apart from what was requested; NULL says that it is unknown. Folded.
 CREATE TABLE tb_serving (
     fraise_id     TEXT NOT NULL,
     environment   TEXT NOT NULL,
@@ -223,4 +248,10 @@ CREATE TABLE tb_workers (
     boot_id     TEXT NOT NULL,
     heartbeat   REAL NOT NULL,
     PRIMARY KEY (host, pid)
+) STRICT;
+
+-- How far each observer has seen the deployment events; mutable.
+CREATE TABLE tb_observers (
+    name     TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL
 ) STRICT;

@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any
 
 from fraisier_core.errors import FencedError, StoreError
-from fraisier_core.store.migrations import migrate
+from fraisier_core.store.sqlite.migrations import migrate, require_current
 
 Row = sqlite3.Row
 Parameters = Mapping[str, Any] | Sequence[Any]
 
+SQL = Path(__file__).parent / "sql"
 BUSY_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.01
 PAGES_BETWEEN_CHECKPOINTS = 4000
@@ -28,12 +28,16 @@ PAGES_BETWEEN_CHECKPOINTS = 4000
 @cache
 def statements(name: str) -> Mapping[str, str]:
     """Return the named statements of one `.sql` file; each follows a line `-- name: NAME`."""
-    text = (files(__package__) / "sqlite" / f"{name}.sql").read_text()
+    text = (SQL / f"{name}.sql").read_text()
     blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
     return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
 
 
-class Database:
+class ConstraintError(StoreError):
+    """The database refused a row: a key that exists already, a reference to nothing, or a rule of ours."""
+
+
+class Connection:
     """A connection to the store, safe to share between the threads of one process.
 
     Durable (`synchronous=FULL`, WAL). Of all connections only one checkpoints, because SQLite before
@@ -49,7 +53,7 @@ class Database:
         self._identity = _file_identity(path)
 
     @classmethod
-    def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
+    def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Connection:
         """Open the store at `path`, creating and migrating it as needed.
 
         Args:
@@ -67,13 +71,18 @@ class Database:
         return cls(path, connection)
 
     @classmethod
-    def open_existing(cls, path: Path) -> Database | None:
-        """Open the store for a reader, or return None where there is none yet: a reader creates nothing.
+    def open_for_reading(cls, path: Path) -> Connection | None:
+        """Open the store without changing anything, or return None if there is none yet.
 
-        Raises `StoreError` where it exists and cannot be read.
+        Raises `StoreError` if it exists and cannot be read, or was made by another version.
         """
         with _explained(path):
-            return cls.open(path) if path.exists() else None
+            if not path.exists():
+                return None
+            connection = _connect(path, BUSY_SECONDS)
+            connection.execute("PRAGMA query_only = ON")
+            require_current(connection)
+        return cls(path, connection)
 
     def take_checkpoints(self) -> bool:
         """Let this connection be the one that checkpoints, unless another process does; return whether.
@@ -199,9 +208,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        if str(error).startswith("fenced"):
-            raise FencedError(str(error)) from error
-        raise
+        refusal = FencedError if str(error).startswith("fenced") else ConstraintError
+        raise refusal(str(error)) from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the store {path}: {error}. {_advice(path, error)}") from error
 

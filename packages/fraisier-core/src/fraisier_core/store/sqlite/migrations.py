@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from fraisier_core.errors import StoreError
+
+FOLDER = Path(__file__).parent / "sql" / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,14 @@ class Migration:
 @cache
 def migrations() -> tuple[Migration, ...]:
     """Return the migrations this version knows, in order."""
-    folder = files(__package__) / "sqlite" / "migrations"
-    texts = sorted(
-        (entry.name, entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql")
-    )
+    texts = sorted((entry.name, entry.read_text()) for entry in FOLDER.glob("*.sql"))
     return tuple(Migration(name, hashlib.sha256(sql.encode()).hexdigest(), sql) for name, sql in texts)
+
+
+def require_current(connection: sqlite3.Connection) -> None:
+    """Raise `StoreError` unless the schema is that of this version; changes nothing."""
+    if _pending(_applied(connection)):
+        raise StoreError("the store was made by an older version of Fraisier; run `fraisier db migrate`")
 
 
 def migrate(connection: sqlite3.Connection) -> None:

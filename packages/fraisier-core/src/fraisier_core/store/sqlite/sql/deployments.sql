@@ -6,7 +6,7 @@ UPDATE tb_environments SET configured = 0;
 
 -- name: configure_fraise
 INSERT INTO tb_fraises (id, type, description, repository, configured)
-VALUES (:id, :type, :description, :repository, 1)
+VALUES (:fraise_id, :type, :description, :repository, 1)
 ON CONFLICT (id) DO UPDATE
 SET type = excluded.type, description = excluded.description, repository = excluded.repository, configured = 1;
 
@@ -16,37 +16,41 @@ VALUES (:fraise_id, :environment, :name, :branch, 1)
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, configured = 1;
 
+-- name: known_kinds
+SELECT name, lane, supersedes, shown, priority FROM tb_kinds;
+
+-- name: add_kind
+INSERT INTO tb_kinds (name, lane, supersedes, shown, priority)
+VALUES (:name, :lane, :supersedes, :shown, :priority)
+ON CONFLICT (name) DO UPDATE
+SET lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown, priority = excluded.priority;
+
 -- name: request
 INSERT INTO tb_deployment_events (
-    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, branch, commit_sha,
-    webhook_event_id, release)
+    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    before_sha, pathspecs, reason, recovers, webhook_event_id, release)
 VALUES (
-    :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :branch,
-    :commit_sha, :webhook_event_id, :release);
+    :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :webhook_event_id, :release);
 
 -- name: append
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, token, host, attempt, requested_by, commit_sha, superseded_by, release,
-    previous_release, previous_commit_sha, step, step_number, step_status, duration, message)
+    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message)
 VALUES (
     :deployment_id, (SELECT last_event + 1 FROM tb_deployments WHERE id = :deployment_id), :event, :at, :token,
     :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release, :previous_release,
-    :previous_commit_sha, :step, :step_number, :step_status, :duration, :message);
-
--- name: deployment
-SELECT d.*, w.before_sha FROM tb_deployments AS d
-LEFT JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id
-WHERE d.id = :id;
+    :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
 
 -- name: claimable
--- What can run now, a rollback first; of one deployment where `id` is given.
+-- What can run now, by priority; of one deployment if `id` is given.
 SELECT id, attempt FROM tb_deployments AS waiting
 WHERE status = 'pending' AND (:id IS NULL OR id = :id)
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS busy
       WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.status = 'running' AND busy.kind IN ('deploy', 'rollback'))
-ORDER BY kind = 'rollback' DESC, sequence LIMIT 1;
+        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+ORDER BY priority DESC, sequence LIMIT 1;
 
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)
@@ -67,33 +71,15 @@ DELETE FROM tb_leases WHERE token = :token;
 
 -- name: pending_of_environment
 SELECT id FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending';
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending'
+  AND supersedes = 1;
 
 -- name: pushed_commits
--- The newest deployments that pushes to the same branch or tag requested, other than the one at hand.
-SELECT d.id, d.commit_sha, d.status, d.branch, d.requested_by, w.id AS webhook_event_id, w.before_sha
-FROM tb_deployments AS d
-LEFT JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id
-WHERE d.fraise_id = :fraise_id AND d.environment = :environment AND d.trigger = 'webhook'
-  AND d.kind = 'deploy' AND d.branch IS :branch AND d.id <> :id
-ORDER BY d.sequence DESC LIMIT 20;
-
--- name: serving
-SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
-
--- name: healthy_releases
--- Where a rollback may go to, newest first, and whether somebody once rolled back from there.
-SELECT
-    release, commit_sha,
-    EXISTS (SELECT 1 FROM tb_deployments AS back
-            WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
-              AND back.previous_release = d.release AND back.kind = 'rollback' AND back.status = 'success'
-              AND back.sequence > d.sequence
-           ) AS rolled_back_from
-FROM tb_deployments AS d
-WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND kind = 'deploy'
-  AND release IS NOT NULL
-ORDER BY sequence DESC LIMIT 100;
+-- The newest deployments that pushes to the same ref requested, other than the one at hand.
+SELECT id AS deployment_id, commit_sha, before_sha, status FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND trigger <> 'manual' AND ref IS :ref
+  AND id <> :id
+ORDER BY sequence DESC LIMIT 20;
 
 -- name: append_log
 INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text, dropped)
@@ -137,15 +123,19 @@ DELETE FROM tb_workers WHERE host = :host AND (boot_id <> :boot_id OR heartbeat 
 -- By a microsecond: where a row stays the same, SQLite writes nothing.
 UPDATE tb_workers SET heartbeat = heartbeat + 0.000001;
 
--- name: live_workers
-SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :oldest;
-
--- name: started_steps
-SELECT number, name, status, attempt FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
-
 -- name: cancellation
 SELECT message FROM tb_deployment_events WHERE deployment_id = :id AND event = 'cancel_requested' LIMIT 1;
 
 -- name: previously_active
 SELECT previous_release FROM tb_deployment_events
 WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;
+
+-- name: observed
+SELECT sequence FROM tb_observers WHERE name = :name;
+
+-- name: last_event
+SELECT coalesce(max(sequence), 0) AS sequence FROM tb_deployment_events;
+
+-- name: observe
+INSERT INTO tb_observers (name, sequence) VALUES (:name, :sequence)
+ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence;

@@ -3,35 +3,38 @@
 CREATE VIEW v_deployment_history AS
 SELECT
     d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
-    d.duration, d.error_message, d.commit_sha, d.branch, d.trigger, d.requested_by, d.webhook_event_id,
-    d.release, d.previous_release, d.previous_commit_sha, d.superseded_by, d.attempt, d.cancel_requested,
+    d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
+    d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
+    d.recovers, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
     d.sequence
 FROM tb_deployments AS d
 ORDER BY d.sequence DESC;
 
--- One row for each fraise and environment: its last deployment or rollback of note, and what serves.
+-- One row for each fraise and environment: its last deployment of note, and the serving release.
 CREATE VIEW v_fraise_status AS
 SELECT
     e.fraise_id, e.environment, f.type, f.description, e.name, e.configured,
-    d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.branch, d.requested_at, d.started_at,
+    d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.ref, d.requested_at, d.started_at,
     d.completed_at, d.duration, d.error_message,
     s.release AS serving_release, s.commit_sha AS serving_commit_sha, s.since AS last_deployed,
     s.since IS NOT NULL AND s.release IS NULL AS serving_unknown,
-    EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY one_pending_deployment
+    EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY pending_deployment
             WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
+              AND p.shown = 1
            ) AS pending
 FROM tb_environments AS e
 JOIN tb_fraises AS f ON f.id = e.fraise_id
 LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
-    (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY one_pending_deployment
-     WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'),
+    (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY pending_deployment
+     WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
+       AND p.shown = 1),
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
-       AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
-       AND n.kind IN ('deploy', 'rollback')
+       AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown = 1
      ORDER BY n.sequence DESC LIMIT 1))
-LEFT JOIN tb_serving AS s
-    ON s.fraise_id = e.fraise_id AND s.environment = e.environment AND s.host = 'local';
+LEFT JOIN tb_serving AS s ON s.rowid = (
+    SELECT n.rowid FROM tb_serving AS n
+    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1);
 
 -- Aggregates over the deployments that ran to an end; durations in seconds.
 CREATE VIEW v_deployment_stats AS
@@ -40,7 +43,7 @@ WITH ended AS (
            row_number() OVER (PARTITION BY fraise_id, environment ORDER BY duration) AS rank,
            count(*) OVER (PARTITION BY fraise_id, environment) AS total
     FROM tb_deployments
-    WHERE kind IN ('deploy', 'rollback') AND duration IS NOT NULL
+    WHERE shown = 1 AND duration IS NOT NULL
       AND status IN ('success', 'failed', 'rolled_back')
 )
 SELECT
@@ -57,7 +60,7 @@ GROUP BY fraise_id, environment;
 
 CREATE VIEW v_webhook_events AS
 SELECT
-    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.branch, w.commit_sha, w.pusher,
+    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.ref, w.branch, w.commit_sha, w.pusher,
     w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256
 FROM tb_webhook_events AS w
 ORDER BY w.sequence DESC;

@@ -10,15 +10,15 @@ from pathlib import Path
 FOLDER = "wake"
 
 
-class WakeUps:
-    """The worker's end.
+class NamedPipe:
+    """A worker's end: implements `protocol.WakeUps`.
 
     Args:
-        state_dir: the folder of the store.
+        folder: the folder of the database.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        folder = state_dir / FOLDER
+    def __init__(self, folder: Path) -> None:
+        folder = folder / FOLDER
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._path = folder / str(os.getpid())
         self._path.unlink(missing_ok=True)
@@ -26,37 +26,34 @@ class WakeUps:
         self._handle = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
-        """Return the file descriptor, for selectors."""
         return self._handle
 
-    def answer(self) -> None:
-        """Take every ring so far."""
+    def clear(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._handle, 4096)
 
     def close(self) -> None:
-        """Take the bell down."""
         self._path.unlink(missing_ok=True)
         os.close(self._handle)
 
 
-def wake_workers(state_dir: Path) -> None:
-    """Ring for every worker of this store; the bell of one that died is taken down."""
+def wake(folder: Path) -> None:
+    """Write to the pipe of every worker of this store; that of a dead one is removed."""
     with suppress(FileNotFoundError):
-        for entry in os.scandir(state_dir / FOLDER):
-            _ring(entry.path)
+        for entry in os.scandir(folder / FOLDER):
+            _notify(entry.path)
 
 
-def _ring(path: str) -> None:
+def _notify(path: str) -> None:
     try:
-        bell = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno == errno.ENXIO:  # nobody holds the other end
+        if error.errno == errno.ENXIO:  # no process holds the other end
             with suppress(OSError):
                 Path(path).unlink()
         return
     try:
         with suppress(BlockingIOError, BrokenPipeError):
-            os.write(bell, b"!")
+            os.write(pipe, b"!")
     finally:
-        os.close(bell)
+        os.close(pipe)

@@ -12,11 +12,11 @@ WHERE webhook_event_id = :webhook_event_id ORDER BY sequence;
 
 -- name: insert_event
 INSERT INTO tb_webhook_events (
-    id, provider, event_type, delivery_id, delivery_key, body_sha256, body_key, repository, branch, commit_sha,
-    before_sha, pusher, received_at, verdict, duplicate_of, reasons)
+    id, provider, event_type, delivery_id, delivery_key, body_sha256, body_key, repository, ref, branch,
+    commit_sha, before_sha, pusher, received_at, verdict, duplicate_of, reasons)
 VALUES (
-    :id, :provider, :event_type, :delivery_id, :delivery_key, :body_sha256, :body_key, :repository, :branch,
-    :commit_sha, :before_sha, :pusher, :received_at, :verdict, :duplicate_of, :reasons);
+    :id, :provider, :event_type, :delivery_id, :delivery_key, :body_sha256, :body_key, :repository, :ref,
+    :branch, :commit_sha, :before_sha, :pusher, :received_at, :verdict, :duplicate_of, :reasons);
 
 -- name: insert_payload
 INSERT INTO tb_webhook_payloads (webhook_event_id, body) VALUES (:id, :body);

@@ -37,14 +37,17 @@ CREATE TRIGGER webhook_events_no_replace BEFORE INSERT ON tb_webhook_events
 WHEN EXISTS (SELECT 1 FROM tb_webhook_events WHERE sequence = NEW.sequence OR id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'tb_webhook_events is append-only'); END;
 
-CREATE TRIGGER deployment_request_supersedes BEFORE INSERT ON tb_deployment_events
+-- A request is of a known kind and, if the kind says so, supersedes the one that waits.
+CREATE TRIGGER deployment_request BEFORE INSERT ON tb_deployment_events
 WHEN NEW.event = 'requested'
 BEGIN
+    SELECT RAISE(ABORT, 'unknown kind of deployment')
+    WHERE NOT EXISTS (SELECT 1 FROM tb_kinds WHERE name = NEW.kind);
     INSERT INTO tb_deployment_events (deployment_id, number, event, at, superseded_by)
     SELECT id, last_event + 1, 'superseded', NEW.at, NEW.deployment_id
-    FROM tb_deployments
+    FROM tb_deployments INDEXED BY one_pending_deployment
     WHERE fraise_id = NEW.fraise_id AND environment = NEW.environment AND kind = NEW.kind
-      AND status = 'pending';
+      AND status = 'pending' AND supersedes = 1;
 END;
 
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries

@@ -7,22 +7,26 @@ CREATE TRIGGER deployment_events_fold AFTER INSERT ON tb_deployment_events
 BEGIN
     INSERT INTO fold_events VALUES (
         NEW.sequence, NEW.deployment_id, NEW.number, NEW.event, NEW.at, NEW.token, NEW.host, NEW.attempt,
-        NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.branch, NEW.commit_sha,
-        NEW.webhook_event_id, NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha,
-        NEW.step, NEW.step_number, NEW.step_status, NEW.duration, NEW.message);
+        NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.ref, NEW.commit_sha,
+        NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.recovers, NEW.webhook_event_id, NEW.superseded_by,
+        NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step, NEW.step_number,
+        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
 END;
 
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
 BEGIN
     INSERT INTO tb_deployments (
-        id, fraise_id, environment, kind, status, requested_at, commit_sha, branch, trigger, requested_by,
-        webhook_event_id, release, last_event)
-    VALUES (
-        NEW.deployment_id, NEW.fraise_id, NEW.environment, NEW.kind, 'pending', NEW.at, NEW.commit_sha,
-        NEW.branch, NEW.trigger, NEW.requested_by, NEW.webhook_event_id, NEW.release, NEW.number);
+        id, fraise_id, environment, kind, lane, supersedes, shown, priority, status, requested_at, commit_sha,
+        ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, release, recovers,
+        last_event)
+    SELECT
+        NEW.deployment_id, NEW.fraise_id, NEW.environment, name, lane, supersedes, shown, priority, 'pending',
+        NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
+        NEW.requested_by, NEW.webhook_event_id, NEW.release, NEW.recovers, NEW.number
+    FROM tb_kinds WHERE name = NEW.kind;
 END;
 
--- The states of a deployment: which event leads to which.
+-- The status of a deployment: the event that ends it names it.
 CREATE TRIGGER fold_changed INSTEAD OF INSERT ON fold_events
 WHEN NEW.event = 'superseded' OR NEW.event = 'cancel_requested' OR NEW.event = 'claimed'
   OR NEW.event = 'requeued' OR NEW.event = 'success' OR NEW.event = 'failed'
@@ -33,7 +37,6 @@ BEGIN
     SET status = CASE NEW.event
             WHEN 'claimed' THEN 'running'
             WHEN 'requeued' THEN 'pending'
-            WHEN 'success' THEN 'success'
             WHEN 'cancel_requested' THEN iif(status = 'pending', 'cancelled', status)
             ELSE NEW.event
         END,
@@ -60,12 +63,13 @@ BEGIN
     WHERE id = NEW.deployment_id;
 END;
 
--- What a run says, which is everything that carries a token.
+-- What an attempt says, which is everything that carries a token.
 CREATE TRIGGER fold_attempt INSTEAD OF INSERT ON fold_events WHEN NEW.token IS NOT NULL
 BEGIN
     UPDATE tb_deployments
     SET activation_started = max(activation_started, NEW.event = 'activation_started'),
         rollback_started = max(rollback_started, NEW.event = 'rollback_started'),
+        unrepeatable = max(unrepeatable, NEW.event = 'step_started' AND NEW.repeatable IS 0),
         error_message = iif(NEW.event = 'rollback_started', NEW.message, error_message),
         last_event = NEW.number
     WHERE id = NEW.deployment_id;
@@ -81,8 +85,9 @@ BEGIN
       AND NEW.event IN ('superseded', 'requeued', 'success', 'failed', 'rolled_back', 'cancelled',
                         'interrupted', 'skipped');
 
-    INSERT INTO tb_steps (deployment_id, host, attempt, number, name, status, started_at)
-    SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running', NEW.at
+    INSERT INTO tb_steps (deployment_id, host, attempt, number, name, status, repeatable, started_at)
+    SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.step_number, NEW.step, 'running',
+           coalesce(NEW.repeatable, 1), NEW.at
     WHERE NEW.event = 'step_started';
     UPDATE tb_steps
     SET status = NEW.step_status, completed_at = NEW.at, duration = NEW.duration, message = NEW.message

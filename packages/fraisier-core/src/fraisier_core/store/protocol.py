@@ -1,0 +1,188 @@
+"""The store as everything above it sees it: `Reader` reads, `Store` writes too.
+
+Connections, transactions, SQL and the driver's exceptions stay inside; every method may raise `StoreError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from fraisier_core.store.records import (
+    ConfiguredEnvironment,
+    Delivery,
+    Deployment,
+    DeploymentEvent,
+    EnvironmentStatus,
+    Event,
+    HealthyRelease,
+    HeldLease,
+    Lease,
+    LogChunk,
+    PushedCommit,
+    Receipts,
+    Request,
+    Step,
+)
+from fraisier_core.system.processes import ProcessIdentity
+
+
+class Reader(Protocol):
+    """What happened and which release is serving."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+    def status(self, fraise_id: str | None = None, environment: str | None = None) -> list[EnvironmentStatus]:
+        """Return the status of every environment, of a fraise's, or of one."""
+
+    def deployments(
+        self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
+    ) -> list[Deployment]:
+        """Return the newest deployments first, at most `limit`."""
+
+    def find(self, id_part: str) -> str:
+        """Return the id that starts or ends with `id_part`. Raises `UnknownNameError` unless there is one."""
+
+    def deployment(self, deployment_id: str) -> Deployment:
+        """Return one deployment. Raises `UnknownNameError`."""
+
+    def steps(self, deployment_id: str) -> list[Step]:
+        """Return its steps in the order they started."""
+
+    def log(self, deployment_id: str, after: int = 0) -> list[LogChunk]:
+        """Return the output kept of its steps, in order; only what came after chunk `after`."""
+
+    def events(
+        self, after: int = 0, limit: int = 1000, deployment_id: str | None = None
+    ) -> list[DeploymentEvent]:
+        """Return recorded events in order, those after event `after`, of all deployments or of one."""
+
+    def running(self, fraise_id: str, environment: str) -> str | None:
+        """Return the id of the deployment that is changing the environment now, if there is one."""
+
+    def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
+        """Return the serving release, None if there is none or it is unknown."""
+
+    def healthy_releases(self, fraise_id: str, environment: str) -> list[HealthyRelease]:
+        """Return the releases that were healthy, newest first."""
+
+    def live_workers(self) -> int:
+        """Return how many workers said lately that they live."""
+
+
+class WakeUps(Protocol):
+    """A worker's end of `Store.wake`."""
+
+    def fileno(self) -> int:
+        """Return a file descriptor that is readable after a wake-up."""
+
+    def clear(self) -> None:
+        """Forget every wake-up so far."""
+
+    def close(self) -> None:
+        """Hear no more."""
+
+
+class Store(Reader, Protocol):
+    """Everything that changes the record. Events carry the fencing token of a lease."""
+
+    def maintain(self) -> None:
+        """Do what the database needs from time to time; cheap to call often."""
+
+    def check_writable(self) -> None:
+        """Prove that something can be written. Raises `StoreError`."""
+
+    def prepare(self) -> None:
+        """Do once what an attempt begins with, without effect: a forked process is slow at its first time."""
+
+    def rebuild(self) -> None:
+        """Fold every event anew into the tables that are derived from them."""
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch in one durable transaction and return what became of each, in order.
+
+        One that cannot be stored fails alone. Raises `StoreError` if nothing could be stored.
+        """
+
+    async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        """Record a delivery that did not verify, without its body; only the newest thousand are kept."""
+
+    def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
+        """Tell the store what is configured, so that it refuses requests for anything else."""
+
+    def request(self, request: Request) -> str:
+        """Request a deployment and return its id; one that waits gives way if its kind says so."""
+
+    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
+        """Request a deployment and claim it in one transaction; no lease if the environment is busy."""
+
+    def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
+        """Request the cancellation of a deployment, and return it as it is then.
+
+        One that waits is cancelled at once; one that ended is left as it is. Raises `UnknownNameError`.
+        """
+
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        """Claim a deployment, by default the next; None if none waits or its environment is busy."""
+
+    def leases(self) -> list[HeldLease]:
+        """Return every lease of this host."""
+
+    def expired(self) -> list[HeldLease]:
+        """Return the leases of this host whose time has run out, or whose holder is gone."""
+
+    def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
+        """Take an expired lease over for recovery and return the new one; None if somebody else did."""
+
+    def renew(self, lease: Lease) -> None:
+        """Hold the lease for longer. Raises `FencedError` if it was taken over."""
+
+    def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
+        """Record which command runs, so that recovery can end it. Raises `FencedError`."""
+
+    def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
+        """Append events, and another request, in one transaction; an ending drops the lease.
+
+        Raises `FencedError` if the lease was taken over.
+        """
+
+    def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
+        """End a stale deployment in favour of a newer commit, and return the id of that one's deployment.
+
+        In the same transaction the newer commit is requested again, if its own deployment was superseded
+        before it could run.
+        """
+
+    def requeue(self, lease: Lease) -> None:
+        """Let an attempt that had not started a step wait again, or end it if a newer one waits already."""
+
+    def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
+        """Keep some output of a step, and drop the oldest beyond `limit` characters."""
+
+    def cancellation(self, lease: Lease) -> str | None:
+        """Return who asked for the deployment to be cancelled, in words, or None."""
+
+    def previously_active(self, deployment_id: str) -> str | None:
+        """Return the name of the release that `app_path` pointed to before this deployment, if any."""
+
+    def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
+        """Return what else pushes to the same ref requested there, newest request first."""
+
+    def heartbeat(self, worker: ProcessIdentity) -> None:
+        """Say that this worker lives, and forget those that no longer do."""
+
+    def forget_worker(self, worker: ProcessIdentity) -> None:
+        """Say that this worker ends."""
+
+    def wake(self) -> None:
+        """Notify every worker that there is work."""
+
+    def wake_ups(self) -> WakeUps:
+        """Return this worker's end of `wake`."""
+
+    def observed(self, observer: str) -> int:
+        """Return the sequence of the last event that an observer has seen; of the newest one at first."""
+
+    def observe(self, observer: str, sequence: int) -> None:
+        """Record that an observer has seen the events up to `sequence`."""

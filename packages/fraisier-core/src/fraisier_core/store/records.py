@@ -1,0 +1,321 @@
+"""What the store takes and returns: plain frozen values, named as the columns are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fraisier_core.errors import StoreError
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId
+from fraisier_core.store.vocabulary import Trigger, Verdict
+from fraisier_core.system.processes import ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredEnvironment:
+    """An environment as the store knows it: what is configured, without secrets.
+
+    Args:
+        fraise_id: the fraise's name.
+        type: its fraise type.
+        description: what it is.
+        repository: its identity, without credentials.
+        environment: the environment's name.
+        name: what people call it.
+        branch: the branch that is deployed by hand.
+    """
+
+    fraise_id: str
+    type: str
+    description: str | None
+    repository: str | None
+    environment: str
+    name: str | None
+    branch: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A deployment that is requested; what was decided about it travels with it.
+
+    Args:
+        fraise_id: the fraise's name.
+        environment: the environment's name.
+        kind: a name in `KINDS`.
+        trigger: who asks.
+        requested_by: who pushed, or who ran the command.
+        ref: the full ref of the branch or tag, if there is one.
+        commit_sha: the full id of the commit; None takes the newest one of `ref`. By hand, also the beginning
+            of an id, which fetching completes.
+        before_sha: what the ref pointed to before a push.
+        pathspecs: git pathspecs, of which one must have changed; none asks for nothing.
+        reason: which rule of the branch mapping asks for it.
+        release: the release to roll back to.
+        recovers: the id of the interrupted deployment that this one repeats.
+        webhook_event_id: the delivery that asks for it.
+    """
+
+    fraise_id: str
+    environment: str
+    kind: str
+    trigger: Trigger
+    requested_by: str | None
+    ref: str | None = None
+    commit_sha: str | None = None
+    before_sha: str | None = None
+    pathspecs: tuple[str, ...] = ()
+    reason: str | None = None
+    release: str | None = None
+    recovers: str | None = None
+    webhook_event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A row of `v_deployment_history`; durations in seconds, times in UTC."""
+
+    id: str
+    fraise_id: str
+    environment: str
+    kind: str
+    status: str
+    requested_at: str
+    started_at: str | None
+    completed_at: str | None
+    duration: float | None
+    error_message: str | None
+    commit_sha: str | None
+    ref: str | None
+    before_sha: str | None
+    pathspecs: tuple[str, ...]
+    reason: str | None
+    trigger: str
+    requested_by: str | None
+    webhook_event_id: str | None
+    release: str | None
+    previous_release: str | None
+    superseded_by: str | None
+    recovers: str | None
+    attempt: int
+    activation_started: bool
+    rollback_started: bool
+    unrepeatable: bool
+    cancel_requested: bool
+
+    @property
+    def ref_name(self) -> str | None:
+        """The branch or tag as people say it; a tag says that it is one."""
+        if self.ref is not None and self.ref.startswith(TAG_PREFIX):
+            return f"tag {self.ref.removeprefix(TAG_PREFIX)}"
+        return self.ref.removeprefix(BRANCH_PREFIX) if self.ref else None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStatus:
+    """A row of `v_fraise_status`: the last deployment of note, and the serving release.
+
+    `status` is None if nothing was ever deployed; `serving_unknown` says that the serving release is unknown.
+    """
+
+    fraise_id: str
+    environment: str
+    type: str
+    description: str | None
+    name: str | None
+    status: str | None
+    deployment_id: str | None
+    kind: str | None
+    commit_sha: str | None
+    ref: str | None
+    started_at: str | None
+    completed_at: str | None
+    duration: float | None
+    error_message: str | None
+    serving_release: str | None
+    serving_commit_sha: str | None
+    last_deployed: str | None
+    serving_unknown: bool
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a deployment; `number` counts within its attempt."""
+
+    attempt: int
+    number: int
+    name: str
+    status: str
+    repeatable: bool
+    started_at: str
+    completed_at: str | None
+    duration: float | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Some output of a step; `dropped` counts the bytes that were left out before it."""
+
+    sequence: int
+    attempt: int
+    step_number: int
+    at: str
+    text: str
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of a deployment to be appended; a column that does not belong to it stays None."""
+
+    event: str
+    requested_by: str | None = None
+    commit_sha: str | None = None
+    superseded_by: str | None = None
+    release: str | None = None
+    previous_release: str | None = None
+    previous_commit_sha: str | None = None
+    step: str | None = None
+    step_number: int | None = None
+    step_status: str | None = None
+    repeatable: bool | None = None
+    duration: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEvent:
+    """A change of a deployment as it was recorded; `sequence` grows with each event of the store."""
+
+    sequence: int
+    deployment_id: str
+    number: int
+    event: str
+    at: str
+    attempt: int | None
+    commit_sha: str | None
+    superseded_by: str | None
+    release: str | None
+    step: str | None
+    step_number: int | None
+    step_status: str | None
+    duration: float | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PushedCommit:
+    """A commit that another push to the same ref requested in the same environment."""
+
+    deployment_id: str
+    commit_sha: str
+    before_sha: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthyRelease:
+    """A release that was deployed and healthy.
+
+    Args:
+        release: its name.
+        commit_sha: its commit.
+        rolled_back_from: whether somebody rolled back from it.
+    """
+
+    release: str
+    commit_sha: str
+    rolled_back_from: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to change one deployment.
+
+    Args:
+        token: the fencing token; every event carries it, and one that is out of date is refused.
+        deployment_id: the deployment.
+        host: where it runs.
+        attempt: how often this deployment was started, from 1.
+    """
+
+    token: int
+    deployment_id: str
+    host: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease as another process finds it.
+
+    Args:
+        lease: the lease.
+        boot_id: the boot it was taken in.
+        holder: the process that holds it.
+        command: the command that the holder was running, if any.
+    """
+
+    lease: Lease
+    boot_id: str
+    holder: ProcessIdentity
+    command: ProcessIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified delivery, ready to be stored.
+
+    Args:
+        provider: the provider's name.
+        event_type: the forge's name of the event.
+        delivery_id: the forge's id, if it sends one.
+        signs_body: whether the signature covers the body, so that its hash can tell a replay.
+        body: the raw body.
+        received_at: UTC.
+        reasons: why each rule matched or did not.
+        requests: the deployments it asks for; none: it is recorded as ignored.
+        repository, ref, commit_sha, before_sha, pusher: of the (first) push.
+    """
+
+    provider: str
+    event_type: str
+    delivery_id: DeliveryId | None
+    signs_body: bool
+    body: bytes
+    received_at: str
+    reasons: tuple[str, ...]
+    requests: tuple[Request, ...] = ()
+    repository: str | None = None
+    ref: str | None = None
+    commit_sha: str | None = None
+    before_sha: str | None = None
+    pusher: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A deployment that a delivery asked for, and its status now."""
+
+    id: str
+    fraise_id: str
+    environment: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery; it is on disk.
+
+    Args:
+        verdict: `accepted`, `ignored`, `duplicate`, or `conflict` if the id was seen with another body.
+        event_id: the id of its webhook event; of the first one if it is a duplicate.
+        deployments: the deployments it requested; those of the first one if it is a duplicate.
+    """
+
+    verdict: Verdict
+    event_id: str
+    deployments: tuple[Requested, ...] = ()
+
+
+Receipts = list[Receipt | StoreError]

@@ -1,0 +1,129 @@
+"""Accepting deliveries: the webhook event and its pending deployments, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any
+
+import uuid_utils
+
+from fraisier_core.errors import StoreError
+from fraisier_core.push import BRANCH_PREFIX
+from fraisier_core.store.records import Delivery, Receipt, Receipts, Requested
+from fraisier_core.store.sqlite.connection import Connection, ConstraintError, statements
+from fraisier_core.store.sqlite.deployments import request_row
+from fraisier_core.store.sqlite.writer import Writer
+from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.host import Host
+
+
+class Deliveries(Writer):
+    """The write side of webhooks. Failpoints: `before_commit` and `after_commit`."""
+
+    def __init__(self, connection: Connection, host: Host) -> None:
+        super().__init__(connection, host)
+        self._delivery_sql = statements("deliveries")
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch as if each delivery were new, in one statement a table.
+
+        If the database refuses that, because one came before or cannot be stored, store them one by one.
+        The event loop waits for the disk: whatever could be answered meanwhile waits for the same disk.
+        """
+        try:
+            receipts = self._commit(self._store, deliveries)
+        except (ConstraintError, UnicodeError):
+            receipts = self._commit(self._store_each, deliveries)
+        failpoint("after_commit")
+        return receipts
+
+    def _commit(
+        self, store: Callable[[Sequence[Delivery]], Receipts], deliveries: Sequence[Delivery]
+    ) -> Receipts:
+        with self._connection.transaction():
+            receipts = store(deliveries)
+            failpoint("before_commit")
+        return receipts
+
+    def _store_each(self, deliveries: Sequence[Delivery]) -> Receipts:
+        return [self._accept_alone(delivery) for delivery in deliveries]
+
+    def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
+        events = [_event_row(delivery) for delivery in deliveries]
+        receipts: Receipts = []
+        requests: list[dict[str, Any]] = []
+        for event, delivery in zip(events, deliveries, strict=True):
+            rows = [request_row(request, delivery.received_at, event["id"]) for request in delivery.requests]
+            requests += rows
+            receipts.append(Receipt(event["verdict"], event["id"], tuple(_requested(row) for row in rows)))
+        self._connection.execute_many(self._delivery_sql["insert_event"], events)
+        self._connection.execute_many(self._delivery_sql["insert_payload"], events)
+        self._connection.execute_many(self._sql["request"], requests)
+        return receipts
+
+    def _accept_alone(self, delivery: Delivery) -> Receipt | StoreError:
+        try:
+            with self._connection.savepoint():
+                return self._repeated(delivery) or self._store([delivery])[0]
+        except (UnicodeError, StoreError) as error:
+            return StoreError(f"this delivery cannot be stored: {error}")
+
+    def _repeated(self, delivery: Delivery) -> Receipt | None:
+        """Return the receipt of a delivery that came before, None if this one is the first."""
+        event = _event_row(delivery)
+        first = self._connection.one(self._delivery_sql["same_delivery"], event) or self._connection.one(
+            self._delivery_sql["same_body"], event
+        )
+        if first is None:
+            return None
+        if first["body_sha256"] != event["body_sha256"]:
+            return Receipt("conflict", first["id"])
+        repeated = {
+            "verdict": "duplicate",
+            "duplicate_of": first["id"],
+            "delivery_key": None,
+            "body_key": None,
+        }
+        self._connection.execute(self._delivery_sql["insert_event"], event | repeated)
+        rows = self._connection.all(
+            self._delivery_sql["deployments_of_event"], {"webhook_event_id": first["id"]}
+        )
+        found = (Requested(row["id"], row["fraise_id"], row["environment"], row["status"]) for row in rows)
+        return Receipt("duplicate", first["id"], tuple(found))
+
+    async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        row = {"provider": provider, "received_at": received_at, "client": client, "reason": reason}
+        with self._connection.transaction():
+            self._connection.execute(self._delivery_sql["insert_refused"], row)
+
+
+def _requested(row: dict[str, Any]) -> Requested:
+    return Requested(row["deployment_id"], row["fraise_id"], row["environment"], "pending")
+
+
+def _event_row(delivery: Delivery) -> dict[str, Any]:
+    digest = sha256(delivery.body).hexdigest()
+    given, ref = delivery.delivery_id, delivery.ref or ""
+    by_body = delivery.signs_body and not (given and given.signed)
+    return {
+        "id": str(uuid_utils.uuid7()),
+        "provider": delivery.provider,
+        "event_type": delivery.event_type,
+        "delivery_id": given.value if given else None,
+        "delivery_key": given.value if given and delivery.requests else None,
+        "body_sha256": digest,
+        "body_key": digest if by_body and delivery.requests else None,
+        "repository": delivery.repository,
+        "ref": delivery.ref,
+        "branch": ref.removeprefix(BRANCH_PREFIX) if ref.startswith(BRANCH_PREFIX) else None,
+        "commit_sha": delivery.commit_sha,
+        "before_sha": delivery.before_sha,
+        "pusher": delivery.pusher,
+        "received_at": delivery.received_at,
+        "verdict": "accepted" if delivery.requests else "ignored",
+        "duplicate_of": None,
+        "reasons": json.dumps(delivery.reasons),
+        "body": delivery.body,
+    }

@@ -1,0 +1,179 @@
+"""The write side of deployments: requests, claims, and the events that are the only way to change one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import uuid_utils
+
+from fraisier_core.errors import FencedError, StoreError
+from fraisier_core.store.records import (
+    ConfiguredEnvironment,
+    Deployment,
+    Event,
+    Lease,
+    PushedCommit,
+    Request,
+)
+from fraisier_core.store.sqlite.connection import Row
+from fraisier_core.store.sqlite.leases import Leases
+from fraisier_core.store.vocabulary import ENDED, ENDINGS, KINDS
+from fraisier_core.system.clock import utc_now
+from fraisier_core.system.processes import ProcessIdentity
+
+
+class Deployments(Leases):
+    """Requests, claims and events."""
+
+    def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
+        rows = [asdict(each) for each in environments]
+        with self._connection.transaction():
+            self._write("forget_fraises")
+            self._write("forget_environments")
+            self._connection.execute_many(self._sql["configure_fraise"], rows)
+            self._connection.execute_many(self._sql["configure_environment"], rows)
+
+    def request(self, request: Request) -> str:
+        with self._connection.transaction():
+            return self._request(request)
+
+    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
+        with self._connection.transaction():
+            deployment_id = self._request(request)
+            return deployment_id, self._claim(holder, deployment_id)
+
+    def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
+        with self._connection.transaction():
+            if self.deployment(deployment_id).status not in ENDED:
+                message = f"cancelled by {requested_by}"
+                event = Event("cancel_requested", requested_by=requested_by, message=message)
+                self._insert(Lease(0, deployment_id, self._host.name, 0), event)
+        return self.deployment(deployment_id)
+
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        if self._claimable(deployment_id) is None:  # asked without the write lock, which others need more
+            return None
+        with self._connection.transaction():
+            return self._claim(holder, deployment_id)
+
+    def prepare(self) -> None:
+        unheld = Lease(0, "", self._host.name, 0)
+        self._all("deployment", id=unheld.deployment_id)
+        self.steps(unheld.deployment_id)
+        with suppress(FencedError):
+            self.append(unheld, Event("step_started"))
+
+    def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
+        with self._connection.transaction():
+            self._append(lease, events)
+            if request is not None:
+                self._request(request)
+
+    def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
+        with self._connection.transaction():
+            by = newer.deployment_id
+            if newer.status == "superseded":
+                by = self._request(repeated(self.deployment(by)))
+            self._append(lease, [Event("superseded", superseded_by=by, message=message)])
+        return by
+
+    def requeue(self, lease: Lease) -> None:
+        with self._connection.transaction():
+            deployment = asdict(self.deployment(lease.deployment_id))
+            waiting = self._connection.one(self._sql["pending_of_environment"], deployment)
+            event = Event("superseded", superseded_by=waiting["id"]) if waiting else Event("requeued")
+            self._append(lease, [event])
+
+    def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
+        row = asdict(lease) | {"step_number": step_number, "at": utc_now(), "text": text, "dropped": dropped}
+        with self._connection.transaction():
+            row["newest"] = self._write("append_log", **row).lastrowid
+            cut = self._connection.one(self._sql["log_cut"], row | {"limit": limit})
+            if cut is not None and cut["sequence"] is not None:
+                self._write("carry_dropped", **row, cut=cut["sequence"])
+                self._write("trim_log", **row, cut=cut["sequence"])
+
+    def cancellation(self, lease: Lease) -> str | None:
+        row = self._connection.one(self._sql["cancellation"], {"id": lease.deployment_id})
+        return str(row["message"]) if row else None
+
+    def previously_active(self, deployment_id: str) -> str | None:
+        row = self._connection.one(self._sql["previously_active"], {"id": deployment_id})
+        return row["previous_release"] if row else None
+
+    def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
+        rows = self._connection.all(self._sql["pushed_commits"], asdict(deployment))
+        return [PushedCommit(**dict(row)) for row in rows]
+
+    def _request(self, request: Request) -> str:
+        row = request_row(request, utc_now())
+        self._connection.execute(self._sql["request"], row)
+        return str(row["deployment_id"])
+
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        row = self._claimable(deployment_id)
+        if row is None:
+            return None
+        lease = self._take(row["id"], row["attempt"] + 1, holder)
+        self._insert(lease, Event("claimed"))
+        return lease
+
+    def _claimable(self, deployment_id: str | None) -> Row | None:
+        return self._connection.one(self._sql["claimable"], {"id": deployment_id})
+
+    def _append(self, lease: Lease, events: Sequence[Event]) -> None:
+        for event in events:
+            self._insert(lease, event)
+        if events[-1].event in ENDINGS:
+            self._write("drop_lease", token=lease.token)
+
+    def _insert(self, lease: Lease, event: Event) -> None:
+        self._write("append", **asdict(event), **asdict(lease) | {"token": lease.token or None}, at=utc_now())
+
+
+def repeated(deployment: Deployment) -> Request:
+    """Return the request for what a deployment was requested for, with everything that was decided then."""
+    known = asdict(deployment)
+    names = (
+        "fraise_id", "environment", "kind", "trigger", "requested_by", "ref", "commit_sha", "before_sha",
+        "pathspecs", "reason", "webhook_event_id",
+    )  # fmt: skip
+    return Request(**{name: known[name] for name in names})
+
+
+def request_row(request: Request, at: str, webhook_event_id: str | None = None) -> dict[str, Any]:
+    """Return the row of the `requested` event, with a new deployment id (UUID version 7, RFC 9562).
+
+    Args:
+        request: what is requested.
+        at: UTC.
+        webhook_event_id: the delivery that asks for it, by default that of the request.
+
+    Raises `StoreError` for an unknown kind, or if what the kind needs is missing.
+    """
+    kind = KINDS.get(request.kind)
+    if kind is None:
+        raise StoreError(f'"{request.kind}" is no kind of deployment; known: {", ".join(sorted(KINDS))}')
+    if missing := [name for name in kind.arguments if getattr(request, name) is None]:
+        raise StoreError(f"a {kind.name} must name its {' and '.join(missing)}")
+    return {
+        "deployment_id": str(uuid_utils.uuid7()),
+        "at": at,
+        "fraise_id": request.fraise_id,
+        "environment": request.environment,
+        "kind": request.kind,
+        "trigger": request.trigger,
+        "requested_by": request.requested_by,
+        "ref": request.ref,
+        "commit_sha": request.commit_sha,
+        "before_sha": request.before_sha,
+        "pathspecs": json.dumps(request.pathspecs) if request.pathspecs else None,
+        "reason": request.reason,
+        "recovers": request.recovers,
+        "webhook_event_id": webhook_event_id or request.webhook_event_id,
+        "release": request.release,
+    }

@@ -1,0 +1,90 @@
+"""Who executes a deployment, and until when: mutable, and no part of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fraisier_core.errors import FencedError
+from fraisier_core.store.records import HeldLease, Lease
+from fraisier_core.store.sqlite.connection import Row
+from fraisier_core.store.sqlite.reader import HEARTBEAT_SECONDS
+from fraisier_core.store.sqlite.writer import Writer
+from fraisier_core.system.processes import ProcessIdentity
+
+LEASE_SECONDS = 30.0
+
+
+class Leases(Writer):
+    """The leases and the workers' heartbeats."""
+
+    def leases(self) -> list[HeldLease]:
+        return [_held(row) for row in self._leases()]
+
+    def expired(self) -> list[HeldLease]:
+        return [_held(row) for row in self._leases() if self._is_expired(row)]
+
+    def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
+        with self._connection.transaction():
+            if self._write("drop_lease", token=held.lease.token).rowcount == 0:
+                return None
+            return self._take(held.lease.deployment_id, held.lease.attempt, holder)
+
+    def renew(self, lease: Lease) -> None:
+        self._update("renew_lease", lease, expires=self._host.seconds() + LEASE_SECONDS)
+
+    def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
+        self._update("record_command", lease, pid=command.pid, started=command.start_time)
+
+    def heartbeat(self, worker: ProcessIdentity) -> None:
+        now = self._host.seconds()
+        row = {"host": self._host.name, "pid": worker.pid, "pid_started": worker.start_time}
+        with self._connection.transaction():
+            self._write("heartbeat", **row, boot_id=self._host.boot_id, heartbeat=now)
+            self._write(
+                "forget_dead_workers",
+                host=self._host.name,
+                boot_id=self._host.boot_id,
+                oldest=now - HEARTBEAT_SECONDS,
+            )
+
+    def forget_worker(self, worker: ProcessIdentity) -> None:
+        with self._connection.transaction():
+            self._write("forget_worker", host=self._host.name, pid=worker.pid)
+
+    def check_writable(self) -> None:
+        with self._connection.transaction():
+            self._write("prove_writable")
+
+    def _leases(self) -> list[Row]:
+        return self._connection.all(self._sql["leases"], {"host": self._host.name})
+
+    def _is_expired(self, row: Row) -> bool:
+        holder = ProcessIdentity(row["pid"], row["pid_started"])
+        return bool(row["expires"] < self._host.seconds()) or not self._host.is_alive(row["boot_id"], holder)
+
+    def _take(self, deployment_id: str, attempt: int, holder: ProcessIdentity) -> Lease:
+        """Take the lease of a deployment inside the caller's transaction."""
+        row = {
+            "deployment_id": deployment_id,
+            "host": self._host.name,
+            "attempt": attempt,
+            "boot_id": self._host.boot_id,
+            "pid": holder.pid,
+            "pid_started": holder.start_time,
+            "expires": self._host.seconds() + LEASE_SECONDS,
+        }
+        (taken,) = self._connection.all(self._sql["take_lease"], row)
+        return Lease(taken["token"], deployment_id, self._host.name, attempt)
+
+    def _update(self, statement: str, lease: Lease, **values: Any) -> None:
+        with self._connection.transaction():
+            if self._write(statement, token=lease.token, **values).rowcount == 0:
+                raise FencedError("fenced: the lease of this deployment was taken over")
+
+
+def _held(row: Row) -> HeldLease:
+    command = None
+    if row["command_pid"] is not None:
+        command = ProcessIdentity(row["command_pid"], row["command_started"])
+    lease = Lease(row["token"], row["deployment_id"], row["host"], row["attempt"])
+    return HeldLease(lease, row["boot_id"], ProcessIdentity(row["pid"], row["pid_started"]), command)

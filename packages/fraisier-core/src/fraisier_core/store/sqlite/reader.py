@@ -1,0 +1,127 @@
+"""The read side: what the views say, as plain values."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from fraisier_core.errors import UnknownNameError
+from fraisier_core.store.records import (
+    Deployment,
+    DeploymentEvent,
+    EnvironmentStatus,
+    HealthyRelease,
+    LogChunk,
+    Step,
+)
+from fraisier_core.store.sqlite.connection import Connection, Row, statements
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.system.host import Host
+
+HEARTBEAT_SECONDS = 15.0
+
+T = TypeVar("T")
+_ID_PART = re.compile(r"[0-9a-f-]{1,36}")
+
+
+class SqliteReader:
+    """Implements `protocol.Reader`.
+
+    Args:
+        connection: the connection.
+        host: this host.
+    """
+
+    def __init__(self, connection: Connection, host: Host) -> None:
+        self._connection = connection
+        self._host = host
+        self._read = statements("reader")
+
+    @classmethod
+    def open(cls, path: Path, host: Host) -> Self | None:
+        """Open the store, or return None if there is none yet: a reader creates and changes nothing.
+
+        Raises `StoreError` if it exists and cannot be read, or was made by another version.
+        """
+        connection = Connection.open_for_reading(path)
+        return cls(connection, host) if connection else None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def status(self, fraise_id: str | None = None, environment: str | None = None) -> list[EnvironmentStatus]:
+        return self._records(EnvironmentStatus, "status", fraise_id=fraise_id, environment=environment)
+
+    def deployments(
+        self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
+    ) -> list[Deployment]:
+        query = "history_of_environment" if environment else "history_of_fraise" if fraise_id else "history"
+        return self._records(Deployment, query, fraise_id=fraise_id, environment=environment, limit=limit)
+
+    def find(self, id_part: str) -> str:
+        found = []
+        if _ID_PART.fullmatch(id_part):
+            prefix = self._all("deployments_by_prefix", prefix=id_part, after=id_part + "~")
+            found = prefix or self._all("deployments_by_suffix", suffix=f"%{id_part}")
+        if not found:
+            raise UnknownNameError(f"there is no deployment {id_part!r}: `fraisier history` lists them")
+        if len(found) > 1:
+            raise UnknownNameError(f"more than one deployment is called {id_part!r}: give more of the id")
+        return str(found[0]["id"])
+
+    def deployment(self, deployment_id: str) -> Deployment:
+        found = self._records(Deployment, "deployment", id=deployment_id)
+        if not found:
+            raise UnknownNameError(f"there is no deployment {deployment_id!r}: `fraisier history` lists them")
+        return found[0]
+
+    def steps(self, deployment_id: str) -> list[Step]:
+        return self._records(Step, "steps", id=deployment_id)
+
+    def log(self, deployment_id: str, after: int = 0) -> list[LogChunk]:
+        return self._records(LogChunk, "log", id=deployment_id, after=after)
+
+    def events(
+        self, after: int = 0, limit: int = 1000, deployment_id: str | None = None
+    ) -> list[DeploymentEvent]:
+        query = "events_of_deployment" if deployment_id else "events"
+        return self._records(DeploymentEvent, query, after=after, limit=limit, deployment_id=deployment_id)
+
+    def running(self, fraise_id: str, environment: str) -> str | None:
+        lane = KINDS["deploy"].lane
+        rows = self._all("running", fraise_id=fraise_id, environment=environment, lane=lane)
+        return str(rows[0]["id"]) if rows else None
+
+    def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
+        host = self._host.name
+        rows = self._all("serving", fraise_id=fraise_id, environment=environment, host=host)
+        known = [row for row in rows if row["release"] is not None]
+        return HealthyRelease(known[0]["release"], known[0]["commit_sha"]) if known else None
+
+    def healthy_releases(self, fraise_id: str, environment: str) -> list[HealthyRelease]:
+        return self._records(HealthyRelease, "healthy_releases", fraise_id=fraise_id, environment=environment)
+
+    def live_workers(self) -> int:
+        oldest = self._host.seconds() - HEARTBEAT_SECONDS
+        (row,) = self._all("live_workers", boot_id=self._host.boot_id, oldest=oldest)
+        return int(row["live"])
+
+    def _all(self, query: str, **parameters: Any) -> list[Row]:
+        return self._connection.all(self._read[query], parameters)
+
+    def _records(self, kind: type[T], query: str, **parameters: Any) -> list[T]:
+        return [record(kind, row) for row in self._all(query, **parameters)]
+
+
+def record(kind: type[T], row: Row) -> T:
+    """Return a row as a record whose fields are named as its columns."""
+    return kind(**{field.name: _value(str(field.type), row[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+
+
+def _value(annotation: str, value: Any) -> Any:
+    if annotation == "bool":
+        return bool(value)
+    return tuple(json.loads(value or "[]")) if annotation.startswith("tuple") else value

@@ -1,0 +1,61 @@
+-- name: status
+SELECT * FROM v_fraise_status
+WHERE configured = 1 AND (:fraise_id IS NULL OR fraise_id = :fraise_id)
+  AND (:environment IS NULL OR environment = :environment)
+ORDER BY fraise_id, environment;
+
+-- name: history
+SELECT * FROM v_deployment_history LIMIT :limit;
+
+-- name: history_of_fraise
+SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
+
+-- name: history_of_environment
+SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
+
+-- name: deployments_by_prefix
+SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 2;
+
+-- name: deployments_by_suffix
+SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000) WHERE id LIKE :suffix LIMIT 2;
+
+-- name: deployment
+SELECT * FROM v_deployment_history WHERE id = :id;
+
+-- name: steps
+SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
+
+-- name: log
+SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
+WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
+
+-- name: running
+SELECT id FROM tb_deployments INDEXED BY one_running_deployment
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
+
+-- name: events
+SELECT * FROM tb_deployment_events WHERE sequence > :after ORDER BY sequence LIMIT :limit;
+
+-- name: events_of_deployment
+SELECT * FROM tb_deployment_events
+WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT :limit;
+
+-- name: serving
+SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
+
+-- name: healthy_releases
+-- Where a rollback may go to, newest first, and whether somebody once rolled back from there.
+SELECT
+    release, commit_sha,
+    EXISTS (SELECT 1 FROM tb_deployments AS back
+            WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
+              AND back.previous_release = d.release AND back.kind = 'rollback' AND back.status = 'success'
+              AND back.sequence > d.sequence
+           ) AS rolled_back_from
+FROM tb_deployments AS d
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND kind = 'deploy'
+  AND release IS NOT NULL
+ORDER BY sequence DESC LIMIT 100;
+
+-- name: live_workers
+SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :oldest;

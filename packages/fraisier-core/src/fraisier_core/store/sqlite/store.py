@@ -1,0 +1,64 @@
+"""The whole store: webhooks, deployments, leases and everything that is read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+from fraisier_core.store.sqlite.connection import Connection, statements
+from fraisier_core.store.sqlite.deliveries import Deliveries
+from fraisier_core.store.sqlite.deployments import Deployments
+from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.system.host import Host
+
+
+class SqliteStore(Deliveries, Deployments):
+    """Implements `protocol.Store`."""
+
+    @classmethod
+    def open(cls, path: Path, host: Host) -> Self:
+        """Open the store at `path`, creating and migrating it as needed.
+
+        Raises `StoreError` if it cannot be opened, or is newer than this version.
+        """
+        store = cls(Connection.open(path), host)
+        store.add_kinds()
+        return store
+
+    def maintain(self) -> None:
+        self._connection.take_checkpoints()
+
+    def rebuild(self) -> None:
+        sql = statements("rebuild")
+        with self._connection.transaction():
+            for name in ("empty_steps", "empty_attempts", "empty_serving", "empty_deployments", "fold"):
+                self._connection.execute(sql[name])
+
+    def wake(self) -> None:
+        wake(self._connection.path.parent)
+
+    def wake_ups(self) -> NamedPipe:
+        return NamedPipe(self._connection.path.parent)
+
+    def observed(self, observer: str) -> int:
+        known = self._connection.one(self._sql["observed"], {"name": observer})
+        found = known or self._connection.one(self._sql["last_event"])
+        return int(found["sequence"]) if found else 0
+
+    def observe(self, observer: str, sequence: int) -> None:
+        with self._connection.transaction():
+            self._write("observe", name=observer, sequence=sequence)
+
+    def add_kinds(self) -> None:
+        """Write the kinds of this version, if the store has others: its rules look them up."""
+        wanted = [
+            {key: asdict(kind)[key] for key in ("name", "lane", "supersedes", "shown", "priority")}
+            for kind in KINDS.values()
+        ]
+        known = [dict(row) for row in self._connection.all(self._sql["known_kinds"])]
+        missing = [row for row in wanted if row not in known]
+        if missing:
+            with self._connection.transaction():
+                self._connection.execute_many(self._sql["add_kind"], missing)
