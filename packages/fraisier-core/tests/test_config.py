@@ -251,12 +251,12 @@ ONE_PROBLEM = {
     "a database of another kind": (
         ("branch_mapping:", "database: {url: postgresql://db/acme}\nbranch_mapping:"),
         "fraises.yaml:17: database.url: "
-        'no package for "postgresql" databases is installed (entry-point group fraisier.stores)',
+        'no store "postgresql" is installed (install the package that offers it '
+        "(entry-point group fraisier.stores); installed: sqlite)",
     ),
     "a database that is no URL": (
         ("branch_mapping:", "database: {url: acme.db}\nbranch_mapping:"),
-        "fraises.yaml:17: database.url: should be sqlite:///absolute/path.db, "
-        "or sqlite:path.db for a file beside the configuration",
+        "fraises.yaml:17: database.url: should begin with one of: sqlite:",
     ),
     "a database in the root directory": (
         ("branch_mapping:", "database: {url: sqlite:///acme.db}\nbranch_mapping:"),

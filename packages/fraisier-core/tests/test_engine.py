@@ -90,7 +90,12 @@ class Installation:
         self.stop = CancellationToken()
 
     def claim(self, commit: str | None = None, **changes: object) -> Lease:
-        values = {"kind": "deploy", "trigger": "manual", "requested_by": "ada", "branch": "main"} | changes
+        values = {
+            "kind": "deploy",
+            "trigger": "manual",
+            "requested_by": "ada",
+            "ref": "refs/heads/main",
+        } | changes
         self.store.request(Request("site", "production", commit_sha=commit, **values))  # type: ignore[arg-type]
         lease = self.store.claim(ME)
         assert lease is not None
@@ -151,7 +156,7 @@ def test_a_push_that_touched_none_of_the_paths_is_skipped(installation: Installa
     served = installation.forge.push_files({"site/page": "1"})
     installation.execute(served, trigger="webhook")
     elsewhere = installation.forge.push_files({"docs/page": "1"})
-    done = installation.execute(elsewhere, trigger="webhook")
+    done = installation.execute(elsewhere, trigger="webhook", pathspecs=("site",))
     assert done.status == "skipped"
     assert installation.serving == served
     by_hand = installation.execute(elsewhere)
@@ -163,7 +168,9 @@ def test_what_changed_is_told_from_what_serves_and_not_from_the_push_before(
 ) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
     installation.forge.push_files({"site/page": "2"})  # superseded by the next one
-    done = installation.execute(installation.forge.push_files({"docs/page": "1"}), trigger="webhook")
+    done = installation.execute(
+        installation.forge.push_files({"docs/page": "1"}), trigger="webhook", pathspecs=("site",)
+    )
     assert done.status == "success"
 
 
@@ -268,7 +275,7 @@ def test_a_commit_on_another_branch_makes_nothing_stale(installation: Installati
     installation.execute(
         installation.forge.push_files({"site/page": "2"}), trigger="webhook", ref="refs/heads/main"
     )
-    assert installation.execute(older, trigger="webhook", branch="release").status == "success"
+    assert installation.execute(older, trigger="webhook", ref="refs/heads/release").status == "success"
 
 
 def test_a_rollback_leaves_as_many_releases_as_are_to_be_kept(installation: Installation) -> None:

@@ -292,7 +292,7 @@ def test_a_name_that_two_packages_claim_is_set_aside_for_both(site: PackageFolde
     assert {"acme-forge 2.1", "other-forge 2.1"} <= set(
         str(caught.value).replace("(", ")").split(")")[1].split(" and ")
     )
-    assert [(row.distribution, row.status) for row in plugins.report()] == [
+    assert [(row.distribution, row.status) for row in plugins.report() if row.name == "forge"] == [
         ("acme-forge", "set aside"),
         ("other-forge", "set aside"),
     ]
@@ -303,7 +303,7 @@ def test_a_package_that_is_on_the_path_twice_is_one_package(site: PackageFolder)
     site.provider("forge")
     plugins = Plugins([*site.entry_points(), *site.entry_points()])
     assert plugins.provider("forge").name == "forge"
-    assert len(plugins.report()) == 1
+    assert [row.name for row in plugins.report()].count("forge") == 1
 
 
 def test_a_disabled_plugin_is_never_imported(site: PackageFolder) -> None:
@@ -320,6 +320,7 @@ def test_the_report_names_every_entry_point_and_what_became_of_it(site: PackageF
     rows = [
         (row.group, row.name, row.distribution, row.version, row.status, row.reason)
         for row in site.plugins().report()
+        if row.distribution != "fraisier-core"
     ]
     assert rows == [
         (PROVIDERS.group, "forge", "acme-forge", "2.1", "ok", None),
@@ -347,7 +348,9 @@ def test_installed_plugins_are_found_and_blocked_by_name(site: PackageFolder) ->
 
 def test_importing_the_loader_imports_no_plugin(site: PackageFolder) -> None:
     site.provider("forge", "raise RuntimeError")
-    program = "from fraisier_core.plugins import Plugins; print(Plugins.installed().providers())"
+    program = (
+        "from fraisier_core.plugins import PROVIDERS, Plugins; print(Plugins.installed().names(PROVIDERS))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONPATH": str(site.folder)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fraisier_core.config.reader import ConfigReader
+from fraisier_core.errors import PluginError
 from fraisier_core.plugins import STORES, Plugins
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import listing
@@ -54,14 +55,11 @@ def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir:
     if reader.value(("database",)) is not None:
         section = reader.read(DatabaseSection, ("database",))
         url = section.url if section else url
-    scheme, installed = url.partition(":")[0], plugins.names(STORES)
-    keys = ("database", "url")
-    if scheme not in installed:
-        offer = f"installed: {listing(installed)}"
-        reader.refuse(keys, f'no store "{scheme}" is installed ({STORES.advice}; {offer})')
-        return url
     try:
-        return plugins.store(scheme).resolve_url(url, path.parent)
+        return plugins.store(url.partition(":")[0]).resolve_url(url, path.parent)
+    except PluginError as error:
+        schemes = f"should begin with one of: {listing(f'{name}:' for name in plugins.names(STORES))}"
+        reader.refuse(("database", "url"), str(error) if ":" in url else schemes)
     except ValueError as error:
-        reader.refuse(keys, str(error))
-        return url
+        reader.refuse(("database", "url"), str(error))
+    return url
