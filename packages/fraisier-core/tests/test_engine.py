@@ -256,7 +256,7 @@ def test_a_store_that_cannot_be_written_undoes_nothing(installation: Installatio
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     installation.database.execute("PRAGMA busy_timeout = 50")
     lease = installation.claim(installation.forge.push_files({"health": "lock"}))
-    with pytest.raises(StoreError, match="locked"):
+    with pytest.raises(StoreError, match="Another process holds it"):
         installation.engine(lease).execute()
     deployment = installation.store.deployment(lease.deployment_id)
     assert (deployment.status, installation.current) == ("running", deployment.release)

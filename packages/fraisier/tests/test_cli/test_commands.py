@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,7 +14,7 @@ def test_the_version_is_the_packages(installation: Installation) -> None:
 
 def test_without_arguments_the_commands_are_shown(installation: Installation) -> None:
     done = installation.run()
-    assert "  deploy    Deploy, and follow it to its end.\n" in done.stderr
+    assert re.search(r"^ +deploy +Deploy, and follow it to its end\.$", done.stderr, re.MULTILINE)
     assert done.returncode == 2
 
 

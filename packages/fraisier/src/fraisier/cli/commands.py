@@ -171,7 +171,7 @@ def history(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show the store, newest first."""
+    """Show the deployments, newest first."""
     from fraisier.cli.history import show_history
 
     show_history(config, fraise, environment, limit, as_json=as_json)

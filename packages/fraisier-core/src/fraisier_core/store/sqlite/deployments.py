@@ -140,7 +140,7 @@ def repeated(deployment: Deployment) -> Request:
     known = asdict(deployment)
     names = (
         "fraise_id", "environment", "kind", "trigger", "requested_by", "ref", "commit_sha", "before_sha",
-        "pathspecs", "reason", "webhook_event_id",
+        "pathspecs", "reason",
     )  # fmt: skip
     return Request(**{name: known[name] for name in names})
 

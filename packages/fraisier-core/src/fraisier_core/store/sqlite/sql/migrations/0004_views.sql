@@ -48,7 +48,7 @@ WITH ended AS (
 )
 SELECT
     fraise_id, environment, total,
-    sum(status = 'success') AS succeeded, sum(status = 'failed') AS failed,
+    sum(status = 'success') AS success, sum(status = 'failed') AS failed,
     sum(status = 'rolled_back') AS rolled_back,
     1.0 * sum(status = 'success') / total AS success_rate,
     avg(duration) AS mean_duration,
