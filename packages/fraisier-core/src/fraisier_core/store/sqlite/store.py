@@ -54,7 +54,7 @@ class SqliteStore(Deliveries, Deployments):
     def add_kinds(self) -> None:
         """Write the kinds of this version, if the store has others: its rules look them up."""
         wanted = [
-            {key: asdict(kind)[key] for key in ("name", "lane", "supersedes", "shown", "priority")}
+            {key: asdict(kind)[key] for key in ("name", "source", "lane", "supersedes", "shown", "priority")}
             for kind in KINDS.values()
         ]
         known = [dict(row) for row in self._connection.all(self._sql["known_kinds"])]

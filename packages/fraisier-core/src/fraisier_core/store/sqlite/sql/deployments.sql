@@ -17,13 +17,14 @@ ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, configured = 1;
 
 -- name: known_kinds
-SELECT name, lane, supersedes, shown, priority FROM tb_kinds;
+SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;
 
 -- name: add_kind
-INSERT INTO tb_kinds (name, lane, supersedes, shown, priority)
-VALUES (:name, :lane, :supersedes, :shown, :priority)
+INSERT INTO tb_kinds (name, source, lane, supersedes, shown, priority)
+VALUES (:name, :source, :lane, :supersedes, :shown, :priority)
 ON CONFLICT (name) DO UPDATE
-SET lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown, priority = excluded.priority;
+SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown,
+    priority = excluded.priority;
 
 -- name: request
 INSERT INTO tb_deployment_events (

@@ -49,11 +49,11 @@ SELECT
     release, commit_sha,
     EXISTS (SELECT 1 FROM tb_deployments AS back
             WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
-              AND back.previous_release = d.release AND back.kind = 'rollback' AND back.status = 'success'
+              AND back.previous_release = d.release AND back.source = 'release' AND back.status = 'success'
               AND back.sequence > d.sequence
            ) AS rolled_back_from
 FROM tb_deployments AS d
-WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND kind = 'deploy'
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND source = 'commit'
   AND release IS NOT NULL
 ORDER BY sequence DESC LIMIT 100;
 

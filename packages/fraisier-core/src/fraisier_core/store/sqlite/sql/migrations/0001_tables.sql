@@ -22,6 +22,7 @@ CREATE TABLE tb_environments (
 -- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
 CREATE TABLE tb_kinds (
     name       TEXT PRIMARY KEY,
+    source     TEXT NOT NULL CHECK (source = 'commit' OR source = 'release'),
     lane       TEXT,
     supersedes INTEGER NOT NULL CHECK (supersedes IN (0, 1)),
     shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),
@@ -121,6 +122,7 @@ CREATE TABLE tb_deployments (
     fraise_id           TEXT NOT NULL,
     environment         TEXT NOT NULL,
     kind                TEXT NOT NULL REFERENCES tb_kinds (name),
+    source              TEXT NOT NULL,
     lane                TEXT,
     supersedes          INTEGER NOT NULL,
     shown               INTEGER NOT NULL,
@@ -166,9 +168,9 @@ CREATE INDEX deployment_by_environment ON tb_deployments (fraise_id, environment
 CREATE INDEX deployment_of_note ON tb_deployments (fraise_id, environment, sequence)
     WHERE status <> 'pending' AND status <> 'skipped' AND status <> 'superseded' AND shown = 1;
 CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment, sequence)
-    WHERE status = 'success' AND kind = 'deploy';
+    WHERE status = 'success' AND source = 'commit';
 CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, previous_release)
-    WHERE status = 'success' AND kind = 'rollback';
+    WHERE status = 'success' AND source = 'release';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 

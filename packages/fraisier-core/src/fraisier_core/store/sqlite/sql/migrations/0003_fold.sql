@@ -16,12 +16,12 @@ END;
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
 BEGIN
     INSERT INTO tb_deployments (
-        id, fraise_id, environment, kind, lane, supersedes, shown, priority, status, requested_at, commit_sha,
-        ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, release, recovers,
+        id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
+        commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, release, recovers,
         last_event)
     SELECT
-        NEW.deployment_id, NEW.fraise_id, NEW.environment, name, lane, supersedes, shown, priority, 'pending',
-        NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
+        NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source, lane, supersedes, shown, priority,
+        'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
         NEW.requested_by, NEW.webhook_event_id, NEW.release, NEW.recovers, NEW.number
     FROM tb_kinds WHERE name = NEW.kind;
 END;
