@@ -45,7 +45,7 @@ class Block:
 
     Args:
         language: the first word after the fence.
-        file: the second, None where there is none.
+        file: the second, None if there is none.
         text: what it holds.
         line: where it begins.
     """
@@ -190,7 +190,7 @@ _IDENTITY = {
 
 
 def _query(sql: str) -> str:
-    """Return a program that runs a query and fails where it finds nothing."""
+    """Return a program that runs a query and fails if it finds nothing."""
     return (
         "import sqlite3\n"
         "store = sqlite3.connect('file:.fraisier/fraisier.db?mode=ro', uri=True)\n"
@@ -210,7 +210,7 @@ def _comparable(text: str) -> list[str]:
 
 
 def _matches(found: list[str], expected: list[str]) -> bool:
-    """Whether lines are as expected, where `...` stands for any rest of a line, and alone for any lines."""
+    """Whether lines are as expected; `...` stands for any rest of a line, and alone for any lines."""
     if not expected:
         return not found
     if expected[0] == "...":

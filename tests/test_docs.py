@@ -87,7 +87,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def require_program(name: str) -> None:
-    """Skip the test where a program is not installed, but fail in CI."""
+    """Skip the test if a program is not installed, but fail in CI."""
     if shutil.which(name) is None:
         unavailable = pytest.fail if "CI" in os.environ else pytest.skip
         unavailable(f"{name} is not installed here")

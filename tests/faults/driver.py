@@ -270,7 +270,7 @@ class Driver:
         delivery: str | None = None,
         ref: str = "refs/heads/main",
     ) -> Answer:
-        """Deliver a signed push and return the answer. Raises where the connection breaks."""
+        """Deliver a signed push and return the answer. Raises if the connection breaks."""
         body = push_body(self.forge.url, commit, before, ref)
         answer = post(self._port, body, delivery or str(uuid.uuid4()))
         self.answers.append(answer)
@@ -366,7 +366,7 @@ def push_body(url: str, commit: str, before: str | None = None, ref: str = "refs
 
 
 def post(port: int, body: bytes, delivery: str, secret: str = SECRET) -> Answer:
-    """Deliver a signed body and return the answer. Raises where the connection breaks."""
+    """Deliver a signed body and return the answer. Raises if the connection breaks."""
     headers = {
         "Content-Type": "application/json",
         "X-GitHub-Event": "push",

@@ -75,7 +75,7 @@ def install_rule(systemctl: Callable[..., str]) -> Iterator[Callable[[Path, str]
 def outcome_as() -> Callable[[str, Callable[[], None]], str]:
     """Return a function that does something as another user, in a process of its own.
 
-    It returns what was raised, the name of the class first, or nothing where nothing was.
+    It returns what was raised, the name of the class first, or nothing if nothing was.
     """
 
     def outcome(user: str, action: Callable[[], None]) -> str:

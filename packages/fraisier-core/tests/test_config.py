@@ -35,7 +35,7 @@ branch_mapping:
   main: {fraise: my_api, environment: production}   # or a list; keys may be globs; `tags:`, `paths:`, `repository:` narrow it
 """  # noqa: E501 - word for word what users were shown
 FILE = Path("/srv/acme/fraises.yaml")
-TEXT = "should be text, in quotes where YAML would read something else"
+TEXT = "should be text, in quotes if YAML would read something else"
 SECRET = {"FRAISIER_WEBHOOK_SECRET": "correct horse battery"}
 
 

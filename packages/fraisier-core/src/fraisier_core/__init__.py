@@ -1,6 +1,6 @@
 """The core of Fraisier: hook specs, configuration, store and engine.
 
-Plugins import from here and from `fraisier_core.testing` alone. A name is loaded when it is first asked for,
+Plugins import from here and from `fraisier_core.testing` alone. A name is loaded when it is first used,
 so that a command which needs few of them starts fast.
 """
 

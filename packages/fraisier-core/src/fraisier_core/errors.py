@@ -68,8 +68,8 @@ class AppPathRefusedError(StepFailedError):
 
 
 class CancelledError(FraisierError):
-    """Someone asked for this deployment to be cancelled."""
+    """The cancellation of this deployment was requested."""
 
 
 class InterruptedRunError(FraisierError):
-    """The worker that owns this run went away, or another took its lease."""
+    """The worker that owns this attempt is gone, or another took its lease over."""

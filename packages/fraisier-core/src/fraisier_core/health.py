@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a service is well.
+    """Whether a service is healthy.
 
     Args:
-        healthy: the verdict; what could not be told counts as unhealthy.
+        healthy: the verdict; if it is unknown, the service counts as unhealthy.
         detail: what was seen, such as `200 from http://localhost:8000/health`.
     """
 

@@ -1,4 +1,4 @@
-"""The hook specs: everything that a plugin can say, and everything it is told.
+"""The hook specs: every hook that a plugin can implement, with its arguments.
 
 A plugin is a module whose functions carry `@hookimpl` and are named as the hooks here. It is found through
 an entry point; `plugins.groups` lists the groups, and what the name of an entry point means in each. A hook
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class ProviderHooks:
-    """What a Git provider answers: is this delivery genuine, and what was pushed?"""
+    """The hooks of a Git provider: verify a delivery, and return what was pushed."""
 
     @hookspec(firstresult=True)
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> Verified | None:
-        """Return which secret vouches for a delivery, or None. Required.
+        """Return which secret verifies a delivery, or None. Required.
 
         Called first, for every delivery, before anything of the body is parsed.
 
@@ -58,13 +58,13 @@ class ProviderHooks:
 
     @hookspec(firstresult=True)
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-        """Return the pushes of a verified delivery, or why it asks for nothing. Required.
+        """Return the pushes of a verified delivery, or why it requests nothing. Required.
 
         Args:
             headers: as in `verify`.
             body: the raw body.
 
-        Raises `MalformedPayloadError` where the body is not what the forge sends.
+        Raises `MalformedPayloadError` if the body is not what the forge sends.
 
         Example::
 
@@ -77,7 +77,7 @@ class ProviderHooks:
 
     @hookspec(firstresult=True)
     def delivery_id(self, headers: Mapping[str, str]) -> DeliveryId | None:
-        """Return the forge's id of a delivery, or None where it sends none. Optional.
+        """Return the forge's id of a delivery, or None if it sends none. Optional.
 
         Called for verified deliveries, so that one that arrives twice deploys once.
 
@@ -107,18 +107,18 @@ class ProviderHooks:
 
 
 class DeployerHooks:
-    """What a fraise type answers: how is a release put to work, and is it well?"""
+    """The hooks of a fraise type: deploy a release, and check its health."""
 
     @hookspec(firstresult=True)
     def deploy(self, run: Run[Any]) -> None:
-        """Put `run.release` to work. Required.
+        """Deploy `run.release`. Required.
 
         Called in a process of its own once the commit is fetched and checked out.
 
         Args:
             run: the settings of this type, the release, and the means: `step`, `command`, `activate`.
 
-        Raises anything where a step fails; where something had been activated, the engine rolls back.
+        Raises if a step fails; the engine then rolls back if something was activated.
 
         Example::
 
@@ -131,10 +131,10 @@ class DeployerHooks:
 
     @hookspec(firstresult=True)
     def health_check(self, run: Run[Any]) -> Health:
-        """Return whether the service is well: one probe. Required.
+        """Return whether the service is healthy: one probe. Required.
 
-        Called after `deploy`, after `rollback`, and again while it answers "unhealthy": how often and how
-        long is the engine's business.
+        Called after `deploy`, after `rollback`, and again while it returns "unhealthy", as often and
+        as long as the engine decides.
 
         Args:
             run: as in `deploy`.
@@ -150,7 +150,7 @@ class DeployerHooks:
 
     @hookspec(firstresult=True)
     def rollback(self, run: Run[Any], to: Release) -> None:
-        """Put an earlier release back to work. Optional.
+        """Roll back to an earlier release. Optional.
 
         Called when a deployment fails after something was activated, and for `fraisier rollback`.
         Without it, `deploy` is called with `to` as its release.
@@ -159,7 +159,7 @@ class DeployerHooks:
             run: as in `deploy`.
             to: a complete release that was healthy.
 
-        Raises anything where it fails; the deployment then says that what serves is unknown.
+        Raises if it fails; the serving release is then unknown.
 
         Example::
 
@@ -185,7 +185,7 @@ class DeployerHooks:
 
 
 class StoreHooks:
-    """What a store answers: how is the record kept in such a database opened?"""
+    """The hooks of a store: open the record in such a database."""
 
     @hookspec(firstresult=True)
     def open_store(self, url: str, host: Host, for_reading: bool) -> Reader | None:
@@ -228,7 +228,7 @@ class StoreHooks:
 
 
 class ObserverHooks:
-    """What is told of every change of every deployment, at least once and in order."""
+    """The hooks of an observer: called for every change of every deployment, at least once and in order."""
 
     @hookspec
     def deployment_changed(

@@ -10,7 +10,7 @@ TAG_PREFIX = "refs/tags/"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Proof that one of the configured secrets vouches for a delivery.
+    """Proof that one of the configured secrets verifies a delivery.
 
     Args:
         secret: which of the configured secrets matched, counted from 0.
@@ -27,7 +27,7 @@ class DeliveryId:
 
     Args:
         value: the id; the same when the forge delivers again.
-        signed: whether the signature covers it. An unsigned id can be changed by whoever replays a
+        signed: whether the signature covers it. An unsigned id can be changed by an attacker who replays a
             delivery, so the hash of the body then counts as well.
     """
 
@@ -45,8 +45,8 @@ class Push:
         urls: the addresses the forge offers for cloning. They identify the repository and are never
             fetched from: what is fetched comes from the configuration alone.
         ref: the full ref, such as `refs/heads/main`.
-        before: the commit it pointed to, None where it was created.
-        after: the commit it points to, None where it was deleted.
+        before: the commit it pointed to, None if it was created.
+        after: the commit it points to, None if it was deleted.
         pusher: who pushed, as the forge names them.
     """
 
@@ -71,7 +71,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A genuine delivery that asks for nothing, such as a ping.
+    """A verified delivery that requests nothing, such as a ping.
 
     Args:
         event: the forge's name of the event.
@@ -83,7 +83,7 @@ class Ignored:
 
 
 def commit_or_none(object_id: str) -> str | None:
-    """Return `object_id`, or None where it is the zero id that stands for "no commit".
+    """Return `object_id`, or None if it is the zero id that stands for "no commit".
 
     Forges send 40 zeros, or 64 in repositories that use SHA-256.
     """

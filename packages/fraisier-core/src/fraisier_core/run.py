@@ -25,8 +25,8 @@ class Run(ABC, Generic[S]):
         fraise: the fraise's name.
         environment: the environment's name.
         settings: the environment's section, validated by the type's own model.
-        release: what is to be put to work, checked out and complete.
-        previous: what served before, None where nothing did.
+        release: the release to deploy, checked out and complete.
+        previous: the previous release, None if there is none.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
@@ -81,10 +81,10 @@ class Run(ABC, Generic[S]):
             argv: the program and its arguments; no shell reads them.
             cwd: where it runs, by default the release.
             env: variables beside the clean environment and the environment's own `env:`.
-            leave_running: whether processes it leaves behind may live on, as where it starts a daemon;
+            leave_running: whether processes it leaves behind may live on, as when it starts a daemon;
                 otherwise they are ended with it.
 
-        Raises `CommandFailedError` where it exits with another status than 0 or exceeds the time limits.
+        Raises `CommandFailedError` if it exits with another status than 0 or exceeds the time limits.
         """
 
     @abstractmethod
@@ -93,7 +93,7 @@ class Run(ABC, Generic[S]):
 
     @abstractmethod
     def activate(self, release: Release | None = None) -> None:
-        """Make a release the one that `app_path` leads to, in one atomic step named `activate`.
+        """Point `app_path` at a release, in one atomic step named `activate`.
 
         Args:
             release: by default the one being deployed.
@@ -101,4 +101,4 @@ class Run(ABC, Generic[S]):
 
     @abstractmethod
     def probe(self) -> Health:
-        """Ask once what `health_check:` of the environment says; healthy where it says nothing."""
+        """Run one probe as `health_check:` says; healthy if it is not configured."""

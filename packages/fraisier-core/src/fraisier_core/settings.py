@@ -47,7 +47,7 @@ class Section(BaseModel):
 
 
 class HealthCheck(Section):
-    """How `run.probe()` asks whether the service is well; exactly one of the first four.
+    """How `run.probe()` probes the service; exactly one of the first four.
 
     Args:
         url: GET it; any 2xx answer is healthy, a redirect is not.
@@ -82,7 +82,7 @@ class EnvironmentSettings(Section):
         name: what people call this environment, such as its host name.
         branch: what `fraisier deploy` takes when no commit is named.
         app_path: where the application lives: absent or a link of ours (releases), or a clone (in place).
-        health_check: how to tell that the service is well; absent, deploying without an error is enough.
+        health_check: how to tell that the service is healthy; absent, an error-free deployment is a success.
         timeout: seconds that one command may take.
         silence_timeout: seconds that one command may go without printing anything.
         keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.

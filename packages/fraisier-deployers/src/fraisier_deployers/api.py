@@ -51,10 +51,10 @@ class ApiSettings(EnvironmentSettings):
     Commands are argument lists; no shell reads them, and they run in the release.
 
     Args:
-        build: makes the release ready to run. By default `build.sh` at the release's root, where there is
+        build: makes the release ready to run. By default `build.sh` at the release's root, if there is
             one; an empty list builds nothing.
         migrate: brings the database to what the release expects, before anything is switched.
-        systemd_service: the unit to restart; `.service` is added where it is missing.
+        systemd_service: the unit to restart; `.service` is added if it is missing.
         restart: how to restart the service on a host without systemd; what it starts may stay running.
     """
 
@@ -104,7 +104,7 @@ def rollback(run: Run[ApiSettings], to: Release) -> None:
 
 @hookimpl
 def health_check(run: Run[ApiSettings]) -> Health:
-    """Ask as `health_check:` says."""
+    """Run the configured probe."""
     return run.probe()
 
 

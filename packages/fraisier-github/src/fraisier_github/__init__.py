@@ -60,7 +60,7 @@ class PushPayload(Payload):
     pusher: Pusher
 
     def commit(self) -> str | None:
-        """Return the commit that the ref points to, None where it was deleted."""
+        """Return the commit that the ref points to, None if it was deleted."""
         after = commit_or_none(self.after)
         if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
             return self.head_commit.id

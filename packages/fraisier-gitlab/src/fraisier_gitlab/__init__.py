@@ -81,7 +81,7 @@ class PushPayload(Event):
     project: Project
 
     def commit(self) -> str | None:
-        """Return the commit that the ref points to, None where it was deleted.
+        """Return the commit that the ref points to, None if it was deleted.
 
         Of an annotated tag, `after` is the tag object and `checkout_sha` the commit.
         """
@@ -101,7 +101,7 @@ def settings() -> type[GitLabSettings]:
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> Verified | None:
     """Return the signing token that signed the delivery, or the secret token that it carries.
 
-    Where a signature and a signing token are there, the signature decides: a bad one is never made good by
+    If a signature and a signing token are there, the signature decides: a bad one is never made good by
     a secret token.
     """
     if "webhook-signature" in headers and any(map(_is_signing_token, secrets)):

@@ -1,4 +1,4 @@
-"""What a forge is told."""
+"""HTTP responses to a forge."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class WebhookEndpoint:
 
 
 class Readiness:
-    """Whether deliveries can be stored and somebody deploys them; asked of the store once a second at most.
+    """Whether deliveries can be stored and a worker is alive; the store is checked at most once a second.
 
     Args:
         store: the store.
@@ -74,7 +74,7 @@ class Readiness:
         self._asked_at = float("-inf")
 
     def problems(self) -> list[str]:
-        """Return what is in the way, nothing where all is well."""
+        """Return the problems, none if it is ready."""
         if time.monotonic() - self._asked_at >= READINESS_SECONDS:
             self._problems = self._ask()
             self._asked_at = time.monotonic()
@@ -99,7 +99,7 @@ def create_app(
 
     Args:
         receiver: answers deliveries.
-        store: asked by `/readyz`.
+        store: checked by `/readyz`.
         lifespan: what runs beside the app, such as the supervision of a worker.
         bodies: reads request bodies, in other bounds than usual.
     """

@@ -1,4 +1,4 @@
-"""Reading the bodies of senders whom nothing vouches for yet, within bounds of size, time and number."""
+"""Reading the bodies of unverified senders, within limits of size, time and number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP connections that nobody can hold open or fill the memory through."""
+"""HTTP connections that no client can hold open or use to fill the memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's connection, ended where a request is too large or its head too long in coming (slowloris).
+    """uvicorn's connection, ended if a request is too large or its head too long in coming (slowloris).
 
     uvicorn bounds neither, nor how many requests may wait behind one that is being answered. A request that
     arrives in one piece costs next to nothing more: the clock runs only while a head is incomplete.
@@ -43,7 +43,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, and end the connection where it is too much for what it is a part of."""
+        """Take what has come, and end the connection if it is too much for what it is a part of."""
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:  # the head is complete

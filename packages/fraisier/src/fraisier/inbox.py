@@ -58,7 +58,7 @@ class Inbox:
         except StoreError as error:
             logger.error("nothing could be stored: %s", error)
             receipts = [error] * len(batch)
-        except BaseException as error:  # a bug, and whoever waits must not wait for ever
+        except BaseException as error:  # a bug, and the callers that wait must not wait for ever
             for _, future in batch:
                 _resolve(future, error)
             raise
@@ -82,7 +82,7 @@ def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError
 
 
 def _verdict(delivery: Delivery, receipt: Receipt) -> str:
-    """Return the verdict, and why where nothing is deployed."""
+    """Return the verdict, and why if nothing is deployed."""
     return (
         f"ignored ({_quoted('; '.join(delivery.reasons))})"
         if receipt.verdict == "ignored"

@@ -63,7 +63,7 @@ class Receiver:
     Args:
         source: the configuration, with its secrets.
         plugins: the installed plugins.
-        store: told what is configured, and given the deliveries.
+        store: receives what is configured, and the deliveries.
     """
 
     def __init__(self, source: ConfigSource, plugins: Plugins, store: Store) -> None:
@@ -76,7 +76,7 @@ class Receiver:
         self._forges: Mapping[str, Forge] = {}
 
     def config(self) -> Config:
-        """Return the configuration; where it changed, the store is told first. Raises `StoreError`."""
+        """Return the configuration; if it changed, it is written to the store first. Raises `StoreError`."""
         config = self._source.current()
         if config is not self._config:
             configure_store(self._store, config)
@@ -94,7 +94,7 @@ class Receiver:
         Args:
             name: the provider in the URL, None for `/webhook`.
 
-        Raises `RefusedError` where there is none, or its package is missing.
+        Raises `RefusedError` if there is none, or its package is missing.
         """
         try:
             git = self.config().git
@@ -109,7 +109,7 @@ class Receiver:
         raise refused(404, "no such provider is configured" if name else "no git.provider is configured")
 
     async def receive(self, forge: Forge, incoming: Incoming) -> Answer:
-        """Answer one delivery; what it asks for is on disk before the answer says so."""
+        """Respond to one delivery; what it requests is on disk before the response says so."""
         provider = forge.provider
         now = datetime.now(UTC)
         verified = provider.verify(incoming.headers, incoming.body, forge.secrets, now)

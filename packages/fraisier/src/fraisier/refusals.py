@@ -1,4 +1,4 @@
-"""Remembering deliveries that did not verify, slowly enough that nobody can keep the disk busy with them."""
+"""Recording refused deliveries, slowly enough that no client can keep the disk busy with them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Refusals:
 
         Args:
             provider: the provider's name.
-            client: where it came from; a proxy hands on what it was told, so this may be any text.
+            client: where it came from; a proxy forwards what it received, so this may be any text.
             reason: why it was refused.
         """
         second = int(time.monotonic())

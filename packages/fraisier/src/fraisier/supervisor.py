@@ -22,7 +22,7 @@ STOPPED = "was asked to stop"
 
 
 class WorkerSupervisor:
-    """Keeps a worker running for as long as the web app lives; where the app is killed, the worker stops too.
+    """Keeps a worker running for as long as the web app lives; if the app is killed, the worker also stops.
 
     Args:
         source: the configuration, which says what the worker must not know.
@@ -91,7 +91,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 async def _ended(worker: Process) -> int:
-    """Wait for a worker; where this task is cancelled, ask the worker to stop and wait until it has."""
+    """Wait for a worker; if this task is cancelled, ask the worker to stop and wait until it has."""
     try:
         return await worker.wait()
     except asyncio.CancelledError:

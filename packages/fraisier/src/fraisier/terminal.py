@@ -1,4 +1,4 @@
-"""What people read on a terminal: free of control characters, coloured only where colours are wanted."""
+"""What people read on a terminal: free of control characters, coloured only if colours are wanted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wants_colour(stream: IO[str]) -> bool:
 
 
 def coloured(text: str, colour: str | None, stream: IO[str]) -> str:
-    """Return `text`, clean already, in a colour where `stream` takes colours."""
+    """Return `text`, clean already, in a colour if `stream` takes colours."""
     return typer.style(text, fg=colour) if colour and wants_colour(stream) else text
 
 

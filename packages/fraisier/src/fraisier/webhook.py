@@ -1,4 +1,4 @@
-"""The `fraisier-webhook` command: the web app, and unless told otherwise one worker beside it."""
+"""The `fraisier-webhook` command: the web app, and unless `--no-worker` is given, one worker beside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = 8080,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
 ) -> None:
-    """Receive webhooks and request the deployments they ask for."""
+    """Receive webhooks and request the deployments that they trigger."""
     import logging
 
     from fraisier_core.config import ConfigSource, find_config

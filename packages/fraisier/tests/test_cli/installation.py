@@ -81,7 +81,7 @@ class Installation:
 
     @property
     def database(self) -> Path:
-        """The store, where there is one."""
+        """The store, if there is one."""
         return self.folder / ".fraisier" / "fraisier.db"
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

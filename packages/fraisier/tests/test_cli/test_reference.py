@@ -15,7 +15,7 @@ from .installation import FRAISIER, HEALTHY, SECONDS, Installation
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
-# What differs from run to run, each with a stand-in of the same width where tables depend on it.
+# What differs from run to run, each with a stand-in of the same width if tables depend on it.
 VARIABLE = [
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}"), "RELEASE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "DEPLOYMENT"),
@@ -27,7 +27,7 @@ VARIABLE = [
     (re.compile(r"\bby \S+"), "by USER"),
     (re.compile(r"(main|-) +\S+ +WHEN"), "USER WHEN"),
     (re.compile(r"\S+fraises\.yaml"), "fraises.yaml"),
-    # Told only where it takes long enough to be seen.
+    # Told only if it takes long enough to be seen.
     (re.compile(r"^going back: .*\n", re.MULTILINE), ""),
     (re.compile(r" {2,}"), "  "),
 ]

@@ -108,7 +108,7 @@ class Server:
         return self.process.wait(SECONDS)
 
     def worker(self) -> int:
-        """Return the process id of the worker beside it; 0 where there is none."""
+        """Return the process id of the worker beside it; 0 if there is none."""
         return next((pid for pid in children(self.process.pid) if b"worker" in _command(pid)), 0)
 
 
@@ -148,7 +148,7 @@ class Installation:
         return self.folder / "fraises.yaml"
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command where it is to end by itself."""
+        """Run the command if it is to end by itself."""
         return subprocess.run(
             [COMMAND, "--port", "0", *arguments],
             cwd=self.folder,

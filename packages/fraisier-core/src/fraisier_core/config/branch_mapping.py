@@ -25,7 +25,7 @@ class RuleSection(Section):
         fraise: the fraise to deploy.
         environment: the environment of it.
         tags: the key matches tags; without it, branches.
-        paths: git pathspecs; deploy only where one of them changed since the commit that is serving.
+        paths: git pathspecs; deploy only if one of them changed since the commit that is serving.
         repository: full name, such as `acme/my-api`; only pushes to it.
     """
 

@@ -71,7 +71,7 @@ class Config:
 
         Args:
             fraise: the fraise's name.
-            name: the environment's, or the beginning of it where only one begins so.
+            name: the environment's, or the beginning of it if only one begins so.
 
         Raises:
             UnknownNameError: there is none, or more than one begins so.

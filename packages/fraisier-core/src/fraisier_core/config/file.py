@@ -15,7 +15,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def config_text(path: Path) -> str:
-    """Return what a configuration file holds, cut where it is too large to be accepted.
+    """Return what a configuration file holds, cut if it is too large to be accepted.
 
     Raises:
         ConfigurationError: it cannot be read, is no regular file, or no UTF-8 text.

@@ -85,7 +85,7 @@ class Fraise:
         name: how commands call it.
         type: the fraise type.
         description: for people.
-        repository: the configured address, None where the clones say it.
+        repository: the configured address, None if the clones say it.
         environments: by name.
         problem: why it cannot be deployed at all: its type's plugin is missing or set aside.
     """
@@ -109,7 +109,7 @@ def read_fraises(reader: ConfigReader, plugins: Plugins) -> dict[str, Fraise]:
 
 
 def check_name(reader: ConfigReader, keys: Keys) -> None:
-    """Refuse the last of `keys` where it is no name: it becomes part of paths, units and URLs."""
+    """Refuse the last of `keys` if it is no name: it becomes part of paths, units and URLs."""
     if not NAME.fullmatch(str(keys[-1])):
         reader.refuse(keys, NAME_RULE)
 

@@ -1,4 +1,4 @@
-"""`git:`: which forges may ask for deployments, and their secrets."""
+"""`git:`: the providers that may request deployments, and their secrets."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _WORDS = {
     "dict_type": "should be a mapping",
     "tuple_type": "should be a list",
     "list_type": "should be a list",
-    "string_type": "should be text, in quotes where YAML would read something else",
+    "string_type": "should be text, in quotes if YAML would read something else",
     "too_short": "should not be empty",
     "int_parsing": "should be a whole number",
     "float_parsing": "should be a number",
@@ -54,11 +54,11 @@ class ConfigReader:
             self.refuse(keys, problem)
 
     def value(self, keys: Keys) -> object:
-        """Return the value at `keys`, None where there is none."""
+        """Return the value at `keys`, None if there is none."""
         return _at(self._values.value, keys)
 
     def mapping(self, keys: Keys, items: str) -> Mapping[str, object]:
-        """Return the mapping at `keys`, empty where there is none; refuse what is no mapping of `items`."""
+        """Return the mapping at `keys`, empty if there is none; refuse what is no mapping of `items`."""
         value = self.value(keys)
         if value is None:
             return {}
@@ -68,7 +68,7 @@ class ConfigReader:
         return {}
 
     def known(self, keys: Keys) -> object:
-        """Return the value at `keys` without entries whose variable is not set; `{}` where there is none."""
+        """Return the value at `keys` without entries whose variable is not set; `{}` if there is none."""
         value = self.value(keys)
         if isinstance(value, dict):
             return {key: item for key, item in value.items() if (*keys, key) not in self._values.unset}

@@ -28,7 +28,7 @@ class Substituted:
         value: dicts, lists and scalars; a scalar with an unset variable is left as it was written.
         unset: which variable or file is missing, by the keys of the scalar that needs it.
         malformed: what is wrong with a placeholder, by the keys of its scalar.
-        secrets: what came from variables and files, where it is long enough to be looked for in output.
+        secrets: the values of variables and files that are long enough to be redacted in output.
     """
 
     value: object = field(repr=False)

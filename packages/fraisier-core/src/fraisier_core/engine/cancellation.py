@@ -1,4 +1,4 @@
-"""Why a run is to give up, told to whatever it is doing."""
+"""Why an attempt must stop, passed to whatever it is doing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fraisier_core.errors import CancelledError, FraisierError
 
 
 class CancellationToken:
-    """A reason to give up, set by one thread and heeded by another."""
+    """A reason to stop, set by one thread and checked by another."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -18,7 +18,7 @@ class CancellationToken:
         self._cancellable = True
 
     def cancel(self, reason: FraisierError) -> None:
-        """Ask for the run to give up; the first reason stands, unless it was a cancellation."""
+        """Request that the attempt stops; the first reason stands, unless it was a cancellation."""
         if isinstance(reason, CancelledError) and not self._cancellable:
             return
         if self._reason is None or isinstance(self._reason, CancelledError):
@@ -38,7 +38,7 @@ class CancellationToken:
             self.event.clear()
 
     def wait(self, seconds: float) -> None:
-        """Wait, but raise the reason at once where there is one."""
+        """Wait, but raise the reason at once if there is one."""
         self.event.wait(seconds)
         self.check()
 

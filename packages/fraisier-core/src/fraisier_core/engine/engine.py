@@ -1,4 +1,4 @@
-"""One deployment from its claim to its end: fetch, deploy, check, and back where that fails."""
+"""One deployment from its claim to its end: fetch, deploy, verify, and roll back if that fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ONE_PROBE = HealthCheck(command=["true"], retries=1)
 
 
 class Engine:
-    """Carries out one claimed deployment and records how it ends.
+    """Executes one claimed deployment and records how it ends.
 
     Args:
         context: where it is deployed, and by which plugin.
@@ -59,11 +59,11 @@ class Engine:
         self._started = time.monotonic()
 
     def execute(self) -> None:
-        """Deploy or roll back as requested, and go back where that fails.
+        """Deploy or roll back as requested, and roll back if that fails.
 
         Raises:
-            StoreError: nothing can be recorded, or the lease was taken over; recovery goes on.
-            InterruptedRunError: the worker went away after something was activated; recovery goes on.
+            StoreError: nothing can be recorded, or the lease was taken over; recovery takes over.
+            InterruptedRunError: the worker is gone after something was activated; recovery takes over.
         """
         try:
             self._attempt(self.deployment())
@@ -90,7 +90,7 @@ class Engine:
     # Taking the commit
 
     def _fetch(self, deployment: Deployment) -> Release | None:
-        """Return the release to deploy, or None where the deployment ended because nothing is to be done."""
+        """Return the release to deploy, or None if the deployment ended because nothing is to be done."""
         with self._recorder.step("fetch"), self._cancellation.explained():
             commit = self._commit(deployment)
             newer = self._newer(deployment, commit)
@@ -134,7 +134,7 @@ class Engine:
         return release
 
     def previous(self) -> Release | None:
-        """Return the release that served before this deployment, if it is known and still there."""
+        """Return the previous release, if it is known and still there."""
         return self._existing(self.deployment().previous_release)
 
     def release(self) -> Release | None:
@@ -157,7 +157,7 @@ class Engine:
         )
 
     def _served(self) -> Release | None:
-        """Return what to go back to: what serves; where that cannot be told, what was healthy last.
+        """Return the release to roll back to: the serving one; if it is unknown, the last healthy one.
 
         In a clone that was never deployed to, it is what is checked out.
         """
@@ -172,7 +172,7 @@ class Engine:
         names = sorted((each.release for each in healthy), key=lambda name: name != current)
         return next((release for name in names if (release := workspace.get(name))), None)
 
-    # Putting it to work
+    # Activating it
 
     def _deploy(self, release: Release) -> None:
         self._check_out(release)
@@ -210,7 +210,7 @@ class Engine:
         )
 
     def _activate(self, release: Release) -> None:
-        """Switch to `release`. The event comes first: it is refused where the lease was taken over."""
+        """Switch to `release`. The event comes first: it is refused if the lease was taken over."""
         if self._context.workspace.in_place and self._context.workspace.current() == release.name:
             return
         previous = self._context.workspace.current()
@@ -220,7 +220,7 @@ class Engine:
         failpoint("after_activate")
 
     def finish(self, release: Release) -> None:
-        """Record success once the service is well. Raises `StepFailedError` where it is not."""
+        """Record success once the service is healthy. Raises `StepFailedError` if it is not."""
         detail = self._verify(release)
         failpoint("before_success")
         self._recorder.append(Event("serving", release=release.name, commit_sha=release.commit))
@@ -260,10 +260,10 @@ class Engine:
         except (OSError, StepFailedError) as error:
             logger.warning("old releases of %s could not be removed: %s", self._context.name, error)
 
-    # The way back
+    # Rolling back
 
     def fail(self, error: Exception) -> None:
-        """Record why the deployment failed, after going back to what served where something was activated."""
+        """Record why the deployment failed, after rolling back if something was activated."""
         message = self.message(error)
         status = "cancelled" if isinstance(error, CancelledError) else "failed"
         self._cancellation.withdraw()
@@ -278,7 +278,7 @@ class Engine:
             self.roll_back(message, "cancelled" if status == "cancelled" else "rolled_back")
 
     def undo_activation(self) -> None:
-        """Make `app_path` lead where it did before; what runs was never touched."""
+        """Point `app_path` at the previous release; the running process was never touched."""
         previous = self._store.previously_active(self._lease.deployment_id)
         before = self._existing(previous)
         if before is None:
@@ -287,11 +287,11 @@ class Engine:
             self._context.workspace.activate(before)
 
     def roll_back(self, message: str, status: str = "rolled_back") -> None:
-        """Put the previous release back to work, check it, and end the deployment.
+        """Activate the previous release, verify it, and end the deployment.
 
         Args:
             message: why this deployment did not succeed.
-            status: how it ends where going back works.
+            status: how it ends if the rollback succeeds.
         """
         self._cancellation.withdraw()
         previous = self.previous()
@@ -313,7 +313,7 @@ class Engine:
             self._recorder.append(serving, ending)
 
     def give_up(self, message: str) -> None:
-        """End the deployment as failed where what serves cannot be told any more."""
+        """End the deployment as failed with an unknown serving release."""
         self._recorder.append(Event("serving"), self._ending("failed", message))
 
     def message(self, error: Exception) -> str:

@@ -12,16 +12,16 @@ from fraisier_core.store.vocabulary import MANUAL
 def newer_commit(
     deployment: Deployment, commit: str, pushed: Sequence[PushedCommit], mirror: Mirror
 ) -> PushedCommit | None:
-    """Return the commit that makes this deployment stale, or None where it is the newest or git cannot tell.
+    """Return the commit that makes this deployment stale, or None if it is the newest or git cannot tell.
 
-    Stale is what a push asked for whose commit is a proper ancestor of another commit that was pushed to the
-    same branch or tag of the same environment. A push back (its `before` descends from its `after`) is never
+    Stale is a pushed deployment whose commit is a proper ancestor of another commit that was pushed to the
+    same branch or tag of the same environment. A rewind (its `before` descends from its `after`) is never
     stale, and what was pushed before it no longer counts. Manual deployments and rollbacks are never stale.
 
     Args:
         deployment: the deployment at hand.
         commit: the full id of its commit.
-        pushed: what else pushes asked for, newest request first.
+        pushed: what other pushes requested, newest first.
         mirror: the fetched mirror.
     """
     if deployment.trigger == MANUAL or _is_rewind(commit, deployment.before_sha, mirror):
@@ -33,7 +33,7 @@ def newer_commit(
 
 
 def _since_rewind(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
-    """Yield what was pushed up to the newest push back, that one included."""
+    """Yield what was pushed up to the newest rewind, that one included."""
     for each in pushed:
         yield each
         if _is_rewind(each.commit_sha, each.before_sha, mirror):

@@ -56,14 +56,14 @@ class StepOutput:
                 self._kept -= len(self._pieces.popleft())
 
     def take(self) -> OutputChunk | None:
-        """Return what came since the last call, None where nothing did.
+        """Return what came since the last call, None if nothing did.
 
         Held back for the next call is what may turn out to be the beginning of a secret.
         """
         return self._chunk(last=False)
 
     def finish(self) -> OutputChunk | None:
-        """Return the rest once everything was written, None where there is none."""
+        """Return the rest once everything was written, None if there is none."""
         return self._chunk(last=True)
 
     def _chunk(self, *, last: bool) -> OutputChunk | None:
@@ -76,7 +76,7 @@ class StepOutput:
             return OutputChunk(text, self._total, dropped)
 
     def _newest(self) -> tuple[bytes, int]:
-        """Return the newest bytes, from the beginning of a line where one is near, and how many were lost."""
+        """Return the newest bytes, from the beginning of a line if one is near, and how many were lost."""
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._kept = 0
@@ -105,7 +105,7 @@ class _RedactedText:
         return self._release(self._redactor.undecided(self._held))
 
     def restart(self, data: bytes) -> str:
-        """Return what `data` completes where something before it was lost."""
+        """Return what `data` completes if something before it was lost."""
         # Shown as it is, what is held could make up a secret together with what now follows it.
         before = MASK if self.end() else ""
         self._held = self._printable(self._decoder.decode(data.lstrip(_CONTINUATION)))

@@ -1,4 +1,4 @@
-"""Asking a service once whether it is well: by HTTP, a command, a TCP connection, or its unit."""
+"""One probe of a service: by HTTP, a command, a TCP connection, or its unit."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _SHOWN = 400
 
 
 def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: threading.Event) -> Health:
-    """Ask once, for as long as `check.timeout`.
+    """Probe once, for at most `check.timeout`.
 
     Args:
-        check: what to ask.
+        check: how to probe.
         cwd: where a command starts.
         env: a command's environment.
         cancelled: once set, the probe ends.
 
-    Raises `CancelledError` where it was cancelled; whatever else goes wrong is an unhealthy verdict.
+    Raises `CancelledError` if it was cancelled; whatever else goes wrong is an unhealthy verdict.
     """
     if check.url is not None:
         return _Attempt(urlsplit(check.url), check.timeout).ask(_get, cancelled)
@@ -47,9 +47,9 @@ def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: t
 
 
 class _Attempt:
-    """One connection, given up when its time is over however slowly the other side answers.
+    """One connection, closed when its time is over, however slowly the other side responds.
 
-    The system bounds no more than each part of looking up a name and reading an answer: a thread does that.
+    The system bounds no more than each part of looking up a name and reading a response: a thread does that.
     """
 
     def __init__(self, url: SplitResult, timeout: float) -> None:
@@ -105,7 +105,7 @@ def _connected(attempt: _Attempt) -> Health:
 
 
 def _get(attempt: _Attempt) -> Health:
-    """GET the address; its body is not read, no redirect is followed, and no proxy is asked."""
+    """GET the address; its body is not read, no redirect is followed, and no proxy is used."""
     url = attempt.url
     secure = url.scheme == "https"
     plain = attempt.connect(url.port or (443 if secure else 80))

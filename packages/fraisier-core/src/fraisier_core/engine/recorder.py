@@ -1,4 +1,4 @@
-"""Writes down what a run does: its steps, their output, and every other event."""
+"""Records what an attempt does: its steps, their output, and every other event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Step:
 
 
 class Recorder:
-    """The one writer of a run's events; safe to flush from another thread.
+    """The one writer of an attempt's events; safe to flush from another thread.
 
     Args:
         store: the write side.
@@ -53,7 +53,7 @@ class Recorder:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Record a step: started now, finished when the block ends, failed where it raises."""
+        """Record a step: started now, finished when the block ends, failed if it raises."""
         if self._step is not None:
             msg = f"step {name!r} was started inside step {self._step.name!r}: steps do not nest"
             raise StepFailedError(msg)

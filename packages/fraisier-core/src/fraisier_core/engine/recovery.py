@@ -1,4 +1,4 @@
-"""What to do about a deployment whose process is gone: inspect, then finish, go back, or say interrupted."""
+"""Recover a deployment whose process is gone: inspect, then finish, roll back, or record `interrupted`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ATTEMPTS = 3
 
 
 def take_over(store: Store, host: Host, held: HeldLease, process: ProcessIdentity) -> Lease | None:
-    """Take a void lease over for a process, then end what its holder left; None where another did so."""
+    """Take over an expired lease for a process, then end what its holder left; None if another did so."""
     lease = store.take_over(held, process)
     if lease is not None:
         logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
@@ -29,7 +29,7 @@ def take_over(store: Store, host: Host, held: HeldLease, process: ProcessIdentit
 
 
 def end_leftovers(host: Host, held: HeldLease) -> None:
-    """Kill what a void lease names: its process, its command, and whatever broke away from that."""
+    """Kill what an expired lease names: its process, its command, and whatever broke away from that."""
     if held.boot_id != host.boot_id:
         return
     for process in (held.holder, held.command):
@@ -39,7 +39,7 @@ def end_leftovers(host: Host, held: HeldLease) -> None:
 
 
 def recover_unactivated(store: Store, lease: Lease) -> bool:
-    """End or requeue a deployment that had activated nothing, and return whether it was such a one.
+    """End or requeue a deployment that had activated nothing, and return whether it was one.
 
     Only one that had not started a step may run again, a few times: nothing is ever blindly run twice.
     """
@@ -61,7 +61,7 @@ def recover_unactivated(store: Store, lease: Lease) -> bool:
 
 
 def recover(engine: Engine, store: Store, lease: Lease) -> None:
-    """Finish a deployment that had activated something, or go back.
+    """Finish a deployment that had activated something, or roll it back.
 
     Raises `StoreError` and `InterruptedRunError` as `Engine.execute` does.
     """
@@ -84,11 +84,11 @@ def _inspect(engine: Engine, store: Store, lease: Lease) -> None:
         message = "its process ended while it was activating. app_path leads to the release before it again"
         store.append(lease, Event("interrupted", message=message))
     else:
-        _finish_or_go_back(engine, steps)
+        _finish_or_roll_back(engine, steps)
 
 
-def _finish_or_go_back(engine: Engine, steps: Sequence[Step]) -> None:
-    """Finish where `deploy` had returned, which is when the engine begins to verify; go back otherwise."""
+def _finish_or_roll_back(engine: Engine, steps: Sequence[Step]) -> None:
+    """Finish if `deploy` had returned, which is when the engine begins to verify; otherwise roll back."""
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
     release = engine.release()
     if release is None or unfinished or not any(step.name == "verify" for step in steps):

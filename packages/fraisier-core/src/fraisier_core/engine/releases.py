@@ -1,7 +1,7 @@
-"""Releases: complete directories side by side, one of which a link leads to.
+"""Releases: complete directories side by side; a link points to one of them.
 
 A release is built under a temporary name, made durable, and renamed; the link is replaced by a new one in a
-single step. Whatever a crash interrupts, the link leads to a complete release, and `sweep` removes the rest.
+single step. Whatever a crash interrupts, the link points to a complete release, and `sweep` removes the rest.
 
 Failpoints (see `faults`): `after_checkout` before the rename, `before_swap` between the temporary link and
 its rename, `after_swap` right after that.
@@ -26,7 +26,7 @@ from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_OWN_LINK = "current"  # where there is no app_path
+_OWN_LINK = "current"  # if there is no app_path
 _TEMPORARY, _TRASH, _COMMIT = ".tmp-", ".trash-", ".commit-"
 
 
@@ -52,8 +52,8 @@ class Releases:
     def deployment_mode(self) -> DeploymentMode:
         """Return how this environment is deployed, changing nothing.
 
-        Raises `AppPathRefusedError` where `app_path` is neither absent, nor a link of ours, nor a clone, or
-        where no link could be put there.
+        Raises `AppPathRefusedError` if `app_path` is neither absent, nor a link of ours, nor a clone, or
+        if no link could be put there.
         """
         try:
             if not os.path.lexists(self.link) or self._is_own_link():
@@ -77,7 +77,7 @@ class Releases:
             commit: full id of its commit.
             fill: writes its files into the empty directory it is given.
 
-        Raises `AppPathRefusedError` where the name is taken, `StepFailedError` where the disk refuses, and
+        Raises `AppPathRefusedError` if the name is taken, `StepFailedError` if the disk refuses, and
         whatever else `fill` raises; what was written of it is deleted then.
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
@@ -98,7 +98,7 @@ class Releases:
         return Release(name, final, commit)
 
     def get(self, name: str) -> Release | None:
-        """Return a complete release, None where there is none of that name."""
+        """Return a complete release, None if there is none of that name."""
         path = self._path(name)
         try:
             commit = self._commit_file(name).read_text()
@@ -107,14 +107,14 @@ class Releases:
         return Release(name, path, commit) if path.is_dir() and not path.is_symlink() else None
 
     def current(self) -> str | None:
-        """Return the name of the release that the link leads to, None where there is no link of ours."""
+        """Return the name of the release that the link points to, None if there is no link of ours."""
         target = self._target()
         return target.name if target is not None and target.parent == self._real_root() else None
 
     def activate(self, release: Release) -> None:
-        """Make the link lead to a release, in one step: whoever looks sees either the old one or the new one.
+        """Point the link at a release, in one step: a reader sees either the old one or the new one.
 
-        Raises `AppPathRefusedError` where something that is not ours lies there, and `StepFailedError` where
+        Raises `AppPathRefusedError` if something that is not ours lies there, and `StepFailedError` if
         the link cannot be written.
         """
         self._require_replaceable()
@@ -237,7 +237,7 @@ class Releases:
 
 
 def _require_trusted(*paths: Path) -> None:
-    """Refuse what another user made: a clone's configuration runs commands, and a link leads anywhere."""
+    """Refuse what another user made: a clone's configuration runs commands, and a link may point anywhere."""
     for path in paths:
         owner = path.lstat().st_uid
         if owner not in {0, os.geteuid()}:

@@ -14,7 +14,7 @@ from fraisier_core.release import Release
 
 
 class Workspace(ABC):
-    """How an environment takes a commit and puts a release to work; the disk decides which kind it is."""
+    """How an environment prepares a commit and activates a release; the disk decides which kind it is."""
 
     in_place: bool
 
@@ -24,23 +24,23 @@ class Workspace(ABC):
 
     @abstractmethod
     def activate(self, release: Release) -> None:
-        """Make `release` what `app_path` leads to."""
+        """Point `app_path` at `release`."""
 
     @abstractmethod
     def withdraw(self) -> None:
-        """Make `app_path` lead to no release, as before the first deployment."""
+        """Point `app_path` at no release, as before the first deployment."""
 
     @abstractmethod
     def get(self, name: str) -> Release | None:
-        """Return a release made earlier, or None where it is gone."""
+        """Return a release made earlier, or None if it is gone."""
 
     @abstractmethod
     def current(self) -> str | None:
-        """Return the name of the release that `app_path` leads to, or None."""
+        """Return the name of the release that `app_path` points to, or None."""
 
     @abstractmethod
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
-        """Set aside what no rollback can want: all but the newest `keep` releases and `protected`."""
+        """Set aside what no rollback needs: all but the newest `keep` releases and `protected`."""
 
     @abstractmethod
     def discard(self) -> None:
@@ -99,7 +99,7 @@ class ClonedWorkspace(Workspace):
         self._clone.checkout(release.commit, self._mirror)
 
     def withdraw(self) -> None:
-        """Leave the clone as it is: there is no state before the first deployment to go back to."""
+        """Leave the clone as it is: there is no state before the first deployment to return to."""
 
     def get(self, name: str) -> Release | None:
         return Release(name, self._clone.path, name)
@@ -115,9 +115,9 @@ class ClonedWorkspace(Workspace):
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
-    """Return the workspace that the disk asks for.
+    """Return the workspace that the disk determines.
 
-    Raises `StepFailedError` where `app_path` is neither kind.
+    Raises `StepFailedError` if `app_path` is neither kind.
     """
     releases = Releases(releases_root, app_path)
     if app_path is not None and releases.deployment_mode() is DeploymentMode.IN_PLACE:

@@ -25,7 +25,7 @@ class Clone(LocalRepository):
         return (path / ".git").exists() and not path.is_symlink()
 
     def origin_url(self) -> str | None:
-        """Return where the clone came from, credentials included; None where it does not say."""
+        """Return where the clone came from, credentials included; None if it does not say."""
         answer = self.ask("config", "--get", "remote.origin.url")
         return answer.output.strip() or None
 
@@ -47,7 +47,7 @@ class Clone(LocalRepository):
     def checkout(self, commit: str, mirror: LocalRepository) -> None:
         """Bring the working tree to a commit of its own or of the mirror, detached from every branch.
 
-        Raises `StepFailedError` where git refuses, such as for an untracked file that is in the way.
+        Raises `StepFailedError` if git refuses, such as for an untracked file that is in the way.
         """
         marker = self._marker()
         force = ["--force"] if marker.exists() else []

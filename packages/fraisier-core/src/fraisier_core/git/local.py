@@ -68,7 +68,7 @@ class LocalRepository:
         self._environment = clean_environment({}) if environment is None else environment
 
     def environment(self, remote: Remote | None = None) -> dict[str, str]:
-        """Return git's whole environment, with the credentials of `remote` where it is given."""
+        """Return git's whole environment, with the credentials of `remote` if it is given."""
         config = {**_CONFIG, "safe.directory": str(self.path), **(remote.config if remote else {})}
         kept = {name: value for name, value in self._environment.items() if not name.startswith("GIT_")}
         return {
@@ -89,9 +89,9 @@ class LocalRepository:
         return ["git", "-C", str(self.path), *arguments]
 
     def ask(self, *arguments: str, given: str = "") -> GitOutput:
-        """Return what git answers to a question about what is on the disk.
+        """Return what git says about what is on the disk.
 
-        Raises `StepFailedError` where it does not answer.
+        Raises `StepFailedError` if it does not answer.
         """
         try:
             done = subprocess.run(
@@ -107,14 +107,14 @@ class LocalRepository:
         return GitOutput(done.returncode, _decoded(done.stdout), _decoded(done.stderr))
 
     def expect(self, *arguments: str, given: str = "") -> str:
-        """Return git's output; raises `StepFailedError` with its last line where it fails."""
+        """Return git's output; raises `StepFailedError` with its last line if it fails."""
         answer = self.ask(*arguments, given=given)
         if answer.status != 0:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {last_line(answer.errors)}")
         return answer.output
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool | None:
-        """Return whether one commit is the other or an ancestor of it; None where git cannot tell."""
+        """Return whether one commit is the other or an ancestor of it; None if git cannot tell."""
         answer = self.ask("merge-base", "--is-ancestor", full_id(ancestor), full_id(descendant))
         return {0: True, 1: False}.get(answer.status)
 
@@ -130,7 +130,7 @@ class LocalRepository:
         return [candidate for candidate in others if self.is_ancestor(commit, candidate)]
 
     def changed_paths(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
-        """Return whether anything that the path patterns match differs; True where git cannot tell.
+        """Return whether anything that the path patterns match differs; True if git cannot tell.
 
         Args:
             old: full id of a commit.
@@ -146,14 +146,14 @@ class LocalRepository:
 
 
 def full_id(text: str) -> str:
-    """Return `text` where it is a full commit id; raises `CommitGoneError` for anything else."""
+    """Return `text` if it is a full commit id; raises `CommitGoneError` for anything else."""
     if _COMMIT.fullmatch(text) is None:
         raise CommitGoneError(f"ref_gone: {text[:80]!r} is not a full commit id")
     return text
 
 
 def abbreviation(text: str) -> str:
-    """Return `text` in lower case where it may begin a commit id; raises `CommitGoneError` otherwise."""
+    """Return `text` in lower case if it may begin a commit id; raises `CommitGoneError` otherwise."""
     if _ABBREVIATION.fullmatch(text) is None:
         raise CommitGoneError(f"ref_gone: {text[:80]!r} is not a commit id, 4 to 64 hexadecimal digits")
     return text.lower()

@@ -86,7 +86,7 @@ class Mirror(LocalRepository):
     def fetch(self) -> None:
         """Bring every branch and tag up to date; repair first what an interrupted fetch left behind.
 
-        Raises `GitUnreachableError` where the remote does not answer, and `StepFailedError` where another
+        Raises `GitUnreachableError` if the remote does not answer, and `StepFailedError` if another
         process kept the mirror to itself for too long.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds whole histories
@@ -117,7 +117,7 @@ class Mirror(LocalRepository):
         raise CommitGoneError(f"ref_gone: {short} {reason}: {self.remote.url}")
 
     def require(self, commit: str) -> None:
-        """Make sure that a commit is here; raises `CommitGoneError` where it is not."""
+        """Make sure that a commit is here; raises `CommitGoneError` if it is not."""
         answer = self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}")
         if answer.status != 0 and _DAMAGE.search(answer.errors):
             self._renew()
@@ -132,8 +132,8 @@ class Mirror(LocalRepository):
         """Write the files of a commit into a new directory; all of them and as they are: `export-ignore` and
         `export-subst` count for nothing.
 
-        Raises `AppPathRefusedError` where `into` is anything but absent or an empty directory, and
-        `StepFailedError` where the files cannot be written. A damaged mirror is fetched anew first.
+        Raises `AppPathRefusedError` if `into` is anything but absent or an empty directory, and
+        `StepFailedError` if the files cannot be written. A damaged mirror is fetched again first.
         """
         _make_empty_directory(into)
         try:
@@ -156,10 +156,10 @@ class Mirror(LocalRepository):
             self._replace(lock)
 
     def _repair(self, lock: int) -> bool:
-        """Return whether the mirror had to be fetched anew."""
+        """Return whether the mirror had to be fetched again."""
         if not self._marker.exists():
             return False
-        for stale in self.path.rglob("*.lock"):  # whoever held them is gone, for this process has the lock
+        for stale in self.path.rglob("*.lock"):  # their holders are gone: this process has the lock
             stale.unlink()
         if self._marker.read_text() != _DAMAGED and self._is_sound(self.path):
             return False
@@ -211,7 +211,7 @@ class Mirror(LocalRepository):
         self._run(argv, printed, limits, on_start=lambda _: failpoint("fetch"), pass_fds=(lock,))
 
     def _check_damage(self, path: Path, printed: bytearray) -> None:
-        """Raise where git complained of its own files, even where it could make up for them this time."""
+        """Raise if git complained of its own files, even if it could make up for them this time."""
         if damage := _DAMAGE.search(printable(_text(printed))):
             raise _DamagedError(f"{path} is damaged: {damage[0]}")
 

@@ -24,7 +24,7 @@ class Repository:
     """The repository of an environment.
 
     Args:
-        url: what is fetched from, None where it is not known.
+        url: what is fetched from, None if it is not known.
         identity: what two addresses of one repository have in common.
         unknown: why there is no url.
     """
@@ -40,7 +40,7 @@ class Repository:
 
 
 def address_problem(url: str) -> str | None:
-    """Return why nothing is ever fetched from this address, None where it is accepted.
+    """Return why nothing is ever fetched from this address, None if it is accepted.
 
     Only addresses that git can neither take for an option nor hand to a command are accepted.
     """
@@ -62,7 +62,7 @@ def repository_identity(url: str) -> str | None:
     """Return `host/path` or an absolute path: the same for every address of one repository.
 
     Scheme, user, default port, `.git` and slashes at the end make no difference, nor does the case of the
-    host. None where it is no address that Fraisier fetches from.
+    host. None if it is no address that Fraisier fetches from.
     """
     if url.startswith("/"):
         return _local_identity(url)

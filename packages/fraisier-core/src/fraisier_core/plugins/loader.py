@@ -1,4 +1,4 @@
-"""One entry-point group: its names, and the plugins behind those that were asked for.
+"""One entry-point group: its names, and the plugins behind those that were used.
 
 pluggy's own loop imports everything, stops at the first plugin that is broken, and passes over the second of
 two that share a name; this one does none of that.
@@ -29,7 +29,7 @@ class PluginReport:
     Args:
         group: the entry-point group.
         name: the provider's name, or the fraise type.
-        distribution: the package it comes from, None where that is not recorded.
+        distribution: the package it comes from, None if that is not recorded.
         version: of that package.
         status: whether it can be used.
         reason: why it was set aside.
@@ -59,7 +59,7 @@ class _UnusableError(Exception):
 
 
 class Group:
-    """The plugins of one entry-point group, each loaded when it is first asked for."""
+    """The plugins of one entry-point group, each loaded when it is first used."""
 
     def __init__(self, spec: GroupSpec, found: Iterable[EntryPoint], disabled: Collection[str]) -> None:
         self._spec = spec

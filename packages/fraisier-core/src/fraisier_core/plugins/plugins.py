@@ -1,7 +1,7 @@
 """Finding, loading and calling plugins: each call reaches exactly the one plugin that was named.
 
 Names come from entry points and nothing is imported for them. A plugin is imported when the configuration
-names it; one that cannot be used is set aside with its reason, and refused only where it is named.
+names it; one that cannot be used is set aside with its reason, and refused only if it is named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Provider:
-    """A Git provider, typed: what `ProviderHooks` says, asked of this one plugin."""
+    """A Git provider, typed: the `ProviderHooks` of this one plugin."""
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
@@ -44,16 +44,16 @@ class Provider:
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
     ) -> Verified | None:
-        """Return which secret vouches for a delivery; only a `Verified` vouches for anything."""
+        """Return which secret verifies a delivery; only a `Verified` counts."""
         verdict = self._plugin.call["verify"](headers=headers, body=body, secrets=secrets, now=now)
         return verdict if isinstance(verdict, Verified) else None
 
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-        """Return the pushes of a verified delivery, or why it asks for nothing.
+        """Return the pushes of a verified delivery, or why it requests nothing.
 
         Raises:
             MalformedPayloadError: the body is not what the forge sends.
-            PluginError: the plugin answered something else.
+            PluginError: the plugin returned something else.
         """
         answer = self._plugin.call["normalize"](headers=headers, body=body)
         if isinstance(answer, Ignored):
@@ -63,10 +63,10 @@ class Provider:
         raise _wrong_answer(self.name, "normalize", answer)
 
     def delivery_id(self, headers: Mapping[str, str]) -> DeliveryId | None:
-        """Return the forge's id of a delivery, None where it sends none.
+        """Return the forge's id of a delivery, None if it sends none.
 
         Raises:
-            PluginError: the plugin answered something else.
+            PluginError: the plugin returned something else.
         """
         answer = self._plugin.call["delivery_id"](headers=headers)
         if answer is None or isinstance(answer, DeliveryId):
@@ -75,7 +75,7 @@ class Provider:
 
 
 class Deployer:
-    """A fraise type, typed: what `DeployerHooks` says, asked of this one plugin."""
+    """A fraise type, typed: the `DeployerHooks` of this one plugin."""
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
@@ -89,14 +89,14 @@ class Deployer:
         return model
 
     def deploy(self, run: Run[Any]) -> None:
-        """Put the release of `run` to work; raises whatever a failing step raises."""
+        """Deploy the release of `run`; raises whatever a failing step raises."""
         self._plugin.call["deploy"](run=run)
 
     def health_check(self, run: Run[Any]) -> Health:
         """Return the verdict of one probe.
 
         Raises:
-            PluginError: the plugin answered something else.
+            PluginError: the plugin returned something else.
         """
         answer = self._plugin.call["health_check"](run=run)
         if isinstance(answer, Health):
@@ -104,12 +104,12 @@ class Deployer:
         raise _wrong_answer(self.name, "health_check", answer)
 
     def rollback(self, run: Run[Any], to: Release) -> None:
-        """Put an earlier release back to work; only where `can_rollback`."""
+        """Roll back to an earlier release; only if `can_rollback`."""
         self._plugin.call["rollback"](run=run, to=to)
 
 
 class StorePlugin:
-    """A kind of store, typed: what `StoreHooks` says, asked of this one plugin."""
+    """A kind of store, typed: the `StoreHooks` of this one plugin."""
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
@@ -132,7 +132,7 @@ class StorePlugin:
 
 
 class Observer:
-    """An observer, typed: what `ObserverHooks` says, told to this one plugin."""
+    """An observer, typed: the `ObserverHooks` of this one plugin."""
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin

@@ -1,4 +1,4 @@
-"""Which environments a push asks to deploy, and why each of the others is left alone."""
+"""Which environments a push deploys to, and why each of the others is left alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fraisier_core.push import BRANCH_PREFIX, Push
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment that a push asks for.
+    """A deployment that a push requests.
 
     Args:
         fraise: what to deploy.
@@ -21,7 +21,7 @@ class Target:
         ref: the full ref that was pushed.
         commit_sha: the object id it points to now.
         before_sha: the object id it pointed to, None if it was created.
-        pathspecs: git pathspecs, of which one must have changed; none asks for nothing.
+        pathspecs: git pathspecs, of which one must have changed; without any, every change deploys.
         reason: why the rule matches.
     """
 
@@ -49,11 +49,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a push asks for.
+    """What a push requests.
 
     Args:
         targets: at most one for each environment, in the order of the rules.
-        rejections: the rules that ask for nothing, in their order.
+        rejections: the rules that request nothing, in their order.
     """
 
     targets: tuple[Target, ...]
@@ -61,10 +61,10 @@ class Routing:
 
 
 def route(push: Push, config: Config) -> Routing:
-    """Return the deployments that a push asks for.
+    """Return the deployments that a push requests.
 
     A rule with `paths:` matches here whatever was changed: comparing takes the repository, and the deployment
-    does it. If several rules name one environment, a change that any of them asks for counts.
+    does it. If several rules name one environment, a change that matches any of them counts.
 
     Args:
         push: one ref of a verified delivery.

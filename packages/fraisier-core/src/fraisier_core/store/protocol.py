@@ -97,7 +97,7 @@ class Store(Reader, Protocol):
         """Do once what an attempt begins with, without effect: a forked process is slow at its first time."""
 
     def rebuild(self) -> None:
-        """Fold every event anew into the tables that are derived from them."""
+        """Fold every event again into the tables that are derived from them."""
 
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         """Store a batch in one durable transaction and return what became of each, in order.
@@ -133,7 +133,7 @@ class Store(Reader, Protocol):
         """Return the leases of this host whose time has run out, or whose holder is gone."""
 
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
-        """Take an expired lease over for recovery and return the new one; None if somebody else did."""
+        """Take over an expired lease for recovery and return the new one; None if another process did."""
 
     def renew(self, lease: Lease) -> None:
         """Hold the lease for longer. Raises `FencedError` if it was taken over."""
@@ -161,7 +161,7 @@ class Store(Reader, Protocol):
         """Keep some output of a step, and drop the oldest beyond `limit` characters."""
 
     def cancellation(self, lease: Lease) -> str | None:
-        """Return who asked for the deployment to be cancelled, in words, or None."""
+        """Return who requested the cancellation, in words, or None."""
 
     def previously_active(self, deployment_id: str) -> str | None:
         """Return the name of the release that `app_path` pointed to before this deployment, if any."""

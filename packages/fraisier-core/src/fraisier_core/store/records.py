@@ -41,17 +41,17 @@ class Request:
         fraise_id: the fraise's name.
         environment: the environment's name.
         kind: a name in `KINDS`.
-        trigger: who asks.
+        trigger: who requests it.
         requested_by: who pushed, or who ran the command.
         ref: the full ref of the branch or tag, if there is one.
         commit_sha: the full id of the commit; None takes the newest one of `ref`. By hand, also the beginning
             of an id, which fetching completes.
         before_sha: what the ref pointed to before a push.
-        pathspecs: git pathspecs, of which one must have changed; none asks for nothing.
-        reason: which rule of the branch mapping asks for it.
+        pathspecs: git pathspecs, of which one must have changed; without any, every change deploys.
+        reason: which rule of the branch mapping matched.
         release: the release to roll back to.
         recovers: the id of the interrupted deployment that this one repeats.
-        webhook_event_id: the delivery that asks for it.
+        webhook_event_id: the delivery that requests it.
     """
 
     fraise_id: str
@@ -220,7 +220,7 @@ class HealthyRelease:
     Args:
         release: its name.
         commit_sha: its commit.
-        rolled_back_from: whether somebody rolled back from it.
+        rolled_back_from: whether it was rolled back from.
     """
 
     release: str
@@ -274,7 +274,7 @@ class Delivery:
         body: the raw body.
         received_at: UTC.
         reasons: why each rule matched or did not.
-        requests: the deployments it asks for; none: it is recorded as ignored.
+        requests: the deployments it requests; if none, it is recorded as ignored.
         repository, ref, commit_sha, before_sha, pusher: of the (first) push.
     """
 
@@ -295,7 +295,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A deployment that a delivery asked for, and its status now."""
+    """A deployment that a delivery requested, and its current status."""
 
     id: str
     fraise_id: str

@@ -11,7 +11,7 @@ ROLLED_BACK, CANCELLED, INTERRUPTED = "rolled_back", "cancelled", "interrupted"
 SUPERSEDED, SKIPPED = "superseded", "skipped"
 
 ENDED = frozenset({SUCCESS, FAILED, ROLLED_BACK, CANCELLED, INTERRUPTED, SUPERSEDED, SKIPPED})
-"""The statuses in which nothing more happens; each is the name of the event that leads there."""
+"""The statuses in which nothing more happens; each is the name of the event that sets it."""
 STATUSES = frozenset({PENDING, RUNNING}) | ENDED
 STEP_STATUSES = frozenset({RUNNING, SUCCESS, FAILED, CANCELLED, INTERRUPTED})
 
@@ -37,7 +37,7 @@ VERDICTS = frozenset({"accepted", "ignored", "duplicate"})
 Trigger = Literal["webhook", "manual", "recovery"]
 TRIGGERS = frozenset({"webhook", "manual", "recovery"})
 MANUAL: Trigger = "manual"
-"""What a person asks for: it is never stale, and its paths are never compared."""
+"""What a user requests: it is never stale, and its paths are never compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Running commands: argument lists, never a shell; bounded, streamed, and ended with all they started.
 
 A command gets a session of its own, no input, and one pipe for what it prints. It is over when it exits,
-even where something it started still holds that pipe. What it leaves behind is ended then, daemons included
-where the calling process is a subreaper (see `processes.become_subreaper`).
+even if something it started still holds that pipe. What it leaves behind is ended then, daemons included
+if the calling process is a subreaper (see `processes.become_subreaper`).
 
 A process that runs commands starts its other children before or after, or through here as well: what
 appears below it while a command runs counts as that command's.
@@ -91,13 +91,13 @@ def run_command(
         on_output: called in this thread with each piece of what it prints, output and errors merged.
         cancelled: once set, the command is ended.
         on_start: called once it runs; its process leads a session and a process group of its own.
-        leave_running: spare what it started and left behind, such as a daemon, where it succeeds. Such a
-            process must have redirected its output, for nobody reads it any more.
+        leave_running: spare what it started and left behind, such as a daemon, if it succeeds. Such a
+            process must have redirected its output, for nothing reads it any more.
         pass_fds: file descriptors it inherits.
         stdin: file descriptor of its input; nothing by default.
 
-    Raises `CommandFailedError` where it exits with another status than 0, exceeds a limit or cannot be
-    started, and `CancelledError` where it was cancelled.
+    Raises `CommandFailedError` if it exits with another status than 0, exceeds a limit or cannot be
+    started, and `CancelledError` if it was cancelled.
     """
     with _TURN:
         command = _Command(_start(argv, cwd, env, pass_fds, stdin), shown(argv), limits, on_output, cancelled)
@@ -201,7 +201,7 @@ class _Command:
 
     @property
     def exit_text(self) -> str | None:
-        """How it failed, None where it succeeded."""
+        """How it failed, None if it succeeded."""
         status = self._process.returncode
         if status == 0:
             return None
@@ -210,7 +210,7 @@ class _Command:
         return f"exited with status {status}"
 
     def follow(self) -> None:
-        """Hand on what it prints until it exits; raises where it goes beyond its limits or is cancelled."""
+        """Hand on what it prints until it exits; raises if it goes beyond its limits or is cancelled."""
         while True:
             ready = {descriptor for descriptor, _ in self._poll.poll(self._patience() * 1000)}
             if self._pidfd in ready:
@@ -255,7 +255,7 @@ class _Command:
         return True
 
     def _drain(self) -> None:
-        """Hand on what lies in the pipe, without waiting for whoever else may still hold it."""
+        """Hand on what lies in the pipe, without waiting for other processes that may still hold it."""
         until = time.monotonic() + _DRAIN_SECONDS
         with suppress(BlockingIOError, KeyError):
             os.set_blocking(self._pipe.fileno(), False)

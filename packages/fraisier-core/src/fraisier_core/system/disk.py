@@ -17,7 +17,7 @@ _CAUSES = {
 
 
 def cause(message: str) -> str:
-    """Return an error message with the name of its cause before it, where the disk is full or read-only."""
+    """Return an error message with the name of its cause before it, if the disk is full or read-only."""
     name = next((name for number, name in _CAUSES.items() if os.strerror(number) in message), None)
     return f"{name}: {message}" if name else message
 
@@ -31,7 +31,7 @@ def sync_directory(directory: Path) -> None:
 def sync_filesystem(directory: Path) -> None:
     """Make everything durable at once, by syncfs(2): an fsync of each file takes twenty times as long.
 
-    Raises `OSError`, also where something written earlier could not be.
+    Raises `OSError`, also if something written earlier could not be.
     """
     with _opened(directory) as descriptor:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:

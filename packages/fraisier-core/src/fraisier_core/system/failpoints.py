@@ -1,7 +1,7 @@
 """Named points at which a test can kill, stop or hold a process: `FRAISIER_FAILPOINT=POINT:ACTION`.
 
 Actions: `kill` (SIGKILL to the process that gets there), `stop` (SIGSTOP to it), `hold` (that thread waits
-until it is killed, at most a minute). `FRAISIER_FAILPOINT_FILE`, where set, is written with the pid first; a
+until it is killed, at most a minute). `FRAISIER_FAILPOINT_FILE`, if set, is written with the pid first; a
 point whose file already exists passes, so that each fault happens once.
 """
 
@@ -17,7 +17,7 @@ HOLD_SECONDS = 60.0
 
 
 def failpoint(name: str) -> None:
-    """Do what `FRAISIER_FAILPOINT` asks for at this point; nothing where it does not name it."""
+    """Do what `FRAISIER_FAILPOINT` asks for at this point; nothing if it does not name it."""
     point, _, action = os.environ.get("FRAISIER_FAILPOINT", "").partition(":")
     if point == name and _first_time():
         _ACTIONS[action]()

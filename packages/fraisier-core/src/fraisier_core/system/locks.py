@@ -22,11 +22,11 @@ def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterato
     A child process that inherits the descriptor goes on holding the lock when this process is killed.
 
     Args:
-        path: the file; made where it is missing, and never removed.
+        path: the file; made if it is missing, and never removed.
         seconds: how long to wait for another holder.
         cancelled: once set, waiting ends.
 
-    Raises `StepFailedError` where another process kept the lock for too long, and `CancelledError`.
+    Raises `StepFailedError` if another process kept the lock for too long, and `CancelledError`.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""Who may open the store: the user whom its folder belongs to, whoever runs the command."""
+"""Who may open the store: the user who owns its folder, whichever user runs the command."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
     """Make sure that this process acts as the owner of the state folder; root becomes that user.
 
     Call it before the store is opened or anything is written, or a deployment as root would lock the worker
-    out. Where there is no folder yet, the owner is the one of the folder that it will be made in.
+    out. If there is no folder yet, the owner is the one of the folder that it will be made in.
 
     Args:
         state_dir: the folder of the store.
         argv: the command at hand, for telling another user how to run it.
         installation: a file that the owner must be able to read.
 
-    Raises `StoreError` for a user who is neither root nor the owner, and where the owner could not run
+    Raises `StoreError` for a user who is neither root nor the owner, and if the owner could not run
     this command.
     """
     place = next(path for path in (state_dir, *state_dir.parents) if path.exists())

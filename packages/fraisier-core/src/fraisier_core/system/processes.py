@@ -24,7 +24,7 @@ _STAT_BYTES = 4096
 
 # The children of a process are one set for all of its threads, and so are those among them to be spared.
 _LEFT_RUNNING: set[ProcessIdentity] = set()
-# Children whose exit status somebody waits for, who reaps them as well.
+# Children whose exit status is waited for: the waiting thread reaps them as well.
 AWAITED: set[ProcessIdentity] = set()
 
 
@@ -82,7 +82,7 @@ def descendants(pid: int, *, spare: Collection[ProcessIdentity] = frozenset()) -
     """Return the running children of a process, their children, and so on.
 
     Args:
-        pid: the process whose descendants are asked for; not among them itself.
+        pid: the process whose descendants are returned; not among them itself.
         spare: left out, together with their descendants.
     """
     table = _table()
@@ -123,7 +123,7 @@ def kill_group(leader: ProcessIdentity) -> frozenset[ProcessIdentity]:
     """Kill what is left of the session or process group that a command was started in.
 
     Args:
-        leader: the command as it was recorded at its start. Where its id now belongs to another process,
+        leader: the command as it was recorded at its start. If its id now belongs to another process,
             the whole group is gone, for an id is not given out again while a group bears it.
 
     Returns those that could not be ended.
@@ -169,7 +169,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _has_children() -> bool:
-    """Whether there are any: one system call, where reading all of `/proc` costs milliseconds."""
+    """Whether there are any: one system call; reading all of `/proc` would cost milliseconds."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

@@ -23,8 +23,8 @@ class UnitState:
         active_state: `active`, `activating`, `failed` ...
         sub_state: finer, such as `running` or `auto-restart`.
         result: how it last ended, such as `success` or `exit-code`.
-        main_pid: its main process, 0 where it has none.
-        invocation_id: another one each time it is started; empty where it never was.
+        main_pid: its main process, 0 if it has none.
+        invocation_id: another one each time it is started; empty if it never was.
         restarts: how often systemd restarted it by itself.
     """
 
@@ -64,7 +64,7 @@ def unit_state(name: str, timeout: float = 10.0) -> UnitState:
         name: the unit, such as `api.service`.
         timeout: seconds that systemd may take to answer.
 
-    Raises `StepFailedError` where systemd does not answer.
+    Raises `StepFailedError` if systemd does not answer.
     """
     argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", name]
     try:
@@ -87,7 +87,7 @@ def unit_state(name: str, timeout: float = 10.0) -> UnitState:
 def release_of_process(pid: int, release_path: Path) -> RunsFrom:
     """Return whether a process runs from a release, from another one beside it, or whether one cannot tell.
 
-    Only the working directory is asked: that of another user's process cannot be read, and a unit without
+    Only the working directory is read: that of another user's process cannot be read, and a unit without
     `WorkingDirectory=` runs in `/`. What runs outside of the folder of releases says nothing either.
 
     Args:

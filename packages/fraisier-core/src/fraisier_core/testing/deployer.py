@@ -32,8 +32,8 @@ class FakeRun(Run[S]):
 
     Args:
         settings: the environment's section.
-        release: what is to be put to work; the folder that holds it holds the other releases.
-        previous: what served before.
+        release: the release to deploy; the folder that holds it holds the other releases.
+        previous: the previous release.
         fraise: the fraise's name.
         environment: the environment's name.
         in_place: whether `release.path` is `app_path` itself.
@@ -252,7 +252,7 @@ class DeployerConformance:
 
 
 def _assert_serving(run: FakeRun[Any], release: Release) -> None:
-    """Assert that the link leads to `release`, if the type activates releases at all."""
+    """Assert that the link points to `release`, if the type activates releases at all."""
     if run.activations:
         assert run.activations[-1] == release
         assert run.settings.app_path.resolve() == release.path.resolve()

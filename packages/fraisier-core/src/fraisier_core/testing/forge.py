@@ -24,7 +24,7 @@ _GIT_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Forge:
-    """A repository as a forge holds it, and somebody's clone of it.
+    """A repository as a forge holds it, and a clone of it.
 
     Args:
         bare: the repository that is pushed to and deployed from.
@@ -56,7 +56,7 @@ class Forge:
         return self.bare.as_uri()
 
     def git(self, *arguments: str) -> str:
-        """Run git in the clone, and return what it prints. Raises `CalledProcessError` where it fails."""
+        """Run git in the clone, and return what it prints. Raises `CalledProcessError` if it fails."""
         return self._in(self.clone, *arguments)
 
     def commit(self, files: Mapping[str, str], message: str = "Change") -> str:

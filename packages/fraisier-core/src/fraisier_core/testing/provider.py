@@ -47,7 +47,7 @@ class Delivery:
 class ProviderConformance:
     """Base of a provider's tests: subclass it, say the following, and pytest runs the rest.
 
-    A provider that knows two ways of vouching for a delivery has one subclass for each::
+    A provider with two ways to sign a delivery has one subclass for each::
 
         class TestMyForge(ProviderConformance):
             plugin = fraisier_myforge
@@ -68,7 +68,7 @@ class ProviderConformance:
         signature_header: the header by which a delivery is verified, in lower case.
         signature_prefix: what that header's value must begin with, such as `sha256=`.
         signs_body: whether a changed body is noticed; False for a plain token.
-        tolerance: how far a signed time may lie from now, on either side; None where no time is signed.
+        tolerance: how far a signed time may lie from now, on either side; None if no time is signed.
         fixtures: a folder of pairs `<event>.json`, a payload, and `<event>.expected.json`, what it becomes: a
             list of pushes with the fields of `Push`, or `{"ignored": {"event": ..., "reason": ...}}`. Several
             of one event are named `<event>-<detail>.json`. At least one holds a push.
@@ -84,11 +84,11 @@ class ProviderConformance:
     fixtures: Path
 
     def sign(self, body: bytes, secret: str, now: datetime) -> dict[str, str]:
-        """Return the headers with which the forge vouches for `body`.
+        """Return the headers with which the forge signs `body`.
 
         Args:
             body: the raw body.
-            secret: the secret; also an empty one, with which anybody can sign.
+            secret: the secret; also an empty one, with which any sender can sign.
             now: the time of sending.
         """
         raise NotImplementedError

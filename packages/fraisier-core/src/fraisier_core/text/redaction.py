@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
-# A piece of a secret this long is hidden where the rest was cut off; a shorter one tells nothing.
+# A piece of a secret this long is hidden if the rest was cut off; a shorter one tells nothing.
 _TELLING = 4
 _USER_INFO = re.compile(r"""(?<=://)(?!git@)[^\s/?#"'<>]{1,512}(?=@)""")
 _USER_INFO_START = re.compile(r""":(?:/(?:/[^\s/?#"'<>]{0,512})?)?\Z""")
@@ -63,12 +63,12 @@ class Redactor:
         return min([len(text), *starts, *([match.start()] if match else [])])
 
     def cut_off_end(self, text: str) -> Span:
-        """Return the telling beginning of a secret that `text` ends with, where its rest was cut off."""
+        """Return the telling beginning of a secret that `text` ends with, if its rest was cut off."""
         longest = max((_overlap(text, form) for form in self._forms), default=0)
         return (len(text) - (longest if longest >= _TELLING else 0), len(text))
 
     def cut_off_start(self, text: str) -> Span:
-        """Return the telling rest of a secret that `text` begins with, where its beginning was cut off."""
+        """Return the telling rest of a secret that `text` begins with, if its beginning was cut off."""
         reverse = text[: max(map(len, self._forms), default=0)][::-1]
         longest = max((_overlap(reverse, form[::-1]) for form in self._forms), default=0)
         user_info = _USER_INFO_REST.match(text)

@@ -1,4 +1,4 @@
-"""The nearest known name to one that somebody misspelt."""
+"""The nearest known name to a misspelt one."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, None where none comes near."""
+    """Return the known name that looks most like `name`, None if none comes near."""
     matches = get_close_matches(name, sorted(known), n=1)
     return matches[0] if matches else None
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "NEAREST"?`, or nothing where no known name comes near."""
+    """Return `; did you mean "NEAREST"?`, or nothing if no known name comes near."""
     match = nearest(name, known)
     return f'; did you mean "{match}"?' if match else ""
 

@@ -24,11 +24,11 @@ MESSAGE_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a process is told to do.
+    """What a process has to do.
 
     Args:
         lease: the right to change the deployment, taken on the process's behalf.
-        recover: whether the deployment's own process is gone and it has to be settled.
+        recover: whether the deployment's own process is gone and it has to be recovered.
         configuration: the text of `fraises.yaml` that the claim was made under.
     """
 
@@ -56,7 +56,7 @@ class Channel:
         return True
 
     def receive(self) -> object | None:
-        """Wait for a message; None where the other side is gone."""
+        """Wait for a message; None if the other side is gone."""
         try:
             data = self._line.recv(MESSAGE_BYTES)
         except ConnectionError:
@@ -74,7 +74,7 @@ def introduce(channel: Channel) -> None:
 
 
 def introduced(channel: Channel) -> ProcessIdentity | None:
-    """Return who is ready at the other end, or None where it ended instead."""
+    """Return who is ready at the other end, or None if it ended instead."""
     message = channel.receive()
     return ProcessIdentity(**message) if isinstance(message, dict) else None
 
@@ -85,7 +85,7 @@ def assign(channel: Channel, assignment: Assignment) -> bool:
 
 
 def assigned(channel: Channel) -> Assignment | None:
-    """Wait for an assignment; None where the owner is gone or wants nothing."""
+    """Wait for an assignment; None if the owner is gone or wants nothing."""
     message = channel.receive()
     if not isinstance(message, dict):
         return None
@@ -107,7 +107,7 @@ class Launcher:
         theirs.close()
 
     def launch(self) -> Channel:
-        """Fork a process and return the line to it. Raises `OSError` where the launcher is gone."""
+        """Fork a process and return the line to it. Raises `OSError` if the launcher is gone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
@@ -116,7 +116,7 @@ class Launcher:
         return Channel(ours)
 
     def close(self) -> None:
-        """End the launcher; processes at work end by themselves."""
+        """End the launcher; executing processes end by themselves."""
         self._control.close()
 
 
@@ -142,7 +142,7 @@ def _run(channel: Channel, main: Callable[[Channel], None]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         main(channel)
-    except Exception:  # the run boundary: the process ends here, and its void lease is recovered
+    except Exception:  # the run boundary: the process ends here, and its expired lease is recovered
         logger.exception("the process of a deployment failed")
         os._exit(1)
     os._exit(0)

@@ -45,7 +45,7 @@ class DeploymentProcess:
     plugins: Plugins
 
     def __call__(self, channel: Channel) -> None:
-        """Wait for an assignment and carry it out."""
+        """Wait for an assignment and execute it."""
         become_subreaper()
         config = self.source.current()
         store = self.plugins.open_store(config.database, Host())
@@ -114,24 +114,24 @@ class DeploymentProcess:
 
 
 def _failed(deployment: Deployment, message: str) -> list[Event]:
-    """Return how a deployment ends that has no site; what it had activated before cannot be told any more."""
+    """Return how a deployment without a context ends; what it had activated before is unknown."""
     if deployment.activation_started:
         return [Event("serving"), Event("failed", message=f"{message}. What serves is unknown")]
     return [Event("failed", message=f"{message}. Nothing was done")]
 
 
 def _leave(store: Store, lease: Lease, error: InterruptedRunError) -> None:
-    """Say `interrupted` where nothing was activated; otherwise the next worker finds the void lease."""
+    """Record `interrupted` if nothing was activated; otherwise the next worker finds the expired lease."""
     logger.warning("deployment %s: %s", lease.deployment_id, error)
     recover_unactivated(store, lease)
 
 
 class LeaseKeeper(threading.Thread):
-    """Renews the lease, stores output as it comes, and tells the run when to give up.
+    """Renews the lease, stores output as it arrives, and tells the attempt when to stop.
 
     Args:
         channel: the line to the owner; at its end the run is interrupted.
-        store: to renew the lease and see whether cancelling was asked for.
+        store: to renew the lease and see whether cancellation was requested.
         lease: the lease of this run.
         recorder: flushed a few times a second.
         cancellation: told when to stop.
@@ -179,7 +179,7 @@ class LeaseKeeper(threading.Thread):
             self._cancellation.cancel(CancelledError(by))
 
     def _end_at_last(self) -> None:
-        """End the process even where a plugin heeds nothing; the lease it leaves is void and is recovered."""
+        """End the process even if a plugin ignores everything; its lease expires and is recovered."""
         time.sleep(GRACE_SECONDS)
         kill_descendants(grace_seconds=1.0)
         os._exit(1)

@@ -1,4 +1,4 @@
-"""The worker: claims what waits, gives it to processes of their own, and recovers what lost its process."""
+"""The worker: claims deployments, assigns them to processes, and recovers those whose process is gone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STOP_SECONDS = 15.0
 
 
 class Slot:
-    """A place for one deployment: first a process that waits, then one at work."""
+    """A place for one deployment: first a warm process, then one that executes."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -137,7 +137,7 @@ class Worker:
             self._register(slot.channel, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
 
     def _hear(self, slot: Slot) -> None:
-        """A process is ready, or has ended: its lease, if it still holds it, is then void."""
+        """A process is ready, or has ended: a lease that it still holds has then expired."""
         if slot.process is None and (process := introduced(slot.channel)):
             slot.process = process
             return
@@ -148,7 +148,7 @@ class Worker:
         self._slots.remove(slot)
 
     def _report(self) -> None:
-        """Say that this worker lives, and see to the checkpoints where nobody else does."""
+        """Record a heartbeat, and see to the checkpoints if no other process does."""
         if time.monotonic() - self._beat < HEARTBEAT_SECONDS:
             return
         self._beat = time.monotonic()
@@ -178,7 +178,7 @@ class Worker:
         return next((slot for slot in self._slots if slot.is_ready), None)
 
     def _assign(self, slot: Slot, configuration: str) -> bool:
-        """Give a slot what most needs doing, and return whether there was anything."""
+        """Assign the most urgent work to a slot, and return whether there was any."""
         assert slot.process is not None  # noqa: S101 - only ready slots come here
         lease = self._expired_lease(slot.process)
         recover = lease is not None
@@ -197,7 +197,7 @@ class Worker:
         return None
 
     def _end_overdue(self) -> None:
-        """End a process that lives but let its lease run out, so that its slot is free to recover it."""
+        """End a process that is alive but whose lease expired, so that its slot is free to recover it."""
         held = {each.lease: each for each in self._store.expired()} if self._is_busy() else {}
         for slot in self._slots:
             if slot.lease is not None and (lease := held.get(slot.lease)):

@@ -19,7 +19,7 @@ from fraisier.terminal import print_json, say, tell
 
 
 def show_list(file: Path | None, *, as_json: bool) -> None:
-    """Show every fraise and environment, and what is to be installed where something is missing."""
+    """Show every fraise and environment, and what is to be installed if something is missing."""
     session = Session.start(file)
     if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
         tell(missing, "yellow")
@@ -94,7 +94,7 @@ def _plural(count: int, noun: str) -> str:
 
 
 def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:
-    """Return what to install before a push can deploy anything; None where nothing is missing.
+    """Return what to install before a push can deploy anything; None if nothing is missing.
 
     Args:
         wanted: the provider that `git.provider` names.

@@ -55,7 +55,7 @@ def deploy(
 def roll_back(
     file: Path | None, fraise: str, environment: str, to: str | None, *, detach: bool, as_json: bool
 ) -> ExitCode:
-    """Go back to an earlier release, and return the exit code."""
+    """Roll back to an earlier release, and return the exit code."""
     session = Session.start(file)
     found = _usable(session, fraise, environment)
 
@@ -79,7 +79,7 @@ def roll_back(
 
 
 def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
-    """Ask for a deployment to be cancelled. Raises `BusyError` where it has ended otherwise."""
+    """Request the cancellation of a deployment. Raises `BusyError` if it has ended otherwise."""
     session = Session.start(file)
     store, deployment_id = session.existing(id_part)
     deployment = store.request_cancel(deployment_id, session.user)
@@ -95,7 +95,7 @@ def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
 
 
 def _usable(session: Session, fraise: str, environment: str) -> Environment:
-    """Return an environment whose configuration is complete, before anything is asked for."""
+    """Return an environment whose configuration is complete, before anything is requested."""
     found = session.config.environment(fraise, environment)
     session.config.require("fraises", found.fraise, "repository")
     _ = found.settings

@@ -49,7 +49,7 @@ class Progress:
 
 
 class Display(ABC):
-    """Shows progress to whoever waits for it."""
+    """Shows progress to the user."""
 
     def __enter__(self) -> Display:
         return self

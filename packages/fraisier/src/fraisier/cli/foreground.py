@@ -28,7 +28,7 @@ MAX_PROCESSES = 5
 
 
 class Foreground:
-    """Carries out one deployment for as long as this process lives, unless a worker takes it.
+    """Executes one deployment for as long as this process lives, unless a worker claims it.
 
     The launcher is forked first, because neither the store nor a thread survives a fork.
 
@@ -58,9 +58,9 @@ class Foreground:
             self._pause()
 
     def run(self, request: Request, display: Display) -> Deployment:
-        """Request a deployment, carry it out or wait until somebody has, and return how it ended.
+        """Request a deployment, execute it or wait until another process has, and return how it ended.
 
-        Raises `InterruptedRunError` where its processes end again and again.
+        Raises `InterruptedRunError` if its processes end again and again.
         """
         channel, process = self._ready()
         deployment_id, lease = self.store.request_and_claim(request, process)
@@ -161,7 +161,7 @@ class Foreground:
         self._spare = None
 
     def _pause(self) -> None:
-        """Wait a moment, or until a process at work ends."""
+        """Wait a moment, or until an executing process ends."""
         ended, _, _ = select.select(self._lines, [], [], POLL_SECONDS)
         for line in ended:
             if line.receive() is None:

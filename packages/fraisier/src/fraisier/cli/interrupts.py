@@ -1,4 +1,4 @@
-"""Ctrl-C while a deployment runs: the first asks for it to be cancelled, the second leaves it."""
+"""Ctrl-C while a deployment runs: the first requests its cancellation, the second quits."""
 
 from __future__ import annotations
 

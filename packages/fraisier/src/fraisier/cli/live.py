@@ -43,7 +43,7 @@ class LiveDisplay(Display):
         self._console.print(Text(clean(message)))
 
     def show(self, progress: Progress) -> None:
-        """Draw the picture anew."""
+        """Draw the picture again."""
         lines = Text(no_wrap=True, overflow="ellipsis")
         for step in progress.steps:
             _append_step(lines, step)

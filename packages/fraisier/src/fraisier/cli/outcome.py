@@ -1,4 +1,4 @@
-"""How a deployment ended, in one or two lines: what serves now, or why it failed and what to do next."""
+"""How a deployment ended, in one or two lines: the serving release, or why it failed and what to do next."""
 
 from __future__ import annotations
 

@@ -17,16 +17,16 @@ from fraisier.cli.session import Session
 def choose_release(
     session: Session, store: Store, environment: Environment, to: str | None
 ) -> HealthyRelease:
-    """Return the release to go back to.
+    """Return the release to roll back to.
 
     Args:
         session: what the command works with.
         store: the store.
         environment: where.
         to: the beginning of a release's name or of its commit; None for the newest healthy release that is
-            older than the one that serves and was not itself rolled back from.
+            older than the serving one and was not itself rolled back from.
 
-    Raises `UnknownNameError` where there is none, or more than one; it lists those there are.
+    Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
     healthy = store.healthy_releases(environment.fraise, environment.name)
     serving = store.serving(environment.fraise, environment.name)
@@ -45,7 +45,7 @@ def choose_release(
 
 
 def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) -> Sequence[HealthyRelease]:
-    """Return the releases that came before the one that serves; all of them where none is known to serve."""
+    """Return the releases older than the serving one; all of them if it is unknown."""
     if serving is None:
         return healthy
     names = [each.release for each in healthy]

@@ -48,7 +48,7 @@ class Session:
         return cls(source.current(), source, plugins, _user())
 
     def become_owner(self) -> None:
-        """Act as the owner of the store from now on. Raises `StoreError` where this user may not."""
+        """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
         become_owner(self.config.state_dir, sys.argv)
         require_trusted(self.config.path)
 

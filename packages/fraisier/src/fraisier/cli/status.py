@@ -1,4 +1,4 @@
-"""`fraisier status`: what serves, and how the last deployment ended."""
+"""`fraisier status`: the serving release, and how the last deployment ended."""
 
 from __future__ import annotations
 

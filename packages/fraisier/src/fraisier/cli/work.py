@@ -14,7 +14,7 @@ from fraisier.terminal import tell
 
 
 def run_worker(file: Path | None, slots: int, grace_seconds: float, supervisor: int | None) -> None:
-    """Carry out what is requested until SIGTERM."""
+    """Execute queued deployments until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     session = Session.start(file)
     session.become_owner()
@@ -22,7 +22,7 @@ def run_worker(file: Path | None, slots: int, grace_seconds: float, supervisor: 
 
 
 def rebuild_database(file: Path | None) -> None:
-    """Fold the deployments anew from their events. Raises `UnknownNameError` if there is no store."""
+    """Fold the deployments again from their events. Raises `UnknownNameError` if there is no store."""
     session = Session.start(file)
     if session.reader() is None:
         raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")

@@ -60,7 +60,7 @@ class Connection:
             path: the database file; its folder is created too.
             busy_seconds: how long to wait for another writer.
 
-        Raises `StoreError` where it cannot be opened, or is newer than this version.
+        Raises `StoreError` if it cannot be opened, or is newer than this version.
         """
         with _explained(path):
             # Passable for everyone: a service that runs as another user reaches its release through it.
@@ -108,7 +108,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Hold the write lock until the block ends; commit, or roll back where it raises."""
+        """Hold the write lock until the block ends; commit, or roll back if it raises."""
         with self._lock, _explained(self.path):
             self._require_same_file()
             self._connection.execute("BEGIN IMMEDIATE")
@@ -121,14 +121,14 @@ class Connection:
                 raise
 
     def _require_same_file(self) -> None:
-        """Refuse to write where the file was deleted or replaced: nobody would ever read it."""
+        """Refuse to write if the file was deleted or replaced: nothing would ever read it."""
         if _file_identity(self.path) != self._identity:
             msg = f"the store {self.path} was deleted or replaced: restart every Fraisier process"
             raise StoreError(msg)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo what the block wrote where it raises, and keep the transaction around it."""
+        """Undo what the block wrote if it raises, and keep the transaction around it."""
         self._connection.execute("SAVEPOINT item")
         try:
             yield
@@ -161,7 +161,7 @@ class Connection:
 
 
 def _open_private(path: str, flags: int) -> int:
-    """Open a lock that other users cannot even read: whoever can open it can hold it."""
+    """Open a lock that other users cannot even read: a process that can open it can hold it."""
     handle = os.open(path, flags, 0o600)
     os.fchmod(handle, 0o600)
     return handle

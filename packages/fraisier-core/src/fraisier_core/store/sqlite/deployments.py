@@ -151,7 +151,7 @@ def request_row(request: Request, at: str, webhook_event_id: str | None = None) 
     Args:
         request: what is requested.
         at: UTC.
-        webhook_event_id: the delivery that asks for it, by default that of the request.
+        webhook_event_id: the delivery that requests it, by default that of the request.
 
     Raises `StoreError` for an unknown kind, or if what the kind needs is missing.
     """

@@ -45,7 +45,7 @@ def require_current(connection: sqlite3.Connection) -> None:
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the schema up to this version; of two processes at once, one does and the other waits.
 
-    Raises `StoreError` where the store is newer than this version, or a migration it has was edited.
+    Raises `StoreError` if the store is newer than this version, or a migration it has was edited.
     """
     if _pending(_applied(connection)):
         connection.execute("BEGIN IMMEDIATE")

@@ -44,7 +44,7 @@ WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT
 SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
 
 -- name: healthy_releases
--- Where a rollback may go to, newest first, and whether somebody once rolled back from there.
+-- The releases that a rollback may go to, newest first, and whether each was ever rolled back from.
 SELECT
     release, commit_sha,
     EXISTS (SELECT 1 FROM tb_deployments AS back

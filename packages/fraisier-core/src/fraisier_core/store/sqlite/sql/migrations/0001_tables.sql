@@ -174,7 +174,7 @@ CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, 
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 
--- One row for each host that executes a deployment, and each time it starts anew; folded.
+-- One row for each host that executes a deployment, and each attempt; folded.
 CREATE TABLE tb_attempts (
     deployment_id TEXT NOT NULL,
     host          TEXT NOT NULL,

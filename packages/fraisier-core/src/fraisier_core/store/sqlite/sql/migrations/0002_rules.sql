@@ -1,4 +1,4 @@
--- What the database itself guarantees, whoever writes: the events are append-only, only the holder of the
+-- What the database itself guarantees for every writer: the events are append-only, only the holder of the
 -- lease changes a running deployment, and a newer request supersedes the one that waits.
 
 CREATE TRIGGER deployment_events_no_update BEFORE UPDATE ON tb_deployment_events
