@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments import build_wheels, made_once
+from tests.environments import build_wheels, download_wheels, made_once
 
 collect_ignore = ["third_party"]  # a package of its own, tested in an environment of its own
 
@@ -23,3 +23,9 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheels(shared_folder: Path) -> Path:
     """A folder with the wheel of each of our packages."""
     return made_once(shared_folder / "wheels", build_wheels)
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(shared_folder: Path) -> Path:
+    """A folder with the locked wheel of everything that the application needs."""
+    return made_once(shared_folder / "wheelhouse", download_wheels)

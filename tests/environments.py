@@ -9,9 +9,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 UV = Path(sys.executable).with_name("uv")
+LOCK = ROOT / "requirements/development.txt"
+APPLICATION_LOCK = ROOT / "requirements/application.txt"
+SYSTEM_PYTHON = "/usr/bin/python3"
 TIMEOUT_SECONDS = 300.0
 
 
@@ -26,15 +30,15 @@ class PythonEnvironment:
     folder: Path
 
     @classmethod
-    def create(cls, folder: Path, *packages: str | Path, seed: bool = False) -> PythonEnvironment:
+    def create(cls, folder: Path, *packages: str | Path, python: str = sys.executable) -> PythonEnvironment:
         """Return a new environment.
 
         Args:
             folder: where to make it.
             packages: as in `install`.
-            seed: whether it has pip.
+            python: of which interpreter.
         """
-        _run(UV, "venv", "--quiet", *(["--seed"] if seed else []), "--python", sys.executable, folder)
+        _run(UV, "venv", "--quiet", "--python", python, folder)
         environment = cls(folder)
         environment.install(*packages)
         return environment
@@ -45,9 +49,10 @@ class PythonEnvironment:
         return self.folder / "bin"
 
     def install(self, *packages: str | Path) -> None:
-        """Install wheels and folders by path, other packages by name; ours are always given by path."""
+        """Install wheels and folders by path, other packages by name, as locked; ours always by path."""
         if packages:
-            _run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", *packages)
+            locked = ("--constraint", LOCK, "--build-constraint", LOCK)
+            _run(UV, "pip", "install", "--quiet", "--python", self.bin / "python", *locked, *packages)
 
     def run(
         self, program: str, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
@@ -86,12 +91,25 @@ def wheel(wheels: Path, package: str) -> Path:
 
 def build_wheels(folder: Path) -> None:
     """Build the wheel of every package, all at the same time."""
-    builds = [
-        subprocess.Popen([UV, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT / "packages" / name])
-        for name in package_names()
-    ]
+    build: list[str | Path] = [UV, "build", "--quiet", "--wheel", "--out-dir", folder]
+    build += ["--require-hashes", "--build-constraint", LOCK]
+    builds = [subprocess.Popen([*build, ROOT / "packages" / name]) for name in package_names()]
     statuses = [build.wait(TIMEOUT_SECONDS) for build in builds]
     assert not any(statuses), "a wheel could not be built"
+
+
+def download_wheels(folder: Path) -> None:
+    """Fill a folder with the locked wheels that the application needs, for this Python and the system's."""
+    for python in {sys.executable, SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable}:
+        with TemporaryDirectory() as place:
+            pip = PythonEnvironment.create(Path(place), "pip", python=python)
+            options = ("--quiet", "--require-hashes", "--only-binary=:all:", "--dest", folder)
+            _run(pip.bin / "pip", "download", *options, "--requirement", APPLICATION_LOCK)
+
+
+def from_wheelhouse(wheelhouse: Path) -> dict[str, str]:
+    """Return the variables with which pip installs what lies in a folder, and nothing else."""
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheelhouse.as_uri()}
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

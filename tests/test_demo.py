@@ -25,7 +25,7 @@ MARK = "FRAISIER_DEMO_TEST"
 
 def copied(folder: Path) -> Path:
     """Return a copy of what the demo needs of the checkout."""
-    for name in ("packages", "script", "examples"):
+    for name in ("packages", "script", "examples", "requirements"):
         ignored = shutil.ignore_patterns("__pycache__", "tests", "dist")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     return folder

@@ -15,7 +15,7 @@ import yaml
 from fraisier_core.config import load_config
 from fraisier_core.plugins import Plugins
 
-from tests.environments import ROOT, PythonEnvironment, wheel
+from tests.environments import ROOT, PythonEnvironment, from_wheelhouse, wheel
 from tests.pages import Block, blocks, page_shell
 
 DOCS = ROOT / "docs"
@@ -67,7 +67,7 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
 def installed(folder: Path, wheels: Path) -> PythonEnvironment:
     """Return an environment with pip and what the README installs, from wheels, as pages take for granted."""
     names = re.findall(r"\./packages/([\w-]+)", (ROOT / "README.md").read_text())
-    return PythonEnvironment.create(folder, *(wheel(wheels, name) for name in names), seed=True)
+    return PythonEnvironment.create(folder, "pip", *(wheel(wheels, name) for name in names))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_pages_left_out_have_tests_of_their_own() -> None:
     "page", [page for page in PAGES if runs_here(page) and page not in IN_SANDBOX], ids=page_id
 )
 def test_a_page_works_from_its_first_block_to_its_last(
-    page: Path, home: Path, installation: PythonEnvironment, wheels: Path, tmp_path: Path
+    page: Path, home: Path, installation: PythonEnvironment, wheels: Path, wheelhouse: Path, tmp_path: Path
 ) -> None:
     if "curl" in page.read_text():
         require_program("curl")
@@ -121,7 +121,8 @@ def test_a_page_works_from_its_first_block_to_its_last(
         installation = installed(tmp_path / "venv", wheels)
     start = home / "fraisier" if page.parent == ROOT else home
     first = page == ROOT / "README.md"
-    with page_shell(home, installation.variables(), known_to_git=not first) as shell:
+    variables = installation.variables(from_wheelhouse(wheelhouse))
+    with page_shell(home, variables, known_to_git=not first) as shell:
         shell.run(f"cd {start}")
         for block in blocks(page):
             shell.execute(block)
