@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.environments import APPLICATION_LOCK, LOCK, ROOT, package_names
 
@@ -48,16 +49,18 @@ def of_development() -> Iterator[str]:
         yield from environment["dependencies"]
 
 
+def others(requirements: set[str]) -> list[Requirement]:
+    """Return the requirements that are not of our packages."""
+    parsed = map(Requirement, sorted(requirements))
+    return [each for each in parsed if canonicalize_name(each.name) not in OURS]
+
+
 def unfit(requirements: set[str], locked: dict[str, str]) -> list[str]:
     """Return the requirements of others that a lock does not meet."""
-    parsed = map(Requirement, sorted(requirements))
-    others = [each for each in parsed if canonicalize_name(each.name) not in OURS]
-    assert others
     return [
         str(each)
-        for each in others
-        if not each.specifier.contains(locked.get(canonicalize_name(each.name), "0"), prereleases=True)
-        or canonicalize_name(each.name) not in locked
+        for each in others(requirements)
+        if (found := locked.get(canonicalize_name(each.name))) is None or not each.specifier.contains(found)
     ]
 
 
@@ -78,6 +81,15 @@ def test_what_does_not_fit_is_found() -> None:
     needed = {"pluggy>=1.5", "fraisier-core==1.0.0", "Types_PyYAML"}
     assert unfit(needed, {"pluggy": "1.4"}) == ["Types_PyYAML", "pluggy>=1.5"]
     assert unfit(needed, {"pluggy": "1.5", "types-pyyaml": "6"}) == []
+
+
+def test_the_lowest_versions_are_those_that_are_declared() -> None:
+    locked = pins(ROOT / "requirements/lowest.txt")
+    bounds: dict[str, list[Version]] = {}
+    for each in others(set(declared())):
+        (lowest,) = [Version(bound.version) for bound in each.specifier if bound.operator == ">="]
+        bounds.setdefault(canonicalize_name(each.name), []).append(lowest)
+    assert {name: Version(locked[name]) for name in bounds} == {n: max(each) for n, each in bounds.items()}
 
 
 @every_lock
