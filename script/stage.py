@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fraisier_core.store.vocabulary import ENDED
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 30.0
 WIDTH = 130
 READY = 200, '{"status":"ok","problems":[]}'
-ENDED = {"success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded"}
 
 CONFIG = """\
 git:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
 from fraisier_core.testing.store import OpenStore, open_store
@@ -28,7 +29,6 @@ SECRET = "a-webhook-secret-nobody-may-see"
 TOKEN = "an-api-token-nobody-may-see"
 PATIENCE_SECONDS = 20.0
 TICK_SECONDS = 0.004
-ENDED = frozenset({"success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded"})
 
 CONFIGURATION = """\
 git:

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.testing.store import OpenStore, open_store
 
-from tests.faults.driver import ENDED, SECRET, TOKEN, Driver
+from tests.faults.driver import SECRET, TOKEN, Driver
 
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 

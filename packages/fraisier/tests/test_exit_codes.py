@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from fraisier.cli.follow import ENDED
 from fraisier.exit_codes import ExitCode, code_of_error, code_of_status, explain_errors
 from fraisier_core import errors
+from fraisier_core.store.vocabulary import ENDED
 
 
 @pytest.mark.parametrize(

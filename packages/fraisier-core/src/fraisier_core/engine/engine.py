@@ -24,6 +24,7 @@ from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings, HealthCheck
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease, PushedCommit
+from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -265,7 +266,7 @@ class Engine:
     def fail(self, error: Exception) -> None:
         """Record why the deployment failed, after rolling back if something was activated."""
         message = self.message(error)
-        status = "cancelled" if isinstance(error, CancelledError) else "failed"
+        status: Ending = "cancelled" if isinstance(error, CancelledError) else "failed"
         self._cancellation.withdraw()
         if not self.deployment().activation_started:
             self._end(status, f"{message}. Nothing was activated")
@@ -286,7 +287,7 @@ class Engine:
         else:
             self._context.workspace.activate(before)
 
-    def roll_back(self, message: str, status: str = "rolled_back") -> None:
+    def roll_back(self, message: str, status: Ending = "rolled_back") -> None:
         """Activate the previous release, verify it, and end the deployment.
 
         Args:
@@ -323,10 +324,10 @@ class Engine:
         logger.error("a plugin raised:\n%s", self._recorder.redacted("".join(format_exception(error))))
         return f"{type(error).__name__}: {error}".rstrip(".")
 
-    def _end(self, event: str, message: str) -> None:
+    def _end(self, event: Ending, message: str) -> None:
         self._recorder.append(self._ending(event, message))
 
-    def _ending(self, event: str, message: str) -> Event:
+    def _ending(self, event: Ending, message: str) -> Event:
         return Event(event, message=message, duration=time.monotonic() - self._started)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.store.records import Deployment, PushedCommit
-from fraisier_core.store.vocabulary import MANUAL
 
 
 def newer_commit(
@@ -24,7 +23,7 @@ def newer_commit(
         pushed: what other pushes requested, newest first.
         mirror: the fetched mirror.
     """
-    if deployment.trigger == MANUAL or _is_rewind(commit, deployment.before_sha, mirror):
+    if deployment.trigger == "manual" or _is_rewind(commit, deployment.before_sha, mirror):
         return None
     if not _descendants(commit, pushed, mirror):
         return None

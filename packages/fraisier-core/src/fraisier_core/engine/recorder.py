@@ -12,6 +12,7 @@ from fraisier_core.engine.output import OutputChunk, StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Event, Lease
+from fraisier_core.store.vocabulary import StepStatus
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.text.redaction import Redactor
 
@@ -101,7 +102,7 @@ class Recorder:
         self._step = _Step(name, self._number, time.monotonic(), StepOutput(self._redactor, LOG_LIMIT))
         failpoint(f"step_{name}")
 
-    def _finish(self, status: str, message: str | None) -> None:
+    def _finish(self, status: StepStatus, message: str | None) -> None:
         step = self._step
         assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
         with self._flushing:
@@ -120,7 +121,7 @@ class Recorder:
         failpoint(f"step_{step.name}_finished")
 
 
-def _status_of(error: BaseException) -> str:
+def _status_of(error: BaseException) -> StepStatus:
     if isinstance(error, CancelledError):
         return "cancelled"
     return "interrupted" if isinstance(error, InterruptedRunError) else "failed"

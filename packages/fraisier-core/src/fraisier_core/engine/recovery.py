@@ -10,6 +10,7 @@ from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Event, HeldLease, Lease, Step
+from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, kill_group, kill_marked
 
@@ -76,7 +77,7 @@ def recover(engine: Engine, store: Store, lease: Lease) -> None:
 def _inspect(engine: Engine, store: Store, lease: Lease) -> None:
     deployment = engine.deployment()
     steps = store.steps(lease.deployment_id)
-    status = "cancelled" if deployment.cancel_requested else "rolled_back"
+    status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
     if deployment.rollback_started:
         engine.roll_back(deployment.error_message or "its process ended while it was going back", status)
     elif not _since_switch(steps):
@@ -99,7 +100,7 @@ def _finish_or_roll_back(engine: Engine, steps: Sequence[Step]) -> None:
     except (StoreError, InterruptedRunError):
         raise
     except FraisierError as error:
-        status = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
+        status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
         engine.roll_back(f"its process ended before the health check, and then: {error}", status)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId
-from fraisier_core.store.vocabulary import Trigger, Verdict
+from fraisier_core.store.vocabulary import EventName, Status, StepStatus, Trigger, Verdict
 from fraisier_core.system.processes import ProcessIdentity
 
 
@@ -77,7 +77,7 @@ class Deployment:
     fraise_id: str
     environment: str
     kind: str
-    status: str
+    status: Status
     requested_at: str
     started_at: str | None
     completed_at: str | None
@@ -88,7 +88,7 @@ class Deployment:
     before_sha: str | None
     pathspecs: tuple[str, ...]
     reason: str | None
-    trigger: str
+    trigger: Trigger
     requested_by: str | None
     webhook_event_id: str | None
     release: str | None
@@ -121,7 +121,7 @@ class EnvironmentStatus:
     type: str
     description: str | None
     name: str | None
-    status: str | None
+    status: Status | None
     deployment_id: str | None
     kind: str | None
     commit_sha: str | None
@@ -144,7 +144,7 @@ class Step:
     attempt: int
     number: int
     name: str
-    status: str
+    status: StepStatus
     repeatable: bool
     started_at: str
     completed_at: str | None
@@ -168,7 +168,7 @@ class LogChunk:
 class Event:
     """A change of a deployment to be appended; a column that does not belong to it stays None."""
 
-    event: str
+    event: EventName
     requested_by: str | None = None
     commit_sha: str | None = None
     superseded_by: str | None = None
@@ -177,7 +177,7 @@ class Event:
     previous_commit_sha: str | None = None
     step: str | None = None
     step_number: int | None = None
-    step_status: str | None = None
+    step_status: StepStatus | None = None
     repeatable: bool | None = None
     duration: float | None = None
     message: str | None = None
@@ -190,7 +190,7 @@ class DeploymentEvent:
     sequence: int
     deployment_id: str
     number: int
-    event: str
+    event: EventName
     at: str
     attempt: int | None
     commit_sha: str | None
@@ -198,7 +198,7 @@ class DeploymentEvent:
     release: str | None
     step: str | None
     step_number: int | None
-    step_status: str | None
+    step_status: StepStatus | None
     duration: float | None
     message: str | None
 
@@ -210,7 +210,7 @@ class PushedCommit:
     deployment_id: str
     commit_sha: str
     before_sha: str | None
-    status: str
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +300,7 @@ class Requested:
     id: str
     fraise_id: str
     environment: str
-    status: str
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-PENDING, RUNNING, SUCCESS, FAILED = "pending", "running", "success", "failed"
-ROLLED_BACK, CANCELLED, INTERRUPTED = "rolled_back", "cancelled", "interrupted"
-SUPERSEDED, SKIPPED = "superseded", "skipped"
-
-ENDED = frozenset({SUCCESS, FAILED, ROLLED_BACK, CANCELLED, INTERRUPTED, SUPERSEDED, SKIPPED})
-"""The statuses in which nothing more happens; each is the name of the event that sets it."""
-STATUSES = frozenset({PENDING, RUNNING}) | ENDED
-STEP_STATUSES = frozenset({RUNNING, SUCCESS, FAILED, CANCELLED, INTERRUPTED})
-
-EVENTS = ENDED | {
+Ending = Literal["success", "failed", "rolled_back", "cancelled", "interrupted", "superseded", "skipped"]
+Status = Literal["pending", "running", Ending]
+StepStatus = Literal["running", "success", "failed", "cancelled", "interrupted"]
+EventName = Literal[
     "requested",
     "cancel_requested",
     "claimed",
@@ -26,18 +20,19 @@ EVENTS = ENDED | {
     "activation_started",
     "rollback_started",
     "serving",
-}
-ENDINGS = ENDED | {"requeued"}
+    Ending,
+]
+ENDED: frozenset[Ending] = frozenset(get_args(Ending))
+"""The statuses in which nothing more happens; each is the name of the event that sets it."""
+ENDINGS: frozenset[EventName] = ENDED | {"requeued"}
 """The events that end an attempt; its lease is dropped with them."""
 
-Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
-VERDICTS = frozenset({"accepted", "ignored", "duplicate"})
-"""What a recorded delivery can be; one that conflicts with an earlier one is refused."""
-
 Trigger = Literal["webhook", "manual", "recovery"]
-TRIGGERS = frozenset({"webhook", "manual", "recovery"})
-MANUAL: Trigger = "manual"
-"""What a user requests: it is never stale, and its paths are never compared."""
+"""Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
+Source = Literal["commit", "release"]
+"""Where a deployment's release comes from: fetched and built, or named by the request."""
+Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
+"""What became of a delivery; one that conflicts with an earlier one is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,7 @@ class Kind:
 
     name: str
     hook: str
-    source: Literal["commit", "release"]
+    source: Source
     lane: str | None
     supersedes: bool
     shown: bool

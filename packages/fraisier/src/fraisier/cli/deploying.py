@@ -13,8 +13,9 @@ from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Request
+from fraisier_core.store.vocabulary import ENDED
 
-from fraisier.cli.follow import ENDED, Display
+from fraisier.cli.follow import Display
 from fraisier.cli.outcome import report
 from fraisier.cli.rollback import choose_release
 from fraisier.cli.session import Session

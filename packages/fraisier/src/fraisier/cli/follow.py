@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment, LogChunk, Step
-
-ENDED = frozenset({"success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded"})
+from fraisier_core.store.vocabulary import ENDED
 
 
 @dataclass(slots=True)
