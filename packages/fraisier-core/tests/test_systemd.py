@@ -1,11 +1,10 @@
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
-
-SYSTEMD = Path("/run/systemd/system").exists()
 
 
 @pytest.mark.parametrize(
@@ -44,8 +43,13 @@ def test_a_process_that_is_gone_says_nothing(tmp_path: Path) -> None:
     assert release_of_process(2**22 + 1, tmp_path) is RunsFrom.UNKNOWN
 
 
-@pytest.mark.skipif(SYSTEMD, reason="systemd runs here")
-def test_without_systemd_the_state_cannot_be_told() -> None:
+@pytest.mark.parametrize("program", [None, "false"])
+def test_without_systemd_the_state_cannot_be_told(
+    program: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if program:
+        (tmp_path / "systemctl").symlink_to(shutil.which(program) or program)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StepFailedError, match="does not tell the state of api"):
         unit_state("api.service")
 
