@@ -173,16 +173,8 @@ def test_one_connection_checkpoints_and_another_takes_over_when_it_ends(path: Pa
     first = Connection.open(path)
     assert first.take_checkpoints()
     assert first.take_checkpoints()
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom fraisier_core.store.sqlite.connection import Connection\n"
-        "print(Connection.open(Path(sys.argv[1])).take_checkpoints())"
-    )
-
-    def another_process() -> str:
-        return subprocess.run(
-            [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    assert another_process() == "False"
+    second = Connection.open(path)
+    assert not second.take_checkpoints()
     first.close()
-    assert another_process() == "True"
+    assert second.take_checkpoints()
+    assert path.with_name("checkpoint.lock").stat().st_mode & 0o777 == 0o600

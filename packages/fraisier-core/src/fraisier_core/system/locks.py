@@ -28,12 +28,30 @@ def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterato
 
     Raises `StepFailedError` if another process kept the lock for too long, and `CancelledError`.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     try:
         _wait(descriptor, path, seconds, cancelled)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """Return a file descriptor that holds a lock until it is closed; None if another one holds it.
+
+    Args:
+        path: the file; made if it is missing, and never removed.
+    """
+    descriptor = _open(path)
+    if _try(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _open(path: Path) -> int:
+    """Open a lock that other users cannot even read: whoever can open it can hold it."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _wait(descriptor: int, path: Path, seconds: float, cancelled: threading.Event) -> None:

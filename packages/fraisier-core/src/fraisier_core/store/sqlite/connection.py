@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -11,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from fraisier_core.errors import FencedError, StoreError
 from fraisier_core.store.sqlite.migrations import migrate, require_current
+from fraisier_core.system.locks import try_lock
 
 Row = sqlite3.Row
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -49,7 +49,7 @@ class Connection:
         self.path = path
         self._connection = connection
         self._lock = threading.RLock()
-        self._checkpointing: IO[bytes] | None = None
+        self._checkpointing: int | None = None
         self._identity = _file_identity(path)
 
     @classmethod
@@ -90,21 +90,18 @@ class Connection:
         Cheap to call again: a worker does, so that it takes over from a web process that ended.
         """
         if self._checkpointing is None:
-            lock = open(self.path.with_name("checkpoint.lock"), "ab", opener=_open_private)  # noqa: SIM115 - held
-            try:
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
-                return False
-            self._checkpointing = lock
-            self._connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BETWEEN_CHECKPOINTS}")
-        return True
+            with _explained(self.path):
+                self._checkpointing = try_lock(self.path.with_name("checkpoint.lock"))
+            if self._checkpointing is not None:
+                self.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BETWEEN_CHECKPOINTS}")
+        return self._checkpointing is not None
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
         if self._checkpointing is not None:
-            self._checkpointing.close()
+            os.close(self._checkpointing)
+            self._checkpointing = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -158,13 +155,6 @@ class Connection:
         with self._lock, _explained(self.path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
-
-
-def _open_private(path: str, flags: int) -> int:
-    """Open a lock that other users cannot even read: a process that can open it can hold it."""
-    handle = os.open(path, flags, 0o600)
-    os.fchmod(handle, 0o600)
-    return handle
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
