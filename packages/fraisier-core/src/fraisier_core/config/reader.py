@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from collections.abc import Collection, Iterator, Mapping, Set
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from fraisier_core.config.variables import Substituted
@@ -231,4 +231,21 @@ def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
 
 
 def _is_secret(model: type[BaseModel], location: Keys) -> bool:
-    return any("Secret" in repr(annotation) for annotation in _annotations(model, location))
+    return any(map(holds_secret, _annotations(model, location)))
+
+
+def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:
+    """Whether a value of a type is one of pydantic's secrets, or may hold one.
+
+    Args:
+        annotation: the type; containers, unions, aliases, `Annotated` and models are looked into.
+        within: the models that hold it.
+    """
+    annotation = getattr(annotation, "__value__", annotation)
+    kind = get_origin(annotation) or annotation
+    if isinstance(kind, type) and issubclass(kind, Secret | SecretStr | SecretBytes):
+        return True
+    parts = get_args(annotation)
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in within:
+        within, parts = {*within, kind}, tuple(_fields(kind).values())
+    return any(holds_secret(part, within) for part in parts)
