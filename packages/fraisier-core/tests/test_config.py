@@ -158,7 +158,7 @@ ONE_PROBLEM = {
     "two health checks": (
         ("{url: https", "{tcp: 'localhost:80', url: https"),
         "fraises.yaml:16: fraises.my_api.environments.production.health_check: "
-        "say how to check: exactly one of url, command, tcp, unit",
+        "set exactly one of url, command, tcp, unit",
     ),
     "an environment that is no mapping": (
         ("      production:\n", "      staging: main\n      production:\n"),
@@ -210,7 +210,7 @@ ONE_PROBLEM = {
             "\n  - {fraise: my_api, environment: production}"
             "\n  - {fraise: my_api, environment: production, paths: [src]} ",
         ),
-        "fraises.yaml:20: branch_mapping.main.1: my_api production is there twice",
+        "fraises.yaml:20: branch_mapping.main.1: duplicate rule for my_api production",
     ),
     "a path from the root": (
         ("environment: production}", "environment: production, paths: [/src]}"),
@@ -490,7 +490,7 @@ def test_an_environment_is_found_by_an_unambiguous_beginning(plugins: Plugins) -
     assert config.environment("my_api", "prod").name == "production"
     assert config.environment("my_api", "production").name == "production"
     for name, message in [
-        ("pr", '"pr" may be any of the environments preview, production of my_api'),
+        ("pr", '"pr" is ambiguous: my_api has the environments preview, production'),
         (
             "produktion",
             'no environment of my_api is called "produktion"; did you mean "production"? '

@@ -58,7 +58,7 @@ def deploy(run):
 def health_check(run):
     obey(run, "health")
     told = " with hunter2hunter2" if (run.release.path / "health").exists() else ""
-    return Health(not (run.release.path / "unwell").exists(), f"asked{told}")
+    return Health(not (run.release.path / "unhealthy").exists(), f"asked{told}")
 """
 CONFIGURATION = """\
 fraises:
@@ -179,7 +179,7 @@ def test_a_plugin_that_raises_before_the_activation_changed_nothing(installation
     before = installation.current
     done = installation.execute(installation.forge.push_files({"before": "raise"}))
     assert done.status == "failed"
-    assert done.error_message == "RuntimeError: the plugin broke with ***. Nothing was activated"
+    assert done.error_message == "RuntimeError: the plugin broke with ***; nothing was activated"
     assert installation.current == before
 
 
@@ -202,7 +202,7 @@ def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(installation
     done = installation.execute(installation.forge.push_files({"after": "refuse"}))
     assert done.status == "failed"
     assert done.error_message == (
-        "no restart for you. The old process still runs, and app_path leads to its release again"
+        "no restart for you. The previous process is still running; app_path points to its release again"
     )
     assert installation.steps(done)[-1] == ("restart", "success")
     assert installation.current == before
@@ -212,7 +212,7 @@ def test_a_refused_restart_puts_the_link_back_even_where_it_was_unknown_what_ser
     installation: Installation,
 ) -> None:
     failed = installation.execute(
-        installation.forge.push_files({"unwell": ""})
+        installation.forge.push_files({"unhealthy": ""})
     )  # the first: nothing to go back to
     assert (failed.status, installation.serving, installation.current) == ("failed", None, failed.release)
     installation.execute(installation.forge.push_files({"after": "refuse"}))
@@ -223,31 +223,31 @@ def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(install
     before = installation.forge.push_files({"site/page": "1"})
     clone = installation.folder / "app"
     subprocess.run(["git", "clone", "--quiet", installation.forge.url, clone], check=True)
-    done = installation.execute(installation.forge.push_files({"unwell": ""}))
+    done = installation.execute(installation.forge.push_files({"unhealthy": ""}))
     assert (done.status, installation.serving) == ("rolled_back", before)
-    assert not (clone / "unwell").exists()
+    assert not (clone / "unhealthy").exists()
 
 
 def test_going_back_where_that_fails_too_leaves_what_serves_unknown(installation: Installation) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}))
-    for unwell in (installation.folder / ".fraisier/releases/site/production").iterdir():
-        if unwell.is_dir():
-            (unwell / "unwell").touch()
-    done = installation.execute(installation.forge.push_files({"unwell": ""}))
+    for unhealthy in (installation.folder / ".fraisier/releases/site/production").iterdir():
+        if unhealthy.is_dir():
+            (unhealthy / "unhealthy").touch()
+    done = installation.execute(installation.forge.push_files({"unhealthy": ""}))
     assert done.status == "failed"
-    assert "failed too" in (done.error_message or "")
+    assert "also failed" in (done.error_message or "")
     assert installation.serving is None
 
 
 def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(installation: Installation) -> None:
     healthy = installation.forge.push_files({"site/page": "1"})
     installation.execute(healthy)
-    (unwell,) = (installation.folder / ".fraisier/releases/site/production").glob("2*")
-    (unwell / "unwell").touch()
-    bad = installation.forge.push_files({"unwell": ""})
+    (unhealthy,) = (installation.folder / ".fraisier/releases/site/production").glob("2*")
+    (unhealthy / "unhealthy").touch()
+    bad = installation.forge.push_files({"unhealthy": ""})
     failed = installation.execute(bad)
     assert (failed.status, installation.serving) == ("failed", None)
-    (unwell / "unwell").unlink()
+    (unhealthy / "unhealthy").unlink()
     done = installation.execute(bad)
     assert (done.status, installation.serving) == ("rolled_back", healthy)
 
@@ -256,7 +256,7 @@ def test_a_store_that_cannot_be_written_undoes_nothing(installation: Installatio
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     installation.database.execute("PRAGMA busy_timeout = 50")
     lease = installation.claim(installation.forge.push_files({"health": "lock"}))
-    with pytest.raises(StoreError, match="Another process holds it"):
+    with pytest.raises(StoreError, match="It is locked by another process"):
         installation.engine(lease).execute()
     deployment = installation.store.deployment(lease.deployment_id)
     assert (deployment.status, installation.current) == ("running", deployment.release)
@@ -324,19 +324,19 @@ def test_a_cancellation_before_the_activation_ends_it(installation: Installation
     installation.stop.cancel(CancelledError("cancelled by ada"))
     installation.engine(lease).execute()
     done = installation.store.deployment(lease.deployment_id)
-    assert (done.status, done.error_message) == ("cancelled", "cancelled by ada. Nothing was activated")
+    assert (done.status, done.error_message) == ("cancelled", "cancelled by ada; nothing was activated")
 
 
 def test_a_worker_that_went_away_leaves_the_decision_to_recovery(installation: Installation) -> None:
     lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
-    installation.stop.cancel(InterruptedRunError("the worker went away"))
+    installation.stop.cancel(InterruptedRunError("the worker is gone"))
     with pytest.raises(InterruptedRunError):
         installation.engine(lease).execute()
     assert installation.store.deployment(lease.deployment_id).status == "running"
     assert recover_unactivated(installation.store, lease)
     done = installation.store.deployment(lease.deployment_id)
     assert (done.status, done.error_message) == (
-        "interrupted", "its process ended after step fetch. Nothing was activated"
+        "interrupted", "the deployment process ended after step fetch; nothing was activated"
     )  # fmt: skip
 
 
@@ -372,7 +372,7 @@ def test_a_recovery_that_fails_ends_and_is_not_tried_again(installation: Install
     recover(engine, installation.store, lease)
     done = installation.store.deployment(lease.deployment_id)
     assert (done.status, installation.serving) == ("failed", None)
-    assert "recovering from that failed" in (done.error_message or "")
+    assert "and recovery failed" in (done.error_message or "")
 
 
 def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(installation: Installation) -> None:
@@ -398,8 +398,8 @@ def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(installation:
         previous_commit_sha=first.commit_sha,
     )
     started = Event("step_started", step="restart", step_number=1)
-    rollback = Event("rollback_started", release=first.release, message="unwell")
+    rollback = Event("rollback_started", release=first.release, message="unhealthy")
     installation.store.append(lease, created, Event("activation_started"), started, rollback)
     done = recovered(installation, lease)
     assert (done.status, installation.current) == ("rolled_back", first.release)
-    assert done.error_message == f"unwell. Release {first.release} serves again"
+    assert done.error_message == f"unhealthy; release {first.release} serves again"

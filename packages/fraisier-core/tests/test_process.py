@@ -80,7 +80,7 @@ def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(
     installation.store.append(lease, started, Event("activation_started", release="r1"))
     done = installation.execute(lease, recover=True)
     assert done.status == "failed"
-    assert (done.error_message or "").endswith("What serves is unknown")
+    assert (done.error_message or "").endswith("the serving release is unknown")
     assert installation.store.serving("api", "production") is None
 
 

@@ -96,7 +96,9 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore,
         found = store.deployment(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
         lease = store.claim(ME) or lease
-    assert found.error_message == "its process ended 3 times before it could begin. Nothing was done"
+    assert (
+        found.error_message == "the deployment process ended 3 times before its first step; nothing was done"
+    )
 
 
 def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Lease) -> None:
@@ -104,7 +106,7 @@ def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Le
     assert recover_unactivated(store, lease)
     found = store.deployment(lease.deployment_id)
     assert found.status == "interrupted"
-    assert found.error_message == "its process ended during step build. Nothing was activated"
+    assert found.error_message == "the deployment process ended during step build; nothing was activated"
 
 
 def test_a_run_that_activated_something_is_not_settled_like_that(store: OpenStore, lease: Lease) -> None:

@@ -69,7 +69,7 @@ def test_a_name_that_is_taken_is_refused(releases: Releases, tmp_path: Path, tak
 
 @pytest.mark.parametrize("name", ["../x", "", ".hidden", "a/b", "-x", "current", "a\n"])
 def test_a_name_that_leads_elsewhere_is_refused(releases: Releases, name: str) -> None:
-    with pytest.raises(AppPathRefusedError, match="is no name"):
+    with pytest.raises(AppPathRefusedError, match="invalid release name"):
         create(releases, name)
 
 

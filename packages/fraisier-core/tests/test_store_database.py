@@ -88,7 +88,7 @@ def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
     first = migrations()[0].name
     database.execute("UPDATE tb_migrations SET checksum = 'edited' WHERE name = ?", [first])
     database.close()
-    with pytest.raises(StoreError, match=f"another text of {first}"):
+    with pytest.raises(StoreError, match=f"migration {first} differs"):
         Connection.open(path)
 
 
@@ -124,7 +124,7 @@ def test_a_store_held_for_long_says_so(path: Path) -> None:
     holder, other = Connection.open(path), Connection.open(path, busy_seconds=0.05)
     with (
         holder.transaction(),
-        pytest.raises(StoreError, match="Another process holds it for long"),
+        pytest.raises(StoreError, match="It is locked by another process"),
         other.transaction(),
     ):
         pass

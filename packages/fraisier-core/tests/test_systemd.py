@@ -50,7 +50,7 @@ def test_without_systemd_the_state_cannot_be_told(
     if program:
         (tmp_path / "systemctl").symlink_to(shutil.which(program) or program)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StepFailedError, match="does not tell the state of api"):
+    with pytest.raises(StepFailedError, match="cannot read the state of api"):
         unit_state("api.service")
 
 

@@ -159,7 +159,7 @@ def test_what_is_no_service_is_refused(name: str) -> None:
 
 
 def test_there_is_one_way_to_restart() -> None:
-    with pytest.raises(ValidationError, match="restart once"):
+    with pytest.raises(ValidationError, match="not both"):
         ApiSettings(systemd_service="api", restart=["true"])
 
 

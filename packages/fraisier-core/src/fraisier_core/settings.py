@@ -70,7 +70,7 @@ class HealthCheck(Section):
     @model_validator(mode="after")
     def _exactly_one_probe(self) -> HealthCheck:
         if sum(probe is not None for probe in (self.url, self.command, self.tcp, self.unit)) != 1:
-            msg = "say how to check: exactly one of url, command, tcp, unit"
+            msg = "set exactly one of url, command, tcp, unit"
             raise ValueError(msg)
         return self
 

@@ -66,7 +66,7 @@ class ApiSettings(EnvironmentSettings):
     @model_validator(mode="after")
     def _one_way_to_restart(self) -> ApiSettings:
         if self.systemd_service is not None and self.restart is not None:
-            msg = "say how to restart once: systemd_service or restart"
+            msg = "set either systemd_service or restart, not both"
             raise ValueError(msg)
         return self
 

@@ -48,7 +48,7 @@ class WebhookEndpoint:
         except ClientGoneError:
             pass
         except asyncio.CancelledError:  # uvicorn does so when it stops and the body has still not come
-            await _respond(unavailable("the server stops"), send)
+            await _respond(unavailable("the server is shutting down"), send)
         else:
             await _respond(answer, send)
 

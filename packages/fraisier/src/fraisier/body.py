@@ -67,7 +67,7 @@ class BodyReader:
         if len(body) > MAX_BODY_BYTES:
             raise _too_large()
         if self._held > INCOMPLETE_BYTES:
-            raise RefusedError(unavailable("too much comes in at once"))
+            raise RefusedError(unavailable("server busy: too many bytes in flight"))
 
 
 async def _received(receive: Receive) -> Message:

@@ -141,7 +141,7 @@ def _warn(config: Config, before: Config | None) -> None:
     if not config.git.providers:
         logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
     if before is not None and config.database != before.database:
-        logger.warning("another database counts once fraisier-webhook and the worker are started again")
+        logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
 
 
 def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetime) -> Delivery:

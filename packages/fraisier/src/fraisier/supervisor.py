@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-STOPPED = "was asked to stop"
+STOPPED = "was stopped"
 
 
 class WorkerSupervisor:

@@ -33,7 +33,7 @@ def test_a_failing_build_ends_with_its_own_exit_code_and_says_what_serves(instal
     done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 10
     assert "  no compiler\nbuild: failed, " in done.stdout
-    assert "my_api production: failed: sh build.sh exited with status 3. Nothing was activated" in done.stderr
+    assert "my_api production: failed: sh build.sh exited with status 3; nothing was activated" in done.stderr
     assert f"nothing serves; see `fraisier show {installation.last().id[-8:]}`" in done.stderr
 
 
@@ -52,7 +52,7 @@ def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(installat
     installation.forge.push_files(HEALTHY)
     quiet = installation.run("deploy", "my_api", "production")
     assert (quiet.returncode, "Traceback" in quiet.stderr) == (10, False)
-    assert "failed: RuntimeError: no gear. Nothing was activated" in quiet.stderr
+    assert "failed: RuntimeError: no gear; nothing was activated" in quiet.stderr
     assert "Traceback" in installation.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
 
 
@@ -64,7 +64,7 @@ def test_going_back_is_told_as_it_begins(installation: Installation) -> None:
     installation.packages.deployer("script", DEPLOYER + ROLLBACK.format(script=wait))
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
-        command.read_to("going back: unhealthy")
+        command.read_to("rolling back: unhealthy")
         gate.open()
         assert command.end()[0] == 10
 
@@ -160,7 +160,7 @@ def test_a_deployment_whose_process_is_killed_is_settled_at_once(installation: I
         _kill_holder(installation)
         code, output = command.end()
     assert code == 13
-    assert "my_api production: interrupted: its process ended during step build" in output
+    assert "my_api production: interrupted: the deployment process ended during step build" in output
 
 
 def test_what_a_dead_command_left_is_settled_before_the_next_deployment(installation: Installation) -> None:
@@ -173,7 +173,7 @@ def test_what_a_dead_command_left_is_settled_before_the_next_deployment(installa
     gate.open()
     done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 0
-    assert "lost its process: settling it first" in done.stderr
+    assert "is gone; recovering it first" in done.stderr
     assert [each.status for each in installation.recorded()] == ["success", "interrupted"]
 
 
@@ -251,7 +251,7 @@ def test_cancelling_what_runs_asks_it_to_stop(installation: Installation) -> Non
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         done = installation.run("cancel", installation.last().id)
-        assert "is asked to stop" in done.stdout
+        assert done.stdout.startswith("cancellation of ")
         assert command.end()[0] == 12
 
 

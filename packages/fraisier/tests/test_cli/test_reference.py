@@ -28,7 +28,7 @@ VARIABLE = [
     (re.compile(r"(main|-) +\S+ +WHEN"), "USER WHEN"),
     (re.compile(r"\S+fraises\.yaml"), "fraises.yaml"),
     # Told only if it takes long enough to be seen.
-    (re.compile(r"^going back: .*\n", re.MULTILINE), ""),
+    (re.compile(r"^rolling back: .*\n", re.MULTILINE), ""),
     (re.compile(r" {2,}"), "  "),
 ]
 

@@ -73,10 +73,10 @@ def test_a_release_that_is_gone_from_the_disk_is_passed_over(installation: Insta
     assert done.returncode == 4
 
 
-def test_there_is_nothing_to_go_back_to_at_first(installation: Installation) -> None:
+def test_there_is_nothing_to_roll_back_to_at_first(installation: Installation) -> None:
     done = installation.run("rollback", "my_api", "production")
     assert done.returncode == 4
-    assert "there is none to go back to" in done.stderr
+    assert "there is none to roll back to" in done.stderr
 
 
 def test_a_rollback_can_be_left_to_a_worker(installation: Installation) -> None:

@@ -132,7 +132,7 @@ def test_another_database_counts_after_a_restart_and_that_is_said(installation: 
         assert server.send(github(github_push(commit))).status_code == 202
         assert server.rows(f"SELECT 1 FROM tb_deployments WHERE commit_sha = '{commit}'")
         assert not (installation.folder / "elsewhere").exists()
-        assert "another database counts once fraisier-webhook and the worker are started again" in (
+        assert "database.url changed; restart fraisier-webhook and the worker to use it" in (
             server.log.read_text()
         )
 

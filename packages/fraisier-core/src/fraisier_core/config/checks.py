@@ -19,7 +19,7 @@ def check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
         _check_target(reader, rule)
         key = rule.pattern, rule.tags, rule.fraise, rule.environment
         if key in seen:
-            reader.refuse(rule.keys, f"{rule.fraise} {rule.environment} is there twice")
+            reader.refuse(rule.keys, f"duplicate rule for {rule.fraise} {rule.environment}")
         seen.add(key)
 
 

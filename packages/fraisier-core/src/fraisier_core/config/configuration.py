@@ -83,7 +83,7 @@ class Config:
         if len(begun) == 1:
             return known[begun[0]]
         if begun:
-            msg = f'"{name}" may be any of the environments {listing(begun)} of {fraise}'
+            msg = f'"{name}" is ambiguous: {fraise} has the environments {listing(begun)}'
             raise UnknownNameError(msg)
         msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
         raise UnknownNameError(msg)

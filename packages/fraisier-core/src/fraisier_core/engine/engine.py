@@ -101,7 +101,7 @@ class Engine:
                     _release_name(deployment, commit), commit, self._context.mirror
                 )
         if newer is not None:
-            message = f"{commit[:12]} is older than {newer.commit_sha[:12]}, which was pushed too"
+            message = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
             self._store.supersede(self._lease, newer, message)
         else:
             self._end("skipped", f"nothing under the mapped `paths:` changed up to {commit[:12]}")
@@ -269,11 +269,12 @@ class Engine:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "failed"
         self._cancellation.withdraw()
         if not self.deployment().activation_started:
-            self._end(status, f"{message}. Nothing was activated")
+            self._end(status, f"{message}; nothing was activated")
         elif isinstance(error, ActivationRefusedError):
             self.undo_activation()
             self._end(
-                status, f"{message}. The old process still runs, and app_path leads to its release again"
+                status,
+                f"{message}. The previous process is still running; app_path points to its release again",
             )
         else:
             self.roll_back(message, "cancelled" if status == "cancelled" else "rolled_back")
@@ -297,7 +298,7 @@ class Engine:
         self._cancellation.withdraw()
         previous = self.previous()
         if previous is None:
-            self.give_up(f"{message}. There is no earlier release to go back to")
+            self.give_up(f"{message}; there is no earlier release to roll back to")
             return
         self._recorder.append(Event("rollback_started", release=previous.name, message=message))
         failpoint("rollback")
@@ -307,10 +308,10 @@ class Engine:
         except (StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
-            self.give_up(f"{message}. Going back to {previous.name} failed too: {self.message(error)}")
+            self.give_up(f"{message}. Rollback to {previous.name} also failed: {self.message(error)}")
         else:
             serving = Event("serving", release=previous.name, commit_sha=previous.commit)
-            ending = self._ending(status, f"{message}. Release {previous.name} serves again")
+            ending = self._ending(status, f"{message}; release {previous.name} serves again")
             self._recorder.append(serving, ending)
 
     def give_up(self, message: str) -> None:

@@ -24,7 +24,7 @@ def take_over(store: Store, host: Host, held: HeldLease, process: ProcessIdentit
     """Take over an expired lease for a process, then end what its holder left; None if another did so."""
     lease = store.take_over(held, process)
     if lease is not None:
-        logger.warning("deployment %s lost its process: recovering", lease.deployment_id)
+        logger.warning("the process of deployment %s is gone: recovering it", lease.deployment_id)
         end_leftovers(host, held)
     return lease
 
@@ -49,14 +49,14 @@ def recover_unactivated(store: Store, lease: Lease) -> bool:
         store.requeue(lease)
         return True
     if not steps:
-        message = f"its process ended {lease.attempt} times before it could begin. Nothing was done"
-        store.append(lease, Event("interrupted", message=message))
+        ended = f"the deployment process ended {lease.attempt} times before its first step"
+        store.append(lease, Event("interrupted", message=f"{ended}; nothing was done"))
         return True
     if store.deployment(lease.deployment_id).activation_started:
         return False
     last = steps[-1]
     when = "during" if last.status == "running" else "after"
-    message = f"its process ended {when} step {last.name}. Nothing was activated"
+    message = f"the deployment process ended {when} step {last.name}; nothing was activated"
     store.append(lease, Event("interrupted", message=message))
     return True
 
@@ -71,7 +71,7 @@ def recover(engine: Engine, store: Store, lease: Lease) -> None:
     except (StoreError, InterruptedRunError):
         raise
     except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
-        engine.give_up(f"its process ended, and recovering from that failed: {engine.message(error)}")
+        engine.give_up(f"the deployment process ended, and recovery failed: {engine.message(error)}")
 
 
 def _inspect(engine: Engine, store: Store, lease: Lease) -> None:
@@ -79,10 +79,11 @@ def _inspect(engine: Engine, store: Store, lease: Lease) -> None:
     steps = store.steps(lease.deployment_id)
     status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
     if deployment.rollback_started:
-        engine.roll_back(deployment.error_message or "its process ended while it was going back", status)
+        message = deployment.error_message or "the deployment process ended during the rollback"
+        engine.roll_back(message, status)
     elif not _since_switch(steps):
         engine.undo_activation()
-        message = "its process ended while it was activating. app_path leads to the release before it again"
+        message = "the deployment process ended during activation; app_path points to its old release again"
         store.append(lease, Event("interrupted", message=message))
     else:
         _finish_or_roll_back(engine, steps)
@@ -93,7 +94,8 @@ def _finish_or_roll_back(engine: Engine, steps: Sequence[Step]) -> None:
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
     release = engine.release()
     if release is None or unfinished or not any(step.name == "verify" for step in steps):
-        engine.roll_back(f"its process ended during step {', '.join(unfinished) or steps[-1].name}")
+        step = ", ".join(unfinished) or steps[-1].name
+        engine.roll_back(f"the deployment process ended during step {step}")
         return
     try:
         engine.finish(release)
@@ -101,7 +103,8 @@ def _finish_or_roll_back(engine: Engine, steps: Sequence[Step]) -> None:
         raise
     except FraisierError as error:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
-        engine.roll_back(f"its process ended before the health check, and then: {error}", status)
+        message = f"the deployment process ended before the health check, and recovery failed: {error}"
+        engine.roll_back(message, status)
 
 
 def _since_switch(steps: Sequence[Step]) -> Sequence[Step]:

@@ -178,7 +178,7 @@ class Releases:
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None or name == _OWN_LINK:
-            raise AppPathRefusedError(f"{name[:80]!r} is no name for a release")
+            raise AppPathRefusedError(f"invalid release name {name[:80]!r}")
         return self.root / name
 
     def _commit_file(self, name: str) -> Path:

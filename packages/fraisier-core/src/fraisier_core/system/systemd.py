@@ -78,9 +78,9 @@ def unit_state(name: str, timeout: float = 10.0) -> UnitState:
             text=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise StepFailedError(f"systemd does not tell the state of {name}: {error}") from error
+        raise StepFailedError(f"cannot read the state of {name} from systemd: {error}") from error
     if done.returncode != 0:
-        raise StepFailedError(f"systemd does not tell the state of {name}: {done.stderr.strip()}")
+        raise StepFailedError(f"cannot read the state of {name} from systemd: {done.stderr.strip()}")
     return _parsed(name, done.stdout)
 
 

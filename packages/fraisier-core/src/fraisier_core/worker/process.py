@@ -116,7 +116,7 @@ class DeploymentProcess:
 def _failed(deployment: Deployment, message: str) -> list[Event]:
     """Return how a deployment without a context ends; what it had activated before is unknown."""
     if deployment.activation_started:
-        return [Event("serving"), Event("failed", message=f"{message}. What serves is unknown")]
+        return [Event("serving"), Event("failed", message=f"{message}; the serving release is unknown")]
     return [Event("failed", message=f"{message}. Nothing was done")]
 
 
@@ -166,7 +166,7 @@ class LeaseKeeper(threading.Thread):
                     break
                 except StoreError as error:
                     logger.warning("%s", error)
-        self._cancellation.cancel(InterruptedRunError("the worker that owned this deployment went away"))
+        self._cancellation.cancel(InterruptedRunError("the worker that owned this deployment is gone"))
         self._end_at_last()
 
     def _tick(self) -> None:

@@ -201,9 +201,8 @@ class Worker:
         held = {each.lease: each for each in self._store.expired()} if self._is_busy() else {}
         for slot in self._slots:
             if slot.lease is not None and (lease := held.get(slot.lease)):
-                logger.warning(
-                    "the process of deployment %s let its lease run out", lease.lease.deployment_id
-                )
+                deployment = lease.lease.deployment_id
+                logger.warning("the lease of deployment %s expired while its process was alive", deployment)
                 kill_group(lease.holder)
 
     def _is_busy(self) -> bool:

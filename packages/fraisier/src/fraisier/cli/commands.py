@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="Check the configuration.", no_args_is_help=True, rich_markup_mode=None)
-db_app = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
+db_app = typer.Typer(help="Maintain the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 app.add_typer(db_app, name="db")
 
@@ -83,7 +83,7 @@ def fraisier(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Deploy what fraises.yaml says, where it says."""
+    """Deploy the fraises that fraises.yaml configures."""
     if config is not None:
         ctx.default_map = _defaults({"config": str(config)})
 
@@ -136,7 +136,7 @@ def rollback(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Go back to an earlier release that was healthy."""
+    """Roll back to an earlier release that was healthy."""
     from fraisier.cli.deploying import roll_back
 
     raise typer.Exit(roll_back(config, fraise, environment, to, detach=detach, as_json=as_json))
@@ -144,7 +144,7 @@ def rollback(
 
 @app.command("cancel")
 def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Cancel a deployment that waits or runs."""
+    """Cancel a pending or running deployment."""
     from fraisier.cli import deploying
 
     deploying.cancel(config, deployment, as_json=as_json)
@@ -157,7 +157,7 @@ def status(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show what serves, and how the last deployment ended."""
+    """Show the serving release, and how the last deployment ended."""
     from fraisier.cli.status import show_status
 
     show_status(config, fraise, environment, as_json=as_json)
@@ -202,7 +202,7 @@ def worker(
     config: ConfigFile = None,
     supervisor_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Carry out what webhooks and --detach ask for, until SIGTERM."""
+    """Execute queued deployments until SIGTERM."""
     from fraisier.cli.work import run_worker
 
     run_worker(config, slots, grace, supervisor_fd)
@@ -210,7 +210,7 @@ def worker(
 
 @config_app.command("check")
 def config_check(config: ConfigFile = None, as_json: Json = False) -> None:
-    """Read the whole configuration, and show every problem."""
+    """Validate the whole configuration, and show every problem."""
     from fraisier.cli.configured import check_config
 
     check_config(config, as_json=as_json)
@@ -226,7 +226,7 @@ def config_schema() -> None:
 
 @db_app.command("rebuild")
 def db_rebuild(config: ConfigFile = None) -> None:
-    """Derive every deployment anew from its recorded events."""
+    """Rebuild every deployment from its recorded events."""
     from fraisier.cli.work import rebuild_database
 
     rebuild_database(config)

@@ -63,8 +63,8 @@ def roll_back(
     def make_request(store: Store) -> Request:
         running = store.running(found.fraise, found.name)
         if to is None and running is not None:
-            what = f"deployment {short_id(running)} of {found.fraise} {found.name} is under way"
-            raise BusyError(f"{what}: cancel it, or name the release to go back to with --to")
+            what = f"deployment {short_id(running)} of {found.fraise} {found.name} is running"
+            raise BusyError(f"{what}: cancel it, or name the release to roll back to with --to")
         target = choose_release(session, store, found, to)
         return Request(
             found.fraise,
@@ -92,7 +92,8 @@ def cancel(file: Path | None, id_part: str, *, as_json: bool) -> None:
     elif deployment.status == "cancelled":
         say(f"{what} is cancelled")
     else:
-        say(f"{what} is asked to stop: `fraisier show {short_id(deployment.id)}` tells how it ends")
+        see = f"run `fraisier show {short_id(deployment.id)}` for the outcome"
+        say(f"cancellation of {what} requested; {see}")
 
 
 def _usable(session: Session, fraise: str, environment: str) -> Environment:

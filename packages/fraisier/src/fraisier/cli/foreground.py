@@ -25,6 +25,7 @@ POLL_SECONDS = 0.1
 RECOVERY_SECONDS = 1.0
 CLOSING_SECONDS = 10.0
 MAX_PROCESSES = 5
+CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interrupted)"
 
 
 class Foreground:
@@ -52,7 +53,8 @@ class Foreground:
     def settle(self, fraise: str, environment: str) -> None:
         """Recover every deployment of an environment whose process is gone, and wait until that is done."""
         for held in self._void(fraise, environment):
-            tell(f"deployment {short_id(held.lease.deployment_id)} lost its process: settling it first")
+            gone = f"the process of deployment {short_id(held.lease.deployment_id)} is gone"
+            tell(f"{gone}; recovering it first")
             self._recover(held)
         while self._lines:
             self._pause()
@@ -85,12 +87,12 @@ class Foreground:
 
     def _attend(self, deployment: Deployment, display: Display, *, cancel: bool) -> None:
         """Do what the deployment needs from outside, and say what its steps do not."""
-        if cancel and self._once(display, "cancelling (Ctrl-C again leaves it interrupted)"):
+        if cancel and self._once(display, CANCELLING):
             self.store.request_cancel(deployment.id, self._session.user)
         if self._must_wait(deployment):
             self._announce_wait(deployment, display)
         elif deployment.status == "running" and deployment.error_message:
-            self._once(display, f"going back: {deployment.error_message}")
+            self._once(display, f"rolling back: {deployment.error_message}")
 
     def _announce_wait(self, deployment: Deployment, display: Display) -> None:
         where = f"{deployment.fraise_id} {deployment.environment}"
@@ -147,7 +149,7 @@ class Foreground:
 
     def _launch(self) -> tuple[Channel, ProcessIdentity]:
         if self._launched == MAX_PROCESSES:
-            raise InterruptedRunError(f"gave up: {MAX_PROCESSES} processes ended before the deployment did")
+            raise InterruptedRunError(f"{MAX_PROCESSES} processes ended before the deployment did")
         self._launched += 1
         channel = self._launcher.launch()
         process = introduced(channel)

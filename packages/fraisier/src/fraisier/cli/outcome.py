@@ -40,7 +40,7 @@ def _failure(deployment: Deployment) -> str:
 def _serving(history: Reader, deployment: Deployment) -> str:
     for status in history.status(deployment.fraise_id, deployment.environment):
         if status.serving_unknown:
-            return "what serves is unknown"
+            return "the serving release is unknown"
         if status.serving_commit_sha is not None:
             return f"{short_commit(status.serving_commit_sha)} serves"
     return "nothing serves"

@@ -40,7 +40,7 @@ def choose_release(
     older = _older(healthy, serving)
     found = next((each for each in there if each in older and not each.rolled_back_from), None)
     if found is None:
-        raise UnknownNameError(f"{what} has no healthy release before the one that serves{_listing(there)}")
+        raise UnknownNameError(f"{what} has no healthy release older than the serving one{_listing(there)}")
     return found
 
 
@@ -62,10 +62,10 @@ def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyReleas
     if not found:
         raise UnknownNameError(f'{what} has no healthy release "{to}"{_listing(there)}')
     if len({each.commit_sha for each in found}) > 1:
-        raise UnknownNameError(f'"{to}" may be any of several releases of {what}{_listing(found)}')
+        raise UnknownNameError(f'"{to}" is ambiguous: several releases of {what} match{_listing(found)}')
     return found[0]
 
 
 def _listing(releases: Sequence[HealthyRelease]) -> str:
     names = dict.fromkeys(f"{each.release} (commit {each.commit_sha[:12]})" for each in releases)
-    return "; there are:\n  " + "\n  ".join(names) if names else "; there is none to go back to"
+    return "; there are:\n  " + "\n  ".join(names) if names else "; there is none to roll back to"

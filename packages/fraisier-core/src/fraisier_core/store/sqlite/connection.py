@@ -207,7 +207,7 @@ def _explained(path: Path) -> Iterator[None]:
 def _advice(path: Path, error: Exception) -> str:
     text = str(error)
     if "locked" in text:
-        return "Another process holds it for long: try again."
+        return "It is locked by another process; try again"
     if "not a database" in text or "malformed" in text:
         return "It is damaged: stop every Fraisier process and restore the file from a backup."
     if "full" in text:

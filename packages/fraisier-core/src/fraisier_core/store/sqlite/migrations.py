@@ -79,7 +79,8 @@ def _pending(applied: dict[str, str]) -> list[Migration]:
         msg = f"the store was written by a newer version of Fraisier (it has {newer[-1]}): upgrade this one"
         raise StoreError(msg)
     if edited := [name for name, checksum in applied.items() if known[name].checksum != checksum]:
-        raise StoreError(f"the store was made with another text of {edited[0]}: restore the released version")
+        differs = f"migration {edited[0]} differs from the one applied to this store"
+        raise StoreError(f"{differs}; reinstall the released version")
     return [migration for migration in migrations() if migration.name not in applied]
 
 
