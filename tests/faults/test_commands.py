@@ -66,7 +66,7 @@ def test_f40_a_deployment_that_is_not_well_goes_back_and_says_both(driver: Drive
     ended = driver.deploy(driver.commit({"unhealthy": ""}), before=old)
     assert ended["status"] == "rolled_back"
     assert "unhealthy after 2 probes 0.05 s apart" in ended["error_message"]
-    assert ended["error_message"].endswith(f"Release {ended['previous_release']} serves again")
+    assert ended["error_message"].endswith(f"release {ended['previous_release']} serves again")
     sql = "SELECT name, status FROM tb_steps WHERE deployment_id = ? ORDER BY number"
     steps = [(row["name"], row["status"]) for row in driver.rows(sql, ended["id"])]
     assert steps[-4:] == [
@@ -83,6 +83,6 @@ def test_a_first_deployment_that_is_not_well_has_nothing_to_go_back_to(driver: D
     driver.start()
     ended = driver.deploy(driver.commit({"unhealthy": ""}))
     assert ended["status"] == "failed"
-    assert ended["error_message"].endswith("There is no earlier release to go back to")
+    assert ended["error_message"].endswith("there is no earlier release to roll back to")
     assert driver.serving() is None
     check_invariants(driver)

@@ -149,6 +149,6 @@ def test_f35_a_commit_that_a_forced_push_took_away_is_said_to_be_gone(driver: Dr
     ended = driver.deploy(gone, before=old)
     assert ended["status"] == "failed"
     assert ended["error_message"].startswith(f"ref_gone: commit {gone} is not in")
-    assert ended["error_message"].endswith("Nothing was activated")
+    assert ended["error_message"].endswith("nothing was activated")
     assert driver.serving() == old
     check_invariants(driver)

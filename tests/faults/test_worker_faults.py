@@ -102,7 +102,7 @@ def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver)
     assert driver.wait(worker) == 0
     ended = driver.ended(deployment)
     assert ended["status"] == "interrupted"
-    assert ended["error_message"].endswith("Nothing was activated")
+    assert ended["error_message"].endswith("nothing was activated")
     check_invariants(driver)
 
 
@@ -203,7 +203,7 @@ def test_what_runs_is_cancelled_before_its_activation(driver: Driver) -> None:
     assert driver.wait(driver.command("cancel", deployment)) == 0
     ended = driver.ended(deployment)
     assert ended["status"] == "cancelled"
-    assert ended["error_message"].endswith("Nothing was activated")
+    assert ended["error_message"].endswith("nothing was activated")
     assert driver.serving() == old
     check_invariants(driver)
 
