@@ -6,7 +6,8 @@ import pytest
 from fraisier_core.config import parse_config
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.context import open_context
-from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import (
@@ -101,14 +102,20 @@ class Installation:
         assert lease is not None
         return lease
 
-    def engine(self, lease: Lease) -> Engine:
-        site = open_context(self.config, self.plugins, "site", "production", self.stop)
-        recorder = Recorder(self.store, lease, Redactor({"hunter2hunter2"}))
-        return Engine(site, self.store, lease, recorder, self.stop)
+    def execution(self, lease: Lease) -> Execution:
+        context = open_context(self.config, self.plugins, "site", "production", self.stop)
+        steps = self.store.steps(lease.deployment_id)
+        recorder = Recorder(
+            self.store, lease, self.deployment(lease), Redactor({"hunter2hunter2"}), len(steps)
+        )
+        return Execution(context, self.store, recorder, self.stop)
 
     def execute(self, commit: str | None = None, **changes: object) -> Deployment:
         lease = self.claim(commit, **changes)
-        self.engine(lease).execute()
+        execute(self.execution(lease))
+        return self.deployment(lease)
+
+    def deployment(self, lease: Lease) -> Deployment:
         return self.store.deployment(lease.deployment_id)
 
     def steps(self, deployment: Deployment) -> list[tuple[str, str]]:
@@ -257,10 +264,23 @@ def test_a_store_that_cannot_be_written_undoes_nothing(installation: Installatio
     installation.database.execute("PRAGMA busy_timeout = 50")
     lease = installation.claim(installation.forge.push_files({"health": "lock"}))
     with pytest.raises(StoreError, match="It is locked by another process"):
-        installation.engine(lease).execute()
-    deployment = installation.store.deployment(lease.deployment_id)
+        execute(installation.execution(lease))
+    deployment = installation.deployment(lease)
     assert (deployment.status, installation.current) == ("running", deployment.release)
     assert not deployment.rollback_started
+
+
+def test_a_success_that_cannot_be_recorded_leaves_the_serving_release_as_it_was(
+    installation: Installation,
+) -> None:
+    old = installation.forge.push_files({"site/page": "1"})
+    installation.execute(old)
+    refuse = "WHEN NEW.event = 'success' BEGIN SELECT RAISE(ABORT, 'no success today'); END"
+    installation.database.execute(f"CREATE TRIGGER no_success BEFORE INSERT ON tb_deployment_events {refuse}")
+    lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
+    with pytest.raises(StoreError, match="no success today"):
+        execute(installation.execution(lease))
+    assert installation.serving == old
 
 
 def test_no_message_holds_a_secret(installation: Installation) -> None:
@@ -316,14 +336,14 @@ def test_old_releases_go_and_the_one_before_stays(installation: Installation) ->
 def test_what_lies_at_app_path_and_is_not_ours_is_refused_before_anything(installation: Installation) -> None:
     (installation.folder / "app").mkdir()
     with pytest.raises(AppPathRefusedError, match="is a directory"):
-        installation.engine(installation.claim(installation.forge.push_files({"site/page": "1"})))
+        installation.execution(installation.claim(installation.forge.push_files({"site/page": "1"})))
 
 
 def test_a_cancellation_before_the_activation_ends_it(installation: Installation) -> None:
     lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
     installation.stop.cancel(CancelledError("cancelled by ada"))
-    installation.engine(lease).execute()
-    done = installation.store.deployment(lease.deployment_id)
+    execute(installation.execution(lease))
+    done = installation.deployment(lease)
     assert (done.status, done.error_message) == ("cancelled", "cancelled by ada; nothing was activated")
 
 
@@ -331,10 +351,10 @@ def test_a_worker_that_went_away_leaves_the_decision_to_recovery(installation: I
     lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
     installation.stop.cancel(InterruptedRunError("the worker is gone"))
     with pytest.raises(InterruptedRunError):
-        installation.engine(lease).execute()
-    assert installation.store.deployment(lease.deployment_id).status == "running"
-    assert recover_unactivated(installation.store, lease)
-    done = installation.store.deployment(lease.deployment_id)
+        execute(installation.execution(lease))
+    assert installation.deployment(lease).status == "running"
+    assert recover_unactivated(installation.store, lease, installation.deployment(lease))
+    done = installation.deployment(lease)
     assert (done.status, done.error_message) == (
         "interrupted", "the deployment process ended after step fetch; nothing was activated"
     )  # fmt: skip
@@ -344,11 +364,11 @@ def test_whoever_lost_the_lease_does_not_touch_the_link(installation: Installati
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     before = installation.current
     lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
-    engine = installation.engine(lease)
+    execution = installation.execution(lease)
     (held,) = installation.store.leases()
     installation.store.take_over(held, ME)
     with pytest.raises(FencedError):
-        engine.execute()
+        execute(execution)
     assert installation.current == before
 
 
@@ -356,8 +376,8 @@ def recovered(installation: Installation, lease: Lease) -> Deployment:
     (held,) = installation.store.leases()
     taken = installation.store.take_over(held, ME)
     assert taken is not None
-    recover(installation.engine(taken), installation.store, taken)
-    return installation.store.deployment(lease.deployment_id)
+    recover(installation.execution(taken))
+    return installation.deployment(lease)
 
 
 def test_a_recovery_that_fails_ends_and_is_not_tried_again(installation: Installation) -> None:
@@ -366,11 +386,11 @@ def test_a_recovery_that_fails_ends_and_is_not_tried_again(installation: Install
     lease = installation.claim(installation.forge.push_files({"site/page": "2"}))
     installation.store.append(lease, Event("step_started", step="activate", step_number=1))
     installation.store.append(lease, Event("activation_started", previous_release=previous))
-    engine = installation.engine(lease)
+    execution = installation.execution(lease)
     (installation.folder / "app").unlink()
     (installation.folder / "app").mkdir()
-    recover(engine, installation.store, lease)
-    done = installation.store.deployment(lease.deployment_id)
+    recover(execution)
+    done = installation.deployment(lease)
     assert (done.status, installation.serving) == ("failed", None)
     assert "and recovery failed" in (done.error_message or "")
 

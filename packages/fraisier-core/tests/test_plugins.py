@@ -15,6 +15,7 @@ from fraisier_core.testing.packages import PackageFolder
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = cast("Any", object())
+RELEASE = cast("Any", object())
 HOOKIMPL = "from fraisier_core.markers import hookimpl\n"
 
 
@@ -103,16 +104,21 @@ def test_the_delivery_id_is_the_plugins(site: PackageFolder) -> None:
 def test_a_deployer_is_called_with_the_run(site: PackageFolder) -> None:
     site.deployer("compose", DEPLOYER_THAT_RECORDS)
     deployer = site.plugins().deployer("compose")
-    deployer.deploy(RUN)
+    deployer.call("deploy", RUN, RELEASE)
     assert deployer.health_check(RUN) == Health(True, "fine")
-    assert deployer.can_rollback
-    deployer.rollback(RUN, cast("Any", "release"))
-    assert sys.modules["acme_compose"].seen == [RUN, "release"]
+    deployer.call("rollback", RUN, RELEASE)
+    assert sys.modules["acme_compose"].seen == [RUN, RELEASE]
 
 
-def test_a_deployer_without_rollback_says_so(site: PackageFolder) -> None:
-    site.deployer("compose")
-    assert not site.plugins().deployer("compose").can_rollback
+def test_without_rollback_deploy_is_called_and_nothing_else_is_called_in_place_of_a_hook(
+    site: PackageFolder,
+) -> None:
+    site.deployer("compose", DEPLOYER_THAT_RECORDS.partition("\n@hookimpl\ndef rollback")[0])
+    deployer = site.plugins().deployer("compose")
+    deployer.call("rollback", RUN, RELEASE)
+    assert sys.modules["acme_compose"].seen == [RUN]
+    with pytest.raises(PluginError, match=r'^the fraise type "compose" has no backup$'):
+        deployer.call("backup", RUN, RELEASE)
 
 
 def test_a_health_check_that_returns_nothing_is_an_error(site: PackageFolder) -> None:

@@ -59,7 +59,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 def test_what_cannot_be_looked_up_fails_before_anything_is_done(installation: Installation) -> None:
     done = installation.execute(installation.claim())
     assert done.status == "failed"
-    assert (done.error_message or "").endswith("Nothing was done")
+    assert (done.error_message or "").endswith("nothing was done")
     assert installation.store.leases() == []
 
 

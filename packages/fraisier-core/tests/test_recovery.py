@@ -31,6 +31,10 @@ def lease(store: OpenStore) -> Lease:
     return lease
 
 
+def recovered(store: OpenStore, lease: Lease) -> bool:
+    return recover_unactivated(store, lease, store.deployment(lease.deployment_id))
+
+
 def ends(process: ProcessIdentity) -> bool:
     deadline = time.monotonic() + 10
     while process.is_alive():
@@ -86,13 +90,13 @@ def test_an_id_that_was_given_out_again_is_somebody_else(
 
 
 def test_a_run_without_a_step_waits_again(store: OpenStore, lease: Lease) -> None:
-    assert recover_unactivated(store, lease)
+    assert recovered(store, lease)
     assert store.deployment(lease.deployment_id).status == "pending"
 
 
 def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore, lease: Lease) -> None:
     for attempt in range(1, ATTEMPTS + 1):
-        assert recover_unactivated(store, lease)
+        assert recovered(store, lease)
         found = store.deployment(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
         lease = store.claim(ME) or lease
@@ -103,7 +107,7 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore,
 
 def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Lease) -> None:
     store.append(lease, Event("step_started", step="build", step_number=1))
-    assert recover_unactivated(store, lease)
+    assert recovered(store, lease)
     found = store.deployment(lease.deployment_id)
     assert found.status == "interrupted"
     assert found.error_message == "the deployment process ended during step build; nothing was activated"
@@ -112,5 +116,5 @@ def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Le
 def test_a_run_that_activated_something_is_not_settled_like_that(store: OpenStore, lease: Lease) -> None:
     started = Event("step_started", step="activate", step_number=1)
     store.append(lease, started, Event("activation_started"))
-    assert not recover_unactivated(store, lease)
+    assert not recovered(store, lease)
     assert store.deployment(lease.deployment_id).status == "running"

@@ -146,7 +146,7 @@ def test_what_waits_is_claimed_when_the_bell_rings(installation: Installation) -
     ended = installation.ended(deployment)
     assert ended.status == "failed"
     assert "nobody-offers-this" in (ended.error_message or "")
-    assert (ended.error_message or "").endswith("Nothing was done")
+    assert (ended.error_message or "").endswith("nothing was done")
 
 
 def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation: Installation) -> None:
@@ -155,7 +155,7 @@ def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation
     installation.start()
     ended = installation.ended(deployment)
     assert ended.status == "failed"
-    assert ended.error_message == 'no fraise is called "api" (known: another). Nothing was done'
+    assert ended.error_message == 'no fraise is called "api" (known: another); nothing was done'
 
 
 def test_a_configuration_that_breaks_leaves_the_last_good_one(installation: Installation) -> None:

@@ -1,5 +1,5 @@
 """One deployment from its claim to its end.
 
-`engine` is the way forward and back, `recovery` what is done for a deployment whose process is gone. They
-work at a `site`, with the releases of its `workspace`, and write down what happens through the `recorder`.
+`forward` is the way forward, `rollback` the way back, `recovery` what is done for a deployment whose process
+is gone. They share an `execution`: the context it works with, and the `recorder` that follows it.
 """

@@ -3,54 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.probes import probe
-from fraisier_core.engine.recorder import Recorder
 from fraisier_core.health import Health
 from fraisier_core.release import Release
-from fraisier_core.run import Argument, Run, S
+from fraisier_core.run import Argument, Run
+from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command
-from fraisier_core.system.processes import ProcessIdentity
 
 DEPLOYMENT_VARIABLE = "FRAISIER_DEPLOYMENT"
 
 
-class RecordedRun(Run[S]):
-    """A run whose steps, output and commands go through a recorder.
+class RecordedRun(Run[EnvironmentSettings]):
+    """A run whose steps, output and commands are recorded.
 
     Args:
-        recorder: writes down what happens.
-        cancellation: says when to stop.
-        activate: what the engine does to activate a release.
-        started: told of every command, so that recovery can end it.
-        deployment_id: marks the commands' environment, so that recovery finds those that broke away.
+        execution: the deployment under way.
+        release: the release to activate.
     """
 
-    def __init__(
-        self,
-        fraise: str,
-        environment: str,
-        settings: S,
-        release: Release,
-        previous: Release | None,
-        *,
-        in_place: bool,
-        deployment_id: str,
-        recorder: Recorder,
-        cancellation: CancellationToken,
-        activate: Callable[[Release], None],
-        started: Callable[[ProcessIdentity], None],
-    ) -> None:
-        super().__init__(fraise, environment, settings, release, previous, in_place=in_place)
-        self._deployment_id = deployment_id
-        self._recorder = recorder
-        self._cancellation = cancellation
-        self._activate = activate
-        self._started = started
+    def __init__(self, execution: Execution, release: Release) -> None:
+        context = execution.context
+        super().__init__(
+            context.fraise,
+            context.environment,
+            context.settings,
+            release,
+            execution.previous,
+            in_place=context.workspace.in_place,
+        )
+        self._execution = execution
+        self._recorder = execution.recorder
+        self._cancellation = execution.cancellation
 
     def step(self, name: str) -> AbstractContextManager[None]:
         self._cancellation.check()
@@ -68,7 +56,7 @@ class RecordedRun(Run[S]):
             with self.step(Path(argv[0]).name):
                 return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
         self._recorder.note(f"$ {' '.join(os.fspath(argument) for argument in argv)}")
-        marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._deployment_id}
+        marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._execution.deployment.id}
         with self._cancellation.explained():
             run_command(
                 argv,
@@ -77,7 +65,8 @@ class RecordedRun(Run[S]):
                 limits=self._limits(),
                 on_output=self._recorder.write,
                 cancelled=self._cancellation.event,
-                on_start=None if leave_running else self._started,  # recovery must not end what it started
+                # Recovery must not end what the command leaves running.
+                on_start=None if leave_running else self._recorder.record_command,
                 leave_running=leave_running,
             )
         return None
@@ -87,7 +76,7 @@ class RecordedRun(Run[S]):
 
     def activate(self, release: Release | None = None) -> None:
         with self.step("activate"):
-            self._activate(release or self.release)
+            self._execution.activate(release or self.release)
 
     def probe(self) -> Health:
         check = self.settings.health_check

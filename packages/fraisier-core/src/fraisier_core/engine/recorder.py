@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from fraisier_core.engine.output import OutputChunk, StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Event, Lease
-from fraisier_core.store.vocabulary import StepStatus
+from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.store.vocabulary import Ending, StepStatus
 from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.text.redaction import Redactor
 
 LOG_LIMIT = 256 * 1024
@@ -28,22 +29,25 @@ class _Step:
 
 
 class Recorder:
-    """The one writer of an attempt's events; safe to flush from another thread.
+    """The one writer of a deployment's events; safe to flush from another thread.
 
     Args:
         store: the write side.
         lease: the right to change the deployment.
+        deployment: the deployment; `deployment` follows it by the events that are appended.
         redactor: takes secrets out of everything that is stored.
+        steps: how many steps this attempt has started, before a recovery.
     """
 
-    def __init__(self, store: Store, lease: Lease, redactor: Redactor) -> None:
+    def __init__(
+        self, store: Store, lease: Lease, deployment: Deployment, redactor: Redactor, steps: int = 0
+    ) -> None:
+        self.lease = lease
+        self.deployment = deployment
         self._store = store
-        self._lease = lease
         self._redactor = redactor
-        self._number = max(
-            (step.number for step in store.steps(lease.deployment_id) if step.attempt == lease.attempt),
-            default=0,
-        )
+        self._number = steps
+        self._started = time.monotonic()
         self._step: _Step | None = None
         self._flushing = threading.Lock()
 
@@ -83,11 +87,22 @@ class Recorder:
 
     def _keep(self, step: _Step, chunk: OutputChunk | None) -> None:
         if chunk:
-            self._store.write_log(self._lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+            self._store.write_log(self.lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
-        self._store.append(self._lease, *(self._clean(event) for event in events))
+        self._store.append(self.lease, *(self._clean(event) for event in events))
+        for event in events:
+            self.deployment = _after(self.deployment, event)
+
+    def end(self, ending: Ending, message: str, *events: Event) -> None:
+        """End the deployment; `events` come before, in the same transaction."""
+        duration = time.monotonic() - self._started
+        self.append(*events, Event(ending, message=message, duration=duration))
+
+    def record_command(self, command: ProcessIdentity) -> None:
+        """Record which command runs, so that recovery can end it."""
+        self._store.record_command(self.lease, command)
 
     def _clean(self, event: Event) -> Event:
         return replace(event, message=self.redacted(event.message)) if event.message else event
@@ -119,6 +134,22 @@ class Recorder:
             )
         )
         failpoint(f"step_{step.name}_finished")
+
+
+def _after(deployment: Deployment, event: Event) -> Deployment:
+    """Return what an event makes of a deployment, as the store folds it."""
+    if event.event == "release_created":
+        return replace(
+            deployment,
+            release=event.release,
+            commit_sha=event.commit_sha,
+            previous_release=event.previous_release,
+        )
+    if event.event == "activation_started":
+        return replace(deployment, activation_started=True)
+    if event.event == "rollback_started":
+        return replace(deployment, rollback_started=True)
+    return deployment
 
 
 def _status_of(error: BaseException) -> StepStatus:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.forward import finish
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
+from fraisier_core.engine.rollback import fail_unknown, roll_back, undo_activation
 from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Event, HeldLease, Lease, Step
+from fraisier_core.store.records import Deployment, Event, HeldLease, Lease, Step
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, kill_group, kill_marked
@@ -39,72 +41,74 @@ def end_leftovers(host: Host, held: HeldLease) -> None:
     kill_marked(DEPLOYMENT_VARIABLE, held.lease.deployment_id)
 
 
-def recover_unactivated(store: Store, lease: Lease) -> bool:
+def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:
     """End or requeue a deployment that had activated nothing, and return whether it was one.
 
     Only one that had not started a step may run again, a few times: nothing is ever blindly run twice.
     """
-    steps = store.steps(lease.deployment_id)
+    if deployment.activation_started:
+        return False
+    steps = store.steps(deployment.id)
     if not steps and lease.attempt < ATTEMPTS:
         store.requeue(lease)
-        return True
-    if not steps:
-        ended = f"the deployment process ended {lease.attempt} times before its first step"
-        store.append(lease, Event("interrupted", message=f"{ended}; nothing was done"))
-        return True
-    if store.deployment(lease.deployment_id).activation_started:
-        return False
-    last = steps[-1]
-    when = "during" if last.status == "running" else "after"
-    message = f"the deployment process ended {when} step {last.name}; nothing was activated"
-    store.append(lease, Event("interrupted", message=message))
+    else:
+        store.append(lease, Event("interrupted", message=_unactivated(lease, steps)))
     return True
 
 
-def recover(engine: Engine, store: Store, lease: Lease) -> None:
-    """Finish a deployment that had activated something, or roll it back.
+def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
+    if not steps:
+        ended = f"the deployment process ended {lease.attempt} times before its first step"
+        return f"{ended}; nothing was done"
+    when = "during" if steps[-1].status == "running" else "after"
+    return f"the deployment process ended {when} step {steps[-1].name}; nothing was activated"
 
-    Raises `StoreError` and `InterruptedRunError` as `Engine.execute` does.
+
+def recover(execution: Execution) -> None:
+    """Finish a deployment that had activated something, or roll back.
+
+    Raises `StoreError` and `InterruptedRunError` as `execute` does.
     """
     try:
-        _inspect(engine, store, lease)
+        _inspect(execution)
     except (StoreError, InterruptedRunError):
         raise
     except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
-        engine.give_up(f"the deployment process ended, and recovery failed: {engine.message(error)}")
+        message = f"the deployment process ended, and recovery failed: {execution.message(error)}"
+        fail_unknown(execution, message)
 
 
-def _inspect(engine: Engine, store: Store, lease: Lease) -> None:
-    deployment = engine.deployment()
-    steps = store.steps(lease.deployment_id)
-    status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
+def _inspect(execution: Execution) -> None:
+    deployment = execution.deployment
+    steps = execution.store.steps(deployment.id)
     if deployment.rollback_started:
+        status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
         message = deployment.error_message or "the deployment process ended during the rollback"
-        engine.roll_back(message, status)
+        roll_back(execution, message, status)
     elif not _since_switch(steps):
-        engine.undo_activation()
+        undo_activation(execution)
         message = "the deployment process ended during activation; app_path points to its old release again"
-        store.append(lease, Event("interrupted", message=message))
+        execution.recorder.append(Event("interrupted", message=message))
     else:
-        _finish_or_roll_back(engine, steps)
+        _finish_or_roll_back(execution, steps)
 
 
-def _finish_or_roll_back(engine: Engine, steps: Sequence[Step]) -> None:
-    """Finish if `deploy` had returned, which is when the engine begins to verify; otherwise roll back."""
+def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
+    """Finish if `deploy` had returned, which is when the engine begins to verify; roll back otherwise."""
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
-    release = engine.release()
+    release = execution.release
     if release is None or unfinished or not any(step.name == "verify" for step in steps):
         step = ", ".join(unfinished) or steps[-1].name
-        engine.roll_back(f"the deployment process ended during step {step}")
+        roll_back(execution, f"the deployment process ended during step {step}")
         return
     try:
-        engine.finish(release)
+        finish(execution, release)
     except (StoreError, InterruptedRunError):
         raise
     except FraisierError as error:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
         message = f"the deployment process ended before the health check, and recovery failed: {error}"
-        engine.roll_back(message, status)
+        roll_back(execution, message, status)
 
 
 def _since_switch(steps: Sequence[Step]) -> Sequence[Step]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.host import Host
 
+_INSTEAD = {"rollback": "deploy"}
+
 
 class Provider:
     """A Git provider, typed: the `ProviderHooks` of this one plugin."""
@@ -80,7 +82,6 @@ class Deployer:
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
         self.name = plugin.name
-        self.can_rollback = "rollback" in plugin.implemented
 
     @property
     def settings_model(self) -> type[EnvironmentSettings]:
@@ -88,9 +89,21 @@ class Deployer:
         model: type[Any] = self._plugin.model
         return model
 
-    def deploy(self, run: Run[Any]) -> None:
-        """Deploy the release of `run`; raises whatever a failing step raises."""
-        self._plugin.call["deploy"](run=run)
+    def call(self, hook: str, run: Run[Any], release: Release) -> None:
+        """Call the hook of a kind of deployment; raises whatever a failing step raises.
+
+        Args:
+            hook: its name; `deploy` is called in place of a `rollback` that this type lacks.
+            run: what it is given.
+            release: the release of `run`, as `rollback` takes it beside.
+
+        Raises:
+            PluginError: this type lacks the hook.
+        """
+        name = hook if hook in self._plugin.implemented else _INSTEAD.get(hook)
+        if name is None:
+            raise PluginError(f'the fraise type "{self.name}" has no {hook}')
+        self._plugin.call[name](run=run, to=release)  # an implementation is given the arguments it names
 
     def health_check(self, run: Run[Any]) -> Health:
         """Return the verdict of one probe.
@@ -102,10 +115,6 @@ class Deployer:
         if isinstance(answer, Health):
             return answer
         raise _wrong_answer(self.name, "health_check", answer)
-
-    def rollback(self, run: Run[Any], to: Release) -> None:
-        """Roll back to an earlier release; only if `can_rollback`."""
-        self._plugin.call["rollback"](run=run, to=to)
 
 
 class StorePlugin:

@@ -196,14 +196,14 @@ class DeployerConformance:
 
     def test_a_release_is_deployed(self, deployer: Deployer, tmp_path: Path) -> None:
         run = self._run(deployer, tmp_path, "1")
-        deployer.deploy(run)
+        deployer.call("deploy", run, run.release)
         assert run.failed == []
         _assert_serving(run, run.release)
 
     def test_a_release_is_deployed_again(self, deployer: Deployer, tmp_path: Path) -> None:
         for _ in range(2):
             run = self._run(deployer, tmp_path, "1")
-            deployer.deploy(run)
+            deployer.call("deploy", run, run.release)
         _assert_serving(run, run.release)
 
     def test_a_release_is_deployed_in_place(self, deployer: Deployer, tmp_path: Path) -> None:
@@ -211,13 +211,13 @@ class DeployerConformance:
         clone.mkdir()
         settings = deployer.settings_model.model_validate({**self.working(clone), "app_path": clone})
         run = FakeRun(settings, Release("1" * 40, clone, "1" * 40), in_place=True)
-        deployer.deploy(run)
+        deployer.call("deploy", run, run.release)
         assert run.failed == []
 
     def test_a_failing_step_raises_and_nothing_is_activated(self, deployer: Deployer, tmp_path: Path) -> None:
         run = self._run(deployer, tmp_path, "1", works=False)
         with pytest.raises(Exception, match=r"."):
-            deployer.deploy(run)
+            deployer.call("deploy", run, run.release)
         assert run.activations == []
 
     @pytest.mark.parametrize("program", ["true", "false"])
@@ -225,18 +225,15 @@ class DeployerConformance:
         self, deployer: Deployer, tmp_path: Path, program: str
     ) -> None:
         run = self._run(deployer, tmp_path, "1", health_check={"command": [program]})
-        deployer.deploy(run)
+        deployer.call("deploy", run, run.release)
         assert deployer.health_check(run).healthy is (program == "true")
 
     def test_an_earlier_release_is_put_back(self, deployer: Deployer, tmp_path: Path) -> None:
         earlier, newer = self._run(deployer, tmp_path, "1"), self._run(deployer, tmp_path, "2")
-        deployer.deploy(earlier)
-        deployer.deploy(newer)
+        deployer.call("deploy", earlier, earlier.release)
+        deployer.call("deploy", newer, newer.release)
         back = FakeRun(newer.settings, earlier.release, newer.release)
-        if deployer.can_rollback:
-            deployer.rollback(back, earlier.release)
-        else:
-            deployer.deploy(back)
+        deployer.call("rollback", back, earlier.release)
         assert back.failed == []
         _assert_serving(back, earlier.release)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fraisier_core.config import Config, ConfigSource
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.context import open_context
-from fraisier_core.engine.engine import Engine
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import CancelledError, FencedError, InterruptedRunError, StoreError
@@ -71,10 +72,12 @@ class DeploymentProcess:
 
     def _execute(self, assignment: Assignment, store: Store, channel: Channel) -> None:
         lease, cancellation = assignment.lease, CancellationToken()
-        if assignment.recover and recover_unactivated(store, lease):
+        deployment = store.deployment(lease.deployment_id)
+        if assignment.recover and recover_unactivated(store, lease, deployment):
             return
         config = self._config(assignment)
-        recorder = Recorder(store, lease, Redactor(config.secret_values))
+        steps = len(store.steps(deployment.id)) if assignment.recover else 0
+        recorder = Recorder(store, lease, deployment, Redactor(config.secret_values), steps)
         LeaseKeeper(channel, store, lease, recorder, cancellation).start()
         try:
             self._work(assignment, config, store, recorder, cancellation)
@@ -85,7 +88,7 @@ class DeploymentProcess:
                 "deployment %s cannot be recorded, and is recovered later: %s", lease.deployment_id, error
             )
         except InterruptedRunError as error:
-            _leave(store, lease, error)
+            _leave(store, recorder, error)
         finally:
             kill_descendants(grace_seconds=1.0)
 
@@ -97,7 +100,7 @@ class DeploymentProcess:
         recorder: Recorder,
         cancellation: CancellationToken,
     ) -> None:
-        deployment = store.deployment(assignment.lease.deployment_id)
+        deployment = recorder.deployment
         try:
             context = open_context(
                 config, self.plugins, deployment.fraise_id, deployment.environment, cancellation
@@ -106,24 +109,24 @@ class DeploymentProcess:
             logger.warning("deployment %s has no context: %s", deployment.id, recorder.redacted(repr(error)))
             recorder.append(*_failed(deployment, str(error)))
             return
-        engine = Engine(context, store, assignment.lease, recorder, cancellation)
+        execution = Execution(context, store, recorder, cancellation)
         if assignment.recover:
-            recover(engine, store, assignment.lease)
+            recover(execution)
         else:
-            engine.execute()
+            execute(execution)
 
 
 def _failed(deployment: Deployment, message: str) -> list[Event]:
-    """Return how a deployment without a context ends; what it had activated before is unknown."""
+    """Return how a deployment ends that has no context; what it had activated before is unknown."""
     if deployment.activation_started:
         return [Event("serving"), Event("failed", message=f"{message}; the serving release is unknown")]
-    return [Event("failed", message=f"{message}. Nothing was done")]
+    return [Event("failed", message=f"{message}; nothing was done")]
 
 
-def _leave(store: Store, lease: Lease, error: InterruptedRunError) -> None:
+def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None:
     """Record `interrupted` if nothing was activated; otherwise the next worker finds the expired lease."""
-    logger.warning("deployment %s: %s", lease.deployment_id, error)
-    recover_unactivated(store, lease)
+    logger.warning("deployment %s: %s", recorder.deployment.id, error)
+    recover_unactivated(store, recorder.lease, recorder.deployment)
 
 
 class LeaseKeeper(threading.Thread):

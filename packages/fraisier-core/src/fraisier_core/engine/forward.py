@@ -1,0 +1,92 @@
+"""The way forward: take a release, activate it, verify it, and record success."""
+
+from __future__ import annotations
+
+import logging
+
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.hooks import call, verify
+from fraisier_core.engine.rollback import fail
+from fraisier_core.engine.sources import SOURCES
+from fraisier_core.errors import InterruptedRunError, StepFailedError, StoreError
+from fraisier_core.release import Release
+from fraisier_core.store.records import Event
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.system.failpoints import failpoint
+
+logger = logging.getLogger(__name__)
+
+
+def execute(execution: Execution) -> None:
+    """Execute a deployment as its kind says, and roll back if it fails after activation.
+
+    Raises:
+        StoreError: nothing can be recorded, or the lease was taken over; recovery goes on.
+        InterruptedRunError: the worker is gone; recovery goes on.
+    """
+    try:
+        _attempt(execution)
+    except (StoreError, InterruptedRunError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
+        fail(execution, error)
+
+
+def finish(execution: Execution, release: Release) -> None:
+    """Verify an activated release and record success. Raises `StepFailedError` if it is unhealthy."""
+    detail = verify(execution, release)
+    failpoint("before_success")
+    _tidy(execution, release)
+    serving = Event("serving", release=release.name, commit_sha=release.commit)
+    execution.recorder.end("success", detail, serving)
+    execution.context.workspace.discard()
+
+
+def _attempt(execution: Execution) -> None:
+    kind = KINDS[execution.deployment.kind]
+    release = SOURCES[kind.source](execution)
+    if release is not None:
+        _record(execution, release, _serving(execution))
+        call(execution, kind.hook, release)
+        finish(execution, release)
+
+
+def _record(execution: Execution, release: Release, previous: Release | None) -> None:
+    execution.recorder.append(
+        Event(
+            "release_created",
+            release=release.name,
+            commit_sha=release.commit,
+            previous_release=previous.name if previous else None,
+            previous_commit_sha=previous.commit if previous else None,
+        )
+    )
+
+
+def _serving(execution: Execution) -> Release | None:
+    """Return the release to roll back to: the serving one or, if it is unknown, the last healthy one.
+
+    In a clone that was never deployed to, it is what is checked out.
+    """
+    deployment, workspace = execution.deployment, execution.context.workspace
+    serving = execution.store.serving(deployment.fraise_id, deployment.environment)
+    if serving is not None:
+        return workspace.get(serving.release)
+    current = workspace.current()
+    if workspace.in_place:
+        return execution.existing(current)
+    healthy = execution.store.healthy_releases(deployment.fraise_id, deployment.environment)
+    names = sorted((each.release for each in healthy), key=lambda name: name != current)
+    return next((release for name in names if (release := workspace.get(name))), None)
+
+
+def _tidy(execution: Execution, release: Release) -> None:
+    """Set old releases aside while the lease is held: the next deployment's must not be taken for one."""
+    deployment, context = execution.deployment, execution.context
+    healthy = execution.store.healthy_releases(deployment.fraise_id, deployment.environment)
+    protected = {name for name in (release.name, deployment.previous_release) if name}
+    order = list(dict.fromkeys([release.name, *(each.release for each in healthy)]))
+    try:
+        context.workspace.tidy(context.settings.keep_releases, order, protected)
+    except (OSError, StepFailedError) as error:
+        logger.warning("old releases of %s could not be removed: %s", context.name, error)

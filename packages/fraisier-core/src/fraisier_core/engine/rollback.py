@@ -1,0 +1,67 @@
+"""The way back: what a deployment that failed leaves behind, and how it ends."""
+
+from __future__ import annotations
+
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.hooks import call, verify
+from fraisier_core.errors import ActivationRefusedError, CancelledError, InterruptedRunError, StoreError
+from fraisier_core.store.records import Event
+from fraisier_core.store.vocabulary import Ending
+from fraisier_core.system.failpoints import failpoint
+
+
+def fail(execution: Execution, error: Exception) -> None:
+    """Record why a deployment failed, after rolling back if something was activated."""
+    message, cancelled = execution.message(error), isinstance(error, CancelledError)
+    status: Ending = "cancelled" if cancelled else "failed"
+    execution.cancellation.withdraw()
+    if not execution.deployment.activation_started:
+        execution.recorder.end(status, f"{message}; nothing was activated")
+    elif isinstance(error, ActivationRefusedError):
+        undo_activation(execution)
+        untouched = "The previous process is still running; app_path points to its release again"
+        execution.recorder.end(status, f"{message}. {untouched}")
+    else:
+        roll_back(execution, message, "cancelled" if cancelled else "rolled_back")
+
+
+def roll_back(execution: Execution, message: str, status: Ending = "rolled_back") -> None:
+    """Activate the previous release, verify it, and end the deployment.
+
+    Args:
+        execution: the deployment that did not succeed.
+        message: why.
+        status: how it ends if the rollback succeeds.
+    """
+    execution.cancellation.withdraw()
+    previous = execution.previous
+    if previous is None:
+        fail_unknown(execution, f"{message}; there is no earlier release to roll back to")
+        return
+    execution.recorder.append(Event("rollback_started", release=previous.name, message=message))
+    failpoint("rollback")
+    try:
+        call(execution, "rollback", previous)
+        verify(execution, previous)
+    except (StoreError, InterruptedRunError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
+        also = f"Rollback to {previous.name} also failed: {execution.message(error)}"
+        fail_unknown(execution, f"{message}. {also}")
+    else:
+        serving = Event("serving", release=previous.name, commit_sha=previous.commit)
+        execution.recorder.end(status, f"{message}; release {previous.name} serves again", serving)
+
+
+def undo_activation(execution: Execution) -> None:
+    """Activate the release from before the deployment again, for what runs was never changed."""
+    previous = execution.existing(execution.store.previously_active(execution.deployment.id))
+    if previous is None:
+        execution.context.workspace.withdraw()
+    else:
+        execution.context.workspace.activate(previous)
+
+
+def fail_unknown(execution: Execution, message: str) -> None:
+    """End a deployment as failed, with the serving release unknown."""
+    execution.recorder.end("failed", message, Event("serving"))

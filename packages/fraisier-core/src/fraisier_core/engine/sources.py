@@ -1,0 +1,77 @@
+"""Where the release of a deployment comes from: its commit is fetched, or its request names a release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.ordering import newer_commit
+from fraisier_core.errors import StepFailedError
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.release import Release
+from fraisier_core.store.records import Deployment, PushedCommit
+from fraisier_core.store.vocabulary import Source
+
+FULL_ID = 40
+
+
+def fetched(execution: Execution) -> Release | None:
+    """Return a new release of the deployment's commit.
+
+    None if the deployment ended: a newer commit supersedes it, or nothing that is mapped changed.
+    """
+    context, deployment = execution.context, execution.deployment
+    with execution.recorder.step("fetch"), execution.cancellation.explained():
+        commit = _commit(deployment, context.mirror)
+        newer = _newer(execution, commit)
+        unchanged = newer is None and _is_unchanged(execution, commit)
+        if newer is None and not unchanged:
+            return context.workspace.prepare(_release_name(deployment, commit), commit, context.mirror)
+    if newer is not None:
+        message = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
+        execution.store.supersede(execution.recorder.lease, newer, message)
+    else:
+        message = f"nothing under the mapped `paths:` changed up to {commit[:12]}"
+        execution.recorder.end("skipped", message)
+    return None
+
+
+def named(execution: Execution) -> Release:
+    """Return the release that the request names. Raises `StepFailedError` if it is gone."""
+    name = execution.deployment.release
+    release = execution.existing(name)
+    if release is None:
+        raise StepFailedError(f"release {name} is gone: it was pruned (keep_releases)")
+    return release
+
+
+SOURCES: Mapping[Source, Callable[[Execution], Release | None]] = {"commit": fetched, "release": named}
+
+
+def _commit(deployment: Deployment, mirror: Mirror) -> str:
+    mirror.fetch()
+    commit = deployment.commit_sha
+    if commit is None:
+        return mirror.resolve_ref(deployment.ref or "")
+    if len(commit) < FULL_ID:
+        return mirror.resolve_commit(commit)
+    mirror.require(commit)
+    return commit
+
+
+def _newer(execution: Execution, commit: str) -> PushedCommit | None:
+    pushed = execution.store.pushed_commits(execution.deployment)
+    return newer_commit(execution.deployment, commit, pushed, execution.context.mirror)
+
+
+def _is_unchanged(execution: Execution, commit: str) -> bool:
+    deployment = execution.deployment
+    serving = execution.store.serving(deployment.fraise_id, deployment.environment)
+    if not deployment.pathspecs or serving is None:
+        return False
+    return not execution.context.mirror.changed_paths(serving.commit_sha, commit, deployment.pathspecs)
+
+
+def _release_name(deployment: Deployment, commit: str) -> str:
+    when = (deployment.started_at or deployment.requested_at)[:19].replace("-", "").replace(":", "")
+    return f"{when.replace('T', '-')}-{commit[:12]}-{deployment.id[-4:]}"
