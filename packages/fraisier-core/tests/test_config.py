@@ -379,7 +379,9 @@ def test_nothing_secret_is_in_any_repr(plugins: Plugins) -> None:
     )
     for secret in ("correct horse battery", "database-password", "url-password", "literal-token"):
         assert secret not in shown
-    assert {"correct horse battery", "database-password", "url-password"} <= config.secret_values
+    resolved = config.resolved("my_api", "production")
+    assert resolved.secrets == {"database-password", "url-password"}
+    assert "database-password" not in repr(resolved)
 
 
 def test_an_unset_variable_does_not_keep_the_configuration_from_loading(plugins: Plugins) -> None:
@@ -452,7 +454,6 @@ def test_the_worker_never_resolves_what_stands_under_git(plugins: Plugins) -> No
     config = parse(EXAMPLE, plugins, with_secrets=False)
     assert config.git.providers == {}
     assert config.git.default == "github"
-    assert config.secret_values == frozenset()
     config.require("git")
     assert "acme_github" not in sys.modules
 
@@ -688,14 +689,36 @@ def test_the_variables_of_git_alone_are_named(plugins: Plugins) -> None:
     assert config.secret_variables() == {"FRAISIER_WEBHOOK_SECRET"}
 
 
-def test_another_version_of_the_file_is_read_as_the_file_is(plugins: Plugins, tmp_path: Path) -> None:
-    path = tmp_path / "fraises.yaml"
-    path.write_text(EXAMPLE)
-    source = source_of(path, plugins)
-    earlier = source.parse(edited("My GraphQL API", "Earlier"))
-    assert earlier.fraise("my_api").description == "Earlier"
-    assert earlier.database == source.current().database
-    assert source.current().fraise("my_api").description == "My GraphQL API"
+def test_secrets_of_every_kind_are_redacted(site: PackageFolder) -> None:
+    site.deployer(
+        "api",
+        """
+        from pydantic import BaseModel, SecretBytes, SecretStr
+        from fraisier_core.markers import hookimpl
+        from fraisier_core.settings import EnvironmentSettings
+        class Mail(BaseModel):
+            password: SecretBytes
+        class Settings(EnvironmentSettings):
+            token: SecretStr
+            mails: tuple[Mail, ...] = ()
+        @hookimpl
+        def settings(): return Settings
+        @hookimpl
+        def deploy(run): pass
+        @hookimpl
+        def health_check(run): pass
+        """,
+    )
+    text = edited(
+        "        systemd_service: api.service",
+        "        token: literal-token\n        mails: [{password: mail-password}]\n"
+        "        env: {A: '${FROM_A}'}",
+    )
+    text += "state_dir: ${PLACE}\n"
+    config = parse(text, site.plugins(), {**SECRET, "PLACE": "/srv/place", "FROM_A": "value-of-a"})
+    assert config.resolved("my_api", "production").secrets == {
+        "literal-token", "mail-password", "value-of-a", "/srv/place"
+    }  # fmt: skip
 
 
 def test_a_fifo_is_refused_without_waiting_for_a_writer(plugins: Plugins, tmp_path: Path) -> None:

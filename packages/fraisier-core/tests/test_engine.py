@@ -103,7 +103,7 @@ class Installation:
         return lease
 
     def execution(self, lease: Lease) -> Execution:
-        context = open_context(self.config, self.plugins, "site", "production", self.stop)
+        context = open_context(self.config.resolved("site", "production"), self.plugins, self.stop)
         steps = self.store.steps(lease.deployment_id)
         recorder = Recorder(
             self.store, lease, self.deployment(lease), Redactor({"hunter2hunter2"}), len(steps)

@@ -8,15 +8,8 @@ from contextlib import ExitStack, closing
 import pytest
 from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.worker.launcher import (
-    Assignment,
-    Channel,
-    Launcher,
-    assign,
-    assigned,
-    introduce,
-    introduced,
-)
+from fraisier_core.worker.assignment import Assignment, Channel, assign, assigned, introduce, introduced
+from fraisier_core.worker.launcher import Launcher
 
 LEASE = Lease(7, "deployment", "local", 1)
 
@@ -24,7 +17,7 @@ LEASE = Lease(7, "deployment", "local", 1)
 def echo(channel: Channel) -> None:
     introduce(channel)
     if (assignment := assigned(channel)) is not None:
-        channel.send([assignment.lease.token, assignment.recover, len(assignment.configuration)])
+        channel.send([assignment.lease.token, assignment.recover, len(assignment.problem)])
 
 
 def raises(channel: Channel) -> None:
@@ -61,8 +54,8 @@ def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch:
     process = introduced(channel)
     assert process is not None
     assert process.is_alive()
-    assert assign(channel, Assignment(LEASE, True, "x" * 1_000_000))
-    assert channel.receive() == [7, True, 1_000_000]
+    assert assign(channel, Assignment(LEASE, True, problem="x" * 5_000_000))
+    assert channel.receive() == [7, True, 5_000_000]
     assert channel.receive() is None
     assert ended(process)
 
@@ -105,4 +98,4 @@ def test_a_process_that_breaks_ends_and_the_launcher_goes_on(launch: Launch) -> 
 def test_nothing_is_assigned_to_whoever_is_gone(launch: Launch) -> None:
     channel = launch(raises)
     assert introduced(channel) is None
-    assert not assign(channel, Assignment(LEASE, False, ""))
+    assert not assign(channel, Assignment(LEASE, recover=False))

@@ -13,6 +13,7 @@ from fraisier_core.config.configuration import (
     parse_config,
 )
 from fraisier_core.config.fraise import Environment, Fraise
+from fraisier_core.config.resolved import ResolvedEnvironment
 
 __all__ = [
     "SECTIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "ConfigSource",
     "Environment",
     "Fraise",
+    "ResolvedEnvironment",
     "find_config",
     "load_config",
     "parse_config",

@@ -15,6 +15,7 @@ from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
 from fraisier_core.config.git_section import GitConfig, read_git
 from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.resolved import ResolvedEnvironment, secret_texts
 from fraisier_core.config.variables import MIN_SECRET_LENGTH, substitute, variable_names
 from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
@@ -40,7 +41,6 @@ class Config:
         git: the providers.
         fraises: by name.
         branch_mapping: the rules, in the order of the file.
-        secret_values: what must not be seen in any output.
         unset: a message for each value that needs a variable that is not set, by its keys.
     """
 
@@ -51,7 +51,6 @@ class Config:
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
-    secret_values: frozenset[str] = field(repr=False)
     unset: Mapping[Keys, str] = field(repr=False)
 
     def fraise(self, name: str) -> Fraise:
@@ -87,6 +86,24 @@ class Config:
             raise UnknownNameError(msg)
         msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
         raise UnknownNameError(msg)
+
+    def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
+        """Return what the process of a deployment gets of an environment.
+
+        Raises:
+            UnknownNameError: there is no such environment.
+            ConfigurationError: its repository is unknown, or it needs a variable that is not set.
+            PluginError: the plugin of its type is missing or set aside.
+        """
+        found = self.environment(fraise, name)
+        url = found.repository.url
+        if url is None:
+            raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])
+        passwords = {url_password(each) or "" for each in (url, self.database)}
+        literal = {*passwords, *secret_texts(found.settings)}
+        secrets = found.secrets | {secret for secret in literal if len(secret) >= MIN_SECRET_LENGTH}
+        kind = self.fraise(fraise).type
+        return ResolvedEnvironment(fraise, found.name, kind, url, self.state_dir, found.section, secrets)
 
     def secret_variables(self) -> set[str]:
         """Return the names of the variables that are used under `git:` and nowhere else."""
@@ -187,7 +204,6 @@ def parse_config(
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
-        secret_values=values.secrets | _literal_secrets(git, fraises),
         unset=reader.unset(),
     )
 
@@ -202,16 +218,6 @@ def _check_root(reader: ConfigReader) -> None:
             reader.refuse_unknown((key,), SECTIONS)
     if isinstance(root, dict) and "fraises" not in root:
         reader.refuse(("fraises",), "required key is missing")
-
-
-def _literal_secrets(git: GitConfig, fraises: Mapping[str, Fraise]) -> set[str]:
-    urls = (
-        environment.repository.url
-        for fraise in fraises.values()
-        for environment in fraise.environments.values()
-    )
-    found = git.secrets() | {url_password(url) or "" for url in urls if url}
-    return {secret for secret in found if len(secret) >= MIN_SECRET_LENGTH}
 
 
 class ConfigSource:
@@ -256,10 +262,6 @@ class ConfigSource:
             self._signature = signature
             self._reload()
         return self._config
-
-    def parse(self, text: str) -> Config:
-        """Return what another version of the file says. Raises `ConfigurationError`."""
-        return parse_config(text, self._path, self._plugins, self._environ, with_secrets=self._with_secrets)
 
     def _reload(self) -> None:
         try:

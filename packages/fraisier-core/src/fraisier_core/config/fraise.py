@@ -55,6 +55,8 @@ class Environment:
         app_path: where the application lives.
         repository: where its commits come from.
         outcome: the settings of its type, or why there are none.
+        section: its section with the variables filled in.
+        secrets: the values of variables and files that it needs.
     """
 
     fraise: str
@@ -63,6 +65,8 @@ class Environment:
     app_path: Path | None
     repository: Repository
     outcome: EnvironmentSettings | FraisierError = field(repr=False)
+    section: Mapping[str, object] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -155,7 +159,8 @@ def _read_environment(
     reader: ConfigReader, keys: Keys, model: type[EnvironmentSettings], problem: PluginError | None
 ) -> Environment:
     check_name(reader, keys)
-    settings = reader.read(model, keys, reader.known(keys))
+    section = reader.known(keys)
+    settings = reader.read(model, keys, section)
     outcome: EnvironmentSettings | FraisierError | None = problem or settings
     if problem is None and (unset := reader.unset_under(keys)):
         outcome = UnsetVariableError(unset)
@@ -166,6 +171,8 @@ def _read_environment(
         app_path=settings.app_path if settings else None,
         repository=_repository(reader, keys[:2], settings),
         outcome=outcome or _CoreKeys(),
+        section=section if isinstance(section, dict) else {},
+        secrets=reader.secrets_at(keys, (*keys[:2], "repository"), ("database",), ("state_dir",)),
     )
 
 

@@ -27,10 +27,6 @@ class GitConfig:
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
-    def secrets(self) -> set[str]:
-        """Return every secret in plain text, for keeping them out of output."""
-        return {secret for settings in self.providers.values() for secret in settings.secrets()}
-
 
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
     """Return the configured providers; refuse what is wrong with them.

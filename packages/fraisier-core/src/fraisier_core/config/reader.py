@@ -112,6 +112,10 @@ class ConfigReader:
         """Return a message for each unset variable at or below `keys`."""
         return [message for place, message in self.unset().items() if place[: len(keys)] == keys]
 
+    def secrets_at(self, *places: Keys) -> frozenset[str]:
+        """Return the secrets that variables and files bring to the values at or below some keys."""
+        return self._values.secrets_at(*places)
+
     def message(self, keys: Keys, problem: str) -> str:
         """Return a problem with the value at `keys` as one line: file, line, keys, problem."""
         return self._located(self._document.line(keys), keys, problem)

@@ -28,13 +28,27 @@ class Substituted:
         value: dicts, lists and scalars; a scalar with an unset variable is left as it was written.
         unset: which variable or file is missing, by the keys of the scalar that needs it.
         malformed: what is wrong with a placeholder, by the keys of its scalar.
-        secrets: the values of variables and files that are long enough to be redacted in output.
+        brought: the values of variables and files, by the keys of the scalar that needs them.
     """
 
     value: object = field(repr=False)
     unset: Mapping[Keys, str]
     malformed: Mapping[Keys, str]
-    secrets: frozenset[str] = field(repr=False)
+    brought: Mapping[Keys, frozenset[str]] = field(repr=False)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The values of variables and files that are long enough to be redacted in output."""
+        return self.secrets_at(())
+
+    def secrets_at(self, *places: Keys) -> frozenset[str]:
+        """Return those of the secrets that are needed at or below some keys."""
+        found = (
+            values
+            for keys, values in self.brought.items()
+            if any(keys[: len(place)] == place for place in places)
+        )
+        return frozenset(value for values in found for value in values if len(value) >= MIN_SECRET_LENGTH)
 
 
 def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
@@ -52,8 +66,8 @@ def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[st
         }
     else:
         filled = substitution.filled(value, ())
-    secrets = frozenset(secret for secret in substitution.found if len(secret) >= MIN_SECRET_LENGTH)
-    return Substituted(filled, substitution.unset, substitution.malformed, secrets)
+    brought = {keys: frozenset(values) for keys, values in substitution.brought.items()}
+    return Substituted(filled, substitution.unset, substitution.malformed, brought)
 
 
 def variable_names(value: object) -> set[str]:
@@ -79,7 +93,8 @@ class _Substitution:
         self._environ = environ
         self.unset: dict[Keys, str] = {}
         self.malformed: dict[Keys, str] = {}
-        self.found: set[str] = set()
+        self.brought: dict[Keys, set[str]] = {}
+        self._keys: Keys = ()
 
     def filled(self, value: object, keys: Keys) -> object:
         if isinstance(value, dict):
@@ -91,6 +106,7 @@ class _Substitution:
         return value
 
     def _text(self, text: str, keys: Keys) -> str:
+        self._keys = keys
         try:
             return _PLACEHOLDER.sub(self._replacement, text)
         except _UnsetError as error:
@@ -121,7 +137,7 @@ class _Substitution:
         return self._keep(value)
 
     def _keep(self, value: str) -> str:
-        self.found.add(value)
+        self.brought.setdefault(self._keys, set()).add(value)
         return value
 
 

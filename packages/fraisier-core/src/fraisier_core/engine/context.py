@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from fraisier_core.config import Config
+from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.workspace import Workspace, open_workspace
-from fraisier_core.errors import ConfigurationError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.settings import EnvironmentSettings
@@ -42,24 +40,16 @@ class DeploymentContext:
 
 
 def open_context(
-    config: Config, plugins: Plugins, fraise: str, environment: str, cancellation: CancellationToken
+    resolved: ResolvedEnvironment, plugins: Plugins, cancellation: CancellationToken
 ) -> DeploymentContext:
     """Look up everything about an environment.
 
-    Raises `UnknownNameError`, `ConfigurationError`, `PluginError` or `StepFailedError`, each before anything
-    is changed.
+    Raises `PluginError` or `StepFailedError`, before anything is changed.
     """
-    found = config.environment(fraise, environment)
-    if found.repository.url is None:
-        raise ConfigurationError([f"{config.path}: fraises.{fraise}: {found.repository.unknown}"])
-    deployer = plugins.deployer(config.fraise(fraise).type)
-    limits = Limits(found.settings.timeout, found.settings.silence_timeout)
-    mirror = Mirror.in_folder(config.state_dir / "mirrors", found.repository.url, cancellation.event, limits)
-    root = releases_root(config, fraise, environment)
-    workspace = open_workspace(root, found.settings.app_path, mirror)
-    return DeploymentContext(fraise, environment, found.settings, deployer, mirror, workspace)
-
-
-def releases_root(config: Config, fraise: str, environment: str) -> Path:
-    """Return the folder in which the releases of an environment lie side by side."""
-    return config.state_dir / "releases" / fraise / environment
+    deployer = plugins.deployer(resolved.type)
+    settings = deployer.settings_model.model_validate(resolved.section)
+    limits = Limits(settings.timeout, settings.silence_timeout)
+    mirrors = resolved.state_dir / "mirrors"
+    mirror = Mirror.in_folder(mirrors, resolved.repository, cancellation.event, limits)
+    workspace = open_workspace(resolved.releases, settings.app_path, mirror)
+    return DeploymentContext(resolved.fraise, resolved.environment, settings, deployer, mirror, workspace)

@@ -6,90 +6,15 @@ Owner and process talk over a socket pair of messages; each side ends when the o
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 
-from fraisier_core.store.records import Lease
-from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.worker.assignment import Channel
 
 logger = logging.getLogger(__name__)
-
-MESSAGE_BYTES = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a process has to do.
-
-    Args:
-        lease: the right to change the deployment, taken on the process's behalf.
-        recover: whether the deployment's own process is gone and it has to be recovered.
-        configuration: the text of `fraises.yaml` that the claim was made under.
-    """
-
-    lease: Lease
-    recover: bool
-    configuration: str
-
-
-class Channel:
-    """One end of the line between an owner and a deployment's process."""
-
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
-
-    def fileno(self) -> int:
-        """Return the file descriptor, for selectors."""
-        return self._line.fileno()
-
-    def send(self, message: object) -> bool:
-        """Send a message, and return whether the other side was there to take it."""
-        try:
-            self._line.sendall(json.dumps(message).encode())
-        except OSError:
-            return False
-        return True
-
-    def receive(self) -> object | None:
-        """Wait for a message; None if the other side is gone."""
-        try:
-            data = self._line.recv(MESSAGE_BYTES)
-        except ConnectionError:
-            return None
-        return json.loads(data) if data else None
-
-    def close(self) -> None:
-        """Hang up."""
-        self._line.close()
-
-
-def introduce(channel: Channel) -> None:
-    """Tell the owner that this process is ready, and which one it is."""
-    channel.send(asdict(ProcessIdentity.of(os.getpid())))
-
-
-def introduced(channel: Channel) -> ProcessIdentity | None:
-    """Return who is ready at the other end, or None if it ended instead."""
-    message = channel.receive()
-    return ProcessIdentity(**message) if isinstance(message, dict) else None
-
-
-def assign(channel: Channel, assignment: Assignment) -> bool:
-    """Hand an assignment over, and return whether it was taken."""
-    return channel.send(asdict(assignment))
-
-
-def assigned(channel: Channel) -> Assignment | None:
-    """Wait for an assignment; None if the owner is gone or wants nothing."""
-    message = channel.receive()
-    if not isinstance(message, dict):
-        return None
-    return Assignment(Lease(**message["lease"]), message["recover"], message["configuration"])
 
 
 class Launcher:
@@ -108,12 +33,10 @@ class Launcher:
 
     def launch(self) -> Channel:
         """Fork a process and return the line to it. Raises `OSError` if the launcher is gone."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
+        ours, theirs = Channel.pair()
         with theirs:
             socket.send_fds(self._control, [b"launch"], [theirs.fileno()])
-        return Channel(ours)
+        return ours
 
     def close(self) -> None:
         """End the launcher; executing processes end by themselves."""

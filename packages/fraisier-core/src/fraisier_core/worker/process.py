@@ -7,24 +7,32 @@ import os
 import selectors
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import open_context
+from fraisier_core.engine.context import DeploymentContext, open_context
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
-from fraisier_core.errors import CancelledError, FencedError, InterruptedRunError, StoreError
+from fraisier_core.errors import (
+    CancelledError,
+    ConfigurationError,
+    FencedError,
+    InterruptedRunError,
+    StoreError,
+)
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import become_subreaper, kill_descendants
 from fraisier_core.text.redaction import Redactor
-from fraisier_core.worker.launcher import Assignment, Channel, assigned, introduce
+from fraisier_core.worker.assignment import Assignment, Channel, assigned, introduce
 
 logger = logging.getLogger(__name__)
 
@@ -35,52 +43,49 @@ GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DeploymentProcess:
-    """What a deployment's process does; forked from a warm one, it waits with its store open.
+    """What a deployment process does; forked from a warm one, it waits with its store open.
 
     Args:
-        source: the configuration as the warm process loaded it.
+        database: the resolved url of the store.
+        host: this host.
         plugins: the installed plugins.
+        types: the fraise types to be ready for.
     """
 
-    source: ConfigSource
+    database: str
+    host: Host
     plugins: Plugins
+    types: Sequence[str]
 
     def __call__(self, channel: Channel) -> None:
         """Wait for an assignment and execute it."""
         become_subreaper()
-        config = self.source.current()
-        store = self.plugins.open_store(config.database, Host())
-        self._prepare(config, store)
+        store = self.plugins.open_store(self.database, self.host)
+        self._prepare(store)
         introduce(channel)
         assignment = assigned(channel)
         if assignment is not None:
             self._execute(assignment, store, channel)
 
-    def _prepare(self, config: Config, store: Store) -> None:
+    def _prepare(self, store: Store) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
         store.prepare()
-        for fraise in config.fraises.values():
-            for environment in fraise.environments:
-                with suppress(Exception):  # an environment that cannot be opened must not stop the others
-                    open_context(config, self.plugins, fraise.name, environment, CancellationToken())
-                    return
-
-    def _config(self, assignment: Assignment) -> Config:
-        config = self.source.current()
-        text = assignment.configuration
-        return config if config.text == text else self.source.parse(text)
+        for kind in self.types:
+            with suppress(Exception):  # a type that cannot be used must not stop the others
+                nothing = ResolvedEnvironment("", "", kind, "/", Path("/nowhere"), {}, frozenset())
+                open_context(nothing, self.plugins, CancellationToken())
 
     def _execute(self, assignment: Assignment, store: Store, channel: Channel) -> None:
         lease, cancellation = assignment.lease, CancellationToken()
         deployment = store.deployment(lease.deployment_id)
         if assignment.recover and recover_unactivated(store, lease, deployment):
             return
-        config = self._config(assignment)
+        secrets = assignment.environment.secrets if assignment.environment else ()
         steps = len(store.steps(deployment.id)) if assignment.recover else 0
-        recorder = Recorder(store, lease, deployment, Redactor(config.secret_values), steps)
+        recorder = Recorder(store, lease, deployment, Redactor(secrets), steps)
         LeaseKeeper(channel, store, lease, recorder, cancellation).start()
         try:
-            self._work(assignment, config, store, recorder, cancellation)
+            self._work(assignment, store, recorder, cancellation)
         except FencedError:
             logger.warning("deployment %s was taken over by another process", lease.deployment_id)
         except StoreError as error:
@@ -93,18 +98,11 @@ class DeploymentProcess:
             kill_descendants(grace_seconds=1.0)
 
     def _work(
-        self,
-        assignment: Assignment,
-        config: Config,
-        store: Store,
-        recorder: Recorder,
-        cancellation: CancellationToken,
+        self, assignment: Assignment, store: Store, recorder: Recorder, cancellation: CancellationToken
     ) -> None:
         deployment = recorder.deployment
         try:
-            context = open_context(
-                config, self.plugins, deployment.fraise_id, deployment.environment, cancellation
-            )
+            context = self._context(assignment, cancellation)
         except Exception as error:  # noqa: BLE001 - the run boundary: nothing has begun, and it must end
             logger.warning("deployment %s has no context: %s", deployment.id, recorder.redacted(repr(error)))
             recorder.append(*_failed(deployment, str(error)))
@@ -114,6 +112,11 @@ class DeploymentProcess:
             recover(execution)
         else:
             execute(execution)
+
+    def _context(self, assignment: Assignment, cancellation: CancellationToken) -> DeploymentContext:
+        if assignment.environment is None:
+            raise ConfigurationError([assignment.problem])
+        return open_context(assignment.environment, self.plugins, cancellation)
 
 
 def _failed(deployment: Deployment, message: str) -> list[Event]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from fraisier_core.config import ConfigSource
+from fraisier_core.config import Config, ConfigSource
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.plugins import Plugins
@@ -20,7 +20,8 @@ from fraisier_core.store.records import Lease
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps, kill_group
-from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.launcher import Launcher
 from fraisier_core.worker.process import DeploymentProcess
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,10 @@ class Worker:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
         forbid_dumps()
-        self._launcher = Launcher(DeploymentProcess(self._source, self._plugins))
+        config, self._host = self._source.current(), Host()
+        types = sorted({fraise.type for fraise in config.fraises.values()})
+        process = DeploymentProcess(config.database, self._host, self._plugins, types)
+        self._launcher = Launcher(process)
         self._open()
         with selectors.DefaultSelector() as self._selector:
             self._listen()
@@ -88,7 +92,6 @@ class Worker:
 
     def _open(self) -> None:
         config = self._source.current()
-        self._host = Host()
         self._store = self._plugins.open_store(config.database, self._host)
         self._wake_ups = self._store.wake_ups()
         self._me = ProcessIdentity.of(os.getpid())
@@ -160,24 +163,24 @@ class Worker:
 
     def _dispatch(self) -> None:
         try:
-            configuration = self._configuration()
+            config = self._configuration()
             self._end_overdue()
-            while (slot := self._ready_slot()) and self._assign(slot, configuration):
+            while (slot := self._ready_slot()) and self._assign(slot, config):
                 pass
         except FraisierError as error:
             logger.error("%s", error)
 
-    def _configuration(self) -> str:
+    def _configuration(self) -> Config:
         config = self._source.current()
         if config.text != self._configured:
             configure_store(self._store, config)
             self._configured = config.text
-        return config.text
+        return config
 
     def _ready_slot(self) -> Slot | None:
         return next((slot for slot in self._slots if slot.is_ready), None)
 
-    def _assign(self, slot: Slot, configuration: str) -> bool:
+    def _assign(self, slot: Slot, config: Config) -> bool:
         """Assign the most urgent work to a slot, and return whether there was any."""
         assert slot.process is not None  # noqa: S101 - only ready slots come here
         lease = self._expired_lease(slot.process)
@@ -187,7 +190,8 @@ class Worker:
             return False
         failpoint("after_claim")
         slot.lease = lease
-        assign(slot.channel, Assignment(lease, recover, configuration))
+        deployment = self._store.deployment(lease.deployment_id)
+        assign(slot.channel, Assignment.under(config, deployment, lease, recover=recover))
         return True
 
     def _expired_lease(self, process: ProcessIdentity) -> Lease | None:

@@ -12,7 +12,8 @@ from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, HeldLease, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
-from fraisier_core.worker.launcher import Assignment, Channel, Launcher, assign, introduced
+from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.launcher import Launcher
 from fraisier_core.worker.process import DeploymentProcess
 
 from fraisier.cli.follow import Display, Follower
@@ -41,9 +42,11 @@ class Foreground:
         _keep_quiet()
         forbid_dumps()
         self._session = session
-        self._launcher = Launcher(DeploymentProcess(session.source, session.plugins))
+        config = session.config
+        process = DeploymentProcess(config.database, session.host, session.plugins, [])
+        self._launcher = Launcher(process)
         self.store = session.open_store()
-        configure_store(self.store, session.config)
+        configure_store(self.store, config)
         self._lines: list[Channel] = []
         self._spare: tuple[Channel, ProcessIdentity] | None = None
         self._launched = 0
@@ -158,7 +161,8 @@ class Foreground:
         return channel, process
 
     def _assign(self, channel: Channel, lease: Lease, *, recover: bool = False) -> None:
-        assign(channel, Assignment(lease, recover, self._session.config.text))
+        deployment = self.store.deployment(lease.deployment_id)
+        assign(channel, Assignment.under(self._session.config, deployment, lease, recover=recover))
         self._lines.append(channel)
         self._spare = None
 

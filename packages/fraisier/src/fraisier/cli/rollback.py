@@ -30,9 +30,8 @@ def choose_release(
     """
     healthy = store.healthy_releases(environment.fraise, environment.name)
     serving = store.serving(environment.fraise, environment.name)
-    context = open_context(
-        session.config, session.plugins, environment.fraise, environment.name, CancellationToken()
-    )
+    resolved = session.config.resolved(environment.fraise, environment.name)
+    context = open_context(resolved, session.plugins, CancellationToken())
     there = [each for each in healthy if context.workspace.get(each.release) is not None]
     what = f"{environment.fraise} {environment.name}"
     if to is not None:
