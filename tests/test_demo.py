@@ -105,7 +105,7 @@ def test_it_needs_only_git_and_python_and_sets_itself_up_once(tmp_path: Path) ->
     assert "Installing" not in said
 
 
-def test_it_fails_where_a_bad_release_stays(tmp_path: Path) -> None:
+def test_it_fails_if_a_bad_release_stays(tmp_path: Path) -> None:
     checkout = copied(tmp_path / "checkout")
     app = checkout / "examples/hello/app.py"
     app.write_text(app.read_text().replace("HEALTH if", "200 if"))
@@ -114,7 +114,7 @@ def test_it_fails_where_a_bad_release_stays(tmp_path: Path) -> None:
     assert "it should be rolled back" in said
 
 
-def test_it_fails_where_the_old_version_goes_on_serving(tmp_path: Path) -> None:
+def test_it_fails_if_the_old_version_goes_on_serving(tmp_path: Path) -> None:
     checkout = copied(tmp_path / "checkout")
     service = checkout / "examples/hello/service.py"
     service.write_text(
@@ -137,7 +137,7 @@ def test_a_signal_stops_everything(number: signal.Signals, tmp_path: Path) -> No
     assert not list(tmp_path.glob("fraisier-demo-*"))
 
 
-def test_it_is_kept_running_where_one_wants_to_push_oneself(tmp_path: Path) -> None:
+def test_it_is_kept_running_on_request(tmp_path: Path) -> None:
     with started(tmp_path, sys.executable, ROOT / "script/demo.py", "--keep") as process:
         clone = Path(line_with(process, "$ cd ").split()[-1])
         url = line_with(process, "$ curl ").split()[-1]

@@ -170,7 +170,7 @@ def test_a_program_runs(block: Block, tmp_path: Path) -> None:
 
 
 @every_page
-def test_no_query_stands_where_no_store_is(page: Path) -> None:
+def test_no_query_stands_without_a_store(page: Path) -> None:
     assert runs_here(page) or not any(block.language == "sql" for block in blocks(page))
 
 

@@ -90,7 +90,7 @@ def test_the_hook_says_what_was_answered(repository: Path, status: int, body: st
         assert said(repository) == f"fraisier: {sentence}\n"
 
 
-def test_the_hook_says_where_nobody_listens(repository: Path) -> None:
+def test_the_hook_says_if_nothing_listens(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook"
     configure(repository, "fraisier.url", url)
@@ -113,7 +113,7 @@ def test_the_hook_says_that_no_secret_is_configured(repository: Path) -> None:
     assert said(repository) == "fraisier: not delivered: fraisier.secretFile is not set\n"
 
 
-def test_a_restart_fails_where_the_port_is_taken(tmp_path: Path) -> None:
+def test_a_restart_fails_if_the_port_is_taken(tmp_path: Path) -> None:
     (tmp_path / "app").symlink_to(SERVICE.parent)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])

@@ -1,8 +1,10 @@
-"""One thing has one name: no dead word of `dead_words.txt` is left in the documentation."""
+"""One thing has one name: no dead word of `dead_words.txt` is left in code, messages or documentation."""
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,12 +15,25 @@ from tests.environments import ROOT
 LINES = Path(__file__).with_name("dead_words.txt").read_text().splitlines()
 WORDS = [line for line in LINES if line and not line.startswith("#")]
 IDENTIFIERS = {word for word in WORDS if not word.startswith('"')}
-PHRASES = "|".join(word.strip('"').replace(" ", r"""[\s_#"'`*]+""") for word in WORDS if word.startswith('"'))
+BETWEEN = r"""[\s_#"'`*-]+"""
+PHRASES = "|".join(word.strip('"').replace(" ", BETWEEN) for word in WORDS if word.startswith('"'))
 PHRASE = re.compile(rf"(?<![a-z0-9-])(?:{PHRASES})(?![a-z0-9-])", re.IGNORECASE)
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("packages/*/README.md"), *ROOT.glob("docs/**/*.md")]
+FOLDERS = ("packages/*/src", "packages/*/tests", "tests", "benchmarks", "script", "examples")
+CODE = {path for folder in FOLDERS for kind in ("py", "sql") for path in ROOT.glob(f"{folder}/**/*.{kind}")}
+PAGES = {path for pages in ("*.md", "packages/*/README.md", "docs/**/*.md") for path in ROOT.glob(pages)}
+FILES = sorted((CODE | PAGES) - {Path(__file__)})
 
-_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`([^`\n]+)`")
+
+def names(path: Path) -> Iterable[str]:
+    """Yield the identifiers of a program, of a script of SQL, or in the sentences of a page."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        yield from (token.string for token in tokens if token.type == tokenize.NAME)
+    elif path.suffix == ".sql":
+        yield from re.findall(r"\w+", re.sub("--.*", "", text))
+    else:
+        yield from re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", text)))
 
 
 def dead_words(text: str, names: Iterable[str]) -> list[str]:
@@ -26,11 +41,11 @@ def dead_words(text: str, names: Iterable[str]) -> list[str]:
     return PHRASE.findall(text) + [name for name in names if name in IDENTIFIERS]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_dead_word_is_left_on_a_page(page: Path) -> None:
-    prose = _BLOCK.sub("", page.read_text())
-    names = re.findall(r"\w+", " ".join(_CODE.findall(prose)))
-    assert not dead_words(prose, names)
+@pytest.mark.parametrize(
+    "path", sorted({*FILES} - {Path(__file__)}), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_no_dead_word_is_left(path: Path) -> None:
+    assert not dead_words(path.read_text(), names(path))
 
 
 def test_a_phrase_is_found_across_lines_and_in_a_name() -> None:

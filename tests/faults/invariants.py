@@ -16,12 +16,12 @@ FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 
 
 def check_invariants(driver: Driver) -> None:
-    """Wait until all is settled, and check every invariant."""
+    """Wait until everything has ended, and check every invariant."""
     driver.settled()
     acknowledged_is_recorded(driver)
     one_deployment_a_delivery(driver)
     one_running_at_a_time(driver)
-    app_path_leads_to_a_complete_release(driver)
+    app_path_points_to_a_complete_release(driver)
     nothing_is_stuck(driver)
     history_only_grew(driver)
     no_secret_is_seen(driver)
@@ -63,8 +63,8 @@ def one_running_at_a_time(driver: Driver) -> None:
     assert not running
 
 
-def app_path_leads_to_a_complete_release(driver: Driver) -> None:
-    """I4: `app_path` leads to a complete release, and to the one that the store says is serving."""
+def app_path_points_to_a_complete_release(driver: Driver) -> None:
+    """I4: `app_path` points to a complete release, and to the one that the store says is serving."""
     link = driver.folder / "app"
     if not link.is_symlink():
         return

@@ -37,7 +37,7 @@ def test_f37_what_a_build_daemonises_does_not_outlive_it(driver: Driver) -> None
     check_invariants(driver)
 
 
-def test_f38_nobody_waits_for_a_grandchild_that_holds_the_output(driver: Driver) -> None:
+def test_f38_a_grandchild_that_holds_the_output_is_not_waited_for(driver: Driver) -> None:
     driver.start()
     ended = driver.deploy(driver.commit({"build.sh": f"{BUILD}sleep 600 &\necho last words\n"}))
     assert ended["status"] == "success"
@@ -59,7 +59,7 @@ def test_f39_endless_output_of_anything_is_bounded(driver: Driver) -> None:
     check_invariants(driver)
 
 
-def test_f40_a_deployment_that_is_not_well_goes_back_and_says_both(driver: Driver) -> None:
+def test_f40_an_unhealthy_deployment_is_rolled_back_and_says_both(driver: Driver) -> None:
     driver.start()
     old = driver.commit()
     assert driver.deploy(old)["status"] == "success"
@@ -79,7 +79,7 @@ def test_f40_a_deployment_that_is_not_well_goes_back_and_says_both(driver: Drive
     check_invariants(driver)
 
 
-def test_a_first_deployment_that_is_not_well_has_nothing_to_go_back_to(driver: Driver) -> None:
+def test_a_first_deployment_that_is_unhealthy_has_nothing_to_roll_back_to(driver: Driver) -> None:
     driver.start()
     ended = driver.deploy(driver.commit({"unhealthy": ""}))
     assert ended["status"] == "failed"

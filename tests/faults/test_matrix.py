@@ -58,7 +58,7 @@ VICTIMS = {"process": _process, "worker": _worker, "worker-and-web": _worker_and
 @pytest.mark.parametrize(
     ("row", "point", "ending"), ENDINGS, ids=[f"{row}-{point}" for row, point, _ in ENDINGS]
 )
-def test_a_kill_at_any_point_leaves_what_serves_in_order(
+def test_a_kill_at_any_point_leaves_the_serving_release_in_order(
     driver: Driver, row: str, point: str, ending: str, victims: Callable[[Driver], list[Process]]
 ) -> None:
     driver.fault_file.touch()  # the first deployment passes

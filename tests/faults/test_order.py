@@ -53,7 +53,7 @@ def test_f31_the_newest_push_serves_whatever_the_order_behind_another_one(
     check_invariants(driver)
 
 
-def test_f31_a_push_back_deploys_and_stands(driver: Driver) -> None:
+def test_f31_a_rewind_deploys_and_stands(driver: Driver) -> None:
     driver.start()
     (first, origin), (second, _), (third, _) = three_pushes(driver, driver.commit())
     for commit, before in ((first, origin), (third, second)):
@@ -63,7 +63,7 @@ def test_f31_a_push_back_deploys_and_stands(driver: Driver) -> None:
     check_invariants(driver)
 
 
-def test_f31_what_is_asked_for_by_hand_is_never_stale_and_a_late_push_does_not_undo_it(
+def test_f31_a_manual_deployment_is_never_stale_and_a_late_push_does_not_undo_it(
     driver: Driver,
 ) -> None:
     driver.start()
@@ -139,7 +139,7 @@ def test_f34_two_environments_share_a_mirror(driver: Driver) -> None:
     check_invariants(driver)
 
 
-def test_f35_a_commit_that_a_forced_push_took_away_is_said_to_be_gone(driver: Driver) -> None:
+def test_f35_a_commit_that_a_force_push_took_away_is_said_to_be_gone(driver: Driver) -> None:
     driver.start()
     old = driver.commit()
     assert driver.deploy(old)["status"] == "success"

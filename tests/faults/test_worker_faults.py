@@ -106,7 +106,9 @@ def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver)
     check_invariants(driver)
 
 
-def test_f12_what_was_activated_as_the_grace_ended_goes_back_when_a_worker_is_there(driver: Driver) -> None:
+def test_f12_what_was_activated_as_the_grace_ended_is_rolled_back_by_the_next_worker(
+    driver: Driver,
+) -> None:
     driver.start_web()
     worker = driver.start_worker(grace=0.1)
     old = driver.commit()
@@ -208,7 +210,7 @@ def test_what_runs_is_cancelled_before_its_activation(driver: Driver) -> None:
     check_invariants(driver)
 
 
-def test_what_is_cancelled_after_its_activation_goes_back(driver: Driver) -> None:
+def test_what_is_cancelled_after_its_activation_is_rolled_back(driver: Driver) -> None:
     old = deployed(driver)
     deployment = driver.deliver(driver.commit({"restart.sh": "sleep 600\n"}), before=old).deployment
     driver.wait_for_step(deployment, "restart")

@@ -63,7 +63,7 @@ def install_rule(systemctl: Callable[..., str]) -> Iterator[Callable[[Path, str]
         installed.append(path)
         path.write_text(text)
         shutil.chown(path, "polkitd")
-        systemctl("restart", "polkit")  # it would read the rule by itself, but nobody knows when
+        systemctl("restart", "polkit")  # it reads the rule by itself, but at an unknown time
 
     yield install
     for path in installed:

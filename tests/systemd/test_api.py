@@ -37,7 +37,7 @@ def make_run(place: Path) -> MakeRun:
 
 @pytest.fixture
 def service(place: Path, install_unit: InstallUnit) -> None:
-    """A unit that runs from wherever the link at `app_path` leads."""
+    """A unit that runs from the target of the link at `app_path`."""
     install_unit(UNIT, f"Type=exec\nWorkingDirectory={place / 'app'}\nExecStart=/bin/sleep 1000")
 
 
@@ -58,7 +58,7 @@ def test_the_service_is_restarted_from_the_new_release(make_run: MakeRun) -> Non
 
 
 @pytest.mark.usefixtures("service")
-def test_going_back_restarts_the_service_from_the_earlier_release(make_run: MakeRun) -> None:
+def test_a_rollback_restarts_the_service_from_the_earlier_release(make_run: MakeRun) -> None:
     earlier, newer = make_run("1"), make_run("2")
     api.deploy(earlier)
     api.deploy(newer)
@@ -109,7 +109,7 @@ def test_a_service_that_runs_from_another_release_fails(
         api.deploy(make_run("2"))
 
 
-def test_a_service_passes_where_nobody_can_tell_what_it_runs_from(
+def test_a_service_passes_if_it_is_unknown_what_it_runs_from(
     make_run: MakeRun, install_unit: InstallUnit
 ) -> None:
     install_unit(UNIT, "Type=exec\nExecStart=/bin/sleep 1000")
@@ -119,7 +119,7 @@ def test_a_service_passes_where_nobody_can_tell_what_it_runs_from(
 
 
 @pytest.mark.usefixtures("service")
-def test_in_place_nobody_asks_which_release_it_runs_from(place: Path) -> None:
+def test_in_place_it_does_not_matter_which_release_it_runs_from(place: Path) -> None:
     clone = place / "app"
     clone.mkdir()
     settings = ApiSettings(app_path=clone, systemd_service=UNIT)

@@ -1,4 +1,4 @@
-"""The how-to guide for systemd, carried out from its first block to its last."""
+"""The how-to guide for systemd, executed from its first block to its last."""
 
 from __future__ import annotations
 

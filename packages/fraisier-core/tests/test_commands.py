@@ -204,7 +204,7 @@ def test_a_daemon_left_running_outlives_later_commands() -> None:
     end_left_running(daemon)
 
 
-def test_a_failing_command_leaves_nothing_running_even_where_it_may() -> None:
+def test_a_failing_command_leaves_nothing_running_even_if_it_may() -> None:
     before = children()
     with pytest.raises(CommandFailedError):
         run("sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & exit 1", leave_running=True)

@@ -288,14 +288,14 @@ def test_a_problem_is_one_line_with_file_line_key_and_reason(
 
 def test_every_problem_is_reported_at_once_in_the_order_of_the_file(plugins: Plugins) -> None:
     text = edited("        branch: main", "        brnach: main\n        keep_releases: 1")
-    text = edited("fraise: my_api", "fraise: nobody", text)
+    text = edited("fraise: my_api", "fraise: unknown", text)
     text = edited("${FRAISIER_WEBHOOK_SECRET}", '""', text)
     assert problems(text, plugins) == [
         "fraises.yaml:4: git.github.webhook_secret: must not be empty",
         'fraises.yaml:13: fraises.my_api.environments.production.brnach: unknown key; did you mean "branch"?',
         "fraises.yaml:14: fraises.my_api.environments.production.keep_releases: "
         "should be at least 2, found 1",
-        'fraises.yaml:19: branch_mapping.main.fraise: no fraise is called "nobody" (known: my_api)',
+        'fraises.yaml:19: branch_mapping.main.fraise: no fraise is called "unknown" (known: my_api)',
     ]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Annotated, Generic, Literal, TypeVar
 
 import pytest
@@ -53,7 +54,7 @@ class Box(Section, Generic[T]):
         list[Tree],
         Box[SecretStr],
     ],
-    ids=str,
+    ids=lambda annotation: re.sub(r" at 0x\w+", "", str(annotation)),
 )
 def test_what_is_or_holds_a_secret_is_known_by_its_type(annotation: object) -> None:
     assert holds_secret(annotation)

@@ -78,7 +78,7 @@ branch_mapping:
 
 
 class Installation:
-    """One environment, whose deployments are carried out in this process."""
+    """One environment, whose deployments are executed in this process."""
 
     def __init__(self, folder: Path, forge: Forge, packages: PackageFolder) -> None:
         packages.deployer("static", DEPLOYER)
@@ -170,7 +170,7 @@ def test_a_push_that_touched_none_of_the_paths_is_skipped(installation: Installa
     assert by_hand.status == "success"
 
 
-def test_what_changed_is_told_from_what_serves_and_not_from_the_push_before(
+def test_what_changed_is_compared_with_the_serving_commit_and_not_with_the_previous_push(
     installation: Installation,
 ) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
@@ -203,7 +203,7 @@ def test_a_plugin_that_raises_after_the_activation_is_rolled_back(
     assert (installation.serving, installation.current) == (old, before)
 
 
-def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(installation: Installation) -> None:
+def test_a_refused_restart_restores_the_link_and_runs_nothing_more(installation: Installation) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     before = installation.current
     done = installation.execute(installation.forge.push_files({"after": "refuse"}))
@@ -215,18 +215,18 @@ def test_a_refused_restart_puts_the_link_back_and_runs_nothing_more(installation
     assert installation.current == before
 
 
-def test_a_refused_restart_puts_the_link_back_even_where_it_was_unknown_what_serves(
+def test_a_refused_restart_restores_the_link_even_if_the_serving_release_was_unknown(
     installation: Installation,
 ) -> None:
     failed = installation.execute(
         installation.forge.push_files({"unhealthy": ""})
-    )  # the first: nothing to go back to
+    )  # the first: nothing to roll back to
     assert (failed.status, installation.serving, installation.current) == ("failed", None, failed.release)
     installation.execute(installation.forge.push_files({"after": "refuse"}))
     assert installation.current == failed.release
 
 
-def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(installation: Installation) -> None:
+def test_the_first_deployment_in_place_rolls_back_to_what_was_checked_out(installation: Installation) -> None:
     before = installation.forge.push_files({"site/page": "1"})
     clone = installation.folder / "app"
     subprocess.run(["git", "clone", "--quiet", installation.forge.url, clone], check=True)
@@ -235,7 +235,7 @@ def test_the_first_deployment_in_place_goes_back_to_what_was_checked_out(install
     assert not (clone / "unhealthy").exists()
 
 
-def test_going_back_where_that_fails_too_leaves_what_serves_unknown(installation: Installation) -> None:
+def test_a_rollback_that_also_fails_leaves_the_serving_release_unknown(installation: Installation) -> None:
     installation.execute(installation.forge.push_files({"site/page": "1"}))
     for unhealthy in (installation.folder / ".fraisier/releases/site/production").iterdir():
         if unhealthy.is_dir():
@@ -246,7 +246,9 @@ def test_going_back_where_that_fails_too_leaves_what_serves_unknown(installation
     assert installation.serving is None
 
 
-def test_where_it_is_unknown_what_serves_it_goes_back_to_what_was_healthy(installation: Installation) -> None:
+def test_with_an_unknown_serving_release_the_last_healthy_one_is_restored(
+    installation: Installation,
+) -> None:
     healthy = installation.forge.push_files({"site/page": "1"})
     installation.execute(healthy)
     (unhealthy,) = (installation.folder / ".fraisier/releases/site/production").glob("2*")
@@ -347,7 +349,7 @@ def test_a_cancellation_before_the_activation_ends_it(installation: Installation
     assert (done.status, done.error_message) == ("cancelled", "cancelled by ada; nothing was activated")
 
 
-def test_a_worker_that_went_away_leaves_the_decision_to_recovery(installation: Installation) -> None:
+def test_a_worker_that_is_gone_leaves_the_decision_to_recovery(installation: Installation) -> None:
     lease = installation.claim(installation.forge.push_files({"site/page": "1"}))
     installation.stop.cancel(InterruptedRunError("the worker is gone"))
     with pytest.raises(InterruptedRunError):

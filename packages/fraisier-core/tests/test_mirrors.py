@@ -96,7 +96,7 @@ def test_a_mirror_follows_its_remote(origin: Origin, mirror: Mirror) -> None:
     assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
 
 
-def test_a_forced_push_is_followed_and_its_victim_said_to_be_gone(origin: Origin, mirror: Mirror) -> None:
+def test_a_force_push_is_followed_and_its_victim_said_to_be_gone(origin: Origin, mirror: Mirror) -> None:
     origin.commit(a="1")
     victim = origin.commit(a="2")
     origin.git("reset", "-q", "--hard", "HEAD~")

@@ -61,22 +61,22 @@ def test_a_commit_beside_is_not_older(pushes: Pushes) -> None:
     assert pushes.newer(pushes.beside, pushed(pushes.c)) is None
 
 
-def test_a_push_back_is_not_stale(pushes: Pushes) -> None:
+def test_a_rewind_is_not_stale(pushes: Pushes) -> None:
     assert pushes.newer(pushes.a, pushed(pushes.c), before=pushes.c) is None
 
 
-def test_what_was_pushed_before_a_push_back_no_longer_counts(pushes: Pushes) -> None:
+def test_what_was_pushed_before_a_rewind_no_longer_counts(pushes: Pushes) -> None:
     back = pushed(pushes.a, before=pushes.c)
     assert pushes.newer(pushes.a, back, pushed(pushes.c)) is None
     assert pushes.newer(pushes.a, pushed(pushes.b), back, pushed(pushes.c)) == pushes.b
 
 
-def test_a_push_back_itself_makes_what_came_before_it_stale(pushes: Pushes) -> None:
+def test_a_rewind_itself_makes_what_came_before_it_stale(pushes: Pushes) -> None:
     back = pushed(pushes.b, before=pushes.c)
     assert pushes.newer(pushes.a, back, pushed(pushes.c)) == pushes.b
 
 
-def test_what_is_asked_for_by_hand_is_not_stale(pushes: Pushes) -> None:
+def test_a_manual_deployment_is_not_stale(pushes: Pushes) -> None:
     assert pushes.newer(pushes.a, pushed(pushes.c), trigger="manual") is None
 
 

@@ -131,7 +131,7 @@ def test_a_port_that_accepts_connections_is_healthy() -> None:
         assert ask(HealthCheck(tcp=host)) == Health(True, f"{host} accepts connections")
 
 
-def test_a_command_is_healthy_where_it_succeeds() -> None:
+def test_a_command_is_healthy_if_it_succeeds() -> None:
     assert ask(HealthCheck(command=["true"])) == Health(True, "true succeeded")
     health = ask(HealthCheck(command=["sh", "-c", "echo one; echo down; exit 1"]))
     assert health == Health(False, "sh -c 'echo one; echo down; exit 1' exited with status 1: down")

@@ -18,7 +18,7 @@ from fraisier_core.worker.process import DeploymentProcess
 CONFIGURATION = """\
 fraises:
   api:
-    type: nobody-offers-this
+    type: not-installed
     repository: https://example.com/acme/api.git
     environments:
       production: {branch: main}
@@ -71,7 +71,7 @@ def test_a_run_that_started_nothing_is_requeued_by_recovery(installation: Instal
     assert installation.execute(installation.claim(), recover=True).status == "pending"
 
 
-def test_recovery_that_cannot_look_anything_up_says_that_what_serves_is_unknown(
+def test_recovery_that_cannot_look_anything_up_says_that_the_serving_release_is_unknown(
     installation: Installation,
 ) -> None:
     lease = installation.claim()

@@ -47,7 +47,7 @@ def test_an_identity_is_alive_until_the_process_ends(sleeper: subprocess.Popen[b
     identity = ProcessIdentity.of(sleeper.pid)
     assert identity.is_alive()
     sleeper.kill()
-    eventually(lambda: not identity.is_alive())  # a zombie, for nobody has waited for it
+    eventually(lambda: not identity.is_alive())  # a zombie: nothing has waited for it
     assert identity in children()
     sleeper.wait()
     assert not identity.is_alive()

@@ -65,7 +65,7 @@ def held(holder: ProcessIdentity, command: ProcessIdentity | None, boot: str = "
     return HeldLease(Lease(1, "deployment-1", "local", 1), boot or boot_id(), holder, command)
 
 
-def test_everything_that_a_void_lease_names_is_ended(
+def test_everything_that_an_expired_lease_names_is_ended(
     command: Callable[[str, str], ProcessIdentity],
 ) -> None:
     holder, named, away = (command("sleep 60; :", mark) for mark in ("", "", "deployment-1"))
@@ -75,13 +75,13 @@ def test_everything_that_a_void_lease_names_is_ended(
     assert other.is_alive()
 
 
-def test_a_lease_of_another_boot_names_nobody(command: Callable[[str, str], ProcessIdentity]) -> None:
+def test_a_lease_of_another_boot_names_no_process(command: Callable[[str, str], ProcessIdentity]) -> None:
     process = command("sleep 60; :", "deployment-1")
     end_leftovers(Host(), held(process, process, boot="another boot"))
     assert process.is_alive()
 
 
-def test_an_id_that_was_given_out_again_is_somebody_else(
+def test_an_id_that_was_reused_is_another_process(
     command: Callable[[str, str], ProcessIdentity],
 ) -> None:
     process = command("sleep 60; :", "")
@@ -113,7 +113,7 @@ def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Le
     assert found.error_message == "the deployment process ended during step build; nothing was activated"
 
 
-def test_a_run_that_activated_something_is_not_settled_like_that(store: OpenStore, lease: Lease) -> None:
+def test_what_activated_something_is_not_recovered_like_that(store: OpenStore, lease: Lease) -> None:
     started = Event("step_started", step="activate", step_number=1)
     store.append(lease, started, Event("activation_started"))
     assert not recovered(store, lease)

@@ -37,7 +37,7 @@ def test_a_release_is_complete_readable_and_known_by_its_name(releases: Releases
     assert releases.get("two") is None
 
 
-def test_while_it_is_filled_nobody_else_can_look_inside(releases: Releases) -> None:
+def test_while_it_is_filled_no_other_user_can_look_inside(releases: Releases) -> None:
     modes = []
     releases.create("one", COMMIT, lambda directory: modes.append(directory.stat().st_mode & 0o777))
     assert modes == [0o700]
@@ -176,7 +176,7 @@ def test_sweeping_removes_what_was_interrupted_and_nothing_else(releases: Releas
     assert releases.current() == "one"
 
 
-def test_sweeping_where_nothing_was_deployed_yet_does_nothing(releases: Releases) -> None:
+def test_sweeping_before_the_first_deployment_does_nothing(releases: Releases) -> None:
     releases.sweep()
 
 

@@ -56,7 +56,7 @@ def reasons(routing: Routing) -> list[str]:
     return [rejection.reason for rejection in routing.rejections]
 
 
-def test_a_mapped_push_asks_for_a_deployment_of_its_commit(plugins: Plugins) -> None:
+def test_a_mapped_push_requests_a_deployment_of_its_commit(plugins: Plugins) -> None:
     config = config_of("main: {fraise: api, environment: production, paths: [src, 'docs/*.md']}", plugins)
     routing = route(PUSH, config)
     (target,) = routing.targets
@@ -151,7 +151,7 @@ def test_a_star_stops_at_a_slash_and_two_do_not(
         ("tags: false", "paths: [src]", ()),
     ],
 )
-def test_two_rules_to_one_environment_ask_for_one_deployment_of_what_either_asks_for(
+def test_two_rules_to_one_environment_request_one_deployment_with_the_paths_of_both(
     plugins: Plugins, first: str, second: str, paths: tuple[str, ...]
 ) -> None:
     mapping = (

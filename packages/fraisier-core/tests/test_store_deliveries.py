@@ -70,7 +70,7 @@ def test_a_delivery_is_an_event_its_body_and_its_deployments(database: OpenStore
     assert (found.status, found.webhook_event_id, found.before_sha) == ("pending", event["id"], "b" * 40)
 
 
-def test_what_asks_for_nothing_is_recorded_and_never_a_duplicate(
+def test_what_requests_nothing_is_recorded_and_never_a_duplicate(
     database: OpenStore, store: OpenStore
 ) -> None:
     ping = replace(DELIVERY, requests=())
@@ -120,7 +120,7 @@ def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(store: Op
 @pytest.mark.parametrize(
     ("signs_body", "signs_id"), [(False, False), (True, True)], ids=["body unsigned", "id signed"]
 )
-def test_the_same_body_counts_only_where_it_alone_is_signed(
+def test_the_same_body_counts_only_if_it_alone_is_signed(
     store: OpenStore, signs_body: bool, signs_id: bool
 ) -> None:
     batch = [

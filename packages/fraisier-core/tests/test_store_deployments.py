@@ -127,7 +127,7 @@ OPERATIONS: list[Operation] = [
     _cancel,
     _on_newest(Event("release_created", release="r1", commit_sha=COMMIT, previous_release="r0")),
     _on_newest(Event("activation_started", release="r1")),
-    _on_newest(Event("rollback_started", release="r0", message="unwell")),
+    _on_newest(Event("rollback_started", release="r0", message="unhealthy")),
     _on_newest(Event("serving", release="r1", commit_sha=COMMIT), Event("success", duration=1.5)),
     _on_newest(Event("serving"), Event("failed", message="broken", duration=0.5)),
     *(
@@ -304,7 +304,7 @@ def test_a_claim_waits_for_its_environment_alone(store: OpenStore) -> None:
     assert store.claim(ME, waiting) is not None
 
 
-def test_a_request_is_claimed_with_it_only_where_nothing_runs(store: OpenStore) -> None:
+def test_a_request_is_claimed_with_it_only_if_nothing_runs(store: OpenStore) -> None:
     _, lease = store.request_and_claim(request(), ME)
     assert lease is not None
     waiting, second = store.request_and_claim(request(), ME)
@@ -350,7 +350,7 @@ def test_a_stale_deployment_leaves_alone_what_had_its_turn(store: OpenStore) -> 
     assert store.claim(ME) is None
 
 
-def test_what_waits_is_cancelled_at_once_and_what_runs_is_asked_to_stop(store: OpenStore) -> None:
+def test_what_waits_is_cancelled_at_once_and_what_runs_on_request(store: OpenStore) -> None:
     lease = claimed(store)
     waiting = store.request(request())
     assert store.request_cancel(waiting, "ada").status == "cancelled"

@@ -8,7 +8,7 @@ def test_the_nearest_name_is_suggested() -> None:
     assert hint("brnach", ["branch", "name"]) == '; did you mean "branch"?'
 
 
-def test_nothing_is_suggested_where_nothing_comes_near() -> None:
+def test_nothing_is_suggested_if_nothing_comes_near() -> None:
     assert nearest("zzz", ["branch"]) is None
     assert hint("zzz", ["branch"]) == ""
 

@@ -172,7 +172,7 @@ def test_activating_in_place_leaves_app_path_alone(tmp_path: Path) -> None:
     assert not tmp_path.is_symlink()
 
 
-def test_a_probe_really_asks(fake_run: FakeRun[EnvironmentSettings]) -> None:
+def test_a_probe_is_really_made(fake_run: FakeRun[EnvironmentSettings]) -> None:
     assert fake_run.probe().healthy
     settings = EnvironmentSettings(health_check=HealthCheck(command=["test", "-e", "made"]))
     run = FakeRun(settings, fake_run.release)

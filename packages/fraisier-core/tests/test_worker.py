@@ -36,7 +36,7 @@ Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).r
 CONFIGURATION = """\
 fraises:
   {fraise}:
-    type: nobody-offers-this
+    type: not-installed
     repository: https://example.com/acme/api.git
     environments:
       production: {{branch: main}}
@@ -139,13 +139,13 @@ def test_a_killed_process_is_replaced(installation: Installation) -> None:
     assert worker.poll() is None
 
 
-def test_what_waits_is_claimed_when_the_bell_rings(installation: Installation) -> None:
+def test_what_waits_is_claimed_on_a_wake_up(installation: Installation) -> None:
     installation.start()
     deployment = installation.store.request(REQUEST)
     wake(installation.config.state_dir)
     ended = installation.ended(deployment)
     assert ended.status == "failed"
-    assert "nobody-offers-this" in (ended.error_message or "")
+    assert "not-installed" in (ended.error_message or "")
     assert (ended.error_message or "").endswith("nothing was done")
 
 
@@ -163,7 +163,7 @@ def test_a_configuration_that_breaks_leaves_the_last_good_one(installation: Inst
     (installation.folder / "fraises.yaml").write_text("fraises: [")
     deployment = installation.store.request(REQUEST)
     wake(installation.config.state_dir)
-    assert "nobody-offers-this" in (installation.ended(deployment).error_message or "")
+    assert "not-installed" in (installation.ended(deployment).error_message or "")
 
 
 def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installation: Installation) -> None:

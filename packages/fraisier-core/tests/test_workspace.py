@@ -31,7 +31,7 @@ def cloned(tmp_path: Path, forge: Forge, mirror: Mirror) -> Workspace:
     return opened(tmp_path, mirror)
 
 
-def test_where_nothing_is_a_link_to_releases_will_be(
+def test_an_absent_app_path_will_be_a_link_to_releases(
     tmp_path: Path, mirror: Mirror, commits: list[str]
 ) -> None:
     workspace = opened(tmp_path, mirror)

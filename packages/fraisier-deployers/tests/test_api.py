@@ -60,7 +60,7 @@ def test_a_step_that_has_nothing_to_do_is_left_out(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(("mode", "command"), [(0o755, ("./build.sh",)), (0o644, ("sh", "build.sh"))])
-def test_build_sh_is_run_where_it_exists(make_run: MakeRun, mode: int, command: tuple[str, ...]) -> None:
+def test_build_sh_is_run_if_it_exists(make_run: MakeRun, mode: int, command: tuple[str, ...]) -> None:
     run = make_run()
     write_script(run.release.path / "build.sh", "echo built by $0", mode)
     api.deploy(run)
@@ -118,7 +118,7 @@ def test_what_a_build_leaves_behind_is_ended(make_run: MakeRun) -> None:
         os.kill(int((run.release.path / "pid").read_text()), 0)
 
 
-def test_going_back_switches_and_restarts_without_building_or_migrating(make_run: MakeRun) -> None:
+def test_a_rollback_switches_and_restarts_without_building_or_migrating(make_run: MakeRun) -> None:
     run = make_run(build=["false"], migrate=["false"], restart=["true", "restart"])
     api.rollback(run, run.release)
     assert run.steps == ["keep_migrations", "activate", "restart"]
@@ -126,13 +126,13 @@ def test_going_back_switches_and_restarts_without_building_or_migrating(make_run
     assert run.commands == [("true", "restart")]
 
 
-def test_going_back_says_that_migrations_are_not_undone(make_run: MakeRun) -> None:
+def test_a_rollback_says_that_migrations_are_not_undone(make_run: MakeRun) -> None:
     run = make_run(migrate=["false"])
     api.rollback(run, run.release)
     assert "migrations are not undone" in run.output
 
 
-def test_going_back_in_place_builds_again(make_run: MakeRun) -> None:
+def test_a_rollback_in_place_builds_again(make_run: MakeRun) -> None:
     run = make_run(in_place=True, build=["true", "build"], restart=["true", "restart"])
     api.rollback(run, run.release)
     assert run.steps == ["build", "restart"]

@@ -149,7 +149,7 @@ def test_a_tag_named_like_a_branch_is_a_tag() -> None:
     assert [(push.name, push.is_tag) for push in outcome] == [("main", True)]
 
 
-def test_the_delivery_id_is_signed_where_the_delivery_is() -> None:
+def test_the_delivery_id_is_signed_if_the_delivery_is() -> None:
     headers = signed(b"{}", SIGNING_TOKEN, NOW) | {"idempotency-key": "other"}
     assert fraisier_gitlab.delivery_id(headers) == DeliveryId(headers["webhook-id"], signed=True)
 

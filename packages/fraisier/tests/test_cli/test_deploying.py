@@ -17,7 +17,7 @@ def rollback(run, to):
 """
 
 
-def test_a_deployment_shows_its_steps_and_says_what_serves(installation: Installation) -> None:
+def test_a_deployment_shows_its_steps_and_the_serving_release(installation: Installation) -> None:
     commit = installation.forge.push_files(HEALTHY)
     done = installation.run("deploy", "my_api", "prod")
     assert done.returncode == 0, done.stderr
@@ -28,7 +28,9 @@ def test_a_deployment_shows_its_steps_and_says_what_serves(installation: Install
     assert done.stderr == ""
 
 
-def test_a_failing_build_ends_with_its_own_exit_code_and_says_what_serves(installation: Installation) -> None:
+def test_a_failing_build_has_its_own_exit_code_and_names_the_serving_release(
+    installation: Installation,
+) -> None:
     installation.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
     done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 10
@@ -46,7 +48,7 @@ def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(installation
     assert f"{commit[:12]} serves; see" in done.stderr
 
 
-def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(installation: Installation) -> None:
+def test_a_plugin_that_raises_shows_its_traceback_only_on_request(installation: Installation) -> None:
     raises = "raise RuntimeError('no gear')"
     installation.packages.deployer("script", DEPLOYER.replace('run.command(["sh", "build.sh"])', raises))
     installation.forge.push_files(HEALTHY)
@@ -56,7 +58,7 @@ def test_a_plugin_that_raises_shows_its_traceback_only_where_asked_for(installat
     assert "Traceback" in installation.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
 
 
-def test_going_back_is_told_as_it_begins(installation: Installation) -> None:
+def test_a_rollback_is_announced_as_it_begins(installation: Installation) -> None:
     installation.deploy()
     gate = installation.gate()
     wait = f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done; exit 1\n"
@@ -69,14 +71,14 @@ def test_going_back_is_told_as_it_begins(installation: Installation) -> None:
         assert command.end()[0] == 10
 
 
-def test_nothing_is_asked_for_where_the_plugin_is_missing(installation: Installation) -> None:
+def test_nothing_is_requested_if_the_plugin_is_missing(installation: Installation) -> None:
     done = installation.run("deploy", "my_api", "production", PYTHONPATH="")
     assert done.returncode == 5
     assert 'no fraise type "script" is installed' in done.stderr
     assert not (installation.folder / ".fraisier").exists()
 
 
-def test_nothing_is_asked_for_where_a_variable_is_not_set(installation: Installation) -> None:
+def test_nothing_is_requested_if_a_variable_is_not_set(installation: Installation) -> None:
     text = installation.config.read_text()
     installation.config.write_text(text.replace("name: api.example.com", "name: ${DOMAIN}"))
     done = installation.run("deploy", "my_api", "production")
@@ -153,7 +155,7 @@ def test_a_killed_command_leaves_nothing_running_and_the_next_one_goes_on(instal
     assert installation.run("deploy", "my_api", "production").returncode == 0
 
 
-def test_a_deployment_whose_process_is_killed_is_settled_at_once(installation: Installation) -> None:
+def test_a_deployment_whose_process_is_killed_is_recovered_at_once(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
@@ -163,7 +165,7 @@ def test_a_deployment_whose_process_is_killed_is_settled_at_once(installation: I
     assert "my_api production: interrupted: the deployment process ended during step build" in output
 
 
-def test_what_a_dead_command_left_is_settled_before_the_next_deployment(installation: Installation) -> None:
+def test_what_a_dead_command_left_is_recovered_before_the_next_deployment(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
@@ -246,7 +248,7 @@ def test_cancelling_what_waits_cancels_it_at_once(installation: Installation) ->
     assert installation.run("cancel", waiting).returncode == 0
 
 
-def test_cancelling_what_runs_asks_it_to_stop(installation: Installation) -> None:
+def test_cancelling_what_runs_requests_its_cancellation(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
@@ -262,7 +264,7 @@ def test_cancelling_what_has_ended_is_a_conflict(installation: Installation) -> 
     assert "has ended already: success" in done.stderr
 
 
-def test_cancelling_what_nobody_knows_names_it(installation: Installation) -> None:
+def test_cancelling_an_unknown_deployment_names_it(installation: Installation) -> None:
     done = installation.run("cancel", "abcdef")
     assert done.returncode == 4
     assert "abcdef" in done.stderr

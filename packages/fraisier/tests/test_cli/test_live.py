@@ -34,7 +34,7 @@ def _read(terminal: int) -> str:
     while True:
         try:
             data = os.read(terminal, 65536)
-        except OSError:  # Linux answers so once nobody holds the other end
+        except OSError:  # Linux fails like this once nothing holds the other end
             return written.decode()
         written += data
 

@@ -71,7 +71,7 @@ def test_list_says_why_a_fraise_cannot_be_deployed(installation: Installation) -
     assert done.returncode == 0
 
 
-def test_status_tells_what_serves_apart_from_how_the_last_deployment_ended(
+def test_status_tells_the_serving_release_apart_from_how_the_last_deployment_ended(
     installation: Installation,
 ) -> None:
     commit = installation.deploy()

@@ -28,7 +28,7 @@ def test_a_release_that_failed_is_no_candidate(installation: Installation) -> No
     assert installation.json("rollback", "my_api", "production")["commit_sha"] == first
 
 
-def test_a_release_that_somebody_rolled_back_from_is_taken_only_by_name(installation: Installation) -> None:
+def test_a_release_that_was_rolled_back_from_is_taken_only_by_name(installation: Installation) -> None:
     first, second = installation.deploy(), installation.deploy()
     installation.json("rollback", "my_api", "production")
     installation.deploy()
@@ -86,7 +86,7 @@ def test_a_rollback_can_be_left_to_a_worker(installation: Installation) -> None:
     assert (last.id, last.status, last.commit_sha) == (waiting, "pending", first)
 
 
-def test_in_place_the_release_before_is_another_commit(installation: Installation) -> None:
+def test_in_place_the_previous_release_is_another_commit(installation: Installation) -> None:
     app = installation.folder / "app"
     first = installation.forge.push_files(HEALTHY)
     subprocess.run(["git", "clone", "--quiet", installation.forge.url, app], check=True)

@@ -22,7 +22,7 @@ def folder() -> Iterator[Path]:
 
 
 @as_root
-def test_before_the_first_deployment_everybody_may_read(folder: Path) -> None:
+def test_before_the_first_deployment_every_user_may_read(folder: Path) -> None:
     config = folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
     session = Session.start(config)

@@ -61,7 +61,7 @@ def test_the_secret_before_a_rotation_is_still_accepted(server: Server) -> None:
     assert server.send(github(github_push(new_commit()), secret=GITHUB_OLD_SECRET)).status_code == 202
 
 
-def test_one_forge_cannot_vouch_for_another(server: Server) -> None:
+def test_one_forge_cannot_sign_for_another(server: Server) -> None:
     hook = github(github_push(new_commit()), path="/webhook/gitlab")
     assert server.send(hook).status_code == 401
     assert server.send(Hook("/webhook/github", hook.body, hook.headers)).status_code == 202
@@ -240,7 +240,7 @@ def test_an_encoded_body_is_refused(server: Server) -> None:
     assert server.send(hook).status_code == 415
 
 
-def test_where_no_provider_is_the_default_only_its_own_url_means_one(installation: Installation) -> None:
+def test_without_a_default_provider_only_its_own_url_means_one(installation: Installation) -> None:
     installation.config.write_text(installation.config.read_text().replace("  provider: github\n", ""))
     with installation.serving() as server:
         answer = server.send(github(github_push(BEFORE)))

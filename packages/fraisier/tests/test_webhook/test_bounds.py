@@ -157,7 +157,7 @@ def test_a_hostile_header_is_refused_and_never_an_error(server: Server, name: st
             assert answer.startswith(b"401 ")
 
 
-def test_nobody_can_forge_a_line_of_the_log_or_drive_a_terminal(installation: Installation) -> None:
+def test_no_sender_can_forge_a_line_of_the_log_or_drive_a_terminal(installation: Installation) -> None:
     with installation.serving() as server:
         line = "\nINFO forged\r\x1b[2J\x9b2J"
         for payload in (

@@ -57,16 +57,16 @@ def test_a_delivery_that_cannot_be_stored_does_not_take_the_others_with_it(
     assert len(database.all("SELECT 1 FROM tb_webhook_events")) == 2
 
 
-def test_nobody_waits_for_ever_where_storing_fails_as_it_should_not(inbox: Inbox) -> None:
+def test_no_delivery_waits_for_ever_if_storing_fails_as_it_should_not(inbox: Inbox) -> None:
     impossible: Delivery = None  # type: ignore[assignment]
     outcomes = store_together(inbox, delivery("1"), impossible)
     assert [type(outcome) for outcome in outcomes] == [AttributeError, AttributeError]
 
 
 def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: OpenStore) -> None:
-    bell = database.wake_ups()
+    wake_ups = database.wake_ups()
     try:
         store_together(inbox, delivery("1"))
-        assert select.select([bell], [], [], SECONDS)[0] == [bell]
+        assert select.select([wake_ups], [], [], SECONDS)[0] == [wake_ups]
     finally:
-        bell.close()
+        wake_ups.close()

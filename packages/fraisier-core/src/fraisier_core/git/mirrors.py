@@ -124,7 +124,7 @@ class Mirror(LocalRepository):
             answer = self.ask("cat-file", "-e", f"{commit}^{{commit}}")
         if answer.status != 0:
             raise CommitGoneError(
-                f"ref_gone: commit {commit} is not in {self.remote.url}; was it replaced by a forced push, "
+                f"ref_gone: commit {commit} is not in {self.remote.url}; was it replaced by a force-push, "
                 "or its branch deleted?"
             )
 

@@ -228,7 +228,7 @@ class DeployerConformance:
         deployer.call("deploy", run, run.release)
         assert deployer.health_check(run).healthy is (program == "true")
 
-    def test_an_earlier_release_is_put_back(self, deployer: Deployer, tmp_path: Path) -> None:
+    def test_an_earlier_release_is_restored(self, deployer: Deployer, tmp_path: Path) -> None:
         earlier, newer = self._run(deployer, tmp_path, "1"), self._run(deployer, tmp_path, "2")
         deployer.call("deploy", earlier, earlier.release)
         deployer.call("deploy", newer, newer.release)

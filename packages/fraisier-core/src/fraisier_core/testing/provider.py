@@ -167,7 +167,7 @@ class ProviderConformance:
             forged = genuine.with_headers({self.signature_header: damaged})
             assert _verify(provider, forged, self.secret) is None, damaged
 
-    def test_a_changed_body_is_refused_where_the_forge_signs_it(
+    def test_a_changed_body_is_refused_if_the_forge_signs_it(
         self, provider: Provider, genuine: Delivery
     ) -> None:
         for changed in (genuine.body + b" ", genuine.body[:-1], b""):
