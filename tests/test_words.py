@@ -25,11 +25,12 @@ FILES = sorted((CODE | PAGES) - {Path(__file__)})
 
 
 def names(path: Path) -> Iterable[str]:
-    """Yield the identifiers of a program, of a script of SQL, or in the sentences of a page."""
+    """Yield the identifiers of a program or its strings, of a script of SQL, or in the sentences of a page."""
     text = path.read_text()
     if path.suffix == ".py":
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-        yield from (token.string for token in tokens if token.type == tokenize.NAME)
+        kinds = {tokenize.NAME, tokenize.STRING}
+        yield from (token.string.strip("\"'") for token in tokens if token.type in kinds)
     elif path.suffix == ".sql":
         yield from re.findall(r"\w+", re.sub("--.*", "", text))
     else:
