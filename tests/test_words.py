@@ -25,7 +25,7 @@ FILES = sorted((CODE | PAGES) - {Path(__file__)})
 
 
 def names(path: Path) -> Iterable[str]:
-    """Yield the identifiers of a program or its strings, of a script of SQL, or in the sentences of a page."""
+    """Yield the identifiers of a program or its strings, of a script of SQL, or in sentences of a page."""
     text = path.read_text()
     if path.suffix == ".py":
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
