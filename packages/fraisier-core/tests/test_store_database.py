@@ -1,3 +1,4 @@
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -33,6 +34,25 @@ for process in processes:
     process.start()
 for process in processes:
     process.join()
+"""
+
+
+KILLED_AT = """
+import functools, os, signal, sqlite3, sys
+from pathlib import Path
+from fraisier_core.store.sqlite.connection import Connection
+
+def kill_at(statement):
+    if sys.argv[2] in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Traced(sqlite3.Connection):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.set_trace_callback(kill_at)
+
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Traced)
+Connection.open(Path(sys.argv[1]))
 """
 
 
@@ -92,14 +112,18 @@ def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
         Connection.open(path)
 
 
-def test_an_interrupted_migration_leaves_nothing_half_done(path: Path) -> None:
-    path.parent.mkdir()
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("CREATE TABLE tb_fraises (half TEXT)")
-    connection.close()  # as a kill does: the transaction was never committed
-    database = Connection.open(path)
-    assert database.all("SELECT id FROM tb_fraises") == []
+def schema(path: Path) -> list[tuple[str, str]]:
+    rows = Connection.open(path).all("SELECT name, sql FROM sqlite_master ORDER BY name")
+    return [(row["name"], row["sql"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE tb_fraises", "CREATE VIEW", "INSERT INTO tb_migrations", "COMMIT"]
+)
+def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path, statement: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT, path, statement], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert schema(path) == schema(path.with_name("other.db"))
 
 
 @pytest.mark.parametrize("content", [b"garbage, not a database" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
