@@ -14,13 +14,14 @@ import os
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.system.processes import kill_marked
+
+from tests.waiting import wait_until
 
 PATIENCE_SECONDS = 20.0
 BLOCK_SECONDS = 120.0
@@ -138,10 +139,13 @@ class PageShell:
     def expect(self, command: str, output: str) -> None:
         """Run a command until it prints what the page says."""
         expected = _comparable(self._with_ports(output))
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not _matches(found := _comparable(self._shown(self._run(self._with_ports(command)))), expected):
-            assert time.monotonic() < until, f"$ {command}\nprints\n{found}\nnot\n{expected}"
-            time.sleep(0.2)
+        found: list[str] = []
+
+        def as_expected() -> bool:
+            found[:] = _comparable(self._shown(self._run(self._with_ports(command))))
+            return _matches(found, expected)
+
+        wait_until(as_expected, lambda: f"$ {command}\nprints\n{found}\nnot\n{expected}")
 
     def _run(self, script: str) -> str:
         assert self._bash.stdin is not None

@@ -8,14 +8,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier_core.testing import Forge
+
+from tests.waiting import wait_until
 
 BIN = Path(sys.executable).parent
 SECONDS = 60.0
@@ -66,15 +67,6 @@ for line in sys.stdin:
 """
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """Wait until something is so, and return it."""
-    until = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.05)
-    return found
-
-
 class Host:
     """A host with a configuration, and the environment in which its commands run."""
 
@@ -100,7 +92,7 @@ class Host:
             subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log) as process,
         ):
             try:
-                yield wait_for(lambda: re.search(r"listening on (\S+)\n", self.log.read_text()))[1]
+                yield wait_until(lambda: re.search(r"listening on (\S+)\n", self.log.read_text()))[1]
                 process.send_signal(signal.SIGTERM)
                 process.wait(SECONDS)
             finally:
@@ -129,13 +121,13 @@ def test_a_push_is_deployed_recorded_and_serves(tmp_path: Path, provider: str) -
         hook.chmod(0o755)
 
         first = push(forge, "first")
-        wait_for(lambda: [each for each in host.fraisier("history") if each["status"] == "success"])
+        wait_until(lambda: [each for each in host.fraisier("history") if each["status"] == "success"])
         assert (host.folder / "app" / "page.txt").read_text() == "first"
         assert (host.folder / "app" / "build.txt").read_text() == "built\n"
         assert (host.folder / "restarted").exists()
 
         second = push(forge, "second")
-        wait_for(lambda: [each for each in host.fraisier("history") if each["status"] == "success"][1:])
+        wait_until(lambda: [each for each in host.fraisier("history") if each["status"] == "success"][1:])
         assert (host.folder / "app" / "page.txt").read_text() == "second"
 
     newest, oldest = host.fraisier("history", "my_api")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import pytest
 from fraisier_core.system.processes import kill_marked
 
 from tests.environments import ROOT
+from tests.waiting import wait_until
 
 SECONDS = 120.0
 MARK = "FRAISIER_DEMO_TEST"
@@ -145,10 +145,7 @@ def test_it_is_kept_running_on_request(tmp_path: Path) -> None:
         app.write_text(re.sub('VERSION = ".*"', 'VERSION = "mine"', app.read_text()))
         for arguments in (["commit", "-qam", "My own version"], ["push", "-q"]):
             subprocess.run(["git", *arguments], cwd=clone, check=True, capture_output=True)
-        until = time.monotonic() + SECONDS
-        while answer(url) != "hello, this is version mine\n":
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_until(lambda: answer(url) == "hello, this is version mine\n")
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=SECONDS)
         assert said.endswith("\nStopped; everything is removed.\n")

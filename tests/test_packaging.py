@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -19,6 +18,7 @@ import pytest
 from fraisier_core.testing import Forge
 
 from tests.environments import ROOT, PythonEnvironment, package_names, wheel
+from tests.waiting import wait_until
 
 PACKAGES = package_names()
 APPLICATION = ("fraisier-core", "fraisier-deployers", "fraisier")
@@ -68,11 +68,9 @@ def webhook(environment: PythonEnvironment, folder: Path) -> Iterator[str]:
             stderr=output,
         )
     try:
-        until = time.monotonic() + SECONDS
-        while not (found := re.search(r"listening on (\S+)", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        wait_until(lambda: "listening on " in log.read_text() or process.poll() is not None, log.read_text)
+        found = re.search(r"listening on (\S+)", log.read_text())
+        assert found, log.read_text()
         yield found[1]
     finally:
         process.send_signal(signal.SIGTERM)
@@ -141,9 +139,9 @@ def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_pa
     )
     done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    offers = {"fraisier-core": "", "fraisier-deployers": "api fraisier-deployers ok"}
-    expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok")
-    assert done.stdout.strip() == expected
+    offers = {"fraisier-core": "", "fraisier-deployers": "api fraisier-deployers ok "}
+    expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok ")
+    assert done.stdout.strip() == f"{expected}sqlite fraisier-core ok"
 
 
 @pytest.fixture(scope="module")
@@ -242,9 +240,9 @@ def test_a_deployer_of_a_third_party_deploys_by_webhook(
 
 def ended(environment: PythonEnvironment, folder: Path) -> dict[str, object]:
     """Wait for the one deployment to end, and return what is recorded of it."""
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        (record,) = json.loads(environment.run("fraisier", "history", "--json", cwd=folder).stdout)
-        if record["status"] not in {"pending", "running"}:
-            return dict(record)
-    raise AssertionError(record)
+
+    def record() -> dict[str, object] | None:
+        (found,) = json.loads(environment.run("fraisier", "history", "--json", cwd=folder).stdout)
+        return None if found["status"] in {"pending", "running"} else dict(found)
+
+    return wait_until(record)

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,12 +22,13 @@ from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
 from fraisier_core.testing.store import OpenStore, open_store
 
+from tests.waiting import wait_until
+
 T = TypeVar("T")
 
 SECRET = "a-webhook-secret-nobody-may-see"
 TOKEN = "an-api-token-nobody-may-see"
 PATIENCE_SECONDS = 20.0
-TICK_SECONDS = 0.004
 
 CONFIGURATION = """\
 git:
@@ -214,7 +214,7 @@ class Driver:
 
     def fault_pid(self) -> int:
         """Wait until the fault has happened, and return the process that it happened to."""
-        return int(self.wait_for(lambda: self.fault_file.exists() and self.fault_file.read_text()))
+        return int(self.wait_for(lambda: self.fault_file.read_text() if self.fault_file.exists() else None))
 
     def stopped_process(self) -> Process:
         """Wait until the fault has stopped a process, and return it."""
@@ -311,13 +311,9 @@ class Driver:
         rows = self.rows("SELECT release FROM tb_serving WHERE environment = 'production'")
         return rows[0]["release"] if rows else None
 
-    def wait_for(self, condition: Callable[[], T]) -> T:
+    def wait_for(self, condition: Callable[[], T | None]) -> T:
         """Wait until something holds, and return what it says."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (found := condition()):
-            assert time.monotonic() < deadline, self.logs()
-            time.sleep(TICK_SECONDS)
-        return found
+        return wait_until(condition, self.logs)
 
     def wait_for_event(self, deployment_id: str, event: str, step: str | None = None) -> None:
         sql = "SELECT 1 FROM tb_deployment_events WHERE deployment_id = ? AND event = ? AND step IS ?"

@@ -1,15 +1,15 @@
 import os
 import select
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
 from fraisier_core.store.records import Lease
-from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.assignment import Assignment, Channel, assign, assigned, introduce, introduced
 from fraisier_core.worker.launcher import Launcher
+
+from tests.waiting import wait_until
 
 LEASE = Lease(7, "deployment", "local", 1)
 
@@ -41,14 +41,6 @@ def launch() -> Iterator[Launch]:
         yield channel
 
 
-def ended(process: ProcessIdentity) -> bool:
-    deadline = time.monotonic() + 10
-    while process.is_alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return True
-
-
 def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch: Launch) -> None:
     channel = launch(echo)
     process = introduced(channel)
@@ -57,7 +49,7 @@ def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch:
     assert assign(channel, Assignment(LEASE, True, problem="x" * 5_000_000))
     assert channel.receive() == [7, True, 5_000_000]
     assert channel.receive() is None
-    assert ended(process)
+    wait_until(lambda: not process.is_alive())
 
 
 def test_each_process_is_one_of_its_own(launch: Launch) -> None:
@@ -77,7 +69,7 @@ def test_a_process_without_an_assignment_ends_with_its_owner(launch: Launch) -> 
     process = introduced(channel)
     assert process is not None
     channel.close()
-    assert ended(process)
+    wait_until(lambda: not process.is_alive())
 
 
 def test_a_killed_process_is_noticed(launch: Launch) -> None:
@@ -87,7 +79,7 @@ def test_a_killed_process_is_noticed(launch: Launch) -> None:
     os.kill(process.pid, signal.SIGKILL)
     assert select.select([channel], [], [], 10)[0]
     assert channel.receive() is None
-    assert ended(process)
+    wait_until(lambda: not process.is_alive())
 
 
 def test_a_process_that_breaks_ends_and_the_launcher_goes_on(launch: Launch) -> None:

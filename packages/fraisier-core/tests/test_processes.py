@@ -3,8 +3,7 @@ import pwd
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,7 @@ from fraisier_core.system.processes import (
     kill_marked,
 )
 
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def test_an_identity_is_alive_until_the_process_ends(sleeper: subprocess.Popen[b
     identity = ProcessIdentity.of(sleeper.pid)
     assert identity.is_alive()
     sleeper.kill()
-    eventually(lambda: not identity.is_alive())  # a zombie: nothing has waited for it
+    wait_until(lambda: not identity.is_alive())  # a zombie: nothing has waited for it
     assert identity in children()
     sleeper.wait()
     assert not identity.is_alive()
@@ -78,7 +72,7 @@ def test_a_name_full_of_brackets_and_spaces_is_no_obstacle(tmp_path: Path) -> No
 
 def test_descendants_are_found_at_every_depth_but_those_spared() -> None:
     with subprocess.Popen(["sh", "-c", "(sleep 60; :) & sleep 60; :"], start_new_session=True) as shell:
-        eventually(lambda: len(descendants(shell.pid)) == 3)
+        wait_until(lambda: len(descendants(shell.pid)) == 3)
         subshell = next(each for each in descendants(shell.pid) if descendants(each.pid))
         assert len(descendants(shell.pid, spare={subshell})) == 1
         os.killpg(shell.pid, signal.SIGKILL)
@@ -141,10 +135,10 @@ def test_the_exit_status_of_an_awaited_child_is_left_to_whoever_waits() -> None:
 def test_marked_processes_are_killed_whatever_session_they_moved_to() -> None:
     env = {"PATH": os.environ["PATH"], "FRAISIER_TEST_MARK": f"mark-{os.getpid()}"}
     with subprocess.Popen(["setsid", "sh", "-c", "sleep 60; :"], env=env) as marked:
-        eventually(lambda: descendants(marked.pid))
+        wait_until(lambda: descendants(marked.pid))
         (sleep,) = descendants(marked.pid)
         assert kill_marked("FRAISIER_TEST_MARK", f"mark-{os.getpid()}") == frozenset()
-        eventually(lambda: not sleep.is_alive())
+        wait_until(lambda: not sleep.is_alive())
         assert marked.wait() == -signal.SIGKILL
 
 
@@ -161,12 +155,12 @@ def test_a_group_is_killed_even_after_its_leader() -> None:
         identity = ProcessIdentity.of(leader.pid)
     assert member.is_alive()
     assert kill_group(identity) == frozenset()
-    eventually(lambda: not member.is_alive())
+    wait_until(lambda: not member.is_alive())
 
 
 def test_a_group_whose_id_was_given_out_again_is_left_alone() -> None:
     with subprocess.Popen(["sh", "-c", "sleep 60; :"], start_new_session=True) as leader:
-        eventually(lambda: descendants(leader.pid))
+        wait_until(lambda: descendants(leader.pid))
         now = ProcessIdentity.of(leader.pid)
         kill_group(ProcessIdentity(now.pid, now.start_time - 1))
         assert now.is_alive()

@@ -1,7 +1,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease,
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
 from fraisier_core.testing.store import OpenStore, open_store
+
+from tests.waiting import wait_until
 
 ME = ProcessIdentity.of(os.getpid())
 
@@ -33,14 +34,6 @@ def lease(store: OpenStore) -> Lease:
 
 def recovered(store: OpenStore, lease: Lease) -> bool:
     return recover_unactivated(store, lease, store.deployment(lease.deployment_id))
-
-
-def ends(process: ProcessIdentity) -> bool:
-    deadline = time.monotonic() + 10
-    while process.is_alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return True
 
 
 @pytest.fixture
@@ -71,7 +64,7 @@ def test_everything_that_an_expired_lease_names_is_ended(
     holder, named, away = (command("sleep 60; :", mark) for mark in ("", "", "deployment-1"))
     other = command("sleep 60; :", "deployment-2")
     end_leftovers(Host(), held(holder, named))
-    assert all(ends(each) for each in (holder, named, away))
+    wait_until(lambda: not any(each.is_alive() for each in (holder, named, away)))
     assert other.is_alive()
 
 

@@ -2,11 +2,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from fraisier_core.config import ConfigSource
@@ -17,7 +15,7 @@ from fraisier_core.store.sqlite.wake_ups import FOLDER, wake
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
 from fraisier_core.testing.store import open_store
 
-T = TypeVar("T")
+from tests.waiting import wait_until
 
 WORKER = """
 import logging
@@ -44,14 +42,6 @@ fraises:
 REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 40)
 
 
-def eventually(condition: Callable[[], T]) -> T:
-    deadline = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return found
-
-
 class Installation:
     """A configuration, its store, and workers."""
 
@@ -74,8 +64,8 @@ class Installation:
     def start(self, supervisor: int | None = None) -> subprocess.Popen[str]:
         """Start a worker, and wait until it is ready."""
         worker = self.launch(supervisor)
-        eventually(lambda: self.store.live_workers() == len(self.workers))
-        eventually(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
+        wait_until(lambda: self.store.live_workers() == len(self.workers))
+        wait_until(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
         return worker
 
     def launch(self, supervisor: int | None = None) -> subprocess.Popen[str]:
@@ -88,7 +78,7 @@ class Installation:
 
     def ended(self, deployment_id: str) -> Deployment:
         history = self.database
-        eventually(lambda: history.deployment(deployment_id).completed_at)
+        wait_until(lambda: history.deployment(deployment_id).completed_at)
         return history.deployment(deployment_id)
 
 
@@ -111,7 +101,7 @@ def test_an_idle_worker_ends_when_asked_and_leaves_nothing(
     assert worker.wait(10) == 0
     assert installation.store.live_workers() == 0
     assert list((installation.config.state_dir / FOLDER).iterdir()) == []
-    eventually(lambda: not any(process.is_alive() for process in processes))
+    wait_until(lambda: not any(process.is_alive() for process in processes))
 
 
 def test_a_worker_ends_with_its_supervisor(installation: Installation) -> None:
@@ -126,7 +116,7 @@ def test_the_processes_of_a_killed_worker_end_themselves(installation: Installat
     worker = installation.start()
     processes = descendants(worker.pid)
     worker.kill()
-    eventually(lambda: not any(process.is_alive() for process in processes))
+    wait_until(lambda: not any(process.is_alive() for process in processes))
 
 
 def test_a_killed_process_is_replaced(installation: Installation) -> None:
@@ -135,7 +125,7 @@ def test_a_killed_process_is_replaced(installation: Installation) -> None:
     first = descendants(launcher.pid)
     for process in first:
         os.kill(process.pid, signal.SIGKILL)
-    eventually(lambda: len(descendants(launcher.pid) - first) == 2)
+    wait_until(lambda: len(descendants(launcher.pid) - first) == 2)
     assert worker.poll() is None
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from fraisier_core.store.records import Deployment
 from fraisier_core.testing import Forge
 from fraisier_core.testing.packages import PackageFolder
 from fraisier_core.testing.store import open_store
+
+from tests.waiting import wait_until
 
 FRAISIER = Path(sys.executable).with_name("fraisier")
 SECONDS = 30
@@ -204,11 +206,3 @@ class Command:
     def press_ctrl_c(self) -> None:
         """Send what a terminal sends for Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until something is so, for a limited time."""
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.02)

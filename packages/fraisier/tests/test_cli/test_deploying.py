@@ -7,7 +7,9 @@ from dataclasses import asdict
 import pytest
 from fraisier_core.testing.store import open_store
 
-from .installation import DEPLOYER, HEALTHY, Installation, wait_until
+from tests.waiting import wait_until
+
+from .installation import DEPLOYER, HEALTHY, Installation
 
 ROLLBACK = """
 @hookimpl

@@ -10,14 +10,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.waiting import wait_until
 
 from .hooks import GITHUB_OLD_SECRET, GITHUB_SECRET, GITLAB_SIGNING_TOKEN, GITLAB_TOKEN, Hook
 
@@ -49,14 +50,6 @@ branch_mapping:
     - {fraise: loader, environment: production}
   next: {fraise: my_api, environment: staging}
 """
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until something is so, for a limited time."""
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

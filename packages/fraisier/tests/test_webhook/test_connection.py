@@ -13,7 +13,9 @@ import uvicorn
 from fraisier.connection import BoundedConnection
 from starlette.types import Receive, Scope, Send
 
-from .installation import SECONDS, read_all, read_answer, wait_until
+from tests.waiting import wait_until
+
+from .installation import SECONDS, read_all, read_answer
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 

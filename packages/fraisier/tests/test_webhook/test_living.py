@@ -8,8 +8,10 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+from tests.waiting import wait_until
+
 from .hooks import GITHUB_SECRET, SECRETS, github, github_push, new_commit
-from .installation import Installation, Server, is_running, read_answer, wait_until
+from .installation import Installation, Server, is_running, read_answer
 from .test_bounds import CHUNKED, HEAD
 
 NEW_FRAISE = """
