@@ -14,9 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.installation import SECRET, needs
-
-BODY_BYTES = 8_000
-MARK = "@COMMIT@"
+from benchmarks.payload import push_body, template
 
 LUA = """\
 local before = [==[%s]==]
@@ -53,12 +51,6 @@ class Load:
     p99: float
 
 
-def push_body(commit: str) -> bytes:
-    """Return the body of a push of that commit, about 8 KB."""
-    before, after = _template()
-    return f"{before}{commit}{after}".encode()
-
-
 def signature(body: bytes) -> str:
     """Return the hexadecimal HMAC of a body."""
     return hmac.digest(SECRET.encode(), body, "sha256").hex()
@@ -66,7 +58,7 @@ def signature(body: bytes) -> str:
 
 def write_script(path: Path, pushes: int) -> Path:
     """Write a wrk script that sends `pushes` different signed pushes, each under a delivery id of its own."""
-    before, after = _template()
+    before, after = template()
     commits = [secrets.token_hex(20) for _ in range(pushes)]
     rows = ",".join(f'{{"{commit}","{signature(push_body(commit))}"}}' for commit in commits)
     path.write_text(LUA % (before, after, rows, secrets.token_hex(4)))
@@ -104,30 +96,3 @@ def signed_headers(body: bytes) -> dict[str, str]:
         "X-GitHub-Delivery": secrets.token_hex(16),
         "X-Hub-Signature-256": f"sha256={signature(body)}",
     }
-
-
-def _template() -> tuple[str, str]:
-    change = {
-        "id": "c" * 40,
-        "message": "Change one thing",
-        "added": ["src/added.py"],
-        "modified": [],
-        "removed": [],
-    }
-    payload = {
-        "ref": "refs/heads/main",
-        "before": "b" * 40,
-        "after": MARK,
-        "created": False,
-        "deleted": False,
-        "forced": False,
-        "repository": {
-            "full_name": "acme/my-api",
-            "clone_url": "https://forge.example/acme/my-api.git",
-            "ssh_url": "git@forge.example:acme/my-api.git",
-        },
-        "pusher": {"name": "somebody"},
-        "commits": [change] * (BODY_BYTES // len(json.dumps(change))),
-    }
-    before, _, after = json.dumps(payload).partition(MARK)
-    return before, after

@@ -17,7 +17,8 @@ from fraisier_core.testing.store import open_store
 from benchmarks.deploying import commit_files, make_repository
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.installation import SCRIPTS, clean_environment, webhook, write_configuration
-from benchmarks.load import push_body, signed_headers
+from benchmarks.load import signed_headers
+from benchmarks.payload import push_body
 
 PUSHES = 60
 COMMITS = 400
