@@ -670,7 +670,7 @@ def test_a_process_says_which_variables_it_needs(plugins: Plugins, tmp_path: Pat
     path = tmp_path / "fraises.yaml"
     path.write_text(EXAMPLE)
     with pytest.raises(UnsetVariableError):
-        ConfigSource(path, plugins, {}, needs=[("git",)])
+        ConfigSource(path, plugins, {}, with_secrets=True, needs=[("git",)])
     ConfigSource(path, plugins, {}, needs=[("fraises",)])
 
 

@@ -148,7 +148,7 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.en
 
 
 def load_config(
-    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = True
+    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = False
 ) -> Config:
     """Return the configuration in a file; the arguments are those of `parse_config`.
 
@@ -164,7 +164,7 @@ def parse_config(
     plugins: Plugins,
     environ: Mapping[str, str] = os.environ,
     *,
-    with_secrets: bool = True,
+    with_secrets: bool = False,
 ) -> Config:
     """Return the configuration that a text says.
 
@@ -173,7 +173,7 @@ def parse_config(
         path: the file it comes from, for messages and for the place of the store.
         plugins: what is installed; only what the text names is imported.
         environ: the variables that `${...}` may name.
-        with_secrets: whether to resolve what stands under `git:`.
+        with_secrets: whether to resolve what stands under `git:`; only the web app needs it.
 
     Raises:
         ConfigurationError: carries every problem, each with its line.
@@ -240,7 +240,7 @@ class ConfigSource:
         plugins: Plugins,
         environ: Mapping[str, str] = os.environ,
         *,
-        with_secrets: bool = True,
+        with_secrets: bool = False,
         needs: Sequence[Sequence[str]] = (),
     ) -> None:
         self._path = path

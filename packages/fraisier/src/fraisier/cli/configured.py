@@ -58,7 +58,7 @@ def check_config(file: Path | None, *, as_json: bool) -> None:
     """
     path = find_config(file)
     try:
-        config = load_config(path, Plugins.installed())
+        config = load_config(path, Plugins.installed(), with_secrets=True)
         _check_usable(config)
     except (ConfigurationError, PluginError) as error:
         if as_json:

@@ -44,7 +44,7 @@ class Session:
         Raises `ConfigurationError`.
         """
         plugins = Plugins.installed()
-        source = ConfigSource(find_config(file), plugins, with_secrets=False)
+        source = ConfigSource(find_config(file), plugins)
         return cls(source.current(), source, plugins, _user())
 
     def become_owner(self) -> None:
