@@ -8,6 +8,7 @@ import pytest
 from fraisier_core.config import Config, parse_config
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
+from fraisier_core.requests.requesting import requests_of
 from fraisier_core.requests.routing import Routing, route
 from fraisier_core.testing.packages import PackageFolder
 
@@ -61,7 +62,9 @@ def test_a_mapped_push_requests_a_deployment_of_its_commit(plugins: Plugins) -> 
     routing = route(PUSH, config)
     (target,) = routing.targets
     assert places(routing) == [("api", "production")]
-    assert (target.ref, target.commit_sha, target.before_sha) == ("refs/heads/main", AFTER, BEFORE)
+    (request,) = requests_of(PUSH, routing)
+    assert (request.ref, request.commit_sha, request.before_sha) == ("refs/heads/main", AFTER, BEFORE)
+    assert (request.pathspecs, request.reason) == (target.pathspecs, target.reason)
     assert target.pathspecs == ("src", "docs/*.md")
     assert target.reason == 'the branch "main" matches "main" and the repository is api\'s'
     assert routing.rejections == ()
@@ -106,7 +109,6 @@ def test_a_tag_named_like_a_mapped_branch_does_not_deploy(plugins: Plugins) -> N
 def test_a_rule_for_tags_deploys_tags_alone(plugins: Plugins) -> None:
     config = config_of("'v*': {fraise: api, environment: production, tags: true}", plugins)
     (target,) = route(replace(TAG, ref="refs/tags/v1.2"), config).targets
-    assert target.ref == "refs/tags/v1.2"
     assert target.reason == 'the tag "v1.2" matches "v*" and the repository is api\'s'
     assert reasons(route(replace(PUSH, ref="refs/heads/v1.2"), config)) == ["the rule is for tags"]
 
@@ -187,3 +189,10 @@ def test_without_repository_the_clone_at_app_path_says_whose_it_is(plugins: Plug
     assert reasons(routing) == [
         f"the repository of api is not known: no `repository:`, and no clone at {tmp_path}/gone"
     ]
+
+
+def test_a_push_is_routed_by_the_configuration_at_hand(plugins: Plugins) -> None:
+    before = config_of("main: {fraise: api, environment: staging}", plugins)
+    after = config_of("main: {fraise: api, environment: production}", plugins)
+    for config, environment in ((before, "staging"), (after, "production"), (before, "staging")):
+        assert places(route(replace(PUSH, after="c" * 40), config)) == [("api", environment)]

@@ -35,6 +35,10 @@ class FencedError(StoreError):
     """An event carried the token of a lease that is no longer held: someone else took over."""
 
 
+class InvalidRequestError(FraisierError):
+    """A deployment cannot be requested: its kind is unknown, or lacks an argument."""
+
+
 class BusyError(FraisierError):
     """The environment is being deployed by someone else."""
 

@@ -1,26 +1,29 @@
-"""The web app: the webhook endpoint and the two health endpoints, as plain ASGI under Starlette's routes."""
+"""The web app: the webhook endpoint, the two health endpoints, and the routes that it is given."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 
 from fraisier_core.errors import StoreError
 from fraisier_core.store.protocol import Store
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fraisier.answer import Answer, RefusedError, refused, unavailable
 from fraisier.body import BodyReader, ClientGoneError
 from fraisier.receiver import Incoming, Receiver
+from fraisier.responses import error_response, handle_error, unavailable
 
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
+PATH = re.compile(r"/webhook(?:/([^/]+))?")
 LINGER_SECONDS = 2.0
 READINESS_SECONDS = 1.0
 
@@ -28,37 +31,45 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 class WebhookEndpoint:
-    """`POST /webhook` and `POST /webhook/{provider}`.
+    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves every other path to the app.
+
+    It stands before Starlette's routing, which would cost a tenth of a delivery.
 
     Args:
+        app: the app behind it.
         receiver: answers verified and unverified deliveries.
         bodies: reads their bodies.
     """
 
-    def __init__(self, receiver: Receiver, bodies: BodyReader) -> None:
+    def __init__(self, app: ASGIApp, receiver: Receiver, bodies: BodyReader) -> None:
+        self._app = app
         self._receiver = receiver
         self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        path = PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if path is None:
+            await self._app(scope, receive, send)
+            return
         try:
-            answer = await self._answer(scope, receive)
-        except RefusedError as error:
-            await _refuse(error.answer, receive, send)
+            response = await self._respond(path[1], scope, receive)
+        except HTTPException as error:
+            await _refuse(error, receive, send)
         except ClientGoneError:
             pass
-        except asyncio.CancelledError:  # uvicorn does so when it stops and the body has still not come
-            await _respond(unavailable("the server is shutting down"), send)
+        except asyncio.CancelledError:  # by uvicorn, if it shuts down before the body has come
+            await error_response(unavailable("the server is shutting down"))(scope, receive, send)
         else:
-            await _respond(answer, send)
+            await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _respond(self, provider: str | None, scope: Scope, receive: Receive) -> Response:
         headers = _headers(scope)
         _check_request(scope["method"], headers)
-        forge = self._receiver.forge(scope["path_params"].get("provider"))
+        configured = self._receiver.provider(provider)
         body = await self._bodies.read(headers, receive)
         client = scope["client"][0] if scope.get("client") else ""
-        return await self._receiver.receive(forge, Incoming(headers, body, client))
+        return await self._receiver.receive(configured, Incoming(headers, body, client))
 
 
 class Readiness:
@@ -94,6 +105,7 @@ def create_app(
     store: Store,
     lifespan: Lifespan | None = None,
     bodies: BodyReader | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Return the web app.
 
@@ -102,6 +114,7 @@ def create_app(
         store: checked by `/readyz`.
         lifespan: what runs beside the app, such as the supervision of a worker.
         bodies: reads request bodies, in other bounds than usual.
+        routes: what else it serves; the paths of webhooks and health are taken.
     """
     readiness = Readiness(store)
 
@@ -114,14 +127,12 @@ def create_app(
             {"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200
         )
 
-    webhook = WebhookEndpoint(receiver, bodies or BodyReader())
-    routes = [
-        Route("/webhook", webhook),
-        Route("/webhook/{provider}", webhook),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), *routes],
+        middleware=[Middleware(WebhookEndpoint, receiver, bodies or BodyReader())],
+        exception_handlers={HTTPException: handle_error, Exception: handle_error},
+        lifespan=lifespan,
+    )
     app.router.redirect_slashes = False  # a forge does not follow a redirect
     return app
 
@@ -137,29 +148,23 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _check_request(method: str, headers: Mapping[str, str]) -> None:
     if method != "POST":
-        raise RefusedError(Answer(405, {"error": "only POST"}, {"allow": "POST"}))
+        raise HTTPException(405, "only POST", {"allow": "POST"})
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in CONTENT_TYPES:
-        raise refused(415, f"the content type must be one of: {', '.join(CONTENT_TYPES)}")
+        raise HTTPException(415, f"the content type must be one of: {', '.join(CONTENT_TYPES)}")
     if "content-encoding" in headers:
-        raise refused(415, "a body with a Content-Encoding is not accepted")
+        raise HTTPException(415, "a body with a Content-Encoding is not accepted")
 
 
-async def _respond(answer: Answer, send: Send, *, last: bool = True) -> None:
-    body = json.dumps(answer.body).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
-
-
-async def _refuse(answer: Answer, receive: Receive, send: Send) -> None:
+async def _refuse(error: HTTPException, receive: Receive, send: Send) -> None:
     """Answer before the body was read, and close the connection only after the rest of it was let pass.
 
     Closed at once, it would be reset under a client that still sends, and the answer be lost (RFC 9112, 9.6).
     """
-    closing = Answer(answer.status, answer.body, {**answer.headers, "connection": "close"})
-    await _respond(closing, send, last=False)
+    response = error_response(error)
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
     with suppress(TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):

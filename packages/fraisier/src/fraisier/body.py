@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from fraisier.answer import RefusedError, refused, unavailable
+from fraisier.responses import unavailable
 
 MAX_BODY_BYTES = 25_000_000
 BODY_SECONDS = 15.0
@@ -35,7 +36,7 @@ class BodyReader:
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Return the body of a request.
 
-        Raises `RefusedError` (408, 413 or 503), or `ClientGoneError`.
+        Raises `HTTPException` (408, 413 or 503), or `ClientGoneError`.
         """
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
@@ -47,7 +48,7 @@ class BodyReader:
                     return bytes(message.get("body", b""))
                 return await self._rest(message, receive)
         except TimeoutError:
-            raise refused(408, f"the body took longer than {self._seconds:g} s") from None
+            raise HTTPException(408, f"the body took longer than {self._seconds:g} s") from None
 
     async def _rest(self, message: Message, receive: Receive) -> bytes:
         body = bytearray()
@@ -67,7 +68,7 @@ class BodyReader:
         if len(body) > MAX_BODY_BYTES:
             raise _too_large()
         if self._held > INCOMPLETE_BYTES:
-            raise RefusedError(unavailable("server busy: too many bytes in flight"))
+            raise unavailable("server busy: too many bytes in flight")
 
 
 async def _received(receive: Receive) -> Message:
@@ -77,5 +78,5 @@ async def _received(receive: Receive) -> Message:
     return message
 
 
-def _too_large() -> RefusedError:
-    return refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")

@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
 
 
 _OF_ERRORS = {
+    errors.InvalidRequestError: ExitCode.USAGE,
     errors.ConfigurationError: ExitCode.CONFIGURATION,
     errors.UnknownNameError: ExitCode.UNKNOWN_NAME,
     errors.PluginError: ExitCode.PLUGIN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,15 +11,18 @@ from typing import Any
 from fraisier_core.config import Config, ConfigSource
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
-from fraisier_core.push import Ignored, Push, Verified
+from fraisier_core.push import Ignored, Verified
 from fraisier_core.requests.configured import configure_store
-from fraisier_core.requests.routing import Routing, route
+from fraisier_core.requests.requesting import requests_of
+from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Delivery, Receipt, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
 
-from fraisier.answer import Answer, RefusedError, refused, unavailable
 from fraisier.inbox import Inbox
 from fraisier.refusals import Refusals
+from fraisier.responses import error_response, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +46,16 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Forge:
-    """A configured provider as one request meets it, whatever becomes of the configuration meanwhile.
+class ConfiguredProvider:
+    """A provider with its secrets, as one request meets it; the configuration may change meanwhile.
 
     Args:
-        provider: its plugin.
+        plugin: its plugin.
         secrets: its secrets.
         config: the whole configuration.
     """
 
-    provider: Provider
+    plugin: Provider
     secrets: tuple[str, ...] = field(repr=False)
     config: Config
 
@@ -73,7 +76,7 @@ class Receiver:
         self._inbox = Inbox(store)
         self._refusals = Refusals(store)
         self._config: Config | None = None
-        self._forges: Mapping[str, Forge] = {}
+        self._providers: Mapping[str, ConfiguredProvider] = {}
 
     def config(self) -> Config:
         """Return the configuration; if it changed, it is written to the store first. Raises `StoreError`."""
@@ -81,57 +84,59 @@ class Receiver:
         if config is not self._config:
             configure_store(self._store, config)
             _warn(config, self._config)
-            self._forges = {
-                name: Forge(self._plugins.provider(name), settings.secrets(), config)
+            self._providers = {
+                name: ConfiguredProvider(self._plugins.provider(name), settings.secrets(), config)
                 for name, settings in config.git.providers.items()
             }
             self._config = config
         return config
 
-    def forge(self, name: str | None) -> Forge:
+    def provider(self, name: str | None) -> ConfiguredProvider:
         """Return the configured provider that a URL means.
 
         Args:
             name: the provider in the URL, None for `/webhook`.
 
-        Raises `RefusedError` if there is none, or its package is missing.
+        Raises `HTTPException` if there is none, or its package is missing.
         """
         try:
             git = self.config().git
         except StoreError as error:
             logger.error("the configuration could not be stored: %s", error)
-            raise RefusedError(unavailable("the store cannot be written")) from None
+            raise unavailable("the store cannot be written") from None
         name = name or git.default or ""
-        if name in self._forges:
-            return self._forges[name]
+        if name in self._providers:
+            return self._providers[name]
         if name in git.missing:
-            raise RefusedError(unavailable(git.missing[name]))
-        raise refused(404, "no such provider is configured" if name else "no git.provider is configured")
+            raise unavailable(git.missing[name])
+        raise HTTPException(
+            404, "no such provider is configured" if name else "no git.provider is configured"
+        )
 
-    async def receive(self, forge: Forge, incoming: Incoming) -> Answer:
+    async def receive(self, provider: ConfiguredProvider, incoming: Incoming) -> Response:
         """Respond to one delivery; what it requests is on disk before the response says so."""
-        provider = forge.provider
         now = datetime.now(UTC)
-        verified = provider.verify(incoming.headers, incoming.body, forge.secrets, now)
+        plugin = provider.plugin
+        verified = plugin.verify(incoming.headers, incoming.body, provider.secrets, now)
         if verified is None:
-            await self._refusals.add(provider.name, incoming.client, "the signature or token does not verify")
-            return Answer(401, {"error": UNVERIFIED})
+            await self._refusals.add(plugin.name, incoming.client, "the signature or token does not verify")
+            return JSONResponse({"error": UNVERIFIED}, 401)
         try:
-            delivery = _delivery(forge, verified, incoming, now)
+            delivery = _delivery(provider, verified, incoming, now)
         except MalformedPayloadError as error:
-            await self._refusals.add(provider.name, incoming.client, f"malformed: {error}")
-            return Answer(400, {"error": str(error)})
+            await self._refusals.add(plugin.name, incoming.client, f"malformed: {error}")
+            return JSONResponse({"error": str(error)}, 400)
         return await self._keep(delivery, incoming.client)
 
-    async def _keep(self, delivery: Delivery, client: str) -> Answer:
+    async def _keep(self, delivery: Delivery, client: str) -> Response:
         try:
             receipt = await self._inbox.store(delivery)
         except StoreError:
-            return unavailable("the event could not be stored")
+            return error_response(unavailable("the event could not be stored"))
         if receipt.verdict == "conflict":
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
             await self._refusals.add(delivery.provider, client, reason)
-        return _answer(delivery, receipt)
+        return _response(delivery, receipt)
 
 
 def _warn(config: Config, before: Config | None) -> None:
@@ -144,11 +149,13 @@ def _warn(config: Config, before: Config | None) -> None:
         logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
 
 
-def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetime) -> Delivery:
-    provider = forge.provider
-    outcome = provider.normalize(incoming.headers, incoming.body)
+def _delivery(
+    provider: ConfiguredProvider, verified: Verified, incoming: Incoming, now: datetime
+) -> Delivery:
+    plugin = provider.plugin
+    outcome = plugin.normalize(incoming.headers, incoming.body)
     received_at = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    identity = provider.delivery_id(incoming.headers)
+    identity = plugin.delivery_id(incoming.headers)
     if identity is not None:
         _check_name("delivery id", identity.value)
     signs_body = verified.signs_body
@@ -156,19 +163,19 @@ def _delivery(forge: Forge, verified: Verified, incoming: Incoming, now: datetim
         ignored = outcome if isinstance(outcome, Ignored) else Ignored("push", "no ref was pushed")
         _check_name("event", ignored.event)
         return Delivery(
-            provider.name, ignored.event, identity, signs_body, incoming.body, received_at, (ignored.reason,)
+            plugin.name, ignored.event, identity, signs_body, incoming.body, received_at, (ignored.reason,)
         )
-    routings = [route(push, forge.config) for push in outcome]
+    routed = [(push, route(push, provider.config)) for push in outcome]
     first = outcome[0]
     return Delivery(
-        provider.name,
+        plugin.name,
         first.event,
         identity,
         signs_body,
         incoming.body,
         received_at,
-        tuple(reason for routing in routings for reason in _reasons(routing)),
-        _requests(outcome, routings),
+        tuple(reason for _, routing in routed for reason in routing.reasons),
+        tuple(request for push, routing in routed for request in requests_of(push, routing)),
         repository=first.repository,
         ref=first.ref,
         commit_sha=first.after,
@@ -185,45 +192,20 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def _requests(pushes: Sequence[Push], routings: Sequence[Routing]) -> tuple[Request, ...]:
-    return tuple(
-        Request(
-            target.fraise,
-            target.environment,
-            "deploy",
-            "webhook",
-            push.pusher,
-            ref=target.ref,
-            commit_sha=target.commit_sha,
-            before_sha=target.before_sha,
-            pathspecs=target.pathspecs,
-            reason=target.reason,
-        )
-        for push, routing in zip(pushes, routings, strict=True)
-        for target in routing.targets
-    )
-
-
-def _reasons(routing: Routing) -> list[str]:
-    matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in routing.targets]
-    others = [f"{each.rule.fraise} {each.rule.environment}: {each.reason}" for each in routing.rejections]
-    return matched + others or ["branch_mapping is empty"]
-
-
-def _answer(delivery: Delivery, receipt: Receipt) -> Answer:
+def _response(delivery: Delivery, receipt: Receipt) -> JSONResponse:
     body: dict[str, Any] = {"status": receipt.verdict, "event": receipt.event_id}
     if receipt.verdict == "ignored":
-        return Answer(200, body | {"reasons": list(delivery.reasons)})
+        return JSONResponse(body | {"reasons": list(delivery.reasons)})
     if receipt.verdict == "conflict":
         text = "a delivery with this id and another body was accepted before"
-        return Answer(409, body | {"error": text})
+        return JSONResponse(body | {"error": text}, 409)
     body["deployments"] = [
         {"id": each.id, "fraise": each.fraise_id, "environment": each.environment, "status": each.status}
         for each in receipt.deployments
     ]
     if receipt.verdict == "duplicate":
         body["deploy_again"] = [_again(request) for request in delivery.requests]
-    return Answer(202 if receipt.verdict == "accepted" else 200, body)
+    return JSONResponse(body, 202 if receipt.verdict == "accepted" else 200)
 
 
 def _again(request: Request) -> str:

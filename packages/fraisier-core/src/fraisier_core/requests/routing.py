@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fraisier_core.config import Config
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.git.repository import repository_identity
 from fraisier_core.push import BRANCH_PREFIX, Push
+
+REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +21,12 @@ class Target:
     Args:
         fraise: what to deploy.
         environment: where.
-        ref: the full ref that was pushed.
-        commit_sha: the object id it points to now.
-        before_sha: the object id it pointed to, None if it was created.
         pathspecs: git pathspecs, of which one must have changed; without any, every change deploys.
         reason: why the rule matches.
     """
 
     fraise: str
     environment: str
-    ref: str
-    commit_sha: str
-    before_sha: str | None
     pathspecs: tuple[str, ...]
     reason: str
 
@@ -59,6 +56,13 @@ class Routing:
     targets: tuple[Target, ...]
     rejections: tuple[Rejection, ...]
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why each rule matches, and why each of the others does not."""
+        matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in self.targets]
+        others = [f"{each.rule.fraise} {each.rule.environment}: {each.reason}" for each in self.rejections]
+        return tuple(matched + others) or ("branch_mapping is empty",)
+
 
 def route(push: Push, config: Config) -> Routing:
     """Return the deployments that a push requests.
@@ -73,7 +77,14 @@ def route(push: Push, config: Config) -> Routing:
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'
         return Routing((), tuple(Rejection(rule, deleted) for rule in config.branch_mapping))
-    identities = {repository_identity(url) for url in push.urls}
+    return _route(config, push.repository, tuple(push.urls), push.ref)
+
+
+@lru_cache(REMEMBERED)
+def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> Routing:
+    """Return what every push to a ref requests: refs are few, and each is compared with every rule."""
+    push = Push("", repository, urls, ref, None, None, "")
+    identities = {repository_identity(url) for url in urls}
     matches: dict[tuple[str, str], list[Rule]] = {}
     rejections: list[Rejection] = []
     for rule in config.branch_mapping:
@@ -82,8 +93,7 @@ def route(push: Push, config: Config) -> Routing:
             matches.setdefault((rule.fraise, rule.environment), []).append(rule)
         else:
             rejections.append(Rejection(rule, reason))
-    targets = tuple(_target(rules, push, push.after) for rules in matches.values())
-    return Routing(targets, tuple(rejections))
+    return Routing(tuple(_target(rules, push) for rules in matches.values()), tuple(rejections))
 
 
 def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:
@@ -120,16 +130,13 @@ def _narrowing_mismatch(rule: Rule, push: Push) -> str | None:
     return f"the push is to {push.repository}, and the rule is for {rule.repository}"
 
 
-def _target(rules: list[Rule], push: Push, commit: str) -> Target:
+def _target(rules: list[Rule], push: Push) -> Target:
     kind = "tag" if push.is_tag else "branch"
     patterns = " and ".join(f'"{rule.pattern}"' for rule in rules)
     fraise = rules[0].fraise
     return Target(
         fraise=fraise,
         environment=rules[0].environment,
-        ref=push.ref,
-        commit_sha=commit,
-        before_sha=push.before,
         pathspecs=_pathspecs(rules),
         reason=f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s',
     )

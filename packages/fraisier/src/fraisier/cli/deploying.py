@@ -11,6 +11,7 @@ from fraisier_core.config.fraise import Environment
 from fraisier_core.errors import BusyError, ConfigurationError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Request
 from fraisier_core.store.vocabulary import ENDED
@@ -133,8 +134,7 @@ def _execute(
 def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> None:
     store = session.open_store()
     configure_store(store, session.config)
-    deployment_id = store.request(make_request(store))
-    store.wake()
+    deployment_id, _ = request_deployment(store, make_request(store))
     if store.live_workers() == 0:
         tell(
             "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`", "yellow"

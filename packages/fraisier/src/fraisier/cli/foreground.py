@@ -10,6 +10,7 @@ import time
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment, HeldLease, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
@@ -68,7 +69,7 @@ class Foreground:
         Raises `InterruptedRunError` if its processes end again and again.
         """
         channel, process = self._ready()
-        deployment_id, lease = self.store.request_and_claim(request, process)
+        deployment_id, lease = request_deployment(self.store, request, process)
         if lease is not None:
             self._assign(channel, lease)
         try:

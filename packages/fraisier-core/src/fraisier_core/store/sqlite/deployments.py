@@ -10,7 +10,7 @@ from typing import Any
 
 import uuid_utils
 
-from fraisier_core.errors import FencedError, StoreError
+from fraisier_core.errors import FencedError
 from fraisier_core.store.records import (
     ConfiguredEnvironment,
     Deployment,
@@ -21,7 +21,7 @@ from fraisier_core.store.records import (
 )
 from fraisier_core.store.sqlite.connection import Row
 from fraisier_core.store.sqlite.leases import Leases
-from fraisier_core.store.vocabulary import ENDED, ENDINGS, KINDS
+from fraisier_core.store.vocabulary import ENDED, ENDINGS
 from fraisier_core.system.clock import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -152,14 +152,7 @@ def request_row(request: Request, at: str, webhook_event_id: str | None = None) 
         request: what is requested.
         at: UTC.
         webhook_event_id: the delivery that requests it, by default that of the request.
-
-    Raises `StoreError` for an unknown kind, or if what the kind needs is missing.
     """
-    kind = KINDS.get(request.kind)
-    if kind is None:
-        raise StoreError(f'"{request.kind}" is no kind of deployment; known: {", ".join(sorted(KINDS))}')
-    if missing := [name for name in kind.arguments if getattr(request, name) is None]:
-        raise StoreError(f"a {kind.name} must name its {' and '.join(missing)}")
     return {
         "deployment_id": str(uuid_utils.uuid7()),
         "at": at,

@@ -1,0 +1,61 @@
+"""Requesting deployments: the one way for webhooks, the command line and whatever else asks."""
+
+from __future__ import annotations
+
+from fraisier_core.errors import InvalidRequestError
+from fraisier_core.push import Push
+from fraisier_core.requests.routing import Routing
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Lease, Request
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.system.processes import ProcessIdentity
+
+
+def request_deployment(
+    store: Store, request: Request, holder: ProcessIdentity | None = None
+) -> tuple[str, Lease | None]:
+    """Request a deployment; return its id, and its lease if it was claimed.
+
+    Args:
+        store: records it, and wakes the workers unless it was claimed.
+        request: what is requested.
+        holder: the process that is to execute it if its environment is free; None leaves it to a worker.
+
+    Raises `InvalidRequestError`, or `StoreError` if the environment is not configured.
+    """
+    _check(request)
+    if holder is None:
+        deployment_id, lease = store.request(request), None
+    else:
+        deployment_id, lease = store.request_and_claim(request, holder)
+    if lease is None:
+        store.wake()
+    return deployment_id, lease
+
+
+def requests_of(push: Push, routing: Routing) -> tuple[Request, ...]:
+    """Return the requests of a push, with everything that routing decided; a delivery brings them."""
+    return tuple(
+        Request(
+            target.fraise,
+            target.environment,
+            "deploy",
+            "webhook",
+            push.pusher,
+            ref=push.ref,
+            commit_sha=push.after,
+            before_sha=push.before,
+            pathspecs=target.pathspecs,
+            reason=target.reason,
+        )
+        for target in routing.targets
+    )
+
+
+def _check(request: Request) -> None:
+    kind = KINDS.get(request.kind)
+    if kind is None:
+        known = ", ".join(sorted(KINDS))
+        raise InvalidRequestError(f'unknown kind of deployment "{request.kind}" (known: {known})')
+    if missing := [name for name in kind.arguments if getattr(request, name) is None]:
+        raise InvalidRequestError(f"a {kind.name} must name its {' and '.join(missing)}")
