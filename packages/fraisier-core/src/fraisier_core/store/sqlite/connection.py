@@ -205,12 +205,12 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _advice(path: Path, error: Exception) -> str:
-    text = str(error)
-    if "locked" in text:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "It is locked by another process; try again"
-    if "not a database" in text or "malformed" in text:
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return "It is damaged: stop every Fraisier process and restore the file from a backup."
-    if "full" in text:
+    if code == sqlite3.SQLITE_FULL:
         return "Free some space; what was acknowledged is intact."
     owner = _owner(path)
     if owner not in {None, os.geteuid()}:
