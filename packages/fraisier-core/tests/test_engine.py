@@ -50,6 +50,8 @@ def obey(run, name):
 @hookimpl
 def deploy(run):
     obey(run, "before")
+    with run.step("migrate", repeatable=False):
+        obey(run, "migrate")
     run.activate()
     with run.step("restart"):
         run.note(run.release.name)
@@ -143,9 +145,20 @@ def test_a_deployment_takes_its_own_commit_and_not_the_newest(installation: Inst
     assert (done.status, done.commit_sha) == ("success", wanted)
     assert installation.serving == wanted
     assert installation.steps(done) == [
-        (name, "success") for name in ("fetch", "activate", "restart", "verify")
+        (name, "success") for name in ("fetch", "migrate", "activate", "restart", "verify")
     ]
     assert (installation.folder / "app/site/page").read_text() == "1"
+
+
+@pytest.mark.parametrize(("file", "unrepeatable"), [("before", False), ("migrate", True)])
+def test_a_step_that_may_not_run_again_is_recorded_as_it_begins(
+    installation: Installation, file: str, unrepeatable: bool
+) -> None:
+    lease = installation.claim(installation.forge.push_files({file: "raise"}))
+    execution = installation.execution(lease)
+    execute(execution)
+    assert installation.deployment(lease).unrepeatable is unrepeatable
+    assert execution.deployment.unrepeatable is unrepeatable
 
 
 def test_without_a_commit_it_takes_the_newest_of_the_branch(installation: Installation) -> None:
@@ -358,8 +371,10 @@ def test_a_worker_that_is_gone_leaves_the_decision_to_recovery(installation: Ins
     assert recover_unactivated(installation.store, lease, installation.deployment(lease))
     done = installation.deployment(lease)
     assert (done.status, done.error_message) == (
-        "interrupted", "the deployment process ended after step fetch; nothing was activated"
-    )  # fmt: skip
+        "interrupted",
+        "the deployment process ended after step fetch; nothing was activated; "
+        "waits for a decision: a user requested it",
+    )
 
 
 def test_whoever_lost_the_lease_does_not_touch_the_link(installation: Installation) -> None:

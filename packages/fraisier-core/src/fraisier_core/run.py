@@ -63,8 +63,14 @@ class Run(ABC, Generic[S]):
         return clean_environment(self.settings.env | facts)
 
     @abstractmethod
-    def step(self, name: str) -> AbstractContextManager[None]:
-        """Record what the block does as a step with its times, output and outcome; steps do not nest."""
+    def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
+        """Record what the block does as a step with its times, output and outcome; steps do not nest.
+
+        Args:
+            name: what it does, such as `build`.
+            repeatable: whether it may run again after it was interrupted. Once a step that may not has begun,
+                an interrupted deployment waits for a user's decision.
+        """
 
     @abstractmethod
     def command(

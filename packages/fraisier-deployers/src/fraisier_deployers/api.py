@@ -82,7 +82,7 @@ def deploy(run: Run[ApiSettings]) -> None:
     """Build, migrate, switch, restart; a step that has nothing to do is left out."""
     _build(run)
     if run.settings.migrate is not None:
-        with run.step("migrate"):
+        with run.step("migrate", repeatable=False):
             run.command(run.settings.migrate)
     if not run.in_place:
         run.activate()

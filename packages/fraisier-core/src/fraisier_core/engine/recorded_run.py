@@ -40,9 +40,9 @@ class RecordedRun(Run[EnvironmentSettings]):
         self._recorder = execution.recorder
         self._cancellation = execution.cancellation
 
-    def step(self, name: str) -> AbstractContextManager[None]:
+    def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
         self._cancellation.check()
-        return self._recorder.step(name)
+        return self._recorder.step(name, repeatable=repeatable)
 
     def command(
         self,

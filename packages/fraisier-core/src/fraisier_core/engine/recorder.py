@@ -57,12 +57,12 @@ class Recorder:
         return self._step is not None
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         """Record a step: started now, finished when the block ends, failed if it raises."""
         if self._step is not None:
             msg = f"step {name!r} was started inside step {self._step.name!r}: steps do not nest"
             raise StepFailedError(msg)
-        self._start(name)
+        self._start(name, repeatable)
         try:
             yield
         except BaseException as error:
@@ -111,9 +111,9 @@ class Recorder:
         """Return `text` without secrets."""
         return self._redactor.redact(text)
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, repeatable: bool) -> None:
         self._number += 1
-        self.append(Event("step_started", step=name, step_number=self._number))
+        self.append(Event("step_started", step=name, step_number=self._number, repeatable=repeatable))
         self._step = _Step(name, self._number, time.monotonic(), StepOutput(self._redactor, LOG_LIMIT))
         failpoint(f"step_{name}")
 
@@ -145,6 +145,8 @@ def _after(deployment: Deployment, event: Event) -> Deployment:
             commit_sha=event.commit_sha,
             previous_release=event.previous_release,
         )
+    if event.event == "step_started":
+        return replace(deployment, unrepeatable=deployment.unrepeatable or event.repeatable is False)
     if event.event == "activation_started":
         return replace(deployment, activation_started=True)
     if event.event == "rollback_started":

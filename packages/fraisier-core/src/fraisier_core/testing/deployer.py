@@ -41,6 +41,7 @@ class FakeRun(Run[S]):
     Attributes:
         steps: the names of the steps, in order.
         failed: the names of the steps that raised.
+        unrepeatable: the names of the steps that may not run again.
         commands: the argument lists of the commands, in order.
         activations: the releases that were activated, in order.
         output: everything that was printed or noted.
@@ -59,18 +60,20 @@ class FakeRun(Run[S]):
         super().__init__(fraise, environment, settings, release, previous, in_place=in_place)
         self.steps: list[str] = []
         self.failed: list[str] = []
+        self.unrepeatable: list[str] = []
         self.commands: list[tuple[str, ...]] = []
         self.activations: list[Release] = []
         self.output = ""
         self._in_step = False
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         if self._in_step:
             raise StepFailedError(
                 f"step {name!r} was started inside step {self.steps[-1]!r}: steps do not nest"
             )
         self.steps.append(name)
+        self.unrepeatable += [] if repeatable else [name]
         self._in_step = True
         try:
             yield
