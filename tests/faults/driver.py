@@ -328,6 +328,17 @@ class Driver:
         self.wait_for(lambda: self.deployment(deployment_id)["status"] in ENDED)
         return self.deployment(deployment_id)
 
+    def anew(self, deployment_id: str) -> str:
+        """Wait until recovery has requested a deployment anew, and return the new one."""
+        sql = "SELECT id FROM tb_deployments WHERE recovers = ?"
+        return str(self.wait_for(lambda: self.rows(sql, deployment_id))[0]["id"])
+
+    def awaits_decision(self) -> str | None:
+        """Return the deployment that awaits a user's decision, as `status` says."""
+        (row,) = self.rows("SELECT awaits_decision FROM v_fraise_status")
+        found: str | None = row["awaits_decision"]
+        return found
+
     def settled(self) -> None:
         """Wait until nothing waits and nothing runs."""
         self.wait_for(

@@ -9,6 +9,7 @@ from tests.faults.driver import BUILD, GATED, Driver
 from tests.faults.invariants import check_invariants
 
 TREE = f"{BUILD}sleep 600 & setsid sleep 600 & wait\n"
+TREE_ONCE = f'{BUILD}test ! -e "$LEDGER.once" || exit 0\ntouch "$LEDGER.once"\n{TREE.removeprefix(BUILD)}'
 
 
 def deployed(driver: Driver) -> str:
@@ -61,9 +62,9 @@ def test_f05_a_mirror_is_usable_after_a_kill_in_the_middle_of_a_fetch(driver: Dr
     check_invariants(driver)
 
 
-def test_f10_what_a_killed_process_ran_is_ended_and_not_run_again(driver: Driver) -> None:
+def test_f10_what_a_killed_process_ran_is_ended_and_its_commit_requested_anew(driver: Driver) -> None:
     old = deployed(driver)
-    commit = driver.commit({"build.sh": TREE})
+    commit = driver.commit({"build.sh": TREE_ONCE})
     deployment = driver.deliver(commit, before=old).deployment
     driver.wait_for(lambda: f"build {commit}" in driver.ledger())
     (lease,) = driver.rows("SELECT pid FROM tb_leases")
@@ -71,8 +72,44 @@ def test_f10_what_a_killed_process_ran_is_ended_and_not_run_again(driver: Driver
     ended = driver.ended(deployment)
     assert ended["status"] == "interrupted"
     assert "step build" in ended["error_message"]
+    anew = driver.ended(driver.anew(deployment))
+    assert (anew["status"], anew["trigger"], anew["commit_sha"]) == ("success", "recovery", commit)
     check_invariants(driver)
-    assert driver.ledger().count(f"build {commit}") == 1
+    assert driver.ledger().count(f"build {commit}") == 2
+    assert (driver.serving(), driver.awaits_decision()) == (commit, None)
+
+
+def test_a_commit_that_is_interrupted_twice_waits_for_a_decision(driver: Driver) -> None:
+    old = deployed(driver)
+    deployment = driver.deliver(driver.commit({"build.sh": GATED}), before=old).deployment
+    for _ in range(2):
+        driver.wait_for_step(deployment, "build")
+        (lease,) = driver.rows("SELECT pid FROM tb_leases")
+        driver.kill(driver.process(lease["pid"]))
+        last = driver.ended(deployment)
+        assert last["status"] == "interrupted"
+        deployment = driver.anew(deployment) if last["recovers"] is None else deployment
+    assert driver.awaits_decision() == deployment
+    check_invariants(driver)
+    assert driver.serving() == old
+    driver.gate.touch()
+    newest = driver.commit()
+    assert driver.deploy(newest)["status"] == "success"
+    assert (driver.serving(), driver.awaits_decision()) == (newest, None)
+
+
+def test_a_migration_that_was_interrupted_waits_for_a_decision(driver: Driver) -> None:
+    old = deployed(driver)
+    slow = "test ! -e {folder}/slow || sleep 600; echo migrate"
+    driver.configure({"echo migrate": slow})
+    (driver.folder / "slow").touch()
+    deployment = driver.deliver(driver.commit(), before=old).deployment
+    driver.wait_for_step(deployment, "migrate")
+    (lease,) = driver.rows("SELECT pid FROM tb_leases")
+    driver.kill(driver.process(lease["pid"]))
+    assert driver.ended(deployment)["status"] == "interrupted"
+    assert driver.awaits_decision() == deployment
+    check_invariants(driver)
     assert driver.serving() == old
 
 
@@ -95,7 +132,7 @@ def test_f12_sigterm_lets_a_deployment_finish_within_the_grace(driver: Driver) -
 def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver) -> None:
     driver.start_web()
     worker = driver.start_worker(grace=0.1)
-    commit = driver.commit({"build.sh": TREE})
+    commit = driver.commit({"build.sh": TREE_ONCE})
     deployment = driver.deliver(commit).deployment
     driver.wait_for(lambda: f"build {commit}" in driver.ledger())
     worker.signal(signal.SIGTERM)
@@ -103,7 +140,9 @@ def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver)
     ended = driver.ended(deployment)
     assert ended["status"] == "interrupted"
     assert ended["error_message"].endswith("nothing was activated")
+    driver.start_worker()
     check_invariants(driver)
+    assert driver.serving() == commit
 
 
 def test_f12_what_was_activated_as_the_grace_ended_is_rolled_back_by_the_next_worker(

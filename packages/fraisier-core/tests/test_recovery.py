@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unactivated
-from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
 from fraisier_core.testing.store import OpenStore, open_store
@@ -16,6 +16,7 @@ from fraisier_core.testing.store import OpenStore, open_store
 from tests.waiting import wait_until
 
 ME = ProcessIdentity.of(os.getpid())
+PUSH = Request("api", "production", "deploy", "webhook", "ada", ref="refs/heads/main", commit_sha="c" * 40)
 
 
 @pytest.fixture
@@ -93,8 +94,9 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore,
         found = store.deployment(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
         lease = store.claim(ME) or lease
-    assert (
-        found.error_message == "the deployment process ended 3 times before its first step; nothing was done"
+    assert found.error_message == (
+        "the deployment process ended 3 times before its first step; nothing was done; "
+        "waits for a decision: a user requested it"
     )
 
 
@@ -103,7 +105,64 @@ def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Le
     assert recovered(store, lease)
     found = store.deployment(lease.deployment_id)
     assert found.status == "interrupted"
-    assert found.error_message == "the deployment process ended during step build; nothing was activated"
+    assert found.error_message == (
+        "the deployment process ended during step build; nothing was activated; "
+        "waits for a decision: a user requested it"
+    )
+    assert store.status()[0].awaits_decision == found.id
+
+
+@pytest.fixture
+def pushed(store: OpenStore) -> Lease:
+    """The lease of a pushed deployment that has begun to build."""
+    _, lease = store.request_and_claim(PUSH, ME)
+    assert lease is not None
+    store.append(lease, Event("step_started", step="build", step_number=1))
+    return lease
+
+
+def waiting(store: OpenStore) -> list[Deployment]:
+    return [each for each in store.deployments() if each.status == "pending"]
+
+
+def test_an_interrupted_push_is_requested_anew_once(store: OpenStore, pushed: Lease) -> None:
+    assert recovered(store, pushed)
+    (anew,) = waiting(store)
+    assert (anew.trigger, anew.recovers) == ("recovery", pushed.deployment_id)
+    assert (anew.commit_sha, anew.ref, anew.requested_by) == (PUSH.commit_sha, PUSH.ref, PUSH.requested_by)
+    assert store.status()[0].awaits_decision is None
+
+    lease = store.claim(ME)
+    assert lease is not None
+    store.append(lease, Event("step_started", step="build", step_number=1))
+    assert recovered(store, lease)
+    assert waiting(store) == []
+    assert store.status()[0].awaits_decision == anew.id
+
+
+def test_what_is_pushed_at_the_last_moment_is_not_superseded_by_a_recovery(
+    store: OpenStore, pushed: Lease
+) -> None:
+    decided = store.deployment(pushed.deployment_id)
+    newer = store.request(replace(PUSH, commit_sha="d" * 40))
+    store.append(pushed, Event("interrupted"), request=replace(decided.repeated(), trigger="recovery"))
+    assert [each.id for each in waiting(store)] == [newer]
+
+
+def test_a_cancellation_at_the_last_moment_is_heeded(store: OpenStore, pushed: Lease) -> None:
+    decided = store.deployment(pushed.deployment_id)
+    store.request_cancel(decided.id, "ada")
+    store.append(pushed, Event("interrupted"), request=replace(decided.repeated(), trigger="recovery"))
+    assert waiting(store) == []
+
+
+def test_a_push_that_was_cancelled_leaves_the_decision_about_the_one_before(
+    store: OpenStore, pushed: Lease
+) -> None:
+    store.request_cancel(store.request(replace(PUSH, commit_sha="d" * 40)), "ada")
+    assert recovered(store, pushed)
+    (status,) = store.status()
+    assert (status.status, status.awaits_decision) == ("cancelled", pushed.deployment_id)
 
 
 def test_what_activated_something_is_not_recovered_like_that(store: OpenStore, lease: Lease) -> None:

@@ -51,6 +51,7 @@ def test_the_steps_come_in_order(make_run: MakeRun) -> None:
     api.deploy(run)
     assert run.steps == ["build", "migrate", "activate", "restart"]
     assert run.commands == [("true", "build"), ("true", "migrate"), ("true", "restart")]
+    assert run.unrepeatable == ["migrate"]
 
 
 def test_a_step_that_has_nothing_to_do_is_left_out(make_run: MakeRun) -> None:

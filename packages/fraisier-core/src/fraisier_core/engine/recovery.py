@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import takewhile
 
+from fraisier_core.engine.decision import AwaitDecision, RequestAnew, decide
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
@@ -52,8 +54,19 @@ def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> b
     if not steps and lease.attempt < ATTEMPTS:
         store.requeue(lease)
     else:
-        store.append(lease, Event("interrupted", message=_unactivated(lease, steps)))
+        interrupt(store, lease, deployment, _unactivated(lease, steps))
     return True
+
+
+def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) -> None:
+    """Record an interruption and, if that is safe, request the commit anew in the same transaction."""
+    newest = store.deployments(deployment.fraise_id, deployment.environment)
+    later = list(takewhile(lambda each: each.id != deployment.id, newest))
+    decision = decide(deployment, later)
+    if isinstance(decision, AwaitDecision):
+        message = f"{message}; waits for a decision: {decision.reason}"
+    request = decision.request if isinstance(decision, RequestAnew) else None
+    store.append(lease, Event("interrupted", message=message), request=request)
 
 
 def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
@@ -88,7 +101,7 @@ def _inspect(execution: Execution) -> None:
     elif not _since_switch(steps):
         undo_activation(execution)
         message = "the deployment process ended during activation; app_path points to its old release again"
-        execution.recorder.append(Event("interrupted", message=message))
+        interrupt(execution.store, execution.recorder.lease, deployment, message)
     else:
         _finish_or_roll_back(execution, steps)
 

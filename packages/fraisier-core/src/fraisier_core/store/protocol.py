@@ -142,7 +142,13 @@ class Store(Reader, Protocol):
         """Record which command runs, so that recovery can end it. Raises `FencedError`."""
 
     def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
-        """Append events, and another request, in one transaction; an ending drops the lease.
+        """Append events in one transaction; an ending drops the lease.
+
+        Args:
+            lease: of the deployment.
+            events: what happened, in order.
+            request: requested in the same transaction, unless anything was requested in the environment since
+                the deployment was, or its cancellation.
 
         Raises `FencedError` if the lease was taken over.
         """

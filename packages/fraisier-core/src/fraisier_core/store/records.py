@@ -108,12 +108,29 @@ class Deployment:
             return f"tag {self.ref.removeprefix(TAG_PREFIX)}"
         return self.ref.removeprefix(BRANCH_PREFIX) if self.ref else None
 
+    def repeated(self) -> Request:
+        """Return the request for the same, with everything that was decided then."""
+        return Request(
+            self.fraise_id,
+            self.environment,
+            self.kind,
+            self.trigger,
+            self.requested_by,
+            ref=self.ref,
+            commit_sha=self.commit_sha,
+            before_sha=self.before_sha,
+            pathspecs=self.pathspecs,
+            reason=self.reason,
+            recovers=self.recovers,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
     """A row of `v_fraise_status`: the last deployment of note, and the serving release.
 
     `status` is None if nothing was ever deployed; `serving_unknown` says that the serving release is unknown.
+    `awaits_decision` is the id of the deployment that did not succeed, if nothing follows it by itself.
     """
 
     fraise_id: str
@@ -135,6 +152,7 @@ class EnvironmentStatus:
     last_deployed: str | None
     serving_unknown: bool
     pending: bool
+    awaits_decision: str | None
 
 
 @dataclass(frozen=True, slots=True)

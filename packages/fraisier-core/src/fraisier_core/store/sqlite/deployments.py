@@ -70,14 +70,14 @@ class Deployments(Leases):
     def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
         with self._connection.transaction():
             self._append(lease, events)
-            if request is not None:
+            if request is not None and self._is_last(lease.deployment_id):
                 self._request(request)
 
     def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
         with self._connection.transaction():
             by = newer.deployment_id
             if newer.status == "superseded":
-                by = self._request(repeated(self.deployment(by)))
+                by = self._request(self.deployment(by).repeated())
             self._append(lease, [Event("superseded", superseded_by=by, message=message)])
         return by
 
@@ -109,6 +109,9 @@ class Deployments(Leases):
         rows = self._connection.all(self._sql["pushed_commits"], asdict(deployment))
         return [PushedCommit(**dict(row)) for row in rows]
 
+    def _is_last(self, deployment_id: str) -> bool:
+        return self._connection.one(self._sql["is_last"], {"id": deployment_id}) is not None
+
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())
         self._connection.execute(self._sql["request"], row)
@@ -133,16 +136,6 @@ class Deployments(Leases):
 
     def _insert(self, lease: Lease, event: Event) -> None:
         self._write("append", **asdict(event), **asdict(lease) | {"token": lease.token or None}, at=utc_now())
-
-
-def repeated(deployment: Deployment) -> Request:
-    """Return the request for what a deployment was requested for, with everything that was decided then."""
-    known = asdict(deployment)
-    names = (
-        "fraise_id", "environment", "kind", "trigger", "requested_by", "ref", "commit_sha", "before_sha",
-        "pathspecs", "reason",
-    )  # fmt: skip
-    return Request(**{name: known[name] for name in names})
 
 
 def request_row(request: Request, at: str, webhook_event_id: str | None = None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ SELECT
 FROM tb_deployments AS d
 ORDER BY d.sequence DESC;
 
--- One row for each fraise and environment: its last deployment of note, and the serving release.
+-- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
+-- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.
 CREATE VIEW v_fraise_status AS
 SELECT
     e.fraise_id, e.environment, f.type, f.description, e.name, e.configured,
@@ -21,7 +22,17 @@ SELECT
     EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY pending_deployment
             WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
               AND p.shown = 1
-           ) AS pending
+           ) AS pending,
+    CASE
+        WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
+        WHEN d.status = 'cancelled' THEN (
+            SELECT iif(n.status IN ('failed', 'rolled_back', 'interrupted'), n.id, NULL)
+            FROM tb_deployments AS n INDEXED BY deployment_of_note
+            WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
+              AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
+              AND n.shown = 1
+            ORDER BY n.sequence DESC LIMIT 1)
+    END AS awaits_decision
 FROM tb_environments AS e
 JOIN tb_fraises AS f ON f.id = e.fraise_id
 LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(

@@ -1,0 +1,63 @@
+"""What follows an interruption: the commit is requested anew, once, or a user decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fraisier_core.store.records import Deployment, Request
+from fraisier_core.store.vocabulary import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnew:
+    """The commit is requested anew, as a deployment of its own."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitDecision:
+    """A user decides: what follows would not be the same as if nothing had happened."""
+
+    reason: str
+
+
+def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew | AwaitDecision | None:
+    """Return what follows an interruption; None if a later deployment waits already.
+
+    Args:
+        interrupted: the deployment whose process is gone.
+        later: what was requested in its environment after it.
+    """
+    if any(each.status in {"pending", "running"} for each in later):
+        return None
+    if reason := _reason(interrupted, later):
+        return AwaitDecision(reason)
+    return RequestAnew(replace(interrupted.repeated(), trigger="recovery", recovers=interrupted.id))
+
+
+def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:
+    """Return the commands of which a user runs one, if a deployment awaits a decision.
+
+    Args:
+        deployment: the one that did not succeed.
+        serving_unknown: whether the serving release is unknown.
+    """
+    where = f"{deployment.fraise_id} {deployment.environment}"
+    if KINDS[deployment.kind].source == "release":
+        return (f"fraisier rollback {where} --to {deployment.release}",)
+    commit = f" --commit {deployment.commit_sha}" if deployment.commit_sha else ""
+    again = f"fraisier deploy {where}{commit}"
+    return (again, f"fraisier rollback {where}") if serving_unknown else (again,)
+
+
+def _reason(interrupted: Deployment, later: Sequence[Deployment]) -> str | None:
+    reasons = (
+        (interrupted.activation_started, "activation had begun"),
+        (interrupted.unrepeatable, "a step that may not run again had begun"),
+        (interrupted.recovers is not None, "it was the second interruption of this commit"),
+        (interrupted.trigger == "manual", "a user requested it"),
+        (interrupted.cancel_requested or bool(later), "a user has acted since"),
+    )
+    return next((reason for holds, reason in reasons if holds), None)

@@ -1,0 +1,68 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fraisier_core.engine.decision import AwaitDecision, RequestAnew, commands, decide
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Request
+from fraisier_core.testing.store import open_store
+
+PUSH = Request(
+    "api",
+    "production",
+    "deploy",
+    "webhook",
+    "ada",
+    ref="refs/heads/main",
+    commit_sha="c" * 40,
+    before_sha="b" * 40,
+    pathspecs=("src",),
+    reason="main",
+)
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Deployment:
+    store = open_store(tmp_path / "store.db")
+    store.configure([ConfiguredEnvironment("api", "api", None, None, "production", None, None)])
+    return store.deployment(store.request(PUSH))
+
+
+def test_a_push_is_requested_anew_with_all_that_was_decided_about_it(interrupted: Deployment) -> None:
+    anew = replace(PUSH, trigger="recovery", recovers=interrupted.id)
+    assert decide(interrupted, []) == RequestAnew(anew)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"activation_started": True}, "activation had begun"),
+        ({"unrepeatable": True}, "a step that may not run again had begun"),
+        ({"recovers": "an interrupted one"}, "it was the second interruption of this commit"),
+        ({"trigger": "manual"}, "a user requested it"),
+        ({"cancel_requested": True}, "a user has acted since"),
+    ],
+)
+def test_what_cannot_simply_be_done_again_awaits_a_decision(
+    interrupted: Deployment, changes: dict[str, object], reason: str
+) -> None:
+    assert decide(replace(interrupted, **changes), []) == AwaitDecision(reason)  # type: ignore[arg-type]
+
+
+def test_what_a_user_has_done_since_awaits_a_decision(interrupted: Deployment) -> None:
+    cancelled = replace(interrupted, id="later", status="cancelled")
+    assert decide(interrupted, [cancelled]) == AwaitDecision("a user has acted since")
+
+
+def test_if_something_newer_waits_nothing_follows(interrupted: Deployment) -> None:
+    newer = [replace(interrupted, id=name, status=name) for name in ("pending", "superseded")]
+    assert decide(interrupted, newer) is None
+
+
+def test_the_commands_name_the_commit_or_the_release(interrupted: Deployment) -> None:
+    deploy = f"fraisier deploy api production --commit {interrupted.commit_sha}"
+    assert commands(interrupted, serving_unknown=False) == (deploy,)
+    assert commands(interrupted, serving_unknown=True) == (deploy, "fraisier rollback api production")
+    back = replace(interrupted, kind="rollback", release="20260101-000000-c0ffee")
+    assert commands(back, serving_unknown=True) == (
+        "fraisier rollback api production --to 20260101-000000-c0ffee",
+    )
