@@ -15,7 +15,7 @@ from typing import Any
 
 import fraisier.app
 import fraisier.cli
-import fraisier.cli.work
+import fraisier.cli.worker
 import fraisier.receiver
 import fraisier.supervisor
 import fraisier.webhook
@@ -26,7 +26,7 @@ import fraisier_github
 import uvicorn
 from fraisier_core.system.processes import become_subreaper, kill_descendants
 
-PRELOADED = (fraisier.app, fraisier.cli.work, fraisier.receiver, fraisier.supervisor, fraisier_core.config,
+PRELOADED = (fraisier.app, fraisier.cli.worker, fraisier.receiver, fraisier.supervisor, fraisier_core.config,
              fraisier_core.worker.worker, fraisier_deployers.api, fraisier_github, uvicorn)  # fmt: skip
 COMMANDS: dict[str, Callable[[], Any]] = {
     "fraisier": fraisier.cli.main,

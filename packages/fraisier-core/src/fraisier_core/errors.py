@@ -31,6 +31,10 @@ class StoreError(FraisierError):
     """The store cannot be opened, read or written."""
 
 
+class OutdatedStoreError(StoreError):
+    """An older version made the store, and whoever only reads does not migrate it."""
+
+
 class FencedError(StoreError):
     """An event carried the token of a lease that is no longer held: someone else took over."""
 

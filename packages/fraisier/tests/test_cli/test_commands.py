@@ -25,7 +25,7 @@ def test_the_module_is_the_same_command(installation: Installation) -> None:
     assert done.stdout == installation.run("--version").stdout
 
 
-def test_help_and_completion_import_nothing_that_only_commands_need(installation: Installation) -> None:
+def test_help_imports_nothing_that_only_commands_need(installation: Installation) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", FRAISIER, "--help"], capture_output=True, text=True, check=True
     )

@@ -6,11 +6,26 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from fraisier.cli.configured import provider_to_install
+from fraisier.cli.list import provider_to_install
 from fraisier_core.store.records import Request
+from fraisier_core.store.sqlite.migrations import migrations
 from fraisier_core.testing.store import open_store
 
 from .installation import HEALTHY, Installation
+
+
+@pytest.fixture
+def outdated(installation: Installation) -> Installation:
+    """An installation whose store lacks the last migration."""
+    last = migrations()[-1]
+    open_store(installation.database).close()
+    with closing(sqlite3.connect(installation.database, isolation_level=None)) as connection:
+        for (view,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+            if f"VIEW {view}" in last.sql:
+                connection.execute(f"DROP VIEW {view}")
+        connection.execute("DELETE FROM tb_migrations WHERE name = ?", (last.name,))
+    return installation
+
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\u202eevil\r\x9b2J"
 
@@ -163,6 +178,64 @@ def test_a_damaged_store_is_told_and_left_alone(installation: Installation) -> N
     assert done.returncode == 6
     assert "restore the file from a backup" in done.stderr
     assert installation.database.read_bytes() == b"no database" * 1000
+
+
+@pytest.mark.parametrize("command", [["status"], ["history"], ["show", "a"], ["db", "rebuild"]])
+def test_whoever_only_reads_an_older_store_leaves_it_alone(
+    outdated: Installation, command: list[str]
+) -> None:
+    before = outdated.database.read_bytes()
+    done = outdated.run(*command)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "run `fraisier db migrate`" in done.stderr
+    assert outdated.database.read_bytes() == before
+
+
+def test_what_does_not_read_the_store_does_not_care_that_it_is_older(outdated: Installation) -> None:
+    for command in (["list"], ["plugins"], ["config", "check"]):
+        assert outdated.run(*command, FRAISIER_WEBHOOK_SECRET="a secret").returncode == 0, command
+
+
+def test_a_store_is_migrated_when_that_is_asked_for(outdated: Installation) -> None:
+    done = outdated.run("db", "migrate")
+    assert done.stdout == f"sqlite://{outdated.database}: applied {migrations()[-1].name}\n"
+    assert outdated.run("db", "migrate").stdout == f"sqlite://{outdated.database}: nothing to do\n"
+    assert outdated.json("history") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["cancel", "a"], 4), (["deploy", "my_api", "staging", "--branch", "main", "--detach"], 0)],
+)
+def test_whoever_acts_migrates_the_store(outdated: Installation, command: list[str], code: int) -> None:
+    assert outdated.run(*command).returncode == code
+    assert outdated.json("db", "migrate")["applied"] == []
+
+
+def test_migrating_makes_a_store_that_is_missing(installation: Installation) -> None:
+    made = installation.json("db", "migrate")
+    assert made["database"] == f"sqlite://{installation.database}"
+    assert made["applied"] == [each.name for each in migrations()]
+    assert installation.json("history") == []
+
+
+@pytest.mark.parametrize("command", [["status"], ["show", "a"], ["cancel", "a"], ["db", "migrate"]])
+def test_a_directory_in_place_of_the_store_is_told(installation: Installation, command: list[str]) -> None:
+    installation.database.mkdir(parents=True)
+    done = installation.run(*command)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert str(installation.database) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_is_locked_for_long_is_told(installation: Installation) -> None:
+    open_store(installation.database).close()
+    with closing(sqlite3.connect(installation.database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        done = installation.run("status")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "It is locked by another process; try again" in done.stderr
 
 
 def test_the_deployments_can_be_rebuilt_from_their_events(installation: Installation) -> None:

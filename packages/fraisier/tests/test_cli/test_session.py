@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from fraisier.cli.session import Session
+from fraisier_core.errors import StoreError
+from fraisier_core.testing.store import open_store
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -29,6 +31,30 @@ def test_before_the_first_deployment_every_user_may_read(folder: Path) -> None:
     if (child := os.fork()) == 0:
         os.setuid(12345)
         os._exit(0 if session.reader() is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(("folder_mode", "answer"), [(0o700, "[]"), (0o500, "StoreError")])
+@as_root
+def test_a_store_that_this_user_cannot_write_is_read_or_refused(
+    folder: Path, folder_mode: int, answer: str
+) -> None:
+    config = folder / "fraises.yaml"
+    config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
+    state = folder / ".fraisier"
+    open_store(state / "fraisier.db").close()
+    for path in (config, state, *state.iterdir()):
+        os.chown(path, 12345, 12345)
+        path.chmod(folder_mode if path == state else 0o400)
+    session = Session.start(config)
+    if (child := os.fork()) == 0:
+        os.setuid(12345)
+        try:
+            reader = session.reader()
+            found = repr(reader.deployments()) if reader else ""
+        except StoreError:
+            found = "StoreError"
+        os._exit(0 if found == answer else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 

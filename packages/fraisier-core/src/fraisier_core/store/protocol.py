@@ -87,6 +87,10 @@ class WakeUps(Protocol):
 class Store(Reader, Protocol):
     """Everything that changes the record. Events carry the fencing token of a lease."""
 
+    @property
+    def migrated(self) -> tuple[str, ...]:
+        """The names of the migrations that opening it applied, in order."""
+
     def maintain(self) -> None:
         """Do what the database needs from time to time; cheap to call often."""
 

@@ -28,7 +28,7 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
     Raises `StoreError` for a user who is neither root nor the owner, and if the owner could not run
     this command.
     """
-    place = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    place = existing_place(state_dir)
     found = place.stat()
     if found.st_uid == os.geteuid():
         return
@@ -39,6 +39,16 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
         command = shlex.join([Path(argv[0]).name, *argv[1:]])
         owner = shlex.quote(_sudo_name(found.st_uid))
         raise StoreError(f"{place} belongs to another user: run `sudo -u {owner} {command}`")
+
+
+def existing_place(state_dir: Path) -> Path:
+    """Return the state folder, else the one it will be made in. Raises `StoreError` if it is out of sight."""
+    try:
+        return next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    except PermissionError as error:
+        raise StoreError(
+            f"{error.filename}: {error.strerror}; run the command as its owner, or as root"
+        ) from None
 
 
 def require_trusted(config: Path) -> None:

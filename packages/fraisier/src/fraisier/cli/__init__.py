@@ -11,7 +11,7 @@ from fraisier.exit_codes import explain_errors
 @explain_errors
 def main() -> None:
     """Run the command; exits with one of `ExitCode`."""
-    from fraisier.cli.commands import app
+    from fraisier.cli.tree import app
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

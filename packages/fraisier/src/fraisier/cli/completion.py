@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 
@@ -25,14 +23,9 @@ def _section(ctx: typer.Context, *keys: str) -> list[str]:
     from fraisier_core.errors import ConfigurationError
 
     try:
-        value = parse_yaml(config_text(find_config(_config(ctx)))).value
+        value = parse_yaml(config_text(find_config(ctx.obj))).value
     except (ConfigurationError, YamlError):
         return []
     for key in ("fraises", *keys):
         value = value.get(key) if isinstance(value, dict) else None
     return [str(key) for key in value] if isinstance(value, dict) else []
-
-
-def _config(ctx: typer.Context) -> Path | None:
-    found = ctx.params.get("config") or (ctx.parent.params.get("config") if ctx.parent else None)
-    return Path(found) if found else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fraisier_core.store.protocol import Reader
-from fraisier_core.store.records import Deployment, LogChunk, Step
 from fraisier_core.store.vocabulary import ENDED
+
+if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.records import Deployment, LogChunk, Step
 
 
 @dataclass(slots=True)

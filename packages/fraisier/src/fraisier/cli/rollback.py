@@ -1,39 +1,81 @@
-"""Where a rollback may go to."""
+"""`fraisier rollback`: return to an earlier release, and follow that to its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
-from fraisier_core.config.fraise import Environment
-from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import open_context
-from fraisier_core.errors import UnknownNameError
-from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import HealthyRelease
+import typer
+from fraisier_core.errors import BusyError, UnknownNameError
 
+from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import Session
+from fraisier.cli.tables import short_id
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Environment as ConfiguredEnvironment
+    from fraisier_core.store.protocol import Store
+    from fraisier_core.store.records import HealthyRelease, Request
+
+app = command_app()
+
+
+@app.command()
+def rollback(
+    fraise: Fraise,
+    environment: Environment,
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="RELEASE", help="A release or commit, or its beginning; else the one before."),
+    ] = None,
+    detach: Detach = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Roll back to an earlier release that was healthy."""
+    session = Session.start(config)
+    from fraisier.cli.execution import execute, usable
+
+    found = usable(session, fraise, environment)
+    execute(session, found, lambda store: _request(session, store, found, to), detach=detach, as_json=as_json)
+
+
+def _request(session: Session, store: Store, environment: ConfiguredEnvironment, to: str | None) -> Request:
+    from fraisier_core.store.records import Request
+
+    names = environment.fraise, environment.name
+    if to is None and (running := store.running(*names)):
+        what = f"deployment {short_id(running)} of {' '.join(names)} is running"
+        raise BusyError(f"{what}: cancel it, or name the release to roll back to with --to")
+    target = choose_release(session, store, environment, to)
+    commit, release = target.commit_sha, target.release
+    return Request(*names, "rollback", "manual", session.user, commit_sha=commit, release=release)
 
 
 def choose_release(
-    session: Session, store: Store, environment: Environment, to: str | None
+    session: Session, store: Store, environment: ConfiguredEnvironment, to: str | None
 ) -> HealthyRelease:
     """Return the release to roll back to.
 
     Args:
         session: what the command works with.
         store: the store.
-        environment: where.
+        environment: the environment.
         to: the beginning of a release's name or of its commit; None for the newest healthy release that is
             older than the serving one and was not itself rolled back from.
 
     Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
-    healthy = store.healthy_releases(environment.fraise, environment.name)
-    serving = store.serving(environment.fraise, environment.name)
-    resolved = session.config.resolved(environment.fraise, environment.name)
-    context = open_context(resolved, session.plugins, CancellationToken())
-    there = [each for each in healthy if context.workspace.get(each.release) is not None]
-    what = f"{environment.fraise} {environment.name}"
+    from fraisier_core.engine.cancellation import CancellationToken
+    from fraisier_core.engine.context import open_context
+
+    names = environment.fraise, environment.name
+    healthy, serving = store.healthy_releases(*names), store.serving(*names)
+    resolved = session.config.resolved(*names)
+    workspace = open_context(resolved, session.plugins, CancellationToken()).workspace
+    there = [each for each in healthy if workspace.get(each.release) is not None]
+    what = " ".join(names)
     if to is not None:
         return _named(what, to, there)
     older = _older(healthy, serving)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fraisier_core.config import Config
-from fraisier_core.config.fraise import Environment
-from fraisier_core.store.records import EnvironmentStatus
-
+from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted, utc
 from fraisier.terminal import print_json
 
+if TYPE_CHECKING:
+    from fraisier_core.config import Config, Environment
+    from fraisier_core.store.records import EnvironmentStatus
 
-def show_status(file: Path | None, fraise: str | None, environment: str | None, *, as_json: bool) -> None:
-    """Show the status of everything, of a fraise, or of one environment."""
-    session = Session.start(file)
+app = command_app()
+
+
+@app.command()
+def status(
+    fraise: AnyFraise = None,
+    environment: AnyEnvironment = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show the serving releases, and how the last deployments ended."""
+    session = Session.start(config)
     wanted = _environments(session.config, fraise, environment)
     known = _known(session)
     found = [known.get((each.fraise, each.name)) or _never_deployed(session.config, each) for each in wanted]
@@ -38,11 +47,13 @@ def _environments(config: Config, fraise: str | None, environment: str | None) -
 
 
 def _known(session: Session) -> dict[tuple[str, str], EnvironmentStatus]:
-    history = session.reader()
-    return {(each.fraise_id, each.environment): each for each in history.status()} if history else {}
+    reader = session.reader()
+    return {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
 
 
 def _never_deployed(config: Config, environment: Environment) -> EnvironmentStatus:
+    from fraisier_core.store.records import EnvironmentStatus
+
     fraise = config.fraise(environment.fraise)
     values = dict.fromkeys(field.name for field in fields(EnvironmentStatus)) | {
         "fraise_id": fraise.name,

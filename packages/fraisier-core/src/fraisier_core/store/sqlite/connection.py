@@ -45,8 +45,9 @@ class Connection:
     database. Not to be carried over a fork.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, migrated: tuple[str, ...] = ()) -> None:
         self.path = path
+        self.migrated = migrated
         self._connection = connection
         self._lock = threading.RLock()
         self._checkpointing: int | None = None
@@ -67,8 +68,8 @@ class Connection:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o751)
             connection = _connect(path, busy_seconds)
             _use_wal(connection, busy_seconds)
-            migrate(connection)
-        return cls(path, connection)
+            migrated = migrate(connection)
+        return cls(path, connection, migrated)
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Connection | None:
@@ -98,7 +99,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        with _explained(self.path):
+            self._connection.close()
         if self._checkpointing is not None:
             os.close(self._checkpointing)
             self._checkpointing = None
@@ -120,20 +122,20 @@ class Connection:
     def _require_same_file(self) -> None:
         """Refuse to write if the file was deleted or replaced: nothing would ever read it."""
         if _file_identity(self.path) != self._identity:
-            msg = f"the store {self.path} was deleted or replaced: restart every Fraisier process"
+            msg = f"the store {self.path} was deleted or replaced; restart every Fraisier process"
             raise StoreError(msg)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what the block wrote if it raises, and keep the transaction around it."""
-        self._connection.execute("SAVEPOINT item")
+        self.execute("SAVEPOINT item")
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK TO item")
+            self.execute("ROLLBACK TO item")
             raise
         finally:
-            self._connection.execute("RELEASE item")
+            self.execute("RELEASE item")
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement."""
@@ -209,13 +211,13 @@ def _advice(path: Path, error: Exception) -> str:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "It is locked by another process; try again"
     if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-        return "It is damaged: stop every Fraisier process and restore the file from a backup."
+        return "It is damaged; stop every Fraisier process and restore the file from a backup"
     if code == sqlite3.SQLITE_FULL:
-        return "Free some space; what was acknowledged is intact."
+        return "Free some space; what was acknowledged is intact"
     owner = _owner(path)
     if owner not in {None, os.geteuid()}:
-        return f"It belongs to another user: run `sudo -u '#{owner}' fraisier ...`."
-    return "Check that the folder exists and may be written."
+        return f"It belongs to another user; run `sudo -u '#{owner}' fraisier ...`"
+    return "Check that the folder exists and may be written"
 
 
 def _owner(path: Path) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fraisier_core.errors import StoreError
+from fraisier_core.errors import OutdatedStoreError, StoreError
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
 
@@ -37,35 +37,43 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def require_current(connection: sqlite3.Connection) -> None:
-    """Raise `StoreError` unless the schema is that of this version; changes nothing."""
-    if _pending(_applied(connection)):
-        raise StoreError("the store was made by an older version of Fraisier; run `fraisier db migrate`")
+    """Raise `OutdatedStoreError` if the schema is older than this version; changes nothing.
 
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to this version; of two processes at once, one does and the other waits.
-
-    Raises `StoreError` if the store is newer than this version, or a migration it has was edited.
+    Raises `StoreError` if it is newer, or a migration it has was edited.
     """
     if _pending(_applied(connection)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _apply(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        raise OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")
 
 
-def _apply(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Bring the schema up to this version, and return the names of the migrations that were applied.
+
+    Of two processes at once, one does so and the other waits. Raises `StoreError` if the store is newer than
+    this version, or a migration it has was edited.
+    """
+    if not _pending(_applied(connection)):
+        return ()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        applied = _apply(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return applied
+
+
+def _apply(connection: sqlite3.Connection) -> tuple[str, ...]:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS tb_migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
     )
-    for migration in _pending(_applied(connection)):
+    pending = _pending(_applied(connection))
+    for migration in pending:
         for statement in _statements(migration.sql):
             connection.execute(statement)
         row = (migration.name, migration.checksum)
         connection.execute("INSERT INTO tb_migrations (name, checksum) VALUES (?, ?)", row)
+    return tuple(migration.name for migration in pending)
 
 
 def _applied(connection: sqlite3.Connection) -> dict[str, str]:
@@ -76,7 +84,7 @@ def _applied(connection: sqlite3.Connection) -> dict[str, str]:
 def _pending(applied: dict[str, str]) -> list[Migration]:
     known = {migration.name: migration for migration in migrations()}
     if newer := sorted(applied.keys() - known.keys()):
-        msg = f"the store was written by a newer version of Fraisier (it has {newer[-1]}): upgrade this one"
+        msg = f"a newer version of Fraisier made the store (it has {newer[-1]}); upgrade this one"
         raise StoreError(msg)
     if edited := [name for name, checksum in applied.items() if known[name].checksum != checksum]:
         differs = f"migration {edited[0]} differs from the one applied to this store"

@@ -27,6 +27,10 @@ class SqliteStore(Deliveries, Deployments):
         store.add_kinds()
         return store
 
+    @property
+    def migrated(self) -> tuple[str, ...]:
+        return self._connection.migrated
+
     def maintain(self) -> None:
         self._connection.take_checkpoints()
 

@@ -1,0 +1,30 @@
+"""`fraisier cancel`: request that a deployment stops."""
+
+from __future__ import annotations
+
+from fraisier_core.errors import BusyError
+from fraisier_core.store.vocabulary import ENDED
+
+from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
+from fraisier.cli.session import Session
+from fraisier.cli.tables import short_id
+from fraisier.terminal import print_json, say
+
+app = command_app()
+
+
+@app.command()
+def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Cancel a pending or running deployment."""
+    session = Session.start(config)
+    store = session.existing_store()
+    found = store.request_cancel(store.find(deployment), session.user)
+    what = f"deployment {short_id(found.id)} of {found.fraise_id} {found.environment}"
+    if found.status in ENDED - {"cancelled"}:
+        raise BusyError(f"{what} has ended already: {found.status}")
+    if as_json:
+        print_json({"id": found.id, "status": found.status, "cancel_requested": True})
+    elif found.status == "cancelled":
+        say(f"{what} is cancelled")
+    else:
+        say(f"cancellation of {what} requested; run `fraisier show {short_id(found.id)}` for the outcome")

@@ -1,0 +1,62 @@
+"""`fraisier config`: whether the configuration can be used, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fraisier_core.errors import ConfigurationError, PluginError
+
+from fraisier.cli.parameters import ConfigFile, Json, command_app
+from fraisier.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config
+
+app = command_app(groups="Check the configuration.")
+
+
+@app.command()
+def check(config: ConfigFile = None, as_json: Json = False) -> None:
+    """Read the whole configuration, secrets included, and show every problem."""
+    from fraisier_core.config import find_config, load_config
+    from fraisier_core.plugins import Plugins
+
+    path = find_config(config)
+    try:
+        loaded = load_config(path, Plugins.installed(), with_secrets=True)
+        _require_usable(loaded)
+    except (ConfigurationError, PluginError) as error:
+        if as_json:
+            print_json({"path": str(path), "ok": False, "problems": str(error).splitlines()})
+        raise
+    if as_json:
+        print_json({"path": str(path), "ok": True, "problems": []})
+    else:
+        say(f"{loaded.path}: {_count(loaded)}, no problem found")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from fraisier_core.config.schema import config_schema
+    from fraisier_core.plugins import Plugins
+
+    print_json(config_schema(Plugins.installed()))
+
+
+def _require_usable(config: Config) -> None:
+    problems = [fraise.problem for fraise in config.fraises.values() if fraise.problem]
+    missing = list(dict.fromkeys([*config.git.missing.values(), *problems]))
+    if config.unset:
+        raise ConfigurationError([*config.unset.values(), *missing])
+    if missing:
+        raise PluginError("\n".join(missing))
+
+
+def _count(config: Config) -> str:
+    environments = sum(len(fraise.environments) for fraise in config.fraises.values())
+    return f"{_plural(len(config.fraises), 'fraise')} in {_plural(environments, 'environment')}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

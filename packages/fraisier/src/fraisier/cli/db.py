@@ -1,0 +1,34 @@
+"""`fraisier db`: the upkeep of the store."""
+
+from __future__ import annotations
+
+from fraisier_core.errors import UnknownNameError
+
+from fraisier.cli.parameters import ConfigFile, Json, command_app
+from fraisier.cli.session import Session
+from fraisier.terminal import print_json, say, tell
+
+app = command_app(groups="Maintain the store.")
+
+
+@app.command()
+def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
+    """Bring the store up to this version, or create it."""
+    session = Session.start(config)
+    applied = session.open_store().migrated
+    if as_json:
+        print_json({"database": session.config.database, "applied": applied})
+    elif applied:
+        say(f"{session.config.database}: applied {', '.join(applied)}")
+    else:
+        say(f"{session.config.database}: nothing to do")
+
+
+@app.command()
+def rebuild(config: ConfigFile = None) -> None:
+    """Derive every deployment anew from its recorded events."""
+    session = Session.start(config)
+    if session.reader() is None:
+        raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")
+    session.open_store().rebuild()
+    tell("rebuilt from the events")

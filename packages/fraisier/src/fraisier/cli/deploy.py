@@ -1,0 +1,64 @@
+"""`fraisier deploy`: deploy a commit, and follow that to its end."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from fraisier_core.errors import ConfigurationError
+
+from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
+from fraisier.cli.session import Session
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Environment as ConfiguredEnvironment
+
+app = command_app()
+
+
+def _commit(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[0-9a-fA-F]{4,64}", text):
+        raise typer.BadParameter("a commit is 4 to 64 hexadecimal digits; --branch takes a branch")
+    return text.lower() if text else None
+
+
+@app.command()
+def deploy(
+    fraise: Fraise,
+    environment: Environment,
+    *,
+    commit: Annotated[
+        str | None,
+        typer.Option(metavar="SHA", callback=_commit, help="A commit, or the beginning of its id."),
+    ] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
+    ] = None,
+    detach: Detach = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Deploy, and follow it to its end."""
+    if commit and branch:
+        raise typer.BadParameter("give --commit or --branch, not both")
+    session = Session.start(config)
+    from fraisier_core.push import BRANCH_PREFIX
+    from fraisier_core.store.records import Request
+
+    from fraisier.cli.execution import execute, usable
+
+    found = usable(session, fraise, environment)
+    branch = branch or (None if commit else _configured_branch(session, found))
+    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
+    request = Request(found.fraise, found.name, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
+    execute(session, found, lambda _: request, detach=detach, as_json=as_json)
+
+
+def _configured_branch(session: Session, environment: ConfiguredEnvironment) -> str:
+    if environment.branch is None:
+        where = f"{session.config.path}: fraises.{environment.fraise}.environments.{environment.name}"
+        problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"
+        raise ConfigurationError([f"{where}: {problem}"])
+    return environment.branch

@@ -1,0 +1,76 @@
+"""`fraisier list`: the configured fraises and environments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from fraisier.cli.parameters import ConfigFile, Json, command_app
+from fraisier.cli.session import Session
+from fraisier.cli.tables import Cell, print_table
+from fraisier.terminal import print_json, tell
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Environment, Fraise
+
+app = command_app()
+
+
+@app.command("list")
+def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
+    """List the configured fraises and environments."""
+    session = Session.start(config)
+    if missing := provider_to_install(session.config.git.default, session.providers()):
+        tell(missing, "yellow")
+    environments = [
+        (fraise, environment)
+        for fraise in session.config.fraises.values()
+        for environment in fraise.environments.values()
+    ]
+    if as_json:
+        print_json([_listed(*each) for each in environments])
+        return
+    titles = ("FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION")
+    print_table(titles, [_row(*each) for each in environments])
+    for problem in sorted({fraise.problem for fraise, _ in environments if fraise.problem}):
+        tell(problem, "red")
+
+
+def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:
+    """Return what to install before a push can deploy anything; None if nothing is missing.
+
+    Args:
+        wanted: the provider that `git.provider` names.
+        installed: the names of the installed providers.
+    """
+    if wanted is not None and wanted not in installed:
+        return f"git.provider: {wanted} is not installed; try: pip install fraisier-{wanted}"
+    if not installed:
+        return (
+            "no Git provider is installed, so no push can deploy anything; install the one of your forge, "
+            "for example: pip install fraisier-github, or fraisier-gitlab"
+        )
+    return None
+
+
+def _row(fraise: Fraise, environment: Environment) -> tuple[Cell | str | None, ...]:
+    kind = Cell(fraise.type, "red" if fraise.problem else None)
+    name = _display_name(environment)
+    return fraise.name, environment.name, kind, name, environment.branch, fraise.description
+
+
+def _listed(fraise: Fraise, environment: Environment) -> dict[str, Any]:
+    return {
+        "fraise_id": fraise.name,
+        "environment": environment.name,
+        "type": fraise.type,
+        "name": _display_name(environment),
+        "description": fraise.description or None,
+        "branch": environment.branch,
+        "app_path": str(environment.app_path) if environment.app_path else None,
+        "problem": fraise.problem,
+    }
+
+
+def _display_name(environment: Environment) -> str | None:
+    return environment.settings.name if not isinstance(environment.outcome, Exception) else None

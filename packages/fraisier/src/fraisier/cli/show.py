@@ -1,0 +1,62 @@
+"""`fraisier show`: one deployment with its steps and their output."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from fraisier.cli.follow import FollowedStep, Follower
+from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
+from fraisier.cli.session import Session
+from fraisier.cli.tables import print_facts, status_cell
+from fraisier.cli.times import ago, lasted, utc
+from fraisier.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from fraisier_core.store.records import Deployment
+
+app = command_app()
+
+
+@app.command()
+def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Show a deployment with its steps and their output."""
+    reader, deployment_id = Session.start(config).found(deployment)
+    progress = Follower(reader, deployment_id).progress()
+    if as_json:
+        steps = [asdict(step.record) | {"output": step.output} for step in progress.steps]
+        print_json(asdict(progress.deployment) | {"steps": steps})
+        return
+    _print_deployment(progress.deployment)
+    for step in progress.steps:
+        _print_step(step)
+
+
+def _print_deployment(record: Deployment) -> None:
+    now = utc()
+    print_facts(
+        f"deployment {record.id}",
+        [
+            ("what", f"{record.kind} of {record.fraise_id} {record.environment}"),
+            ("status", status_cell(record.status)),
+            ("message", record.error_message),
+            ("commit", record.commit_sha),
+            ("ref", record.ref_name),
+            ("release", record.release),
+            ("before", record.previous_release),
+            ("requested", f"{ago(record.requested_at, now)} by {record.requested_by or record.trigger}"),
+            ("started", ago(record.started_at, now) if record.started_at else None),
+            ("took", lasted(record.duration) if record.duration is not None else None),
+            ("superseded by", record.superseded_by),
+            ("attempt", str(record.attempt) if record.attempt > 1 else None),
+        ],
+    )
+
+
+def _print_step(step: FollowedStep) -> None:
+    record = step.record
+    say(f"\n{record.name}: {record.status}, {lasted(record.duration)}", status_cell(record.status).colour)
+    for line in step.output.splitlines():
+        say(f"  {line}")
+    if record.message:
+        say(f"  {record.message}")

@@ -1,0 +1,72 @@
+"""The tree of commands: each is the `app` of the module of its name, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fraisier.cli.parameters import ConfigFile
+
+COMMANDS = {
+    "list": "List the configured fraises and environments.",
+    "plugins": "Show the installed plugins, and why one cannot be used.",
+    "deploy": "Deploy, and follow it to its end.",
+    "rollback": "Roll back to an earlier release that was healthy.",
+    "cancel": "Cancel a pending or running deployment.",
+    "status": "Show the serving release, and how the last deployment ended.",
+    "history": "Show the deployments, newest first.",
+    "show": "Show a deployment with its steps and their output.",
+    "config": "Check the configuration.",
+    "db": "Maintain the store.",
+    "worker": "Execute queued deployments until SIGTERM.",
+}
+
+
+class Tree(TyperGroup):
+    """The root of the tree, which knows its commands by name and help alone."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name, the command and its arguments, as click asks for them."""
+        name, _, arguments = super().resolve_command(ctx, args)
+        return name, load_command(str(name)), arguments
+
+
+def load_command(name: str) -> Any:
+    """Return a command of `COMMANDS` with its arguments, or its own commands."""
+    return typer.main.get_command(import_module(f"fraisier.cli.{name}").app)
+
+
+def _not_loaded() -> None:
+    """Stand in for a command in the help of the tree."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fraisier {version('fraisier')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Tree,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_not_loaded)
+
+
+@app.callback()
+def fraisier(
+    config: ConfigFile = None,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Deploy the fraises that fraises.yaml configures."""

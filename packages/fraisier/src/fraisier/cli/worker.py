@@ -1,0 +1,33 @@
+"""`fraisier worker`: the daemon that executes deployments."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fraisier.cli.parameters import ConfigFile, command_app
+from fraisier.cli.session import Session
+
+app = command_app()
+
+
+@app.command()
+def worker(
+    slots: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many may run at once.")] = 2,
+    grace: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long they may finish after SIGTERM.")
+    ] = 25.0,
+    config: ConfigFile = None,
+    supervisor_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Execute queued deployments until SIGTERM."""
+    import logging
+
+    from fraisier_core.worker.worker import Worker
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    session = Session.start(config)
+    session.become_owner()
+    Worker(session.source, session.plugins, slots, grace, supervisor_fd).run()
