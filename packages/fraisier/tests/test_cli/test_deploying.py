@@ -267,6 +267,7 @@ def test_cancelling_what_has_ended_is_a_conflict(installation: Installation) -> 
 
 
 def test_cancelling_an_unknown_deployment_names_it(installation: Installation) -> None:
+    installation.run("db", "migrate")
     done = installation.run("cancel", "abcdef")
     assert done.returncode == 4
     assert "abcdef" in done.stderr

@@ -17,7 +17,7 @@ app = command_app(groups="Check the configuration.")
 
 @app.command()
 def check(config: ConfigFile = None, as_json: Json = False) -> None:
-    """Read the whole configuration, secrets included, and show every problem."""
+    """Validate the whole configuration, secrets included, and show every problem."""
     from fraisier_core.config import find_config, load_config
     from fraisier_core.plugins import Plugins
 

@@ -26,7 +26,7 @@ def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
 
 @app.command()
 def rebuild(config: ConfigFile = None) -> None:
-    """Derive every deployment anew from its recorded events."""
+    """Rebuild every deployment from its recorded events."""
     session = Session.start(config)
     if session.reader() is None:
         raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")

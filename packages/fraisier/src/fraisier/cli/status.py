@@ -25,7 +25,7 @@ def status(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show the serving releases, and how the last deployments ended."""
+    """Show the serving release, and how the last deployment ended."""
     session = Session.start(config)
     wanted = _environments(session.config, fraise, environment)
     known = _known(session)
