@@ -78,11 +78,6 @@ def test_a_module_imports_only_from_its_own_row_and_the_rows_above(module: str) 
     assert not {found for found in needed if RANKS[room(found)] > RANKS[room(module)]}
 
 
-def test_no_two_modules_have_one_name() -> None:
-    names = [path.stem for path in SOURCES if path.stem not in {"__init__", "__main__"}]
-    assert not {name for name in names if names.count(name) > 1}
-
-
 def test_no_modules_import_each_other() -> None:
     assert not circle(graph())
 
