@@ -68,7 +68,7 @@ def plugins(site: PackageFolder) -> Plugins:
 
 @pytest.fixture
 def config(plugins: Plugins, tmp_path: Path) -> Config:
-    return parse_config(CONFIGURATION, tmp_path / "fraises.yaml", plugins, VARIABLES, with_secrets=False)
+    return parse_config(CONFIGURATION, tmp_path / "fraises.yaml", plugins, VARIABLES, parts=())
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import Config, ConfigSource, find_config, load_config, parse_config
+from fraisier_core.config import PARTS, Config, ConfigSource, find_config, load_config, parse_config
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
 from fraisier_core.testing.packages import PROVIDER, PackageFolder
@@ -48,16 +48,16 @@ def plugins(site: PackageFolder) -> Plugins:
 
 
 def parse(
-    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, with_secrets: bool = True
+    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, parts: Collection[str] = PARTS
 ) -> Config:
-    return parse_config(text, FILE, plugins, environ, with_secrets=with_secrets)
+    return parse_config(text, FILE, plugins, environ, parts=parts)
 
 
 def problems(
-    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, with_secrets: bool = True
+    text: str, plugins: Plugins, environ: Mapping[str, str] = SECRET, *, parts: Collection[str] = PARTS
 ) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        parse_config(text, Path("fraises.yaml"), plugins, environ, with_secrets=with_secrets)
+        parse_config(text, Path("fraises.yaml"), plugins, environ, parts=parts)
     assert str(caught.value) == "\n".join(caught.value.problems)
     return caught.value.problems
 
@@ -451,7 +451,7 @@ def test_a_scalar_that_is_one_variable_may_be_a_number(plugins: Plugins) -> None
 
 
 def test_the_worker_never_resolves_what_stands_under_git(plugins: Plugins) -> None:
-    config = parse(EXAMPLE, plugins, with_secrets=False)
+    config = parse(EXAMPLE, plugins, parts=())
     assert config.git.providers == {}
     assert config.git.default == "github"
     config.require("git")
@@ -460,7 +460,7 @@ def test_the_worker_never_resolves_what_stands_under_git(plugins: Plugins) -> No
 
 def test_the_worker_still_refuses_a_git_section_of_the_wrong_shape(plugins: Plugins) -> None:
     text = edited("  github:\n", "  gitlab: token\n  github:\n")
-    assert problems(text, plugins, with_secrets=False) == [
+    assert problems(text, plugins, parts=()) == [
         "fraises.yaml:3: git.gitlab: should be a mapping of settings, found text"
     ]
 
@@ -670,7 +670,7 @@ def test_a_process_says_which_variables_it_needs(plugins: Plugins, tmp_path: Pat
     path = tmp_path / "fraises.yaml"
     path.write_text(EXAMPLE)
     with pytest.raises(UnsetVariableError):
-        ConfigSource(path, plugins, {}, with_secrets=True, needs=[("git",)])
+        ConfigSource(path, plugins, {}, parts={"git"}, needs=[("git",)])
     ConfigSource(path, plugins, {}, needs=[("fraises",)])
 
 
@@ -685,7 +685,7 @@ def test_a_name_may_have_63_characters_and_no_more(plugins: Plugins) -> None:
 def test_the_variables_of_git_alone_are_named(plugins: Plugins) -> None:
     text = edited("main\n", "main\n        env: {A: '${SHARED} $${ESCAPED}'}\n")
     text = edited("${FRAISIER_WEBHOOK_SECRET}", "['${FRAISIER_WEBHOOK_SECRET}', '${SHARED}']", text)
-    config = parse(text, plugins, {}, with_secrets=False)
+    config = parse(text, plugins, {}, parts=())
     assert config.secret_variables() == {"FRAISIER_WEBHOOK_SECRET"}
 
 

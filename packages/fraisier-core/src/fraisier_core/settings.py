@@ -122,4 +122,10 @@ class ProviderSettings(Section):
 
 
 class ObserverSettings(Section):
-    """What an observer's section says; an observer adds its keys by subclassing."""
+    """What every observer's section says; an observer adds its own keys by subclassing.
+
+    Args:
+        timeout: seconds that it may take for one event.
+    """
+
+    timeout: Seconds = 10.0

@@ -51,7 +51,7 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     plugins = Plugins.installed()
-    source = ConfigSource(find_config(config), plugins, with_secrets=True, needs=[["git"]])
+    source = ConfigSource(find_config(config), plugins, parts={"git"}, needs=[["git"]])
     current = source.current()
     with open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         become_owner(current.state_dir, sys.argv)

@@ -38,7 +38,7 @@ async def fail(_request: Request) -> Response:
 @pytest.fixture
 def app(installation: Installation) -> Iterator[Starlette]:
     plugins = Plugins.installed()
-    source = ConfigSource(installation.config, plugins, installation.environ, with_secrets=True)
+    source = ConfigSource(installation.config, plugins, installation.environ, parts={"git"})
     store = plugins.open_store(source.current().database, Host())
     inside = [Route("/greet", greet), Route("/refuse", refuse), Route("/fail", fail)]
     yield create_app(Receiver(source, plugins, store), store, routes=[Mount("/extra", routes=inside)])

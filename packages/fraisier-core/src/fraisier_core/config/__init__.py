@@ -5,6 +5,7 @@ sections are in modules of their names, `checks` compares them, and `configurati
 """
 
 from fraisier_core.config.configuration import (
+    PARTS,
     SECTIONS,
     Config,
     ConfigSource,
@@ -16,6 +17,7 @@ from fraisier_core.config.fraise import Environment, Fraise
 from fraisier_core.config.resolved import ResolvedEnvironment
 
 __all__ = [
+    "PARTS",
     "SECTIONS",
     "Config",
     "ConfigSource",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_app_paths, check_branches, check_rules
@@ -14,17 +16,20 @@ from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_sta
 from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
 from fraisier_core.config.git_section import GitConfig, read_git
+from fraisier_core.config.observer_sections import ObserversConfig, read_observers
 from fraisier_core.config.reader import ConfigReader
-from fraisier_core.config.resolved import ResolvedEnvironment, secret_texts
-from fraisier_core.config.variables import MIN_SECRET_LENGTH, substitute, variable_names
+from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
+from fraisier_core.config.variables import substitute, variable_names
 from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
-from fraisier_core.plugins import Plugins
+from fraisier_core.plugins import OBSERVERS, Plugins
 from fraisier_core.text.suggestions import hint, listing
 
 FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
+PARTS = frozenset({"git", "observers"})
+"""The parts that a process reads only if it needs their secrets."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,7 @@ class Config:
         git: the providers.
         fraises: by name.
         branch_mapping: the rules, in the order of the file.
+        observers: the installed observers.
         unset: a message for each value that needs a variable that is not set, by its keys.
     """
 
@@ -51,6 +57,7 @@ class Config:
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
+    observers: ObserversConfig
     unset: Mapping[Keys, str] = field(repr=False)
 
     def fraise(self, name: str) -> Fraise:
@@ -99,9 +106,8 @@ class Config:
         url = found.repository.url
         if url is None:
             raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])
-        passwords = {url_password(each) or "" for each in (url, self.database)}
-        literal = {*passwords, *secret_texts(found.settings)}
-        secrets = found.secrets | {secret for secret in literal if len(secret) >= MIN_SECRET_LENGTH}
+        passwords = [SecretStr(url_password(each) or "") for each in (url, self.database)]
+        secrets = found.secrets | long_secrets(found.settings, passwords)
         kind = self.fraise(fraise).type
         return ResolvedEnvironment(fraise, found.name, kind, url, self.state_dir, found.section, secrets)
 
@@ -148,14 +154,14 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.en
 
 
 def load_config(
-    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, with_secrets: bool = False
+    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, parts: Collection[str] = ()
 ) -> Config:
     """Return the configuration in a file; the arguments are those of `parse_config`.
 
     Raises:
         ConfigurationError: it cannot be read or used; carries every problem.
     """
-    return parse_config(config_text(path), path, plugins, environ, with_secrets=with_secrets)
+    return parse_config(config_text(path), path, plugins, environ, parts=parts)
 
 
 def parse_config(
@@ -164,7 +170,7 @@ def parse_config(
     plugins: Plugins,
     environ: Mapping[str, str] = os.environ,
     *,
-    with_secrets: bool = False,
+    parts: Collection[str] = (),
 ) -> Config:
     """Return the configuration that a text says.
 
@@ -173,7 +179,7 @@ def parse_config(
         path: the file it comes from, for messages and for the place of the store.
         plugins: what is installed; only what the text names is imported.
         environ: the variables that `${...}` may name.
-        with_secrets: whether to resolve what stands under `git:`; only the web app needs it.
+        parts: which of `PARTS` to resolve and read; of the others only the names are.
 
     Raises:
         ConfigurationError: carries every problem, each with its line.
@@ -182,14 +188,19 @@ def parse_config(
         document = parse_yaml(text)
     except YamlError as error:
         raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
-    values = substitute(document.value, environ, skip=() if with_secrets else ("git",))
+    observers = set(plugins.names(OBSERVERS)) - set(SECTIONS)
+    skip = ({"git"} - set(parts)) | (set() if "observers" in parts else observers)
+    values = substitute(document.value, environ, skip=skip)
     reader = ConfigReader(str(path), document, values)
-    _check_root(reader)
+    _check_root(reader, [*SECTIONS, *sorted(observers)])
     fraises = read_fraises(reader, plugins)
-    git = read_git(reader, plugins, with_secrets=with_secrets)
+    git = read_git(reader, plugins, with_secrets="git" in parts)
     rules = read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())
     database = read_database(reader, plugins, path.resolve(), state_dir)
+    observed = (
+        read_observers(reader, plugins, sorted(observers)) if "observers" in parts else ObserversConfig()
+    )
     check_rules(reader, rules)
     check_branches(reader, fraises, rules)
     check_app_paths(reader, fraises)
@@ -204,18 +215,19 @@ def parse_config(
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
+        observers=observed,
         unset=reader.unset(),
     )
 
 
-def _check_root(reader: ConfigReader) -> None:
+def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
     root = reader.value(())
     if root is None:
         raise ConfigurationError([reader.message((), "is empty; it should say at least `fraises:`")])
     sections = reader.mapping((), "sections")
     for key in sections:
-        if key not in SECTIONS:
-            reader.refuse_unknown((key,), SECTIONS)
+        if key not in known:
+            reader.refuse_unknown((key,), known)
     if isinstance(root, dict) and "fraises" not in root:
         reader.refuse(("fraises",), "required key is missing")
 
@@ -227,7 +239,7 @@ class ConfigSource:
         path: the file.
         plugins: what is installed.
         environ: the variables.
-        with_secrets: as in `parse_config`.
+        parts: as in `parse_config`.
         needs: keys below which every variable must be set, as for `Config.require`.
 
     Raises:
@@ -240,13 +252,13 @@ class ConfigSource:
         plugins: Plugins,
         environ: Mapping[str, str] = os.environ,
         *,
-        with_secrets: bool = False,
+        parts: Collection[str] = (),
         needs: Sequence[Sequence[str]] = (),
     ) -> None:
         self._path = path
         self._plugins = plugins
         self._environ = environ
-        self._with_secrets = with_secrets
+        self._parts = parts
         self._needs = needs
         self._signature = self._file_signature()
         self._config = self._load()
@@ -274,7 +286,7 @@ class ConfigSource:
             _log.info("configuration reloaded from %s", self._path)
 
     def _load(self) -> Config:
-        config = load_config(self._path, self._plugins, self._environ, with_secrets=self._with_secrets)
+        config = load_config(self._path, self._plugins, self._environ, parts=self._parts)
         for keys in self._needs:
             config.require(*keys)
         return config

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from fraisier_core.config.variables import MIN_SECRET_LENGTH
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedEnvironment:
@@ -35,6 +37,11 @@ class ResolvedEnvironment:
     def releases(self) -> Path:
         """The folder in which the releases of the environment lie side by side."""
         return self.state_dir / "releases" / self.fraise / self.environment
+
+
+def long_secrets(*values: object) -> frozenset[str]:
+    """Return what the secrets in some values say, if it is long enough to be redacted in output."""
+    return frozenset(text for text in secret_texts(values) if len(text) >= MIN_SECRET_LENGTH)
 
 
 def secret_texts(value: object) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,8 +13,8 @@ from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import NAME, FraiseSection
 from fraisier_core.errors import PluginError
-from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
-from fraisier_core.settings import EnvironmentSettings, ProviderSettings
+from fraisier_core.plugins import DEPLOYERS, OBSERVERS, PROVIDERS, Deployer, Observer, Plugins, Provider
+from fraisier_core.settings import Section
 
 Schema = dict[str, Any]
 
@@ -23,10 +25,11 @@ def config_schema(plugins: Plugins) -> Schema:
     Args:
         plugins: what is installed; all of it is imported, and what cannot be loaded is left out.
     """
-    providers = _provider_models(plugins)
-    types = _environment_models(plugins)
+    providers = _models(plugins.names(PROVIDERS), plugins.provider)
+    types = _models(plugins.names(DEPLOYERS), plugins.deployer)
+    observers = _models(plugins.names(OBSERVERS), plugins.observer)
     models: list[type[BaseModel]] = [RuleSection, DatabaseSection, FraiseSection]
-    models += [*providers.values(), *types.values()]
+    models += [*providers.values(), *types.values(), *observers.values()]
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
@@ -36,6 +39,7 @@ def config_schema(plugins: Plugins) -> Schema:
         "title": "fraises.yaml",
         **_closed(
             {
+                **{name: found[model] for name, model in observers.items()},
                 "git": _git({name: found[model] for name, model in providers.items()}),
                 "fraises": _named(
                     _fraise(definitions, {name: found[model] for name, model in types.items()})
@@ -53,23 +57,14 @@ def config_schema(plugins: Plugins) -> Schema:
     }
 
 
-def _provider_models(plugins: Plugins) -> dict[str, type[ProviderSettings]]:
-    models = {}
-    for name in plugins.names(PROVIDERS):
-        try:
-            models[name] = plugins.provider(name).settings_model
-        except PluginError:
-            continue
-    return models
-
-
-def _environment_models(plugins: Plugins) -> dict[str, type[EnvironmentSettings]]:
-    models = {}
-    for name in plugins.names(DEPLOYERS):
-        try:
-            models[name] = plugins.deployer(name).settings_model
-        except PluginError:
-            continue
+def _models(
+    names: Iterable[str], plugin: Callable[[str], Provider | Deployer | Observer]
+) -> dict[str, type[Section]]:
+    """Return the settings models of the plugins that can be loaded, by name."""
+    models: dict[str, type[Section]] = {}
+    for name in names:
+        with suppress(PluginError):
+            models[name] = plugin(name).settings_model
     return models
 
 

@@ -19,6 +19,7 @@ from fraisier_core.store.records import (
     HeldLease,
     Lease,
     LogChunk,
+    Observed,
     PushedCommit,
     Receipts,
     Request,
@@ -191,8 +192,8 @@ class Store(Reader, Protocol):
     def wake_ups(self) -> WakeUps:
         """Return this worker's end of `wake`."""
 
-    def observed(self, observer: str) -> int:
-        """Return the sequence of the last event that an observer has seen; of the newest one at first."""
+    def observed(self, observer: str) -> Observed:
+        """Return how far an observer has seen the events; all of them if it is new."""
 
-    def observe(self, observer: str, sequence: int) -> None:
-        """Record that an observer has seen the events up to `sequence`."""
+    def observe(self, observer: str, observed: Observed) -> None:
+        """Record how far an observer has seen the events."""

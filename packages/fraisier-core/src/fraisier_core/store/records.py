@@ -222,6 +222,21 @@ class DeploymentEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """How far an observer has seen the deployment events.
+
+    Args:
+        sequence: the last event that it has seen, or that was passed over.
+        attempts: how often the event after it has failed.
+        problem: why the last event that failed did.
+    """
+
+    sequence: int
+    attempts: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PushedCommit:
     """A commit that another push to the same ref requested in the same environment."""
 

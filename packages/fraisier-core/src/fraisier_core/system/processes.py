@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
-_PR_SET_DUMPABLE = 4  # prctl(2)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _SCAN_SECONDS = 0.01
 _KILL_SECONDS = 5.0
@@ -67,6 +68,17 @@ def become_subreaper() -> None:
 def forbid_dumps() -> None:
     """Keep other processes of this user from reading this one's memory and environment in `/proc`."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def die_with_parent(parent: int) -> None:
+    """Let this process be killed when its parent ends, or end it if that one is gone already.
+
+    Args:
+        parent: the process id of the parent.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def children() -> frozenset[ProcessIdentity]:

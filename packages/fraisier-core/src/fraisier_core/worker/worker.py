@@ -22,6 +22,7 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps, kill_group
 from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
 from fraisier_core.worker.launcher import Launcher
+from fraisier_core.worker.observers import ObserversProcess
 from fraisier_core.worker.process import DeploymentProcess
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Worker:
         self._store = self._plugins.open_store(config.database, self._host)
         self._wake_ups = self._store.wake_ups()
         self._me = ProcessIdentity.of(os.getpid())
+        self._observers = ObserversProcess(config.path, self._plugins)
 
     def _listen(self) -> None:
         self._signals, self._wakeup = socket.socketpair()
@@ -124,6 +126,7 @@ class Worker:
     def _turn(self) -> None:
         self._fill_slots()
         self._report()
+        self._observers.watch()
         if self._stopping_since is None:
             self._dispatch()
         elif time.monotonic() - self._stopping_since > self._grace:
@@ -227,6 +230,7 @@ class Worker:
         for slot in self._slots:
             slot.channel.close()
         self._launcher.close()
+        self._observers.close()
         self._wake_ups.close()
         self._store.forget_worker(self._me)
         signal.set_wakeup_fd(-1)

@@ -18,12 +18,12 @@ app = command_app(groups="Check the configuration.")
 @app.command()
 def check(config: ConfigFile = None, as_json: Json = False) -> None:
     """Validate the whole configuration, secrets included, and show every problem."""
-    from fraisier_core.config import find_config, load_config
+    from fraisier_core.config import PARTS, find_config, load_config
     from fraisier_core.plugins import Plugins
 
     path = find_config(config)
     try:
-        loaded = load_config(path, Plugins.installed(), with_secrets=True)
+        loaded = load_config(path, Plugins.installed(), parts=PARTS)
         _require_usable(loaded)
     except (ConfigurationError, PluginError) as error:
         if as_json:
@@ -46,7 +46,8 @@ def schema() -> None:
 
 def _require_usable(config: Config) -> None:
     problems = [fraise.problem for fraise in config.fraises.values() if fraise.problem]
-    missing = list(dict.fromkeys([*config.git.missing.values(), *problems]))
+    absent = *config.git.missing.values(), *config.observers.missing.values()
+    missing = list(dict.fromkeys([*absent, *problems]))
     if config.unset:
         raise ConfigurationError([*config.unset.values(), *missing])
     if missing:

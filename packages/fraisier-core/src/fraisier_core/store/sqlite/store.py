@@ -6,9 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
+from fraisier_core.store.records import Observed
 from fraisier_core.store.sqlite.connection import Connection, statements
 from fraisier_core.store.sqlite.deliveries import Deliveries
 from fraisier_core.store.sqlite.deployments import Deployments
+from fraisier_core.store.sqlite.reader import record
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
@@ -46,14 +48,14 @@ class SqliteStore(Deliveries, Deployments):
     def wake_ups(self) -> NamedPipe:
         return NamedPipe(self._connection.path.parent)
 
-    def observed(self, observer: str) -> int:
-        known = self._connection.one(self._sql["observed"], {"name": observer})
-        found = known or self._connection.one(self._sql["last_event"])
-        return int(found["sequence"]) if found else 0
+    def observed(self, observer: str) -> Observed:
+        known = self._connection.all(self._sql["observed"], {"name": observer})
+        (found,) = known or self._connection.all(self._sql["last_event"])
+        return record(Observed, found)
 
-    def observe(self, observer: str, sequence: int) -> None:
+    def observe(self, observer: str, observed: Observed) -> None:
         with self._connection.transaction():
-            self._write("observe", name=observer, sequence=sequence)
+            self._write("observe", name=observer, **asdict(observed))
 
     def add_kinds(self) -> None:
         """Write the kinds of this version, if the store has others: its rules look them up."""

@@ -141,11 +141,12 @@ SELECT previous_release FROM tb_deployment_events
 WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;
 
 -- name: observed
-SELECT sequence FROM tb_observers WHERE name = :name;
+SELECT sequence, attempts, problem FROM tb_observers WHERE name = :name;
 
 -- name: last_event
-SELECT coalesce(max(sequence), 0) AS sequence FROM tb_deployment_events;
+SELECT coalesce(max(sequence), 0) AS sequence, 0 AS attempts, NULL AS problem FROM tb_deployment_events;
 
 -- name: observe
-INSERT INTO tb_observers (name, sequence) VALUES (:name, :sequence)
-ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence;
+INSERT INTO tb_observers (name, sequence, attempts, problem) VALUES (:name, :sequence, :attempts, :problem)
+ON CONFLICT (name) DO UPDATE
+SET sequence = excluded.sequence, attempts = excluded.attempts, problem = excluded.problem;

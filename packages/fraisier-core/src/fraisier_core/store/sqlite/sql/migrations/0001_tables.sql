@@ -252,8 +252,11 @@ CREATE TABLE tb_workers (
     PRIMARY KEY (host, pid)
 ) STRICT;
 
--- How far each observer has seen the deployment events; mutable.
+-- How far each observer has seen the deployment events, how often the next one has failed, and why the last one
+-- that failed did; mutable.
 CREATE TABLE tb_observers (
     name     TEXT PRIMARY KEY,
-    sequence INTEGER NOT NULL
+    sequence INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    problem  TEXT
 ) STRICT;

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from fraisier_core.config import PARTS, Config, parse_config
+from fraisier_core.config.schema import config_schema
+from fraisier_core.errors import ConfigurationError
+from fraisier_core.plugins import OBSERVERS
+from fraisier_core.testing.packages import PackageFolder
+
+FRAISES = "fraises: {}\n"
+NOTIFIER = """
+from fraisier_core import ObserverSettings, hookimpl
+from pydantic import SecretStr
+
+class Settings(ObserverSettings):
+    address: str
+    token: SecretStr = SecretStr("")
+
+@hookimpl
+def settings():
+    return Settings
+
+@hookimpl
+def deployment_changed(deployment, event, settings):
+    pass
+"""
+COUNTER = """
+from fraisier_core import hookimpl
+
+@hookimpl
+def deployment_changed(deployment, event, settings):
+    pass
+"""
+
+
+@pytest.fixture
+def observers(site: PackageFolder) -> PackageFolder:
+    site.install(OBSERVERS.group, "notifier", NOTIFIER)
+    return site
+
+
+def parse(text: str, site: PackageFolder, *parts: str, **environ: str) -> Config:
+    return parse_config(FRAISES + text, Path("fraises.yaml"), site.plugins(), environ, parts=parts or PARTS)
+
+
+def problems(text: str, site: PackageFolder) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text, site)
+    return caught.value.problems
+
+
+def test_an_observer_with_a_section_is_active(observers: PackageFolder) -> None:
+    config = parse("notifier: {address: here, timeout: 3}\n", observers)
+    settings = config.observers.active["notifier"]
+    assert settings.timeout == 3
+    assert settings.model_dump()["address"] == "here"
+
+
+def test_an_observer_without_a_section_is_active_if_it_needs_none(observers: PackageFolder) -> None:
+    observers.install(OBSERVERS.group, "counter", COUNTER)
+    assert set(parse("", observers).observers.active) == {"counter"}
+    assert parse("counter:\n", observers).observers.active["counter"].timeout == 10
+
+
+def test_a_section_is_checked_with_its_lines(observers: PackageFolder) -> None:
+    assert problems("notifier:\n  adress: here\n  token: 8\n", observers) == [
+        "fraises.yaml:2: notifier.address: required key is missing",
+        'fraises.yaml:3: notifier.adress: unknown key; did you mean "address"?',
+        "fraises.yaml:4: notifier.token: should be text, in quotes if YAML would read something else",
+    ]
+
+
+def test_a_section_of_an_observer_that_is_not_installed_is_unknown(observers: PackageFolder) -> None:
+    assert problems("notifyer: {}\n", observers) == [
+        'fraises.yaml:2: notifyer: unknown key; did you mean "notifier"?'
+    ]
+
+
+def test_an_observer_never_gets_a_section_of_the_core(site: PackageFolder) -> None:
+    site.install(OBSERVERS.group, "database", COUNTER)
+    assert not parse("database: {url: 'sqlite:store.db'}\n", site).observers.active
+
+
+def test_what_an_observer_lacks_is_kept_with_its_name(observers: PackageFolder) -> None:
+    observers.install(OBSERVERS.group, "broken", "import acme_nowhere")
+    missing = parse("notifier: {address: '${NOT_SET}'}\n", observers).observers.missing
+    assert missing["notifier"] == "fraises.yaml:2: notifier.address: the variable NOT_SET is not set"
+    assert "set aside" in missing["broken"]
+
+
+def test_its_secrets_are_known(observers: PackageFolder) -> None:
+    config = parse("notifier: {address: '${HERE}', token: tokentoken}\n", observers, HERE="address")
+    assert config.observers.secrets == {"address", "tokentoken"}
+    assert "tokentoken" not in repr(config)
+
+
+def test_only_a_process_that_asks_for_observers_imports_and_resolves_them(observers: PackageFolder) -> None:
+    text = "notifier: {adress: '${ANYTHING}'}\n"
+    config = parse(text, observers, "git", ANYTHING="very-secret")
+    assert not config.observers.active
+    assert not config.observers.secrets
+    assert "acme_notifier" not in sys.modules
+
+
+def test_the_schema_has_a_section_for_each_observer(observers: PackageFolder) -> None:
+    observers.install(OBSERVERS.group, "counter", COUNTER)
+    schema = config_schema(observers.plugins())
+    assert {"notifier", "counter"} <= set(schema["properties"])

@@ -1,0 +1,351 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from fraisier_core.config import ConfigSource
+from fraisier_core.plugins import OBSERVERS
+from fraisier_core.requests.configured import configure_store
+from fraisier_core.store.records import Observed, Request
+from fraisier_core.system.processes import ProcessIdentity, descendants
+from fraisier_core.testing.packages import PackageFolder
+from fraisier_core.testing.store import OpenStore, open_store
+from fraisier_core.worker.observers import ObserversProcess
+
+T = TypeVar("T")
+
+CONFIGURATION = """\
+fraises:
+  api:
+    type: nobody-offers-this
+    repository: https://example.com/acme/api.git
+    environments:
+      production: {branch: main}
+"""
+REQUEST = Request("api", "production", "deploy", "manual", "ada", "refs/heads/main", "c" * 40)
+
+WRITER = """
+import os, time
+from pathlib import Path
+from fraisier_core import ObserverSettings, hookimpl
+from pydantic import SecretStr
+
+class Settings(ObserverSettings):
+    file: Path
+    seconds: float = 0
+    token: SecretStr = SecretStr("")
+
+@hookimpl
+def settings():
+    return Settings
+
+@hookimpl
+def deployment_changed(deployment, event, settings):
+    with settings.file.open("a") as file:
+        file.write(f"{event.sequence} {event.event} {deployment.fraise_id} {os.getpid()}\\n")
+    time.sleep(settings.seconds)
+"""
+IMPATIENT = """
+import logging, sys
+from pathlib import Path
+from fraisier_core.config import ConfigSource
+from fraisier_core.plugins import Plugins
+from fraisier_core.worker.observing import Observing
+
+logging.basicConfig()
+plugins = Plugins.installed()
+source = ConfigSource(Path(sys.argv[1]), plugins, parts={"observers"})
+Observing(source, plugins, 0, retry_seconds=[0.01, 0.02]).run()
+"""
+
+
+def eventually(condition: Callable[[], T]) -> T:
+    deadline = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return found
+
+
+class Installation:
+    """A configuration with observers, its store, and the process that tells them of events."""
+
+    def __init__(self, folder: Path, site: PackageFolder) -> None:
+        self.folder = folder
+        self.site = site
+        self.file = folder / "seen"
+        self.configure()
+        source = ConfigSource(self.config, site.plugins(), parts=())
+        self.store = open_store(source.current().database)
+        configure_store(self.store, source.current())
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "fraises.yaml"
+
+    def observer(self, name: str, source: str = WRITER) -> None:
+        self.site.install(OBSERVERS.group, name, source)
+
+    def configure(self, sections: str = "") -> None:
+        (self.folder / "new").write_text(CONFIGURATION + sections)
+        (self.folder / "new").rename(self.config)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        command = sys.executable, *(command or ("-m", "fraisier_core.worker.observing")), str(self.config)
+        env = {**os.environ, "PYTHONPATH": str(self.site.folder)}
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env=env)
+        self.processes.append(process)
+        return process
+
+    def request(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.store.request(REQUEST)
+
+    def newest(self) -> int:
+        return int(self.store.all("SELECT max(sequence) AS newest FROM tb_deployment_events")[0]["newest"])
+
+    def seen(self) -> list[int]:
+        return [int(line.split()[0]) for line in self.lines()]
+
+    def lines(self) -> list[str]:
+        return self.file.read_text().splitlines() if self.file.exists() else []
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.communicate()
+        self.store.close()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, site: PackageFolder) -> Iterator[Installation]:
+    installation = Installation(tmp_path, site)
+    yield installation
+    installation.close()
+
+
+def known(store: OpenStore, observer: str = "writer") -> bool:
+    return bool(store.all("SELECT 1 FROM tb_observers WHERE name = ?", [observer]))
+
+
+def test_an_observer_is_told_of_every_event_since_it_was_installed(installation: Installation) -> None:
+    installation.request()
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}}}\n")
+    installation.start()
+    eventually(lambda: known(installation.store))
+    installation.request(3)
+    eventually(lambda: installation.newest() in installation.seen())
+    assert installation.seen() == [2, 3, 4, 5, 6, 7]
+    assert [line.split()[1] for line in installation.lines()][:3] == ["superseded", "requested", "superseded"]
+    assert eventually(lambda: installation.store.observed("writer") == Observed(installation.newest()))
+
+
+def has_seen(installation: Installation, count: int) -> bool:
+    return len(installation.seen()) >= count
+
+
+def test_nothing_is_missed_and_the_order_is_kept_when_it_is_killed_again_and_again(
+    installation: Installation,
+) -> None:
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}, seconds: 0.01}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request(40)
+    for count in (3, 11, 30):
+        process = installation.start()
+        eventually(partial(has_seen, installation, count))
+        process.kill()
+    installation.start()
+    eventually(lambda: installation.newest() in installation.seen())
+    seen = installation.seen()
+    assert sorted(set(seen)) == list(range(1, installation.newest() + 1))
+    repeated = [(first, then) for first, then in pairwise(seen) if then != first + 1]
+    assert len(repeated) <= 3
+    assert all(then <= first for first, then in repeated)
+
+
+def test_one_that_hangs_is_killed_with_what_it_started_and_delays_no_other(
+    installation: Installation,
+) -> None:
+    installation.observer("writer")
+    installation.observer(
+        "hanger",
+        """
+        import subprocess
+        from fraisier_core import hookimpl
+
+        @hookimpl
+        def deployment_changed(deployment, event, settings):
+            subprocess.run(["sleep", "1000"])
+        """,
+    )
+    installation.configure(f"writer: {{file: {installation.file}}}\nhanger: {{timeout: 0.5}}\n")
+    process = installation.start()
+    eventually(lambda: known(installation.store, "hanger"))
+    installation.request()
+    hanging = eventually(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
+    eventually(lambda: installation.seen() == [1])
+    assert hanging[0].is_alive()
+    eventually(lambda: not hanging[0].is_alive())
+    eventually(lambda: installation.store.observed("hanger").attempts)
+    observed = installation.store.observed("hanger")
+    assert (observed.sequence, observed.attempts) == (0, 1)
+    assert observed.problem
+    assert observed.problem.endswith("no answer within 0.5 s")
+    installation.request()
+    eventually(lambda: installation.seen()[-1] == installation.newest())
+    hanging = eventually(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
+    process.communicate()
+    eventually(lambda: not hanging[0].is_alive())
+
+
+def is_sleep(process: ProcessIdentity) -> bool:
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n"
+    except OSError:  # it is gone
+        return False
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("raise ValueError('the address\\n is gone')", "ValueError: the address is gone"),
+        ("raise ValueError(settings.token.get_secret_value() * 300)", "ValueError: ***"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("__import__('os')._exit(3)", "its process ended with status 3"),
+        ("os.kill(os.getpid(), 9)", "its process ended with status -9"),
+    ],
+)
+def test_an_event_that_fails_is_told_again_and_passed_over_at_last(
+    installation: Installation, statement: str, problem: str
+) -> None:
+    installation.observer(
+        "writer", WRITER.replace("    time.", f"    if event.sequence == 2: {statement}\n    time.")
+    )
+    installation.configure(f"writer: {{file: {installation.file}, token: hunter2hunter2}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request(2)
+    installation.start("-c", IMPATIENT)
+    eventually(lambda: installation.store.observed("writer").sequence == 3)
+    assert installation.seen() == [1, 2, 2, 2, 3]
+    observed = installation.store.observed("writer")
+    assert observed.attempts == 0
+    assert observed.problem
+    assert observed.problem.startswith("superseded (event 2) of deployment ")
+    assert observed.problem.endswith(problem)
+    log = installation.log().splitlines()
+    assert [line.rpartition("; ")[2] for line in log] == [
+        "told again in 0.01 s",
+        "told again in 0.02 s",
+        "passed over",
+    ]
+
+
+def test_it_has_no_descriptor_of_the_store(installation: Installation) -> None:
+    source = """
+    import os
+    from pathlib import Path
+    from fraisier_core import hookimpl
+
+    @hookimpl
+    def deployment_changed(deployment, event, settings):
+        found = [os.path.realpath(f"/proc/self/fd/{each}") for each in range(3, 256)]
+        files = [path for path in found if "/fd/" not in path]
+        Path(__file__).with_suffix(".open").write_text("\\n".join(files))
+    """
+    installation.observer("looker", source)
+    installation.store.observe("looker", Observed(0))
+    installation.request()
+    installation.start()
+    eventually(lambda: installation.store.observed("looker").sequence)
+    (opened,) = installation.site.folder.glob("*.open")
+    assert [Path(path).name for path in opened.read_text().splitlines()] == ["observers.lock"]
+
+
+def test_it_ends_with_its_owner_and_so_does_whom_it_tells(installation: Installation) -> None:
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}, seconds: 1000, timeout: 1000}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request()
+    process = installation.start()
+    eventually(installation.lines)
+    (told,) = descendants(process.pid)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+    eventually(lambda: not told.is_alive())
+
+
+def test_only_one_process_tells_at_a_time(installation: Installation) -> None:
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}, seconds: 0.1}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request(20)
+    first = installation.start()
+    eventually(installation.lines)
+    installation.start()
+    eventually(lambda: len(installation.seen()) > 20)
+    first.communicate()
+    eventually(lambda: installation.newest() in installation.seen())
+    tellers = [line.split()[3] for line in installation.lines()]
+    assert len(list(groupby(tellers))) == 2
+
+
+def test_a_changed_configuration_ends_it_when_what_it_tells_is_told(installation: Installation) -> None:
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}, seconds: 0.2}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request(3)
+    process = installation.start()
+    eventually(installation.lines)
+    installation.configure(f"writer: {{file: {installation.file}}}\n")
+    assert process.wait(20) == 0
+    assert installation.seen() == [1, 2, 3, 4, 5]
+    assert installation.store.observed("writer").sequence == 5
+
+
+def test_an_observer_that_cannot_be_told_is_named_in_the_log(installation: Installation) -> None:
+    installation.observer("broken", "import acme_nowhere")
+    installation.observer("writer")
+    installation.configure("writer: {file: '${NOT_SET}'}\n")
+    installation.start()
+    eventually(lambda: "NOT_SET" in installation.log())
+    assert (
+        'observer broken is told nothing: the observer "broken" (acme-broken 2.1) is set aside'
+        in installation.log()
+    )
+
+
+def told_by(observers: ObserversProcess, installation: Installation) -> list[int]:
+    observers.watch()
+    return installation.seen()
+
+
+def test_the_worker_starts_the_process_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(installation.site.folder))
+    installation.observer("writer")
+    installation.configure(f"writer: {{file: {installation.file}}}\n")
+    observers = ObserversProcess(installation.config, installation.site.plugins())
+    observers.watch()
+    eventually(lambda: known(installation.store))
+    (process,) = descendants(os.getpid())
+    os.kill(process.pid, signal.SIGKILL)
+    eventually(lambda: not process.is_alive())
+    installation.request()
+    eventually(lambda: told_by(observers, installation))
+    assert "the process observers ended with status -9; started again in 2 s" in caplog.text
+    observers.close()
+    assert not descendants(os.getpid())
