@@ -224,7 +224,7 @@ ONE_PROBLEM = {
     ),
     "a rule that is an option": (
         ("  main: {", "  --main: {"),
-        "fraises.yaml:18: branch_mapping.--main: is no branch name; a glob may use *, ** and ?",
+        "fraises.yaml:18: branch_mapping.--main: is not a branch name; a glob may use *, ** and ?",
     ),
     "a default provider without a section": (
         ("provider: github ", "provider: gitlab "),
@@ -583,7 +583,7 @@ def test_a_file_that_cannot_be_read_says_why(plugins: Plugins, tmp_path: Path) -
     for path, message in [
         (tmp_path / "gone.yaml", f"cannot be read: {os.strerror(errno.ENOENT)}"),
         (tmp_path, f"cannot be read: {os.strerror(errno.EISDIR)}"),
-        (Path(os.devnull), "is no regular file"),
+        (Path(os.devnull), "is not a regular file"),
         (large, "larger than 1,000,000 bytes"),
     ]:
         with pytest.raises(ConfigurationError, match=message):
@@ -724,7 +724,7 @@ def test_secrets_of_every_kind_are_redacted(site: PackageFolder) -> None:
 def test_a_fifo_is_refused_without_waiting_for_a_writer(plugins: Plugins, tmp_path: Path) -> None:
     fifo = tmp_path / "fraises.yaml"
     os.mkfifo(fifo)
-    with pytest.raises(ConfigurationError, match="is no regular file"):
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
         load_config(fifo, plugins, {})
 
 

@@ -107,8 +107,8 @@ def test_a_file_that_cannot_be_read_is_like_an_unset_variable(tmp_path: Path) ->
     os.mkfifo(fifo)
     for path, reason in [
         (tmp_path / "gone", "does not exist"),
-        (tmp_path, "is no regular file"),
-        (fifo, "is no regular file"),
+        (tmp_path, "is not a regular file"),
+        (fifo, "is not a regular file"),
         (latin, "is not UTF-8 text"),
         (large, "is larger than 1,000,000 bytes"),
     ]:

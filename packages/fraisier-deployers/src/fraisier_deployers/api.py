@@ -190,7 +190,7 @@ def polkit_rule(unit: str, user: str) -> str:
 def _verify_restarted(run: Run[ApiSettings], before: UnitState) -> None:
     started = unit_state(before.name)
     if started.invocation_id == before.invocation_id:
-        raise StepFailedError(f"{before.name} was not restarted: its invocation is the one from before")
+        raise StepFailedError(f"{before.name} was not restarted: its InvocationID is unchanged")
     time.sleep(SETTLE_SECONDS)  # a unit of Type=simple counts as started before its program could even fail
     settled = unit_state(before.name)
     if not settled.is_active or settled.invocation_id != started.invocation_id:

@@ -263,7 +263,7 @@ def test_cancelling_what_has_ended_is_a_conflict(installation: Installation) -> 
     installation.deploy()
     done = installation.run("cancel", installation.last().id)
     assert done.returncode == 7
-    assert "has ended already: success" in done.stderr
+    assert "has already ended: success" in done.stderr
 
 
 def test_cancelling_an_unknown_deployment_names_it(installation: Installation) -> None:

@@ -184,7 +184,7 @@ def _unverified() -> dict[str, Hook]:
         "wrong token": gitlab_with_token(gitlab_push(UNWANTED), token="guessed"),
         "no token": gitlab_with_token(gitlab_push(UNWANTED), token=""),
         "too old": gitlab_signed(gitlab_push(UNWANTED), age_seconds=400),
-        "from the future": gitlab_signed(gitlab_push(UNWANTED), age_seconds=-400),
+        "from the future": gitlab_signed(gitlab_push(UNWANTED), age_seconds=-7200),
         "truncated": gitlab_signed(gitlab_push(UNWANTED)).with_headers(webhook_signature="v1,"),
     }
 

@@ -102,7 +102,7 @@ def _pattern_problem(pattern: str) -> str | None:
     if pattern.startswith("refs/"):
         return "should be the name alone, without refs/heads/ or refs/tags/"
     if not _REF_NAME.fullmatch(pattern):
-        return "is no branch name; a glob may use *, ** and ?"
+        return "is not a branch name; a glob may use *, ** and ?"
     return None
 
 

@@ -280,7 +280,7 @@ class ConfigSource:
             self._config = self._load()
         except ConfigurationError as error:
             self.refusal = error
-            _log.warning("the changed configuration is refused, the one before stays:\n%s", error)
+            _log.warning("the new configuration is invalid; the last valid one stays in force:\n%s", error)
         else:
             self.refusal = None
             _log.info("configuration reloaded from %s", self._path)

@@ -18,13 +18,13 @@ def config_text(path: Path) -> str:
     """Return what a configuration file holds, cut if it is too large to be accepted.
 
     Raises:
-        ConfigurationError: it cannot be read, is no regular file, or no UTF-8 text.
+        ConfigurationError: it cannot be read, is not a regular file, or no UTF-8 text.
     """
     try:
         # A pipe would be waited for.
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigurationError([f"{path}: is no regular file"])
+                raise ConfigurationError([f"{path}: is not a regular file"])
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None

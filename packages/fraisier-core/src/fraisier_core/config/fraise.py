@@ -113,7 +113,7 @@ def read_fraises(reader: ConfigReader, plugins: Plugins) -> dict[str, Fraise]:
 
 
 def check_name(reader: ConfigReader, keys: Keys) -> None:
-    """Refuse the last of `keys` if it is no name: it becomes part of paths, units and URLs."""
+    """Refuse the last of `keys` if it is not a name: it becomes part of paths, units and URLs."""
     if not NAME.fullmatch(str(keys[-1])):
         reader.refuse(keys, NAME_RULE)
 

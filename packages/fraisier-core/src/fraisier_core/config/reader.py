@@ -58,7 +58,7 @@ class ConfigReader:
         return _at(self._values.value, keys)
 
     def mapping(self, keys: Keys, items: str) -> Mapping[str, object]:
-        """Return the mapping at `keys`, empty if there is none; refuse what is no mapping of `items`."""
+        """Return the mapping at `keys`, empty if there is none; refuse anything but a mapping of `items`."""
         value = self.value(keys)
         if value is None:
             return {}

@@ -148,7 +148,7 @@ def _content(name: str) -> str:
     try:
         if not path.is_file():
             raise _UnsetError(
-                f"the file {name} {'is no regular file' if path.exists() else 'does not exist'}"
+                f"the file {name} {'is not a regular file' if path.exists() else 'does not exist'}"
             )
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

@@ -63,7 +63,7 @@ class Releases:
                 _require_trusted(self.link, self.link / ".git")
                 return DeploymentMode.IN_PLACE
         except OSError as error:
-            raise AppPathRefusedError(f"{self.link} cannot be looked at: {error.strerror}") from error
+            raise AppPathRefusedError(f"cannot inspect {self.link}: {error.strerror}") from error
         raise AppPathRefusedError(
             f"{self.link} is {self._kind()}; only its own links are replaced. "
             "Move it away, or make it a clone to deploy in place"

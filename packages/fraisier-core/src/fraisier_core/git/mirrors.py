@@ -113,7 +113,7 @@ class Mirror(LocalRepository):
         found = answer.output.strip()
         if answer.status == 0 and found.startswith(short):
             return full_id(found)
-        reason = "is ambiguous, give more digits" if "ambiguous" in answer.errors else "is no commit of"
+        reason = "is ambiguous, give more digits" if "ambiguous" in answer.errors else "is not a commit of"
         raise CommitGoneError(f"ref_gone: {short} {reason}: {self.remote.url}")
 
     def require(self, commit: str) -> None:

@@ -62,7 +62,7 @@ def repository_identity(url: str) -> str | None:
     """Return `host/path` or an absolute path: the same for every address of one repository.
 
     Scheme, user, default port, `.git` and slashes at the end make no difference, nor does the case of the
-    host. None if it is no address that Fraisier fetches from.
+    host. None if it is not an address that Fraisier fetches from.
     """
     if url.startswith("/"):
         return _local_identity(url)
@@ -123,7 +123,7 @@ def origin_of(app_path: Path) -> Repository:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Repository(unknown=f"git could not tell the origin of {app_path}: {type(error).__name__}")
+        return Repository(unknown=f"cannot read the origin of {app_path}: {type(error).__name__}")
     url = os.fsdecode(found.stdout).removesuffix("\n")
     if not url:
         return Repository(unknown=f"the clone at {app_path} has no remote `origin`")

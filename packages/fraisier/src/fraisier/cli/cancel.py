@@ -21,7 +21,7 @@ def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile =
     found = store.request_cancel(store.find(deployment), session.user)
     what = f"deployment {short_id(found.id)} of {found.fraise_id} {found.environment}"
     if found.status in ENDED - {"cancelled"}:
-        raise BusyError(f"{what} has ended already: {found.status}")
+        raise BusyError(f"{what} has already ended: {found.status}")
     if as_json:
         print_json({"id": found.id, "status": found.status, "cancel_requested": True})
     elif found.status == "cancelled":

@@ -1,4 +1,4 @@
-"""Progress as lines, for logs and everything else that is no terminal."""
+"""Progress as lines, for logs and everything else that is not a terminal."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def rollback(
     *,
     to: Annotated[
         str | None,
-        typer.Option(metavar="RELEASE", help="A release or commit, or its beginning; else the one before."),
+        typer.Option(metavar="RELEASE", help="A release or commit, or its beginning; else the previous one."),
     ] = None,
     detach: Detach = False,
     as_json: Json = False,
