@@ -106,6 +106,19 @@ def test_status_tells_that_one_is_waiting(installation: Installation) -> None:
     assert installation.json("status", "my_api", "staging")[0]["pending"] is True
 
 
+def test_status_tells_which_commands_take_a_decision(installation: Installation) -> None:
+    installation.deploy()
+    commit = installation.forge.push_files({"build.sh": "exit 1\n"})
+    installation.run("deploy", "my_api", "production")
+    command = f"fraisier deploy my_api production --commit {commit}"
+    waits = f"waits for a decision: `{command}`\n"
+    assert installation.run("status").stdout.endswith(f"my_api production {waits}")
+    assert installation.run("status", "my_api", "prod").stdout.endswith(f"next     {waits}")
+    assert [each["commands"] for each in installation.json("status")] == [[command], []]
+    assert installation.deploy({"build.sh": "true\n"})
+    assert [each["commands"] for each in installation.json("status")] == [[], []]
+
+
 def test_history_is_newest_first_and_narrowed_by_name(installation: Installation) -> None:
     commits = [installation.deploy(), installation.deploy()]
     assert [each["commit_sha"] for each in installation.json("history", "my_api", "prod")] == commits[::-1]

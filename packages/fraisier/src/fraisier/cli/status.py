@@ -9,10 +9,11 @@ from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json,
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted, utc
-from fraisier.terminal import print_json
+from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
     from fraisier_core.config import Config, Environment
+    from fraisier_core.store.protocol import Reader
     from fraisier_core.store.records import EnvironmentStatus
 
 app = command_app()
@@ -28,14 +29,18 @@ def status(
     """Show the serving release, and how the last deployment ended."""
     session = Session.start(config)
     wanted = _environments(session.config, fraise, environment)
-    known = _known(session)
+    reader = session.reader()
+    known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = [known.get((each.fraise, each.name)) or _never_deployed(session.config, each) for each in wanted]
+    decisions = [_decision(reader, each) for each in found]
     if as_json:
-        print_json([asdict(status) for status in found])
+        print_json(
+            [asdict(each) | {"commands": commands} for each, commands in zip(found, decisions, strict=True)]
+        )
     elif environment is not None:
-        _print_one(found[0])
+        _print_one(found[0], decisions[0])
     else:
-        _print_all(found)
+        _print_all(found, decisions)
 
 
 def _environments(config: Config, fraise: str | None, environment: str | None) -> list[Environment]:
@@ -46,9 +51,13 @@ def _environments(config: Config, fraise: str | None, environment: str | None) -
     return [config.environment(fraise, environment)]
 
 
-def _known(session: Session) -> dict[tuple[str, str], EnvironmentStatus]:
-    reader = session.reader()
-    return {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
+def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ...]:
+    """Return the commands of which a user runs one; none if the environment awaits no decision."""
+    if reader is None or status.awaits_decision is None:
+        return ()
+    from fraisier_core.engine.decision import commands
+
+    return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
 
 
 def _never_deployed(config: Config, environment: Environment) -> EnvironmentStatus:
@@ -66,7 +75,7 @@ def _never_deployed(config: Config, environment: Environment) -> EnvironmentStat
     return EnvironmentStatus(**values)  # type: ignore[arg-type]
 
 
-def _print_all(found: list[EnvironmentStatus]) -> None:
+def _print_all(found: list[EnvironmentStatus], decisions: list[tuple[str, ...]]) -> None:
     now = utc()
     titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
     rows = [
@@ -83,9 +92,12 @@ def _print_all(found: list[EnvironmentStatus]) -> None:
         for each in found
     ]
     print_table(titles, rows)
+    for each, commands in zip(found, decisions, strict=True):
+        if commands:
+            say(f"{each.fraise_id} {each.environment} {_next(each)}: {_listed(commands)}", "yellow")
 
 
-def _print_one(status: EnvironmentStatus) -> None:
+def _print_one(status: EnvironmentStatus, commands: tuple[str, ...]) -> None:
     now = utc()
     serving = _serving(status)
     if status.serving_release:
@@ -101,7 +113,7 @@ def _print_one(status: EnvironmentStatus) -> None:
             ("when", ago(status.completed_at or status.started_at, now) if status.status else None),
             ("took", lasted(status.duration) if status.duration is not None else None),
             ("message", status.error_message),
-            ("next", _next(status)),
+            ("next", Cell(f"{_next(status)}: {_listed(commands)}", "yellow") if commands else _next(status)),
         ],
     )
 
@@ -124,4 +136,10 @@ def _last_in_words(status: EnvironmentStatus) -> Cell:
 
 
 def _next(status: EnvironmentStatus) -> str | None:
+    if status.awaits_decision is not None:
+        return "waits for a decision"
     return "one is waiting" if status.pending else None
+
+
+def _listed(commands: tuple[str, ...]) -> str:
+    return " or ".join(f"`{command}`" for command in commands)
