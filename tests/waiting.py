@@ -1,4 +1,4 @@
-"""Waiting for what another process does, where it sends no event that could be waited for."""
+"""Waiting for what another process does, if it sends no event that could be waited for."""
 
 from __future__ import annotations
 

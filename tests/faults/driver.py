@@ -114,7 +114,7 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a client of the web app saw."""
 
     status: int
@@ -134,7 +134,7 @@ class Driver:
     warm: Warm
     web: Process | None = None
     workers: list[Process] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Response] = field(default_factory=list)
     seen_events: list[tuple[Any, ...]] = field(default_factory=list)
     versions: int = 0
     _port: int = 0
@@ -269,7 +269,7 @@ class Driver:
         before: str | None = None,
         delivery: str | None = None,
         ref: str = "refs/heads/main",
-    ) -> Answer:
+    ) -> Response:
         """Deliver a signed push and return the answer. Raises if the connection breaks."""
         body = push_body(self.forge.url, commit, before, ref)
         answer = post(self._port, body, delivery or str(uuid.uuid4()))
@@ -372,7 +372,7 @@ def push_body(url: str, commit: str, before: str | None = None, ref: str = "refs
     return json.dumps(payload).encode()
 
 
-def post(port: int, body: bytes, delivery: str, secret: str = SECRET) -> Answer:
+def post(port: int, body: bytes, delivery: str, secret: str = SECRET) -> Response:
     """Deliver a signed body and return the answer. Raises if the connection breaks."""
     headers = {
         "Content-Type": "application/json",
@@ -384,7 +384,7 @@ def post(port: int, body: bytes, delivery: str, secret: str = SECRET) -> Answer:
     try:
         connection.request("POST", "/webhook", body, headers)
         response = connection.getresponse()
-        return Answer(response.status, json.loads(response.read()))
+        return Response(response.status, json.loads(response.read()))
     finally:
         connection.close()
 

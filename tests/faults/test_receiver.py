@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.driver import Answer, Driver, post, push_body
+from tests.faults.driver import Driver, Response, post, push_body
 from tests.faults.invariants import (
     acknowledged_is_recorded,
     check_invariants,
@@ -131,7 +131,7 @@ def test_a_forged_delivery_is_not_recorded_as_an_event(driver: Driver) -> None:
     driver.start_web()
     body = push_body(driver.forge.url, driver.commit())
     answer = post(driver.port, body, str(uuid.uuid4()), secret="another-secret")
-    assert answer == Answer(401, answer.body)
+    assert answer == Response(401, answer.body)
     assert driver.rows("SELECT * FROM tb_webhook_events") == []
     assert len(driver.rows("SELECT * FROM tb_refused_deliveries")) == 1
     no_secret_is_seen(driver)
