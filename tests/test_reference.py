@@ -18,6 +18,7 @@ from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
 from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings, Section
+from fraisier_core.system import timing
 from fraisier_core.testing.store import open_store
 from fraisier_deployers.api import ApiSettings
 
@@ -173,3 +174,9 @@ def test_every_dependency_has_its_reason() -> None:
         content = (ROOT / "packages" / package / "pyproject.toml").read_text()
         for name in re.findall(r'^  "([a-z-]+)[>=]', content, re.MULTILINE):
             assert name.startswith("fraisier") or f"`{name}`" in text, name
+
+
+def test_the_units_wait_until_a_worker_has_stopped() -> None:
+    page = (DOCS / "how-to/systemd.md").read_text()
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", page, re.MULTILINE)
+    assert int(seconds) > timing.GRACE + timing.STOP

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 
-from tests.faults.driver import BUILD, GATED, Driver
+from fraisier_core.system.processes import descendants
+
+from tests.faults.driver import BUILD, GATED, Driver, Process
 from tests.faults.invariants import check_invariants
 
 TREE = f"{BUILD}sleep 600 & setsid sleep 600 & wait\n"
@@ -43,6 +45,42 @@ def test_f04_a_run_without_a_step_gives_way_to_a_newer_one(driver: Driver) -> No
     found = driver.ended(old)
     assert (found["status"], found["superseded_by"]) == ("superseded", newer)
     assert driver.serving() == newest
+    check_invariants(driver)
+
+
+def launcher_of(driver: Driver) -> Process:
+    """Return the only child of the worker: every other process descends from that."""
+    below = descendants(driver.workers[0].pid)
+    return Process(max(below, key=lambda each: len(descendants(each.pid))))
+
+
+def test_what_runs_goes_on_if_the_launcher_is_killed_and_so_does_the_worker(driver: Driver) -> None:
+    driver.configure(
+        {
+            "branch_mapping:": "      staging: {{branch: main, app_path: {folder}/staging}}\nbranch_mapping:",
+            "main: {": "main: [{{fraise: my_api, environment: staging}}, {{",
+            "production}\n": "production}}]\n",
+        }
+    )
+    driver.start_worker(slots=2)
+    driver.start_web()
+    worker = driver.workers[0]
+    gates = f"while [ ! -e {driver.folder}/$FRAISIER_ENVIRONMENT-gate ]; do sleep 0.01; done\n"
+    body = driver.deliver(driver.commit({"build.sh": gates})).body["deployments"]
+    staging, production = (each["id"] for each in body)
+    for each in (staging, production):
+        driver.wait_for_step(each, "build")
+    driver.kill(launcher_of(driver))
+    (driver.folder / "staging-gate").touch()
+    assert driver.ended(staging)["status"] == "success"
+    again = driver.deliver(driver.commit({"build.sh": "#!/bin/sh\n"})).body["deployments"][0]["id"]
+    assert driver.ended(again)["status"] == "success"
+    assert driver.deployment(production)["status"] == "running"
+    (driver.folder / "production-gate").touch()
+    assert driver.ended(production)["status"] == "success"
+    assert worker.identity.is_alive()
+    log = (driver.folder / "worker.log").read_text()
+    assert "ERROR the launcher was killed by SIGKILL; it is started again in 1 s" in log
     check_invariants(driver)
 
 

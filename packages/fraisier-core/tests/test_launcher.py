@@ -3,11 +3,12 @@ import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from fraisier_core.store.records import Lease
 from fraisier_core.worker.assignment import Assignment, Channel, assign, assigned, introduce, introduced
-from fraisier_core.worker.launcher import Launcher
+from fraisier_core.worker.launcher import Launcher, Warmth
 
 from tests.waiting import wait_until
 
@@ -24,6 +25,10 @@ def raises(channel: Channel) -> None:
     raise RuntimeError(channel)
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 Launch = Callable[[Callable[[Channel], None]], Channel]
 
 
@@ -35,8 +40,8 @@ def launch() -> Iterator[Launch]:
 
         def channel(main: Callable[[Channel], None]) -> Channel:
             if main not in launchers:
-                launchers[main] = ends.enter_context(closing(Launcher(main)))
-            return ends.enter_context(closing(launchers[main].launch()))
+                launchers[main] = ends.enter_context(closing(Launcher.forked({"test": main})))
+            return ends.enter_context(closing(launchers[main].launch("test")))
 
         yield channel
 
@@ -50,6 +55,25 @@ def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch:
     assert channel.receive() == [7, True, 5_000_000]
     assert channel.receive() is None
     wait_until(lambda: not process.is_alive())
+
+
+def test_the_owner_learns_how_a_launcher_ended() -> None:
+    with closing(Launcher.forked({"test": echo})) as launcher:
+        channel = launcher.launch("test")
+        process = introduced(channel)
+        assert process is not None
+        os.kill(parent_of(process.pid), signal.SIGKILL)
+        assert select.select([launcher], [], [], 10)[0]
+        assert launcher.wait() == -signal.SIGKILL
+        with pytest.raises(BrokenPipeError):
+            launcher.launch("test")
+        channel.close()
+
+
+def test_a_launcher_ends_with_its_owner() -> None:
+    launcher = Launcher.started(Warmth("sqlite:////nowhere", "local", []), os.environ)
+    launcher.close()
+    assert launcher.wait() == 0
 
 
 def test_each_process_is_one_of_its_own(launch: Launch) -> None:

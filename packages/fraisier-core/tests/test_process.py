@@ -12,8 +12,8 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.store import open_store
 from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.jobs import DEPLOYMENT, jobs, warmth_of
 from fraisier_core.worker.launcher import Launcher
-from fraisier_core.worker.process import DeploymentProcess
 
 CONFIGURATION = """\
 fraises:
@@ -55,8 +55,8 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     (tmp_path / "fraises.yaml").write_text(CONFIGURATION)
     plugins = Plugins(entry_points(group="fraisier.stores"))
     config = load_config(tmp_path / "fraises.yaml", plugins)
-    launcher = Launcher(DeploymentProcess(config.database, Host(), plugins, ["nobody-offers-this"]))
-    with closing(launcher), closing(launcher.launch()) as channel:
+    launcher = Launcher.forked(jobs(warmth_of(config, Host()), plugins))
+    with closing(launcher), closing(launcher.launch(DEPLOYMENT)) as channel:
         yield Installation(config, channel)
 
 

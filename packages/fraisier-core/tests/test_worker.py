@@ -129,6 +129,31 @@ def test_a_killed_process_is_replaced(installation: Installation) -> None:
     assert worker.poll() is None
 
 
+def test_a_launcher_that_is_killed_is_started_again_and_named(installation: Installation) -> None:
+    worker = installation.start()
+    (launcher,) = {each for each in descendants(worker.pid) if descendants(each.pid)}
+    os.kill(launcher.pid, signal.SIGKILL)
+    assert worker.stderr is not None
+    assert "the launcher was killed by SIGKILL; it is started again in 1 s" in worker.stderr.readline()
+    for process in descendants(worker.pid):
+        os.kill(process.pid, signal.SIGKILL)
+    deployment = installation.store.request(REQUEST)
+    wake(installation.config.state_dir)
+    assert installation.ended(deployment).status == "failed"
+    assert worker.poll() is None
+
+
+def test_no_process_below_a_worker_has_the_variables_of_the_configuration(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "token-of-production")
+    path = installation.folder / "fraises.yaml"
+    path.write_text(path.read_text().replace("branch: main", 'branch: main, env: {A: "${TOKEN}"}'))
+    worker = installation.start()
+    for process in descendants(worker.pid):
+        assert b"token-of-production" not in Path(f"/proc/{process.pid}/environ").read_bytes()
+
+
 def test_what_waits_is_claimed_on_a_wake_up(installation: Installation) -> None:
     installation.start()
     deployment = installation.store.request(REQUEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -27,6 +28,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 13
     SUPERSEDED = 14
     KEYBOARD = 130
+    READER_GONE = 141
 
 
 _OF_ERRORS = {
@@ -49,6 +51,10 @@ _OF_STATUSES = {
     "interrupted": ExitCode.INTERRUPTED,
     "superseded": ExitCode.SUPERSEDED,
 }
+
+
+class ReaderGoneError(Exception):
+    """The reader of standard output is gone."""
 
 
 def code_of_error(error: errors.FraisierError) -> ExitCode:
@@ -76,6 +82,9 @@ def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
             sys.exit(code_of_error(error))
         except KeyboardInterrupt:
             sys.exit(ExitCode.KEYBOARD)
+        except ReaderGoneError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
+            sys.exit(ExitCode.READER_GONE)
 
     return explained
 

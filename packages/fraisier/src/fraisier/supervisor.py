@@ -12,12 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from fraisier_core.config import Config, ConfigSource
+from fraisier_core.system.backoff import Backoff
 from starlette.applications import Starlette
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
 STOPPED = "was stopped"
 
 
@@ -43,16 +42,14 @@ class WorkerSupervisor:
                 await task
 
     async def _supervise(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        backoff = Backoff()
         while True:
-            started = asyncio.get_running_loop().time()
+            backoff.started()
             ending = await self._run_worker()
-            if asyncio.get_running_loop().time() - started > LONGEST_PAUSE_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
+            pause = backoff.pause()
             level = logging.INFO if ending == STOPPED else logging.ERROR
             logger.log(level, "the worker %s; it is started again in %g s", ending, pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _run_worker(self) -> str:
         """Run a worker to its end and say how it ended."""

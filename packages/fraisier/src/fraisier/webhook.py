@@ -101,4 +101,6 @@ def _spare_the_collector() -> None:
 @explain_errors
 def main() -> None:
     """Run the command; its exit codes are those of `fraisier`."""
-    app()
+    from fraisier.running import run
+
+    run(app, "fraisier-webhook")

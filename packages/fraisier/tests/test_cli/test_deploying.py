@@ -5,6 +5,7 @@ import signal
 from dataclasses import asdict
 
 import pytest
+from fraisier_core.system.processes import descendants
 from fraisier_core.testing.store import open_store
 
 from tests.waiting import wait_until
@@ -165,6 +166,22 @@ def test_a_deployment_whose_process_is_killed_is_recovered_at_once(installation:
         code, output = command.end()
     assert code == 13
     assert "my_api production: interrupted: the deployment process ended during step build" in output
+
+
+@pytest.mark.parametrize("with_its_process", [False, True])
+def test_a_launcher_that_is_killed_is_replaced_when_it_is_needed(
+    installation: Installation, with_its_process: bool
+) -> None:
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        below = descendants(command.process.pid)
+        os.kill(max(below, key=lambda each: len(descendants(each.pid))).pid, signal.SIGKILL)
+        if with_its_process:
+            _kill_holder(installation)
+        gate.open()
+        code, _ = command.end()
+    assert (code, installation.last().status) == ((13, "interrupted") if with_its_process else (0, "success"))
 
 
 def test_what_a_dead_command_left_is_recovered_before_the_next_deployment(installation: Installation) -> None:

@@ -111,6 +111,10 @@ class Config:
         kind = self.fraise(fraise).type
         return ResolvedEnvironment(fraise, found.name, kind, url, self.state_dir, found.section, secrets)
 
+    def variables(self) -> set[str]:
+        """Return the names of all variables that are used."""
+        return variable_names(parse_yaml(self.text).value)
+
     def secret_variables(self) -> set[str]:
         """Return the names of the variables that are used under `git:` and nowhere else."""
         document = parse_yaml(self.text).value

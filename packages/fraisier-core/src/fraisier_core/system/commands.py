@@ -60,11 +60,14 @@ class Limits:
     grace: float = 5.0
 
 
+def is_inherited(name: str) -> bool:
+    """Whether commands get this environment variable of ours."""
+    return name in INHERITED or name.startswith("LC_")
+
+
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a command: what is harmless of this process's own, and `extra` over it."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")
-    }
+    inherited = {name: value for name, value in os.environ.items() if is_inherited(name)}
     return {**inherited, **extra}
 
 

@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _SCAN_SECONDS = 0.01
-_KILL_SECONDS = 5.0
+KILL_SECONDS = 5.0
 _STAT_BYTES = 4096
 
 # The children of a process are one set for all of its threads, and so are those among them to be spared.
@@ -254,7 +254,7 @@ def _end(find: Callable[[], frozenset[ProcessIdentity]], grace_seconds: float) -
     asked: set[ProcessIdentity] = set()
     kill_from = time.monotonic() + grace_seconds
     while left := find():
-        if (now := time.monotonic()) >= kill_from + _KILL_SECONDS:
+        if (now := time.monotonic()) >= kill_from + KILL_SECONDS:
             break
         if now >= kill_from:
             _signal_all(left, signal.SIGKILL)

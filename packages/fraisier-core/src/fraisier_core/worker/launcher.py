@@ -1,71 +1,132 @@
-"""Processes for deployments, forked from a warm one: starting an interpreter costs more than deploying.
+"""The launcher: a warm process that forks one for each job.
 
-The launcher is forked before its owner opens the store or starts a thread, because neither survives a fork.
-Owner and process talk over a socket pair of messages; each side ends when the other one is gone.
+Owner and process talk over a line of messages, and each ends when the other one is gone.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from fraisier_core.worker.assignment import Channel
 
 logger = logging.getLogger(__name__)
 
+MESSAGE_BYTES = 65_536
 
-class Launcher:
-    """Forks a process for each deployment.
+Jobs = Mapping[str, Callable[[Channel], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What the processes are ready for.
 
     Args:
-        main: what such a process does with its channel; the process ends when it returns.
+        database: the resolved url of the store.
+        host: the name of this host.
+        types: the fraise types whose plugins are loaded.
     """
 
-    def __init__(self, main: Callable[[Channel], None]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
-            self._control.close()
-            _serve(theirs, main)
-        theirs.close()
+    database: str
+    host: str
+    types: Sequence[str]
 
-    def launch(self) -> Channel:
-        """Fork a process and return the line to it. Raises `OSError` if the launcher is gone."""
-        ours, theirs = Channel.pair()
+
+class Launcher:
+    """The owner's side; see `forked` and `started`.
+
+    Args:
+        control: the line to the launcher.
+        wait: waits for its end, and returns its exit status, negative if a signal killed it.
+    """
+
+    def __init__(self, control: socket.socket, wait: Callable[[], int]) -> None:
+        self._control = control
+        self.wait = wait
+
+    @classmethod
+    def forked(cls, jobs: Jobs) -> Launcher:
+        """Fork it from this process, which has neither threads nor an open store: they do not survive it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            os.setsid()  # a Ctrl-C in the owner's terminal is the owner's to handle
+            serve(theirs, jobs)
+        theirs.close()
+        return cls(ours, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    @classmethod
+    def started(cls, warmth: Warmth, environ: Mapping[str, str]) -> Launcher:
+        """Start it in an interpreter of its own, whatever this process holds."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            socket.send_fds(self._control, [b"launch"], [theirs.fileno()])
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "fraisier_core.worker", str(theirs.fileno())],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        ours.send(json.dumps(asdict(warmth)).encode())
+        return cls(ours, process.wait)
+
+    def fileno(self) -> int:
+        """Return the file descriptor that becomes readable when the launcher ends."""
+        return self._control.fileno()
+
+    def launch(self, job: str) -> Channel:
+        """Fork a process for a job and return the line to it. Raises `OSError` if the launcher is gone."""
+        ours, theirs = Channel.pair()
+        try:
+            socket.send_fds(self._control, [job.encode()], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return ours
 
     def close(self) -> None:
-        """End the launcher; executing processes end by themselves."""
+        """End the launcher; the processes it forked live on."""
         self._control.close()
 
 
-def _serve(control: socket.socket, main: Callable[[Channel], None]) -> None:
+def warmth(control: socket.socket) -> Warmth | None:
+    """Return what a started launcher is to be ready for; None if its owner is gone."""
+    message = control.recv(MESSAGE_BYTES)
+    return Warmth(**json.loads(message)) if message else None
+
+
+def serve(control: socket.socket, jobs: Jobs) -> None:
     """Be the launcher: fork for each message, and end with the owner."""
-    os.setsid()  # a Ctrl-C in the owner's terminal is the owner's to handle
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
     while True:
-        message, handles, _, _ = socket.recv_fds(control, 16, 1)
+        message, handles, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 1)
         if not message:
             os._exit(0)
         if os.fork() == 0:
             control.close()
-            _run(Channel(socket.socket(fileno=handles[0])), main)
+            _run(Channel(socket.socket(fileno=handles[0])), message.decode(), jobs)
         os.close(handles[0])
 
 
-def _run(channel: Channel, main: Callable[[Channel], None]) -> None:
+def _run(channel: Channel, job: str, jobs: Jobs) -> None:
     os.setsid()  # what a lease names can be ended as a group, without its neighbours
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        main(channel)
+        jobs[job](channel)
     except Exception:  # the run boundary: the process ends here, and its expired lease is recovered
-        logger.exception("the process of a deployment failed")
+        logger.exception("the %s process failed", job)
         os._exit(1)
     os._exit(0)

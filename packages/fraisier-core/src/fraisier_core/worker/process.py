@@ -31,14 +31,11 @@ from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import become_subreaper, kill_descendants
+from fraisier_core.system.timing import INTERRUPTION, LAST_GRACE, RENEWAL, TICK
 from fraisier_core.text.redaction import Redactor
 from fraisier_core.worker.assignment import Assignment, Channel, assigned, introduce
 
 logger = logging.getLogger(__name__)
-
-TICK_SECONDS = 0.2
-RENEWAL_SECONDS = 2.0
-GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class DeploymentProcess:
         except InterruptedRunError as error:
             _leave(store, recorder, error)
         finally:
-            kill_descendants(grace_seconds=1.0)
+            kill_descendants(grace_seconds=LAST_GRACE)
 
     def _work(
         self, assignment: Assignment, store: Store, recorder: Recorder, cancellation: CancellationToken
@@ -164,7 +161,7 @@ class LeaseKeeper(threading.Thread):
         """Watch until the process ends or the owner is gone."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
-            while not selector.select(TICK_SECONDS):
+            while not selector.select(TICK):
                 try:
                     self._tick()
                 except FencedError as error:
@@ -177,7 +174,7 @@ class LeaseKeeper(threading.Thread):
 
     def _tick(self) -> None:
         self._recorder.flush()
-        if time.monotonic() - self._renewed >= RENEWAL_SECONDS:
+        if time.monotonic() - self._renewed >= RENEWAL:
             self._store.renew(self._lease)
             self._renewed = time.monotonic()
         if not self._cancelling and (by := self._store.cancellation(self._lease)):
@@ -186,6 +183,6 @@ class LeaseKeeper(threading.Thread):
 
     def _end_at_last(self) -> None:
         """End the process even if a plugin ignores everything; its lease expires and is recovered."""
-        time.sleep(GRACE_SECONDS)
-        kill_descendants(grace_seconds=1.0)
+        time.sleep(INTERRUPTION)
+        kill_descendants(grace_seconds=LAST_GRACE)
         os._exit(1)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from io import TextIOWrapper
-
 from fraisier.exit_codes import explain_errors
 
 
@@ -12,8 +9,6 @@ from fraisier.exit_codes import explain_errors
 def main() -> None:
     """Run the command; exits with one of `ExitCode`."""
     from fraisier.cli.tree import app
+    from fraisier.running import run
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    app(prog_name="fraisier")
+    run(app, "fraisier")

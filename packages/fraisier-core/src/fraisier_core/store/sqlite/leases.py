@@ -7,11 +7,9 @@ from typing import Any
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import HeldLease, Lease
 from fraisier_core.store.sqlite.connection import Row
-from fraisier_core.store.sqlite.reader import HEARTBEAT_SECONDS
 from fraisier_core.store.sqlite.writer import Writer
 from fraisier_core.system.processes import ProcessIdentity
-
-LEASE_SECONDS = 30.0
+from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
 
 
 class Leases(Writer):
@@ -30,7 +28,7 @@ class Leases(Writer):
             return self._take(held.lease.deployment_id, held.lease.attempt, holder)
 
     def renew(self, lease: Lease) -> None:
-        self._update("renew_lease", lease, expires=self._host.seconds() + LEASE_SECONDS)
+        self._update("renew_lease", lease, expires=self._host.seconds() + LEASE)
 
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         self._update("record_command", lease, pid=command.pid, started=command.start_time)
@@ -44,7 +42,7 @@ class Leases(Writer):
                 "forget_dead_workers",
                 host=self._host.name,
                 boot_id=self._host.boot_id,
-                oldest=now - HEARTBEAT_SECONDS,
+                oldest=now - HEARTBEAT_TIMEOUT,
             )
 
     def forget_worker(self, worker: ProcessIdentity) -> None:
@@ -71,7 +69,7 @@ class Leases(Writer):
             "boot_id": self._host.boot_id,
             "pid": holder.pid,
             "pid_started": holder.start_time,
-            "expires": self._host.seconds() + LEASE_SECONDS,
+            "expires": self._host.seconds() + LEASE,
         }
         (taken,) = self._connection.all(self._sql["take_lease"], row)
         return Lease(taken["token"], deployment_id, self._host.name, attempt)

@@ -20,8 +20,7 @@ from fraisier_core.store.records import (
 from fraisier_core.store.sqlite.connection import Connection, Row, statements
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
-
-HEARTBEAT_SECONDS = 15.0
+from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
 
 T = TypeVar("T")
 _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
@@ -105,7 +104,7 @@ class SqliteReader:
         return self._records(HealthyRelease, "healthy_releases", fraise_id=fraise_id, environment=environment)
 
     def live_workers(self) -> int:
-        oldest = self._host.seconds() - HEARTBEAT_SECONDS
+        oldest = self._host.seconds() - HEARTBEAT_TIMEOUT
         (row,) = self._all("live_workers", boot_id=self._host.boot_id, oldest=oldest)
         return int(row["live"])
 

@@ -1,0 +1,27 @@
+"""How long leases, heartbeats and the waits around them last, all in seconds; a test checks what must hold
+between them.
+"""
+
+from __future__ import annotations
+
+# A lease says who executes a deployment.
+LEASE = 30.0
+RENEWAL = 2.0  # between two renewals
+TICK = 0.2  # between two looks of the lease keeper at the output, a cancellation and the owner
+INTERRUPTION = 10.0  # until an interrupted deployment process ends even if a plugin heeds nothing
+LAST_GRACE = 1.0  # from SIGTERM to SIGKILL for what a deployment left running
+
+# A worker that lives says so.
+HEARTBEAT = 5.0  # between two heartbeats
+HEARTBEAT_TIMEOUT = 15.0  # since the last one, until the worker counts as gone
+POLL = 1.0  # between two looks for work, if no wake-up arrives
+GRACE = 25.0  # after SIGTERM, until deployments that have not finished are interrupted
+STOP = 20.0  # from there until the worker ends without them
+
+# A command that follows its deployment.
+FOLLOW = 0.1  # between two looks at its progress
+RECOVERY = 1.0  # between two looks for a deployment whose process is gone
+
+# What ends is started again: later each time, unless it ran for longer than the longest pause.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0

@@ -1,0 +1,205 @@
+"""Claims deployments, and recovers those whose process is gone: for a worker, and for `fraisier deploy`."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+from fraisier_core.config import Config, ConfigSource
+from fraisier_core.engine.recovery import take_over
+from fraisier_core.requests.configured import configure_store
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import HeldLease, Lease
+from fraisier_core.system.backoff import Backoff
+from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity, kill_group
+from fraisier_core.system.timing import POLL
+from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.jobs import DEPLOYMENT
+from fraisier_core.worker.launcher import Launcher
+
+logger = logging.getLogger(__name__)
+
+
+class Slot:
+    """A place for one deployment: first a warm process, then one that executes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.process: ProcessIdentity | None = None
+        self.lease: Lease | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its process waits for an assignment."""
+        return self.process is not None and self.lease is None
+
+
+class Dispatcher:
+    """Gives deployments to processes, and watches those and their launcher.
+
+    Args:
+        store: the store.
+        host: this host.
+        source: the configuration; each claim is made under the current one.
+        launcher: forks the processes.
+        start: starts another launcher if this one ends.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        host: Host,
+        source: ConfigSource,
+        launcher: Launcher,
+        start: Callable[[], Launcher],
+    ) -> None:
+        self._store = store
+        self._host = host
+        self._source = source
+        self._start = start
+        self._selector = selectors.DefaultSelector()
+        self._backoff = Backoff()
+        self._launch_at = 0.0
+        self._config: Config | None = None
+        self.slots: list[Slot] = []
+        self.launched = 0
+        self._launcher: Launcher | None = launcher
+        self.watch(launcher, self._launcher_ended)
+
+    def watch(self, source: object, handler: Callable[[], object]) -> None:
+        """Call `handler` from `wait` whenever something becomes readable."""
+        self._selector.register(source, selectors.EVENT_READ, handler)  # type: ignore[arg-type]
+
+    def unwatch(self, source: object) -> None:
+        """Undo `watch`."""
+        self._selector.unregister(source)  # type: ignore[arg-type]
+
+    def wait(self, seconds: float) -> bool:
+        """Handle what happens next, and return whether anything did within `seconds`."""
+        events = self._selector.select(seconds)
+        for key, _ in events:
+            key.data()
+        return bool(events)
+
+    def close(self) -> None:
+        """Hang up on every process; what executes is interrupted."""
+        for slot in self.slots:
+            slot.channel.close()
+        if self._launcher is not None:
+            self._launcher.close()
+        self._selector.close()
+
+    # Processes
+
+    def fill(self, count: int) -> None:
+        """Fill `count` slots, and start a launcher if it is gone."""
+        self._revive()
+        while len(self.slots) < count and (channel := self.launch(DEPLOYMENT)):
+            self.launched += 1
+            slot = Slot(channel)
+            self.slots.append(slot)
+            self.watch(channel, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
+
+    def launch(self, job: str) -> Channel | None:
+        """Fork a process for a job and return the line to it; None if that has to wait."""
+        if self._launcher is None or time.monotonic() < self._launch_at:
+            return None
+        try:
+            return self._launcher.launch(job)
+        except OSError:
+            self._launcher_ended()
+            return None
+
+    @property
+    def busy(self) -> int:
+        """How many slots execute a deployment."""
+        return sum(slot.lease is not None for slot in self.slots)
+
+    def ready_slot(self) -> Slot | None:
+        """Return a slot whose process waits for an assignment, if there is one."""
+        return next((slot for slot in self.slots if slot.is_ready), None)
+
+    def _revive(self) -> None:
+        if self._launcher is None and time.monotonic() >= self._launch_at:
+            self._launcher = self._start()
+            self._backoff.started()
+            self.watch(self._launcher, self._launcher_ended)
+
+    def _launcher_ended(self) -> None:
+        assert self._launcher is not None  # noqa: S101 - it is watched
+        self.unwatch(self._launcher)
+        self._launcher.close()
+        ending, pause = _ending(self._launcher.wait()), self._backoff.pause()
+        logger.error("the launcher %s; it is started again in %g s", ending, pause)
+        self._launcher, self._launch_at = None, time.monotonic() + pause
+
+    def _hear(self, slot: Slot) -> None:
+        """A process is ready, or has ended: its lease, if it still holds it, is then expired."""
+        if slot.process is None and (process := introduced(slot.channel)):
+            slot.process = process
+            return
+        if slot.process is None:  # it could not even start: do not spin
+            self._launch_at = time.monotonic() + POLL
+        self.unwatch(slot.channel)
+        slot.channel.close()
+        self.slots.remove(slot)
+
+    # Deployments
+
+    def configure(self) -> None:
+        """Take the current configuration, and tell the store what is configured; before each claim."""
+        config = self._source.current()
+        if config is not self._config:
+            configure_store(self._store, config)
+            self._config = config
+
+    def expired(self, fraise: str | None = None, environment: str | None = None) -> Iterator[HeldLease]:
+        """Yield the expired leases, of all deployments or of those of one environment."""
+        for held in self._store.expired():
+            found = self._store.deployment(held.lease.deployment_id) if fraise else None
+            if found is None or (found.fraise_id, found.environment) == (fraise, environment):
+                yield held
+
+    def recover(self, slot: Slot, held: HeldLease) -> bool:
+        """Have a slot recover a deployment, and return whether nothing else did so first."""
+        lease = take_over(self._store, self._host, held, _process(slot))
+        return lease is not None and self.assign(slot, lease, recover=True)
+
+    def claim(self, slot: Slot, deployment_id: str | None = None) -> bool:
+        """Have a slot execute a deployment, by default the next; return whether one could be claimed."""
+        lease = self._store.claim(_process(slot), deployment_id)
+        return lease is not None and self.assign(slot, lease)
+
+    def assign(self, slot: Slot, lease: Lease, *, recover: bool = False) -> bool:
+        """Give a slot what was claimed for it; always true."""
+        assert self._config is not None  # noqa: S101 - `configure` comes before
+        failpoint("after_claim")
+        slot.lease = lease
+        deployment = self._store.deployment(lease.deployment_id)
+        assign(slot.channel, Assignment.under(self._config, deployment, lease, recover=recover))
+        return True
+
+    def end_overdue(self) -> None:
+        """End a process that is alive but whose lease expired, if no other slot is free to recover it."""
+        if self.busy < len(self.slots):
+            return
+        held = {each.lease: each for each in self._store.expired()}
+        for slot in self.slots:
+            if slot.lease is not None and (expired := held.get(slot.lease)):
+                deployment = slot.lease.deployment_id
+                logger.warning("the lease of deployment %s expired while its process was alive", deployment)
+                kill_group(expired.holder)
+
+
+def _process(slot: Slot) -> ProcessIdentity:
+    assert slot.process is not None  # noqa: S101 - only ready slots are assigned to
+    return slot.process
+
+
+def _ending(status: int) -> str:
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -1,0 +1,37 @@
+"""What the processes do that a launcher forks, and the two ways to have a launcher."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from fraisier_core.config import Config, ConfigSource
+from fraisier_core.errors import PluginError
+from fraisier_core.plugins import Plugins
+from fraisier_core.system.commands import is_inherited
+from fraisier_core.system.host import Host
+from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
+from fraisier_core.worker.process import DeploymentProcess
+
+DEPLOYMENT = "deployment"
+
+
+def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
+    """Return them by name, and load the plugins that they need before anything is forked."""
+    for kind in warmth.types:
+        with suppress(PluginError):  # a deployment of this type ends with the reason
+            plugins.deployer(kind)
+    plugins.store(warmth.database.partition(":")[0])
+    return {DEPLOYMENT: DeploymentProcess(warmth.database, Host(warmth.host), plugins, warmth.types)}
+
+
+def warmth_of(config: Config, host: Host) -> Warmth:
+    """Return what processes are to be ready for under a configuration."""
+    return Warmth(config.database, host.name, sorted({fraise.type for fraise in config.fraises.values()}))
+
+
+def start_launcher(warmth: Warmth, source: ConfigSource) -> Launcher:
+    """Start a launcher, without the variables that the configuration needs: their values are assigned."""
+    needed = source.current().variables()
+    environ = {name: value for name, value in os.environ.items() if is_inherited(name) or name not in needed}
+    return Launcher.started(warmth, environ)
