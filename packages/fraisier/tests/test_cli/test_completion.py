@@ -24,6 +24,9 @@ def complete(installation: Installation, line: str, **environ: str) -> list[str]
         ("fraisier deploy my_api ", ["production", "staging"]),
         ("fraisier rollback my_api st", ["staging"]),
         ("fraisier history nosuch ", []),
+        ("fraisier logs ", ["my_api"]),
+        ("fraisier logs my_api st", ["staging"]),
+        ("fraisier db m", ["migrate"]),
     ],
 )
 def test_names_are_completed_from_the_configuration(

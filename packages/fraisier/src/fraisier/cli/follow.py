@@ -79,20 +79,24 @@ class Follower:
     def __init__(self, reader: Reader, deployment_id: str) -> None:
         self._reader = reader
         self._id = deployment_id
+        self._deployment: Deployment | None = None
         self._steps: dict[tuple[int, int], FollowedStep] = {}
         self._early: list[LogChunk] = []
-        self._sequence = 0
+        self._event = 0
+        self._chunk = 0
 
     def progress(self) -> Progress:
-        """Return what is known now.
+        """Return what is known now; the deployment and its steps are read again if there are new events.
 
         What is read first is the oldest: an ended deployment comes with all its steps, a finished step with
         all its output.
         """
-        deployment = self._reader.deployment(self._id)
-        self._update_steps(self._reader.steps(self._id))
+        if (events := self._reader.events(self._event, deployment_id=self._id)) or self._deployment is None:
+            self._event = events[-1].sequence if events else 0
+            self._deployment = self._reader.deployment(self._id)
+            self._update_steps(self._reader.steps(self._id))
         self._early = list(self._not_placed(self._new_chunks()))
-        return Progress(deployment, list(self._steps.values()))
+        return Progress(self._deployment, list(self._steps.values()))
 
     def _update_steps(self, records: Iterable[Step]) -> None:
         for record in records:
@@ -100,9 +104,9 @@ class Follower:
             step.record = record
 
     def _new_chunks(self) -> Sequence[LogChunk]:
-        new = self._reader.log(self._id, self._sequence)
+        new = self._reader.log(self._id, self._chunk)
         if new:
-            self._sequence = new[-1].sequence
+            self._chunk = new[-1].sequence
         return [*self._early, *new]
 
     def _not_placed(self, chunks: Iterable[LogChunk]) -> Iterator[LogChunk]:

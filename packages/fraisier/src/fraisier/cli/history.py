@@ -16,6 +16,7 @@ from fraisier.cli.times import ago, lasted, utc
 from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Reader
     from fraisier_core.store.records import Deployment
 
 TITLES = (
@@ -33,7 +34,8 @@ def history(
     config: ConfigFile = None,
 ) -> None:
     """Show the deployments, newest first."""
-    found = newest(Session.start(config), fraise, environment, limit)
+    session = Session.start(config)
+    found = newest(session, session.reader(), fraise, environment, limit)
     if as_json:
         print_json([asdict(record) for record in found])
     elif found:
@@ -42,12 +44,13 @@ def history(
         tell("nothing was ever deployed")
 
 
-def newest(session: Session, fraise: str | None, environment: str | None, limit: int) -> list[Deployment]:
+def newest(
+    session: Session, reader: Reader | None, fraise: str | None, environment: str | None, limit: int
+) -> list[Deployment]:
     """Return the newest deployments of everything, of a fraise or of an environment.
 
     What left the configuration still has its history, under its full name. Raises `UnknownNameError`.
     """
-    reader = session.reader()
     try:
         fraise, environment = _names(session, fraise, environment)
     except UnknownNameError:

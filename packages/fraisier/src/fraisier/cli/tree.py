@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "Show the serving release, and how the last deployment ended.",
     "history": "Show the deployments, newest first.",
     "show": "Show a deployment with its steps and their output.",
+    "logs": "Show the output of a deployment, and follow it.",
     "config": "Check the configuration.",
     "db": "Maintain the store.",
     "worker": "Execute queued deployments until SIGTERM.",
