@@ -104,5 +104,5 @@ def test_a_refused_restart_fails_and_leaves_everything_as_it_was(
     server.forge.push_files({"version": "2"})
     second = server.fraisier("deploy", "my_api", "production")
     assert second.returncode == ExitCode.FAILED, second.stdout + second.stderr
-    assert "The old process still runs" in second.stdout + second.stderr
+    assert "previous process is still running" in second.stdout + second.stderr
     assert (server.app_path.resolve(), unit_state(UNIT)) == (release, before)
