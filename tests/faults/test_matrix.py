@@ -29,7 +29,7 @@ ENDINGS = [
     ("F08", "before_swap", "interrupted"),
     ("F09", "after_swap", "interrupted"),
     ("F09", "after_activate", "interrupted"),
-    ("F09", "step_activate_finished", "interrupted"),
+    ("F09", "step_activate_finished", "rolled_back"),  # whether the deployer went on cannot be told
     ("F10", "step_restart", "rolled_back"),  # whether it was restarted cannot be told
     ("F09", "step_restart_finished", "rolled_back"),  # whether `deploy` had more to do cannot be told
     ("F09", "step_verify", "success"),

@@ -35,7 +35,7 @@ def test_a_full_disk_leaves_no_part_of_a_release(tmp_path: Path) -> None:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=True)
     try:
-        releases = Releases(disk / "releases", None)
+        releases = Releases(disk / "releases")
         with pytest.raises(StepFailedError, match="no_space: release one cannot be written"):
             releases.create("one", "a" * 40, lambda folder: _fill(folder / "big"))
         assert list(releases.root.iterdir()) == []

@@ -30,6 +30,7 @@ pytest_plugins = ["fraisier_core.testing.forge"]
 ME = ProcessIdentity.of(os.getpid())
 DEPLOYER = """
 import sqlite3
+from pathlib import Path
 
 from fraisier_core import ActivationRefusedError, Health, hookimpl
 
@@ -49,12 +50,15 @@ def obey(run, name):
 
 @hookimpl
 def deploy(run):
+    if (run.release.path / "forget").exists():
+        return
     obey(run, "before")
     with run.step("migrate", repeatable=False):
         obey(run, "migrate")
     run.activate()
     with run.step("restart"):
         run.note(run.release.name)
+    Path(run.settings.env["RUNNING"]).write_text(run.release.commit)
     obey(run, "after")
 
 @hookimpl
@@ -74,6 +78,7 @@ fraises:
         app_path: {folder}/app
         health_check: {{command: ["true"], retries: 2, interval: 0}}
         keep_releases: 2
+        env: {{RUNNING: {folder}/running}}
 branch_mapping:
   main: {{fraise: site, environment: production, paths: [site]}}
 """
@@ -82,10 +87,10 @@ branch_mapping:
 class Installation:
     """One environment, whose deployments are executed in this process."""
 
-    def __init__(self, folder: Path, forge: Forge, packages: PackageFolder) -> None:
+    def __init__(self, folder: Path, forge: Forge, packages: PackageFolder, configuration: str) -> None:
         packages.deployer("static", DEPLOYER)
         self.folder, self.forge, self.plugins = folder, forge, packages.plugins()
-        text = CONFIGURATION.format(repository=forge.url, folder=folder)
+        text = configuration.format(repository=forge.url, folder=folder)
         self.config = parse_config(text, folder / "fraises.yaml", self.plugins)
         self.database = open_store(self.config.database)
         self.store = open_store(self.config.database)
@@ -135,7 +140,13 @@ class Installation:
 
 @pytest.fixture
 def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
-    return Installation(tmp_path, forge, site)
+    return Installation(tmp_path, forge, site, CONFIGURATION)
+
+
+@pytest.fixture
+def unlinked(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
+    """An environment without `app_path`: its deployer alone knows what runs."""
+    return Installation(tmp_path, forge, site, CONFIGURATION.replace("        app_path: {folder}/app\n", ""))
 
 
 def test_a_deployment_takes_its_own_commit_and_not_the_newest(installation: Installation) -> None:
@@ -222,7 +233,7 @@ def test_a_refused_restart_restores_the_link_and_runs_nothing_more(installation:
     done = installation.execute(installation.forge.push_files({"after": "refuse"}))
     assert done.status == "failed"
     assert done.error_message == (
-        "no restart for you. The previous process is still running; app_path points to its release again"
+        "no restart for you. The previous process is still running, and activation was undone"
     )
     assert installation.steps(done)[-1] == ("restart", "success")
     assert installation.current == before
@@ -237,6 +248,64 @@ def test_a_refused_restart_restores_the_link_even_if_the_serving_release_was_unk
     assert (failed.status, installation.serving, installation.current) == ("failed", None, failed.release)
     installation.execute(installation.forge.push_files({"after": "refuse"}))
     assert installation.current == failed.release
+
+
+def test_a_deployment_that_never_activates_fails_and_names_the_rule(installation: Installation) -> None:
+    old = installation.forge.push_files({"site/page": "1"})
+    installation.execute(old)
+    before = installation.current
+    done = installation.execute(installation.forge.push_files({"forget": ""}))
+    assert (done.status, done.error_message) == (
+        "failed",
+        "deploy returned without run.activate(): call it before the first command that may change what runs; "
+        "nothing was activated",
+    )
+    assert (installation.serving, installation.current) == (old, before)
+
+
+def test_without_app_path_activation_is_the_event_alone(unlinked: Installation) -> None:
+    commit = unlinked.forge.push_files({"site/page": "1"})
+    done = unlinked.execute(commit)
+    assert (done.status, unlinked.serving) == ("success", commit)
+    assert ("activate", "success") in unlinked.steps(done)
+    root = unlinked.folder / ".fraisier/releases/site/production"
+    assert {entry.name for entry in root.iterdir()} == {done.release, f".commit-{done.release}"}
+
+
+@pytest.mark.parametrize("file", ["after", "health"])
+def test_without_app_path_a_failure_after_a_change_rolls_back(unlinked: Installation, file: str) -> None:
+    old = unlinked.forge.push_files({"site/page": "1"})
+    unlinked.execute(old)
+    done = unlinked.execute(unlinked.forge.push_files({file: "raise"}))
+    assert (done.status, unlinked.serving) == ("rolled_back", old)
+    assert (unlinked.folder / "running").read_text() == old
+
+
+def test_a_refused_restart_without_app_path_rolls_nothing_back(unlinked: Installation) -> None:
+    old = unlinked.forge.push_files({"site/page": "1"})
+    unlinked.execute(old)
+    done = unlinked.execute(unlinked.forge.push_files({"after": "refuse"}))
+    assert (done.status, done.rollback_started, unlinked.serving) == ("failed", False, old)
+
+
+def test_a_failure_in_place_rolls_back_and_activate_changes_nothing_there(installation: Installation) -> None:
+    old = installation.forge.push_files({"site/page": "1"})
+    clone = installation.folder / "app"
+    subprocess.run(["git", "clone", "--quiet", installation.forge.url, clone], check=True)
+    done = installation.execute(installation.forge.push_files({"before": "raise"}))
+    assert (done.status, installation.serving) == ("rolled_back", old)
+    steps = ["fetch", "checkout", "checkout", "migrate", "restart", "verify"]
+    assert [name for name, _ in installation.steps(done)] == steps
+    assert not (clone / "before").exists()
+
+
+def test_deploying_what_is_checked_out_already_is_an_activation_too(installation: Installation) -> None:
+    commit = installation.forge.push_files({"after": "raise"})
+    clone = installation.folder / "app"
+    subprocess.run(["git", "clone", "--quiet", installation.forge.url, clone], check=True)
+    done = installation.execute(commit)
+    assert (done.status, done.activation_started) == ("failed", True)
+    assert "Rollback to" in (done.error_message or "")
 
 
 def test_the_first_deployment_in_place_rolls_back_to_what_was_checked_out(installation: Installation) -> None:

@@ -27,6 +27,8 @@ def deploy(run):
     with run.step("install"):
         run.command(["sh", run.settings.script])
     run.activate()
+    with run.step("start"):
+        run.command(["sh", "start.sh"])
 
 @hookimpl
 def rollback(run, to):
@@ -46,13 +48,20 @@ class TestDeployer(DeployerConformance):
 
     def working(self, release):
         (release / "install.sh").write_text("true")
+        (release / "start.sh").write_text("true")
         return {"script": "install.sh"}
 
     def failing(self, release):
         (release / "install.sh").write_text("exit 1")
         return {"script": "install.sh"}
+
+    def failing_late(self, release):
+        section = self.working(release)
+        (release / "start.sh").write_text("touch started; exit 1")
+        return section
 """
 
+START = '    with run.step("start"):\n        run.command(["sh", "start.sh"])\n'
 SETTINGS = "class ScriptSettings(EnvironmentSettings):"
 INSTALL = '    with run.step("install"):\n        run.command(["sh", run.settings.script])\n'
 
@@ -79,6 +88,7 @@ MISTAKES = {
         INSTALL,
         "    try:\n        run.command(['sh', run.settings.script])\n    except Exception:\n        pass\n",
     ),
+    "activation_comes_before": (f"    run.activate()\n{START}", f"{START}    run.activate()\n"),
     "the_health_check_follows": ("return run.probe()", "return type(run.probe())(True, 'always')"),
     "an_earlier_release": ("run.activate(to)", "run.activate(run.previous)"),
 }
@@ -165,11 +175,17 @@ def test_activating_switches_the_link(fake_run: FakeRun[EnvironmentSettings]) ->
     assert (fake_run.settings.app_path or Path()).readlink() == other.path
 
 
-def test_activating_in_place_leaves_app_path_alone(tmp_path: Path) -> None:
+def test_activating_in_place_changes_nothing(tmp_path: Path) -> None:
     run = FakeRun(EnvironmentSettings(app_path=tmp_path), Release("1", tmp_path, "1" * 40), in_place=True)
     run.activate()
-    assert run.activations == [run.release]
+    assert (run.activations, run.steps) == ([], [])
     assert not tmp_path.is_symlink()
+
+
+def test_activating_without_app_path_switches_nothing(tmp_path: Path) -> None:
+    run = FakeRun(EnvironmentSettings(), Release("1", tmp_path / "1", "1" * 40))
+    run.activate()
+    assert (run.activations, list(tmp_path.iterdir())) == ([run.release], [])
 
 
 def test_a_probe_is_really_made(fake_run: FakeRun[EnvironmentSettings]) -> None:

@@ -2,7 +2,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.workspace import ClonedWorkspace, LinkedWorkspace, Workspace, open_workspace
+from fraisier_core.engine.workspace import ClonedWorkspace, ReleasesWorkspace, Workspace, open_workspace
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.testing.forge import Forge
@@ -35,7 +35,7 @@ def test_an_absent_app_path_will_be_a_link_to_releases(
     tmp_path: Path, mirror: Mirror, commits: list[str]
 ) -> None:
     workspace = opened(tmp_path, mirror)
-    assert isinstance(workspace, LinkedWorkspace)
+    assert isinstance(workspace, ReleasesWorkspace)
     assert not workspace.in_place
     one, two = (workspace.prepare(f"r{commit[:4]}", commit, mirror) for commit in commits)
     assert workspace.current() is None
@@ -48,6 +48,23 @@ def test_an_absent_app_path_will_be_a_link_to_releases(
     workspace.withdraw()
     assert workspace.current() is None
     assert not (tmp_path / "app").is_symlink()
+
+
+def test_the_active_release_is_never_set_aside(tmp_path: Path, mirror: Mirror, commits: list[str]) -> None:
+    workspace = opened(tmp_path, mirror)
+    one, two = (workspace.prepare(f"r{commit[:4]}", commit, mirror) for commit in commits)
+    workspace.activate(one)
+    workspace.tidy(0, [], set())
+    assert (workspace.get(one.name), workspace.get(two.name)) == (one, None)
+
+
+def test_without_app_path_nothing_is_switched(tmp_path: Path, mirror: Mirror, commits: list[str]) -> None:
+    workspace = open_workspace(tmp_path / "releases", None, mirror)
+    release = workspace.prepare("r1", commits[0], mirror)
+    workspace.activate(release)
+    workspace.withdraw()
+    assert (workspace.current(), workspace.get("r1")) == (None, release)
+    assert {entry.name for entry in (tmp_path / "releases").iterdir()} == {"r1", ".commit-r1"}
 
 
 def test_preparing_sweeps_what_an_interrupted_deployment_left(

@@ -24,6 +24,9 @@ class TestApi(DeployerConformance):
         write_script(release / "build.sh", "exit 1")
         return {}
 
+    def failing_late(self, release: Path) -> Mapping[str, object]:
+        return {"restart": ["sh", "-c", "touch restarted; exit 1"]}
+
 
 MakeRun = Callable[..., FakeRun[ApiSettings]]
 

@@ -19,3 +19,6 @@ class TestSite(DeployerConformance):
     def failing(self, release: Path) -> dict[str, object]:
         """Write nothing."""
         return {"front_page": "home.html"}
+
+    def failing_late(self, release: Path) -> None:
+        """Say that nothing comes after activation, which could fail."""

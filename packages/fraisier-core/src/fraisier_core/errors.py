@@ -60,7 +60,7 @@ class CommandFailedError(StepFailedError):
 
 
 class ActivationRefusedError(StepFailedError):
-    """The service manager refused to restart the service: the old process still runs untouched."""
+    """What runs was not changed after all, as when the service manager refuses to restart the service."""
 
 
 class CommitGoneError(StepFailedError):

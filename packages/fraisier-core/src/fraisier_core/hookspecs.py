@@ -113,12 +113,14 @@ class DeployerHooks:
     def deploy(self, run: Run[Any]) -> None:
         """Deploy `run.release`. Required.
 
-        Called in a process of its own once the commit is fetched and checked out.
+        Called in a process of its own once the commit is fetched and checked out. Calls `run.activate()`
+        before the first command that may change what runs; if it returns without, the deployment fails.
 
         Args:
             run: the settings of this type, the release, and the means: `step`, `command`, `activate`.
 
-        Raises if a step fails; the engine then rolls back if something was activated.
+        Raises if a step fails; after `run.activate()`, the engine then rolls back. `ActivationRefusedError`
+        says that what runs is unchanged, as when a service manager refuses: activation alone is undone.
 
         Example::
 
@@ -127,6 +129,8 @@ class DeployerHooks:
                 with run.step("build"):
                     run.command(["make"])
                 run.activate()
+                with run.step("restart"):
+                    run.command(["supervisorctl", "restart", "api"])
         """
 
     @hookspec(firstresult=True)
@@ -152,8 +156,8 @@ class DeployerHooks:
     def rollback(self, run: Run[Any], to: Release) -> None:
         """Roll back to an earlier release. Optional.
 
-        Called when a deployment fails after something was activated, and for `fraisier rollback`.
-        Without it, `deploy` is called with `to` as its release.
+        Called when a deployment fails after `run.activate()`, and for `fraisier rollback`; calls it as
+        `deploy` does. Without it, `deploy` is called with `to` as its release.
 
         Args:
             run: as in `deploy`.

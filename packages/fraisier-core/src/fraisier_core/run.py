@@ -99,7 +99,11 @@ class Run(ABC, Generic[S]):
 
     @abstractmethod
     def activate(self, release: Release | None = None) -> None:
-        """Point `app_path` at a release, in one atomic step named `activate`.
+        """Activate a release, in a step named `activate`: from here on, what runs may have changed.
+
+        A deployment that fails before leaves what runs alone; one that fails after is rolled back. `app_path`
+        points to the release from here on; without `app_path`, nothing is switched. In place, the engine
+        activates by its check-out, before any hook is called, and this changes nothing.
 
         Args:
             release: by default the one being deployed.

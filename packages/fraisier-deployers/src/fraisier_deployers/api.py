@@ -84,8 +84,7 @@ def deploy(run: Run[ApiSettings]) -> None:
     if run.settings.migrate is not None:
         with run.step("migrate", repeatable=False):
             run.command(run.settings.migrate)
-    if not run.in_place:
-        run.activate()
+    run.activate()
     _restart(run)
 
 
@@ -95,10 +94,9 @@ def rollback(run: Run[ApiSettings], to: Release) -> None:
     if run.settings.migrate is not None:
         with run.step("keep_migrations"):
             run.note("migrations are not undone: the database stays as the newer release left it")
+    run.activate(to)
     if run.in_place:
         _build(run)
-    else:
-        run.activate(to)
     _restart(run)
 
 

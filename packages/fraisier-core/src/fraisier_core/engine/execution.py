@@ -55,8 +55,6 @@ class Execution:
 
     def activate(self, release: Release) -> None:
         """Activate a release. The event comes first: it is refused if the lease was taken over."""
-        if self.context.workspace.in_place and self.context.workspace.current() == release.name:
-            return
         previous = self.context.workspace.current()
         self.recorder.append(Event("activation_started", release=release.name, previous_release=previous))
         failpoint("before_activate")

@@ -8,19 +8,23 @@ from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailed
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import HealthCheck
-from fraisier_core.store.records import Event
 
 ONE_PROBE = HealthCheck(command=["true"], retries=1)
 
 
 def call(execution: Execution, hook: str, release: Release) -> None:
-    """Call the hook that activates a release; a clone deployed in place is checked out first."""
-    if execution.context.workspace.in_place:
+    """Call the hook that activates a release; in place, it is checked out first, which activates it.
+
+    Raises `StepFailedError` if the hook returns without having called `run.activate()`.
+    """
+    run = RecordedRun(execution, release)
+    if run.in_place:
         with execution.recorder.step("checkout"):
             execution.activate(release)
-    execution.context.deployer.call(hook, RecordedRun(execution, release), release)
-    if not execution.deployment.activation_started:
-        execution.recorder.append(Event("activation_started", release=release.name))
+    execution.context.deployer.call(hook, run, release)
+    if not (run.activated or run.in_place):
+        rule = "call it before the first command that may change what runs"
+        raise StepFailedError(f"{hook} returned without run.activate(): {rule}")
 
 
 def verify(execution: Execution, release: Release) -> str:

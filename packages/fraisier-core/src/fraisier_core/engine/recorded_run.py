@@ -24,6 +24,9 @@ class RecordedRun(Run[EnvironmentSettings]):
     Args:
         execution: the deployment under way.
         release: the release to activate.
+
+    Attributes:
+        activated: whether activation has begun.
     """
 
     def __init__(self, execution: Execution, release: Release) -> None:
@@ -36,6 +39,7 @@ class RecordedRun(Run[EnvironmentSettings]):
             execution.previous,
             in_place=context.workspace.in_place,
         )
+        self.activated = False
         self._execution = execution
         self._recorder = execution.recorder
         self._cancellation = execution.cancellation
@@ -75,8 +79,10 @@ class RecordedRun(Run[EnvironmentSettings]):
         self._recorder.note(text)
 
     def activate(self, release: Release | None = None) -> None:
-        with self.step("activate"):
-            self._execution.activate(release or self.release)
+        if not self.in_place:
+            with self.step("activate"):
+                self.activated = True
+                self._execution.activate(release or self.release)
 
     def probe(self) -> Health:
         check = self.settings.health_check

@@ -98,9 +98,9 @@ def _inspect(execution: Execution) -> None:
         status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
         message = deployment.error_message or "the deployment process ended during the rollback"
         roll_back(execution, message, status)
-    elif not _since_switch(steps):
+    elif _is_activating(steps):
         undo_activation(execution)
-        message = "the deployment process ended during activation; app_path points to its old release again"
+        message = "the deployment process ended during activation, which was undone"
         interrupt(execution.store, execution.recorder.lease, deployment, message)
     else:
         _finish_or_roll_back(execution, steps)
@@ -111,8 +111,8 @@ def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
     release = execution.release
     if release is None or unfinished or not any(step.name == "verify" for step in steps):
-        step = ", ".join(unfinished) or steps[-1].name
-        roll_back(execution, f"the deployment process ended during step {step}")
+        when = f"during step {', '.join(unfinished)}" if unfinished else f"after step {steps[-1].name}"
+        roll_back(execution, f"the deployment process ended {when}")
         return
     try:
         finish(execution, release)
@@ -124,6 +124,7 @@ def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
         roll_back(execution, message, status)
 
 
-def _since_switch(steps: Sequence[Step]) -> Sequence[Step]:
-    switches = [index for index, step in enumerate(steps) if step.name in SWITCHES]
-    return steps[switches[-1] + 1 :] if switches else steps
+def _is_activating(steps: Sequence[Step]) -> bool:
+    """Return whether the step that activates had not ended: nothing can have come after it."""
+    switches = [step.status for step in steps if step.name in SWITCHES]
+    return switches == ["running"]

@@ -1,10 +1,7 @@
-"""Releases: complete directories side by side; a link points to one of them.
+"""Releases: complete directories side by side.
 
-A release is built under a temporary name, made durable, and renamed; the link is replaced by a new one in a
-single step. Whatever a crash interrupts, the link points to a complete release, and `sweep` removes the rest.
-
-Failpoints (see `faults`): `after_checkout` before the rename, `before_swap` between the temporary link and
-its rename, `after_swap` right after that.
+A release is built under a temporary name, made durable, and renamed. Whatever a crash interrupts, a release
+is complete, and `sweep` removes the rest. Failpoint: `after_checkout`, before the rename.
 """
 
 from __future__ import annotations
@@ -13,28 +10,17 @@ import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
-from fraisier_core.git.clones import Clone
 from fraisier_core.release import Release
 from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_OWN_LINK = "current"  # if there is no app_path
 _TEMPORARY, _TRASH, _COMMIT = ".tmp-", ".trash-", ".commit-"
-
-
-class DeploymentMode(Enum):
-    """How an environment is deployed; the disk decides."""
-
-    RELEASES = "releases"
-    IN_PLACE = "in place"
 
 
 class Releases:
@@ -42,32 +28,10 @@ class Releases:
 
     Args:
         root: the directory they lie in.
-        app_path: where the link to the current one lies; None for `current` in `root`.
     """
 
-    def __init__(self, root: Path, app_path: Path | None) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.link = root / _OWN_LINK if app_path is None else app_path
-
-    def deployment_mode(self) -> DeploymentMode:
-        """Return how this environment is deployed, changing nothing.
-
-        Raises `AppPathRefusedError` if `app_path` is neither absent, nor a link of ours, nor a clone, or
-        if no link could be put there.
-        """
-        try:
-            if not os.path.lexists(self.link) or self._is_own_link():
-                self._require_writable_parent()
-                return DeploymentMode.RELEASES
-            if Clone.is_clone(self.link):
-                _require_trusted(self.link, self.link / ".git")
-                return DeploymentMode.IN_PLACE
-        except OSError as error:
-            raise AppPathRefusedError(f"cannot inspect {self.link}: {error.strerror}") from error
-        raise AppPathRefusedError(
-            f"{self.link} is {self._kind()}; only its own links are replaced. "
-            "Move it away, or make it a clone to deploy in place"
-        )
 
     def create(self, name: str, commit: str, fill: Callable[[Path], None]) -> Release:
         """Return a new release that is complete and durable.
@@ -81,7 +45,7 @@ class Releases:
         whatever else `fill` raises; what was written of it is deleted then.
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
-        with _explained(f"release {name} cannot be written"):
+        with explained(f"release {name} cannot be written"):
             self.root.mkdir(parents=True, exist_ok=True)
             _require_absent(final)
             _require_absent(temporary)
@@ -106,43 +70,13 @@ class Releases:
             return None
         return Release(name, path, commit) if path.is_dir() and not path.is_symlink() else None
 
-    def current(self) -> str | None:
-        """Return the name of the release that the link points to, None if there is no link of ours."""
-        target = self._target()
-        return target.name if target is not None and target.parent == self._real_root() else None
-
-    def activate(self, release: Release) -> None:
-        """Point the link at a release, in one step: a reader sees either the old one or the new one.
-
-        Raises `AppPathRefusedError` if something that is not ours lies there, and `StepFailedError` if
-        the link cannot be written.
-        """
-        self._require_replaceable()
-        with _explained(f"the link {self.link} cannot be written"):
-            self.link.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.link.with_name(f"{self._temporary_link}{secrets.token_hex(6)}")
-            temporary.symlink_to(release.path.absolute())
-            failpoint("before_swap")
-            temporary.replace(self.link)
-            failpoint("after_swap")
-            sync_directory(self.link.parent)
-
-    def deactivate(self) -> None:
-        """Remove the link, as before the first deployment."""
-        if self._is_own_link():
-            self.link.unlink()
-            sync_directory(self.link.parent)
-
     def sweep(self) -> None:
-        """Remove what an interrupted deployment left behind: half-made releases, half-deleted ones, links."""
+        """Remove what an interrupted deployment left behind: half-made releases, and half-deleted ones."""
         self.empty_trash()
-        for entry in _entries(self.root):
+        for entry in entries(self.root):
             if entry.name.startswith(_TEMPORARY):
                 _delete(entry)
             elif entry.name.startswith(_COMMIT) and not self._path(entry.name.removeprefix(_COMMIT)).exists():
-                entry.unlink()
-        for entry in _entries(self.link.parent):
-            if entry.name.startswith(self._temporary_link) and self._leads_here(entry):
                 entry.unlink()
 
     def prune(self, keep: int, protected: set[str], order: Sequence[str]) -> list[str]:
@@ -150,16 +84,16 @@ class Releases:
 
         Args:
             keep: how many to keep.
-            protected: never removed, like the current one.
+            protected: never removed.
             order: their names, the one to be kept longest first; those not in it are removed first.
         """
         here = [
             entry.name
-            for entry in _entries(self.root)
+            for entry in entries(self.root)
             if _NAME.fullmatch(entry.name) and not entry.is_symlink()
         ]
         ordered = [*(name for name in order if name in here), *(name for name in here if name not in order)]
-        doomed = [name for name in ordered[keep:] if name not in protected and name != self.current()]
+        doomed = [name for name in ordered[keep:] if name not in protected]
         for name in doomed:
             trash = self.root / f"{_TRASH}{name}-{secrets.token_hex(6)}"
             self._path(name).rename(trash)
@@ -168,16 +102,12 @@ class Releases:
 
     def empty_trash(self) -> None:
         """Delete what `prune` set aside; safe at any time, and beside another process that does so."""
-        for entry in _entries(self.root):
+        for entry in entries(self.root):
             if entry.name.startswith(_TRASH):
                 _delete(entry)
 
-    @property
-    def _temporary_link(self) -> str:
-        return f".{self.link.name}.tmp-"
-
     def _path(self, name: str) -> Path:
-        if _NAME.fullmatch(name) is None or name == _OWN_LINK:
+        if _NAME.fullmatch(name) is None:
             raise AppPathRefusedError(f"invalid release name {name[:80]!r}")
         return self.root / name
 
@@ -189,66 +119,10 @@ class Releases:
         self._commit_file(name).write_text(commit)
         sync_filesystem(directory)
 
-    def _real_root(self) -> Path:
-        return self.root.resolve()
-
-    def _target(self, link: Path | None = None) -> Path | None:
-        """Return what a link names, the folder it lies in resolved but not the release itself."""
-        try:
-            target = Path(link or self.link).readlink()
-        except OSError:
-            return None
-        target = self.link.parent / target
-        return target.parent.resolve() / target.name
-
-    def _leads_here(self, link: Path) -> bool:
-        target = self._target(link)
-        return target is not None and target.parent == self._real_root()
-
-    def _is_own_link(self) -> bool:
-        return self._leads_here(self.link)
-
-    def _require_replaceable(self) -> None:
-        if os.path.lexists(self.link) and not self._is_own_link():
-            raise AppPathRefusedError(
-                f"{self.link} is {self._kind()}, and Fraisier did not make it; move it away"
-            )
-
-    def _kind(self) -> str:
-        if self.link.is_symlink():
-            return f"a link to {self.link.readlink()}"
-        return "a directory" if self.link.is_dir() else "a file"
-
-    def _require_writable_parent(self) -> None:
-        parent = next(folder for folder in self.link.parents if folder.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise AppPathRefusedError(
-                f"the link {self.link} cannot be made: {parent} is not writable for the "
-                "user that runs Fraisier; give it that right, or create the folder for it"
-            )
-        if self.link.is_symlink():
-            _require_trusted(self.link)
-        mode = parent.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise AppPathRefusedError(
-                f"{parent} is writable for everyone, who could then replace {self.link}; "
-                f"run: chmod o-w {parent}"
-            )
-
-
-def _require_trusted(*paths: Path) -> None:
-    """Refuse what another user made: a clone's configuration runs commands, and a link may point anywhere."""
-    for path in paths:
-        owner = path.lstat().st_uid
-        if owner not in {0, os.geteuid()}:
-            raise AppPathRefusedError(
-                f"{path} belongs to user {owner}, and could make the user that runs Fraisier run anything; "
-                f"if it is meant, run: chown -R {os.geteuid()} {path}"
-            )
-
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def explained(what: str) -> Iterator[None]:
+    """Raise `StepFailedError` for an error of the system; the message begins with `what`."""
     try:
         yield
     except OSError as error:
@@ -260,7 +134,8 @@ def _require_absent(path: Path) -> None:
         raise AppPathRefusedError(f"{path} is in the way of a new release; remove it if nothing needs it")
 
 
-def _entries(directory: Path) -> list[Path]:
+def entries(directory: Path) -> list[Path]:
+    """Return what is in a directory, the newest release first; nothing if it is missing."""
     try:
         return sorted(directory.iterdir(), reverse=True)
     except FileNotFoundError:

@@ -19,7 +19,7 @@ def fail(execution: Execution, error: Exception) -> None:
         execution.recorder.end(status, f"{message}; nothing was activated")
     elif isinstance(error, ActivationRefusedError):
         undo_activation(execution)
-        untouched = "The previous process is still running; app_path points to its release again"
+        untouched = "The previous process is still running, and activation was undone"
         execution.recorder.end(status, f"{message}. {untouched}")
     else:
         roll_back(execution, message, "cancelled" if cancelled else "rolled_back")

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from fraisier_core.engine.releases import DeploymentMode, Releases
+from fraisier_core.engine.link import DeploymentMode, Link
+from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.mirrors import Mirror
@@ -47,32 +48,43 @@ class Workspace(ABC):
         """Delete what was set aside."""
 
 
-class LinkedWorkspace(Workspace):
-    """Complete releases side by side, switched by the link at `app_path`."""
+class ReleasesWorkspace(Workspace):
+    """Complete releases side by side, one of which is active.
+
+    Args:
+        releases: the releases.
+        link: the link at `app_path`; None if there is no `app_path`, and so nothing to switch.
+    """
 
     in_place = False
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: Releases, link: Link | None) -> None:
         self._releases = releases
+        self._link = link
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         self._releases.sweep()
+        if self._link is not None:
+            self._link.sweep()
         return self._releases.create(name, commit, lambda folder: mirror.export(commit, folder))
 
     def activate(self, release: Release) -> None:
-        self._releases.activate(release)
+        if self._link is not None:
+            self._link.activate(release)
 
     def withdraw(self) -> None:
-        self._releases.deactivate()
+        if self._link is not None:
+            self._link.remove()
 
     def get(self, name: str) -> Release | None:
         return self._releases.get(name)
 
     def current(self) -> str | None:
-        return self._releases.current()
+        return self._link.current() if self._link is not None else None
 
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
-        self._releases.prune(keep, protected, healthy)
+        current = self.current()
+        self._releases.prune(keep, protected | ({current} if current else set()), healthy)
 
     def discard(self) -> None:
         self._releases.empty_trash()
@@ -119,7 +131,7 @@ def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -
 
     Raises `StepFailedError` if `app_path` is neither kind.
     """
-    releases = Releases(releases_root, app_path)
-    if app_path is not None and releases.deployment_mode() is DeploymentMode.IN_PLACE:
-        return ClonedWorkspace(Clone(app_path), mirror)
-    return LinkedWorkspace(releases)
+    link = Link(app_path, releases_root) if app_path is not None else None
+    if link is not None and link.deployment_mode() is DeploymentMode.IN_PLACE:
+        return ClonedWorkspace(Clone(link.path), mirror)
+    return ReleasesWorkspace(Releases(releases_root), link)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from fraisier_core.engine.link import Link
 from fraisier_core.engine.probes import probe
-from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
@@ -110,11 +110,13 @@ class FakeRun(Run[S]):
         self._print(f"{text}\n")
 
     def activate(self, release: Release | None = None) -> None:
+        if self.in_place:
+            return
         release = release or self.release
         with self.step("activate"):
             self.activations.append(release)
-            if not self.in_place:
-                Releases(release.path.parent, self.settings.app_path).activate(release)
+            if self.settings.app_path is not None:
+                Link(self.settings.app_path, release.path.parent).activate(release)
 
     def probe(self) -> Health:
         check = self.settings.health_check
@@ -145,6 +147,9 @@ class DeployerConformance:
                 (release / "install.sh").write_text("exit 1")
                 return {"script": "install.sh"}
 
+            def failing_late(self, release):
+                return {**self.working(release), "restart": ["false"]}
+
     Args:
         plugin: the module that holds the hooks.
     """
@@ -161,6 +166,16 @@ class DeployerConformance:
 
     def failing(self, release: Path) -> Mapping[str, object]:
         """Write a release of which a step fails before it is activated, and return its environment's section.
+
+        Args:
+            release: as in `working`.
+        """
+        raise NotImplementedError
+
+    def failing_late(self, release: Path) -> Mapping[str, object] | None:
+        """Write a release of which a step fails after another changed what runs, and return its section.
+
+        None if this type changes what runs by `run.activate()` alone.
 
         Args:
             release: as in `working`.
@@ -218,10 +233,21 @@ class DeployerConformance:
         assert run.failed == []
 
     def test_a_failing_step_raises_and_nothing_is_activated(self, deployer: Deployer, tmp_path: Path) -> None:
-        run = self._run(deployer, tmp_path, "1", works=False)
+        run = self._run(deployer, tmp_path, "1", self.failing(_directory(tmp_path, "1")))
         with pytest.raises(Exception, match=r"."):
             deployer.call("deploy", run, run.release)
         assert run.activations == []
+
+    def test_activation_comes_before_any_other_change(self, deployer: Deployer, tmp_path: Path) -> None:
+        section = self.failing_late(_directory(tmp_path, "1"))
+        run = self._run(deployer, tmp_path, "1", section)
+        if section is None:
+            deployer.call("deploy", run, run.release)
+            assert run.steps[-1] == "activate"
+        else:
+            with pytest.raises(Exception, match=r"."):
+                deployer.call("deploy", run, run.release)
+            assert run.activations == [run.release]
 
     @pytest.mark.parametrize("program", ["true", "false"])
     def test_the_health_check_follows_the_configured_probe(
@@ -241,18 +267,25 @@ class DeployerConformance:
         _assert_serving(back, earlier.release)
 
     def _run(
-        self, deployer: Deployer, folder: Path, name: str, *, works: bool = True, **more: object
+        self,
+        deployer: Deployer,
+        folder: Path,
+        name: str,
+        section: Mapping[str, object] | None = None,
+        **more: object,
     ) -> FakeRun[Any]:
-        path = folder / "releases" / name
-        path.mkdir(parents=True, exist_ok=True)
-        section = self.working(path) if works else self.failing(path)
-        common = {"app_path": folder / "app", **more}
-        settings = deployer.settings_model.model_validate({**section, **common})
-        return FakeRun(settings, Release(name, path, name * 40))
+        path = _directory(folder, name)
+        section = self.working(path) if section is None else section
+        keys = {**section, "app_path": folder / "app", **more}
+        return FakeRun(deployer.settings_model.model_validate(keys), Release(name, path, name * 40))
+
+
+def _directory(folder: Path, release: str) -> Path:
+    path = folder / "releases" / release
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _assert_serving(run: FakeRun[Any], release: Release) -> None:
-    """Assert that the link points to `release`, if the type activates releases at all."""
-    if run.activations:
-        assert run.activations[-1] == release
-        assert run.settings.app_path.resolve() == release.path.resolve()
+    assert run.activations[-1:] == [release]
+    assert run.settings.app_path.resolve() == release.path.resolve()

@@ -1,0 +1,139 @@
+"""The link at `app_path`, which points to the active release.
+
+It is replaced by a new one in a single step: a reader sees either the old release or the new one.
+
+Failpoints: `before_swap` between the temporary link and its rename, `after_swap` right after that.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from enum import Enum
+from pathlib import Path
+
+from fraisier_core.engine.releases import entries, explained
+from fraisier_core.errors import AppPathRefusedError
+from fraisier_core.git.clones import Clone
+from fraisier_core.release import Release
+from fraisier_core.system.disk import sync_directory
+from fraisier_core.system.failpoints import failpoint
+
+
+class DeploymentMode(Enum):
+    """How an environment is deployed; the disk decides."""
+
+    RELEASES = "releases"
+    IN_PLACE = "in place"
+
+
+class Link:
+    """The link of one environment. One process at a time may change it.
+
+    Args:
+        path: where it is: `app_path`.
+        root: the directory of the releases.
+    """
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path = path
+        self._root = root
+
+    def deployment_mode(self) -> DeploymentMode:
+        """Return how this environment is deployed, changing nothing.
+
+        Raises `AppPathRefusedError` if `app_path` is neither absent, nor a link of ours, nor a clone, or
+        if no link could be put there.
+        """
+        try:
+            if not os.path.lexists(self.path) or self._is_ours(self.path):
+                self._require_writable_parent()
+                return DeploymentMode.RELEASES
+            if Clone.is_clone(self.path):
+                _require_trusted(self.path, self.path / ".git")
+                return DeploymentMode.IN_PLACE
+        except OSError as error:
+            raise AppPathRefusedError(f"cannot inspect {self.path}: {error.strerror}") from error
+        raise AppPathRefusedError(
+            f"{self.path} is {self._kind()}; only its own links are replaced. "
+            "Move it away, or make it a clone to deploy in place"
+        )
+
+    def current(self) -> str | None:
+        """Return the name of the release that the link points to, None if there is no link of ours."""
+        return self.path.readlink().name if self._is_ours(self.path) else None
+
+    def activate(self, release: Release) -> None:
+        """Point the link at a release, in one step: a reader sees either the old one or the new one.
+
+        Raises `AppPathRefusedError` if something that is not ours lies there, and `StepFailedError` if
+        the link cannot be written.
+        """
+        self._require_replaceable()
+        with explained(f"the link {self.path} cannot be written"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_name(f"{self._temporary}{secrets.token_hex(6)}")
+            temporary.symlink_to(release.path.absolute())
+            failpoint("before_swap")
+            temporary.replace(self.path)
+            failpoint("after_swap")
+            sync_directory(self.path.parent)
+
+    def remove(self) -> None:
+        """Remove the link, as before the first deployment."""
+        if self._is_ours(self.path):
+            self.path.unlink()
+            sync_directory(self.path.parent)
+
+    def sweep(self) -> None:
+        """Remove the temporary links that an interrupted activation left."""
+        for entry in entries(self.path.parent):
+            if entry.name.startswith(self._temporary) and self._is_ours(entry):
+                entry.unlink()
+
+    @property
+    def _temporary(self) -> str:
+        return f".{self.path.name}.tmp-"
+
+    def _is_ours(self, link: Path) -> bool:
+        """Return whether this is a link to a release, complete or not."""
+        return link.is_symlink() and (link.parent / link.readlink()).parent.resolve() == self._root.resolve()
+
+    def _require_replaceable(self) -> None:
+        if os.path.lexists(self.path) and not self._is_ours(self.path):
+            raise AppPathRefusedError(
+                f"{self.path} is {self._kind()}, and Fraisier did not make it; move it away"
+            )
+
+    def _kind(self) -> str:
+        if self.path.is_symlink():
+            return f"a link to {self.path.readlink()}"
+        return "a directory" if self.path.is_dir() else "a file"
+
+    def _require_writable_parent(self) -> None:
+        parent = next(folder for folder in self.path.parents if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise AppPathRefusedError(
+                f"the link {self.path} cannot be made: {parent} is not writable for the "
+                "user that runs Fraisier; give it that right, or create the folder for it"
+            )
+        if self.path.is_symlink():
+            _require_trusted(self.path)
+        mode = parent.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise AppPathRefusedError(
+                f"{parent} is writable for everyone, who could then replace {self.path}; "
+                f"run: chmod o-w {parent}"
+            )
+
+
+def _require_trusted(*paths: Path) -> None:
+    """Refuse what another user made: a clone's configuration runs commands, and a link may point anywhere."""
+    for path in paths:
+        owner = path.lstat().st_uid
+        if owner not in {0, os.geteuid()}:
+            raise AppPathRefusedError(
+                f"{path} belongs to user {owner}, and could make the user that runs Fraisier run anything; "
+                f"if it is meant, run: chown -R {os.geteuid()} {path}"
+            )
