@@ -54,8 +54,15 @@ def test_what_a_user_has_done_since_awaits_a_decision(interrupted: Deployment) -
 
 
 def test_if_something_newer_waits_nothing_follows(interrupted: Deployment) -> None:
-    newer = [replace(interrupted, id=name, status=name) for name in ("pending", "superseded")]
-    assert decide(interrupted, newer) is None
+    newer = replace(interrupted, id="later", status="pending")
+    assert decide(interrupted, [replace(newer, ref="refs/heads/next")]) is None
+    assert decide(interrupted, [replace(newer, trigger="manual")]) is None
+
+
+def test_a_later_push_to_the_same_ref_may_be_a_late_delivery(interrupted: Deployment) -> None:
+    late = replace(interrupted, id="late", status="pending")
+    assert isinstance(decide(interrupted, [late]), RequestAnew)
+    assert decide(replace(interrupted, unrepeatable=True), [late]) is None
 
 
 def test_the_commands_name_the_commit_or_the_release(interrupted: Deployment) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fraisier_core.store.records import Deployment, Request
-from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.store.vocabulary import ENDED, KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,19 @@ class AwaitDecision:
 
 
 def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew | AwaitDecision | None:
-    """Return what follows an interruption; None if a later deployment waits already.
+    """Return what follows an interruption; None if a later deployment follows it.
+
+    A later push to the same ref is not one: its delivery may have been late, and the Order rule decides.
 
     Args:
         interrupted: the deployment whose process is gone.
         later: what was requested in its environment after it.
     """
-    if any(each.status in {"pending", "running"} for each in later):
-        return None
+    waiting = [each for each in later if each.status not in ENDED]
     if reason := _reason(interrupted, later):
-        return AwaitDecision(reason)
+        return None if waiting else AwaitDecision(reason)
+    if any(each.ref != interrupted.ref or each.trigger == "manual" for each in waiting):
+        return None
     return RequestAnew(replace(interrupted.repeated(), trigger="recovery", recovers=interrupted.id))
 
 
@@ -58,6 +61,10 @@ def _reason(interrupted: Deployment, later: Sequence[Deployment]) -> str | None:
         (interrupted.unrepeatable, "a step that may not run again had begun"),
         (interrupted.recovers is not None, "it was the second interruption of this commit"),
         (interrupted.trigger == "manual", "a user requested it"),
-        (interrupted.cancel_requested or bool(later), "a user has acted since"),
+        (interrupted.cancel_requested or any(map(_is_of_a_user, later)), "a user has acted since"),
     )
     return next((reason for holds, reason in reasons if holds), None)
+
+
+def _is_of_a_user(deployment: Deployment) -> bool:
+    return deployment.trigger == "manual" or deployment.status == "cancelled"
