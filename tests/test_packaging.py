@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
 import signal
+import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing import Forge
 
 from tests.environments import ROOT, PythonEnvironment, package_names, wheel
@@ -22,7 +27,8 @@ from tests.waiting import wait_until
 
 PACKAGES = package_names()
 APPLICATION = ("fraisier-core", "fraisier-deployers", "fraisier")
-ACME_SITE = ROOT / "tests/third_party/acme_site"
+THIRD_PARTY = ROOT / "tests/third_party"
+ACME_SITE = THIRD_PARTY / "acme_site"
 SECRET = "a secret of this test"
 SECONDS = 60.0
 
@@ -246,3 +252,97 @@ def ended(environment: PythonEnvironment, folder: Path) -> dict[str, object]:
         return None if found["status"] in {"pending", "running"} else dict(found)
 
     return wait_until(record)
+
+
+def test_a_store_of_a_third_party_keeps_the_record(
+    wheels: Path, with_acme_site: PythonEnvironment, tmp_path: Path
+) -> None:
+    environment = installed(tmp_path, wheels, *APPLICATION, "fraisier-github")
+    environment.install(ACME_SITE, THIRD_PARTY / "acme_store")
+    forge = Forge.create(tmp_path / "forge")
+    forge.push_files({"index.html": "Hello"})
+    configure(tmp_path, forge, provider="github", kind="site")
+    with (tmp_path / "fraises.yaml").open("a") as file:
+        file.write("database: {url: 'acme:record/deployments.db'}\n")
+    done = environment.run("fraisier", "deploy", "docs", "production", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    commit = forge.push_files({"index.html": "Hello again"})
+    with webhook(environment, tmp_path) as url:
+        status, answer = post(f"{url}/webhook/github", *github_push(forge, commit))
+        assert status == 202, answer
+        wait_until(lambda: (tmp_path / "site/index.html").read_text() == "Hello again")
+    for command in (["status"], ["history"], ["rollback", "docs", "production"], ["db", "rebuild"]):
+        done = environment.run("fraisier", *command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/index.html").read_text() == "Hello"
+    assert (tmp_path / "record/deployments.db").exists()
+    assert not (tmp_path / ".fraisier/fraisier.db").exists()
+
+
+@pytest.fixture
+def journal(wheels: Path, tmp_path: Path) -> Iterator[Journal]:
+    """The application with the observer of a third party, and a configuration."""
+    environment = installed(tmp_path, wheels, *APPLICATION, "fraisier-github")
+    environment.install(ACME_SITE, THIRD_PARTY / "acme_journal")
+    forge = Forge.create(tmp_path / "forge")
+    configure(tmp_path, forge, provider="github", kind="site")
+    file = tmp_path / "journal"
+    with (tmp_path / "fraises.yaml").open("a") as config:
+        config.write(f"journal: {{file: {file}}}\n")
+    with webhook(environment, tmp_path) as url:
+        yield Journal(forge, file, tmp_path / "fraises.yaml", f"{url}/webhook/github")
+
+
+@dataclass(frozen=True)
+class Journal:
+    forge: Forge
+    file: Path
+    config: Path
+    url: str
+
+    def push(self, text: str) -> None:
+        commit = self.forge.push_files({"index.html": text})
+        status, answer = post(self.url, *github_push(self.forge, commit))
+        assert status == 202, answer
+
+    def lines(self) -> list[str]:
+        return self.file.read_text().splitlines() if self.file.exists() else []
+
+    def successes(self) -> int:
+        return len({line for line in self.lines() if line.endswith("docs production: success")})
+
+    def process(self) -> ProcessIdentity | None:
+        """Return the process that tells observers, which does so in younger ones of the same name."""
+        command = f"fraisier_core.worker.observing\0{self.config}\0"
+        found = [each for each in descendants(os.getpid()) if command in command_line(each)]
+        return min(found, key=lambda each: each.start_time, default=None)
+
+    def is_known(self) -> bool:
+        with closing(sqlite3.connect(self.config.with_name(".fraisier") / "fraisier.db")) as store:
+            return bool(store.execute("SELECT 1 FROM tb_observers").fetchall())
+
+
+def command_line(process: ProcessIdentity) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/cmdline").read_text()
+    except OSError:  # it is gone
+        return ""
+
+
+def push_and_kill(journal: Journal, text: str) -> None:
+    process = wait_until(journal.process)
+    seen = len(journal.lines())
+    journal.push(text)
+    wait_until(lambda: len(journal.lines()) > seen)
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not process.is_alive())
+
+
+def test_an_observer_of_a_third_party_misses_nothing_when_its_process_is_killed(journal: Journal) -> None:
+    wait_until(journal.is_known)
+    for number in range(3):
+        push_and_kill(journal, str(number))
+    wait_until(lambda: journal.successes() == 3)
+    numbers = [int(line.split()[0]) for line in journal.lines()]
+    assert set(numbers) == set(range(1, max(numbers) + 1))
+    assert all(then <= first + 1 for first, then in pairwise(numbers))

@@ -14,10 +14,16 @@ from fraisier_core.config import SECTIONS
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import FraiseSection
-from fraisier_core.hookspecs import DeployerHooks, ProviderHooks
+from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
-from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings, Section
+from fraisier_core.settings import (
+    EnvironmentSettings,
+    HealthCheck,
+    ObserverSettings,
+    ProviderSettings,
+    Section,
+)
 from fraisier_core.system import timing
 from fraisier_core.testing.store import open_store
 from fraisier_deployers.api import ApiSettings
@@ -49,6 +55,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("health_check", HealthCheck, None),
     ("branch_mapping", RuleSection, None),
     ("database", DatabaseSection, None),
+    ("Observers", ObserverSettings, None),
 ]
 
 
@@ -80,7 +87,7 @@ def test_the_reference_has_every_section_of_the_file() -> None:
 
 
 def hooks() -> Iterator[tuple[str, str, list[str]]]:
-    for specs in (ProviderHooks, DeployerHooks):
+    for specs in (ProviderHooks, DeployerHooks, StoreHooks, ObserverHooks):
         for name, function in vars(specs).items():
             if not name.startswith("_"):
                 yield specs.__name__, name, [*inspect.signature(function).parameters][1:]
@@ -162,10 +169,14 @@ def test_the_reference_has_every_package_and_plugin() -> None:
             assert f"`{report.name}`" in " ".join(table[report.distribution])
 
 
-def test_the_tutorial_shows_the_package_that_is_tested() -> None:
-    shown = {block.file: block.text for block in blocks(DOCS / "tutorial/deployer.md") if block.file}
-    for path in sorted((ROOT / "tests/third_party/acme_site").glob("*.*")):
-        assert shown.get(f"acme-site/{path.name}") == path.read_text(), path.name
+@pytest.mark.parametrize(
+    ("page", "package"),
+    [("tutorial/deployer.md", "acme_site"), ("how-to/add-an-observer.md", "acme_journal")],
+)
+def test_the_documentation_shows_the_package_that_is_tested(page: str, package: str) -> None:
+    shown = {block.file: block.text for block in blocks(DOCS / page) if block.file}
+    for path in sorted((ROOT / "tests/third_party" / package).glob("*.*")):
+        assert shown.get(f"{package.replace('_', '-')}/{path.name}") == path.read_text(), path.name
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -346,6 +346,6 @@ def test_the_worker_starts_the_process_again(
     eventually(lambda: not process.is_alive())
     installation.request()
     eventually(lambda: told_by(observers, installation))
-    assert "the process observers ended with status -9; started again in 2 s" in caplog.text
+    assert "the process observers ended with status -9; started again in 1 s" in caplog.text
     observers.close()
     assert not descendants(os.getpid())

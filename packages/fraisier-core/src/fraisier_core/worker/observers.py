@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from fraisier_core.plugins import OBSERVERS, Plugins
+from fraisier_core.system.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
-RESTART_SECONDS = 1.0, 60.0
 STOP_SECONDS = 5.0
 
 
@@ -26,19 +26,18 @@ class ObserversProcess:
     """
 
     def __init__(self, config: Path, plugins: Plugins) -> None:
-        self._is_needed = bool(plugins.names(OBSERVERS))
         self._command = [sys.executable, "-P", "-m", "fraisier_core.worker.observing", str(config)]
+        self._is_needed = bool(plugins.names(OBSERVERS))
         self._process: subprocess.Popen[bytes] | None = None
-        self._start_at = self._started = 0.0
-        self._delay = RESTART_SECONDS[0]
+        self._backoff = Backoff()
+        self._start_at = 0.0
 
     def watch(self) -> None:
         """Start the process if it is needed, not there, and its time has come; never waits."""
         if self._process is not None and self._process.poll() is not None:
             self._note_end(self._process)
-            self._process = None
         if self._is_needed and self._process is None and time.monotonic() >= self._start_at:
-            self._started = time.monotonic()
+            self._backoff.started()
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
 
     def close(self) -> None:
@@ -50,16 +49,9 @@ class ObserversProcess:
             self._process.wait()
 
     def _note_end(self, process: subprocess.Popen[bytes]) -> None:
-        """Let the next one start at once, or later if this one ended by an error."""
         process.communicate()
-        if process.returncode == 0:  # the configuration changed
-            return
-        first, longest = RESTART_SECONDS
-        lived = time.monotonic() - self._started
-        self._delay = first if lived > longest else min(2 * self._delay, longest)
-        self._start_at = time.monotonic() + self._delay
-        logger.error(
-            "the process observers ended with status %d; started again in %g s",
-            process.returncode,
-            self._delay,
-        )
+        self._process = None
+        if status := process.returncode:  # without an error, the configuration changed: start at once
+            pause = self._backoff.pause()
+            self._start_at = time.monotonic() + pause
+            logger.error("the process observers ended with status %d; started again in %g s", status, pause)

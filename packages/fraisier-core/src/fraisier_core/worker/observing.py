@@ -24,12 +24,13 @@ from fraisier_core.store.records import Observed
 from fraisier_core.system.host import Host
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.processes import forbid_dumps
+from fraisier_core.system.timing import POLL
 from fraisier_core.text.redaction import Redactor
+from fraisier_core.text.suggestions import listing
 from fraisier_core.worker.telling import Change, Telling
 
 logger = logging.getLogger("fraisier_core.worker.observing")
 
-POLL_SECONDS = 1.0
 RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
 EVENTS_AT_ONCE = 100
 PROBLEM_LENGTH = 1000
@@ -109,13 +110,15 @@ class Observing:
     def _is_over(self, tellings: Sequence[Telling]) -> bool:
         """Wait for a report or for a moment, and return whether the owner is gone."""
         sources: list[int | Telling] = [self._owner, *tellings]
-        return self._owner in select.select(sources, [], [], POLL_SECONDS)[0]
+        return self._owner in select.select(sources, [], [], POLL)[0]
 
     def _audience(self, config: Config, lock: int) -> list[Listener]:
         store = self._plugins.open_store(config.database, Host())
         context = ObserverContext(store, lock, Redactor(config.observers.secrets), self._retry_seconds)
         active = config.observers.active.items()
-        return [Listener(self._plugins.observer(name), settings, context) for name, settings in active]
+        found = [Listener(self._plugins.observer(name), settings, context) for name, settings in active]
+        logger.info("observers that are told of events: %s", listing(config.observers.active))
+        return found
 
 
 class Listener:
