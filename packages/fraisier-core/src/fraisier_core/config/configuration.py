@@ -19,7 +19,7 @@ from fraisier_core.config.git_section import GitConfig, read_git
 from fraisier_core.config.observer_sections import ObserversConfig, read_observers
 from fraisier_core.config.reader import ConfigReader
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
-from fraisier_core.config.variables import substitute, variable_names
+from fraisier_core.config.variables import substitute, variables_by_section
 from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
@@ -40,24 +40,24 @@ class Config:
 
     Args:
         path: the file, absolute and resolved.
-        text: what it says.
         state_dir: the folder of mirrors, releases and logs.
         database: the resolved url of the store.
         git: the providers.
         fraises: by name.
         branch_mapping: the rules, in the order of the file.
         observers: the installed observers.
+        variables: the names of the variables that each section uses, by its key.
         unset: a message for each value that needs a variable that is not set, by its keys.
     """
 
     path: Path
-    text: str = field(repr=False)
     state_dir: Path
     database: str
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
     observers: ObserversConfig
+    variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
 
     def fraise(self, name: str) -> Fraise:
@@ -111,16 +111,10 @@ class Config:
         kind = self.fraise(fraise).type
         return ResolvedEnvironment(fraise, found.name, kind, url, self.state_dir, found.section, secrets)
 
-    def variables(self) -> set[str]:
-        """Return the names of all variables that are used."""
-        return variable_names(parse_yaml(self.text).value)
-
     def secret_variables(self) -> set[str]:
         """Return the names of the variables that are used under `git:` and nowhere else."""
-        document = parse_yaml(self.text).value
-        sections = document if isinstance(document, dict) else {}
-        elsewhere = variable_names([value for key, value in sections.items() if key != "git"])
-        return variable_names(sections.get("git")) - elsewhere
+        elsewhere = (names for section, names in self.variables.items() if section != "git")
+        return self.variables.get("git", set()).difference(*elsewhere)
 
     def require(self, *prefix: str) -> None:
         """Make sure that every variable at or below some keys is set.
@@ -213,13 +207,13 @@ def parse_config(
         raise UnsetVariableError(unset)
     return Config(
         path=path.resolve(),
-        text=text,
         state_dir=state_dir,
         database=database,
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=observed,
+        variables=variables_by_section(document.value),
         unset=reader.unset(),
     )
 

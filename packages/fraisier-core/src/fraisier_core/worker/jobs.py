@@ -32,6 +32,6 @@ def warmth_of(config: Config, host: Host) -> Warmth:
 
 def start_launcher(warmth: Warmth, source: ConfigSource) -> Launcher:
     """Start a launcher, without the variables that the configuration needs: their values are assigned."""
-    needed = source.current().variables()
+    needed = set().union(*source.current().variables.values())
     environ = {name: value for name, value in os.environ.items() if is_inherited(name) or name not in needed}
     return Launcher.started(warmth, environ)
