@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Generic, Literal, TypeVar
 
 import pytest
-from fraisier_core.config.reader import holds_secret
+from fraisier_core.config.sections import holds_secret
 from fraisier_core.settings import NonEmptySecret, Section
 from pydantic import Field, Secret, SecretBytes, SecretStr
 

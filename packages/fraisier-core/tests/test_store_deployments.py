@@ -9,7 +9,7 @@ import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Event, HeldLease, Lease, Request
 from fraisier_core.store.sqlite.connection import ConstraintError
-from fraisier_core.store.sqlite.store import SqliteStore
+from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.store import OpenStore, open_store

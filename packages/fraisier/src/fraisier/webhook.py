@@ -73,7 +73,7 @@ def _run(web: Starlette, listener: socket.socket) -> None:
 
     import uvicorn
 
-    from fraisier.connection import BoundedConnection
+    from fraisier.bounded_connection import BoundedConnection
 
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # below that, strangers could fill the log
     settings = uvicorn.Config(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, MAX_BODY_BYTES
-from fraisier.connection import BoundedConnection
+from fraisier.bounded_connection import BoundedConnection
 from fraisier.receiver import MAX_NAME_LENGTH
 from fraisier.webhook import SHUTDOWN_SECONDS
 

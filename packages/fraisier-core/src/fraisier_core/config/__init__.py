@@ -1,6 +1,6 @@
 """`fraises.yaml`: found, read, checked whole, and kept current.
 
-`yamlfile` and `variables` turn the text into values with their lines, `reader` values into models, the
+`yamlfile` and `variables` turn the text into values with their lines, `sections` values into models, the
 sections are in modules of their names, `checks` compares them, and `configuration` is the result.
 """
 

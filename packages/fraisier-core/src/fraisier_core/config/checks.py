@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise
-from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.text.suggestions import hint, listing
 

@@ -17,8 +17,8 @@ from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
 from fraisier_core.config.git_section import GitConfig, read_git
 from fraisier_core.config.observer_sections import ObserversConfig, read_observers
-from fraisier_core.config.reader import ConfigReader
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import substitute, variables_by_section
 from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import STORES, Plugins
 from fraisier_core.settings import Section

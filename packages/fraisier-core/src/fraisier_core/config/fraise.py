@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import FraisierError, PluginError, UnsetVariableError
 from fraisier_core.git.repository import Repository, address_problem, origin_of

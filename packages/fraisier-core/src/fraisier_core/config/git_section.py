@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fraisier_core.config.fraise import check_name
-from fraisier_core.config.reader import ConfigReader
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import ProviderSettings

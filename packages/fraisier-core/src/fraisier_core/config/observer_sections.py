@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from fraisier_core.config.reader import ConfigReader
 from fraisier_core.config.resolved import long_secrets
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import ObserverSettings

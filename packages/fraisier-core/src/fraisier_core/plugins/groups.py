@@ -1,4 +1,4 @@
-"""The entry-point groups: a new kind of plugin is a row here, and a typed class in `plugins`."""
+"""The entry-point groups: a new kind of plugin is a row here, and a typed class in `installed`."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import pluggy
 
 from fraisier_core.errors import PluginError
-from fraisier_core.plugins.checks import implemented_hooks, plugin_problems
 from fraisier_core.plugins.groups import GroupSpec
+from fraisier_core.plugins.problems import implemented_hooks, plugin_problems
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import hint, listing
 

@@ -34,7 +34,7 @@ def open_store(url: str, host: Host, for_reading: bool) -> Reader | None:
         from fraisier_core.store.sqlite.reader import SqliteReader
 
         return SqliteReader.open(path, host)
-    from fraisier_core.store.sqlite.store import SqliteStore
+    from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 
     return SqliteStore.open(path, host)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
-from fraisier.connection import BoundedConnection
+from fraisier.bounded_connection import BoundedConnection
 from starlette.types import Receive, Scope, Send
 
 from tests.waiting import wait_until
