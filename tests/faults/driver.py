@@ -157,13 +157,13 @@ class Driver:
             text = text.replace(old, new.format(folder=self.folder))
         (self.folder / "fraises.yaml").write_text(text)
 
-    def commit(self, files: Mapping[str, str] | None = None) -> str:
-        """Push a new version to main, of the usual files and some more, and return its commit."""
+    def commit(self, files: Mapping[str, str] | None = None, branch: str = "main") -> str:
+        """Push a new version to a branch, of the usual files and some more, and return its commit."""
         self.versions += 1
         version = str(self.versions)
         self.forge.git("rm", "-rq", "--ignore-unmatch", ".")
         usual = {"a-first": version, "build.sh": BUILD, "z-last": version}
-        return self.forge.push_files(usual | dict(files or {}))
+        return self.forge.push_files(usual | dict(files or {}), branch)
 
     @property
     def gate(self) -> Path:

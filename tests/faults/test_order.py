@@ -63,6 +63,33 @@ def test_f31_a_rewind_deploys_and_stands(driver: Driver) -> None:
     check_invariants(driver)
 
 
+def test_a_push_that_touches_nothing_mapped_is_skipped_whatever_a_rule_for_tags_says(driver: Driver) -> None:
+    rules = '  v*: {{fraise: my_api, environment: production, paths: [src/**]}}\n  "*": {{tags: true, '
+    driver.configure({"  main: {": rules, "        branch: main\n": ""})
+    driver.start()
+    ref = "refs/heads/v2"
+    mapped = driver.commit({"src/page": "1"}, branch="v2")
+    assert driver.ended(driver.deliver(mapped, ref=ref).deployment)["status"] == "success"
+    elsewhere = driver.commit({"src/page": "1", "docs/page": "1"}, branch="v2")
+    assert driver.ended(driver.deliver(elsewhere, mapped, ref=ref).deployment)["status"] == "skipped"
+    assert driver.serving() == mapped
+    check_invariants(driver)
+
+
+def test_a_tag_is_not_superseded_by_the_branch_of_its_name(driver: Driver) -> None:
+    rules = '  v2: {{fraise: my_api, environment: production}}\n  "*": {{tags: true, '
+    driver.configure({"  main: {": rules, "        branch: main\n": ""})
+    driver.start()
+    tagged = driver.commit(branch="v2")
+    driver.forge.git("tag", "v2")
+    driver.forge.git("push", "--quiet", "origin", "refs/tags/v2")
+    newer = driver.commit(branch="v2")
+    assert driver.ended(driver.deliver(newer, tagged, ref="refs/heads/v2").deployment)["status"] == "success"
+    assert driver.ended(driver.deliver(tagged, ref="refs/tags/v2").deployment)["status"] == "success"
+    assert driver.serving() == tagged
+    check_invariants(driver)
+
+
 def test_f31_a_manual_deployment_is_never_stale_and_a_late_push_does_not_undo_it(
     driver: Driver,
 ) -> None:
