@@ -72,7 +72,7 @@ class GitUnreachableError(StepFailedError):
 
 
 class AppPathRefusedError(StepFailedError):
-    """What lies at `app_path`, or where a release is to go, is not Fraisier's to replace."""
+    """What is at `app_path`, or in the place of a new release, is not Fraisier's to replace."""
 
 
 class CancelledError(FraisierError):

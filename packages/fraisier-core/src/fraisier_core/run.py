@@ -1,4 +1,4 @@
-"""What a deployer is given: its settings, the release, and the means to put it to work."""
+"""What a deployer is given: its settings, the release, and the means to activate it."""
 
 from __future__ import annotations
 
