@@ -53,6 +53,8 @@ def deploy(run):
     if (run.release.path / "forget").exists():
         return
     obey(run, "before")
+    if (run.release.path / "verify").exists():
+        run.command(["verify"])
     with run.step("migrate", repeatable=False):
         obey(run, "migrate")
     run.activate()
@@ -261,6 +263,12 @@ def test_a_deployment_that_never_activates_fails_and_names_the_rule(installation
         "nothing was activated",
     )
     assert (installation.serving, installation.current) == (old, before)
+
+
+def test_a_step_of_a_deployer_is_never_taken_for_one_of_the_engine(installation: Installation) -> None:
+    done = installation.execute(installation.forge.push_files({"verify": ""}))
+    assert (done.status, [name for name, _ in installation.steps(done)]) == ("failed", ["fetch"])
+    assert "'verify' is a step of the engine" in (done.error_message or "")
 
 
 def test_without_app_path_activation_is_the_event_alone(unlinked: Installation) -> None:

@@ -159,6 +159,11 @@ def test_a_step_that_raises_is_remembered_as_failed(fake_run: FakeRun[Environmen
     assert (fake_run.steps, fake_run.failed) == (["build"], ["build"])
 
 
+def test_the_names_of_the_engines_steps_are_refused(fake_run: FakeRun[EnvironmentSettings]) -> None:
+    with pytest.raises(StepFailedError, match="'verify' is a step of the engine"):
+        fake_run.step("verify")
+
+
 def test_steps_do_not_nest(fake_run: FakeRun[EnvironmentSettings]) -> None:
     with pytest.raises(StepFailedError, match="nest"), fake_run.step("build"):
         fake_run.activate()

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
@@ -16,6 +17,8 @@ from fraisier_core.system.commands import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]
+ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify"})
+"""Recovery tells by these how far a deployment came: no deployer gives their names to its own steps."""
 
 
 class Run(ABC, Generic[S]):
@@ -67,7 +70,7 @@ class Run(ABC, Generic[S]):
         """Record what the block does as a step with its times, output and outcome; steps do not nest.
 
         Args:
-            name: what it does, such as `build`.
+            name: what it does, such as `build`; not `fetch`, `checkout`, `activate` or `verify`.
             repeatable: whether it may run again after it was interrupted. Once a step that may not has begun,
                 an interrupted deployment waits for a user's decision.
         """
@@ -112,3 +115,9 @@ class Run(ABC, Generic[S]):
     @abstractmethod
     def probe(self) -> Health:
         """Run one probe as `health_check:` says; healthy if it is not configured."""
+
+
+def require_own_step(name: str) -> None:
+    """Raise `StepFailedError` if a step has the name of one of the engine."""
+    if name in ENGINE_STEPS:
+        raise StepFailedError(f"{name!r} is a step of the engine: name this one differently")

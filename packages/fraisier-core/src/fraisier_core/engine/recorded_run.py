@@ -11,7 +11,7 @@ from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.probes import probe
 from fraisier_core.health import Health
 from fraisier_core.release import Release
-from fraisier_core.run import Argument, Run
+from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command
 
@@ -45,6 +45,7 @@ class RecordedRun(Run[EnvironmentSettings]):
         self._cancellation = execution.cancellation
 
     def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
+        require_own_step(name)
         self._cancellation.check()
         return self._recorder.step(name, repeatable=repeatable)
 
@@ -80,7 +81,8 @@ class RecordedRun(Run[EnvironmentSettings]):
 
     def activate(self, release: Release | None = None) -> None:
         if not self.in_place:
-            with self.step("activate"):
+            self._cancellation.check()
+            with self._recorder.step("activate"):
                 self.activated = True
                 self._execution.activate(release or self.release)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
 from fraisier_core.release import Release
-from fraisier_core.run import Argument, Run, S
+from fraisier_core.run import Argument, Run, S, require_own_step
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command
 
@@ -66,8 +66,12 @@ class FakeRun(Run[S]):
         self.output = ""
         self._in_step = False
 
+    def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
+        require_own_step(name)
+        return self._step(name, repeatable=repeatable)
+
     @contextmanager
-    def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
+    def _step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         if self._in_step:
             raise StepFailedError(
                 f"step {name!r} was started inside step {self.steps[-1]!r}: steps do not nest"
@@ -113,7 +117,7 @@ class FakeRun(Run[S]):
         if self.in_place:
             return
         release = release or self.release
-        with self.step("activate"):
+        with self._step("activate"):
             self.activations.append(release)
             if self.settings.app_path is not None:
                 Link(self.settings.app_path, release.path.parent).activate(release)
