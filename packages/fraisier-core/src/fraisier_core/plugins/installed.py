@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.push import DeliveryId, Ignored, Push, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
 
 if TYPE_CHECKING:
     from fraisier_core.release import Release
@@ -30,18 +30,29 @@ if TYPE_CHECKING:
 _INSTEAD = {"rollback": "deploy"}
 
 
-class Provider:
-    """A Git provider, typed: the `ProviderHooks` of this one plugin."""
+S = TypeVar("S", bound=Section)
+
+
+class _Typed(Generic[S]):
+    """A plugin whose hooks are called through typed methods.
+
+    Args:
+        plugin: the plugin.
+    """
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
         self.name = plugin.name
 
     @property
-    def settings_model(self) -> type[ProviderSettings]:
-        """The model of this provider's section under `git:`."""
+    def settings_model(self) -> type[S]:
+        """The model of this plugin's section."""
         model: type[Any] = self._plugin.model
         return model
+
+
+class Provider(_Typed[ProviderSettings]):
+    """A Git provider, typed: the `ProviderHooks` of this one plugin."""
 
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
@@ -76,18 +87,8 @@ class Provider:
         raise _wrong_answer(self.name, "delivery_id", answer)
 
 
-class Deployer:
+class Deployer(_Typed[EnvironmentSettings]):
     """A fraise type, typed: the `DeployerHooks` of this one plugin."""
-
-    def __init__(self, plugin: NamedPlugin) -> None:
-        self._plugin = plugin
-        self.name = plugin.name
-
-    @property
-    def settings_model(self) -> type[EnvironmentSettings]:
-        """The model of this type's environment section."""
-        model: type[Any] = self._plugin.model
-        return model
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
         """Call the hook of a kind of deployment; raises whatever a failing step raises.
@@ -117,12 +118,8 @@ class Deployer:
         raise _wrong_answer(self.name, "health_check", answer)
 
 
-class StorePlugin:
+class StorePlugin(_Typed[Section]):
     """A kind of store, typed: the `StoreHooks` of this one plugin."""
-
-    def __init__(self, plugin: NamedPlugin) -> None:
-        self._plugin = plugin
-        self.name = plugin.name
 
     def resolve_url(self, url: str, folder: Path) -> str:
         """Return the url as `open` takes it. Raises `ValueError` if it is none of this store's."""
@@ -140,18 +137,8 @@ class StorePlugin:
         return reader
 
 
-class Observer:
+class Observer(_Typed[ObserverSettings]):
     """An observer, typed: the `ObserverHooks` of this one plugin."""
-
-    def __init__(self, plugin: NamedPlugin) -> None:
-        self._plugin = plugin
-        self.name = plugin.name
-
-    @property
-    def settings_model(self) -> type[ObserverSettings]:
-        """The model of this observer's section."""
-        model: type[Any] = self._plugin.model
-        return model
 
     def deployment_changed(
         self, deployment: Deployment, event: DeploymentEvent, settings: ObserverSettings

@@ -12,7 +12,8 @@ import select
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fraisier_core.config import Config, ConfigSource
@@ -20,37 +21,19 @@ from fraisier_core.errors import FraisierError
 from fraisier_core.plugins import Observer, Plugins
 from fraisier_core.settings import ObserverSettings
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Observed
+from fraisier_core.store.records import DeploymentEvent, Observed
 from fraisier_core.system.host import Host
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.system.timing import POLL
 from fraisier_core.text.redaction import Redactor
 from fraisier_core.text.suggestions import listing
-from fraisier_core.worker.telling import Change, Telling
+from fraisier_core.worker.telling import Telling
 
 logger = logging.getLogger("fraisier_core.worker.observing")
 
 RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
-EVENTS_AT_ONCE = 100
 PROBLEM_LENGTH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ObserverContext:
-    """What is the same for all observers.
-
-    Args:
-        store: the events, and how far each observer has seen them.
-        lock: the descriptor that holds the lock of the process.
-        redactor: redacts secrets in messages.
-        retry_seconds: how long to wait after each failure of an event, before it is passed over.
-    """
-
-    store: Store
-    lock: int
-    redactor: Redactor
-    retry_seconds: Sequence[float]
 
 
 class Observing:
@@ -60,7 +43,7 @@ class Observing:
         source: the configuration, with the secrets of observers alone.
         plugins: the installed plugins.
         owner: a descriptor whose end means that the worker is gone.
-        retry_seconds: as for `ObserverContext`.
+        retry_seconds: how long to wait after each failure of an event, before it is passed over.
     """
 
     def __init__(
@@ -114,77 +97,77 @@ class Observing:
 
     def _audience(self, config: Config, lock: int) -> list[Listener]:
         store = self._plugins.open_store(config.database, Host())
-        context = ObserverContext(store, lock, Redactor(config.observers.secrets), self._retry_seconds)
-        active = config.observers.active.items()
-        found = [Listener(self._plugins.observer(name), settings, context) for name, settings in active]
+        redactor = Redactor(config.observers.secrets)
+        for name in config.observers.active:
+            store.observe(name, store.observed(name))  # one that is new begins here
         logger.info("observers that are told of events: %s", listing(config.observers.active))
-        return found
+        return [
+            Listener(self._plugins.observer(name), settings, store, lock, redactor, self._retry_seconds)
+            for name, settings in config.observers.active.items()
+        ]
 
 
+@dataclass(slots=True)
 class Listener:
-    """One observer and how far it has seen the events.
+    """One observer.
 
     Args:
         observer: the observer.
         settings: its section.
-        context: what it shares with the others.
+        store: the events, and how far it has seen them.
+        lock: as for `Telling`.
+        redactor: redacts secrets in what it raises.
+        retry_seconds: as for `Observing`.
     """
 
-    def __init__(self, observer: Observer, settings: ObserverSettings, context: ObserverContext) -> None:
-        self.telling: Telling | None = None
-        self._observer = observer
-        self._settings = settings
-        self._context = context
-        self._retry_at = 0.0
-        self._keep(context.store.observed(observer.name))
+    observer: Observer
+    settings: ObserverSettings
+    store: Store
+    lock: int
+    redactor: Redactor
+    retry_seconds: Sequence[float]
+    telling: Telling | None = None
+    _event: DeploymentEvent = field(init=False)
+    _retry_at: float = 0.0
 
     def turn(self, *, go_on: bool) -> None:
-        """Take in what happened, and begin to tell what is new unless not to go on."""
-        if self.telling is not None:
-            self._hear(self.telling)
+        """Take in what happened, and begin to tell what is next unless not to go on."""
+        if self.telling is not None and (problem := self.telling.outcome()) is not None:
+            self.telling = None
+            self._note(self._event, problem)
         if self.telling is None and go_on and time.monotonic() >= self._retry_at:
-            changes = self._changes()
-            if changes:
-                self.telling = Telling(self._observer, self._settings, changes, self._context.lock)
+            events = self.store.events(self.store.observed(self.observer.name).sequence, limit=1)
+            if events:
+                self._begin(events[0])
+
+    def _begin(self, event: DeploymentEvent) -> None:
+        deployment = self.store.deployment(event.deployment_id)
+        tell = partial(self.observer.deployment_changed, deployment, event, self.settings)
+        self.telling, self._event = Telling(tell, self.settings.timeout, self.lock), event
 
     def close(self) -> None:
         """Kill the process that is telling; what it was telling is told again by the next one."""
         if self.telling is not None:
             self.telling.kill()
 
-    def _changes(self) -> list[Change]:
-        events = self._context.store.events(self._observed.sequence, EVENTS_AT_ONCE)
-        ids = {event.deployment_id for event in events}
-        deployments = {each: self._context.store.deployment(each) for each in ids}
-        return [(deployments[event.deployment_id], event) for event in events]
-
-    def _hear(self, telling: Telling) -> None:
-        before, is_over = telling.told, telling.hear()
-        if telling.told > before:
-            seen = telling.changes[telling.told - 1][1].sequence
-            self._keep(replace(self._observed, sequence=seen, attempts=0))
-        if is_over:
-            self.telling = None
-            if telling.told < len(telling.changes):
-                self._fail(telling.changes[telling.told], telling.problem)
-
-    def _fail(self, change: Change, problem: str) -> None:
-        deployment, event = change
-        attempts = self._observed.attempts + 1
-        said = self._context.redactor.redact(problem)[:PROBLEM_LENGTH]
-        problem = f"{event.event} (event {event.sequence}) of deployment {deployment.id}: {said}"
-        if attempts > len(self._context.retry_seconds):
-            logger.error("observer %s: %s; passed over", self._observer.name, problem)
-            self._keep(Observed(event.sequence, 0, problem))
+    def _note(self, event: DeploymentEvent, problem: str) -> None:
+        """Keep that the observer has seen the event, or what went wrong."""
+        observed = self.store.observed(self.observer.name)
+        if not problem:
+            self._keep(event.sequence, 0, observed.problem)
             return
-        seconds = self._context.retry_seconds[attempts - 1]
-        logger.warning("observer %s: %s; told again in %g s", self._observer.name, problem, seconds)
-        self._keep(replace(self._observed, attempts=attempts, problem=problem))
-        self._retry_at = time.monotonic() + seconds
+        said = self.redactor.redact(problem)[:PROBLEM_LENGTH]
+        problem = f"{event.event} (event {event.sequence}) of deployment {event.deployment_id}: {said}"
+        if pauses := self.retry_seconds[observed.attempts :]:
+            logger.warning("observer %s: %s; told again in %g s", self.observer.name, problem, pauses[0])
+            self._keep(observed.sequence, observed.attempts + 1, problem)
+            self._retry_at = time.monotonic() + pauses[0]
+        else:
+            logger.error("observer %s: %s; passed over", self.observer.name, problem)
+            self._keep(event.sequence, 0, problem)
 
-    def _keep(self, observed: Observed) -> None:
-        self._observed = observed
-        self._context.store.observe(self._observer.name, observed)
+    def _keep(self, sequence: int, attempts: int, problem: str | None) -> None:
+        self.store.observe(self.observer.name, Observed(sequence, attempts, problem))
 
 
 def main() -> None:
