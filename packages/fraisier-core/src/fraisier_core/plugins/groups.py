@@ -18,8 +18,7 @@ class GroupSpec:
         specs: the class that holds the hook specs.
         required: hooks that each of them has.
         model: what the model that `settings()` returns extends.
-        broadcast: whether all of them are called, and not only the one that is named.
-        advice: what to do if `{name}` is not installed.
+        advice: what to do if `{name}` of `{group}` is not installed.
     """
 
     group: str
@@ -27,44 +26,30 @@ class GroupSpec:
     specs: type
     required: frozenset[str]
     model: type[Section]
-    broadcast: bool
-    advice: str
+    advice: str = "install the package that offers it (entry-point group {group})"
 
 
 PROVIDERS = GroupSpec(
-    group="fraisier.providers",
-    noun="provider",
-    specs=ProviderHooks,
+    "fraisier.providers",
+    "provider",
+    ProviderHooks,
     required=frozenset({"verify", "normalize"}),
     model=ProviderSettings,
-    broadcast=False,
     advice="try: pip install fraisier-{name}",
 )
 DEPLOYERS = GroupSpec(
-    group="fraisier.deployers",
-    noun="fraise type",
-    specs=DeployerHooks,
+    "fraisier.deployers",
+    "fraise type",
+    DeployerHooks,
     required=frozenset({"deploy", "health_check"}),
     model=EnvironmentSettings,
-    broadcast=False,
-    advice="install the package that offers it (entry-point group fraisier.deployers)",
 )
-STORES = GroupSpec(
-    group="fraisier.stores",
-    noun="store",
-    specs=StoreHooks,
-    required=frozenset({"open_store"}),
-    model=Section,
-    broadcast=False,
-    advice="install the package that offers it (entry-point group fraisier.stores)",
-)
+STORES = GroupSpec("fraisier.stores", "store", StoreHooks, required=frozenset({"open_store"}), model=Section)
 OBSERVERS = GroupSpec(
-    group="fraisier.observers",
-    noun="observer",
-    specs=ObserverHooks,
+    "fraisier.observers",
+    "observer",
+    ObserverHooks,
     required=frozenset({"deployment_changed"}),
     model=ObserverSettings,
-    broadcast=True,
-    advice="install the package that offers it (entry-point group fraisier.observers)",
 )
 GROUPS = (PROVIDERS, DEPLOYERS, STORES, OBSERVERS)

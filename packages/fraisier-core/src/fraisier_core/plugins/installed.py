@@ -27,31 +27,28 @@ if TYPE_CHECKING:
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.host import Host
 
+Model = TypeVar("Model", bound=Section)
 _INSTEAD = {"rollback": "deploy"}
 
 
-S = TypeVar("S", bound=Section)
-
-
-class _Typed(Generic[S]):
-    """A plugin whose hooks are called through typed methods.
-
-    Args:
-        plugin: the plugin.
-    """
+class _Plugin(Generic[Model]):
+    """A plugin whose hooks are called through typed methods."""
 
     def __init__(self, plugin: NamedPlugin) -> None:
         self._plugin = plugin
         self.name = plugin.name
 
     @property
-    def settings_model(self) -> type[S]:
-        """The model of this plugin's section."""
+    def settings_model(self) -> type[Model]:
+        """The model of this plugin's section of the configuration."""
         model: type[Any] = self._plugin.model
         return model
 
+    def _wrong(self, hook: str, answer: object) -> PluginError:
+        return PluginError(f'plugin "{self.name}": {hook} returned {type(answer).__name__}')
 
-class Provider(_Typed[ProviderSettings]):
+
+class Provider(_Plugin[ProviderSettings]):
     """A Git provider, typed: the `ProviderHooks` of this one plugin."""
 
     def verify(
@@ -64,30 +61,25 @@ class Provider(_Typed[ProviderSettings]):
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
         """Return the pushes of a verified delivery, or why it requests nothing.
 
-        Raises:
-            MalformedPayloadError: the body is not what the forge sends.
-            PluginError: the plugin returned something else.
+        Raises `MalformedPayloadError` if the body is not what the forge sends, and `PluginError` if the
+        plugin returned something else.
         """
         answer = self._plugin.call["normalize"](headers=headers, body=body)
         if isinstance(answer, Ignored):
             return answer
         if isinstance(answer, list | tuple) and all(isinstance(push, Push) for push in answer):
             return answer
-        raise _wrong_answer(self.name, "normalize", answer)
+        raise self._wrong("normalize", answer)
 
     def delivery_id(self, headers: Mapping[str, str]) -> DeliveryId | None:
-        """Return the forge's id of a delivery, None if it sends none.
-
-        Raises:
-            PluginError: the plugin returned something else.
-        """
+        """Return the forge's id of a delivery, None if it sends none. Raises `PluginError` as `normalize`."""
         answer = self._plugin.call["delivery_id"](headers=headers)
         if answer is None or isinstance(answer, DeliveryId):
             return answer
-        raise _wrong_answer(self.name, "delivery_id", answer)
+        raise self._wrong("delivery_id", answer)
 
 
-class Deployer(_Typed[EnvironmentSettings]):
+class Deployer(_Plugin[EnvironmentSettings]):
     """A fraise type, typed: the `DeployerHooks` of this one plugin."""
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
@@ -98,8 +90,7 @@ class Deployer(_Typed[EnvironmentSettings]):
             run: what it is given.
             release: the release of `run`, as `rollback` takes it beside.
 
-        Raises:
-            PluginError: this type lacks the hook.
+        Raises `PluginError` if this type lacks the hook.
         """
         name = hook if hook in self._plugin.implemented else _INSTEAD.get(hook)
         if name is None:
@@ -107,18 +98,14 @@ class Deployer(_Typed[EnvironmentSettings]):
         self._plugin.call[name](run=run, to=release)  # an implementation is given the arguments it names
 
     def health_check(self, run: Run[Any]) -> Health:
-        """Return the verdict of one probe.
-
-        Raises:
-            PluginError: the plugin returned something else.
-        """
+        """Return the verdict of one probe. Raises `PluginError` if the plugin returned something else."""
         answer = self._plugin.call["health_check"](run=run)
         if isinstance(answer, Health):
             return answer
-        raise _wrong_answer(self.name, "health_check", answer)
+        raise self._wrong("health_check", answer)
 
 
-class StorePlugin(_Typed[Section]):
+class StorePlugin(_Plugin[Section]):
     """A kind of store, typed: the `StoreHooks` of this one plugin."""
 
     def resolve_url(self, url: str, folder: Path) -> str:
@@ -137,7 +124,7 @@ class StorePlugin(_Typed[Section]):
         return reader
 
 
-class Observer(_Typed[ObserverSettings]):
+class Observer(_Plugin[ObserverSettings]):
     """An observer, typed: the `ObserverHooks` of this one plugin."""
 
     def deployment_changed(
@@ -157,10 +144,7 @@ class Plugins:
 
     def __init__(self, found: Iterable[EntryPoint], disabled: Collection[str] = ()) -> None:
         found = list(found)
-        self._groups = {
-            spec.group: Group(spec, [each for each in found if each.group == spec.group], disabled)
-            for spec in GROUPS
-        }
+        self._groups = {spec.group: Group(spec, found, disabled) for spec in GROUPS}
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> Plugins:
@@ -180,8 +164,7 @@ class Plugins:
     def provider(self, name: str) -> Provider:
         """Return a provider, importing it the first time.
 
-        Raises:
-            PluginError: none of that name is installed, or it was set aside.
+        Raises `PluginError` if none of that name is installed, or it was set aside.
         """
         return Provider(self._groups[PROVIDERS.group].plugin(name))
 
@@ -204,7 +187,3 @@ class Plugins:
     def report(self) -> list[PluginReport]:
         """Return what became of every entry point; this imports them all."""
         return [report for group in self._groups.values() for report in group.report()]
-
-
-def _wrong_answer(plugin: str, hook: str, answer: object) -> PluginError:
-    return PluginError(f'plugin "{plugin}": {hook} returned {type(answer).__name__}')

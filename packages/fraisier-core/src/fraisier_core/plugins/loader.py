@@ -59,7 +59,7 @@ class _UnusableError(Exception):
 
 
 class Group:
-    """The plugins of one entry-point group, each loaded when it is first used."""
+    """The plugins of one entry-point group among those found, each loaded when it is first used."""
 
     def __init__(self, spec: GroupSpec, found: Iterable[EntryPoint], disabled: Collection[str]) -> None:
         self._spec = spec
@@ -70,7 +70,8 @@ class Group:
         self._lock = threading.Lock()
         self._manager = self._manager_of([])
         for entry_point in found:
-            self._claims.setdefault(entry_point.name, []).append(entry_point)
+            if entry_point.group == spec.group:
+                self._claims.setdefault(entry_point.name, []).append(entry_point)
 
     def names(self) -> tuple[str, ...]:
         """Return the names that are installed, usable or not, without importing anything."""
@@ -79,8 +80,7 @@ class Group:
     def plugin(self, name: str) -> NamedPlugin:
         """Return the plugin of that name, loading it the first time.
 
-        Raises:
-            PluginError: none of that name is installed, or it was set aside.
+        Raises `PluginError` if none of that name is installed, or it was set aside.
         """
         if name not in self._claims:
             raise PluginError(self._not_installed(name))
@@ -89,8 +89,9 @@ class Group:
                 self._load(name)
         if name in self._set_aside:
             origin = " and ".join(map(_origin, self._distinct(name)))
-            msg = f'the {self._spec.noun} "{name}" ({origin}) is set aside: {self._set_aside[name]}'
-            raise PluginError(msg)
+            raise PluginError(
+                f'the {self._spec.noun} "{name}" ({origin}) is set aside: {self._set_aside[name]}'
+            )
         return self._loaded[name]
 
     def report(self) -> Iterator[PluginReport]:
@@ -106,7 +107,7 @@ class Group:
 
     def _not_installed(self, name: str) -> str:
         spec = self._spec
-        offer = spec.advice.format(name=name)
+        offer = spec.advice.format(name=name, group=spec.group)
         missing = f'no {spec.noun} "{name}" is installed{hint(name, self._claims)}'
         return f"{missing} ({offer}; installed: {listing(self._claims)})"
 
@@ -136,9 +137,7 @@ class Group:
         problems = plugin_problems(plugin, self._manager, self._spec.required)
         if problems:
             raise _UnusableError("; ".join(problems))
-        functions = {
-            name: function for name, (_, function) in implemented_hooks(plugin, self._manager).items()
-        }
+        functions = {hook: found for hook, (_, found) in implemented_hooks(plugin, self._manager).items()}
         named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
         loaded = {**self._loaded, name: named}
         self._manager = self._manager_of(loaded.values())

@@ -33,12 +33,11 @@ def implemented_hooks(
     plugin: object, manager: pluggy.PluginManager
 ) -> Mapping[str, tuple[pluggy.HookimplOpts, Callable[..., object]]]:
     """Return the hooks that a plugin implements, each with its options and its function."""
-    found = {}
-    for attribute in dir(plugin):
-        options = manager.parse_hookimpl_opts(plugin, attribute)
-        if options is not None:
-            found[attribute] = options, getattr(plugin, attribute)
-    return found
+    return {
+        attribute: (options, getattr(plugin, attribute))
+        for attribute in dir(plugin)
+        if (options := manager.parse_hookimpl_opts(plugin, attribute)) is not None
+    }
 
 
 def _implementation_problems(
@@ -58,15 +57,11 @@ def _implementation_problems(
     if options["wrapper"] or options["hookwrapper"]:
         yield f'hook "{name}" is a wrapper, which would see the calls of other plugins'
         return
-    if _is_deferred(function):
+    deferred = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    if any(is_kind(function) for is_kind in deferred):
         yield f'hook "{name}" is a generator or coroutine: calling it would do nothing'
     spec = getattr(manager.hook, name).spec
     yield from _argument_problems(name, function, spec.argnames)
-
-
-def _is_deferred(function: Callable[..., object]) -> bool:
-    kinds = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
-    return any(is_kind(function) for is_kind in kinds)
 
 
 def _argument_problems(name: str, function: Callable[..., object], known: Collection[str]) -> Iterator[str]:
@@ -75,11 +70,7 @@ def _argument_problems(name: str, function: Callable[..., object], known: Collec
         if parameter.name in known:
             if has_default or parameter.kind is parameter.KEYWORD_ONLY:
                 yield f'hook "{name}": argument "{parameter.name}" must be a plain one to be given'
-        elif not has_default and parameter.kind in {
-            parameter.POSITIONAL_ONLY,
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
-        }:
+        elif not has_default and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             yield f'hook "{name}": unknown argument "{parameter.name}"{hint(parameter.name, known)}'
 
 
