@@ -98,3 +98,8 @@ def test_the_root_of_the_core_holds_what_plugins_import() -> None:
 def test_a_circle_is_found() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
     assert not circle({"a": {"b", "c"}, "b": {"c"}})
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = [path.name for path in SOURCES if not path.name.startswith("__")]
+    assert not {name for name in names if names.count(name) > 1}

@@ -20,14 +20,14 @@ import fraisier.receiver
 import fraisier.supervisor
 import fraisier.webhook
 import fraisier_core.config.configuration
-import fraisier_core.worker.worker
+import fraisier_core.worker.daemon
 import fraisier_deployers.api
 import fraisier_github
 import uvicorn
 from fraisier_core.system.processes import become_subreaper, kill_descendants
 
 PRELOADED = (fraisier.app, fraisier.cli.worker, fraisier.receiver, fraisier.supervisor, fraisier_core.config,
-             fraisier_core.worker.worker, fraisier_deployers.api, fraisier_github, uvicorn)  # fmt: skip
+             fraisier_core.worker.daemon, fraisier_deployers.api, fraisier_github, uvicorn)  # fmt: skip
 COMMANDS: dict[str, Callable[[], Any]] = {
     "fraisier": fraisier.cli.main,
     "fraisier-webhook": fraisier.webhook.main,

@@ -24,7 +24,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from fraisier_core.config import ConfigSource
 from fraisier_core.plugins import Plugins
-from fraisier_core.worker.worker import Worker
+from fraisier_core.worker.daemon import Worker
 
 logging.basicConfig()
 plugins = Plugins(entry_points(group="fraisier.stores"))

@@ -1,5 +1,5 @@
 """One deployment from its claim to its end.
 
-`forward` is the way forward, `rollback` the way back, `recovery` what is done for a deployment whose process
+`forward` is the way forward, `backward` the way back, `recovery` what is done for a deployment whose process
 is gone. They share an `execution`: the context it works with, and the `recorder` that follows it.
 """

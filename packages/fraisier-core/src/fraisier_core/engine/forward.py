@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call, verify
-from fraisier_core.engine.rollback import fail
 from fraisier_core.engine.sources import SOURCES
 from fraisier_core.errors import InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.release import Release

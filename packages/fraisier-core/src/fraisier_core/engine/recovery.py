@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from itertools import takewhile
 
+from fraisier_core.engine.backward import fail_unknown, roll_back, undo_activation
 from fraisier_core.engine.decision import AwaitDecision, RequestAnew, decide
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.engine.rollback import fail_unknown, roll_back, undo_activation
 from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, HeldLease, Lease, Step

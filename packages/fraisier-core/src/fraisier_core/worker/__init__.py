@@ -1,1 +1,4 @@
-"""The worker: `worker` claims and hands out, `launcher` forks, `runner` is the process of one deployment."""
+"""The worker: `daemon` is its loop, `dispatcher` hands deployments out, `launcher` forks what `process` does.
+
+`observers` keeps another process alive, which is `observing`.
+"""

@@ -47,7 +47,7 @@ def deploy(
     from fraisier_core.push import BRANCH_PREFIX
     from fraisier_core.store.records import Request
 
-    from fraisier.cli.execution import execute, usable
+    from fraisier.cli.executing import execute, usable
 
     found = usable(session, fraise, environment)
     branch = branch or (None if commit else _configured_branch(session, found))

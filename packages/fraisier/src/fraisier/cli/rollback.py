@@ -35,7 +35,7 @@ def rollback(
 ) -> None:
     """Roll back to an earlier release that was healthy."""
     session = Session.start(config)
-    from fraisier.cli.execution import execute, usable
+    from fraisier.cli.executing import execute, usable
 
     found = usable(session, fraise, environment)
     execute(session, found, lambda store: _request(session, store, found, to), detach=detach, as_json=as_json)

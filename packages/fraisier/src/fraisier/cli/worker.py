@@ -25,7 +25,7 @@ def worker(
     """Execute queued deployments until SIGTERM."""
     import logging
 
-    from fraisier_core.worker.worker import Worker
+    from fraisier_core.worker.daemon import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     session = Session.start(config)
