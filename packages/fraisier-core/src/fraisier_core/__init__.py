@@ -68,29 +68,15 @@ __all__ = [
     "unit_state",
 ]
 
-_MODULES = {
-    "errors": {
-        "ActivationRefusedError",
-        "CommandFailedError",
-        "FraisierError",
-        "MalformedPayloadError",
-        "StepFailedError",
-    },
-    "health": {"Health"},
-    "markers": {"hookimpl"},
-    "payload": {"Payload", "PayloadCommit", "PayloadRef", "PayloadText"},
-    "push": {"BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "Push", "Verified", "commit_or_none"},
-    "release": {"Release"},
-    "run": {"Run"},
-    "store.records": {"Deployment", "DeploymentEvent"},
-    "settings": {"EnvironmentSettings", "ObserverSettings", "ProviderSettings", "Section"},
-    "system.systemd": {"RunsFrom", "UnitState", "release_of_process", "unit_state"},
-}
+_MODULES = (
+    *("errors", "health", "markers", "push", "release"),  # the cheap ones first: all are looked through
+    *("payload", "settings", "store.records", "system.systemd", "run"),
+)
 
 
 def __getattr__(name: str) -> object:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"fraisier_core.{module}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    for module in _MODULES if name in __all__ else ():
+        found = import_module(f"fraisier_core.{module}")
+        if hasattr(found, name):
+            return getattr(found, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

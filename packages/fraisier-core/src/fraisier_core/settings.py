@@ -20,8 +20,7 @@ from pydantic import (
 
 def _not_blank(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
-        msg = "must not be empty"
-        raise ValueError(msg)
+        raise ValueError("must not be empty")
     return secret
 
 
@@ -70,8 +69,7 @@ class HealthCheck(Section):
     @model_validator(mode="after")
     def _exactly_one_probe(self) -> HealthCheck:
         if sum(probe is not None for probe in (self.url, self.command, self.tcp, self.unit)) != 1:
-            msg = "set exactly one of url, command, tcp, unit"
-            raise ValueError(msg)
+            raise ValueError("set exactly one of url, command, tcp, unit")
         return self
 
 
@@ -102,8 +100,7 @@ class EnvironmentSettings(Section):
     @classmethod
     def _absolute_app_path(cls, app_path: Path | None) -> Path | None:
         if app_path is not None and not app_path.is_absolute():
-            msg = "must be an absolute path"
-            raise ValueError(msg)
+            raise ValueError("must be an absolute path")
         return app_path
 
 

@@ -39,8 +39,7 @@ class RuleSection(Section):
     @classmethod
     def _relative(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         if any(path.startswith("/") for path in paths):
-            msg = "should be relative to the repository, without a leading /"
-            raise ValueError(msg)
+            raise ValueError("should be relative to the repository, without a leading /")
         return paths
 
 

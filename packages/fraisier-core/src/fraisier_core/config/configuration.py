@@ -68,8 +68,7 @@ class Config:
         """
         if name not in self.fraises:
             known = f"known: {listing(self.fraises)}"
-            msg = f'no fraise is called "{name}"{hint(name, self.fraises)} ({known})'
-            raise UnknownNameError(msg)
+            raise UnknownNameError(f'no fraise is called "{name}"{hint(name, self.fraises)} ({known})')
         return self.fraises[name]
 
     def environment(self, fraise: str, name: str) -> Environment:
@@ -89,8 +88,7 @@ class Config:
         if len(begun) == 1:
             return known[begun[0]]
         if begun:
-            msg = f'"{name}" is ambiguous: {fraise} has the environments {listing(begun)}'
-            raise UnknownNameError(msg)
+            raise UnknownNameError(f'"{name}" is ambiguous: {fraise} has the environments {listing(begun)}')
         msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
         raise UnknownNameError(msg)
 

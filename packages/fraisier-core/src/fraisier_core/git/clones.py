@@ -24,11 +24,6 @@ class Clone(LocalRepository):
         """Whether `path` is the top of a clone's working tree."""
         return (path / ".git").exists() and not path.is_symlink()
 
-    def origin_url(self) -> str | None:
-        """Return where the clone came from, credentials included; None if it does not say."""
-        answer = self.ask("config", "--get", "remote.origin.url")
-        return answer.output.strip() or None
-
     def head(self) -> str:
         """Return the full id of the commit that is checked out; raises `StepFailedError` if none is."""
         return full_id(self.expect("rev-parse", "--verify", "HEAD^{commit}").strip())

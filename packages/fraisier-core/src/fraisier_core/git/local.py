@@ -104,7 +104,8 @@ class LocalRepository:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
-        return GitOutput(done.returncode, _decoded(done.stdout), _decoded(done.stderr))
+        output, errors = (said.decode(errors="replace") for said in (done.stdout, done.stderr))
+        return GitOutput(done.returncode, output, errors)
 
     def expect(self, *arguments: str, given: str = "") -> str:
         """Return git's output; raises `StepFailedError` with its last line if it fails."""
@@ -184,7 +185,3 @@ def _config_variables(config: Mapping[str, str]) -> dict[str, str]:
     for index, (key, value) in enumerate(config.items()):
         variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return variables
-
-
-def _decoded(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

@@ -212,7 +212,7 @@ class Mirror(LocalRepository):
 
     def _check_damage(self, path: Path, printed: bytearray) -> None:
         """Raise if git complained of its own files, even if it could make up for them this time."""
-        if damage := _DAMAGE.search(printable(_text(printed))):
+        if damage := _DAMAGE.search(printable(printed.decode(errors="replace"))):
             raise _DamagedError(f"{path} is damaged: {damage[0]}")
 
     def _is_sound(self, path: Path) -> bool:
@@ -237,7 +237,7 @@ class Mirror(LocalRepository):
             if git.wait() > 0:
                 errors.seek(0)
                 raise _DamagedError(
-                    f"{self.path} is damaged: {last_line(errors.read().decode('utf-8', 'replace'))}"
+                    f"{self.path} is damaged: {last_line(errors.read().decode(errors='replace'))}"
                 )
         if failure is not None:
             raise failure
@@ -249,7 +249,7 @@ class Mirror(LocalRepository):
         try:
             self._run(argv, printed, limits, on_start=lambda _: failpoint("checkout"), stdin=archive)
         except CommandFailedError as error:
-            said = last_line(_text(printed)) if printed else str(error)
+            said = last_line(printed.decode(errors="replace")) if printed else str(error)
             return StepFailedError(cause(f"the files of the commit cannot be written to {into}: {said}"))
         return None
 
@@ -269,7 +269,7 @@ class Mirror(LocalRepository):
         )
 
     def _unreachable(self, error: CommandFailedError, printed: bytearray) -> GitUnreachableError:
-        said = last_line(self._redactor.redact(_text(printed)))
+        said = last_line(self._redactor.redact(printed.decode(errors="replace")))
         return GitUnreachableError(
             f"git_unreachable: {self.remote.url} cannot be fetched: {said} ({error}); check the address, the "
             "network and the credentials of the user that runs Fraisier, then deploy again"
@@ -284,10 +284,6 @@ class _Options(TypedDict, total=False):
     on_start: Callable[[ProcessIdentity], None]
     pass_fds: Sequence[int]
     stdin: int
-
-
-def _text(printed: bytes | bytearray) -> str:
-    return printed.decode("utf-8", "replace")
 
 
 def _make_empty_directory(path: Path) -> None:

@@ -103,7 +103,11 @@ def run_command(
     started, and `CancelledError` if it was cancelled.
     """
     with _TURN:
-        command = _Command(_start(argv, cwd, env, pass_fds, stdin), shown(argv), limits, on_output, cancelled)
+        earlier = children()
+        process = _start(argv, cwd, env, pass_fds, stdin)
+        command = _Command(
+            process, earlier, shown(argv), limits=limits, on_output=on_output, cancelled=cancelled
+        )
     with command:
         if on_start is not None:
             on_start(command.identity)
@@ -126,10 +130,9 @@ def _start(
     env: Mapping[str, str],
     pass_fds: Sequence[int],
     stdin: int,
-) -> _Started:
-    earlier = children()
+) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,
@@ -142,7 +145,6 @@ def _start(
         )
     except (OSError, ValueError) as error:
         raise CommandFailedError(f"{shown(argv)} cannot be started: {_start_error(error)}") from error
-    return _Started(process, earlier)
 
 
 def _start_error(error: OSError | ValueError) -> str:
@@ -152,37 +154,33 @@ def _start_error(error: OSError | ValueError) -> str:
     return f"{error.strerror}: {error.filename}{hint if error.errno == errno.ENOEXEC else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Started:
-    process: subprocess.Popen[bytes]
-    earlier: frozenset[ProcessIdentity]
-
-
 class _Command:
     """A started command; leaving the context ends whatever of it still runs."""
 
     def __init__(
         self,
-        started: _Started,
+        process: subprocess.Popen[bytes],
+        earlier: frozenset[ProcessIdentity],
         title: str,
+        *,
         limits: Limits,
         on_output: Callable[[bytes], None],
         cancelled: threading.Event,
     ) -> None:
-        assert started.process.stdout is not None  # noqa: S101 - for the type checker
-        self._process = started.process
-        self._earlier = started.earlier
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        self._process = process
+        self._earlier = earlier
         self._title = title
         self._limits = limits
         self._on_output = on_output
         self._cancelled = cancelled
-        self._pipe = started.process.stdout
-        self._pidfd = os.pidfd_open(started.process.pid)
+        self._pipe = process.stdout
+        self._pidfd = os.pidfd_open(process.pid)
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
         self._poll.register(self._pidfd, select.POLLIN)
         self._started_at = self._heard_at = time.monotonic()
-        self.identity = ProcessIdentity.of(started.process.pid)
+        self.identity = ProcessIdentity.of(process.pid)
         AWAITED.add(self.identity)
 
     def __enter__(self) -> _Command:

@@ -10,10 +10,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 HOLD_SECONDS = 60.0
+_ACTIONS: dict[str, Callable[[], None]] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "hold": lambda: time.sleep(HOLD_SECONDS),
+}
 
 
 def failpoint(name: str) -> None:
@@ -32,18 +38,3 @@ def _first_time() -> bool:
             file.write(str(os.getpid()))
         return True
     return False
-
-
-def _kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _stop() -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def _hold() -> None:
-    time.sleep(HOLD_SECONDS)
-
-
-_ACTIONS = {"kill": _kill, "stop": _stop, "hold": _hold}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
-from fraisier_core.system.clock import boot_seconds
 from fraisier_core.system.processes import ProcessIdentity, boot_id
 
 LOCAL = "local"
@@ -23,8 +23,8 @@ class Host:
     boot_id: str = field(default_factory=boot_id)
 
     def seconds(self) -> float:
-        """Return the seconds since it booted, which no change of the clock alters."""
-        return boot_seconds()
+        """Return seconds since it booted, suspended ones included; no change of the clock matters."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def is_alive(self, boot: str, process: ProcessIdentity) -> bool:
         """Whether a process that was recorded in the boot `boot` still runs."""

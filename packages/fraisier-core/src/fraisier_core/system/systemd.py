@@ -106,13 +106,5 @@ def release_of_process(pid: int, release_path: Path) -> RunsFrom:
 
 def _parsed(name: str, output: str) -> UnitState:
     values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    return UnitState(
-        name=name,
-        load_state=values.get("LoadState", ""),
-        active_state=values.get("ActiveState", ""),
-        sub_state=values.get("SubState", ""),
-        result=values.get("Result", ""),
-        main_pid=int(values.get("MainPID") or 0),
-        invocation_id=values.get("InvocationID", ""),
-        restarts=int(values.get("NRestarts") or 0),
-    )
+    load, active, sub, result, main_pid, invocation, restarts = (values.get(key, "") for key in _PROPERTIES)
+    return UnitState(name, load, active, sub, result, int(main_pid or 0), invocation, int(restarts or 0))

@@ -21,8 +21,7 @@ def resolve_url(url: str, folder: Path) -> str:
     """Return the url with an absolute path."""
     path = _path(url)
     if not path.name or path.parent == Path("/"):
-        msg = f"names no file in a folder of its own; write {_FORMS}"
-        raise ValueError(msg)
+        raise ValueError(f"names no file in a folder of its own; write {_FORMS}")
     return f"sqlite://{folder / path}"
 
 

@@ -122,8 +122,7 @@ class Connection:
     def _require_same_file(self) -> None:
         """Refuse to write if the file was deleted or replaced: nothing would ever read it."""
         if _file_identity(self.path) != self._identity:
-            msg = f"the store {self.path} was deleted or replaced; restart every Fraisier process"
-            raise StoreError(msg)
+            raise StoreError(f"the store {self.path} was deleted or replaced; restart every Fraisier process")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -84,8 +84,7 @@ def _applied(connection: sqlite3.Connection) -> dict[str, str]:
 def _pending(applied: dict[str, str]) -> list[Migration]:
     known = {migration.name: migration for migration in migrations()}
     if newer := sorted(applied.keys() - known.keys()):
-        msg = f"a newer version of Fraisier made the store (it has {newer[-1]}); upgrade this one"
-        raise StoreError(msg)
+        raise StoreError(f"a newer version of Fraisier made the store (it has {newer[-1]}); upgrade this one")
     if edited := [name for name, checksum in applied.items() if known[name].checksum != checksum]:
         differs = f"migration {edited[0]} differs from the one applied to this store"
         raise StoreError(f"{differs}; reinstall the released version")
