@@ -86,7 +86,8 @@ def test_an_observer_never_gets_a_section_of_the_core(site: PackageFolder) -> No
 
 def test_what_an_observer_lacks_is_kept_with_its_name(observers: PackageFolder) -> None:
     observers.install(OBSERVERS.group, "broken", "import acme_nowhere")
-    missing = parse("notifier: {address: '${NOT_SET}'}\n", observers).observers.missing
+    assert not parse("", observers).observers.missing
+    missing = parse("notifier: {address: '${NOT_SET}'}\nbroken:\n", observers).observers.missing
     assert missing["notifier"] == "fraises.yaml:2: notifier.address: the variable NOT_SET is not set"
     assert "set aside" in missing["broken"]
 

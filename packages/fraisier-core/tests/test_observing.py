@@ -319,7 +319,7 @@ def test_a_changed_configuration_ends_it_when_what_it_tells_is_told(installation
 def test_an_observer_that_cannot_be_told_is_named_in_the_log(installation: Installation) -> None:
     installation.observer("broken", "import acme_nowhere")
     installation.observer("writer")
-    installation.configure("writer: {file: '${NOT_SET}'}\n")
+    installation.configure("writer: {file: '${NOT_SET}'}\nbroken:\n")
     installation.start()
     eventually(lambda: "NOT_SET" in installation.log())
     assert (

@@ -18,7 +18,7 @@ class ObserversConfig:
 
     Args:
         active: the settings of each that is told of events, by name.
-        missing: why one that would be told cannot be, by name.
+        missing: why one that has a section cannot be told, by name.
         secrets: what must be redacted in their messages.
     """
 
@@ -42,7 +42,7 @@ def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str
         try:
             model = plugins.observer(name).settings_model
         except PluginError as error:
-            missing[name] = str(error)
+            missing |= {name: str(error)} if name in sections else {}
             continue
         if name in sections or not any(key.is_required() for key in model.model_fields.values()):
             _read_observer(reader, name, model, active, missing)
