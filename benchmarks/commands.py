@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from fraisier_core.testing.store import open_store
-
 from benchmarks.figures import Figure, beside, median
 from benchmarks.installation import SCRIPTS, write_configuration
+from tests.stores import open_store
 
 ROUNDS = 15
 MANY, FEW = 1_000_000, 100

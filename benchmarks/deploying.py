@@ -11,10 +11,10 @@ from pathlib import Path
 
 from fraisier_core.store.records import Request
 from fraisier_core.store.sqlite.wake_ups import wake
-from fraisier_core.testing.store import open_store
 
 from benchmarks.figures import Figure, beside, median
 from benchmarks.installation import SCRIPTS, clean_environment, write_configuration
+from tests.stores import open_store
 
 FILES = 1_000
 ROUNDS = 25

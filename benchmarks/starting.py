@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fraisier_core.testing.store import open_store
-
 from benchmarks.deploying import commit_files, make_repository
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.installation import SCRIPTS, clean_environment, webhook, write_configuration
 from benchmarks.load import signed_headers
 from benchmarks.payload import push_body
+from tests.stores import open_store
 
 PUSHES = 60
 COMMITS = 400

@@ -25,11 +25,11 @@ from fraisier_core.settings import (
     Section,
 )
 from fraisier_core.system import timing
-from fraisier_core.testing.store import open_store
 from fraisier_deployers.api import ApiSettings
 
 from tests.environments import ROOT, package_names
 from tests.pages import blocks
+from tests.stores import open_store
 
 DOCS = ROOT / "docs"
 

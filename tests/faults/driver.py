@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
-from fraisier_core.testing.store import OpenStore, open_store
 
+from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fraisier_core.store.vocabulary import ENDED
-from fraisier_core.testing.store import OpenStore, open_store
 
 from tests.faults.driver import SECRET, TOKEN, Driver
+from tests.stores import OpenStore, open_store
 
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from fraisier_core.engine.context import open_context
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Lease, Request
-from fraisier_core.testing.packages import PackageFolder
-from fraisier_core.testing.store import open_store
 from fraisier_core.worker.assignment import Assignment, Channel, assign, assigned
+
+from tests.packages import PackageFolder
+from tests.stores import open_store
 
 DEPLOYER = """
 from pydantic import SecretStr

@@ -12,7 +12,8 @@ import pytest
 from fraisier_core.config import PARTS, Config, ConfigSource, find_config, load_config, parse_config
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
-from fraisier_core.testing.packages import PROVIDER, PackageFolder
+
+from tests.packages import PROVIDER, PackageFolder
 
 EXAMPLE = """\
 git:

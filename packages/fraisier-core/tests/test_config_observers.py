@@ -8,7 +8,8 @@ from fraisier_core.config import PARTS, Config, parse_config
 from fraisier_core.config.schema import config_schema
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.plugins import OBSERVERS
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 FRAISES = "fraises: {}\n"
 NOTIFIER = """

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from fraisier_core.config.schema import config_schema
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 
 def test_the_schema_holds_the_sections_of_everything_installed(site: PackageFolder) -> None:

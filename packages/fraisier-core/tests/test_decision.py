@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.decision import AwaitDecision, RequestAnew, commands, decide
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Request
-from fraisier_core.testing.store import open_store
+
+from tests.stores import open_store
 
 PUSH = Request(
     "api",

@@ -21,9 +21,10 @@ from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
-from fraisier_core.testing.packages import PackageFolder
-from fraisier_core.testing.store import open_store
 from fraisier_core.text.redaction import Redactor
+
+from tests.packages import PackageFolder
+from tests.stores import open_store
 
 pytest_plugins = ["fraisier_core.testing.forge"]
 

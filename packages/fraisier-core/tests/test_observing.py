@@ -15,9 +15,10 @@ from fraisier_core.plugins import OBSERVERS
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Observed, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
-from fraisier_core.testing.packages import PackageFolder
-from fraisier_core.testing.store import OpenStore, open_store
 from fraisier_core.worker.observers import ObserversProcess
+
+from tests.packages import PackageFolder
+from tests.stores import OpenStore, open_store
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
 from fraisier_core.push import DeliveryId, Ignored, Verified
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = cast("Any", object())

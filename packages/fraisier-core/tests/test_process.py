@@ -10,10 +10,11 @@ from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.testing.store import open_store
 from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
 from fraisier_core.worker.jobs import DEPLOYMENT, jobs, warmth_of
 from fraisier_core.worker.launcher import Launcher
+
+from tests.stores import open_store
 
 CONFIGURATION = """\
 fraises:

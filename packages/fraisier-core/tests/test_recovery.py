@@ -11,8 +11,8 @@ from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unact
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
-from fraisier_core.testing.store import OpenStore, open_store
 
+from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 ME = ProcessIdentity.of(os.getpid())

@@ -13,7 +13,8 @@ from fraisier_core.errors import InvalidRequestError, StoreError
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.testing.store import OpenStore, open_store
+
+from tests.stores import OpenStore, open_store
 
 REQUEST = Request("my_api", "production", "deploy", "manual", "ada", ref="refs/heads/main")
 

@@ -10,7 +10,8 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
 from fraisier_core.requests.requesting import requests_of
 from fraisier_core.requests.routing import Routing, route
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 FRAISES = """
 fraises:

@@ -6,7 +6,8 @@ import pytest
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
 from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
-from fraisier_core.testing.store import OpenStore, open_store
+
+from tests.stores import OpenStore, open_store
 
 REQUEST = Request("api", "production", "deploy", "webhook", "ada", "refs/heads/main", "c" * 40, "b" * 40)
 DELIVERY = Delivery(

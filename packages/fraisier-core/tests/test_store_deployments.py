@@ -12,9 +12,10 @@ from fraisier_core.store.sqlite.connection import ConstraintError
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.testing.store import OpenStore, open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.stores import OpenStore, open_store
 
 ME = ProcessIdentity.of(os.getpid())
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")

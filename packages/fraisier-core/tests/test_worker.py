@@ -13,8 +13,8 @@ from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.sqlite.wake_ups import FOLDER, wake
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
-from fraisier_core.testing.store import open_store
 
+from tests.stores import open_store
 from tests.waiting import wait_until
 
 WORKER = """

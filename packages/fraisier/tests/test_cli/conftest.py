@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.testing import Forge
-from fraisier_core.testing.packages import PackageFolder
+
+from tests.packages import PackageFolder
 
 from .installation import CONFIG, DEPLOYER, Installation
 

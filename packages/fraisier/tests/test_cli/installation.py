@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from fraisier_core.store.records import Deployment
 from fraisier_core.testing import Forge
-from fraisier_core.testing.packages import PackageFolder
-from fraisier_core.testing.store import open_store
 
+from tests.packages import PackageFolder
+from tests.stores import open_store
 from tests.waiting import wait_until
 
 FRAISIER = Path(sys.executable).with_name("fraisier")

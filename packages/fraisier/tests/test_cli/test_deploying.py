@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 from fraisier_core.system.processes import descendants
-from fraisier_core.testing.store import open_store
 
+from tests.stores import open_store
 from tests.waiting import wait_until
 
 from .installation import DEPLOYER, HEALTHY, Installation

@@ -8,7 +8,8 @@ import pytest
 from fraisier.cli.follow import Follower
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.testing.store import OpenStore, open_store
+
+from tests.stores import OpenStore, open_store
 
 ENVIRONMENT = ConfiguredEnvironment("my_api", "script", None, None, "production", None, "main")
 LIMIT = 1000

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from fraisier_core.testing.store import open_store
+
+from tests.stores import open_store
 
 from .installation import Installation
 

@@ -9,7 +9,8 @@ import pytest
 from fraisier.cli.list import provider_to_install
 from fraisier_core.store.records import Request
 from fraisier_core.store.sqlite.migrations import migrations
-from fraisier_core.testing.store import open_store
+
+from tests.stores import open_store
 
 from .installation import HEALTHY, Installation
 

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.testing.store import open_store
+
+from tests.stores import open_store
 
 from .installation import HEALTHY, Installation
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fraisier_core.testing.packages import PROVIDER
-
+from tests.packages import PROVIDER
 from tests.waiting import wait_until
 
 from .installation import HEALTHY, Installation

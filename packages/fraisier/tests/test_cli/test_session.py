@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fraisier.cli.session import Session
 from fraisier_core.errors import StoreError
-from fraisier_core.testing.store import open_store
+
+from tests.stores import open_store
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

@@ -12,7 +12,8 @@ from fraisier.inbox import Inbox
 from fraisier_core.errors import StoreError
 from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
 from fraisier_core.system.clock import utc_now
-from fraisier_core.testing.store import OpenStore, open_store
+
+from tests.stores import OpenStore, open_store
 
 from .installation import SECONDS
 

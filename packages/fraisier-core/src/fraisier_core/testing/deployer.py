@@ -73,9 +73,8 @@ class FakeRun(Run[S]):
     @contextmanager
     def _step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         if self._in_step:
-            raise StepFailedError(
-                f"step {name!r} was started inside step {self.steps[-1]!r}: steps do not nest"
-            )
+            nested = f"step {name!r} was started inside step {self.steps[-1]!r}"
+            raise StepFailedError(f"{nested}: steps do not nest")
         self.steps.append(name)
         self.unrepeatable += [] if repeatable else [name]
         self._in_step = True
@@ -98,20 +97,21 @@ class FakeRun(Run[S]):
         if not self._in_step:
             with self.step(Path(argv[0]).name):
                 return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
+        settings = self.settings
         self.commands.append(tuple(os.fspath(argument) for argument in argv))
         run_command(
             argv,
             cwd=cwd or self.release.path,
             env=self.command_environment() | dict(env or {}),
-            limits=self._limits(),
-            on_output=lambda data: self._print(data.decode(errors="replace")),
+            limits=Limits(wall=min(settings.timeout, COMMAND_SECONDS), silence=settings.silence_timeout),
+            on_output=self._print,
             cancelled=threading.Event(),
             leave_running=leave_running,
         )
         return None
 
     def note(self, text: str) -> None:
-        self._print(f"{text}\n")
+        self.output += f"{text}\n"
 
     def activate(self, release: Release | None = None) -> None:
         if self.in_place:
@@ -129,12 +129,8 @@ class FakeRun(Run[S]):
         environment = self.command_environment()
         return probe(check, cwd=self.release.path, env=environment, cancelled=threading.Event())
 
-    def _print(self, text: str) -> None:
-        self.output += text
-
-    def _limits(self) -> Limits:
-        settings = self.settings
-        return Limits(min(settings.timeout, COMMAND_SECONDS), min(settings.silence_timeout, COMMAND_SECONDS))
+    def _print(self, data: bytes) -> None:
+        self.output += data.decode(errors="replace")
 
 
 class DeployerConformance:

@@ -6,35 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 MALFORMED_BODIES = (
-    b"",
-    b"null",
-    b"[]",
-    b"1",
-    b"NaN",
-    b'"push"',
-    b"{}",
-    b"{",
-    b'{"ref": "\xff"}',
-    b'{"ref": "\\ud800"}',
-    b"[" * 10_000,
-    b'{"a":' * 10_000,
-    b'{"ref": ' + b"9" * 10_000 + b"}",
+    *(b"", b"null", b"[]", b"1", b"NaN", b'"push"', b"{}", b"{"),
+    *(b'{"ref": "\xff"}', b'{"ref": "\\ud800"}'),
+    *(b"[" * 10_000, b'{"a":' * 10_000, b'{"ref": ' + b"9" * 10_000 + b"}"),
 )
 """Bodies that are no payload: no JSON, no object, no UTF-8, too deep, too large a number."""
 
 HOSTILE_HEADERS = (
-    "",
-    " ",
-    "\x00",
-    "\xff\xfe",
-    "\xb2",
-    "-1",
-    "1e9",
-    "9" * 5_000,
-    "=",
-    "v1,",
-    "sha256=",
-    "a b",
+    *("", " ", "\x00", "\xff\xfe", "\xb2", "-1", "1e9", "9" * 5_000),
+    *("=", "v1,", "sha256=", "a b"),
 )
 """Header values, decoded as Latin-1; `\\xb2` is a digit to `str.isdigit` and none to `int`."""
 
