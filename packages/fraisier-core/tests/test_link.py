@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.link import DeploymentMode, Link
+from fraisier_core.engine.link import Link
 from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
@@ -54,14 +54,14 @@ def test_the_link_is_removed_alone(link: Link, releases: Releases) -> None:
 
 
 def test_the_disk_decides_how_to_deploy(link: Link, releases: Releases) -> None:
-    assert link.deployment_mode() is DeploymentMode.RELEASES
+    assert not link.is_clone()
     link.activate(*create(releases, "one"))
-    assert link.deployment_mode() is DeploymentMode.RELEASES
+    assert not link.is_clone()
     (releases.root / "one").rename(releases.root / "gone")
-    assert link.deployment_mode() is DeploymentMode.RELEASES
+    assert not link.is_clone()
     link.remove()
     subprocess.run(["git", "init", "-q", link.path], check=True)
-    assert link.deployment_mode() is DeploymentMode.IN_PLACE
+    assert link.is_clone()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_fraisier_did_not_make_is_never_replaced(
     else:
         link.path.symlink_to("/")
     with pytest.raises(AppPathRefusedError, match=message):
-        link.deployment_mode()
+        link.is_clone()
     (one,) = create(releases, "one")
     with pytest.raises(AppPathRefusedError, match=message):
         link.activate(one)
@@ -90,24 +90,24 @@ def test_a_folder_that_everyone_may_write_to_is_no_place_for_the_link(link: Link
     link.path.parent.mkdir(parents=True)
     link.path.parent.chmod(0o777)
     with pytest.raises(AppPathRefusedError, match="chmod o-w"):
-        link.deployment_mode()
+        link.is_clone()
     link.path.parent.chmod(0o1777)
-    link.deployment_mode()
+    link.is_clone()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
 def test_what_another_user_made_is_not_deployed_to(link: Link, releases: Releases) -> None:
     subprocess.run(["git", "init", "--quiet", link.path], check=True)
-    assert link.deployment_mode() is DeploymentMode.IN_PLACE
+    assert link.is_clone()
     os.chown(link.path / ".git", 65534, 65534)
     with pytest.raises(AppPathRefusedError, match="belongs to user 65534"):
-        link.deployment_mode()
+        link.is_clone()
 
 
 def test_a_file_where_the_folder_of_the_link_should_be_is_refused(link: Link, releases: Releases) -> None:
     link.path.parent.write_text("")
     with pytest.raises(AppPathRefusedError, match="is not writable"):
-        link.deployment_mode()
+        link.is_clone()
     with pytest.raises(StepFailedError, match="cannot be written"):
         link.activate(*create(releases, "one"))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from enum import Enum
 from pathlib import Path
 
 from fraisier_core.engine.releases import entries, explained
@@ -19,13 +18,6 @@ from fraisier_core.git.clones import Clone
 from fraisier_core.release import Release
 from fraisier_core.system.disk import sync_directory
 from fraisier_core.system.failpoints import failpoint
-
-
-class DeploymentMode(Enum):
-    """How an environment is deployed; the disk decides."""
-
-    RELEASES = "releases"
-    IN_PLACE = "in place"
 
 
 class Link:
@@ -40,8 +32,8 @@ class Link:
         self.path = path
         self._root = root
 
-    def deployment_mode(self) -> DeploymentMode:
-        """Return how this environment is deployed, changing nothing.
+    def is_clone(self) -> bool:
+        """Return whether a clone is in its place, which is deployed in place: the disk decides.
 
         Raises `AppPathRefusedError` if `app_path` is neither absent, nor a link of ours, nor a clone, or
         if no link could be put there.
@@ -49,10 +41,10 @@ class Link:
         try:
             if not os.path.lexists(self.path) or self._is_ours(self.path):
                 self._require_writable_parent()
-                return DeploymentMode.RELEASES
+                return False
             if Clone.is_clone(self.path):
                 _require_trusted(self.path, self.path / ".git")
-                return DeploymentMode.IN_PLACE
+                return True
         except OSError as error:
             raise AppPathRefusedError(f"cannot inspect {self.path}: {error.strerror}") from error
         raise AppPathRefusedError(

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from fraisier_core.engine.link import DeploymentMode, Link
+from fraisier_core.engine.link import Link
 from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
@@ -132,6 +132,6 @@ def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -
     Raises `StepFailedError` if `app_path` is neither kind.
     """
     link = Link(app_path, releases_root) if app_path is not None else None
-    if link is not None and link.deployment_mode() is DeploymentMode.IN_PLACE:
+    if link is not None and link.is_clone():
         return ClonedWorkspace(Clone(link.path), mirror)
     return ReleasesWorkspace(Releases(releases_root), link)
