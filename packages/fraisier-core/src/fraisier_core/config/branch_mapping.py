@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
@@ -26,14 +24,14 @@ class RuleSection(Section):
         environment: the environment of it.
         tags: the key matches tags; without it, branches.
         paths: git pathspecs; deploy only if one of them changed since the commit that is serving.
-        repository: full name, such as `acme/my-api`; only pushes to it.
+        repository: full name, such as `acme/my-api`; only pushes to it. Case makes no difference.
     """
 
     fraise: str
     environment: str
     tags: bool = False
     paths: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    repository: Annotated[str, Field(pattern=r"^[^\s:]+$")] | None = None
+    repository: Annotated[str, StringConstraints(pattern=r"^[^\s:]+$", to_lower=True)] | None = None
 
     @field_validator("paths")
     @classmethod
@@ -43,28 +41,17 @@ class RuleSection(Section):
         return paths
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(RuleSection):
     """One target of a branch mapping, ready to be matched.
 
     Args:
         pattern: the key: a name, or a glob in which `*` and `?` stop at `/` and `**` does not.
         expression: the pattern as a regular expression for the whole name.
-        fraise: the fraise to deploy.
-        environment: the environment of it.
-        tags: whether it matches tags instead of branches.
-        paths: git pathspecs that narrow it; none narrows nothing.
-        repository: full name that narrows it, in lower case.
         keys: where it stands in the configuration.
     """
 
     pattern: str
     expression: re.Pattern[str]
-    fraise: str
-    environment: str
-    tags: bool
-    paths: tuple[str, ...]
-    repository: str | None
     keys: Keys
 
 
@@ -84,17 +71,14 @@ def read_rules(reader: ConfigReader) -> tuple[Rule, ...]:
         for keys in _targets(reader, ("branch_mapping", pattern)):
             section = reader.read(RuleSection, keys)
             if section and not reader.unset_under(keys):
-                rules.append(_rule(pattern, section, keys))
+                expression = compile_glob(pattern)
+                rules.append(Rule(pattern=pattern, expression=expression, keys=keys, **dict(section)))
     return tuple(rules)
 
 
-def _targets(reader: ConfigReader, keys: Keys) -> Iterator[Keys]:
+def _targets(reader: ConfigReader, keys: Keys) -> list[Keys]:
     value = reader.value(keys)
-    if not isinstance(value, list):
-        yield keys
-        return
-    for index in range(len(value)):
-        yield (*keys, index)
+    return [(*keys, index) for index in range(len(value))] if isinstance(value, list) else [keys]
 
 
 def _pattern_problem(pattern: str) -> str | None:
@@ -103,16 +87,3 @@ def _pattern_problem(pattern: str) -> str | None:
     if not _REF_NAME.fullmatch(pattern):
         return "is not a branch name; a glob may use *, ** and ?"
     return None
-
-
-def _rule(pattern: str, section: RuleSection, keys: Keys) -> Rule:
-    return Rule(
-        pattern=pattern,
-        expression=compile_glob(pattern),
-        fraise=section.fraise,
-        environment=section.environment,
-        tags=section.tags,
-        paths=section.paths,
-        repository=section.repository.lower() if section.repository else None,
-        keys=keys,
-    )

@@ -61,11 +61,7 @@ class Config:
     unset: Mapping[Keys, str] = field(repr=False)
 
     def fraise(self, name: str) -> Fraise:
-        """Return the fraise of that name.
-
-        Raises:
-            UnknownNameError: there is none.
-        """
+        """Return the fraise of that name. Raises `UnknownNameError` if there is none."""
         if name not in self.fraises:
             known = f"known: {listing(self.fraises)}"
             raise UnknownNameError(f'no fraise is called "{name}"{hint(name, self.fraises)} ({known})')
@@ -78,8 +74,7 @@ class Config:
             fraise: the fraise's name.
             name: the environment's, or the beginning of it if only one begins so.
 
-        Raises:
-            UnknownNameError: there is none, or more than one begins so.
+        Raises `UnknownNameError` if there is none, or more than one begins so.
         """
         known = self.fraise(fraise).environments
         if name in known:
@@ -95,10 +90,8 @@ class Config:
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what the process of a deployment gets of an environment.
 
-        Raises:
-            UnknownNameError: there is no such environment.
-            ConfigurationError: its repository is unknown, or it needs a variable that is not set.
-            PluginError: the plugin of its type is missing or set aside.
+        Raises `UnknownNameError` if there is none, `ConfigurationError` if its repository is unknown or it
+        needs a variable that is not set, and `PluginError` if its type's plugin is missing or set aside.
         """
         found = self.environment(fraise, name)
         url = found.repository.url
@@ -120,8 +113,7 @@ class Config:
         Args:
             prefix: such as `"fraises", "my_api", "environments", "production"`.
 
-        Raises:
-            UnsetVariableError: with every one that is not.
+        Raises `UnsetVariableError` with every one that is not.
         """
         problems = [message for keys, message in self.unset.items() if keys[: len(prefix)] == prefix]
         if problems:
@@ -131,8 +123,7 @@ class Config:
 def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the configuration file: `explicit`, else `$FRAISIER_CONFIG`, else the first of the usual places.
 
-    Raises:
-        ConfigurationError: it is not there; says which places were looked at.
+    Raises `ConfigurationError` if it is not there; it says which places were looked at.
     """
     named = explicit or environ.get("FRAISIER_CONFIG")
     if named:
@@ -154,8 +145,7 @@ def load_config(
 ) -> Config:
     """Return the configuration in a file; the arguments are those of `parse_config`.
 
-    Raises:
-        ConfigurationError: it cannot be read or used; carries every problem.
+    Raises `ConfigurationError` with every problem if it cannot be read or used.
     """
     return parse_config(config_text(path), path, plugins, environ, parts=parts)
 
@@ -177,8 +167,7 @@ def parse_config(
         environ: the variables that `${...}` may name.
         parts: which of `PARTS` to resolve and read; of the others only the names are.
 
-    Raises:
-        ConfigurationError: carries every problem, each with its line.
+    Raises `ConfigurationError` with every problem, each with its line.
     """
     try:
         document = parse_yaml(text)
@@ -238,8 +227,7 @@ class ConfigSource:
         parts: as in `parse_config`.
         needs: keys below which every variable must be set, as for `Config.require`.
 
-    Raises:
-        ConfigurationError: the file cannot be used from the start.
+    Raises `ConfigurationError` if the file cannot be used from the start.
     """
 
     def __init__(

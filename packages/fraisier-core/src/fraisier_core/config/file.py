@@ -10,19 +10,14 @@ from fraisier_core.config.yamlfile import MAX_BYTES
 from fraisier_core.errors import ConfigurationError
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def config_text(path: Path) -> str:
     """Return what a configuration file holds, cut if it is too large to be accepted.
 
-    Raises:
-        ConfigurationError: it cannot be read, is not a regular file, or no UTF-8 text.
+    Raises `ConfigurationError` if it cannot be read, is not a regular file, or no UTF-8 text.
     """
     try:
         # A pipe would be waited for.
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ConfigurationError([f"{path}: is not a regular file"])
             content = file.read(MAX_BYTES + 1)

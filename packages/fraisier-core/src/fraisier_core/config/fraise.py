@@ -72,9 +72,7 @@ class Environment:
     def settings(self) -> EnvironmentSettings:
         """The settings of its type.
 
-        Raises:
-            PluginError: the plugin of its type is missing or set aside.
-            UnsetVariableError: it needs a variable that is not set.
+        Raises `PluginError` if its plugin is missing or set aside, and `UnsetVariableError`.
         """
         if isinstance(self.outcome, FraisierError):
             raise self.outcome.with_traceback(None)
@@ -87,8 +85,7 @@ class Fraise:
 
     Args:
         name: how commands call it.
-        type: the fraise type.
-        description: for people.
+        type, description: as in `FraiseSection`.
         repository: the configured address, None if the clones say it.
         environments: by name.
         problem: why it cannot be deployed at all: its type's plugin is missing or set aside.
@@ -104,12 +101,8 @@ class Fraise:
 
 def read_fraises(reader: ConfigReader, plugins: Plugins) -> dict[str, Fraise]:
     """Return the fraises that are well written; refuse the others."""
-    found = {}
-    for name in reader.mapping(("fraises",), "fraises"):
-        fraise = _read_fraise(reader, plugins, name)
-        if fraise is not None:
-            found[name] = fraise
-    return found
+    found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))
+    return {fraise.name: fraise for fraise in found if fraise is not None}
 
 
 def check_name(reader: ConfigReader, keys: Keys) -> None:

@@ -38,14 +38,13 @@ def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> G
     """
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
-    resolved = [name for name in names if with_secrets and isinstance(sections[name] or {}, dict)]
     providers: dict[str, ProviderSettings] = {}
     missing: dict[str, str] = {}
     for name in names:
         check_name(reader, ("git", name))
         reader.mapping(("git", name), "settings")
-    for name in resolved:
-        _read_provider(reader, plugins, name, providers, missing)
+        if with_secrets and isinstance(sections[name] or {}, dict):
+            _read_provider(reader, plugins, name, providers, missing)
     return GitConfig(_default(reader, names), providers, missing)
 
 
@@ -74,10 +73,9 @@ def _default(reader: ConfigReader, names: list[str]) -> str | None:
         return None
     if isinstance(name, str) and name in names:
         return name
-    if isinstance(name, str) and "${" not in name:
-        reader.refuse(
-            keys, f'"{name}" has no section under git{hint(name, names)} (sections: {listing(names)})'
-        )
-    elif not isinstance(name, str):
+    if not isinstance(name, str):
         reader.refuse(keys, "should be the name of a provider")
+    elif "${" not in name:
+        known = f"(sections: {listing(names)})"
+        reader.refuse(keys, f'"{name}" has no section under git{hint(name, names)} {known}')
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,25 +33,26 @@ def config_schema(plugins: Plugins) -> Schema:
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
-    found = {model: schema for (model, _), schema in schemas.items()}
+
+    def found(models: Mapping[str, type[Section]]) -> Schema:
+        return {name: schemas[model, "validation"] for name, model in models.items()}
+
+    rule, database = schemas[RuleSection, "validation"], schemas[DatabaseSection, "validation"]
+    sections = {
+        **found(observers),
+        "git": _closed({"provider": {"enum": sorted(providers)}, **found(providers)}),
+        "fraises": _named(_fraise(definitions, found(types))),
+        "branch_mapping": {
+            "type": "object",
+            "additionalProperties": {"anyOf": [rule, {"type": "array", "items": rule}]},
+        },
+        "database": database,
+        "state_dir": {"type": "string"},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fraises.yaml",
-        **_closed(
-            {
-                **{name: found[model] for name, model in observers.items()},
-                "git": _git({name: found[model] for name, model in providers.items()}),
-                "fraises": _named(
-                    _fraise(definitions, {name: found[model] for name, model in types.items()})
-                ),
-                "branch_mapping": {
-                    "additionalProperties": _one_or_more(found[RuleSection]),
-                    "type": "object",
-                },
-                "database": found[DatabaseSection],
-                "state_dir": {"type": "string"},
-            }
-        ),
+        **_closed(sections),
         "required": ["fraises"],
         **definitions,
     }
@@ -68,24 +69,12 @@ def _models(
     return models
 
 
-def _closed(properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+def _closed(properties: Schema, keyword: str = "properties") -> Schema:
+    return {"type": "object", keyword: properties, "additionalProperties": False}
 
 
 def _named(schema: Schema) -> Schema:
-    return {
-        "type": "object",
-        "patternProperties": {f"^{NAME.pattern}$": schema},
-        "additionalProperties": False,
-    }
-
-
-def _one_or_more(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "items": schema}]}
-
-
-def _git(sections: Schema) -> Schema:
-    return _closed({"provider": {"enum": sorted(sections)}, **sections})
+    return _closed({f"^{NAME.pattern}$": schema}, "patternProperties")
 
 
 def _fraise(definitions: Schema, types: Schema) -> Schema:

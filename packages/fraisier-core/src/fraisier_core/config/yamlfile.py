@@ -73,8 +73,7 @@ def parse_yaml(text: str) -> Document:
     Args:
         text: at most `MAX_BYTES` in UTF-8.
 
-    Raises:
-        YamlError: it is no YAML, is too large or too deep once aliases are expanded, or has a tag.
+    Raises `YamlError` if it is no YAML, is too large or too deep once aliases are expanded, or has a tag.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(1, f"larger than {MAX_BYTES:,} bytes")
