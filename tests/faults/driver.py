@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fraisier_core.engine.trash import trash
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
@@ -353,7 +354,11 @@ class Driver:
         """Return what interrupted deployments left lying around."""
         places = [self.folder, self.folder / ".fraisier/releases/my_api/production"]
         names = [entry.name for place in places for entry in place.iterdir()]
-        return [name for name in names if name.startswith((".tmp-", ".trash-", ".app.tmp-"))]
+        return [name for name in names if name.startswith((".tmp-", ".app.tmp-"))]
+
+    def set_aside(self) -> list[Path]:
+        """Return the old releases that are still to be deleted."""
+        return list(trash(self.folder / ".fraisier"))
 
     def logs(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in self.folder.glob("*.log"))

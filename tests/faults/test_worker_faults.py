@@ -84,6 +84,31 @@ def test_what_runs_goes_on_if_the_launcher_is_killed_and_so_does_the_worker(driv
     check_invariants(driver)
 
 
+def test_f46_old_releases_are_deleted_when_nothing_executes(driver: Driver) -> None:
+    driver.configure({"        timeout: 8": "        keep_releases: 2\n        timeout: 8"})
+    driver.start()
+    for _ in range(3):
+        assert driver.deploy(driver.commit())["status"] == "success"
+    gated = driver.deliver(driver.commit({"build.sh": GATED})).deployment
+    driver.wait_for_step(gated, "build")
+    (old,) = driver.set_aside()
+    driver.gate.touch()
+    assert driver.ended(gated)["status"] == "success"
+    assert old in driver.set_aside()
+    driver.wait_for(lambda: not driver.set_aside())
+    check_invariants(driver)
+
+
+def test_f46_the_process_that_deletes_is_named_if_it_is_killed(driver: Driver) -> None:
+    root = driver.folder / ".fraisier/releases/my_api/production"
+    (root / ".trash-old").mkdir(parents=True)
+    driver.start_worker(fault="delete:hold")
+    driver.kill(driver.process(driver.fault_pid()))
+    driver.wait_for(lambda: not driver.set_aside())
+    log = (driver.folder / "worker.log").read_text()
+    assert "the process that deletes old releases is gone; it is started again in 1 s" in log
+
+
 def test_f05_a_mirror_is_usable_after_a_kill_in_the_middle_of_a_fetch(driver: Driver) -> None:
     driver.fault_file.touch()
     driver.start("fetch:kill")

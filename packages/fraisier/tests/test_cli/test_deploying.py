@@ -168,6 +168,24 @@ def test_a_deployment_whose_process_is_killed_is_recovered_at_once(installation:
     assert "my_api production: interrupted: the deployment process ended during step build" in output
 
 
+def test_without_a_worker_the_next_command_deletes_old_releases(installation: Installation) -> None:
+    text = installation.config.read_text()
+    installation.config.write_text(
+        text.replace("        branch: main\n", "        branch: main\n        keep_releases: 2\n")
+    )
+    root = installation.folder / ".fraisier/releases/my_api/production"
+    for _ in range(3):
+        installation.deploy()
+    (old,) = root.glob(".trash-*")
+    gate = installation.push_gated()
+    with installation.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        wait_until(lambda: not old.exists())
+        gate.open()
+        assert command.end()[0] == 0
+    assert len(list(root.glob(".trash-*"))) == 1
+
+
 @pytest.mark.parametrize("with_its_process", [False, True])
 def test_a_launcher_that_is_killed_is_replaced_when_it_is_needed(
     installation: Installation, with_its_process: bool

@@ -39,7 +39,6 @@ def finish(execution: Execution, release: Release) -> None:
     _tidy(execution, release)
     serving = Event("serving", release=release.name, commit_sha=release.commit)
     execution.recorder.end("success", detail, serving)
-    execution.context.workspace.discard()
 
 
 def _attempt(execution: Execution) -> None:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from fraisier_core.engine.trash import delete, set_aside
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_TEMPORARY, _TRASH, _COMMIT = ".tmp-", ".trash-", ".commit-"
+_TEMPORARY, _COMMIT = ".tmp-", ".commit-"
 
 
 class Releases:
@@ -54,7 +53,7 @@ class Releases:
                 fill(temporary)
                 self._complete(temporary, name, commit)
             except BaseException:
-                _delete(temporary)
+                delete(temporary)
                 raise
             failpoint("after_checkout")
             temporary.rename(final)
@@ -71,16 +70,15 @@ class Releases:
         return Release(name, path, commit) if path.is_dir() and not path.is_symlink() else None
 
     def sweep(self) -> None:
-        """Remove what an interrupted deployment left behind: half-made releases, and half-deleted ones."""
-        self.empty_trash()
+        """Remove what an interrupted deployment left behind: half-made releases."""
         for entry in entries(self.root):
             if entry.name.startswith(_TEMPORARY):
-                _delete(entry)
+                set_aside(entry)
             elif entry.name.startswith(_COMMIT) and not self._path(entry.name.removeprefix(_COMMIT)).exists():
                 entry.unlink()
 
     def prune(self, keep: int, protected: set[str], order: Sequence[str]) -> list[str]:
-        """Set old releases aside, and return their names; `empty_trash` deletes them, which takes longer.
+        """Set old releases aside, and return their names.
 
         Args:
             keep: how many to keep.
@@ -95,16 +93,9 @@ class Releases:
         ordered = [*(name for name in order if name in here), *(name for name in here if name not in order)]
         doomed = [name for name in ordered[keep:] if name not in protected]
         for name in doomed:
-            trash = self.root / f"{_TRASH}{name}-{secrets.token_hex(6)}"
-            self._path(name).rename(trash)
+            set_aside(self._path(name))
             self._commit_file(name).unlink(missing_ok=True)
         return doomed
-
-    def empty_trash(self) -> None:
-        """Delete what `prune` set aside; safe at any time, and beside another process that does so."""
-        for entry in entries(self.root):
-            if entry.name.startswith(_TRASH):
-                _delete(entry)
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
@@ -140,16 +131,3 @@ def entries(directory: Path) -> list[Path]:
         return sorted(directory.iterdir(), reverse=True)
     except FileNotFoundError:
         return []
-
-
-def _delete(path: Path) -> None:
-    """Delete what can be deleted; the next `sweep` tries again."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():  # build caches are full of directories that are read-only
-        for directory, _, _ in os.walk(path):
-            with suppress(OSError):
-                Path(directory).chmod(0o700)
-        shutil.rmtree(path, ignore_errors=True)

@@ -43,10 +43,6 @@ class Workspace(ABC):
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Set aside what no rollback needs: all but the newest `keep` releases and `protected`."""
 
-    @abstractmethod
-    def discard(self) -> None:
-        """Delete what was set aside."""
-
 
 class ReleasesWorkspace(Workspace):
     """Complete releases side by side, one of which is active.
@@ -86,9 +82,6 @@ class ReleasesWorkspace(Workspace):
         current = self.current()
         self._releases.prune(keep, protected | ({current} if current else set()), healthy)
 
-    def discard(self) -> None:
-        self._releases.empty_trash()
-
 
 class ClonedWorkspace(Workspace):
     """The clone at `app_path`, worked on in place; a release is named by its commit."""
@@ -121,9 +114,6 @@ class ClonedWorkspace(Workspace):
 
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Do nothing: a clone keeps its own history."""
-
-    def discard(self) -> None:
-        """Do nothing."""
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:

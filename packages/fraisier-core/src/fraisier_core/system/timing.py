@@ -18,6 +18,9 @@ POLL = 1.0  # between two looks for work, if no wake-up arrives
 GRACE = 25.0  # after SIGTERM, until deployments that have not finished are interrupted
 STOP = 20.0  # from there until the worker ends without them
 
+# What executes slows down if many files are deleted meanwhile.
+DELETION = 60.0  # from when an old release was set aside until it is deleted though something executes
+
 # A command that follows its deployment.
 FOLLOW = 0.1  # between two looks at its progress
 RECOVERY = 1.0  # between two looks for a deployment whose process is gone

@@ -16,6 +16,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.system.timing import GRACE, HEARTBEAT, POLL, STOP
+from fraisier_core.worker.deletion import Deletion
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
@@ -67,6 +68,7 @@ class Worker:
         self._store = self._plugins.open_store(config.database, host)
         self._dispatcher = Dispatcher(self._store, host, self._source, launcher, start)
         self._wake_ups = self._store.wake_ups()
+        self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._me = ProcessIdentity.of(os.getpid())
         self._observers = ObserversProcess(config.path, self._plugins)
 
@@ -78,9 +80,13 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._dispatcher.watch(self._signals, lambda: self._signals.recv(64))
-        self._dispatcher.watch(self._wake_ups, self._wake_ups.clear)
+        self._dispatcher.watch(self._wake_ups, self._woken)
         if self._supervisor is not None:
             self._dispatcher.watch(self._supervisor, self._supervisor_gone)
+
+    def _woken(self) -> None:
+        self._wake_ups.clear()
+        self._deletion.note()
 
     def _supervisor_gone(self) -> None:
         self._dispatcher.unwatch(self._supervisor)
@@ -100,7 +106,13 @@ class Worker:
             self._dispatch()
         elif time.monotonic() - self._stopping_since > self._grace:
             self._interrupt()
-        self._dispatcher.wait(POLL)
+        self._deletion.turn(is_quiet=False)  # not beside what was just assigned
+        busy = self._dispatcher.busy
+        is_quiet = not self._dispatcher.wait(POLL) and not busy
+        if self._dispatcher.busy < busy:
+            self._deletion.note()
+        elif is_quiet:
+            self._deletion.turn(is_quiet=True)
 
     def _report(self) -> None:
         """Record a heartbeat, and see to the checkpoints if no other process does."""

@@ -120,6 +120,32 @@ class Dispatcher:
         """How many slots execute a deployment."""
         return sum(slot.lease is not None for slot in self.slots)
 
+    def start(self, job: str, message: object, ended: Callable[[object], None]) -> Channel | None:
+        """Have a job done once; return the line to its process, or None if that has to wait.
+
+        Args:
+            job: the name of the job.
+            message: what its process is told.
+            ended: called with its answer, None if it is gone without one.
+        """
+        channel = self.launch(job)
+        if channel is None:
+            return None
+
+        def hear() -> None:
+            answer = channel.receive()
+            self.stop(channel)
+            ended(answer)
+
+        channel.send(message)
+        self.watch(channel, hear)
+        return channel
+
+    def stop(self, process: Channel) -> None:
+        """Hang up on a process, which ends it."""
+        self.unwatch(process)
+        process.close()
+
     def ready_slot(self) -> Slot | None:
         """Return a slot whose process waits for an assignment, if there is one."""
         return next((slot for slot in self.slots if slot.is_ready), None)
@@ -145,8 +171,7 @@ class Dispatcher:
             return
         if slot.process is None:  # it could not even start: do not spin
             self._launch_at = time.monotonic() + POLL
-        self.unwatch(slot.channel)
-        slot.channel.close()
+        self.stop(slot.channel)
         self.slots.remove(slot)
 
     # Deployments

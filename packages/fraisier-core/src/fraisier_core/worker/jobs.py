@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
+from pathlib import Path
 
 from fraisier_core.config import Config, ConfigSource
+from fraisier_core.engine.trash import empty_trash
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.commands import is_inherited
 from fraisier_core.system.host import Host
+from fraisier_core.worker.assignment import Channel
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
 from fraisier_core.worker.process import DeploymentProcess
 
-DEPLOYMENT = "deployment"
+DEPLOYMENT, DELETE = "deployment", "delete"
+LOWEST_PRIORITY = 19
 
 
 def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
@@ -22,7 +27,23 @@ def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
         with suppress(PluginError):  # a deployment of this type ends with the reason
             plugins.deployer(kind)
     plugins.store(warmth.database.partition(":")[0])
-    return {DEPLOYMENT: DeploymentProcess(warmth.database, Host(warmth.host), plugins, warmth.types)}
+    process = DeploymentProcess(warmth.database, Host(warmth.host), plugins, warmth.types)
+    return {DEPLOYMENT: process, DELETE: delete_old_releases}
+
+
+def delete_old_releases(channel: Channel) -> None:
+    """Delete what is set aside in the state folder that is sent, and say so; end at once with the owner."""
+    state_dir = channel.receive()
+    if state_dir is not None:
+        os.nice(LOWEST_PRIORITY)
+        threading.Thread(target=_end_with_owner, args=[channel], daemon=True).start()
+        empty_trash(Path(state_dir))
+        channel.send("done")
+
+
+def _end_with_owner(channel: Channel) -> None:
+    channel.receive()
+    os._exit(0)
 
 
 def warmth_of(config: Config, host: Host) -> Warmth:

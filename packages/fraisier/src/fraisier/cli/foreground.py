@@ -7,13 +7,14 @@ import os
 import time
 from functools import partial
 
+from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment, HeldLease, Request
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.system.timing import FOLLOW, INTERRUPTION, RECOVERY
 from fraisier_core.worker.dispatcher import Dispatcher, Slot
-from fraisier_core.worker.jobs import jobs, start_launcher, warmth_of
+from fraisier_core.worker.jobs import DELETE, jobs, start_launcher, warmth_of
 from fraisier_core.worker.launcher import Launcher
 
 from fraisier.cli.follow import Display, Follower
@@ -67,11 +68,13 @@ class Foreground:
         deployment_id, lease = request_deployment(self.store, request, slot.process)
         if lease is not None:
             self._dispatcher.assign(slot, lease)
+        self._delete_old_releases()
         try:
             deployment = self._follow(deployment_id, display)
             self._await_processes()
         finally:
             self._dispatcher.close()
+            self.store.wake()  # a worker deletes what was set aside
         return deployment
 
     def _follow(self, deployment_id: str, display: Display) -> Deployment:
@@ -134,6 +137,12 @@ class Foreground:
                 raise InterruptedRunError(f"{MAX_PROCESSES} processes ended before the deployment did")
             self._dispatcher.wait(FOLLOW)
         return slot
+
+    def _delete_old_releases(self) -> None:
+        """Delete what earlier deployments set aside if no worker does, for as long as this command lives."""
+        state_dir = self._session.config.state_dir
+        if any(trash(state_dir)) and self.store.live_workers() == 0:
+            self._dispatcher.start(DELETE, str(state_dir), lambda _: None)
 
     def _await_processes(self) -> None:
         """Let the deployment process end after its deployment has."""

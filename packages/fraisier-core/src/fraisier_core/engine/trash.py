@@ -1,0 +1,97 @@
+"""Old releases on their way out: renamed within a deployment, which is quick, and deleted later."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_core.system.failpoints import failpoint
+
+logger = logging.getLogger(__name__)
+
+_TRASH, _REASON = ".trash-", ".kept-"
+
+
+@dataclass(frozen=True, slots=True)
+class Undeletable:
+    """An old release that could not be deleted.
+
+    Args:
+        fraise: the fraise's name.
+        environment: the environment's name.
+        path: what is left of it.
+        reason: why.
+    """
+
+    fraise: str
+    environment: str
+    path: Path
+    reason: str
+
+
+def set_aside(path: Path) -> None:
+    """Rename a directory so that `empty_trash` deletes it. Raises `OSError`."""
+    name = path.name.lstrip(".")
+    path.rename(path.with_name(f"{_TRASH}{name}-{secrets.token_hex(6)}"))
+
+
+def trash(state_dir: Path) -> Iterator[Path]:
+    """Yield what is set aside in every environment."""
+    yield from (state_dir / "releases").glob(f"*/*/{_TRASH}*")
+
+
+def empty_trash(state_dir: Path) -> None:
+    """Delete what is set aside; safe at any time, to be interrupted, and beside another process that does so.
+
+    Why something cannot be deleted is kept for `undeletable`, and it is tried again the next time.
+    """
+    for path in trash(state_dir):
+        failpoint("delete")
+        reason = delete(path)
+        note = _note(path)
+        with suppress(OSError):
+            if reason is None:
+                note.unlink(missing_ok=True)
+            elif not note.exists():
+                logger.warning("the old release %s cannot be deleted: %s", path, reason)
+                note.write_text(reason)
+
+
+def undeletable(state_dir: Path) -> list[Undeletable]:
+    """Return what could not be deleted, and why."""
+    found = []
+    for path in sorted(trash(state_dir)):
+        with suppress(OSError):  # it has not been tried yet, or is deleted just now
+            reason = _note(path).read_text()
+            found.append(Undeletable(path.parent.parent.name, path.parent.name, path, reason))
+    return found
+
+
+def delete(path: Path) -> str | None:
+    """Delete a directory or file as far as possible; return why something is left, None if nothing is."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return None
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():  # build caches are full of directories that are read-only
+        for directory, _, _ in os.walk(path):
+            with suppress(OSError):
+                Path(directory).chmod(0o700)
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        left, _, files = next(os.walk(path, topdown=False), (str(path), [], []))
+        return f"{error.strerror}: {Path(left, *files[:1])}"
+    return None
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{_REASON}{path.name.removeprefix(_TRASH)}")
