@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise
@@ -12,7 +12,14 @@ from fraisier_core.config.yamlfile import Keys
 from fraisier_core.text.suggestions import hint, listing
 
 
-def check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
+def check_whole(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Sequence[Rule]) -> None:
+    """Refuse what does not fit together."""
+    _check_rules(reader, rules)
+    _check_branches(reader, fraises, rules)
+    _check_app_paths(reader, fraises)
+
+
+def _check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
     """Refuse rules whose fraise or environment does not exist, and those that are there twice."""
     seen: set[tuple[str, bool, str, str]] = set()
     for rule in rules:
@@ -40,7 +47,7 @@ def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
     return f'no {noun} is called "{name}"{hint(name, names)} (known: {listing(names)})'
 
 
-def check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:
+def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:
     """Refuse an environment whose `branch:` is none of those that the branch mapping deploys there."""
     mapped: dict[tuple[str, str], list[Rule]] = {}
     for rule in rules:
@@ -55,7 +62,7 @@ def check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: I
             reader.refuse((*_keys(environment), "branch"), problem)
 
 
-def check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
+def _check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
     """Refuse an environment that would be deployed over another one."""
     owners: dict[str, Keys] = {}
     for environment in _environments(fraises):

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from fraisier_core.config.branch_mapping import Rule, read_rules
-from fraisier_core.config.checks import check_app_paths, check_branches, check_rules
+from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_state_dir
 from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
@@ -20,7 +20,7 @@ from fraisier_core.config.observer_sections import ObserversConfig, read_observe
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import substitute, variables_by_section
-from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
+from fraisier_core.config.yamlfile import Document, Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
@@ -169,40 +169,36 @@ def parse_config(
 
     Raises `ConfigurationError` with every problem, each with its line.
     """
-    try:
-        document = parse_yaml(text)
-    except YamlError as error:
-        raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
-    observers = set(plugins.names(OBSERVERS)) - set(SECTIONS)
-    skip = ({"git"} - set(parts)) | (set() if "observers" in parts else observers)
-    values = substitute(document.value, environ, skip=skip)
-    reader = ConfigReader(str(path), document, values)
-    _check_root(reader, [*SECTIONS, *sorted(observers)])
-    fraises = read_fraises(reader, plugins)
-    git = read_git(reader, plugins, with_secrets="git" in parts)
-    rules = read_rules(reader)
+    document = _document(text, path)
+    observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
+    sections = {"git": ["git"], "observers": observers}
+    unread = [name for part in PARTS - {*parts} for name in sections[part]]
+    reader = ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
+    _check_root(reader, [*SECTIONS, *observers])
+    fraises, rules = read_fraises(reader, plugins), read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())
-    database = read_database(reader, plugins, path.resolve(), state_dir)
-    observed = (
-        read_observers(reader, plugins, sorted(observers)) if "observers" in parts else ObserversConfig()
-    )
-    check_rules(reader, rules)
-    check_branches(reader, fraises, rules)
-    check_app_paths(reader, fraises)
-    reader.finish()
-    if unset := reader.unset_under(("database",)):
-        raise UnsetVariableError(unset)
-    return Config(
+    config = Config(
         path=path.resolve(),
         state_dir=state_dir,
-        database=database,
-        git=git,
+        database=read_database(reader, plugins, path.resolve(), state_dir),
+        git=read_git(reader, plugins, with_secrets="git" in parts),
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
-        observers=observed,
+        observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
         variables=variables_by_section(document.value),
         unset=reader.unset(),
     )
+    check_whole(reader, fraises, rules)
+    reader.finish()
+    config.require("database")
+    return config
+
+
+def _document(text: str, path: Path) -> Document:
+    try:
+        return parse_yaml(text)
+    except YamlError as error:
+        raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
 
 
 def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
