@@ -26,12 +26,7 @@ class DatabaseSection(Section):
 
 
 def read_state_dir(reader: ConfigReader, path: Path) -> Path:
-    """Return the folder of mirrors, releases and logs: `state_dir`, else the usual one for this file.
-
-    Args:
-        reader: the configuration.
-        path: the configuration file, resolved.
-    """
+    """Return the folder of mirrors, releases and logs: `state_dir`, else the usual one for this file."""
     written = reader.value(("state_dir",))
     if written is not None and not (isinstance(written, str) and Path(written).is_absolute()):
         reader.refuse(("state_dir",), "should be an absolute path")
@@ -45,11 +40,7 @@ def read_state_dir(reader: ConfigReader, path: Path) -> Path:
 def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir: Path) -> str:
     """Return the resolved url of the store: `database.url`, else an SQLite file in `state_dir`.
 
-    Args:
-        reader: the configuration.
-        plugins: offer the stores.
-        path: the configuration file, resolved.
-        state_dir: as `read_state_dir` returned it.
+    A relative one starts from the folder of `path`, the resolved configuration file.
     """
     url = DEFAULT_URL.format(folder=state_dir)
     if reader.value(("database",)) is not None:

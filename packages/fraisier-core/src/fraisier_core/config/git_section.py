@@ -31,10 +31,7 @@ class GitConfig:
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
     """Return the configured providers; refuse what is wrong with them.
 
-    Args:
-        reader: the configuration.
-        plugins: what is installed.
-        with_secrets: without them only names are read, and no provider is loaded.
+    Without `with_secrets` only names are read, and no provider is loaded.
     """
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]

@@ -28,12 +28,9 @@ class ObserversConfig:
 
 
 def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> ObserversConfig:
-    """Return the observers that are active: those with a section, and those that need none.
+    """Return which of the installed observers are active: those with a section, and those that need none.
 
-    Args:
-        reader: the configuration; what is wrong with a section is refused there.
-        plugins: what is installed.
-        names: the installed observers.
+    What is wrong with a section is refused.
     """
     active: dict[str, ObserverSettings] = {}
     missing: dict[str, str] = {}

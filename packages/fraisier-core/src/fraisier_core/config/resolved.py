@@ -15,14 +15,8 @@ from fraisier_core.config.variables import MIN_SECRET_LENGTH
 class ResolvedEnvironment:
     """An environment with its variables filled in, and nothing of `git:` or of other fraises.
 
-    Args:
-        fraise: the fraise's name.
-        environment: the environment's name.
-        type: the fraise type.
-        repository: the address to fetch from, credentials included.
-        state_dir: the folder of mirrors, releases and logs.
-        section: the section of the environment, for the settings model of its type.
-        secrets: what must be redacted in output.
+    `repository` is the address to fetch from, credentials included; `section` is for the settings model of
+    its fraise type; `secrets` are what must be redacted in output.
     """
 
     fraise: str

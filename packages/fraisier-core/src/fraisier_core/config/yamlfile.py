@@ -33,12 +33,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
 
 
 class YamlError(Exception):
-    """The text is not YAML that can be used.
-
-    Args:
-        line: counted from 1.
-        problem: what is wrong there.
-    """
+    """The text is not YAML that can be used: its line, counted from 1, and what is wrong there."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")

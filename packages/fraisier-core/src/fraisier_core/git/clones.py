@@ -12,12 +12,7 @@ from fraisier_core.git.local import LocalRepository, full_id
 
 
 class Clone(LocalRepository):
-    """A clone at `app_path`.
-
-    Args:
-        path: its working tree.
-        environment: the environment for git; by default a clean one.
-    """
+    """A clone at `app_path`; its `path` is its working tree."""
 
     @staticmethod
     def is_clone(path: Path) -> bool:

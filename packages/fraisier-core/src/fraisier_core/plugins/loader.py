@@ -24,15 +24,9 @@ from fraisier_core.text.suggestions import hint, listing
 
 @dataclass(frozen=True, slots=True)
 class PluginReport:
-    """What became of one entry point, for `fraisier plugins`.
+    """What became of one entry point, for `fraisier plugins`; `reason` says why it was set aside.
 
-    Args:
-        group: the entry-point group.
-        name: the provider's name, or the fraise type.
-        distribution: the package it comes from, None if that is not recorded.
-        version: of that package.
-        status: whether it can be used.
-        reason: why it was set aside.
+    `distribution` and `version` are those of the package it comes from, None if that is not recorded.
     """
 
     group: str

@@ -12,12 +12,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host as leases and serving releases name it.
-
-    Args:
-        name: its name in the record.
-        boot_id: the id of its current boot: every process of another one is gone.
-    """
+    """A host as leases and serving releases name it; every process of another boot than its own is gone."""
 
     name: str = LOCAL
     boot_id: str = field(default_factory=boot_id)

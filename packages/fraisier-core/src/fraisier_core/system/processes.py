@@ -71,11 +71,7 @@ def forbid_dumps() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Let this process be killed when its parent ends, or end it if that one is gone already.
-
-    Args:
-        parent: the process id of the parent.
-    """
+    """Let this process be killed when its parent, by its id, ends; or end it if that is gone already."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

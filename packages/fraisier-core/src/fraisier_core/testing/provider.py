@@ -25,12 +25,7 @@ EXPECTED_SUFFIX = ".expected.json"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as the hooks get it.
-
-    Args:
-        headers: names in lower case.
-        body: the raw body.
-    """
+    """A request as the hooks get it: its headers, names in lower case, and its raw body."""
 
     headers: Mapping[str, str]
     body: bytes

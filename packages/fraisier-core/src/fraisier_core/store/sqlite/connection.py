@@ -55,10 +55,10 @@ class Connection:
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Connection:
-        """Open the store at `path`, creating and migrating it as needed.
+        """Open the store at `path`, creating and migrating it as needed; its folder is created too.
 
         Args:
-            path: the database file; its folder is created too.
+            path: the database file.
             busy_seconds: how long to wait for another writer.
 
         Raises `StoreError` if it cannot be opened, or is newer than this version.

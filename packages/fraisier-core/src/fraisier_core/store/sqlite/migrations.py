@@ -16,13 +16,7 @@ FOLDER = Path(__file__).parent / "sql" / "migrations"
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One `.sql` file of `sqlite/migrations`.
-
-    Args:
-        name: the file's name.
-        checksum: SHA-256 of its text, in hex.
-        sql: its text.
-    """
+    """One file of `sql/migrations`; the checksum is the SHA-256 of its text, in hex."""
 
     name: str
     checksum: str

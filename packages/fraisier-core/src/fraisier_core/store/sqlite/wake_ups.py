@@ -11,11 +11,7 @@ FOLDER = "wake"
 
 
 class NamedPipe:
-    """A worker's end: implements `protocol.WakeUps`.
-
-    Args:
-        folder: the folder of the database.
-    """
+    """A worker's end, in the folder of the database: implements `protocol.WakeUps`."""
 
     def __init__(self, folder: Path) -> None:
         folder = folder / FOLDER
