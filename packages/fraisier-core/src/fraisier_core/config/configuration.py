@@ -19,8 +19,8 @@ from fraisier_core.config.git_section import GitConfig, read_git
 from fraisier_core.config.observer_sections import ObserversConfig, read_observers
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.config.variables import substitute, variables_by_section
-from fraisier_core.config.yamlfile import Document, Keys, YamlError, parse_yaml
+from fraisier_core.config.variables import substitute
+from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
@@ -169,11 +169,9 @@ def parse_config(
 
     Raises `ConfigurationError` with every problem, each with its line.
     """
-    document = _document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
-    sections = {"git": ["git"], "observers": observers}
-    unread = [name for part in PARTS - {*parts} for name in sections[part]]
-    reader = ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
+    unread = [*({"git"} - {*parts}), *(observers if "observers" not in parts else [])]
+    reader = _reader(text, path, environ, unread)
     _check_root(reader, [*SECTIONS, *observers])
     fraises, rules = read_fraises(reader, plugins), read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())
@@ -185,7 +183,7 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
-        variables=variables_by_section(document.value),
+        variables=reader.variables(),
         unset=reader.unset(),
     )
     check_whole(reader, fraises, rules)
@@ -194,11 +192,12 @@ def parse_config(
     return config
 
 
-def _document(text: str, path: Path) -> Document:
+def _reader(text: str, path: Path, environ: Mapping[str, str], unread: Collection[str]) -> ConfigReader:
     try:
-        return parse_yaml(text)
+        document = parse_yaml(text)
     except YamlError as error:
         raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
+    return ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
 
 
 def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
