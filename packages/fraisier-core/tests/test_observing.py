@@ -2,12 +2,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from fraisier_core.config import ConfigSource
@@ -19,8 +17,7 @@ from fraisier_core.worker.observers import ObserversProcess
 
 from tests.packages import PackageFolder
 from tests.stores import OpenStore, open_store
-
-T = TypeVar("T")
+from tests.waiting import wait_until
 
 CONFIGURATION = """\
 fraises:
@@ -65,14 +62,6 @@ plugins = Plugins.installed()
 source = ConfigSource(Path(sys.argv[1]), plugins, parts={"observers"})
 Observing(source, plugins, 0, retry_seconds=[0.01, 0.02]).run()
 """
-
-
-def eventually(condition: Callable[[], T]) -> T:
-    deadline = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return found
 
 
 class Installation:
@@ -145,12 +134,12 @@ def test_an_observer_is_told_of_every_event_since_it_was_installed(installation:
     installation.observer("writer")
     installation.configure(f"writer: {{file: {installation.file}}}\n")
     installation.start()
-    eventually(lambda: known(installation.store))
+    wait_until(lambda: known(installation.store))
     installation.request(3)
-    eventually(lambda: installation.newest() in installation.seen())
+    wait_until(lambda: installation.newest() in installation.seen())
     assert installation.seen() == [2, 3, 4, 5, 6, 7]
     assert [line.split()[1] for line in installation.lines()][:3] == ["superseded", "requested", "superseded"]
-    assert eventually(lambda: installation.store.observed("writer") == Observed(installation.newest()))
+    assert wait_until(lambda: installation.store.observed("writer") == Observed(installation.newest()))
 
 
 def has_seen(installation: Installation, count: int) -> bool:
@@ -166,10 +155,10 @@ def test_nothing_is_missed_and_the_order_is_kept_when_it_is_killed_again_and_aga
     installation.request(40)
     for count in (3, 11, 30):
         process = installation.start()
-        eventually(partial(has_seen, installation, count))
+        wait_until(partial(has_seen, installation, count))
         process.kill()
     installation.start()
-    eventually(lambda: installation.newest() in installation.seen())
+    wait_until(lambda: installation.newest() in installation.seen())
     seen = installation.seen()
     assert sorted(set(seen)) == list(range(1, installation.newest() + 1))
     repeated = [(first, then) for first, then in pairwise(seen) if then != first + 1]
@@ -194,22 +183,22 @@ def test_one_that_hangs_is_killed_with_what_it_started_and_delays_no_other(
     )
     installation.configure(f"writer: {{file: {installation.file}}}\nhanger: {{timeout: 0.5}}\n")
     process = installation.start()
-    eventually(lambda: known(installation.store, "hanger"))
+    wait_until(lambda: known(installation.store, "hanger"))
     installation.request()
-    hanging = eventually(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
-    eventually(lambda: installation.seen() == [1])
+    hanging = wait_until(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
+    wait_until(lambda: installation.seen() == [1])
     assert hanging[0].is_alive()
-    eventually(lambda: not hanging[0].is_alive())
-    eventually(lambda: installation.store.observed("hanger").attempts)
+    wait_until(lambda: not hanging[0].is_alive())
+    wait_until(lambda: installation.store.observed("hanger").attempts)
     observed = installation.store.observed("hanger")
     assert (observed.sequence, observed.attempts) == (0, 1)
     assert observed.problem
     assert observed.problem.endswith("no answer within 0.5 s")
     installation.request()
-    eventually(lambda: installation.seen()[-1] == installation.newest())
-    hanging = eventually(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
+    wait_until(lambda: installation.seen()[-1] == installation.newest())
+    hanging = wait_until(lambda: [each for each in descendants(process.pid) if is_sleep(each)])
     process.communicate()
-    eventually(lambda: not hanging[0].is_alive())
+    wait_until(lambda: not hanging[0].is_alive())
 
 
 def is_sleep(process: ProcessIdentity) -> bool:
@@ -239,7 +228,7 @@ def test_an_event_that_fails_is_told_again_and_passed_over_at_last(
     installation.store.observe("writer", Observed(0))
     installation.request(2)
     installation.start("-c", IMPATIENT)
-    eventually(lambda: installation.store.observed("writer").sequence == 3)
+    wait_until(lambda: installation.store.observed("writer").sequence == 3)
     assert installation.seen() == [1, 2, 2, 2, 3]
     observed = installation.store.observed("writer")
     assert observed.attempts == 0
@@ -270,7 +259,7 @@ def test_it_has_no_descriptor_of_the_store(installation: Installation) -> None:
     installation.store.observe("looker", Observed(0))
     installation.request()
     installation.start()
-    eventually(lambda: installation.store.observed("looker").sequence)
+    wait_until(lambda: installation.store.observed("looker").sequence)
     (opened,) = installation.site.folder.glob("*.open")
     assert [Path(path).name for path in opened.read_text().splitlines()] == ["observers.lock"]
 
@@ -281,11 +270,11 @@ def test_it_ends_with_its_owner_and_so_does_whom_it_tells(installation: Installa
     installation.store.observe("writer", Observed(0))
     installation.request()
     process = installation.start()
-    eventually(installation.lines)
+    wait_until(installation.lines)
     (told,) = descendants(process.pid)
     process.communicate(timeout=10)
     assert process.returncode == 0
-    eventually(lambda: not told.is_alive())
+    wait_until(lambda: not told.is_alive())
 
 
 def test_only_one_process_tells_at_a_time(installation: Installation) -> None:
@@ -294,11 +283,11 @@ def test_only_one_process_tells_at_a_time(installation: Installation) -> None:
     installation.store.observe("writer", Observed(0))
     installation.request(20)
     first = installation.start()
-    eventually(installation.lines)
+    wait_until(installation.lines)
     installation.start()
-    eventually(lambda: len(installation.seen()) > 20)
+    wait_until(lambda: len(installation.seen()) > 20)
     first.communicate()
-    eventually(lambda: installation.newest() in installation.seen())
+    wait_until(lambda: installation.newest() in installation.seen())
     tellers = [line.split()[3] for line in installation.lines()]
     assert len(list(groupby(tellers))) == 2
 
@@ -309,7 +298,7 @@ def test_a_changed_configuration_ends_it_when_what_it_tells_is_told(installation
     installation.store.observe("writer", Observed(0))
     installation.request(3)
     process = installation.start()
-    eventually(installation.lines)
+    wait_until(installation.lines)
     installation.configure(f"writer: {{file: {installation.file}}}\n")
     assert process.wait(20) == 0
     seen = installation.seen()
@@ -322,7 +311,7 @@ def test_an_observer_that_cannot_be_told_is_named_in_the_log(installation: Insta
     installation.observer("writer")
     installation.configure("writer: {file: '${NOT_SET}'}\nbroken:\n")
     installation.start()
-    eventually(lambda: "NOT_SET" in installation.log())
+    wait_until(lambda: "NOT_SET" in installation.log())
     assert (
         'observer broken is told nothing: the observer "broken" (acme-broken 2.1) is set aside'
         in installation.log()
@@ -340,14 +329,15 @@ def test_the_worker_starts_the_process_again(
     monkeypatch.setenv("PYTHONPATH", str(installation.site.folder))
     installation.observer("writer")
     installation.configure(f"writer: {{file: {installation.file}}}\n")
+    others = descendants(os.getpid())
     observers = ObserversProcess(installation.config, installation.site.plugins())
     observers.watch()
-    eventually(lambda: known(installation.store))
-    (process,) = descendants(os.getpid())
+    wait_until(lambda: known(installation.store))
+    (process,) = descendants(os.getpid()) - others
     os.kill(process.pid, signal.SIGKILL)
-    eventually(lambda: not process.is_alive())
+    wait_until(lambda: not process.is_alive())
     installation.request()
-    eventually(lambda: told_by(observers, installation))
+    wait_until(lambda: told_by(observers, installation))
     assert "the process observers ended with status -9; started again in 1 s" in caplog.text
     observers.close()
-    assert not descendants(os.getpid())
+    assert not descendants(os.getpid()) - others
