@@ -63,8 +63,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_store_is_durable_and_keeps_what_it_holds(path: Path) -> None:
     database = Connection.open(path)
-    assert tuple(database.one("PRAGMA synchronous") or ()) == (2,)
-    assert tuple(database.one("PRAGMA journal_mode") or ()) == ("wal",)
+    assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
+    assert tuple(database.all("PRAGMA journal_mode")[0]) == ("wal",)
     database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)")
     database.close()
     assert len(Connection.open(path).all("SELECT * FROM tb_fraises")) == 1

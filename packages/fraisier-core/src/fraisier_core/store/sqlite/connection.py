@@ -151,12 +151,6 @@ class Connection:
         with self._lock, _explained(self.path):
             return self._connection.execute(sql, parameters).fetchall()
 
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """Return the first row of a query, or None."""
-        with self._lock, _explained(self.path):
-            row: Row | None = self._connection.execute(sql, parameters).fetchone()
-            return row
-
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
     try:

@@ -13,19 +13,13 @@ import uuid_utils
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.records import Delivery, Receipt, Receipts, Requested
-from fraisier_core.store.sqlite.connection import Connection, ConstraintError, statements
-from fraisier_core.store.sqlite.deployments import request_row
-from fraisier_core.store.sqlite.writer import Writer
+from fraisier_core.store.sqlite.connection import ConstraintError
+from fraisier_core.store.sqlite.deployments import Deployments, request_row
 from fraisier_core.system.failpoints import failpoint
-from fraisier_core.system.host import Host
 
 
-class Deliveries(Writer):
+class Deliveries(Deployments):
     """The write side of webhooks. Failpoints: `before_commit` and `after_commit`."""
-
-    def __init__(self, connection: Connection, host: Host) -> None:
-        super().__init__(connection, host)
-        self._delivery_sql = statements("deliveries")
 
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         """Store a batch as if each delivery were new, in one statement a table.
@@ -36,7 +30,7 @@ class Deliveries(Writer):
         try:
             receipts = self._commit(self._store, deliveries)
         except (ConstraintError, UnicodeError):
-            receipts = self._commit(self._store_each, deliveries)
+            receipts = self._commit(lambda each: list(map(self._accept_alone, each)), deliveries)
         failpoint("after_commit")
         return receipts
 
@@ -48,9 +42,6 @@ class Deliveries(Writer):
             failpoint("before_commit")
         return receipts
 
-    def _store_each(self, deliveries: Sequence[Delivery]) -> Receipts:
-        return [self._accept_alone(delivery) for delivery in deliveries]
-
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
         events = [_event_row(delivery) for delivery in deliveries]
         receipts: Receipts = []
@@ -59,8 +50,8 @@ class Deliveries(Writer):
             rows = [request_row(request, delivery.received_at, event["id"]) for request in delivery.requests]
             requests += rows
             receipts.append(Receipt(event["verdict"], event["id"], tuple(_requested(row) for row in rows)))
-        self._connection.execute_many(self._delivery_sql["insert_event"], events)
-        self._connection.execute_many(self._delivery_sql["insert_payload"], events)
+        self._connection.execute_many(self._sql["insert_event"], events)
+        self._connection.execute_many(self._sql["insert_payload"], events)
         self._connection.execute_many(self._sql["request"], requests)
         return receipts
 
@@ -74,30 +65,22 @@ class Deliveries(Writer):
     def _repeated(self, delivery: Delivery) -> Receipt | None:
         """Return the receipt of a delivery that came before, None if this one is the first."""
         event = _event_row(delivery)
-        first = self._connection.one(self._delivery_sql["same_delivery"], event) or self._connection.one(
-            self._delivery_sql["same_body"], event
-        )
+        first = self._one("same_delivery", **event) or self._one("same_body", **event)
         if first is None:
             return None
         if first["body_sha256"] != event["body_sha256"]:
             return Receipt("conflict", first["id"])
-        repeated = {
-            "verdict": "duplicate",
-            "duplicate_of": first["id"],
-            "delivery_key": None,
-            "body_key": None,
-        }
-        self._connection.execute(self._delivery_sql["insert_event"], event | repeated)
-        rows = self._connection.all(
-            self._delivery_sql["deployments_of_event"], {"webhook_event_id": first["id"]}
-        )
+        event |= {"verdict": "duplicate", "duplicate_of": first["id"], "delivery_key": None, "body_key": None}
+        self._write("insert_event", **event)
+        rows = self._all("deployments_of_event", webhook_event_id=first["id"])
         found = (Requested(row["id"], row["fraise_id"], row["environment"], row["status"]) for row in rows)
         return Receipt("duplicate", first["id"], tuple(found))
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
-        row = {"provider": provider, "received_at": received_at, "client": client, "reason": reason}
         with self._connection.transaction():
-            self._connection.execute(self._delivery_sql["insert_refused"], row)
+            self._write(
+                "insert_refused", provider=provider, received_at=received_at, client=client, reason=reason
+            )
 
 
 def _requested(row: dict[str, Any]) -> Requested:

@@ -70,7 +70,7 @@ class Deployments(Leases):
     def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
         with self._connection.transaction():
             self._append(lease, events)
-            if request is not None and self._is_last(lease.deployment_id):
+            if request is not None and self._one("is_last", id=lease.deployment_id):
                 self._request(request)
 
     def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
@@ -84,7 +84,7 @@ class Deployments(Leases):
     def requeue(self, lease: Lease) -> None:
         with self._connection.transaction():
             deployment = asdict(self.deployment(lease.deployment_id))
-            waiting = self._connection.one(self._sql["pending_of_environment"], deployment)
+            waiting = self._one("pending_of_environment", **deployment)
             event = Event("superseded", superseded_by=waiting["id"]) if waiting else Event("requeued")
             self._append(lease, [event])
 
@@ -92,29 +92,26 @@ class Deployments(Leases):
         row = asdict(lease) | {"step_number": step_number, "at": utc_now(), "text": text, "dropped": dropped}
         with self._connection.transaction():
             row["newest"] = self._write("append_log", **row).lastrowid
-            cut = self._connection.one(self._sql["log_cut"], row | {"limit": limit})
+            cut = self._one("log_cut", **row, limit=limit)
             if cut is not None and cut["sequence"] is not None:
                 self._write("carry_dropped", **row, cut=cut["sequence"])
                 self._write("trim_log", **row, cut=cut["sequence"])
 
     def cancellation(self, lease: Lease) -> str | None:
-        row = self._connection.one(self._sql["cancellation"], {"id": lease.deployment_id})
+        row = self._one("cancellation", id=lease.deployment_id)
         return str(row["message"]) if row else None
 
     def previously_active(self, deployment_id: str) -> str | None:
-        row = self._connection.one(self._sql["previously_active"], {"id": deployment_id})
+        row = self._one("previously_active", id=deployment_id)
         return row["previous_release"] if row else None
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
-        rows = self._connection.all(self._sql["pushed_commits"], asdict(deployment))
+        rows = self._all("pushed_commits", **asdict(deployment))
         return [PushedCommit(**dict(row)) for row in rows]
-
-    def _is_last(self, deployment_id: str) -> bool:
-        return self._connection.one(self._sql["is_last"], {"id": deployment_id}) is not None
 
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())
-        self._connection.execute(self._sql["request"], row)
+        self._write("request", **row)
         return str(row["deployment_id"])
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
@@ -126,7 +123,7 @@ class Deployments(Leases):
         return lease
 
     def _claimable(self, deployment_id: str | None) -> Row | None:
-        return self._connection.one(self._sql["claimable"], {"id": deployment_id})
+        return self._one("claimable", id=deployment_id)
 
     def _append(self, lease: Lease, events: Sequence[Event]) -> None:
         for event in events:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import HeldLease, Lease
 from fraisier_core.store.sqlite.connection import Row
-from fraisier_core.store.sqlite.writer import Writer
+from fraisier_core.store.sqlite.reader import SqliteReader
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
 
 
-class Leases(Writer):
+class Leases(SqliteReader):
     """The leases and the workers' heartbeats."""
+
+    _files = ("reader", "deployments", "deliveries")
 
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]
@@ -35,15 +38,10 @@ class Leases(Writer):
 
     def heartbeat(self, worker: ProcessIdentity) -> None:
         now = self._host.seconds()
-        row = {"host": self._host.name, "pid": worker.pid, "pid_started": worker.start_time}
+        here = {"host": self._host.name, "boot_id": self._host.boot_id}
         with self._connection.transaction():
-            self._write("heartbeat", **row, boot_id=self._host.boot_id, heartbeat=now)
-            self._write(
-                "forget_dead_workers",
-                host=self._host.name,
-                boot_id=self._host.boot_id,
-                oldest=now - HEARTBEAT_TIMEOUT,
-            )
+            self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time, heartbeat=now)
+            self._write("forget_dead_workers", **here, oldest=now - HEARTBEAT_TIMEOUT)
 
     def forget_worker(self, worker: ProcessIdentity) -> None:
         with self._connection.transaction():
@@ -53,8 +51,11 @@ class Leases(Writer):
         with self._connection.transaction():
             self._write("prove_writable")
 
+    def _write(self, statement: str, **parameters: Any) -> sqlite3.Cursor:
+        return self._connection.execute(self._sql[statement], parameters)
+
     def _leases(self) -> list[Row]:
-        return self._connection.all(self._sql["leases"], {"host": self._host.name})
+        return self._all("leases", host=self._host.name)
 
     def _is_expired(self, row: Row) -> bool:
         holder = ProcessIdentity(row["pid"], row["pid_started"])
@@ -62,16 +63,16 @@ class Leases(Writer):
 
     def _take(self, deployment_id: str, attempt: int, holder: ProcessIdentity) -> Lease:
         """Take the lease of a deployment inside the caller's transaction."""
-        row = {
-            "deployment_id": deployment_id,
-            "host": self._host.name,
-            "attempt": attempt,
-            "boot_id": self._host.boot_id,
-            "pid": holder.pid,
-            "pid_started": holder.start_time,
-            "expires": self._host.seconds() + LEASE,
-        }
-        (taken,) = self._connection.all(self._sql["take_lease"], row)
+        (taken,) = self._all(
+            "take_lease",
+            deployment_id=deployment_id,
+            host=self._host.name,
+            attempt=attempt,
+            boot_id=self._host.boot_id,
+            pid=holder.pid,
+            pid_started=holder.start_time,
+            expires=self._host.seconds() + LEASE,
+        )
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
 
     def _update(self, statement: str, lease: Lease, **values: Any) -> None:

@@ -27,17 +27,14 @@ _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 
 
 class SqliteReader:
-    """Implements `protocol.Reader`.
+    """Implements `protocol.Reader`."""
 
-    Args:
-        connection: the connection.
-        host: this host.
-    """
+    _files: tuple[str, ...] = ("reader",)
 
     def __init__(self, connection: Connection, host: Host) -> None:
         self._connection = connection
         self._host = host
-        self._read = statements("reader")
+        self._sql = {name: sql for file in self._files for name, sql in statements(file).items()}
 
     @classmethod
     def open(cls, path: Path, host: Host) -> Self | None:
@@ -109,7 +106,10 @@ class SqliteReader:
         return int(row["live"])
 
     def _all(self, query: str, **parameters: Any) -> list[Row]:
-        return self._connection.all(self._read[query], parameters)
+        return self._connection.all(self._sql[query], parameters)
+
+    def _one(self, query: str, **parameters: Any) -> Row | None:
+        return next(iter(self._all(query, **parameters)), None)
 
     def _records(self, kind: type[T], query: str, **parameters: Any) -> list[T]:
         return [record(kind, row) for row in self._all(query, **parameters)]

@@ -9,14 +9,13 @@ from typing import Self
 from fraisier_core.store.records import Observed
 from fraisier_core.store.sqlite.connection import Connection, statements
 from fraisier_core.store.sqlite.deliveries import Deliveries
-from fraisier_core.store.sqlite.deployments import Deployments
 from fraisier_core.store.sqlite.reader import record
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
 
 
-class SqliteStore(Deliveries, Deployments):
+class SqliteStore(Deliveries):
     """Implements `protocol.Store`."""
 
     @classmethod
@@ -49,8 +48,7 @@ class SqliteStore(Deliveries, Deployments):
         return NamedPipe(self._connection.path.parent)
 
     def observed(self, observer: str) -> Observed:
-        known = self._connection.all(self._sql["observed"], {"name": observer})
-        (found,) = known or self._connection.all(self._sql["last_event"])
+        (found,) = self._all("observed", name=observer) or self._all("last_event")
         return record(Observed, found)
 
     def observe(self, observer: str, observed: Observed) -> None:
@@ -63,7 +61,7 @@ class SqliteStore(Deliveries, Deployments):
             {key: asdict(kind)[key] for key in ("name", "source", "lane", "supersedes", "shown", "priority")}
             for kind in KINDS.values()
         ]
-        known = [dict(row) for row in self._connection.all(self._sql["known_kinds"])]
+        known = [dict(row) for row in self._all("known_kinds")]
         missing = [row for row in wanted if row not in known]
         if missing:
             with self._connection.transaction():
