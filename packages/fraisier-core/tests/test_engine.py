@@ -61,7 +61,7 @@ def deploy(run):
     run.activate()
     with run.step("restart"):
         run.note(run.release.name)
-    Path(run.settings.env["RUNNING"]).write_text(run.release.commit)
+    Path(run.settings.env["RUNNING"]).write_text(run.release.commit_sha)
     obey(run, "after")
 
 @hookimpl

@@ -13,9 +13,9 @@ class Release:
     Args:
         name: what tells it apart from the fraise's other releases.
         path: its directory.
-        commit: full id of the commit.
+        commit_sha: the full id of the commit.
     """
 
     name: str
     path: Path
-    commit: str
+    commit_sha: str

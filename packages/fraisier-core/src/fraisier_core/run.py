@@ -51,16 +51,16 @@ class Run(ABC, Generic[S]):
         self.in_place = in_place
 
     @property
-    def commit(self) -> str:
+    def commit_sha(self) -> str:
         """The full id of the commit of `release`."""
-        return self.release.commit
+        return self.release.commit_sha
 
     def command_environment(self) -> dict[str, str]:
         """Return the environment of every command: a clean one, `env:`, and which release this is."""
         facts = {
             "FRAISIER_FRAISE": self.fraise,
             "FRAISIER_ENVIRONMENT": self.environment,
-            "FRAISIER_COMMIT": self.release.commit,
+            "FRAISIER_COMMIT": self.release.commit_sha,
             "FRAISIER_RELEASE": self.release.name,
         }
         return clean_environment(self.settings.env | facts)

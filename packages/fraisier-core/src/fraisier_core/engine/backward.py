@@ -49,7 +49,7 @@ def roll_back(execution: Execution, message: str, status: Ending = "rolled_back"
         also = f"Rollback to {previous.name} also failed: {execution.message(error)}"
         fail_unknown(execution, f"{message}. {also}")
     else:
-        serving = Event("serving", release=previous.name, commit_sha=previous.commit)
+        serving = Event("serving", release=previous.name, commit_sha=previous.commit_sha)
         execution.recorder.end(status, f"{message}; release {previous.name} serves again", serving)
 
 

@@ -37,7 +37,7 @@ def finish(execution: Execution, release: Release) -> None:
     detail = verify(execution, release)
     failpoint("before_success")
     _tidy(execution, release)
-    serving = Event("serving", release=release.name, commit_sha=release.commit)
+    serving = Event("serving", release=release.name, commit_sha=release.commit_sha)
     execution.recorder.end("success", detail, serving)
 
 
@@ -55,9 +55,9 @@ def _record(execution: Execution, release: Release, previous: Release | None) ->
         Event(
             "release_created",
             release=release.name,
-            commit_sha=release.commit,
+            commit_sha=release.commit_sha,
             previous_release=previous.name if previous else None,
-            previous_commit_sha=previous.commit if previous else None,
+            previous_commit_sha=previous.commit_sha if previous else None,
         )
     )
 

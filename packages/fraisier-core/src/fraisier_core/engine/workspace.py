@@ -101,7 +101,7 @@ class ClonedWorkspace(Workspace):
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release) -> None:
-        self._clone.checkout(release.commit, self._mirror)
+        self._clone.checkout(release.commit_sha, self._mirror)
 
     def withdraw(self) -> None:
         """Leave the clone as it is: there is no state before the first deployment to return to."""
