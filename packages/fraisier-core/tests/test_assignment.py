@@ -1,7 +1,7 @@
 import socket
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fraisier_core.config import Config, parse_config
@@ -127,9 +127,9 @@ def test_the_settings_are_those_of_the_configuration(
     ],
 )
 def test_what_cannot_be_resolved_is_sent_as_a_problem(
-    config: Config, deployment: Deployment, changes: dict[str, str], problem: str
+    config: Config, deployment: Deployment, changes: dict[str, Any], problem: str
 ) -> None:
-    changed = replace(deployment, **changes)  # type: ignore[arg-type]
+    changed = deployment._replace(**changes)
     assignment = received(Assignment.under(config, changed, LEASE, recover=False))
     assert assignment is not None
     assert assignment.environment is None

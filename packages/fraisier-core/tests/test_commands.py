@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import CancelledError, CommandFailedError
-from fraisier_core.system.commands import Limits, clean_environment, run_command
+from fraisier_core.system.commands import Limits, run_command
+from fraisier_core.system.environment import clean_environment
 from fraisier_core.system.processes import ProcessIdentity, become_subreaper, children, kill_descendants
 
 LIMITS = Limits(wall=30, silence=30, grace=2)

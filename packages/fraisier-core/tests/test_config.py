@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import PARTS, Config, ConfigSource, find_config, load_config, parse_config
+from fraisier_core.config import PARTS, Config, find_config, load_config, parse_config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def interrupted(tmp_path: Path) -> Deployment:
 
 
 def test_a_push_is_requested_anew_with_all_that_was_decided_about_it(interrupted: Deployment) -> None:
-    anew = replace(PUSH, trigger="recovery", recovers=interrupted.id)
+    anew = PUSH._replace(trigger="recovery", recovers=interrupted.id)
     assert decide(interrupted, []) == RequestAnew(anew)
 
 
@@ -46,31 +45,31 @@ def test_a_push_is_requested_anew_with_all_that_was_decided_about_it(interrupted
 def test_what_cannot_simply_be_done_again_awaits_a_decision(
     interrupted: Deployment, changes: dict[str, object], reason: str
 ) -> None:
-    assert decide(replace(interrupted, **changes), []) == AwaitDecision(reason)  # type: ignore[arg-type]
+    assert decide(interrupted._replace(**changes), []) == AwaitDecision(reason)  # type: ignore[arg-type]
 
 
 def test_what_a_user_has_done_since_awaits_a_decision(interrupted: Deployment) -> None:
-    cancelled = replace(interrupted, id="later", status="cancelled")
+    cancelled = interrupted._replace(id="later", status="cancelled")
     assert decide(interrupted, [cancelled]) == AwaitDecision("a user has acted since")
 
 
 def test_if_something_newer_waits_nothing_follows(interrupted: Deployment) -> None:
-    newer = replace(interrupted, id="later", status="pending")
-    assert decide(interrupted, [replace(newer, ref="refs/heads/next")]) is None
-    assert decide(interrupted, [replace(newer, trigger="manual")]) is None
+    newer = interrupted._replace(id="later", status="pending")
+    assert decide(interrupted, [newer._replace(ref="refs/heads/next")]) is None
+    assert decide(interrupted, [newer._replace(trigger="manual")]) is None
 
 
 def test_a_later_push_to_the_same_ref_may_be_a_late_delivery(interrupted: Deployment) -> None:
-    late = replace(interrupted, id="late", status="pending")
+    late = interrupted._replace(id="late", status="pending")
     assert isinstance(decide(interrupted, [late]), RequestAnew)
-    assert decide(replace(interrupted, unrepeatable=True), [late]) is None
+    assert decide(interrupted._replace(unrepeatable=True), [late]) is None
 
 
 def test_the_commands_name_the_commit_or_the_release(interrupted: Deployment) -> None:
     deploy = f"fraisier deploy api production --commit {interrupted.commit_sha}"
     assert commands(interrupted, serving_unknown=False) == (deploy,)
     assert commands(interrupted, serving_unknown=True) == (deploy, "fraisier rollback api production")
-    back = replace(interrupted, kind="rollback", release="20260101-000000-c0ffee")
+    back = interrupted._replace(kind="rollback", release="20260101-000000-c0ffee")
     assert commands(back, serving_unknown=True) == (
         "fraisier rollback api production --to 20260101-000000-c0ffee",
     )

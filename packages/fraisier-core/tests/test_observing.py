@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import OBSERVERS
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Observed, Request
@@ -53,7 +53,7 @@ def deployment_changed(deployment, event, settings):
 IMPATIENT = """
 import logging, sys
 from pathlib import Path
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.worker.observing import Observing
 

@@ -1,5 +1,4 @@
 import threading
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ class Pushes:
 
 
 def deployment(commit: str, before: str | None, trigger: str) -> Deployment:
-    known = {field.name: None for field in fields(Deployment)}
+    known = dict.fromkeys(Deployment._fields)
     decided = {"trigger": trigger, "ref": "refs/heads/main", "commit_sha": commit, "before_sha": before}
     return Deployment(**(known | decided))  # type: ignore[arg-type]
 

@@ -11,7 +11,7 @@ from fraisier_core.engine.probes import probe
 from fraisier_core.errors import CancelledError
 from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
-from fraisier_core.system.commands import clean_environment
+from fraisier_core.system.environment import clean_environment
 
 
 @contextlib.contextmanager

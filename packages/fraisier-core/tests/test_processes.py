@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fraisier_core.system.host import boot_id
 from fraisier_core.system.processes import (
     ProcessIdentity,
-    boot_id,
     children,
     descendants,
     kill_group,
@@ -175,6 +175,7 @@ def test_an_undumpable_process_can_still_run_commands() -> None:
         "import threading\n"
         "from pathlib import Path\n"
         "from fraisier_core.system.commands import *\n"
+        "from fraisier_core.system.environment import *\n"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
         "import ctypes; ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as after an exec\n"
         "assert os.access('/proc/self/environ', os.R_OK)\n"

@@ -9,8 +9,8 @@ import pytest
 from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unactivated
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
-from fraisier_core.system.host import Host
-from fraisier_core.system.processes import ProcessIdentity, boot_id, descendants
+from fraisier_core.system.host import Host, boot_id
+from fraisier_core.system.processes import ProcessIdentity, descendants
 
 from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
@@ -144,22 +144,22 @@ def test_what_is_pushed_at_the_last_moment_is_not_superseded_by_a_recovery(
     store: OpenStore, pushed: Lease
 ) -> None:
     decided = store.deployment(pushed.deployment_id)
-    newer = store.request(replace(PUSH, commit_sha="d" * 40))
-    store.append(pushed, Event("interrupted"), request=replace(decided.repeated(), trigger="recovery"))
+    newer = store.request(PUSH._replace(commit_sha="d" * 40))
+    store.append(pushed, Event("interrupted"), request=decided.repeated()._replace(trigger="recovery"))
     assert [each.id for each in waiting(store)] == [newer]
 
 
 def test_a_cancellation_at_the_last_moment_is_heeded(store: OpenStore, pushed: Lease) -> None:
     decided = store.deployment(pushed.deployment_id)
     store.request_cancel(decided.id, "ada")
-    store.append(pushed, Event("interrupted"), request=replace(decided.repeated(), trigger="recovery"))
+    store.append(pushed, Event("interrupted"), request=decided.repeated()._replace(trigger="recovery"))
     assert waiting(store) == []
 
 
 def test_a_push_that_was_cancelled_leaves_the_decision_about_the_one_before(
     store: OpenStore, pushed: Lease
 ) -> None:
-    store.request_cancel(store.request(replace(PUSH, commit_sha="d" * 40)), "ada")
+    store.request_cancel(store.request(PUSH._replace(commit_sha="d" * 40)), "ada")
     assert recovered(store, pushed)
     (status,) = store.status()
     assert (status.status, status.awaits_decision) == ("cancelled", pushed.deployment_id)

@@ -2,7 +2,8 @@ import base64
 from urllib.parse import quote
 
 import pytest
-from fraisier_core.text.redaction import Redactor, printable
+from fraisier_core.text.printable import printable
+from fraisier_core.text.redaction import Redactor
 from hypothesis import given
 from hypothesis import strategies as st
 

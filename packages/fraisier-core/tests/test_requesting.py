@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,8 +50,8 @@ def test_a_request_of_a_process_is_claimed_for_it_unless_the_environment_is_busy
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (replace(REQUEST, kind="restart"), 'unknown kind of deployment "restart" (known: deploy, rollback)'),
-        (replace(REQUEST, kind="rollback"), "a rollback must name its release"),
+        (REQUEST._replace(kind="restart"), 'unknown kind of deployment "restart" (known: deploy, rollback)'),
+        (REQUEST._replace(kind="rollback"), "a rollback must name its release"),
     ],
 )
 @pytest.mark.parametrize("holder", [None, ProcessIdentity.of(os.getpid())])
@@ -67,4 +66,4 @@ def test_what_no_deployer_could_execute_is_not_requested(
 
 def test_what_is_not_configured_is_not_requested(store: OpenStore) -> None:
     with pytest.raises(StoreError):
-        request_deployment(store, replace(REQUEST, environment="elsewhere"))
+        request_deployment(store, REQUEST._replace(environment="elsewhere"))

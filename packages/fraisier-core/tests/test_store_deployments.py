@@ -1,7 +1,6 @@
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,8 @@ def opened(path: Path) -> OpenStore:
 
 
 def request(environment: str = "production", **changes: Any) -> Request:
-    return replace(
-        Request("api", environment, "deploy", "manual", "ada", "refs/heads/main", COMMIT), **changes
+    return Request("api", environment, "deploy", "manual", "ada", "refs/heads/main", COMMIT)._replace(
+        **changes
     )
 
 
@@ -223,7 +222,7 @@ def test_another_token_is_refused(store: OpenStore) -> None:
     lease = claimed(store)
     for token in (lease.token + 1, lease.token - 1, 0):
         with pytest.raises(FencedError):
-            store.append(replace(lease, token=token), Event("success"))
+            store.append(lease._replace(token=token), Event("success"))
     assert store.deployment(lease.deployment_id).status == "running"
 
 

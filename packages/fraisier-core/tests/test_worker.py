@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Request
@@ -22,7 +22,7 @@ import logging
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.worker.daemon import Worker
 

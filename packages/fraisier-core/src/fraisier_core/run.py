@@ -13,7 +13,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
-from fraisier_core.system.commands import clean_environment
+from fraisier_core.system.environment import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]

@@ -39,7 +39,7 @@ class Section(BaseModel):
     Any value may come from a `${VARIABLE}` and be secret, whatever the type of its field.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     def __repr_args__(self) -> Iterable[tuple[str, object]]:
         return ()

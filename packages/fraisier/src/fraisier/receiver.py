@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import Config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Verified

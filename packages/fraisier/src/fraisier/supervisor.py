@@ -11,7 +11,8 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import Config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.system.backoff import Backoff
 from starlette.applications import Starlette
 

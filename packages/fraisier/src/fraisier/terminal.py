@@ -9,7 +9,7 @@ import sys
 from typing import IO, Any
 
 import typer
-from fraisier_core.text.redaction import printable
+from fraisier_core.text.printable import printable
 
 # Marks that make text read in another order than it is written (Unicode TR 36).
 _REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

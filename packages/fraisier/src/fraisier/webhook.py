@@ -38,7 +38,8 @@ def serve(
     """Receive webhooks and request the deployments that they trigger."""
     import logging
 
-    from fraisier_core.config import ConfigSource, find_config
+    from fraisier_core.config import find_config
+    from fraisier_core.config.source import ConfigSource
     from fraisier_core.plugins import Plugins
     from fraisier_core.system.host import Host
     from fraisier_core.system.owner import become_owner, require_trusted

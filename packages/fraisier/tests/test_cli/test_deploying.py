@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import asdict
 
 import pytest
 from fraisier_core.system.processes import descendants
@@ -121,7 +120,7 @@ def test_json_stands_alone_on_standard_output(installation: Installation) -> Non
     installation.forge.push_files(HEALTHY)
     deployed = installation.json("deploy", "my_api", "production")
     assert deployed["status"] == "success"
-    assert deployed == asdict(installation.last()) | {"pathspecs": []}
+    assert deployed == installation.last()._asdict() | {"pathspecs": []}
 
 
 def test_the_first_ctrl_c_cancels(installation: Installation) -> None:

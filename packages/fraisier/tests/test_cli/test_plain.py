@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from fraisier.cli.follow import FollowedStep, Progress
 from fraisier.cli.plain import PlainDisplay
@@ -9,12 +7,12 @@ from fraisier_core.store.records import Deployment, Step
 
 AT = "2026-01-31T12:00:00.000000Z"
 RUNNING = Step(1, 1, "build", "running", True, AT, None, None, None)
-DONE = replace(RUNNING, status="success", completed_at=AT, duration=1.25)
+DONE = RUNNING._replace(status="success", completed_at=AT, duration=1.25)
 
 
 @pytest.fixture
 def deployment() -> Deployment:
-    nothing = dict.fromkeys(Deployment.__dataclass_fields__)
+    nothing = dict.fromkeys(Deployment._fields)
     return Deployment(**nothing)  # type: ignore[arg-type]
 
 
@@ -40,6 +38,6 @@ def test_a_finished_step_is_printed_once(deployment: Deployment) -> None:
 def test_a_second_attempt_is_another_step(deployment: Deployment) -> None:
     lines: list[str] = []
     display = PlainDisplay(lines.append)
-    again = replace(DONE, attempt=2, status="failed")
+    again = DONE._replace(attempt=2, status="failed")
     display.show(Progress(deployment, [FollowedStep(DONE), FollowedStep(again)]))
     assert lines == ["build ...", "build: done, 1.2 s", "build ...", "build: failed, 1.2 s"]

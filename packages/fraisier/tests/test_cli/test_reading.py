@@ -101,6 +101,21 @@ def test_status_tells_the_serving_release_apart_from_how_the_last_deployment_end
     assert "last     failed (deploy " in said
 
 
+@pytest.mark.parametrize("command", [["status"], ["history"], ["logs", "my_api"]])
+def test_what_is_wrong_with_keys_of_a_type_is_no_obstacle_to_reading(
+    installation: Installation, command: list[str]
+) -> None:
+    installation.deploy()
+    installation.config.write_text(
+        installation.config.read_text().replace("name: api", "nosuch: 1\n        name: api")
+    )
+    assert "production" in installation.run(*command).stdout + installation.run(*command).stderr
+    for acting in (["list"], ["config", "check"], ["deploy", "my_api", "production"]):
+        done = installation.run(*acting)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "nosuch: unknown key" in done.stderr
+
+
 def test_status_tells_that_one_is_waiting(installation: Installation) -> None:
     installation.run("deploy", "my_api", "staging", "--detach", "--branch", "main")
     assert "one is waiting" in installation.run("status", "my_api", "staging").stdout

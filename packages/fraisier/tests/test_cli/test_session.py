@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession, Session
 from fraisier_core.errors import StoreError
 
 from tests.stores import open_store
@@ -67,5 +67,5 @@ def test_who_asks_is_seen_through_sudo(tmp_path: Path, behind: dict[str, str], u
     if (child := os.fork()) == 0:
         os.environ.pop("SUDO_USER", None)
         os.environ |= behind
-        os._exit(0 if Session.start(config).user == user else 1)
+        os._exit(0 if ActingSession.start(config).user == user else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fraisier.app import create_app
 from fraisier.receiver import Receiver
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.host import Host
 from starlette.applications import Starlette

@@ -1,10 +1,9 @@
-"""The configuration: found, loaded or refused with every problem, and reloaded when its file changes."""
+"""The configuration: found, loaded or refused with every problem."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from fraisier_core.config.git_section import GitConfig, read_git
 from fraisier_core.config.observer_sections import ObserversConfig, read_observers
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.config.variables import substitute
-from fraisier_core.config.yamlfile import Keys, YamlError, parse_yaml
+from fraisier_core.config.variables import substitute, variables_by_section
+from fraisier_core.config.yamlfile import Document, Keys, YamlError, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
@@ -30,8 +29,6 @@ FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
 PARTS = frozenset({"git", "observers"})
 """The parts that a process reads only if it needs their secrets."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,13 +138,18 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.en
 
 
 def load_config(
-    path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ, *, parts: Collection[str] = ()
+    path: Path,
+    plugins: Plugins,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    parts: Collection[str] = (),
+    types: bool = True,
 ) -> Config:
     """Return the configuration in a file; the arguments are those of `parse_config`.
 
     Raises `ConfigurationError` with every problem if it cannot be read or used.
     """
-    return parse_config(config_text(path), path, plugins, environ, parts=parts)
+    return parse_config(config_text(path), path, plugins, environ, parts=parts, types=types)
 
 
 def parse_config(
@@ -157,6 +159,7 @@ def parse_config(
     environ: Mapping[str, str] = os.environ,
     *,
     parts: Collection[str] = (),
+    types: bool = True,
 ) -> Config:
     """Return the configuration that a text says.
 
@@ -166,14 +169,17 @@ def parse_config(
         plugins: what is installed; only what the text names is imported.
         environ: the variables that `${...}` may name.
         parts: which of `PARTS` to resolve and read; of the others only the names are.
+        types: whether fraise types are loaded and validate their own keys; else those keys are passed over.
 
     Raises `ConfigurationError` with every problem, each with its line.
     """
+    document = _document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
-    unread = [*({"git"} - {*parts}), *(observers if "observers" not in parts else [])]
-    reader = _reader(text, path, environ, unread)
+    sections = {"git": ["git"], "observers": observers}
+    unread = [name for part in PARTS - {*parts} for name in sections[part]]
+    reader = ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
     _check_root(reader, [*SECTIONS, *observers])
-    fraises, rules = read_fraises(reader, plugins), read_rules(reader)
+    fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())
     config = Config(
         path=path.resolve(),
@@ -183,7 +189,7 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
-        variables=reader.variables(),
+        variables=variables_by_section(document.value),
         unset=reader.unset(),
     )
     check_whole(reader, fraises, rules)
@@ -192,12 +198,11 @@ def parse_config(
     return config
 
 
-def _reader(text: str, path: Path, environ: Mapping[str, str], unread: Collection[str]) -> ConfigReader:
+def _document(text: str, path: Path) -> Document:
     try:
-        document = parse_yaml(text)
+        return parse_yaml(text)
     except YamlError as error:
         raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
-    return ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
 
 
 def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
@@ -210,69 +215,3 @@ def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
             reader.refuse_unknown((key,), known)
     if isinstance(root, dict) and "fraises" not in root:
         reader.refuse(("fraises",), "required key is missing")
-
-
-class ConfigSource:
-    """The configuration of a process that runs for long: current as long as the file can be used.
-
-    Args:
-        path: the file.
-        plugins: what is installed.
-        environ: the variables.
-        parts: as in `parse_config`.
-        needs: keys below which every variable must be set, as for `Config.require`.
-
-    Raises `ConfigurationError` if the file cannot be used from the start.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        plugins: Plugins,
-        environ: Mapping[str, str] = os.environ,
-        *,
-        parts: Collection[str] = (),
-        needs: Sequence[Sequence[str]] = (),
-    ) -> None:
-        self._path = path
-        self._plugins = plugins
-        self._environ = environ
-        self._parts = parts
-        self._needs = needs
-        self._signature = self._file_signature()
-        self._config = self._load()
-        self.refusal: ConfigurationError | None = None
-
-    def current(self) -> Config:
-        """Return what the file says, or what it said before a change that cannot be used.
-
-        Why a change was refused is logged once and kept in `refusal`.
-        """
-        signature = self._file_signature()
-        if signature != self._signature:
-            self._signature = signature
-            self._reload()
-        return self._config
-
-    def _reload(self) -> None:
-        try:
-            self._config = self._load()
-        except ConfigurationError as error:
-            self.refusal = error
-            _log.warning("the new configuration is invalid; the last valid one stays in force:\n%s", error)
-        else:
-            self.refusal = None
-            _log.info("configuration reloaded from %s", self._path)
-
-    def _load(self) -> Config:
-        config = load_config(self._path, self._plugins, self._environ, parts=self._parts)
-        for keys in self._needs:
-            config.require(*keys)
-        return config
-
-    def _file_signature(self) -> tuple[int, int, int] | None:
-        try:
-            found = os.stat(self._path)  # noqa: PTH116 - on the path of every request, and half the cost
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino

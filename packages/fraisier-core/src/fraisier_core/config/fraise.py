@@ -99,8 +99,11 @@ class Fraise:
     problem: str | None = None
 
 
-def read_fraises(reader: ConfigReader, plugins: Plugins) -> dict[str, Fraise]:
-    """Return the fraises that are well written; refuse the others."""
+def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
+    """Return the fraises that are well written; refuse the others.
+
+    Without plugins, the keys that only a fraise type knows are passed over.
+    """
     found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))
     return {fraise.name: fraise for fraise in found if fraise is not None}
 
@@ -111,7 +114,7 @@ def check_name(reader: ConfigReader, keys: Keys) -> None:
         reader.refuse(keys, NAME_RULE)
 
 
-def _read_fraise(reader: ConfigReader, plugins: Plugins, name: str) -> Fraise | None:
+def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fraise | None:
     keys: Keys = ("fraises", name)
     check_name(reader, keys)
     section = reader.read(FraiseSection, keys, reader.known(keys))
@@ -138,9 +141,9 @@ class _CoreKeys(EnvironmentSettings, extra="ignore"):
 
 
 def _settings_model(
-    plugins: Plugins, kind: str | None
+    plugins: Plugins | None, kind: str | None
 ) -> tuple[type[EnvironmentSettings], PluginError | None]:
-    if kind is None:
+    if kind is None or plugins is None:
         return _CoreKeys, None
     try:
         return plugins.deployer(kind).settings_model, None

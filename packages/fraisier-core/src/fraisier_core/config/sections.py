@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from fraisier_core.config.variables import Substituted, variable_names
+from fraisier_core.config.variables import Substituted
 from fraisier_core.config.yamlfile import Document, Keys
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.text.suggestions import listing, nearest
@@ -103,12 +103,6 @@ class ConfigReader:
     def line(self, keys: Keys) -> int:
         """Return the line of `keys`."""
         return self._document.line(keys)
-
-    def variables(self) -> dict[str, set[str]]:
-        """Return the names of the variables that each section uses, by its key."""
-        written = self._document.value
-        sections = written if isinstance(written, dict) else {}
-        return {key: variable_names(value) for key, value in sections.items()}
 
     def unset(self) -> dict[Keys, str]:
         """Return a message for each unset variable, by the keys of the value that needs it."""

@@ -70,6 +70,12 @@ def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[st
     return Substituted(filled, substitution.unset, substitution.malformed, brought)
 
 
+def variables_by_section(document: object) -> dict[str, set[str]]:
+    """Return the names of the variables that each section of a configuration uses, by its key."""
+    sections = document if isinstance(document, dict) else {}
+    return {key: variable_names(value) for key, value in sections.items()}
+
+
 def variable_names(value: object) -> set[str]:
     """Return the names of the variables that the scalars in `value` use."""
     if isinstance(value, dict | list):

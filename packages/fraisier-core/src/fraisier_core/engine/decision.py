@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import ENDED, KINDS
@@ -37,7 +37,7 @@ def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew 
         return None if waiting else AwaitDecision(reason)
     if any(each.ref != interrupted.ref or each.trigger == "manual" for each in waiting):
         return None
-    return RequestAnew(replace(interrupted.repeated(), trigger="recovery", recovers=interrupted.id))
+    return RequestAnew(interrupted.repeated()._replace(trigger="recovery", recovers=interrupted.id))
 
 
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:

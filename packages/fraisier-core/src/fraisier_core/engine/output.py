@@ -8,7 +8,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from fraisier_core.text.redaction import MASK, Redactor, Span, mask, merged, printable
+from fraisier_core.text.printable import printable
+from fraisier_core.text.redaction import MASK, Redactor, Span, mask, merged
 
 _LINE_SEARCH_BYTES = 4096
 _CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of a UTF-8 character after its first

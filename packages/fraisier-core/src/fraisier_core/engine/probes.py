@@ -19,7 +19,7 @@ from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
 from fraisier_core.system.commands import Limits, run_command, shown
 from fraisier_core.system.systemd import unit_state
-from fraisier_core.text.redaction import printable
+from fraisier_core.text.printable import printable
 
 _SETTING = "health_check.timeout"
 _TICK_SECONDS = 0.05

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fraisier_core.engine.output import OutputChunk, StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
@@ -105,7 +105,7 @@ class Recorder:
         self._store.record_command(self.lease, command)
 
     def _clean(self, event: Event) -> Event:
-        return replace(event, message=self.redacted(event.message)) if event.message else event
+        return event._replace(message=self.redacted(event.message)) if event.message else event
 
     def redacted(self, text: str) -> str:
         """Return `text` without secrets."""
@@ -139,18 +139,17 @@ class Recorder:
 def _after(deployment: Deployment, event: Event) -> Deployment:
     """Return what an event makes of a deployment, as the store folds it."""
     if event.event == "release_created":
-        return replace(
-            deployment,
+        return deployment._replace(
             release=event.release,
             commit_sha=event.commit_sha,
             previous_release=event.previous_release,
         )
     if event.event == "step_started":
-        return replace(deployment, unrepeatable=deployment.unrepeatable or event.repeatable is False)
+        return deployment._replace(unrepeatable=deployment.unrepeatable or event.repeatable is False)
     if event.event == "activation_started":
-        return replace(deployment, activation_started=True)
+        return deployment._replace(activation_started=True)
     if event.event == "rollback_started":
-        return replace(deployment, rollback_started=True)
+        return deployment._replace(rollback_started=True)
     return deployment
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from fraisier_core.errors import CommitGoneError, StepFailedError
 from fraisier_core.git.remotes import Remote
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
-from fraisier_core.system.commands import clean_environment
+from fraisier_core.system.environment import clean_environment
 
 QUERY_SECONDS = 60.0
 _SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"

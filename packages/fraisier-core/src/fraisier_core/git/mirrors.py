@@ -35,7 +35,8 @@ from fraisier_core.system.disk import cause
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.locks import locked
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.text.redaction import Redactor, printable
+from fraisier_core.text.printable import printable
+from fraisier_core.text.redaction import Redactor
 
 LIMITS = Limits(wall=900.0, silence=300.0)
 RETRY_SECONDS = (1.0, 4.0)

@@ -154,6 +154,7 @@ class Group:
             return self._spec.model
         model = settings()
         if isinstance(model, type) and issubclass(model, self._spec.model):
+            model.model_rebuild()  # what is wrong with it is told here, not when it is first used
             return model
         raise _UnusableError(f"settings must return a subclass of {self._spec.model.__name__}")
 

@@ -1,17 +1,22 @@
-"""What the store takes and returns: plain frozen values, named as the columns are."""
+"""What the store takes and returns: plain values, named as the columns are.
+
+Tuples, because commands that only read start sooner without so many dataclasses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from fraisier_core.errors import StoreError
-from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
 from fraisier_core.store.vocabulary import EventName, Status, StepStatus, Trigger, Verdict
-from fraisier_core.system.processes import ProcessIdentity
+
+if TYPE_CHECKING:
+    from fraisier_core.push import DeliveryId
+    from fraisier_core.system.processes import ProcessIdentity
 
 
-@dataclass(frozen=True, slots=True)
-class ConfiguredEnvironment:
+class ConfiguredEnvironment(NamedTuple):
     """An environment as the store knows it: what is configured, without secrets.
 
     Args:
@@ -33,8 +38,7 @@ class ConfiguredEnvironment:
     branch: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A deployment that is requested; what was decided about it travels with it.
 
     Args:
@@ -69,8 +73,7 @@ class Request:
     webhook_event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(NamedTuple):
     """A row of `v_deployment_history`; durations in seconds, times in UTC."""
 
     id: str
@@ -125,8 +128,7 @@ class Deployment:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentStatus:
+class EnvironmentStatus(NamedTuple):
     """A row of `v_fraise_status`: the last deployment of note, and the serving release.
 
     `status` is None if nothing was ever deployed; `serving_unknown` says that the serving release is unknown.
@@ -155,8 +157,7 @@ class EnvironmentStatus:
     awaits_decision: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step of a deployment; `number` counts within its attempt."""
 
     attempt: int
@@ -170,8 +171,7 @@ class Step:
     message: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogChunk:
+class LogChunk(NamedTuple):
     """Some output of a step; `dropped` counts the bytes that were left out before it."""
 
     sequence: int
@@ -182,8 +182,7 @@ class LogChunk:
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A change of a deployment to be appended; a column that does not belong to it stays None."""
 
     event: EventName
@@ -201,8 +200,7 @@ class Event:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeploymentEvent:
+class DeploymentEvent(NamedTuple):
     """A change of a deployment as it was recorded; `sequence` grows with each event of the store."""
 
     sequence: int
@@ -221,8 +219,7 @@ class DeploymentEvent:
     message: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """How far an observer has seen the deployment events.
 
     Args:
@@ -236,8 +233,7 @@ class Observed:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PushedCommit:
+class PushedCommit(NamedTuple):
     """A commit that another push to the same ref requested in the same environment."""
 
     deployment_id: str
@@ -246,8 +242,7 @@ class PushedCommit:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
-class HealthyRelease:
+class HealthyRelease(NamedTuple):
     """A release that was deployed and healthy.
 
     Args:
@@ -261,8 +256,7 @@ class HealthyRelease:
     rolled_back_from: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to change one deployment.
 
     Args:
@@ -278,8 +272,7 @@ class Lease:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeldLease:
+class HeldLease(NamedTuple):
     """A lease as another process finds it.
 
     Args:
@@ -295,8 +288,7 @@ class HeldLease:
     command: ProcessIdentity | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A verified delivery, ready to be stored.
 
     Args:
@@ -326,8 +318,7 @@ class Delivery:
     pusher: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
+class Requested(NamedTuple):
     """A deployment that a delivery requested, and its current status."""
 
     id: str
@@ -336,8 +327,7 @@ class Requested:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a delivery; it is on disk.
 
     Args:

@@ -34,7 +34,6 @@ from fraisier_core.system.processes import (
     leave_running,
 )
 
-INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")
 _READ_BYTES = 65_536
 _DRAIN_SECONDS = 0.2
 _TICK_SECONDS = 0.05
@@ -58,17 +57,6 @@ class Limits:
     wall: float
     silence: float
     grace: float = 5.0
-
-
-def is_inherited(name: str) -> bool:
-    """Whether commands get this environment variable of ours."""
-    return name in INHERITED or name.startswith("LC_")
-
-
-def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a command: what is harmless of this process's own, and `extra` over it."""
-    inherited = {name: value for name, value in os.environ.items() if is_inherited(name)}
-    return {**inherited, **extra}
 
 
 def run_command(

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fraisier_core.system.processes import ProcessIdentity, boot_id
+if TYPE_CHECKING:
+    from fraisier_core.system.processes import ProcessIdentity
 
 LOCAL = "local"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Return the id of this boot of the machine: every process recorded under another one is gone."""
+    return _BOOT_ID.read_text().strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,6 @@ class ProcessIdentity:
         return stat.start_time == self.start_time and stat.runs
 
 
-def boot_id() -> str:
-    """Return the id of this boot of the machine: every process recorded under another one is gone."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
 def become_subreaper() -> None:
     """Make this process the parent of every orphan among its descendants, so that a daemon stays findable."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

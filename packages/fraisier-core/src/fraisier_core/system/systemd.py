@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
-from fraisier_core.system.commands import clean_environment
+from fraisier_core.system.environment import clean_environment
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts")
 

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+from fraisier_core.text.printable import printable
+
 MASK = "***"
 # A piece of a secret this long is hidden if the rest was cut off; a shorter one tells nothing.
 _TELLING = 4
@@ -20,20 +22,8 @@ _USER_INFO = re.compile(r"""(?<=://)(?!git@)[^\s/?#"'<>]{1,512}(?=@)""")
 _USER_INFO_START = re.compile(r""":(?:/(?:/[^\s/?#"'<>]{0,512})?)?\Z""")
 _USER_INFO_REST = re.compile(r"""[^\s/?#"'<>]{1,512}(?=@)""")
 _LONGEST_START = 520
-_LINE_END = re.compile(r"\r\n?")
-_UNPRINTABLE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # ECMA-48 control sequences, such as colours
-    r"|\x1b[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"  # control strings, such as window titles
-    r"|\x1b[ -/]*[0-~]"
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 
 Span = tuple[int, int]
-
-
-def printable(text: str) -> str:
-    """Return `text` without terminal escapes and control characters; a carriage return ends a line."""
-    return _UNPRINTABLE.sub("", _LINE_END.sub("\n", text))
 
 
 class Redactor:

@@ -103,7 +103,7 @@ def introduced(channel: Channel) -> ProcessIdentity | None:
 
 def assign(channel: Channel, assignment: Assignment) -> bool:
     """Hand an assignment over, and return whether it was taken."""
-    return channel.send(asdict(assignment))
+    return channel.send(asdict(assignment) | {"lease": assignment.lease._asdict()})
 
 
 def assigned(channel: Channel) -> Assignment | None:

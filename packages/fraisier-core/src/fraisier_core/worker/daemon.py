@@ -10,7 +10,7 @@ import time
 from functools import partial
 from types import FrameType
 
-from fraisier_core.config import ConfigSource
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.host import Host

@@ -8,7 +8,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import Config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.recovery import take_over
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.protocol import Store

@@ -7,11 +7,12 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import Config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.trash import empty_trash
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
-from fraisier_core.system.commands import is_inherited
+from fraisier_core.system.environment import is_inherited
 from fraisier_core.system.host import Host
 from fraisier_core.worker.assignment import Channel
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth

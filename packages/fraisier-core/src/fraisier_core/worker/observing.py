@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from fraisier_core.config import Config, ConfigSource
+from fraisier_core.config import Config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import FraisierError
 from fraisier_core.plugins import Observer, Plugins
 from fraisier_core.settings import ObserverSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fraisier_core.errors import UnknownNameError
 
 from fraisier.cli.parameters import ConfigFile, Json, command_app
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 from fraisier.terminal import print_json, say, tell
 
 app = command_app(groups="Maintain the store.")
@@ -14,7 +14,7 @@ app = command_app(groups="Maintain the store.")
 @app.command()
 def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
     """Bring the store up to this version, or create it."""
-    session = Session.start(config)
+    session = ActingSession.start(config)
     applied = session.open_store().migrated
     if as_json:
         print_json({"database": session.config.database, "applied": applied})
@@ -27,7 +27,7 @@ def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
 @app.command()
 def rebuild(config: ConfigFile = None) -> None:
     """Rebuild every deployment from its recorded events."""
-    session = Session.start(config)
+    session = ActingSession.start(config)
     if session.reader() is None:
         raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")
     session.open_store().rebuild()

@@ -9,7 +9,7 @@ import typer
 from fraisier_core.errors import ConfigurationError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
@@ -43,7 +43,7 @@ def deploy(
     """Deploy, and follow it to its end."""
     if commit and branch:
         raise typer.BadParameter("give --commit or --branch, not both")
-    session = Session.start(config)
+    session = ActingSession.start(config)
     from fraisier_core.push import BRANCH_PREFIX
     from fraisier_core.store.records import Request
 
@@ -56,7 +56,7 @@ def deploy(
     execute(session, found, lambda _: request, detach=detach, as_json=as_json)
 
 
-def _configured_branch(session: Session, environment: ConfiguredEnvironment) -> str:
+def _configured_branch(session: ActingSession, environment: ConfiguredEnvironment) -> str:
     if environment.branch is None:
         where = f"{session.config.path}: fraises.{environment.fraise}.environments.{environment.name}"
         problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 
 import typer
 from fraisier_core.config import Environment
@@ -15,14 +14,14 @@ from fraisier_core.store.records import Request
 
 from fraisier.cli.follow import Display
 from fraisier.cli.outcome import report
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import code_of_status
 from fraisier.terminal import print_json, say, tell, wants_live
 
 MakeRequest = Callable[[Store], Request]
 
 
-def usable(session: Session, fraise: str, environment: str) -> Environment:
+def usable(session: ActingSession, fraise: str, environment: str) -> Environment:
     """Return an environment whose configuration is complete, before anything is requested."""
     found = session.config.environment(fraise, environment)
     session.config.require("fraises", found.fraise, "repository")
@@ -31,7 +30,12 @@ def usable(session: Session, fraise: str, environment: str) -> Environment:
 
 
 def execute(
-    session: Session, environment: Environment, make_request: MakeRequest, *, detach: bool, as_json: bool
+    session: ActingSession,
+    environment: Environment,
+    make_request: MakeRequest,
+    *,
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Have a request executed, and exit with the code of the status it ends with.
 
@@ -53,11 +57,11 @@ def execute(
     deployment = foreground.run(make_request(foreground.store), _display(as_json=as_json))
     report(foreground.store, deployment, as_json=as_json)
     if as_json:
-        print_json(asdict(deployment))
+        print_json(deployment._asdict())
     raise typer.Exit(code_of_status(deployment.status))
 
 
-def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> None:
+def _queue(session: ActingSession, make_request: MakeRequest, *, as_json: bool) -> None:
     store = session.open_store()
     configure_store(store, session.config)
     deployment_id, _ = request_deployment(store, make_request(store))
@@ -66,7 +70,7 @@ def _queue(session: Session, make_request: MakeRequest, *, as_json: bool) -> Non
             "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`", "yellow"
         )
     if as_json:
-        print_json(asdict(store.deployment(deployment_id)))
+        print_json(store.deployment(deployment_id)._asdict())
     else:
         say(deployment_id)
 

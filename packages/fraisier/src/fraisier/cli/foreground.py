@@ -19,7 +19,7 @@ from fraisier_core.worker.launcher import Launcher
 
 from fraisier.cli.follow import Display, Follower
 from fraisier.cli.interrupts import Interrupts
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
 from fraisier.terminal import tell
 
@@ -36,7 +36,7 @@ class Foreground:
         session: what the command works with; its user is the owner of the store already.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ActingSession) -> None:
         _keep_quiet()
         forbid_dumps()
         self._session = session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +36,7 @@ def history(
     session = Session.start(config)
     found = newest(session, session.reader(), fraise, environment, limit)
     if as_json:
-        print_json([asdict(record) for record in found])
+        print_json([record._asdict() for record in found])
     elif found:
         print_table(TITLES, [_row(record) for record in found])
     else:

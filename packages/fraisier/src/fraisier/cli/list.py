@@ -19,8 +19,10 @@ app = command_app()
 @app.command("list")
 def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
     """List the configured fraises and environments."""
-    session = Session.start(config)
-    if missing := provider_to_install(session.config.git.default, session.providers()):
+    from fraisier_core.plugins import PROVIDERS
+
+    session = Session.start(config, types=True)
+    if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
         tell(missing, "yellow")
     environments = [
         (fraise, environment)

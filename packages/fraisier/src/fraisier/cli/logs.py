@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,13 +124,15 @@ class JsonLines:
         self._chunk = chunks[-1].sequence if chunks else self._chunk
         self._event = events[-1].sequence if events else self._event
         self._names |= {(each.attempt, each.step_number): each.step for each in events}
-        for line in sorted([*map(asdict, events), *map(self._output, chunks)], key=itemgetter("at")):
+        for line in sorted(
+            [*(each._asdict() for each in events), *map(self._output, chunks)], key=itemgetter("at")
+        ):
             if self._step in {None, line["step"]}:
                 typer.echo(json.dumps(line))
         return has_ended
 
     def _output(self, chunk: LogChunk) -> dict[str, Any]:
         step = self._names.get((chunk.attempt, chunk.step_number))
-        output = {"event": "output", "step": step, **asdict(chunk)}
+        output = {"event": "output", "step": step, **chunk._asdict()}
         del output["sequence"]
         return output

@@ -9,7 +9,7 @@ import typer
 from fraisier_core.errors import BusyError, UnknownNameError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
 
 if TYPE_CHECKING:
@@ -34,14 +34,16 @@ def rollback(
     config: ConfigFile = None,
 ) -> None:
     """Roll back to an earlier release that was healthy."""
-    session = Session.start(config)
+    session = ActingSession.start(config)
     from fraisier.cli.executing import execute, usable
 
     found = usable(session, fraise, environment)
     execute(session, found, lambda store: _request(session, store, found, to), detach=detach, as_json=as_json)
 
 
-def _request(session: Session, store: Store, environment: ConfiguredEnvironment, to: str | None) -> Request:
+def _request(
+    session: ActingSession, store: Store, environment: ConfiguredEnvironment, to: str | None
+) -> Request:
     from fraisier_core.store.records import Request
 
     names = environment.fraise, environment.name
@@ -54,7 +56,7 @@ def _request(session: Session, store: Store, environment: ConfiguredEnvironment,
 
 
 def choose_release(
-    session: Session, store: Store, environment: ConfiguredEnvironment, to: str | None
+    session: ActingSession, store: Store, environment: ConfiguredEnvironment, to: str | None
 ) -> HealthyRelease:
     """Return the release to roll back to.
 

@@ -4,61 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fraisier_core.errors import OutdatedStoreError, UnknownNameError
 
 if TYPE_CHECKING:
-    from fraisier_core.config import Config, ConfigSource
+    from fraisier_core.config import Config
+    from fraisier_core.config.source import ConfigSource
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import Reader, Store
-    from fraisier_core.system.host import Host
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
-    """The configuration of one command, read without the secrets of webhooks.
+    """What a command works with that only reads: the configuration, without the secrets of webhooks.
 
     Args:
         config: the configuration.
-        source: where it comes from, for processes that run for longer.
         plugins: what is installed.
-        user: who runs the command.
-        host: this host.
     """
 
-    config: Config
-    source: ConfigSource
-    plugins: Plugins
-    user: str
-    host: Host
+    def __init__(self, config: Config, plugins: Plugins) -> None:
+        from fraisier_core.system.host import Host
+
+        self.config = config
+        self.plugins = plugins
+        self.host = Host()
 
     @classmethod
-    def start(cls, file: Path | None) -> Session:
+    def start(cls, file: Path | None, *, types: bool = False) -> Self:
         """Read the configuration; what that needs is imported here, so that completion stays fast.
 
         Args:
             file: what `--config` says.
+            types: whether fraise types are loaded, and validate their own keys.
 
         Raises `ConfigurationError`.
         """
-        from fraisier_core.config import ConfigSource, find_config
+        from fraisier_core.config import find_config, load_config
         from fraisier_core.plugins import Plugins
-        from fraisier_core.system.host import Host
 
         plugins = Plugins.installed()
-        source = ConfigSource(find_config(file), plugins)
-        return cls(source.current(), source, plugins, _user(), Host())
-
-    def providers(self) -> Collection[str]:
-        """Return the names of the installed providers."""
-        from fraisier_core.plugins import PROVIDERS
-
-        return self.plugins.names(PROVIDERS)
+        return cls(load_config(find_config(file), plugins, types=types), plugins)
 
     def become_owner(self) -> None:
         """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
@@ -90,6 +78,30 @@ class Session:
             raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
         return reader, reader.find(id_part)
 
+
+class ActingSession(Session):
+    """What a command works with that changes something.
+
+    Args:
+        source: the configuration, followed while the command runs.
+        plugins: what is installed.
+    """
+
+    def __init__(self, source: ConfigSource, plugins: Plugins) -> None:
+        super().__init__(source.current(), plugins)
+        self.source = source
+        self.user = _user()
+
+    @classmethod
+    def start(cls, file: Path | None, *, types: bool = True) -> Self:  # noqa: ARG003 - acting takes them all
+        """Read the configuration, as `Session.start` does."""
+        from fraisier_core.config import find_config
+        from fraisier_core.config.source import ConfigSource
+        from fraisier_core.plugins import Plugins
+
+        plugins = Plugins.installed()
+        return cls(ConfigSource(find_config(file), plugins), plugins)
+
     def open_store(self) -> Store:
         """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
         self.become_owner()
@@ -100,9 +112,8 @@ class Session:
         with suppress(OutdatedStoreError):
             reader = self.reader()
             if reader is None:
-                raise UnknownNameError(
-                    f"there is no store at {self.config.database}: nothing was ever deployed"
-                )
+                where = self.config.database
+                raise UnknownNameError(f"there is no store at {where}: nothing was ever deployed")
             reader.close()
         return self.open_store()
 

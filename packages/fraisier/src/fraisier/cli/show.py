@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fraisier.cli.follow import FollowedStep, Follower
@@ -24,8 +23,8 @@ def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = N
     reader, deployment_id = Session.start(config).found(deployment)
     progress = Follower(reader, deployment_id).progress()
     if as_json:
-        steps = [asdict(step.record) | {"output": step.output} for step in progress.steps]
-        print_json(asdict(progress.deployment) | {"steps": steps})
+        steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
+        print_json(progress.deployment._asdict() | {"steps": steps})
         return
     _print_deployment(progress.deployment)
     for step in progress.steps:

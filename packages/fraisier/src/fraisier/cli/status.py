@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
@@ -35,7 +34,7 @@ def status(
     decisions = [_decision(reader, each) for each in found]
     if as_json:
         print_json(
-            [asdict(each) | {"commands": commands} for each, commands in zip(found, decisions, strict=True)]
+            [each._asdict() | {"commands": commands} for each, commands in zip(found, decisions, strict=True)]
         )
     elif environment is not None:
         _print_one(found[0], decisions[0])
@@ -64,7 +63,7 @@ def _never_deployed(config: Config, environment: Environment) -> EnvironmentStat
     from fraisier_core.store.records import EnvironmentStatus
 
     fraise = config.fraise(environment.fraise)
-    values = dict.fromkeys(field.name for field in fields(EnvironmentStatus)) | {
+    values = dict.fromkeys(EnvironmentStatus._fields) | {
         "fraise_id": fraise.name,
         "environment": environment.name,
         "type": fraise.type,

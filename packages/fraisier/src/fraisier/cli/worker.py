@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fraisier.cli.parameters import ConfigFile, command_app
-from fraisier.cli.session import Session
+from fraisier.cli.session import ActingSession
 
 app = command_app()
 
@@ -28,6 +28,6 @@ def worker(
     from fraisier_core.worker.daemon import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    session = Session.start(config)
+    session = ActingSession.start(config)
     session.become_owner()
     Worker(session.source, session.plugins, slots, grace, supervisor_fd).run()

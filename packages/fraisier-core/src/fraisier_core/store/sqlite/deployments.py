@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 import uuid_utils
@@ -30,7 +29,7 @@ class Deployments(Leases):
     """Requests, claims and events."""
 
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
-        rows = [asdict(each) for each in environments]
+        rows = [each._asdict() for each in environments]
         with self._connection.transaction():
             self._write("forget_fraises")
             self._write("forget_environments")
@@ -83,13 +82,18 @@ class Deployments(Leases):
 
     def requeue(self, lease: Lease) -> None:
         with self._connection.transaction():
-            deployment = asdict(self.deployment(lease.deployment_id))
+            deployment = self.deployment(lease.deployment_id)._asdict()
             waiting = self._one("pending_of_environment", **deployment)
             event = Event("superseded", superseded_by=waiting["id"]) if waiting else Event("requeued")
             self._append(lease, [event])
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
-        row = asdict(lease) | {"step_number": step_number, "at": utc_now(), "text": text, "dropped": dropped}
+        row = lease._asdict() | {
+            "step_number": step_number,
+            "text": text,
+            "dropped": dropped,
+            "at": utc_now(),
+        }
         with self._connection.transaction():
             row["newest"] = self._write("append_log", **row).lastrowid
             cut = self._one("log_cut", **row, limit=limit)
@@ -106,7 +110,7 @@ class Deployments(Leases):
         return row["previous_release"] if row else None
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
-        rows = self._all("pushed_commits", **asdict(deployment))
+        rows = self._all("pushed_commits", **deployment._asdict())
         return [PushedCommit(**dict(row)) for row in rows]
 
     def _request(self, request: Request) -> str:
@@ -132,7 +136,9 @@ class Deployments(Leases):
             self._write("drop_lease", token=lease.token)
 
     def _insert(self, lease: Lease, event: Event) -> None:
-        self._write("append", **asdict(event), **asdict(lease) | {"token": lease.token or None}, at=utc_now())
+        self._write(
+            "append", **event._asdict(), **lease._asdict() | {"token": lease.token or None}, at=utc_now()
+        )
 
 
 def request_row(request: Request, at: str, webhook_event_id: str | None = None) -> dict[str, Any]:

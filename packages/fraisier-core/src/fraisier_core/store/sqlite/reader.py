@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -117,7 +116,7 @@ class SqliteReader:
 
 def record(kind: type[T], row: Row) -> T:
     """Return a row as a record whose fields are named as its columns."""
-    return kind(**{field.name: _value(str(field.type), row[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(*(_value(field.__forward_arg__, row[name]) for name, field in kind.__annotations__.items()))
 
 
 def _value(annotation: str, value: Any) -> Any:

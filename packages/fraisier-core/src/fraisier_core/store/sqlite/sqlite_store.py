@@ -53,7 +53,7 @@ class SqliteStore(Deliveries):
 
     def observe(self, observer: str, observed: Observed) -> None:
         with self._connection.transaction():
-            self._write("observe", name=observer, **asdict(observed))
+            self._write("observe", name=observer, **observed._asdict())
 
     def add_kinds(self) -> None:
         """Write the kinds of this version, if the store has others: its rules look them up."""

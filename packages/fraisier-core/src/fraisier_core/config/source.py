@@ -1,0 +1,80 @@
+"""The configuration of a process that runs for long: reloaded when its file changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from fraisier_core.config.configuration import Config, load_config
+from fraisier_core.errors import ConfigurationError
+from fraisier_core.plugins import Plugins
+
+
+class ConfigSource:
+    """What the file says; what it last said, if it was changed to something that cannot be used.
+
+    Args:
+        path: the file.
+        plugins: what is installed.
+        environ: the variables.
+        parts: as in `parse_config`.
+        needs: keys below which every variable must be set, as for `Config.require`.
+
+    Raises `ConfigurationError` if the file cannot be used from the start.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        plugins: Plugins,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        parts: Collection[str] = (),
+        needs: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._path = path
+        self._plugins = plugins
+        self._environ = environ
+        self._parts = parts
+        self._needs = needs
+        self._signature = self._file_signature()
+        self._config = self._load()
+        self.refusal: ConfigurationError | None = None
+
+    def current(self) -> Config:
+        """Return what the file says, or what it said before a change that cannot be used.
+
+        Why a change was refused is logged once and kept in `refusal`.
+        """
+        signature = self._file_signature()
+        if signature != self._signature:
+            self._signature = signature
+            self._reload()
+        return self._config
+
+    def _reload(self) -> None:
+        import logging  # most processes never reload, and commands start faster without it
+
+        log = logging.getLogger(__name__)
+        try:
+            self._config = self._load()
+        except ConfigurationError as error:
+            self.refusal = error
+            log.warning("the new configuration is invalid; the last valid one stays in force:\n%s", error)
+        else:
+            self.refusal = None
+            log.info("configuration reloaded from %s", self._path)
+
+    def _load(self) -> Config:
+        config = load_config(self._path, self._plugins, self._environ, parts=self._parts)
+        for keys in self._needs:
+            config.require(*keys)
+        return config
+
+    def _file_signature(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - on the path of every request, and half the cost
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
