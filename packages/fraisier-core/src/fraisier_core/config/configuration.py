@@ -12,14 +12,12 @@ from pydantic import SecretStr
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_state_dir
-from fraisier_core.config.file import config_text
 from fraisier_core.config.fraise import Environment, Fraise, read_fraises
-from fraisier_core.config.git_section import GitConfig, read_git
-from fraisier_core.config.observer_sections import ObserversConfig, read_observers
+from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import substitute, variables_by_section
-from fraisier_core.config.yamlfile import Document, Keys, YamlError, parse_yaml
+from fraisier_core.config.yamlfile import Document, Keys, YamlError, config_text, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins

@@ -98,7 +98,9 @@ class ConfigReader:
 
     def refuse_unknown(self, keys: Keys, known: Collection[str]) -> None:
         """Collect that the last of `keys` is none of the known ones."""
-        self.refuse(keys, _unknown_key(str(keys[-1]), known))
+        match = nearest(str(keys[-1]), known)
+        offer = f'did you mean "{match}"?' if match else f"known here: {listing(known)}"
+        self.refuse(keys, f"unknown key; {offer}")
 
     def line(self, keys: Keys) -> int:
         """Return the line of `keys`."""
@@ -145,7 +147,8 @@ class ConfigReader:
             self.refuse_unknown(keys, _known_keys(model, location[:-1]))
             return
         message = _words(detail)
-        hidden = secret or detail["type"] in {"missing", "value_error"} or _is_secret(model, location)
+        hidden = secret or detail["type"] in {"missing", "value_error"}
+        hidden = hidden or any(map(holds_secret, _annotations(model, location)))
         self.refuse(keys, message if hidden else message + self._found(keys))
 
     def _present(self, section: Keys, location: Keys, kind: str) -> Keys:
@@ -202,13 +205,6 @@ def _words(detail: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _unknown_key(key: str, known: Collection[str]) -> str:
-    match = nearest(key, known)
-    if match:
-        return f'unknown key; did you mean "{match}"?'
-    return f"unknown key; known here: {listing(known)}"
-
-
 def _fields(model: type[BaseModel] | None) -> dict[str, Any]:
     fields = model.model_fields if model else {}
     return {field.alias or name: field.annotation for name, field in fields.items()}
@@ -232,10 +228,6 @@ def _annotations(model: type[BaseModel], location: Keys) -> Iterator[object]:
 def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
     *_, last = [model, *map(_nested_model, _annotations(model, location))]
     return _fields(last).keys()
-
-
-def _is_secret(model: type[BaseModel], location: Keys) -> bool:
-    return any(map(holds_secret, _annotations(model, location)))
 
 
 def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:

@@ -34,7 +34,7 @@ class Substituted:
     value: object = field(repr=False)
     unset: Mapping[Keys, str]
     malformed: Mapping[Keys, str]
-    brought: Mapping[Keys, frozenset[str]] = field(repr=False)
+    brought: Mapping[Keys, set[str]] = field(repr=False)
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -59,15 +59,9 @@ def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[st
         environ: the variables.
         skip: top-level keys below which nothing is replaced or looked at.
     """
-    substitution = _Substitution(environ)
-    if isinstance(value, dict):
-        filled: object = {
-            key: item if key in skip else substitution.filled(item, (key,)) for key, item in value.items()
-        }
-    else:
-        filled = substitution.filled(value, ())
-    brought = {keys: frozenset(values) for keys, values in substitution.brought.items()}
-    return Substituted(filled, substitution.unset, substitution.malformed, brought)
+    substitution = _Substitution(environ, skip)
+    filled = substitution.filled(value, ())
+    return Substituted(filled, substitution.unset, substitution.malformed, substitution.brought)
 
 
 def variables_by_section(document: object) -> dict[str, set[str]]:
@@ -95,14 +89,17 @@ class _MalformedError(Exception):
 
 
 class _Substitution:
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], skip: Collection[str]) -> None:
         self._environ = environ
+        self._skip = {(key,) for key in skip}
         self.unset: dict[Keys, str] = {}
         self.malformed: dict[Keys, str] = {}
         self.brought: dict[Keys, set[str]] = {}
         self._keys: Keys = ()
 
     def filled(self, value: object, keys: Keys) -> object:
+        if keys in self._skip:
+            return value
         if isinstance(value, dict):
             return {key: self.filled(item, (*keys, key)) for key, item in value.items()}
         if isinstance(value, list):

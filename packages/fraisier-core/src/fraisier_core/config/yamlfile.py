@@ -6,13 +6,18 @@ a branch may be called `2.0`.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
+
+from fraisier_core.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
@@ -60,6 +65,26 @@ class Document:
         while keys not in self.lines and keys:
             keys = keys[:-1]
         return self.lines.get(keys, 1)
+
+
+def config_text(path: Path) -> str:
+    """Return what a configuration file holds, cut if it is too large to be accepted.
+
+    Raises `ConfigurationError` if it cannot be read, is not a regular file, or no UTF-8 text.
+    """
+    try:
+        # A pipe would be waited for.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationError([f"{path}: is not a regular file"])
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError([f"{path}:{line}: is not UTF-8 text"]) from None
 
 
 def parse_yaml(text: str) -> Document:

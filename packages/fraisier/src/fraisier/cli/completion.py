@@ -18,8 +18,7 @@ def complete_environment(ctx: typer.Context) -> list[str]:
 def _section(ctx: typer.Context, *keys: str) -> list[str]:
     """Return the keys of a section below `fraises:`; none if there is no configuration to read."""
     from fraisier_core.config import find_config
-    from fraisier_core.config.file import config_text
-    from fraisier_core.config.yamlfile import YamlError, parse_yaml
+    from fraisier_core.config.yamlfile import YamlError, config_text, parse_yaml
     from fraisier_core.errors import ConfigurationError
 
     try:
