@@ -135,6 +135,18 @@ def test_status_tells_which_commands_take_a_decision(installation: Installation)
     assert [each["commands"] for each in installation.json("status")] == [[], []]
 
 
+def test_status_tells_which_old_releases_cannot_be_deleted(installation: Installation) -> None:
+    installation.deploy()
+    releases = installation.database.parent / "releases" / "my_api" / "production"
+    (releases / ".trash-old").mkdir()
+    (releases / ".kept-old").write_text("Permission denied: /the/file")
+    said = "old releases cannot be deleted (Permission denied: /the/file)\n"
+    assert installation.run("status").stdout.endswith(f"my_api production: {said}")
+    assert installation.run("status", "my_api", "prod").stdout.endswith(f"left     {said}")
+    kept = {str(releases / ".trash-old"): "Permission denied: /the/file"}
+    assert [each["undeletable"] for each in installation.json("status")] == [kept, {}]
+
+
 def test_history_is_newest_first_and_narrowed_by_name(installation: Installation) -> None:
     commits = [installation.deploy(), installation.deploy()]
     assert [each["commit_sha"] for each in installation.json("history", "my_api", "prod")] == commits[::-1]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fraisier_core.system.failpoints import failpoint
-
-logger = logging.getLogger(__name__)
 
 _TRASH, _REASON = ".trash-", ".kept-"
 
 
-@dataclass(frozen=True, slots=True)
-class Undeletable:
+class Undeletable(NamedTuple):
     """An old release that could not be deleted.
 
     Args:
@@ -38,7 +33,7 @@ class Undeletable:
 def set_aside(path: Path) -> None:
     """Rename a directory so that `empty_trash` deletes it. Raises `OSError`."""
     name = path.name.lstrip(".")
-    path.rename(path.with_name(f"{_TRASH}{name}-{secrets.token_hex(6)}"))
+    path.rename(path.with_name(f"{_TRASH}{name}-{os.urandom(6).hex()}"))
 
 
 def trash(state_dir: Path) -> Iterator[Path]:
@@ -51,6 +46,9 @@ def empty_trash(state_dir: Path) -> None:
 
     Why something cannot be deleted is kept for `undeletable`, and it is tried again the next time.
     """
+    import logging  # not for `status`, which only reads what is left
+
+    logger = logging.getLogger(__name__)
     for path in trash(state_dir):
         failpoint("delete")
         reason = delete(path)

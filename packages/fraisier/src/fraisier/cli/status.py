@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
@@ -28,18 +29,49 @@ def status(
     """Show the serving release, and how the last deployment ended."""
     session = Session.start(config)
     wanted = _environments(session.config, fraise, environment)
-    reader = session.reader()
-    known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
-    found = [known.get((each.fraise, each.name)) or _never_deployed(session.config, each) for each in wanted]
-    decisions = [_decision(reader, each) for each in found]
+    found = _read(session, wanted)
     if as_json:
-        print_json(
-            [each._asdict() | {"commands": commands} for each, commands in zip(found, decisions, strict=True)]
-        )
+        print_json([_as_json(each) for each in found])
     elif environment is not None:
-        _print_one(found[0], decisions[0])
+        _print_one(found[0])
     else:
-        _print_all(found, decisions)
+        _print_all(found)
+
+
+class Shown(NamedTuple):
+    """What is shown of an environment.
+
+    Args:
+        status: what the store says.
+        commands: of which a user runs one, if the environment waits for a decision.
+        undeletable: the old releases that cannot be deleted, each with the reason.
+    """
+
+    status: EnvironmentStatus
+    commands: tuple[str, ...]
+    undeletable: dict[str, str]
+
+
+def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
+    reader = session.reader()
+    if reader is None:
+        return [Shown(_never_deployed(session.config, each), (), {}) for each in wanted]
+    from fraisier_core.engine.trash import undeletable
+
+    known = {(each.fraise_id, each.environment): each for each in reader.status()}
+    left: dict[tuple[str, str], dict[str, str]] = {}
+    for old in undeletable(session.config.state_dir):
+        left.setdefault((old.fraise, old.environment), {})[str(old.path)] = old.reason
+    found = []
+    for each in wanted:
+        key = each.fraise, each.name
+        status = known.get(key) or _never_deployed(session.config, each)
+        found.append(Shown(status, _decision(reader, status), left.get(key, {})))
+    return found
+
+
+def _as_json(shown: Shown) -> dict[str, object]:
+    return shown.status._asdict() | {"commands": shown.commands, "undeletable": shown.undeletable}
 
 
 def _environments(config: Config, fraise: str | None, environment: str | None) -> list[Environment]:
@@ -50,9 +82,9 @@ def _environments(config: Config, fraise: str | None, environment: str | None) -
     return [config.environment(fraise, environment)]
 
 
-def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ...]:
+def _decision(reader: Reader, status: EnvironmentStatus) -> tuple[str, ...]:
     """Return the commands of which a user runs one; none if the environment awaits no decision."""
-    if reader is None or status.awaits_decision is None:
+    if status.awaits_decision is None:
         return ()
     from fraisier_core.engine.decision import commands
 
@@ -74,7 +106,7 @@ def _never_deployed(config: Config, environment: Environment) -> EnvironmentStat
     return EnvironmentStatus(**values)  # type: ignore[arg-type]
 
 
-def _print_all(found: list[EnvironmentStatus], decisions: list[tuple[str, ...]]) -> None:
+def _print_all(found: list[Shown]) -> None:
     now = utc()
     titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
     rows = [
@@ -88,16 +120,19 @@ def _print_all(found: list[EnvironmentStatus], decisions: list[tuple[str, ...]])
             _next(each),
             each.error_message,
         )
-        for each in found
+        for each, _, _ in found
     ]
     print_table(titles, rows)
-    for each, commands in zip(found, decisions, strict=True):
-        if commands:
-            say(f"{each.fraise_id} {each.environment} {_next(each)}: {_listed(commands)}", "yellow")
+    for shown in found:
+        where = f"{shown.status.fraise_id} {shown.status.environment}"
+        if shown.commands:
+            say(f"{where} {_next_in_words(shown)}", "yellow")
+        if shown.undeletable:
+            say(f"{where}: {_left_in_words(shown)}", "yellow")
 
 
-def _print_one(status: EnvironmentStatus, commands: tuple[str, ...]) -> None:
-    now = utc()
+def _print_one(shown: Shown) -> None:
+    now, status = utc(), shown.status
     serving = _serving(status)
     if status.serving_release:
         release = f"{serving.text} (release {status.serving_release}), since {ago(status.last_deployed, now)}"
@@ -112,7 +147,8 @@ def _print_one(status: EnvironmentStatus, commands: tuple[str, ...]) -> None:
             ("when", ago(status.completed_at or status.started_at, now) if status.status else None),
             ("took", lasted(status.duration) if status.duration is not None else None),
             ("message", status.error_message),
-            ("next", Cell(f"{_next(status)}: {_listed(commands)}", "yellow") if commands else _next(status)),
+            ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),
+            ("left", Cell(_left_in_words(shown), "yellow")),
         ],
     )
 
@@ -140,5 +176,11 @@ def _next(status: EnvironmentStatus) -> str | None:
     return "one is waiting" if status.pending else None
 
 
-def _listed(commands: tuple[str, ...]) -> str:
-    return " or ".join(f"`{command}`" for command in commands)
+def _next_in_words(shown: Shown) -> str | None:
+    commands = " or ".join(f"`{command}`" for command in shown.commands)
+    return f"{_next(shown.status)}: {commands}" if commands else _next(shown.status)
+
+
+def _left_in_words(shown: Shown) -> str | None:
+    reasons = "; ".join(shown.undeletable.values())
+    return f"old releases cannot be deleted ({reasons})" if reasons else None
