@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 class ConfiguredEnvironment(NamedTuple):
     """An environment as the store knows it: what is configured, without secrets.
 
-    Args:
-        fraise_id: the fraise's name.
-        type: its fraise type.
-        description: what it is.
-        repository: its identity, without credentials.
-        environment: the environment's name.
-        name: what people call it.
-        branch: the branch that is deployed by hand.
+    `repository` is the identity of its repository; `branch` is what is deployed by hand.
     """
 
     fraise_id: str
@@ -113,19 +106,8 @@ class Deployment(NamedTuple):
 
     def repeated(self) -> Request:
         """Return the request for the same, with everything that was decided then."""
-        return Request(
-            self.fraise_id,
-            self.environment,
-            self.kind,
-            self.trigger,
-            self.requested_by,
-            ref=self.ref,
-            commit_sha=self.commit_sha,
-            before_sha=self.before_sha,
-            pathspecs=self.pathspecs,
-            reason=self.reason,
-            recovers=self.recovers,
-        )
+        decided = set(Request._fields) - {"release", "webhook_event_id"}
+        return Request(**{name: getattr(self, name) for name in decided})
 
 
 class EnvironmentStatus(NamedTuple):
@@ -243,13 +225,7 @@ class PushedCommit(NamedTuple):
 
 
 class HealthyRelease(NamedTuple):
-    """A release that was deployed and healthy.
-
-    Args:
-        release: its name.
-        commit_sha: its commit.
-        rolled_back_from: whether it was rolled back from.
-    """
+    """A release that was deployed and healthy, and whether it was rolled back from."""
 
     release: str
     commit_sha: str
@@ -273,14 +249,7 @@ class Lease(NamedTuple):
 
 
 class HeldLease(NamedTuple):
-    """A lease as another process finds it.
-
-    Args:
-        lease: the lease.
-        boot_id: the boot it was taken in.
-        holder: the process that holds it.
-        command: the command that the holder was running, if any.
-    """
+    """A lease as another process finds it: the boot it was taken in, its holder, and that one's command."""
 
     lease: Lease
     boot_id: str

@@ -46,9 +46,10 @@ class Deliveries(Deployments):
         receipts: Receipts = []
         requests: list[dict[str, Any]] = []
         for event, delivery in zip(events, deliveries, strict=True):
-            rows = [request_row(request, delivery.received_at, event["id"]) for request in delivery.requests]
+            own = (each._replace(webhook_event_id=event["id"]) for each in delivery.requests)
+            rows = [request_row(request, delivery.received_at) for request in own]
             requests += rows
-            receipts.append(Receipt(event["verdict"], event["id"], tuple(_requested(row) for row in rows)))
+            receipts.append(Receipt(event["verdict"], event["id"], tuple(map(_requested, rows))))
         self._connection.execute_many(self._sql["insert_event"], events)
         self._connection.execute_many(self._sql["insert_payload"], events)
         self._connection.execute_many(self._sql["request"], requests)
@@ -71,9 +72,8 @@ class Deliveries(Deployments):
             return Receipt("conflict", first["id"])
         event |= {"verdict": "duplicate", "duplicate_of": first["id"], "delivery_key": None, "body_key": None}
         self._write("insert_event", **event)
-        rows = self._all("deployments_of_event", webhook_event_id=first["id"])
-        found = (Requested(row["id"], row["fraise_id"], row["environment"], row["status"]) for row in rows)
-        return Receipt("duplicate", first["id"], tuple(found))
+        requested = self._records(Requested, "deployments_of_event", webhook_event_id=first["id"])
+        return Receipt("duplicate", first["id"], tuple(requested))
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         with self._connection.transaction():
@@ -90,23 +90,14 @@ def _event_row(delivery: Delivery) -> dict[str, Any]:
     digest = sha256(delivery.body).hexdigest()
     given, ref = delivery.delivery_id, delivery.ref or ""
     by_body = delivery.signs_body and not (given and given.signed)
-    return {
+    return delivery._asdict() | {
         "id": str(uuid_utils.uuid7()),
-        "provider": delivery.provider,
-        "event_type": delivery.event_type,
         "delivery_id": given.value if given else None,
         "delivery_key": given.value if given and delivery.requests else None,
         "body_sha256": digest,
         "body_key": digest if by_body and delivery.requests else None,
-        "repository": delivery.repository,
-        "ref": delivery.ref,
         "branch": ref.removeprefix(BRANCH_PREFIX) if ref.startswith(BRANCH_PREFIX) else None,
-        "commit_sha": delivery.commit_sha,
-        "before_sha": delivery.before_sha,
-        "pusher": delivery.pusher,
-        "received_at": delivery.received_at,
         "verdict": "accepted" if delivery.requests else "ignored",
         "duplicate_of": None,
         "reasons": json.dumps(delivery.reasons),
-        "body": delivery.body,
     }

@@ -88,14 +88,9 @@ class Deployments(Leases):
             self._append(lease, [event])
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
-        row = lease._asdict() | {
-            "step_number": step_number,
-            "text": text,
-            "dropped": dropped,
-            "at": utc_now(),
-        }
+        row = lease._asdict() | {"step_number": step_number, "text": text, "dropped": dropped}
         with self._connection.transaction():
-            row["newest"] = self._write("append_log", **row).lastrowid
+            row["newest"] = self._write("append_log", **row, at=utc_now()).lastrowid
             cut = self._one("log_cut", **row, limit=limit)
             if cut is not None and cut["sequence"] is not None:
                 self._write("carry_dropped", **row, cut=cut["sequence"])
@@ -136,33 +131,14 @@ class Deployments(Leases):
             self._write("drop_lease", token=lease.token)
 
     def _insert(self, lease: Lease, event: Event) -> None:
-        self._write(
-            "append", **event._asdict(), **lease._asdict() | {"token": lease.token or None}, at=utc_now()
-        )
+        row = event._asdict() | lease._asdict() | {"token": lease.token or None}
+        self._write("append", **row, at=utc_now())
 
 
-def request_row(request: Request, at: str, webhook_event_id: str | None = None) -> dict[str, Any]:
-    """Return the row of the `requested` event, with a new deployment id (UUID version 7, RFC 9562).
-
-    Args:
-        request: what is requested.
-        at: UTC.
-        webhook_event_id: the delivery that requests it, by default that of the request.
-    """
-    return {
+def request_row(request: Request, at: str) -> dict[str, Any]:
+    """Return the row of the `requested` event, with a new deployment id (UUID version 7, RFC 9562)."""
+    return request._asdict() | {
         "deployment_id": str(uuid_utils.uuid7()),
         "at": at,
-        "fraise_id": request.fraise_id,
-        "environment": request.environment,
-        "kind": request.kind,
-        "trigger": request.trigger,
-        "requested_by": request.requested_by,
-        "ref": request.ref,
-        "commit_sha": request.commit_sha,
-        "before_sha": request.before_sha,
         "pathspecs": json.dumps(request.pathspecs) if request.pathspecs else None,
-        "reason": request.reason,
-        "recovers": request.recovers,
-        "webhook_event_id": webhook_event_id or request.webhook_event_id,
-        "release": request.release,
     }
