@@ -33,16 +33,9 @@ PARTS = frozenset({"git", "observers"})
 class Config:
     """A configuration in which everything fits together.
 
-    Args:
-        path: the file, absolute and resolved.
-        state_dir: the folder of mirrors, releases and logs.
-        database: the resolved url of the store.
-        git: the providers.
-        fraises: by name.
-        branch_mapping: the rules, in the order of the file.
-        observers: the installed observers.
-        variables: the names of the variables that each section uses, by its key.
-        unset: a message for each value that needs a variable that is not set, by its keys.
+    `path` is absolute and resolved, `state_dir` the folder of mirrors, releases and logs, `database` the
+    resolved url of the store; the rules are in the order of the file. `variables` are the names of those that
+    each section uses, by its key, `unset` a message for each value that needs one that is not set.
     """
 
     path: Path

@@ -48,15 +48,8 @@ class FraiseSection(Section):
 class Environment:
     """One place where a fraise is deployed.
 
-    Args:
-        fraise: the fraise's name.
-        name: its own.
-        branch: what a deployment takes when no commit is named.
-        app_path: where the application lives.
-        repository: where its commits come from.
-        outcome: the settings of its type, or why there are none.
-        section: its section with the variables filled in.
-        secrets: the values of variables and files that it needs.
+    `branch` is what a deployment takes when no commit is named, `outcome` the settings of its type, or why
+    there are none; `section` has the variables filled in, `secrets` are the values of variables and files.
     """
 
     fraise: str
@@ -83,12 +76,8 @@ class Environment:
 class Fraise:
     """One deployable thing.
 
-    Args:
-        name: how commands call it.
-        type, description: as in `FraiseSection`.
-        repository: the configured address, None if the clones say it.
-        environments: by name.
-        problem: why it cannot be deployed at all: its type's plugin is missing or set aside.
+    `repository` is the configured address, None if the clones say it; `problem` says why it cannot be
+    deployed at all: its type's plugin is missing or set aside.
     """
 
     name: str

@@ -14,12 +14,8 @@ from fraisier_core.plugins import Plugins
 class ConfigSource:
     """What the file says; what it last said, if it was changed to something that cannot be used.
 
-    Args:
-        path: the file.
-        plugins: what is installed.
-        environ: the variables.
-        parts: as in `parse_config`.
-        needs: keys below which every variable must be set, as for `Config.require`.
+    The arguments are those of `parse_config`; below each of `needs` every variable must be set, as for
+    `Config.require`.
 
     Raises `ConfigurationError` if the file cannot be used from the start.
     """

@@ -52,12 +52,9 @@ class Substituted:
 
 
 def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
-    """Return `value` with the placeholders in its scalars replaced.
+    """Return `value` with the placeholders in its scalars replaced by variables of `environ`.
 
-    Args:
-        value: dicts, lists and scalars.
-        environ: the variables.
-        skip: top-level keys below which nothing is replaced or looked at.
+    Below the top-level keys in `skip` nothing is replaced or looked at.
     """
     substitution = _Substitution(environ, skip)
     filled = substitution.filled(value, ())

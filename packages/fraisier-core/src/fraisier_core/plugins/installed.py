@@ -135,12 +135,7 @@ class Observer(_Plugin[ObserverSettings]):
 
 
 class Plugins:
-    """Everything that is installed, by group and name.
-
-    Args:
-        found: the entry points; those of other groups are passed over.
-        disabled: names that must not be loaded.
-    """
+    """Everything that is installed, by group and name; entry points of other groups are passed over."""
 
     def __init__(self, found: Iterable[EntryPoint], disabled: Collection[str] = ()) -> None:
         found = list(found)

@@ -202,12 +202,9 @@ class DeploymentEvent(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """How far an observer has seen the deployment events.
+    """The last deployment event that an observer has seen, or that was passed over.
 
-    Args:
-        sequence: the last event that it has seen, or that was passed over.
-        attempts: how often the event after it has failed.
-        problem: why the last event that failed did.
+    `attempts` counts the failures of the event after it; `problem` says why the last event that failed did.
     """
 
     sequence: int

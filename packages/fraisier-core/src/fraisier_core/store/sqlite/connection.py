@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from fraisier_core.errors import FencedError, StoreError
 from fraisier_core.store.sqlite.migrations import migrate, require_current
 from fraisier_core.system.locks import try_lock
+from fraisier_core.system.owner import existing_place
 
 Row = sqlite3.Row
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -207,18 +208,7 @@ def _advice(path: Path, error: Exception) -> str:
         return "It is damaged; stop every Fraisier process and restore the file from a backup"
     if code == sqlite3.SQLITE_FULL:
         return "Free some space; what was acknowledged is intact"
-    owner = _owner(path)
-    if owner not in {None, os.geteuid()}:
-        return f"It belongs to another user; run `sudo -u '#{owner}' fraisier ...`"
+    with suppress(StoreError, OSError):
+        if (owner := existing_place(path).stat().st_uid) != os.geteuid():
+            return f"It belongs to another user; run `sudo -u '#{owner}' fraisier ...`"
     return "Check that the folder exists and may be written"
-
-
-def _owner(path: Path) -> int | None:
-    for place in (path, *path.parents):
-        try:
-            return place.stat().st_uid
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-    return None
