@@ -82,6 +82,12 @@ def resident_megabytes(pid: int) -> float:
     return int(found[1]) * 1024 / 1e6
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def needs(program: str) -> str:
     """Return the path of a program, or say which package has it."""
     found = shutil.which(program)
