@@ -1,5 +1,6 @@
-import socket
+import os
 from contextlib import closing
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from fraisier_core.engine.context import open_context
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Lease, Request
-from fraisier_core.worker.assignment import Assignment, Channel, assign, assigned
+from fraisier_core.worker.assignment import Assignment, receive, send
 
 from tests.packages import PackageFolder
 from tests.stores import open_store
@@ -81,17 +82,18 @@ def deployment(config: Config, tmp_path: Path) -> Deployment:
 
 
 def sent(assignment: Assignment) -> str:
-    ours, theirs = Channel.pair()
-    with closing(ours), theirs:
-        assert assign(ours, assignment)
-        return theirs.recv(1_000_000, socket.MSG_DONTWAIT).decode(errors="replace")
+    ours, theirs = Pipe()
+    with ours, theirs:
+        assert send(ours, assignment)
+        return os.read(theirs.fileno(), 1_000_000).decode(errors="replace")
 
 
 def received(assignment: Assignment) -> Assignment | None:
-    ours, theirs = Channel.pair()
-    with closing(ours), closing(Channel(theirs)) as channel:
-        assert assign(ours, assignment)
-        return assigned(channel)
+    ours, theirs = Pipe()
+    with ours, theirs:
+        assert send(ours, assignment)
+        found: Assignment | None = receive(theirs)
+        return found
 
 
 def test_no_secret_of_git_or_of_another_environment_is_sent(config: Config, deployment: Deployment) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import entry_points
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.assignment import Assignment, receive, send
 from fraisier_core.worker.jobs import DEPLOYMENT, jobs, warmth_of
 from fraisier_core.worker.launcher import Launcher
 
@@ -30,12 +31,12 @@ REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 
 class Installation:
     """A store, and one process that waits for an assignment."""
 
-    def __init__(self, config: Config, channel: Channel) -> None:
+    def __init__(self, config: Config, channel: Connection) -> None:
         self.config = config
         self.store = open_store(config.database)
         configure_store(self.store, config)
         self._channel = channel
-        process = introduced(channel)
+        process = receive(channel)
         assert process is not None
         self.process: ProcessIdentity = process
 
@@ -46,8 +47,8 @@ class Installation:
 
     def execute(self, lease: Lease, *, recover: bool = False) -> Deployment:
         deployment = self.store.deployment(lease.deployment_id)
-        assign(self._channel, Assignment.under(self.config, deployment, lease, recover=recover))
-        assert self._channel.receive() is None  # the process has ended
+        send(self._channel, Assignment.under(self.config, deployment, lease, recover=recover))
+        assert receive(self._channel) is None  # the process has ended
         return self.store.deployment(lease.deployment_id)
 
 

@@ -13,6 +13,12 @@ class Backoff:
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE
         self._started = time.monotonic()
+        self._due = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether nothing is to be waited for any more."""
+        return time.monotonic() >= self._due
 
     def started(self) -> None:
         """Note that it starts now."""
@@ -23,4 +29,9 @@ class Backoff:
         if time.monotonic() - self._started > LONGEST_PAUSE:
             self._pause = FIRST_PAUSE
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        self.postpone(pause)
         return pause
+
+    def postpone(self, seconds: float) -> None:
+        """Have it wait, however it ended."""
+        self._due = time.monotonic() + seconds

@@ -16,6 +16,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.system.timing import GRACE, HEARTBEAT, POLL, STOP
+from fraisier_core.worker.assignment import send
 from fraisier_core.worker.deletion import Deletion
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import start_launcher, warmth_of
@@ -145,7 +146,7 @@ class Worker:
 
     def _interrupt(self) -> None:
         for slot in self._dispatcher.slots:
-            slot.channel.send("stop")
+            send(slot.line, "stop")
         if time.monotonic() - (self._stopping_since or 0.0) > self._grace + STOP:
             self._dispatcher.slots.clear()
 

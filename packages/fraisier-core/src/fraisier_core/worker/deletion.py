@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.timing import DELETION
-from fraisier_core.worker.assignment import Channel
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import DELETE
 
@@ -16,35 +16,24 @@ logger = logging.getLogger(__name__)
 
 
 class Deletion:
-    """Starts the process that deletes if something may have been set aside, and ends it for a deployment.
-
-    Args:
-        dispatcher: has the process forked.
-        state_dir: where the releases lie.
-    """
+    """Starts the process that deletes if something may have been set aside, and ends it for a deployment."""
 
     def __init__(self, dispatcher: Dispatcher, state_dir: Path) -> None:
         self._dispatcher = dispatcher
         self._state_dir = state_dir
         self._backoff = Backoff()
-        self._process: Channel | None = None
+        self._process: Connection | None = None
         self._since: float | None = time.monotonic()
-        self._not_before = 0.0
 
     def note(self) -> None:
         """Note that something may have been set aside."""
         self._since = self._since or time.monotonic()
 
     def turn(self, *, is_quiet: bool) -> None:
-        """Start the process if nothing happens or something waits for long, or end it.
-
-        Args:
-            is_quiet: whether nothing executes, and nothing has happened for a while.
-        """
-        now = time.monotonic()
-        if self._since is None or now < self._not_before:
+        """Start the process if nothing executes or happens, or something waits for long, or end it."""
+        if self._since is None or not self._backoff.is_due:
             return
-        may_run = is_quiet or now - self._since > DELETION
+        may_run = is_quiet or time.monotonic() - self._since > DELETION
         if may_run and self._process is None:
             self._backoff.started()
             self._process = self._dispatcher.start(DELETE, str(self._state_dir), self._ended)
@@ -57,6 +46,5 @@ class Deletion:
         if answer is not None:
             self._since = None
             return
-        pause = self._backoff.pause()
-        self._not_before = time.monotonic() + pause
-        logger.error("the process that deletes old releases is gone; it is started again in %g s", pause)
+        message = "the process that deletes old releases is gone; it is started again in %g s"
+        logger.error(message, self._backoff.pause())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import selectors
 import signal
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
@@ -19,20 +20,20 @@ from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, kill_group
 from fraisier_core.system.timing import POLL
-from fraisier_core.worker.assignment import Assignment, Channel, assign, introduced
+from fraisier_core.worker.assignment import Assignment, receive, send
 from fraisier_core.worker.jobs import DEPLOYMENT
 from fraisier_core.worker.launcher import Launcher
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, slots=True)
 class Slot:
     """A place for one deployment: first a warm process, then one that executes."""
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.process: ProcessIdentity | None = None
-        self.lease: Lease | None = None
+    line: Connection
+    process: ProcessIdentity | None = None
+    lease: Lease | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -43,12 +44,7 @@ class Slot:
 class Dispatcher:
     """Gives deployments to processes, and watches those and their launcher.
 
-    Args:
-        store: the store.
-        host: this host.
-        source: the configuration; each claim is made under the current one.
-        launcher: forks the processes.
-        start: starts another launcher if this one ends.
+    Each claim is made under the current configuration. `start` starts another launcher if one ends.
     """
 
     def __init__(
@@ -65,7 +61,6 @@ class Dispatcher:
         self._start = start
         self._selector = selectors.DefaultSelector()
         self._backoff = Backoff()
-        self._launch_at = 0.0
         self._config: Config | None = None
         self.slots: list[Slot] = []
         self.launched = 0
@@ -90,7 +85,7 @@ class Dispatcher:
     def close(self) -> None:
         """Hang up on every process; what executes is interrupted."""
         for slot in self.slots:
-            slot.channel.close()
+            slot.line.close()
         if self._launcher is not None:
             self._launcher.close()
         self._selector.close()
@@ -100,15 +95,15 @@ class Dispatcher:
     def fill(self, count: int) -> None:
         """Fill `count` slots, and start a launcher if it is gone."""
         self._revive()
-        while len(self.slots) < count and (channel := self.launch(DEPLOYMENT)):
+        while len(self.slots) < count and (line := self.launch(DEPLOYMENT)):
             self.launched += 1
-            slot = Slot(channel)
+            slot = Slot(line)
             self.slots.append(slot)
-            self.watch(channel, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
+            self.watch(line, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
 
-    def launch(self, job: str) -> Channel | None:
+    def launch(self, job: str) -> Connection | None:
         """Fork a process for a job and return the line to it; None if that has to wait."""
-        if self._launcher is None or time.monotonic() < self._launch_at:
+        if self._launcher is None or not self._backoff.is_due:
             return None
         try:
             return self._launcher.launch(job)
@@ -121,7 +116,7 @@ class Dispatcher:
         """How many slots execute a deployment."""
         return sum(slot.lease is not None for slot in self.slots)
 
-    def start(self, job: str, message: object, ended: Callable[[object], None]) -> Channel | None:
+    def start(self, job: str, message: object, ended: Callable[[object], None]) -> Connection | None:
         """Have a job done once; return the line to its process, or None if that has to wait.
 
         Args:
@@ -129,30 +124,30 @@ class Dispatcher:
             message: what its process is told.
             ended: called with its answer, None if it is gone without one.
         """
-        channel = self.launch(job)
-        if channel is None:
+        line = self.launch(job)
+        if line is None:
             return None
 
         def hear() -> None:
-            answer = channel.receive()
-            self.stop(channel)
+            answer = receive(line)
+            self.stop(line)
             ended(answer)
 
-        channel.send(message)
-        self.watch(channel, hear)
-        return channel
+        send(line, message)
+        self.watch(line, hear)
+        return line
 
-    def stop(self, process: Channel) -> None:
+    def stop(self, line: Connection) -> None:
         """Hang up on a process, which ends it."""
-        self.unwatch(process)
-        process.close()
+        self.unwatch(line)
+        line.close()
 
     def ready_slot(self) -> Slot | None:
         """Return a slot whose process waits for an assignment, if there is one."""
         return next((slot for slot in self.slots if slot.is_ready), None)
 
     def _revive(self) -> None:
-        if self._launcher is None and time.monotonic() >= self._launch_at:
+        if self._launcher is None and self._backoff.is_due:
             self._launcher = self._start()
             self._backoff.started()
             self.watch(self._launcher, self._launcher_ended)
@@ -163,16 +158,16 @@ class Dispatcher:
         self._launcher.close()
         ending, pause = _ending(self._launcher.wait()), self._backoff.pause()
         logger.error("the launcher %s; it is started again in %g s", ending, pause)
-        self._launcher, self._launch_at = None, time.monotonic() + pause
+        self._launcher = None
 
     def _hear(self, slot: Slot) -> None:
         """A process is ready, or has ended: its lease, if it still holds it, is then expired."""
-        if slot.process is None and (process := introduced(slot.channel)):
+        if slot.process is None and (process := receive(slot.line)):
             slot.process = process
             return
         if slot.process is None:  # it could not even start: do not spin
-            self._launch_at = time.monotonic() + POLL
-        self.stop(slot.channel)
+            self._backoff.postpone(POLL)
+        self.stop(slot.line)
         self.slots.remove(slot)
 
     # Deployments
@@ -207,7 +202,7 @@ class Dispatcher:
         failpoint("after_claim")
         slot.lease = lease
         deployment = self._store.deployment(lease.deployment_id)
-        assign(slot.channel, Assignment.under(self._config, deployment, lease, recover=recover))
+        send(slot.line, Assignment.under(self._config, deployment, lease, recover=recover))
         return True
 
     def end_overdue(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fraisier_core.config import Config
@@ -14,7 +15,7 @@ from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.environment import is_inherited
 from fraisier_core.system.host import Host
-from fraisier_core.worker.assignment import Channel
+from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
 from fraisier_core.worker.process import DeploymentProcess
 
@@ -32,18 +33,18 @@ def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
     return {DEPLOYMENT: process, DELETE: delete_old_releases}
 
 
-def delete_old_releases(channel: Channel) -> None:
+def delete_old_releases(line: Connection) -> None:
     """Delete what is set aside in the state folder that is sent, and say so; end at once with the owner."""
-    state_dir = channel.receive()
+    state_dir = receive(line)
     if state_dir is not None:
         os.nice(LOWEST_PRIORITY)
-        threading.Thread(target=_end_with_owner, args=[channel], daemon=True).start()
+        threading.Thread(target=_end_with_owner, args=[line], daemon=True).start()
         empty_trash(Path(state_dir))
-        channel.send("done")
+        send(line, "done")
 
 
-def _end_with_owner(channel: Channel) -> None:
-    channel.receive()
+def _end_with_owner(line: Connection) -> None:
+    receive(line)
     os._exit(0)
 
 

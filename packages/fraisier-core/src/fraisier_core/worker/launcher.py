@@ -14,25 +14,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-
-from fraisier_core.worker.assignment import Channel
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 65_536
 
-Jobs = Mapping[str, Callable[[Channel], None]]
+Jobs = Mapping[str, Callable[[Connection], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """What the processes are ready for.
-
-    Args:
-        database: the resolved url of the store.
-        host: the name of this host.
-        types: the fraise types whose plugins are loaded.
-    """
+    """What the processes are ready for: a store, by its url, on a host, and some fraise types."""
 
     database: str
     host: str
@@ -40,12 +34,7 @@ class Warmth:
 
 
 class Launcher:
-    """The owner's side; see `forked` and `started`.
-
-    Args:
-        control: the line to the launcher.
-        wait: waits for its end, and returns its exit status, negative if a signal killed it.
-    """
+    """The owner's side; `wait` returns its exit status once it ends, negative if a signal killed it."""
 
     def __init__(self, control: socket.socket, wait: Callable[[], int]) -> None:
         self._control = control
@@ -82,9 +71,9 @@ class Launcher:
         """Return the file descriptor that becomes readable when the launcher ends."""
         return self._control.fileno()
 
-    def launch(self, job: str) -> Channel:
+    def launch(self, job: str) -> Connection:
         """Fork a process for a job and return the line to it. Raises `OSError` if the launcher is gone."""
-        ours, theirs = Channel.pair()
+        ours, theirs = Pipe()
         try:
             socket.send_fds(self._control, [job.encode()], [theirs.fileno()])
         except OSError:
@@ -117,15 +106,15 @@ def serve(control: socket.socket, jobs: Jobs) -> None:
             os._exit(0)
         if os.fork() == 0:
             control.close()
-            _run(Channel(socket.socket(fileno=handles[0])), message.decode(), jobs)
+            _run(Connection(handles[0]), message.decode(), jobs)
         os.close(handles[0])
 
 
-def _run(channel: Channel, job: str, jobs: Jobs) -> None:
+def _run(line: Connection, job: str, jobs: Jobs) -> None:
     os.setsid()  # what a lease names can be ended as a group, without its neighbours
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        jobs[job](channel)
+        jobs[job](line)
     except Exception:  # the run boundary: the process ends here, and its expired lease is recovered
         logger.exception("the %s process failed", job)
         os._exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,9 +19,7 @@ STOP_SECONDS = 5.0
 class ObserversProcess:
     """The process: started when it is first watched, and again, later and later, if it ends by an error.
 
-    Args:
-        config: the configuration file.
-        plugins: the installed plugins; without an observer among them there is no process.
+    Without an observer among the plugins there is none.
     """
 
     def __init__(self, config: Path, plugins: Plugins) -> None:
@@ -30,13 +27,12 @@ class ObserversProcess:
         self._is_needed = bool(plugins.names(OBSERVERS))
         self._process: subprocess.Popen[bytes] | None = None
         self._backoff = Backoff()
-        self._start_at = 0.0
 
     def watch(self) -> None:
         """Start the process if it is needed, not there, and its time has come; never waits."""
         if self._process is not None and self._process.poll() is not None:
             self._note_end(self._process)
-        if self._is_needed and self._process is None and time.monotonic() >= self._start_at:
+        if self._is_needed and self._process is None and self._backoff.is_due:
             self._backoff.started()
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
 
@@ -52,6 +48,5 @@ class ObserversProcess:
         process.communicate()
         self._process = None
         if status := process.returncode:  # without an error, the configuration changed: start at once
-            pause = self._backoff.pause()
-            self._start_at = time.monotonic() + pause
-            logger.error("the process observers ended with status %d; started again in %g s", status, pause)
+            message = "the process observers ended with status %d; started again in %g s"
+            logger.error(message, status, self._backoff.pause())

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fraisier_core.config import ResolvedEnvironment
@@ -28,41 +29,34 @@ from fraisier_core.errors import (
 )
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.store.records import Deployment, Event
 from fraisier_core.system.host import Host
-from fraisier_core.system.processes import become_subreaper, kill_descendants
+from fraisier_core.system.processes import ProcessIdentity, become_subreaper, kill_descendants
 from fraisier_core.system.timing import INTERRUPTION, LAST_GRACE, RENEWAL, TICK
 from fraisier_core.text.redaction import Redactor
-from fraisier_core.worker.assignment import Assignment, Channel, assigned, introduce
+from fraisier_core.worker.assignment import Assignment, receive, send
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentProcess:
-    """What a deployment process does; forked from a warm one, it waits with its store open.
-
-    Args:
-        database: the resolved url of the store.
-        host: this host.
-        plugins: the installed plugins.
-        types: the fraise types to be ready for.
-    """
+    """What a deployment process does; forked from a warm one, it waits with its store open."""
 
     database: str
     host: Host
     plugins: Plugins
     types: Sequence[str]
 
-    def __call__(self, channel: Channel) -> None:
+    def __call__(self, line: Connection) -> None:
         """Wait for an assignment and execute it."""
         become_subreaper()
         store = self.plugins.open_store(self.database, self.host)
         self._prepare(store)
-        introduce(channel)
-        assignment = assigned(channel)
+        send(line, ProcessIdentity.of(os.getpid()))
+        assignment = receive(line)
         if assignment is not None:
-            self._execute(assignment, store, channel)
+            self._execute(assignment, store, line)
 
     def _prepare(self, store: Store) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
@@ -72,7 +66,7 @@ class DeploymentProcess:
                 nothing = ResolvedEnvironment("", "", kind, "/", Path("/nowhere"), {}, frozenset())
                 open_context(nothing, self.plugins, CancellationToken())
 
-    def _execute(self, assignment: Assignment, store: Store, channel: Channel) -> None:
+    def _execute(self, assignment: Assignment, store: Store, line: Connection) -> None:
         lease, cancellation = assignment.lease, CancellationToken()
         deployment = store.deployment(lease.deployment_id)
         if assignment.recover and recover_unactivated(store, lease, deployment):
@@ -80,7 +74,8 @@ class DeploymentProcess:
         secrets = assignment.environment.secrets if assignment.environment else ()
         steps = len(store.steps(deployment.id)) if assignment.recover else 0
         recorder = Recorder(store, lease, deployment, Redactor(secrets), steps)
-        LeaseKeeper(channel, store, lease, recorder, cancellation).start()
+        keeper = LeaseKeeper(line, store, recorder, cancellation)
+        threading.Thread(target=keeper.run, daemon=True).start()
         try:
             self._work(assignment, store, recorder, cancellation)
         except FencedError:
@@ -129,57 +124,43 @@ def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None
     recover_unactivated(store, recorder.lease, recorder.deployment)
 
 
-class LeaseKeeper(threading.Thread):
+@dataclass(slots=True)
+class LeaseKeeper:
     """Renews the lease, stores output as it arrives, and tells the attempt when to stop.
 
-    Args:
-        channel: the line to the owner; at its end the run is interrupted.
-        store: to renew the lease and see whether cancellation was requested.
-        lease: the lease of this run.
-        recorder: flushed a few times a second.
-        cancellation: told when to stop.
+    Whatever comes from the owner, its end included, interrupts the run.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        store: Store,
-        lease: Lease,
-        recorder: Recorder,
-        cancellation: CancellationToken,
-    ) -> None:
-        super().__init__(daemon=True)
-        self._channel = channel
-        self._store = store
-        self._lease = lease
-        self._recorder = recorder
-        self._cancellation = cancellation
-        self._renewed = time.monotonic()
-        self._cancelling = False
+    owner: Connection
+    store: Store
+    recorder: Recorder
+    cancellation: CancellationToken
+    _renewed: float = field(default_factory=time.monotonic)
+    _cancelling: bool = False
 
     def run(self) -> None:
         """Watch until the process ends or the owner is gone."""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._channel, selectors.EVENT_READ)
+            selector.register(self.owner, selectors.EVENT_READ)
             while not selector.select(TICK):
                 try:
                     self._tick()
                 except FencedError as error:
-                    self._cancellation.cancel(error)
+                    self.cancellation.cancel(error)
                     break
                 except StoreError as error:
                     logger.warning("%s", error)
-        self._cancellation.cancel(InterruptedRunError("the worker that owned this deployment is gone"))
+        self.cancellation.cancel(InterruptedRunError("the worker that owned this deployment is gone"))
         self._end_at_last()
 
     def _tick(self) -> None:
-        self._recorder.flush()
+        self.recorder.flush()
         if time.monotonic() - self._renewed >= RENEWAL:
-            self._store.renew(self._lease)
+            self.store.renew(self.recorder.lease)
             self._renewed = time.monotonic()
-        if not self._cancelling and (by := self._store.cancellation(self._lease)):
+        if not self._cancelling and (by := self.store.cancellation(self.recorder.lease)):
             self._cancelling = True
-            self._cancellation.cancel(CancelledError(by))
+            self.cancellation.cancel(CancelledError(by))
 
     def _end_at_last(self) -> None:
         """End the process even if a plugin ignores everything; its lease expires and is recovered."""
