@@ -63,7 +63,6 @@ def mirror_of(
     wall: float = 30,
     silence: float = 30,
     cancelled: threading.Event | None = None,
-    environment: dict[str, str] | None = None,
 ) -> Mirror:
     return Mirror(
         tmp_path / "mirrors/api.git",
@@ -71,7 +70,6 @@ def mirror_of(
         cancelled or threading.Event(),
         limits=Limits(wall, silence, grace=1),
         retry_seconds=(),
-        environment=environment,
     )
 
 
@@ -345,10 +343,13 @@ def test_credentials_reach_the_remote_and_nothing_else(origin: Origin, tmp_path:
         assert not file.is_file() or b"hunter22" not in file.read_bytes()
 
 
-def test_the_environment_cannot_lead_git_astray(origin: Origin, tmp_path: Path) -> None:
+def test_the_environment_cannot_lead_git_astray(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = origin.commit(a="1")
-    evil = {"PATH": os.environ["PATH"], "GIT_DIR": "/nonexistent", "GIT_CONFIG_PARAMETERS": "'core.bare=x'"}
-    mirror = mirror_of(str(origin.path), tmp_path, environment=evil)
+    monkeypatch.setenv("GIT_DIR", "/nonexistent")
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare=x'")
+    mirror = mirror_of(str(origin.path), tmp_path)
     mirror.fetch()
     assert mirror.resolve_ref("refs/heads/main") == commit
 

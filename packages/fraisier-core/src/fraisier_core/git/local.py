@@ -55,24 +55,15 @@ class GitOutput:
 
 
 class LocalRepository:
-    """A repository on this machine.
+    """A repository on this machine, in the directory `path`."""
 
-    Args:
-        path: its directory.
-        environment: the environment for git, by default a clean one; of its `GIT_*` variables only
-            `GIT_SSH_COMMAND` is used.
-    """
-
-    def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._environment = clean_environment({}) if environment is None else environment
 
     def environment(self, remote: Remote | None = None) -> dict[str, str]:
-        """Return git's whole environment, with the credentials of `remote` if it is given."""
+        """Return git's whole environment, a clean one; with the credentials of `remote` if it is given."""
         config = {**_CONFIG, "safe.directory": str(self.path), **(remote.config if remote else {})}
-        kept = {name: value for name, value in self._environment.items() if not name.startswith("GIT_")}
-        return {
-            **kept,
+        ours = {
             **_config_variables(config),
             "LC_ALL": "C",
             "GIT_ALLOW_PROTOCOL": remote.protocols if remote else "file",
@@ -80,9 +71,10 @@ class LocalRepository:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_GLOB_PATHSPECS": "1",
-            "GIT_SSH_COMMAND": self._environment.get("GIT_SSH_COMMAND", _SSH),
+            "GIT_SSH_COMMAND": _SSH,
             "GIT_TERMINAL_PROMPT": "0",
         }
+        return clean_environment(ours)
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the command line of git in this repository."""

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,6 @@ class Mirror(LocalRepository):
     Args:
         path: where it lies; `PATH.lock` and `PATH.fetching` lie beside it.
         url: where it is fetched from, credentials included.
-        environment: the environment for git, by default a clean one.
         limits: how long one fetch or export may take, all attempts and the wait for others included.
         retry_seconds: how long to wait before each further attempt to fetch.
     """
@@ -67,11 +66,10 @@ class Mirror(LocalRepository):
         url: str,
         cancelled: threading.Event,
         *,
-        environment: Mapping[str, str] | None = None,
         limits: Limits = LIMITS,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
     ) -> None:
-        super().__init__(path, environment)
+        super().__init__(path)
         self.remote = Remote.of(url)
         self._limits = limits
         self._cancelled = cancelled
@@ -183,9 +181,7 @@ class Mirror(LocalRepository):
         shutil.rmtree(old, ignore_errors=True)
 
     def _create(self, path: Path) -> None:
-        LocalRepository(path.parent, self._environment).expect(
-            "init", "--bare", "--quiet", "--template=", str(path)
-        )
+        LocalRepository(path.parent).expect("init", "--bare", "--quiet", "--template=", str(path))
         (path / "info").mkdir(exist_ok=True)
         (path / "info/attributes").write_text("* -export-ignore -export-subst\n")
 

@@ -87,14 +87,13 @@ class SqliteReader:
 
     def running(self, fraise_id: str, environment: str) -> str | None:
         lane = KINDS["deploy"].lane
-        rows = self._all("running", fraise_id=fraise_id, environment=environment, lane=lane)
-        return str(rows[0]["id"]) if rows else None
+        row = self._one("running", fraise_id=fraise_id, environment=environment, lane=lane)
+        return str(row["id"]) if row else None
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
-        host = self._host.name
-        rows = self._all("serving", fraise_id=fraise_id, environment=environment, host=host)
-        known = [row for row in rows if row["release"] is not None]
-        return HealthyRelease(known[0]["release"], known[0]["commit_sha"]) if known else None
+        row = self._one("serving", fraise_id=fraise_id, environment=environment, host=self._host.name)
+        known = row and row["release"] is not None
+        return HealthyRelease(row["release"], row["commit_sha"]) if row and known else None
 
     def healthy_releases(self, fraise_id: str, environment: str) -> list[HealthyRelease]:
         return self._records(HealthyRelease, "healthy_releases", fraise_id=fraise_id, environment=environment)

@@ -9,7 +9,6 @@ from typing import Self
 from fraisier_core.store.records import Observed
 from fraisier_core.store.sqlite.connection import Connection, statements
 from fraisier_core.store.sqlite.deliveries import Deliveries
-from fraisier_core.store.sqlite.reader import record
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
@@ -48,8 +47,8 @@ class SqliteStore(Deliveries):
         return NamedPipe(self._connection.path.parent)
 
     def observed(self, observer: str) -> Observed:
-        (found,) = self._all("observed", name=observer) or self._all("last_event")
-        return record(Observed, found)
+        known = self._records(Observed, "observed", name=observer)
+        return (known or self._records(Observed, "last_event"))[0]
 
     def observe(self, observer: str, observed: Observed) -> None:
         with self._connection.transaction():
