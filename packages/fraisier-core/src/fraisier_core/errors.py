@@ -47,6 +47,10 @@ class BusyError(FraisierError):
     """The environment is being deployed by someone else."""
 
 
+class ConflictError(FraisierError):
+    """What was planned conflicts with how things are now."""
+
+
 class MalformedPayloadError(FraisierError):
     """A verified delivery is not what its forge would send; answered with 400."""
 

@@ -7,7 +7,7 @@ is called on exactly the one plugin that is named; only observers all hear of ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,6 +172,25 @@ class DeployerHooks:
                 run.activate(to)
                 with run.step("restart"):
                     run.command(["supervisorctl", "restart", "api"])
+        """
+
+    @hookspec(firstresult=True)
+    def steps(self, settings: EnvironmentSettings, files: Collection[str]) -> Sequence[str]:
+        """Return the names of the steps that `deploy` would take, `activate` among them. Optional.
+
+        Called for `fraisier deploy --dry-run`, before anything of the commit is on the disk.
+
+        Args:
+            settings: of this type, as `run.settings` in `deploy`.
+            files: the paths of the commit's files.
+
+        Changes nothing.
+
+        Example::
+
+            @hookimpl
+            def steps(settings, files):
+                return ["build", "activate", "restart"] if "Makefile" in files else ["activate", "restart"]
         """
 
     @hookspec(firstresult=True)

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Annotated
 
@@ -86,6 +87,15 @@ def deploy(run: Run[ApiSettings]) -> None:
             run.command(run.settings.migrate)
     run.activate()
     _restart(run)
+
+
+@hookimpl
+def steps(settings: ApiSettings, files: Collection[str]) -> list[str]:
+    """Return the names of the steps that `deploy` would take."""
+    builds = settings.build if settings.build is not None else BUILD_SCRIPT in files
+    restarts = settings.restart or settings.systemd_service
+    taken = {"build": builds, "migrate": settings.migrate, "activate": True, "restart": restarts}
+    return [name for name, is_taken in taken.items() if is_taken]
 
 
 @hookimpl

@@ -38,6 +38,7 @@ _OF_ERRORS = {
     errors.PluginError: ExitCode.PLUGIN,
     errors.StoreError: ExitCode.STORE,
     errors.BusyError: ExitCode.CONFLICT,
+    errors.ConflictError: ExitCode.CONFLICT,
     errors.StepFailedError: ExitCode.FAILED,
     errors.CancelledError: ExitCode.CANCELLED,
     errors.InterruptedRunError: ExitCode.INTERRUPTED,

@@ -20,6 +20,7 @@ VARIABLE = [
     (re.compile(r"\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}"), "RELEASE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "DEPLOYMENT"),
     (re.compile(r"\b[0-9a-f]{40}\b"), "COMMIT"),
+    (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "COMMIT"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "ID"),
     (re.compile(r"\b(\d+\.\d s|\d+ ms)\b"), "TIME"),
@@ -84,7 +85,7 @@ def test_every_example_prints_what_the_page_says(installation: Installation) -> 
     commits = iter([HEALTHY, {"check.sh": "echo out of memory; exit 1\n"}])
     for command, output in examples():
         words = [named(installation, word) for word in shlex.split(command)[1:]]
-        if words[:2] == ["deploy", "my_api"] and "--detach" not in words:
+        if words[:2] == ["deploy", "my_api"] and not {"--detach", "--dry-run"} & set(words):
             installation.forge.push_files(next(commits))
         done = subprocess.run(
             [FRAISIER, *words],
@@ -110,6 +111,7 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "history": installation.json("history")[0],
         "cancel": installation.json("cancel", waiting),
         "plugins": installation.json("plugins")[0],
+        "deploy --dry-run": installation.json("deploy", "my_api", "production", "--dry-run"),
         "db migrate": installation.json("db", "migrate"),
         "steps": shown.pop("steps")[0],
     }

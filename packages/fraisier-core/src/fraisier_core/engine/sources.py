@@ -9,7 +9,7 @@ from fraisier_core.engine.ordering import newer_commit
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
-from fraisier_core.store.records import Deployment, PushedCommit
+from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import Source
 
 FULL_ID = 40
@@ -22,7 +22,7 @@ def fetched(execution: Execution) -> Release | None:
     """
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():
-        commit = _commit(deployment, context.mirror)
+        commit = commit_of(deployment, context.mirror)
         newer = _newer(execution, commit)
         unchanged = newer is None and _is_unchanged(execution, commit)
         if newer is None and not unchanged:
@@ -48,11 +48,12 @@ def named(execution: Execution) -> Release:
 SOURCES: Mapping[Source, Callable[[Execution], Release | None]] = {"commit": fetched, "release": named}
 
 
-def _commit(deployment: Deployment, mirror: Mirror) -> str:
+def commit_of(asked: Deployment | Request, mirror: Mirror) -> str:
+    """Return the full id of the commit that is asked for, fetched. Raises `StepFailedError` if it is gone."""
     mirror.fetch()
-    commit = deployment.commit_sha
+    commit = asked.commit_sha
     if commit is None:
-        return mirror.resolve_ref(deployment.ref or "")
+        return mirror.resolve_ref(asked.ref or "")
     if len(commit) < FULL_ID:
         return mirror.resolve_commit(commit)
     mirror.require(commit)

@@ -20,6 +20,10 @@ class Workspace(ABC):
     in_place: bool
 
     @abstractmethod
+    def check(self) -> None:
+        """Raise `StepFailedError` if no release could be prepared; changes nothing."""
+
+    @abstractmethod
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         """Return a complete release of `commit`."""
 
@@ -58,6 +62,9 @@ class ReleasesWorkspace(Workspace):
         self._releases = releases
         self._link = link
 
+    def check(self) -> None:
+        """Do nothing: what is in the way of the link was found when the workspace was opened."""
+
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         self._releases.sweep()
         if self._link is not None:
@@ -92,12 +99,15 @@ class ClonedWorkspace(Workspace):
         self._clone = clone
         self._mirror = mirror
 
-    def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
+    def check(self) -> None:
         if changed := self._clone.modified_files():
             names = ", ".join(changed[:5])
             where = self._clone.path
             msg = f"{where} has changes that deploying would lose ({names}): commit or discard them"
             raise StepFailedError(msg)
+
+    def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
+        self.check()
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release) -> None:

@@ -133,6 +133,11 @@ class LocalRepository:
         arguments = ["--quiet", "--end-of-options", full_id(old), full_id(new), "--", *pathspecs]
         return self.ask("diff-tree", "-r", *arguments).status != 0
 
+    def files(self, commit: str) -> frozenset[str]:
+        """Return the paths of a commit's files."""
+        listed = self.expect("ls-tree", "-r", "-z", "--name-only", full_id(commit))
+        return frozenset(listed.split("\0")) - {""}
+
     def _known(self, commits: Sequence[str]) -> set[str]:
         lines = self.expect("cat-file", "--batch-check", given="\n".join(commits)).splitlines()
         return {line.split()[0] for line in lines if line.split()[1:2] == ["commit"]}

@@ -97,6 +97,18 @@ class Deployer(_Plugin[EnvironmentSettings]):
             raise PluginError(f'the fraise type "{self.name}" has no {hook}')
         self._plugin.call[name](run=run, to=release)  # an implementation is given the arguments it names
 
+    def steps(self, settings: EnvironmentSettings, files: Collection[str]) -> Sequence[str] | None:
+        """Return the names of the steps of `deploy`; None if this type does not tell.
+
+        Raises `PluginError` if the plugin returned something else.
+        """
+        answer = self._plugin.call["steps"](settings=settings, files=files)
+        if isinstance(answer, list | tuple) and all(isinstance(each, str) for each in answer):
+            return answer
+        if answer is None:
+            return None
+        raise self._wrong("steps", answer)
+
     def health_check(self, run: Run[Any]) -> Health:
         """Return the verdict of one probe. Raises `PluginError` if the plugin returned something else."""
         answer = self._plugin.call["health_check"](run=run)

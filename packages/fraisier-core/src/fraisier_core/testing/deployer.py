@@ -218,6 +218,13 @@ class DeployerConformance:
         assert run.failed == []
         _assert_serving(run, run.release)
 
+    def test_the_steps_are_those_that_it_tells(self, deployer: Deployer, tmp_path: Path) -> None:
+        run = self._run(deployer, tmp_path, "1")
+        here = run.release.path
+        told = deployer.steps(run.settings, {str(path.relative_to(here)) for path in here.rglob("*")})
+        deployer.call("deploy", run, run.release)
+        assert told is None or list(told) == run.steps
+
     def test_a_release_is_deployed_again(self, deployer: Deployer, tmp_path: Path) -> None:
         for _ in range(2):
             run = self._run(deployer, tmp_path, "1")

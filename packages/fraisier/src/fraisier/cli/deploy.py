@@ -9,10 +9,12 @@ import typer
 from fraisier_core.errors import ConfigurationError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
+from fraisier.cli.planning import confirmed, make_plan, show_plan
 from fraisier.cli.session import ActingSession
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
+    from fraisier_core.store.records import Request
 
 app = command_app()
 
@@ -36,6 +38,10 @@ def deploy(
         str | None,
         typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, as a plan.")] = False,
+    plan: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Only if a plan of that hash would be made now.")
+    ] = None,
     detach: Detach = False,
     as_json: Json = False,
     config: ConfigFile = None,
@@ -44,16 +50,27 @@ def deploy(
     if commit and branch:
         raise typer.BadParameter("give --commit or --branch, not both")
     session = ActingSession.start(config)
-    from fraisier_core.push import BRANCH_PREFIX
-    from fraisier_core.store.records import Request
-
     from fraisier.cli.executing import execute, usable
 
     found = usable(session, fraise, environment)
-    branch = branch or (None if commit else _configured_branch(session, found))
-    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
-    request = Request(found.fraise, found.name, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
+    request = _request(session, found, commit, branch)
+    if dry_run:
+        raise typer.Exit(show_plan(make_plan(session, request), as_json=as_json))
+    if plan is not None:
+        request = request._replace(commit_sha=confirmed(make_plan(session, request), plan))
     execute(session, found, lambda _: request, detach=detach, as_json=as_json)
+
+
+def _request(
+    session: ActingSession, environment: ConfiguredEnvironment, commit: str | None, branch: str | None
+) -> Request:
+    from fraisier_core.push import BRANCH_PREFIX
+    from fraisier_core.store.records import Request
+
+    branch = branch or (None if commit else _configured_branch(session, environment))
+    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
+    names = environment.fraise, environment.name
+    return Request(*names, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
 
 
 def _configured_branch(session: ActingSession, environment: ConfiguredEnvironment) -> str:

@@ -1,0 +1,113 @@
+"""What a deployment would do, found out without doing it: the mirror is fetched, and nothing else changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from fraisier_core.config import ResolvedEnvironment
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.context import DeploymentContext, open_context
+from fraisier_core.engine.sources import commit_of
+from fraisier_core.errors import StepFailedError
+from fraisier_core.plugins import Plugins
+from fraisier_core.store.protocol import Reader
+from fraisier_core.store.records import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deployment would do now.
+
+    Args:
+        fraise_id: the fraise's name.
+        environment: the environment's name.
+        type: the fraise type.
+        ref: the full ref whose newest commit is taken, unless a commit was named.
+        commit_sha: the full id of the commit, if it was found.
+        mode: how the environment is deployed; the disk decides.
+        app_path: where the application is, if that is configured.
+        serving_release: the serving release, if it is known.
+        serving_commit_sha: its commit.
+        waits_for: the id of the running deployment that would be waited for.
+        supersedes: the id of the pending deployment that would be superseded.
+        steps: the names of the steps in order; None if the fraise type does not tell.
+        refused: why the deployment would be refused, if it would be.
+        settings: SHA-256 of the environment's settings without their secrets, in hex.
+    """
+
+    fraise_id: str
+    environment: str
+    type: str
+    ref: str | None
+    commit_sha: str | None = None
+    mode: Literal["releases", "in place"] | None = None
+    app_path: str | None = None
+    serving_release: str | None = None
+    serving_commit_sha: str | None = None
+    waits_for: str | None = None
+    supersedes: str | None = None
+    steps: tuple[str, ...] | None = None
+    refused: str | None = None
+    settings: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits, others if anything of the plan is another."""
+        return _digest(json.dumps(asdict(self)))[:16]
+
+
+def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None, request: Request) -> Plan:
+    """Return what a requested deployment would do.
+
+    Args:
+        resolved: its environment.
+        plugins: what is installed.
+        reader: the store, if there is one.
+        request: what would be requested.
+
+    Raises `PluginError` or `StoreError`.
+    """
+    names = resolved.fraise, resolved.environment
+    facts = _recorded(reader, *names) if reader else {}
+    try:
+        for found in _facts(open_context(resolved, plugins, CancellationToken()), request):
+            facts |= found
+    except StepFailedError as error:
+        facts["refused"] = str(error)
+    return Plan(*names, resolved.type, request.ref, **facts)
+
+
+def _recorded(reader: Reader, fraise_id: str, environment: str) -> dict[str, Any]:
+    serving = reader.serving(fraise_id, environment)
+    newest = reader.deployments(fraise_id, environment)
+    return {
+        "serving_release": serving.release if serving else None,
+        "serving_commit_sha": serving.commit_sha if serving else None,
+        "waits_for": reader.running(fraise_id, environment),
+        "supersedes": next((each.id for each in newest if each.status == "pending"), None),
+    }
+
+
+def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, Any]]:
+    """Yield what is found, until something is found that would be refused."""
+    settings, in_place = context.settings, context.workspace.in_place
+    yield {
+        "settings": _digest(settings.model_dump_json()),
+        "app_path": str(settings.app_path) if settings.app_path else None,
+        "mode": "in place" if in_place else "releases",
+    }
+    commit = commit_of(request, context.mirror)
+    yield {"commit_sha": commit}
+    own = context.deployer.steps(settings, context.mirror.files(commit))
+    if own is not None:
+        checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
+        yield {"steps": ("fetch", *checkout, *(name for name in own if name not in left_out), "verify")}
+    context.workspace.check()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
