@@ -1,6 +1,7 @@
 import asyncio
 from pathlib import Path
 
+import lz4.frame
 import pytest
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
@@ -65,7 +66,7 @@ def test_a_delivery_is_an_event_its_body_and_its_deployments(database: OpenStore
     (event,) = database.all("SELECT * FROM tb_webhook_events")
     assert (event["id"], event["delivery_id"], event["verdict"]) == (receipt.event_id, "d1", "accepted")
     (payload,) = database.all("SELECT * FROM tb_webhook_payloads")
-    assert payload["body"] == b"body"
+    assert lz4.frame.decompress(payload["body"]) == b"body"
     found = database.deployment(receipt.deployments[0].id)
     assert (found.status, found.webhook_event_id, found.before_sha) == ("pending", event["id"], "b" * 40)
 

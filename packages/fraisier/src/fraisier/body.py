@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
+from fraisier.bounded_connection import is_complete
 from fraisier.responses import unavailable
 
 MAX_BODY_BYTES = 25_000_000
@@ -41,6 +42,8 @@ class BodyReader:
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
+        if is_complete(receive):  # a clock for each ordinary delivery would cost a twentieth of it
+            return bytes((await _received(receive)).get("body", b""))
         try:
             async with asyncio.timeout(self._seconds):
                 message = await _received(receive)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Receive
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+
+def is_complete(receive: Receive) -> bool:
+    """Whether the body behind an ASGI `receive` has arrived, so that there is nothing to wait for."""
+    cycle = getattr(receive, "__self__", None)
+    return isinstance(cycle, RequestResponseCycle) and not cycle.more_body
 
 
 class BoundedConnection(HttpToolsProtocol):

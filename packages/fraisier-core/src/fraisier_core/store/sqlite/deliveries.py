@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
+import lz4.frame
 import uuid_utils
 
 from fraisier_core.errors import StoreError
@@ -100,4 +101,5 @@ def _event_row(delivery: Delivery) -> dict[str, Any]:
         "verdict": "accepted" if delivery.requests else "ignored",
         "duplicate_of": None,
         "reasons": json.dumps(delivery.reasons),
+        "body": lz4.frame.compress(delivery.body),
     }

@@ -57,7 +57,8 @@ CREATE UNIQUE INDEX webhook_event_by_delivery ON tb_webhook_events (provider, de
 CREATE UNIQUE INDEX webhook_event_by_body ON tb_webhook_events (provider, body_key)
     WHERE body_key IS NOT NULL;
 
--- The bodies lie apart, so that retention can empty this table while the event keeps hash and facts.
+-- The bodies lie apart, so that retention can empty this table while the event keeps hash and facts. Each is
+-- an LZ4 frame: a third of the pages to write, for less time than writing them takes.
 CREATE TABLE tb_webhook_payloads (
     sequence         INTEGER PRIMARY KEY,
     webhook_event_id TEXT NOT NULL,
