@@ -1,29 +1,29 @@
-"""What a forge's JSON body becomes: frozen models that hold only the fields a provider reads."""
+"""What a forge's JSON body becomes: structs that hold only the fields a provider reads."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from functools import cache
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+import msgspec
 
 from fraisier_core.errors import MalformedPayloadError
 
-PayloadText = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+PayloadText = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z")]
 """One line of text without control characters: a database refuses NUL, a terminal obeys escapes."""
 
-PayloadRef = Annotated[
-    str, StringConstraints(pattern=r"^refs/(?:[^\x00-\x20\x7f-\x9f]*[^\x00-\x20\x7f-\x9f/])$")
-]
+PayloadRef = Annotated[str, msgspec.Meta(pattern=r"^refs/(?:[^\x00-\x20\x7f-\x9f]*[^\x00-\x20\x7f-\x9f/])\Z")]
 """A full ref, such as `refs/heads/main`. Which refs git is given is decided elsewhere."""
 
-PayloadCommit = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+PayloadCommit = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")]
 """A full object id, SHA-1 or SHA-256; `commit_or_none` tells the zero id."""
 
 
-class Payload(BaseModel):
-    """Base of a provider's payload models: no type is converted, fields that no model names are skipped."""
+class Payload(msgspec.Struct):
+    """Base of a provider's payload models: no type is converted, fields that no model names are skipped.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+    A field with a default stands after those without.
+    """
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -35,12 +35,22 @@ class Payload(BaseModel):
         Raises `MalformedPayloadError`, which names the field and never shows a value of the payload.
         """
         try:
-            return cls.model_validate_json(body)
-        except ValidationError as error:
-            raise MalformedPayloadError(_first_problem(error)) from None
+            payload: Self = _decoder(cls).decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedPayloadError(
+                f"the payload is not what the forge sends: {_problem(error)}"
+            ) from None
+        return payload
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    return f"the payload is not what the forge sends: {field or 'body'}: {first['type']}"
+@cache
+def _decoder(model: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(model)
+
+
+def _problem(error: Exception) -> str:
+    """Return the field and what is wrong with it, without those texts of msgspec's that quote a value."""
+    text, _, path = str(error).partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").removeprefix(".") or "body"
+    names_types = isinstance(error, msgspec.ValidationError) and text.startswith(("Expected ", "Object "))
+    return f"{field}: {text if names_types or type(error) is msgspec.DecodeError else 'invalid'}"

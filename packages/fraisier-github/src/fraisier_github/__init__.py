@@ -55,9 +55,9 @@ class PushPayload(Payload):
     ref: PayloadRef
     before: PayloadCommit
     after: PayloadCommit
-    head_commit: HeadCommit | None = None
     repository: Repository
     pusher: Pusher
+    head_commit: HeadCommit | None = None
 
     def commit(self) -> str | None:
         """Return the commit that the ref points to, None if it was deleted."""

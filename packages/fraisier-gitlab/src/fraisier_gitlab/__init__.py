@@ -76,9 +76,9 @@ class PushPayload(Event):
     ref: PayloadRef
     before: PayloadCommit
     after: PayloadCommit
-    checkout_sha: PayloadCommit | None = None
     user_username: PayloadText
     project: Project
+    checkout_sha: PayloadCommit | None = None
 
     def commit(self) -> str | None:
         """Return the commit that the ref points to, None if it was deleted.
