@@ -9,7 +9,7 @@ from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
-from fraisier_core.text.suggestions import hint, listing
+from fraisier_core.text.suggestions import unknown
 
 
 def check_whole(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Sequence[Rule]) -> None:
@@ -33,18 +33,13 @@ def _check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
 def _check_target(reader: ConfigReader, rule: Rule) -> None:
     fraises = reader.mapping(("fraises",), "fraises")
     if rule.fraise not in fraises:
-        reader.refuse((*rule.keys, "fraise"), _unknown("fraise", rule.fraise, fraises))
+        reader.refuse((*rule.keys, "fraise"), unknown("fraise", rule.fraise, fraises))
         return
     value = reader.value(("fraises", rule.fraise, "environments"))
     environments = value if isinstance(value, dict) else {}
     if rule.environment not in environments:
-        problem = _unknown(f"environment of {rule.fraise}", rule.environment, environments)
+        problem = unknown(f"environment of {rule.fraise}", rule.environment, environments)
         reader.refuse((*rule.keys, "environment"), problem)
-
-
-def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    return f'no {noun} is called "{name}"{hint(name, names)} (known: {listing(names)})'
 
 
 def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:

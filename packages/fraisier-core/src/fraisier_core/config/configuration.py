@@ -21,7 +21,7 @@ from fraisier_core.config.yamlfile import Document, Keys, YamlError, config_text
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
-from fraisier_core.text.suggestions import hint, listing
+from fraisier_core.text.suggestions import listing, unknown
 
 FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
@@ -51,8 +51,7 @@ class Config:
     def fraise(self, name: str) -> Fraise:
         """Return the fraise of that name. Raises `UnknownNameError` if there is none."""
         if name not in self.fraises:
-            known = f"known: {listing(self.fraises)}"
-            raise UnknownNameError(f'no fraise is called "{name}"{hint(name, self.fraises)} ({known})')
+            raise UnknownNameError(unknown("fraise", name, self.fraises))
         return self.fraises[name]
 
     def environment(self, fraise: str, name: str) -> Environment:
@@ -65,15 +64,12 @@ class Config:
         Raises `UnknownNameError` if there is none, or more than one begins so.
         """
         known = self.fraise(fraise).environments
-        if name in known:
-            return known[name]
-        begun = [candidate for candidate in known if name and candidate.startswith(name)]
+        begun = [name] if name in known else [each for each in known if name and each.startswith(name)]
         if len(begun) == 1:
             return known[begun[0]]
         if begun:
             raise UnknownNameError(f'"{name}" is ambiguous: {fraise} has the environments {listing(begun)}')
-        msg = f'no environment of {fraise} is called "{name}"{hint(name, known)} (known: {listing(known)})'
-        raise UnknownNameError(msg)
+        raise UnknownNameError(unknown(f"environment of {fraise}", name, known))
 
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what the process of a deployment gets of an environment.

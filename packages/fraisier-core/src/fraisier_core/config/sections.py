@@ -185,10 +185,9 @@ def _at(value: object, keys: Keys) -> object:
 
 
 def _exists(value: object, keys: Keys) -> bool:
-    parent = _at(value, keys[:-1])
-    if isinstance(parent, dict):
-        return keys[-1] in parent
-    return isinstance(parent, list) and isinstance(keys[-1], int) and keys[-1] < len(parent)
+    parent, last = _at(value, keys[:-1]), keys[-1]
+    places = range(len(parent)) if isinstance(parent, list) else parent
+    return isinstance(places, dict | range) and last in places
 
 
 def _kind(value: object) -> str:

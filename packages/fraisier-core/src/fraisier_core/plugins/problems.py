@@ -25,8 +25,7 @@ def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Col
         for name, (options, function) in implementations.items()
         for problem in _implementation_problems(name, options, function, hooks, manager)
     ]
-    missing = sorted(set(required) - set(implementations))
-    return problems + [_missing(plugin, name) for name in missing]
+    return problems + [_missing(plugin, name) for name in sorted(required) if name not in implementations]
 
 
 def implemented_hooks(

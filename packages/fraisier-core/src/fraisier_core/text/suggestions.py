@@ -21,3 +21,9 @@ def hint(name: str, known: Iterable[str]) -> str:
 def listing(names: Iterable[str]) -> str:
     """Return the names in alphabetical order, separated by commas, or `none`."""
     return ", ".join(sorted(names)) or "none"
+
+
+def unknown(noun: str, name: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a name that is none of the known ones."""
+    names = list(known)
+    return f'no {noun} is called "{name}"{hint(name, names)} (known: {listing(names)})'
