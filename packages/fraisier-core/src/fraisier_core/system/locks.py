@@ -37,11 +37,7 @@ def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterato
 
 
 def try_lock(path: Path) -> int | None:
-    """Return a file descriptor that holds a lock until it is closed; None if another one holds it.
-
-    Args:
-        path: the file; made if it is missing, and never removed.
-    """
+    """Return a descriptor of `path`, a file as for `locked`, that holds its lock; None if another does."""
     descriptor = _open(path)
     if _try(descriptor):
         return descriptor
