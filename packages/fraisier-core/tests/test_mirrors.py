@@ -255,12 +255,12 @@ def test_changed_paths_are_matched_by_directory_and_glob(origin: Origin, mirror:
     old = origin.commit(api__app="1", web__deep__page="1")
     new = origin.commit(web__deep__page="2")
     mirror.fetch()
-    assert not mirror.changed_paths(old, new, ["api"])
-    assert mirror.changed_paths(old, new, ["api", "web"])
-    assert mirror.changed_paths(old, new, ["web/**"])
-    assert not mirror.changed_paths(old, new, ["web/*"])
-    assert not mirror.changed_paths(old, old, ["web"])
-    assert mirror.changed_paths("0" * 40, new, ["api"])
+    assert not mirror.has_changes(old, new, ["api"])
+    assert mirror.has_changes(old, new, ["api", "web"])
+    assert mirror.has_changes(old, new, ["web/**"])
+    assert not mirror.has_changes(old, new, ["web/*"])
+    assert not mirror.has_changes(old, old, ["web"])
+    assert mirror.has_changes("0" * 40, new, ["api"])
 
 
 def test_a_remote_that_is_not_there_is_unreachable(tmp_path: Path) -> None:

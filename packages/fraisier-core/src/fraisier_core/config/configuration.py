@@ -40,7 +40,7 @@ class Config:
 
     path: Path
     state_dir: Path
-    database: str
+    database: str = field(repr=False)
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]

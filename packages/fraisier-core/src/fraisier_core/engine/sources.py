@@ -70,7 +70,7 @@ def _is_unchanged(execution: Execution, commit: str) -> bool:
     serving = execution.store.serving(deployment.fraise_id, deployment.environment)
     if not deployment.pathspecs or serving is None:
         return False
-    return not execution.context.mirror.changed_paths(serving.commit_sha, commit, deployment.pathspecs)
+    return not execution.context.mirror.has_changes(serving.commit_sha, commit, deployment.pathspecs)
 
 
 def _release_name(deployment: Deployment, commit: str) -> str:

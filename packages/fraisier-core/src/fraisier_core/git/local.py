@@ -122,7 +122,7 @@ class LocalRepository:
             return []
         return [candidate for candidate in others if self.is_ancestor(commit, candidate)]
 
-    def changed_paths(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
+    def has_changes(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
         """Return whether anything that the path patterns match differs; True if git cannot tell.
 
         Args:

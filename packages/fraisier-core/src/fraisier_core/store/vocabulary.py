@@ -48,6 +48,7 @@ class Kind:
         supersedes: whether a newer request of this kind supersedes one that waits.
         shown: whether `status` shows it as an environment's last deployment.
         priority: what waits with a higher one is claimed first.
+        done: how messages call its success.
         arguments: what a request must name.
     """
 
@@ -58,13 +59,23 @@ class Kind:
     supersedes: bool
     shown: bool
     priority: int
+    done: str
     arguments: tuple[str, ...] = ()
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("deploy", "deploy", "commit", lane="release", supersedes=True, shown=True, priority=0),
+        Kind(
+            "deploy",
+            "deploy",
+            "commit",
+            lane="release",
+            supersedes=True,
+            shown=True,
+            priority=0,
+            done="deployed",
+        ),
         Kind(
             "rollback",
             "rollback",
@@ -73,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
             supersedes=True,
             shown=True,
             priority=1,
+            done="rolled back",
             arguments=("release",),
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment
+from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.tables import COLOURS, short_commit, short_id
 from fraisier.cli.times import lasted
@@ -25,9 +26,8 @@ def report(history: Reader, deployment: Deployment, *, as_json: bool) -> None:
 
 
 def _success(deployment: Deployment) -> str:
-    done = "rolled back" if deployment.kind == "rollback" else "deployed"
     serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
-    return f"{serving}, {done} in {lasted(deployment.duration)}"
+    return f"{serving}, {KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
 
 
 def _failure(deployment: Deployment) -> str:
