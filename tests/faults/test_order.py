@@ -111,6 +111,56 @@ def test_f31_a_manual_deployment_is_never_stale_and_a_late_push_does_not_undo_it
     check_invariants(driver)
 
 
+def test_f31_a_late_push_does_not_displace_a_manual_deployment_that_waits(driver: Driver) -> None:
+    driver.start_web()
+    pushes = three_pushes(driver, driver.commit())
+    chosen = pushes[0][0]
+    driver.deliver(*pushes[2])
+    driver.wait(driver.command("deploy", "my_api", "production", "--commit", chosen, "--detach"))
+    late = driver.deliver(*pushes[1]).deployment
+    driver.start_worker()
+    assert driver.ended(late)["status"] == "superseded"
+    driver.settled()
+    assert driver.serving() == chosen
+    check_invariants(driver)
+
+
+def test_f31_a_late_push_does_not_keep_an_interrupted_one_from_being_requested_anew(driver: Driver) -> None:
+    driver.start_web()
+    worker = driver.start_worker()
+    (first, second, third) = three_pushes(driver, driver.commit())
+    assert driver.deploy(*first)["status"] == "success"
+    newest = driver.commit({"build.sh": GATED})
+    interrupted = driver.deliver(newest, third[0]).deployment
+    driver.wait_for_step(interrupted, "build")
+    late = driver.deliver(*second).deployment
+    driver.kill(worker)
+    driver.gate.touch()
+    driver.start_worker()
+    assert driver.ended(interrupted)["status"] == "interrupted"
+    assert driver.ended(late)["status"] == "superseded"
+    assert driver.ended(driver.anew(interrupted))["status"] == "success"
+    assert driver.serving() == newest
+    check_invariants(driver)
+
+
+def test_f35_a_force_push_and_another_to_the_old_line_both_deploy(driver: Driver) -> None:
+    driver.start()
+    pushes = three_pushes(driver, driver.commit())
+    for commit, before in pushes:
+        assert driver.deploy(commit, before)["status"] == "success"
+    (_, second, third) = (commit for commit, _ in pushes)
+    driver.forge.git("reset", "--hard", "--quiet", pushes[0][0])
+    rewritten = driver.commit(branch="rewritten")
+    driver.forge.push(force=True)
+    assert driver.deploy(rewritten, before=third)["status"] == "success"
+    driver.forge.git("reset", "--hard", "--quiet", second)
+    driver.forge.push(force=True)
+    assert driver.deploy(second, before=rewritten)["status"] == "success"
+    assert driver.serving() == second
+    check_invariants(driver)
+
+
 def test_f32_a_hundred_pushes_behind_one_are_the_newest_alone(driver: Driver) -> None:
     driver.start()
     base = driver.commit({"build.sh": GATED})

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.decision import AwaitDecision, RequestAnew, commands, decide
+from fraisier_core.engine.decision import AwaitDecision, RequestAnew, commands, decide, requested_anew
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Request
 
 from tests.stores import open_store
@@ -53,16 +53,26 @@ def test_what_a_user_has_done_since_awaits_a_decision(interrupted: Deployment) -
     assert decide(interrupted, [cancelled]) == AwaitDecision("a user has acted since")
 
 
-def test_if_something_newer_waits_nothing_follows(interrupted: Deployment) -> None:
-    newer = interrupted._replace(id="later", status="pending")
-    assert decide(interrupted, [newer._replace(ref="refs/heads/next")]) is None
-    assert decide(interrupted, [newer._replace(trigger="manual")]) is None
+def test_if_something_waits_nothing_follows(interrupted: Deployment) -> None:
+    waiting = interrupted._replace(id="later", status="pending")
+    for later in (waiting, waiting._replace(trigger="manual"), waiting._replace(ref="refs/heads/next")):
+        assert decide(interrupted, [later]) is None
+        assert decide(interrupted._replace(unrepeatable=True), [later]) is None
 
 
-def test_a_later_push_to_the_same_ref_may_be_a_late_delivery(interrupted: Deployment) -> None:
-    late = interrupted._replace(id="late", status="pending")
-    assert isinstance(decide(interrupted, [late]), RequestAnew)
-    assert decide(interrupted._replace(unrepeatable=True), [late]) is None
+def test_what_was_requested_anew_already_is_not_requested_again(interrupted: Deployment) -> None:
+    anew = interrupted._replace(id="anew", status="superseded", recovers=interrupted.id)
+    assert decide(interrupted, [anew]) is None
+
+
+def test_if_only_stale_pushes_followed_an_interruption_it_is_requested_anew(interrupted: Deployment) -> None:
+    ended = interrupted._replace(status="interrupted")
+    stale = interrupted._replace(id="stale", status="superseded")
+    assert requested_anew([stale, ended]) == PUSH._replace(trigger="recovery", recovers=ended.id)
+    for later in ("cancelled", "pending", "success"):
+        assert requested_anew([stale, stale._replace(status=later), ended]) is None
+    assert requested_anew([stale, ended._replace(unrepeatable=True)]) is None
+    assert requested_anew([stale]) is None
 
 
 def test_the_commands_name_the_commit_or_the_release(interrupted: Deployment) -> None:

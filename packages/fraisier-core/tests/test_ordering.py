@@ -2,7 +2,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.ordering import newer_commit
+from fraisier_core.engine.ordering import newer_commit, superseded_by
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.store.records import Deployment, PushedCommit
 from fraisier_core.testing.forge import Forge
@@ -34,7 +34,7 @@ def deployment(commit: str, before: str | None, trigger: str) -> Deployment:
 
 
 def pushed(commit: str, before: str | None = None) -> PushedCommit:
-    return PushedCommit("other", commit, before, "success")
+    return PushedCommit("other", commit, before)
 
 
 @pytest.fixture
@@ -73,6 +73,23 @@ def test_what_was_pushed_before_a_rewind_no_longer_counts(pushes: Pushes) -> Non
 def test_a_rewind_itself_makes_what_came_before_it_stale(pushes: Pushes) -> None:
     back = pushed(pushes.b, before=pushes.c)
     assert pushes.newer(pushes.a, back, pushed(pushes.c)) == pushes.b
+
+
+def test_what_was_pushed_before_a_rewrite_no_longer_counts(pushes: Pushes) -> None:
+    rewrite = pushed(pushes.beside, before=pushes.c)
+    assert pushes.newer(pushes.b, rewrite, pushed(pushes.c), before=pushes.beside) is None
+    assert pushes.newer(pushes.a, rewrite, pushed(pushes.c)) == pushes.beside
+
+
+def test_what_a_deployment_superseded_is_found_through_what_that_had_superseded() -> None:
+    served, first, second, other = (deployment(name, None, "webhook") for name in "abcd")
+    served, other = (each._replace(id=each.commit_sha or "") for each in (served, other))
+    first = first._replace(id="first", superseded_by="second")
+    second = second._replace(id="second", superseded_by="at hand")
+    at_hand = deployment("e", None, "webhook")._replace(id="at hand")
+    assert superseded_by(at_hand, [other, second, first, served]) == [second, first]
+    anew = at_hand._replace(id="anew", recovers="at hand")
+    assert superseded_by(anew, [at_hand, second, first]) == [second, first]
 
 
 def test_a_manual_deployment_is_not_stale(pushes: Pushes) -> None:

@@ -328,26 +328,29 @@ def test_a_run_that_started_nothing_gives_way_to_a_newer_one(store: OpenStore) -
     assert store.deployment(newer).status == "pending"
 
 
-def test_a_stale_deployment_gives_way_to_the_newer_commit_that_had_not_had_its_turn(
-    store: OpenStore,
-) -> None:
-    newer = store.request(request(trigger="webhook", commit_sha="d" * 40))
+def test_a_stale_deployment_is_superseded_by_what_is_requested_with_that(store: OpenStore) -> None:
     lease = claimed(store, trigger="webhook")
-    (pushed,) = store.pushed_commits(store.deployment(lease.deployment_id))
-    again = store.supersede(lease, pushed, "older")
-    assert again != newer
-    assert store.deployment(again).commit_sha == "d" * 40
-    assert store.deployment(again).status == "pending"
-    assert store.deployment(lease.deployment_id).status == "superseded"
+    store.supersede(lease, "newer", "older", request(commit_sha="d" * 40))
+    (again,) = [each for each in store.deployments() if each.status == "pending"]
+    assert again.commit_sha == "d" * 40
+    assert store.deployment(lease.deployment_id).superseded_by == again.id
 
 
-def test_a_stale_deployment_leaves_alone_what_had_its_turn(store: OpenStore) -> None:
+def test_a_stale_deployment_is_superseded_by_the_newer_one_if_nothing_is_requested(store: OpenStore) -> None:
     served = claimed(store, trigger="webhook", commit_sha="d" * 40)
     store.append(served, Event("success"))
     lease = claimed(store, trigger="webhook")
-    (pushed,) = store.pushed_commits(store.deployment(lease.deployment_id))
-    assert store.supersede(lease, pushed, "older") == served.deployment_id
+    store.supersede(lease, served.deployment_id, "older")
+    assert store.deployment(lease.deployment_id).superseded_by == served.deployment_id
     assert store.claim(ME) is None
+
+
+def test_what_waits_already_supersedes_a_stale_deployment(store: OpenStore) -> None:
+    lease = claimed(store, trigger="webhook")
+    waiting = store.request(request())
+    store.supersede(lease, "newer", "older", request(commit_sha="d" * 40))
+    assert store.deployment(lease.deployment_id).superseded_by == waiting
+    assert store.deployment(waiting).status == "pending"
 
 
 def test_what_waits_is_cancelled_at_once_and_what_runs_on_request(store: OpenStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import ENDED, KINDS
@@ -24,20 +25,32 @@ class AwaitDecision:
 
 
 def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew | AwaitDecision | None:
-    """Return what follows an interruption; None if a later deployment follows it.
+    """Return what follows an interruption; None if a later deployment does.
 
-    A later push to the same ref is not one: its delivery may have been late, and the Order rule decides.
+    One that waits may turn out to be stale; only then is there something to decide.
 
     Args:
         interrupted: the deployment whose process is gone.
         later: what was requested in its environment after it.
     """
-    waiting = [each for each in later if each.status not in ENDED]
-    if reason := _reason(interrupted, later):
-        return None if waiting else AwaitDecision(reason)
-    if any(each.ref != interrupted.ref or each.trigger == "manual" for each in waiting):
+    if any(each.status not in ENDED or each.recovers == interrupted.id for each in later):
         return None
+    if reason := _reason(interrupted, later):
+        return AwaitDecision(reason)
     return RequestAnew(interrupted.repeated()._replace(trigger="recovery", recovers=interrupted.id))
+
+
+def requested_anew(history: Sequence[Deployment]) -> Request | None:
+    """Return the request that follows an interruption after which only stale deployments were requested.
+
+    Args:
+        history: the deployments of an environment, newest first.
+    """
+    earlier = list(dropwhile(lambda each: each.status in {"superseded", "skipped"}, history))
+    if not earlier or earlier[0].status != "interrupted":
+        return None
+    decision = decide(earlier[0], history[: -len(earlier)])
+    return decision.request if isinstance(decision, RequestAnew) else None
 
 
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from fraisier_core.store.records import Deployment, PushedCommit
 
 
 def newer_commit(
-    deployment: Deployment, commit: str, pushed: Sequence[PushedCommit], mirror: Mirror
+    deployment: Deployment, commit: str | None, pushed: Sequence[PushedCommit], mirror: Mirror
 ) -> PushedCommit | None:
     """Return the commit that makes this deployment stale, or None if it is the newest or git cannot tell.
 
     Stale is a pushed deployment whose commit is a proper ancestor of another commit that was pushed to the
-    same branch or tag of the same environment. A rewind (its `before` descends from its `after`) is never
-    stale, and what was pushed before it no longer counts. Manual deployments and rollbacks are never stale.
+    same branch or tag of the same environment. What was pushed before a force-push no longer counts. A rewind
+    (its `before` descends from its `after`) is never stale, nor are manual deployments and rollbacks.
 
     Args:
         deployment: the deployment at hand.
@@ -23,19 +23,34 @@ def newer_commit(
         pushed: what other pushes requested, newest first.
         mirror: the fetched mirror.
     """
-    if deployment.trigger == "manual" or _is_rewind(commit, deployment.before_sha, mirror):
+    if commit is None or deployment.trigger == "manual" or _is_rewind(commit, deployment.before_sha, mirror):
         return None
     if not _descendants(commit, pushed, mirror):
         return None
-    newer = _descendants(commit, list(_since_rewind(pushed, mirror)), mirror)
+    newer = _descendants(commit, list(_since_force_push(pushed, mirror)), mirror)
     return next((each for each in newer if not _descendants(each.commit_sha, newer, mirror)), None)
 
 
-def _since_rewind(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
-    """Yield what was pushed up to the newest rewind, that one included."""
+def superseded_by(deployment: Deployment, history: Sequence[Deployment]) -> list[Deployment]:
+    """Return what a deployment superseded while both waited, and what that had superseded, newest first.
+
+    Args:
+        deployment: the deployment at hand; one that repeats another has superseded the same.
+        history: the deployments of its environment, newest first.
+    """
+    newer, found = {deployment.id, deployment.recovers or deployment.id}, []
+    for each in history:
+        if each.superseded_by in newer:
+            newer.add(each.id)
+            found.append(each)
+    return found
+
+
+def _since_force_push(pushed: Sequence[PushedCommit], mirror: Mirror) -> Iterator[PushedCommit]:
+    """Yield what was pushed since the newest force-push, that one included."""
     for each in pushed:
         yield each
-        if _is_rewind(each.commit_sha, each.before_sha, mirror):
+        if each.before_sha is not None and not mirror.is_ancestor(each.before_sha, each.commit_sha):
             return
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
-from fraisier_core.engine.ordering import newer_commit
+from fraisier_core.engine.ordering import newer_commit, superseded_by
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
@@ -13,6 +14,7 @@ from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import Source
 
 FULL_ID = 40
+RECENT = 100
 
 
 def fetched(execution: Execution) -> Release | None:
@@ -23,13 +25,14 @@ def fetched(execution: Execution) -> Release | None:
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():
         commit = commit_of(deployment, context.mirror)
-        newer = _newer(execution, commit)
+        newer = _newer(execution, deployment, commit)
         unchanged = newer is None and _is_unchanged(execution, commit)
         if newer is None and not unchanged:
             return context.workspace.prepare(_release_name(deployment, commit), commit, context.mirror)
     if newer is not None:
         message = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
-        execution.store.supersede(execution.recorder.lease, newer, message)
+        request = _request_again(execution)
+        execution.store.supersede(execution.recorder.lease, newer.deployment_id, message, request)
     else:
         message = f"nothing under the mapped `paths:` changed up to {commit[:12]}"
         execution.recorder.end("skipped", message)
@@ -60,9 +63,19 @@ def commit_of(asked: Deployment | Request, mirror: Mirror) -> str:
     return commit
 
 
-def _newer(execution: Execution, commit: str) -> PushedCommit | None:
-    pushed = execution.store.pushed_commits(execution.deployment)
-    return newer_commit(execution.deployment, commit, pushed, execution.context.mirror)
+def _newer(execution: Execution, deployment: Deployment, commit: str | None) -> PushedCommit | None:
+    pushed = execution.store.pushed_commits(deployment)
+    return newer_commit(deployment, commit, pushed, execution.context.mirror)
+
+
+def _request_again(execution: Execution) -> Request | None:
+    """Return the request for what a stale deployment kept from being deployed, if there is anything."""
+    stale = execution.deployment
+    recent = execution.store.deployments(stale.fraise_id, stale.environment, RECENT)
+    history = [each for each in recent if each.kind == stale.kind and each.id != stale.id]
+    superseded = superseded_by(stale, history)
+    newest = next((each for each in superseded if not _newer(execution, each, each.commit_sha)), None)
+    return newest.repeated() if newest else requested_anew(history)
 
 
 def _is_unchanged(execution: Execution, commit: str) -> bool:

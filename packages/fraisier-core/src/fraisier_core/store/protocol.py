@@ -158,11 +158,14 @@ class Store(Reader, Protocol):
         Raises `FencedError` if the lease was taken over.
         """
 
-    def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
-        """End a stale deployment in favour of a newer commit, and return the id of that one's deployment.
+    def supersede(self, lease: Lease, newer: str, message: str, request: Request | None = None) -> None:
+        """End a stale deployment.
 
-        In the same transaction the newer commit is requested again, if its own deployment was superseded
-        before it could run.
+        Args:
+            lease: of the deployment.
+            newer: the id of the deployment that makes it stale.
+            message: why.
+            request: requested in the same transaction, unless another one of the kind waits.
         """
 
     def requeue(self, lease: Lease) -> None:

@@ -218,7 +218,6 @@ class PushedCommit(NamedTuple):
     deployment_id: str
     commit_sha: str
     before_sha: str | None
-    status: Status
 
 
 class HealthyRelease(NamedTuple):

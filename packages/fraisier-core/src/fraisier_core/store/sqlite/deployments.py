@@ -72,20 +72,20 @@ class Deployments(Leases):
             if request is not None and self._one("is_last", id=lease.deployment_id):
                 self._request(request)
 
-    def supersede(self, lease: Lease, newer: PushedCommit, message: str) -> str:
+    def supersede(self, lease: Lease, newer: str, message: str, request: Request | None = None) -> None:
         with self._connection.transaction():
-            by = newer.deployment_id
-            if newer.status == "superseded":
-                by = self._request(self.deployment(by).repeated())
+            by = self._waiting(lease) or (self._request(request) if request else newer)
             self._append(lease, [Event("superseded", superseded_by=by, message=message)])
-        return by
 
     def requeue(self, lease: Lease) -> None:
         with self._connection.transaction():
-            deployment = self.deployment(lease.deployment_id)._asdict()
-            waiting = self._one("pending_of_environment", **deployment)
-            event = Event("superseded", superseded_by=waiting["id"]) if waiting else Event("requeued")
+            waiting = self._waiting(lease)
+            event = Event("superseded", superseded_by=waiting) if waiting else Event("requeued")
             self._append(lease, [event])
+
+    def _waiting(self, lease: Lease) -> str | None:
+        waiting = self._one("pending_of_environment", **self.deployment(lease.deployment_id)._asdict())
+        return str(waiting["id"]) if waiting else None
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
         row = lease._asdict() | {"step_number": step_number, "text": text, "dropped": dropped}

@@ -86,7 +86,7 @@ WHERE id = :id AND cancel_requested = 0
 
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand.
-SELECT id AS deployment_id, commit_sha, before_sha, status FROM tb_deployments
+SELECT id AS deployment_id, commit_sha, before_sha FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND trigger <> 'manual' AND ref IS :ref
   AND id <> :id
 ORDER BY sequence DESC LIMIT 20;
