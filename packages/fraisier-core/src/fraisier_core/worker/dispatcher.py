@@ -53,12 +53,12 @@ class Dispatcher:
         host: Host,
         source: ConfigSource,
         launcher: Launcher,
-        start: Callable[[], Launcher],
+        new_launcher: Callable[[], Launcher],
     ) -> None:
         self._store = store
         self._host = host
         self._source = source
-        self._start = start
+        self._new_launcher = new_launcher
         self._selector = selectors.DefaultSelector()
         self._backoff = Backoff()
         self._config: Config | None = None
@@ -148,7 +148,11 @@ class Dispatcher:
 
     def _revive(self) -> None:
         if self._launcher is None and self._backoff.is_due:
-            self._launcher = self._start()
+            try:
+                self._launcher = self._new_launcher()
+            except OSError as error:
+                logger.error("no launcher can be started (%s); again in %g s", error, self._backoff.pause())
+                return
             self._backoff.started()
             self.watch(self._launcher, self._launcher_ended)
 
@@ -188,11 +192,13 @@ class Dispatcher:
 
     def recover(self, slot: Slot, held: HeldLease) -> bool:
         """Have a slot recover a deployment, and return whether nothing else did so first."""
+        self.configure()
         lease = take_over(self._store, self._host, held, _process(slot))
         return lease is not None and self.assign(slot, lease, recover=True)
 
     def claim(self, slot: Slot, deployment_id: str | None = None) -> bool:
         """Have a slot execute a deployment, by default the next; return whether one could be claimed."""
+        self.configure()
         lease = self._store.claim(_process(slot), deployment_id)
         return lease is not None and self.assign(slot, lease)
 

@@ -34,7 +34,7 @@ class ObserversProcess:
             self._note_end(self._process)
         if self._is_needed and self._process is None and self._backoff.is_due:
             self._backoff.started()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+            self._start()
 
     def close(self) -> None:
         """End the process; what it was telling is told again by the next one."""
@@ -43,6 +43,13 @@ class ObserversProcess:
                 self._process.communicate(timeout=STOP_SECONDS)
             self._process.kill()
             self._process.wait()
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+        except OSError as error:
+            message = "the process observers cannot be started (%s); again in %g s"
+            logger.error(message, error, self._backoff.pause())
 
     def _note_end(self, process: subprocess.Popen[bytes]) -> None:
         process.communicate()
