@@ -44,15 +44,20 @@ def test_before_the_first_deployment_only_the_mirror_is_made(installation: Insta
     assert [path.name for path in installation.database.parent.iterdir()] == ["mirrors"]
 
 
-def test_the_steps_are_those_that_are_taken(installation: Installation) -> None:
+@pytest.mark.parametrize("in_place", [False, True])
+def test_the_steps_are_those_that_are_taken(installation: Installation, in_place: bool) -> None:
     module = installation.packages.folder / "acme_script.py"
     module.write_text(module.read_text() + STEPS)
-    installation.deploy()
-    made = plan(installation)
+    commit = installation.forge.push_files(HEALTHY)
+    if in_place:
+        clone = installation.folder / "app"
+        installation.forge.git("clone", "--quiet", installation.forge.url, str(clone))
+        section = f"branch: main\n        app_path: {clone}"
+        installation.config.write_text(installation.config.read_text().replace("branch: main", section))
+    made = plan(installation, "--commit", commit[:12])
+    assert made["commit_sha"] == commit
     done = installation.json("deploy", "my_api", "production")
     assert made["steps"] == [each["name"] for each in installation.json("show", done["id"])["steps"]]
-    commit = installation.forge.git("rev-parse", "HEAD")
-    assert plan(installation, "--commit", commit[:12])["commit_sha"] == commit
 
 
 def test_a_plan_is_executed_as_long_as_nothing_moved(installation: Installation) -> None:
