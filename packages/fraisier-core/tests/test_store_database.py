@@ -168,9 +168,9 @@ def test_nothing_is_written_to_a_file_that_was_deleted_or_replaced(path: Path, r
 
 def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Path) -> None:
     database = Connection.open(path)
-    insert = "INSERT INTO tb_fraises (id, type, configured) VALUES ('api', 'api', 1)"
+    insert = "INSERT INTO tb_fraises (id, type, configured) VALUES (:id, :type, 1)"
     with pytest.raises(ConstraintError), database.transaction():
-        database.execute_many(insert, [(), ()])
+        database.execute_many(insert, [{"id": "api", "type": "api"}] * 2)
     assert database.all("SELECT * FROM tb_fraises") == []
     with database.transaction():
         pass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ SQL = Path(__file__).parent / "sql"
 BUSY_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.01
 PAGES_BETWEEN_CHECKPOINTS = 4000
+_NAME = re.compile(r":(\w+)")
 
 
 @cache
@@ -32,6 +35,15 @@ def statements(name: str) -> Mapping[str, str]:
     text = (SQL / f"{name}.sql").read_text()
     blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
     return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
+
+
+@cache
+def _positional(sql: str) -> tuple[str, itemgetter[Any]]:
+    """Return a statement with `?` for each `:name`, and what takes their values from a row.
+
+    sqlite3 looks each name up for each row, which costs a push as much as an index.
+    """
+    return _NAME.sub("?", sql), itemgetter(*_NAME.findall(sql))
 
 
 class ConstraintError(StoreError):
@@ -142,10 +154,11 @@ class Connection:
         with self._lock, _explained(self.path):
             return self._connection.execute(sql, parameters)
 
-    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
+    def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each row."""
+        positional, values = _positional(sql)
         with self._lock, _explained(self.path):
-            self._connection.executemany(sql, rows)
+            self._connection.executemany(positional, map(values, rows))
 
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return the rows of a query."""
