@@ -1,0 +1,158 @@
+"""What the events of a store say, followed one by one, and the invariants that each of them must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fraisier_core.store.protocol import Reader, Store
+from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.vocabulary import ENDED, KINDS, Ending, Status
+
+Place = tuple[str, str | None]
+"""An environment and a lane."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """A deployment as its events tell it.
+
+    Args:
+        request: it as it was requested.
+        order: how many were requested before.
+        status: the status that its events amount to.
+        steps: how many steps it has started.
+        activated: whether its activation has started.
+        number: the number of its last event.
+    """
+
+    request: Deployment
+    order: int
+    status: Status = "pending"
+    steps: int = 0
+    activated: bool = False
+    number: int = 0
+    superseded_by: str | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.request.environment, KINDS[self.request.kind].lane
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything that was ever recorded.
+
+    Args:
+        deployments: by id, in the order of their requests.
+        open: the ids of those that have not ended.
+        events: all of them.
+        running: what runs, by where it runs.
+        healthy: the environments that have a release to roll back to.
+        deliveries: which delivery requested a deployment of which environment.
+    """
+
+    deployments: dict[str, Followed] = field(default_factory=dict)
+    open: dict[str, None] = field(default_factory=dict)
+    events: list[DeploymentEvent] = field(default_factory=list)
+    running: dict[Place, str] = field(default_factory=dict)
+    healthy: set[str] = field(default_factory=set)
+    deliveries: set[tuple[str, str]] = field(default_factory=set)
+
+    def follow(self, store: Reader) -> None:
+        """Take in what was recorded since the last time."""
+        after = self.events[-1].sequence if self.events else 0
+        for event in store.events(after):
+            assert event.sequence > after
+            self.events.append(event)
+            self._take(event, store)
+
+    def _take(self, event: DeploymentEvent, store: Reader) -> None:
+        if event.event == "requested":
+            self._request(store.deployment(event.deployment_id))
+        found = self.deployments[event.deployment_id]
+        assert found.status not in ENDED, "I6: it had ended"
+        assert event.number == found.number + 1, "I6: events are numbered one by one"
+        found.number = event.number
+        assert found.activated or event.step != "restart", (
+            "nothing is changed before the activation is recorded"
+        )
+        if (change := _CHANGES.get(event.event)) is not None:
+            change(self, found)
+        elif event.event in ENDED:
+            found.superseded_by = event.superseded_by
+            self._end(found, event.event)
+
+    def _request(self, deployment: Deployment) -> None:
+        """I2: a delivery requests one deployment of an environment."""
+        self.deployments[deployment.id] = Followed(deployment, len(self.deployments))
+        self.open[deployment.id] = None
+        if deployment.webhook_event_id is not None:
+            delivery = (deployment.webhook_event_id, deployment.environment)
+            assert delivery not in self.deliveries, "I2: a delivery deploys an environment once"
+            self.deliveries.add(delivery)
+
+    def _claimed(self, found: Followed) -> None:
+        assert found.status == "pending"
+        assert found.steps == 0, "nothing is executed twice"
+        assert found.place not in self.running, "I3: one runs in an environment"
+        self.running[found.place] = found.request.id
+        found.status = "running"
+
+    def _started_step(self, found: Followed) -> None:
+        found.steps += 1
+
+    def _activation_started(self, found: Followed) -> None:
+        found.activated = True
+
+    def _requeued(self, found: Followed) -> None:
+        assert found.steps == 0, "what has started a step does not wait again"
+        del self.running[found.place]
+        found.status = "pending"
+
+    def _cancel_requested(self, found: Followed) -> None:
+        if found.status == "pending":
+            self._end(found, "cancelled")
+
+    def _end(self, found: Followed, status: Ending) -> None:
+        if self.running.get(found.place) == found.request.id:
+            del self.running[found.place]
+        if status == "success":
+            self.healthy.add(found.request.environment)
+        del self.open[found.request.id]
+        found.status = status
+
+    # What must hold between two events
+
+    def check(self, store: Store) -> None:
+        """I5: what runs has a lease, and nothing else has; what waits can be claimed, or waits for that."""
+        held = {each.lease.deployment_id for each in store.leases()}
+        assert held == set(self.running.values()), "I5: what runs, and nothing else, has a lease"
+
+    def check_all(self, store: Store) -> None:
+        """I6: the events are those that were seen, and folding them again changes nothing."""
+        assert store.events(0, len(self.events) + 1) == self.events, "I6: events are append-only"
+        before = _folded(store, self.deployments)
+        store.rebuild()
+        assert _folded(store, self.deployments) == before, "I6: the fold rebuilt is equal"
+        statuses = {each.id: each.status for each in store.deployments(limit=len(self.deployments) + 1)}
+        assert statuses == {name: each.status for name, each in self.deployments.items()}
+
+
+_CHANGES: dict[str, Callable[[Record, Followed], None]] = {
+    "claimed": Record._claimed,
+    "step_started": Record._started_step,
+    "activation_started": Record._activation_started,
+    "requeued": Record._requeued,
+    "cancel_requested": Record._cancel_requested,
+}
+
+
+def _folded(store: Reader, known: dict[str, Followed]) -> list[object]:
+    places = {(each.request.fraise_id, each.request.environment) for each in known.values()}
+    return [
+        store.deployments(limit=len(known) + 1),
+        [store.steps(each) for each in known],
+        store.status(),
+        [(store.serving(*place), store.healthy_releases(*place)) for place in sorted(places)],
+    ]
