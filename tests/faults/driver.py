@@ -177,9 +177,10 @@ class Driver:
 
     # Processes
 
-    def start_web(self, fault: str | None = None) -> Process:
+    def start_web(self, fault: str | None = None, *, with_worker: bool = False) -> Process:
         log = self.folder / f"web-{uuid.uuid4().hex}.log"
-        self.web = self._start(["fraisier-webhook", "--no-worker", "--port", "0"], fault, log)
+        alone = [] if with_worker else ["--no-worker"]
+        self.web = self._start(["fraisier-webhook", *alone, "--port", "0"], fault, log)
         self._port = self.wait_for(lambda: _listening(log))
         return self.web
 
