@@ -62,7 +62,6 @@ class Group:
         self._loaded: dict[str, NamedPlugin] = {}
         self._set_aside: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._manager = self._manager_of([])
         for entry_point in found:
             if entry_point.group == spec.group:
                 self._claims.setdefault(entry_point.name, []).append(entry_point)
@@ -106,8 +105,11 @@ class Group:
         return f"{missing} ({offer}; installed: {listing(self._claims)})"
 
     def _distinct(self, name: str) -> list[EntryPoint]:
+        claims = self._claims[name]
+        if len(claims) == 1:
+            return claims  # reading the metadata of its distribution takes a millisecond
         # A distribution that is on the path twice is found twice.
-        return list({(_distribution(claim)[0], claim.value): claim for claim in self._claims[name]}.values())
+        return list({(_distribution(claim)[0], claim.value): claim for claim in claims}.values())
 
     def _load(self, name: str) -> None:
         try:
@@ -128,15 +130,16 @@ class Group:
         return plugin
 
     def _register(self, name: str, plugin: object) -> None:
-        problems = plugin_problems(plugin, self._manager, self._spec.required)
+        specs = self._manager_of([])
+        problems = plugin_problems(plugin, specs, self._spec.required)
         if problems:
             raise _UnusableError("; ".join(problems))
-        functions = {hook: found for hook, (_, found) in implemented_hooks(plugin, self._manager).items()}
+        functions = {hook: found for hook, (_, found) in implemented_hooks(plugin, specs).items()}
         named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
         loaded = {**self._loaded, name: named}
-        self._manager = self._manager_of(loaded.values())
+        manager = self._manager_of(loaded.values())
         for one in loaded.values():
-            one.call = self._callers(one, loaded.values())
+            one.call = _callers(manager, one, loaded.values())
         self._loaded = loaded
 
     def _manager_of(self, loaded: Iterable[NamedPlugin]) -> pluggy.PluginManager:
@@ -158,10 +161,13 @@ class Group:
             return model
         raise _UnusableError(f"settings must return a subclass of {self._spec.model.__name__}")
 
-    def _callers(self, named: NamedPlugin, loaded: Iterable[NamedPlugin]) -> dict[str, pluggy.HookCaller]:
-        others = {other.plugin for other in loaded if other.plugin is not named.plugin}
-        hooks = (hook for hook in vars(self._manager.hook) if not hook.startswith("_"))
-        return {hook: self._manager.subset_hook_caller(hook, others) for hook in hooks}
+
+def _callers(
+    manager: pluggy.PluginManager, named: NamedPlugin, loaded: Iterable[NamedPlugin]
+) -> dict[str, pluggy.HookCaller]:
+    others = {other.plugin for other in loaded if other.plugin is not named.plugin}
+    hooks = (hook for hook in vars(manager.hook) if not hook.startswith("_"))
+    return {hook: manager.subset_hook_caller(hook, others) for hook in hooks}
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -46,7 +47,9 @@ class Session:
         from fraisier_core.plugins import Plugins
 
         plugins = Plugins.installed()
-        return cls(load_config(find_config(file), plugins, types=types), plugins)
+        config = load_config(find_config(file), plugins, types=types)
+        _collect_garbage()
+        return cls(config, plugins)
 
     def become_owner(self) -> None:
         """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
@@ -100,7 +103,9 @@ class ActingSession(Session):
         from fraisier_core.plugins import Plugins
 
         plugins = Plugins.installed()
-        return cls(ConfigSource(find_config(file), plugins), plugins)
+        source = ConfigSource(find_config(file), plugins)
+        _collect_garbage()
+        return cls(source, plugins)
 
     def open_store(self) -> Store:
         """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
@@ -116,6 +121,12 @@ class ActingSession(Session):
                 raise UnknownNameError(f"there is no store at {where}: nothing was ever deployed")
             reader.close()
         return self.open_store()
+
+
+def _collect_garbage() -> None:
+    """Look for garbage from now on, but not among what is imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def _user() -> str:
