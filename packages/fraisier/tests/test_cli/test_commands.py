@@ -5,6 +5,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 from .installation import FRAISIER, Installation
 
 
@@ -25,20 +27,42 @@ def test_the_module_is_the_same_command(installation: Installation) -> None:
     assert done.stdout == installation.run("--version").stdout
 
 
-def test_help_imports_nothing_that_only_commands_need(installation: Installation) -> None:
+def imported(installation: Installation, *arguments: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", FRAISIER, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", FRAISIER, *arguments],
+        cwd=installation.folder,
+        env=installation.environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "typer" in imported
-    assert not imported & {
-        "pydantic",
-        "yaml",
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_help_imports_nothing_that_only_commands_need(installation: Installation) -> None:
+    found = imported(installation, "--help")
+    assert "typer" in found
+    assert not found & {"pydantic", "yaml", "rich", "sqlite3", "pluggy", "fraisier_core.config.configuration"}
+
+
+@pytest.mark.parametrize("command", [["status"], ["history"], ["show", "{id}"], ["logs", "{id}"]])
+def test_reading_imports_nothing_that_only_acting_needs(
+    installation: Installation, command: list[str]
+) -> None:
+    installation.deploy()
+    found = imported(installation, *(word.format(id=installation.last().id) for word in command))
+    assert {"pydantic", "fraisier_core.store.sqlite.reader"} <= found
+    acting = {
+        "acme_script",
+        "asyncio",
+        "ctypes",
+        "fraisier_core.engine.context",
+        "fraisier_core.store.sqlite.sqlite_store",
+        "fraisier_core.system.processes",
+        "logging",
         "rich",
-        "sqlite3",
-        "pluggy",
-        "fraisier_core.config.configuration",
     }
+    assert not found & acting
 
 
 def test_a_reader_that_leaves_early_is_no_error(installation: Installation) -> None:
