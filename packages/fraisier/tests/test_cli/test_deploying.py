@@ -193,7 +193,8 @@ def test_a_launcher_that_is_killed_is_replaced_when_it_is_needed(
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         below = descendants(command.process.pid)
-        os.kill(max(below, key=lambda each: len(descendants(each.pid))).pid, signal.SIGKILL)
+        launcher = min(below, key=lambda each: (each.start_time, each.pid))  # it was forked first
+        os.kill(launcher.pid, signal.SIGKILL)
         if with_its_process:
             _kill_holder(installation)
         gate.open()
