@@ -1,9 +1,9 @@
 """`fraisier deploy` from the command to the prompt, against the bare commands it cannot do without.
 
 The floor fetches with the checks of objects that a mirror has (`transfer.fsckObjects`), exports by `archive`
-and `tar`, syncs the file system, swaps a link, and starts one Python that imports what the command line
-needs: typer, pydantic and yaml. A worker runs beside, which deletes old releases between two measurements, as
-the floor does.
+and `tar`, syncs the file system, swaps a link, and starts one Python: the bare typer command with yaml and
+one pydantic model that `fraisier status` is measured against, too. A worker runs beside, which deletes old
+releases between two measurements, as the floor does.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 
 from fraisier_core.engine.trash import trash
 
+from benchmarks.commands import BARE_STATUS
 from benchmarks.figures import Figure, beside, median
 from benchmarks.installation import SCRIPTS, clean_environment, write_configuration
 
 ROUNDS = {1_000: 25, 20_000: 13}
 KEPT = 5
 IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
-PYTHON = [sys.executable, "-c", "import typer, pydantic, yaml"]
+PYTHON = [sys.executable, "-c", BARE_STATUS]
 
 
 def figures(folder: Path) -> Iterator[Figure]:

@@ -10,7 +10,8 @@ import pytest
 from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.assignment import Assignment, receive, send
-from fraisier_core.worker.launcher import Launcher, Warmth
+from fraisier_core.worker.jobs import DEPLOYMENT
+from fraisier_core.worker.launcher import Launcher, Warmth, fork
 
 from tests.waiting import wait_until
 
@@ -35,21 +36,21 @@ Launch = Callable[[Callable[[Connection], None]], Connection]
 
 
 @pytest.fixture
-def launch() -> Iterator[Launch]:
-    """A function that launches a process; each kind of process has its own launcher."""
+def forked() -> Iterator[Launch]:
+    """A function that forks a process."""
     with ExitStack() as ends:
-        launchers: dict[Callable[[Connection], None], Launcher] = {}
-
-        def channel(main: Callable[[Connection], None]) -> Connection:
-            if main not in launchers:
-                launchers[main] = ends.enter_context(closing(Launcher.forked({"test": main})))
-            return ends.enter_context(closing(launchers[main].launch("test")))
-
-        yield channel
+        yield lambda main: ends.enter_context(closing(fork("process of this test", main)))
 
 
-def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch: Launch) -> None:
-    channel = launch(echo)
+@pytest.fixture
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
+    with closing(Launcher(Warmth(f"sqlite:///{tmp_path}/store.db", "local", []), os.environ)) as found:
+        yield found
+    found.wait()
+
+
+def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(forked: Launch) -> None:
+    channel = forked(echo)
     process = receive(channel)
     assert process is not None
     assert process.is_alive()
@@ -59,47 +60,52 @@ def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(launch:
     wait_until(lambda: not process.is_alive())
 
 
-def test_the_owner_learns_how_a_launcher_ended() -> None:
-    with closing(Launcher.forked({"test": echo})) as launcher:
-        channel = launcher.launch("test")
+def test_the_owner_learns_how_a_launcher_ended(launcher: Launcher) -> None:
+    with closing(launcher.launch(DEPLOYMENT)) as channel:
         process = receive(channel)
-        assert process is not None
         os.kill(parent_of(process.pid), signal.SIGKILL)
         assert select.select([launcher], [], [], 10)[0]
         assert launcher.wait() == -signal.SIGKILL
         with pytest.raises(BrokenPipeError):
-            launcher.launch("test")
-        channel.close()
+            launcher.launch(DEPLOYMENT)
 
 
-def test_a_launcher_ends_with_its_owner() -> None:
-    launcher = Launcher.started(Warmth("sqlite:////nowhere", "local", []), os.environ)
+def test_a_launcher_ends_with_its_owner(launcher: Launcher) -> None:
     launcher.close()
     assert launcher.wait() == 0
 
 
-def test_each_process_is_one_of_its_own(launch: Launch) -> None:
-    found = [receive(channel) for channel in [launch(echo) for _ in range(3)]]
+def test_a_launcher_outlives_the_processes_that_it_forks(launcher: Launcher) -> None:
+    processes = set()
+    for _ in range(2):
+        with closing(launcher.launch(DEPLOYMENT)) as channel:
+            processes.add(receive(channel))
+    assert len(processes) == 2
+    wait_until(lambda: not any(process.is_alive() for process in processes))
+
+
+def test_each_process_is_one_of_its_own(forked: Launch) -> None:
+    found = [receive(channel) for channel in [forked(echo) for _ in range(3)]]
     assert len({each.pid for each in found if each} - {os.getpid()}) == 3
 
 
-def test_a_process_leads_a_group_of_its_own(launch: Launch) -> None:
-    channel = launch(echo)
+def test_a_process_leads_a_group_of_its_own(forked: Launch) -> None:
+    channel = forked(echo)
     process = receive(channel)
     assert process is not None
     assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
 
 
-def test_a_process_without_an_assignment_ends_with_its_owner(launch: Launch) -> None:
-    channel = launch(echo)
+def test_a_process_without_an_assignment_ends_with_its_owner(forked: Launch) -> None:
+    channel = forked(echo)
     process = receive(channel)
     assert process is not None
     channel.close()
     wait_until(lambda: not process.is_alive())
 
 
-def test_a_killed_process_is_noticed(launch: Launch) -> None:
-    channel = launch(echo)
+def test_a_killed_process_is_noticed(forked: Launch) -> None:
+    channel = forked(echo)
     process = receive(channel)
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -108,12 +114,7 @@ def test_a_killed_process_is_noticed(launch: Launch) -> None:
     wait_until(lambda: not process.is_alive())
 
 
-def test_a_process_that_breaks_ends_and_the_launcher_goes_on(launch: Launch) -> None:
-    assert receive(launch(raises)) is None
-    assert receive(launch(raises)) is None
-
-
-def test_nothing_is_assigned_to_whoever_is_gone(launch: Launch) -> None:
-    channel = launch(raises)
+def test_nothing_is_assigned_to_whoever_is_gone(forked: Launch) -> None:
+    channel = forked(raises)
     assert receive(channel) is None
     assert not send(channel, Assignment(LEASE, recover=False))

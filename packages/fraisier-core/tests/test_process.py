@@ -12,8 +12,8 @@ from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.assignment import Assignment, receive, send
-from fraisier_core.worker.jobs import DEPLOYMENT, jobs, warmth_of
-from fraisier_core.worker.launcher import Launcher
+from fraisier_core.worker.jobs import execute_early, warmth_of
+from fraisier_core.worker.launcher import fork
 
 from tests.stores import open_store
 
@@ -57,8 +57,8 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     (tmp_path / "fraises.yaml").write_text(CONFIGURATION)
     plugins = Plugins(entry_points(group="fraisier.stores"))
     config = load_config(tmp_path / "fraises.yaml", plugins)
-    launcher = Launcher.forked(jobs(warmth_of(config, Host()), plugins))
-    with closing(launcher), closing(launcher.launch(DEPLOYMENT)) as channel:
+    with closing(fork("process of this test", execute_early)) as channel:
+        send(channel, (warmth_of(config, Host()), config.state_dir))
         yield Installation(config, channel)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
-from fraisier_core.engine.recovery import ATTEMPTS, end_leftovers, recover_unactivated
+from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE, end_leftovers
+from fraisier_core.engine.recovery import ATTEMPTS, recover_unactivated
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
 from fraisier_core.system.host import Host, boot_id
 from fraisier_core.system.processes import ProcessIdentity, descendants

@@ -4,7 +4,6 @@ import os
 import signal
 
 import pytest
-from fraisier_core.system.processes import descendants
 
 from tests.stores import open_store
 from tests.waiting import wait_until
@@ -183,23 +182,6 @@ def test_without_a_worker_the_next_command_deletes_old_releases(installation: In
         gate.open()
         assert command.end()[0] == 0
     assert len(list(root.glob(".trash-*"))) == 1
-
-
-@pytest.mark.parametrize("with_its_process", [False, True])
-def test_a_launcher_that_is_killed_is_replaced_when_it_is_needed(
-    installation: Installation, with_its_process: bool
-) -> None:
-    gate = installation.push_gated()
-    with installation.started("deploy", "my_api", "production") as command:
-        gate.wait()
-        below = descendants(command.process.pid)
-        launcher = min(below, key=lambda each: (each.start_time, each.pid))  # it was forked first
-        os.kill(launcher.pid, signal.SIGKILL)
-        if with_its_process:
-            _kill_holder(installation)
-        gate.open()
-        code, _ = command.end()
-    assert (code, installation.last().status) == ((13, "interrupted") if with_its_process else (0, "success"))
 
 
 def test_what_a_dead_command_left_is_recovered_before_the_next_deployment(installation: Installation) -> None:

@@ -8,7 +8,6 @@ Failpoints: `before_swap` between the temporary link and its rename, `after_swap
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class Link:
         self._require_replaceable()
         with explained(f"the link {self.path} cannot be written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_name(f"{self._temporary}{secrets.token_hex(6)}")
+            temporary = self.path.with_name(f"{self._temporary}{os.urandom(6).hex()}")
             temporary.symlink_to(release.path.absolute())
             failpoint("before_swap")
             temporary.replace(self.path)

@@ -8,14 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.probes import probe
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command
-
-DEPLOYMENT_VARIABLE = "FRAISIER_DEPLOYMENT"
 
 
 class RecordedRun(Run[EnvironmentSettings]):

@@ -10,37 +10,15 @@ from fraisier_core.engine.backward import fail_unknown, roll_back, undo_activati
 from fraisier_core.engine.decision import AwaitDecision, RequestAnew, decide
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
-from fraisier_core.engine.recorded_run import DEPLOYMENT_VARIABLE
 from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, HeldLease, Lease, Step
+from fraisier_core.store.records import Deployment, Event, Lease, Step
 from fraisier_core.store.vocabulary import Ending
-from fraisier_core.system.host import Host
-from fraisier_core.system.processes import ProcessIdentity, kill_group, kill_marked
 
 logger = logging.getLogger(__name__)
 
 SWITCHES = {"activate", "checkout"}
 ATTEMPTS = 3
-
-
-def take_over(store: Store, host: Host, held: HeldLease, process: ProcessIdentity) -> Lease | None:
-    """Take over an expired lease for a process, then end what its holder left; None if another did so."""
-    lease = store.take_over(held, process)
-    if lease is not None:
-        logger.warning("the process of deployment %s is gone: recovering it", lease.deployment_id)
-        end_leftovers(host, held)
-    return lease
-
-
-def end_leftovers(host: Host, held: HeldLease) -> None:
-    """Kill what an expired lease names: its process, its command, and whatever broke away from that."""
-    if held.boot_id != host.boot_id:
-        return
-    for process in (held.holder, held.command):
-        if process is not None:
-            kill_group(process)
-    kill_marked(DEPLOYMENT_VARIABLE, held.lease.deployment_id)
 
 
 def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:

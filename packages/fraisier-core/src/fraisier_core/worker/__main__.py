@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 
+import fraisier_core.engine.network_probes  # noqa: F401 - what is forked has it then
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.worker.jobs import jobs

@@ -67,7 +67,7 @@ class Worker:
         start = partial(start_launcher, warmth_of(config, host), self._source)
         launcher = start()  # it gets ready while the store is opened
         self._store = self._plugins.open_store(config.database, host)
-        self._dispatcher = Dispatcher(self._store, host, self._source, launcher, start)
+        self._dispatcher = Dispatcher(self._store, host, self._source, start, launcher)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._me = ProcessIdentity.of(os.getpid())

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.engine.recovery import take_over
+from fraisier_core.engine.leftovers import take_over
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import HeldLease, Lease
@@ -44,7 +44,7 @@ class Slot:
 class Dispatcher:
     """Gives deployments to processes, and watches those and their launcher.
 
-    Each claim is made under the current configuration. `start` starts another launcher if one ends.
+    Each claim is made under the current configuration. `start` starts a launcher if there is none.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class Dispatcher:
         store: Store,
         host: Host,
         source: ConfigSource,
-        launcher: Launcher,
         new_launcher: Callable[[], Launcher],
+        launcher: Launcher | None = None,
     ) -> None:
         self._store = store
         self._host = host
@@ -64,8 +64,9 @@ class Dispatcher:
         self._config: Config | None = None
         self.slots: list[Slot] = []
         self.launched = 0
-        self._launcher: Launcher | None = launcher
-        self.watch(launcher, self._launcher_ended)
+        self._launcher = launcher
+        if launcher is not None:
+            self.watch(launcher, self._launcher_ended)
 
     def watch(self, source: object, handler: Callable[[], object]) -> None:
         """Call `handler` from `wait` whenever something becomes readable."""
@@ -96,10 +97,14 @@ class Dispatcher:
         """Fill `count` slots, and start a launcher if it is gone."""
         self._revive()
         while len(self.slots) < count and (line := self.launch(DEPLOYMENT)):
-            self.launched += 1
-            slot = Slot(line)
-            self.slots.append(slot)
-            self.watch(line, lambda slot=slot: self._hear(slot))  # type: ignore[misc]
+            self.adopt(line)
+
+    def adopt(self, line: Connection) -> None:
+        """Fill another slot with the process at the end of a line."""
+        self.launched += 1
+        slot = Slot(line)
+        self.slots.append(slot)
+        self.watch(line, lambda: self._hear(slot))
 
     def launch(self, job: str) -> Connection | None:
         """Fork a process for a job and return the line to it; None if that has to wait."""

@@ -1,9 +1,11 @@
-"""What the processes do that a launcher forks, and the two ways to have a launcher."""
+"""What forked processes do, and how a launcher is started that forks them."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,26 +13,48 @@ from pathlib import Path
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.trash import empty_trash
-from fraisier_core.errors import PluginError
+from fraisier_core.errors import FraisierError, PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.system.environment import is_inherited
 from fraisier_core.system.host import Host
+from fraisier_core.system.owner import become_owner
+from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
-from fraisier_core.worker.process import DeploymentProcess
 
 DEPLOYMENT, DELETE = "deployment", "delete"
 LOWEST_PRIORITY = 19
 
 
 def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
-    """Return them by name, and load the plugins that they need before anything is forked."""
+    """Return what a launcher forks processes for, and load what they need: no fork has to then."""
     for kind in warmth.types:
         with suppress(PluginError):  # a deployment of this type ends with the reason
             plugins.deployer(kind)
-    plugins.store(warmth.database.partition(":")[0])
-    process = DeploymentProcess(warmth.database, Host(warmth.host), plugins, warmth.types)
-    return {DEPLOYMENT: process, DELETE: delete_old_releases}
+    with suppress(FraisierError):  # each process says so itself
+        plugins.open_store(warmth.database, Host(warmth.host)).close()
+    return {DEPLOYMENT: _deployment(warmth, plugins), DELETE: delete_old_releases}
+
+
+def execute_early(line: Connection) -> None:
+    """Be a deployment process that is forked before the configuration is read, and told of it later.
+
+    What is slow to load is loaded meanwhile. It is told what to be ready for, and the state folder.
+    """
+    import fraisier_core.worker.process  # noqa: F401
+
+    plugins = Plugins.installed()
+    if told := receive(line):
+        warmth, state_dir = told
+        become_owner(state_dir, sys.argv)
+        forbid_dumps()  # a change of user undoes it
+        _deployment(warmth, plugins)(line)
+
+
+def _deployment(warmth: Warmth, plugins: Plugins) -> Callable[[Connection], None]:
+    from fraisier_core.worker.process import DeploymentProcess
+
+    return DeploymentProcess(warmth.database, Host(warmth.host), plugins, warmth.types)
 
 
 def delete_old_releases(line: Connection) -> None:
@@ -57,4 +81,4 @@ def start_launcher(warmth: Warmth, source: ConfigSource) -> Launcher:
     """Start a launcher, without the variables that the configuration needs: their values are assigned."""
     needed = set().union(*source.current().variables.values())
     environ = {name: value for name, value in os.environ.items() if is_inherited(name) or name not in needed}
-    return Launcher.started(warmth, environ)
+    return Launcher(warmth, environ)

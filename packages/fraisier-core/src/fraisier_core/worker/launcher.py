@@ -5,6 +5,7 @@ Owner and process talk over a line of messages, and each ends when the other one
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -14,8 +15,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 logger = logging.getLogger(__name__)
 
@@ -34,38 +37,19 @@ class Warmth:
 
 
 class Launcher:
-    """The owner's side; `wait` returns its exit status once it ends, negative if a signal killed it."""
+    """The owner's side: starts it in an interpreter of its own, whatever the owner holds."""
 
-    def __init__(self, control: socket.socket, wait: Callable[[], int]) -> None:
-        self._control = control
-        self.wait = wait
-
-    @classmethod
-    def forked(cls, jobs: Jobs) -> Launcher:
-        """Fork it from this process, which has neither threads nor an open store: they do not survive it."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            os.setsid()  # a Ctrl-C in the owner's terminal is the owner's to handle
-            serve(theirs, jobs)
-        theirs.close()
-        return cls(ours, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-
-    @classmethod
-    def started(cls, warmth: Warmth, environ: Mapping[str, str]) -> Launcher:
-        """Start it in an interpreter of its own, whatever this process holds."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, warmth: Warmth, environ: Mapping[str, str]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "fraisier_core.worker", str(theirs.fileno())],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        ours.send(json.dumps(asdict(warmth)).encode())
-        return cls(ours, process.wait)
+        self._control.send(json.dumps(asdict(warmth)).encode())
 
     def fileno(self) -> int:
         """Return the file descriptor that becomes readable when the launcher ends."""
@@ -83,9 +67,26 @@ class Launcher:
             theirs.close()
         return ours
 
+    def wait(self) -> int:
+        """Wait for its end, and return its exit status, negative if a signal killed it."""
+        return self._process.wait()
+
     def close(self) -> None:
         """End the launcher; the processes it forked live on."""
         self._control.close()
+
+
+def fork(name: str, work: Callable[[Connection], None]) -> Connection:
+    """Fork a process for some work, without a launcher, and return the line to it.
+
+    This process has neither threads nor an open store: they do not survive it.
+    """
+    ours, theirs = Pipe()
+    if os.fork() == 0:
+        ours.close()
+        _be(name, partial(work, theirs))
+    theirs.close()
+    return ours
 
 
 def warmth(control: socket.socket) -> Warmth | None:
@@ -106,16 +107,20 @@ def serve(control: socket.socket, jobs: Jobs) -> None:
             os._exit(0)
         if os.fork() == 0:
             control.close()
-            _run(Connection(handles[0]), message.decode(), jobs)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            job = message.decode()
+            _be(f"{job} process", partial(jobs[job], Connection(handles[0])))
         os.close(handles[0])
 
 
-def _run(line: Connection, job: str, jobs: Jobs) -> None:
-    os.setsid()  # what a lease names can be ended as a group, without its neighbours
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _be(name: str, work: Callable[[], None]) -> NoReturn:
+    """Be a forked process: do its work, and end."""
+    os.setsid()  # what a lease names can be ended as a group, and Ctrl-C is for the owner
+    gc.freeze()  # or looking for garbage copies what is shared with the parent
+    gc.enable()
     try:
-        jobs[job](line)
+        work()
     except Exception:  # the run boundary: the process ends here, and its expired lease is recovered
-        logger.exception("the %s process failed", job)
+        logger.exception("the %s failed", name)
         os._exit(1)
     os._exit(0)

@@ -14,4 +14,7 @@ def main() -> None:
     from fraisier.cli.tree import app
     from fraisier.running import run
 
-    run(app, "fraisier")
+    try:
+        run(app, "fraisier")
+    finally:
+        gc.freeze()  # or the interpreter traverses everything a few times more before it ends

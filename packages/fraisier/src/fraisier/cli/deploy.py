@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import ConfigurationError
 
+from fraisier.cli.early import fork_early
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.planning import confirmed, make_plan, show_plan
 from fraisier.cli.session import ActingSession
@@ -49,6 +50,7 @@ def deploy(
     """Deploy, and follow it to its end."""
     if commit and branch:
         raise typer.BadParameter("give --commit or --branch, not both")
+    process = None if detach or dry_run else fork_early()
     session = ActingSession.start(config)
     from fraisier.cli.executing import execute, usable
 
@@ -58,7 +60,7 @@ def deploy(
         raise typer.Exit(show_plan(make_plan(session, request), as_json=as_json))
     if plan is not None:
         request = request._replace(commit_sha=confirmed(make_plan(session, request), plan))
-    execute(session, found, lambda _: request, detach=detach, as_json=as_json)
+    execute(session, found, lambda _: request, process=process, as_json=as_json)
 
 
 def _request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import typer
 from fraisier_core.config import Environment
@@ -34,7 +35,7 @@ def execute(
     environment: Environment,
     make_request: MakeRequest,
     *,
-    detach: bool,
+    process: Connection | None,
     as_json: bool,
 ) -> None:
     """Have a request executed, and exit with the code of the status it ends with.
@@ -43,16 +44,16 @@ def execute(
         session: what the command works with.
         environment: the environment.
         make_request: returns the request; called once the store is open.
-        detach: leave it to a worker, and print its id.
+        process: the line to the process that is to execute it; None leaves it to a worker, and prints its id.
         as_json: print JSON.
     """
-    if detach:
+    if process is None:
         _queue(session, make_request, as_json=as_json)
         return
     from fraisier.cli.foreground import Foreground  # before this process may become who cannot read it
 
     session.become_owner()
-    foreground = Foreground(session)
+    foreground = Foreground(session, process)
     foreground.settle(environment.fraise, environment.name)
     deployment = foreground.run(make_request(foreground.store), _display(as_json=as_json))
     report(foreground.store, deployment, as_json=as_json)

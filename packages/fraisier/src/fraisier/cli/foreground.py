@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment, HeldLease, Request
 from fraisier_core.system.processes import forbid_dumps
-from fraisier_core.system.timing import FOLLOW, INTERRUPTION, RECOVERY
+from fraisier_core.system.timing import FOLLOW, INTERRUPTION, LONGEST_PAUSE, RECOVERY
+from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher, Slot
-from fraisier_core.worker.jobs import DELETE, jobs, start_launcher, warmth_of
-from fraisier_core.worker.launcher import Launcher
+from fraisier_core.worker.jobs import delete_old_releases, start_launcher, warmth_of
+from fraisier_core.worker.launcher import fork
 
 from fraisier.cli.follow import Display, Follower
 from fraisier.cli.interrupts import Interrupts
@@ -30,21 +31,21 @@ CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interr
 class Foreground:
     """Executes one deployment for as long as this process lives, unless a worker claims it.
 
-    The launcher is forked first, because neither the store nor a thread survives a fork.
-
     Args:
         session: what the command works with; its user is the owner of the store already.
+        process: the line to the process that `fork_early` forked.
     """
 
-    def __init__(self, session: ActingSession) -> None:
-        _keep_quiet()
-        forbid_dumps()
+    def __init__(self, session: ActingSession, process: Connection) -> None:
+        forbid_dumps()  # a change of user undid it
         self._session = session
-        warmth = warmth_of(session.config, session.host)
-        launcher = Launcher.forked(jobs(warmth, session.plugins))
+        warmth, state_dir = warmth_of(session.config, session.host), session.config.state_dir
+        send(process, (warmth, state_dir))
+        self._deletion = _deletion(state_dir)
         self.store = session.open_store()
         start = partial(start_launcher, warmth, session.source)
-        self._dispatcher = Dispatcher(self.store, session.host, session.source, launcher, start)
+        self._dispatcher = Dispatcher(self.store, session.host, session.source, start)
+        self._dispatcher.adopt(process)
         self._dispatcher.configure()
         self._announced: set[str] = set()
         self._recovered_at = 0.0
@@ -68,7 +69,6 @@ class Foreground:
         deployment_id, lease = request_deployment(self.store, request, slot.process)
         if lease is not None:
             self._dispatcher.assign(slot, lease)
-        self._delete_old_releases()
         try:
             deployment = self._follow(deployment_id, display)
             self._await_processes()
@@ -131,18 +131,15 @@ class Foreground:
 
     def _ready_slot(self) -> Slot:
         """Return a slot whose process waits for an assignment."""
+        until = time.monotonic() + LONGEST_PAUSE
         while (slot := self._dispatcher.ready_slot()) is None:
             self._dispatcher.fill(1 + self._dispatcher.busy)
             if self._dispatcher.launched > MAX_PROCESSES:
                 raise InterruptedRunError(f"{MAX_PROCESSES} processes ended before the deployment did")
+            if time.monotonic() > until:
+                raise InterruptedRunError("no process for the deployment could be started")
             self._dispatcher.wait(FOLLOW)
         return slot
-
-    def _delete_old_releases(self) -> None:
-        """Delete what earlier deployments set aside if no worker does, for as long as this command lives."""
-        state_dir = self._session.config.state_dir
-        if any(trash(state_dir)) and self.store.live_workers() == 0:
-            self._dispatcher.start(DELETE, str(state_dir), lambda _: None)
 
     def _await_processes(self) -> None:
         """Let the deployment process end after its deployment has."""
@@ -151,9 +148,10 @@ class Foreground:
             self._dispatcher.wait(FOLLOW)
 
 
-def _keep_quiet() -> None:
-    """Show the progress alone, not the log; `FRAISIER_DEBUG` shows both."""
-    if os.environ.get("FRAISIER_DEBUG"):
-        logging.basicConfig(level=logging.INFO)
-    else:
-        logging.getLogger().addHandler(logging.NullHandler())
+def _deletion(state_dir: Path) -> Connection | None:
+    """Have deleted what earlier deployments set aside, for as long as the line to that process is open."""
+    if not any(trash(state_dir)):
+        return None
+    line = fork("process that deletes old releases", delete_old_releases)
+    send(line, str(state_dir))
+    return line

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import BusyError, UnknownNameError
 
+from fraisier.cli.early import fork_early
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
@@ -34,11 +35,14 @@ def rollback(
     config: ConfigFile = None,
 ) -> None:
     """Roll back to an earlier release that was healthy."""
+    process = None if detach else fork_early()
     session = ActingSession.start(config)
     from fraisier.cli.executing import execute, usable
 
     found = usable(session, fraise, environment)
-    execute(session, found, lambda store: _request(session, store, found, to), detach=detach, as_json=as_json)
+    execute(
+        session, found, lambda store: _request(session, store, found, to), process=process, as_json=as_json
+    )
 
 
 def _request(

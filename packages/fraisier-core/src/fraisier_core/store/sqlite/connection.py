@@ -13,6 +13,7 @@ from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 from fraisier_core.errors import FencedError, StoreError
 from fraisier_core.store.sqlite.migrations import migrate, require_current
@@ -62,6 +63,7 @@ class Connection:
         self.path = path
         self.migrated = migrated
         self._connection = connection
+        finalize(self, connection.close)  # when the interpreter ends, at the latest: the WAL goes with it
         self._lock = threading.RLock()
         self._checkpointing: int | None = None
         self._identity = _file_identity(path)

@@ -1,0 +1,141 @@
+"""Probing a service over the network: its connection, and its answer to a GET.
+
+A module of its own, imported when it is needed: the library for HTTP is large.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from fraisier_core.errors import CancelledError
+from fraisier_core.health import Health
+from fraisier_core.text.printable import printable
+
+SETTING = "health_check.timeout"
+_TICK_SECONDS = 0.05
+_SHOWN = 400
+
+
+def probe_address(url: str, timeout: float, cancelled: threading.Event) -> Health:
+    """Probe an address, of which `tcp://HOST:PORT` needs only to accept connections.
+
+    Args:
+        url: the address.
+        timeout: seconds that the probe may take.
+        cancelled: once set, the probe ends.
+
+    Raises `CancelledError` if it was cancelled; whatever else goes wrong is an unhealthy verdict.
+    """
+    parts = urlsplit(url)
+    return _Attempt(parts, timeout).ask(_connected if parts.scheme == "tcp" else _get, cancelled)
+
+
+class _Attempt:
+    """One connection, closed when its time is over, however slowly the other side responds.
+
+    The system bounds no more than each part of looking up a name and reading a response: a thread does that.
+    """
+
+    def __init__(self, url: SplitResult, timeout: float) -> None:
+        self.url = url
+        self.timeout = timeout
+        self._until = time.monotonic() + timeout
+        self._answered = threading.Event()
+        self._answer = Health(False, f"no answer from {_address(url)} within {timeout:g} s ({SETTING})")
+        self._connection: socket.socket | None = None
+        self._over = False
+
+    def ask(self, question: Callable[[_Attempt], Health], cancelled: threading.Event) -> Health:
+        """Return the answer to a question, or that there was none in time."""
+        threading.Thread(target=self._answer_to, args=(question,), daemon=True).start()
+        try:
+            while not self._answered.wait(min(_TICK_SECONDS, max(0.0, self._until - time.monotonic()))):
+                if cancelled.is_set():
+                    raise CancelledError(f"cancelled while probing {_address(self.url)}")
+                if time.monotonic() >= self._until:
+                    break
+            return self._answer
+        finally:
+            self._hang_up()
+
+    def connect(self, port: int) -> socket.socket:
+        """Return a connection that ends with this attempt."""
+        connection = socket.create_connection((self.url.hostname or "", port), timeout=self.timeout)
+        self._connection = connection.dup()
+        if self._over:
+            self._hang_up()
+        return connection
+
+    def _answer_to(self, question: Callable[[_Attempt], Health]) -> None:
+        try:
+            answer = question(self)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            answer = Health(False, f"no answer from {_address(self.url)}: {printable(_said(error))}")
+        if not self._over:
+            self._answer = answer
+        self._answered.set()
+
+    def _hang_up(self) -> None:
+        self._over = True
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            self._connection.close()
+
+
+def _connected(attempt: _Attempt) -> Health:
+    attempt.connect(attempt.url.port or 0).close()
+    return Health(True, f"{_address(attempt.url)} accepts connections")
+
+
+def _get(attempt: _Attempt) -> Health:
+    """GET the address; its body is not read, no redirect is followed, and no proxy is used."""
+    url = attempt.url
+    secure = url.scheme == "https"
+    plain = attempt.connect(url.port or (443 if secure else 80))
+    with plain, _encrypted(plain, url) if secure else plain as connection:
+        client = http.client.HTTPConnection(url.hostname or "")
+        client.sock = connection
+        client.request(
+            "GET", url._replace(scheme="", netloc="", fragment="").geturl() or "/", headers=_headers(url)
+        )
+        with client.getresponse() as response:
+            return _verdict(response, url)
+
+
+def _encrypted(connection: socket.socket, url: SplitResult) -> ssl.SSLSocket:
+    return ssl.create_default_context().wrap_socket(connection, server_hostname=url.hostname)
+
+
+def _headers(url: SplitResult) -> dict[str, str]:
+    headers = {"Host": url.netloc.rpartition("@")[2], "User-Agent": "fraisier", "Connection": "close"}
+    if url.username is None:
+        return headers
+    login = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
+    return headers | {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
+
+def _verdict(response: http.client.HTTPResponse, url: SplitResult) -> Health:
+    detail = f"{response.status} from {_address(url)}"
+    if 300 <= response.status < 400:
+        where = printable(response.headers.get("Location", "nowhere"))
+        detail += f", which points to {where[:_SHOWN]}; a health check follows no redirect"
+    return Health(200 <= response.status < 300, detail)
+
+
+def _address(url: SplitResult) -> str:
+    """Return the address as people know it, without credentials."""
+    host = url.netloc.rpartition("@")[2]
+    return host if url.scheme == "tcp" else url._replace(netloc=host).geturl()
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or repr(error)
