@@ -43,15 +43,6 @@ _OF_ERRORS = {
     errors.CancelledError: ExitCode.CANCELLED,
     errors.InterruptedRunError: ExitCode.INTERRUPTED,
 }
-_OF_STATUSES = {
-    "success": ExitCode.SUCCESS,
-    "skipped": ExitCode.SUCCESS,
-    "failed": ExitCode.FAILED,
-    "rolled_back": ExitCode.ROLLED_BACK,
-    "cancelled": ExitCode.CANCELLED,
-    "interrupted": ExitCode.INTERRUPTED,
-    "superseded": ExitCode.SUPERSEDED,
-}
 
 
 class ReaderGoneError(Exception):
@@ -65,7 +56,7 @@ def code_of_error(error: errors.FraisierError) -> ExitCode:
 
 def code_of_status(status: str) -> ExitCode:
     """Return the exit code for the status in which a deployment ended."""
-    return _OF_STATUSES[status]
+    return ExitCode.SUCCESS if status == "skipped" else ExitCode[status.upper()]
 
 
 def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
@@ -79,7 +70,9 @@ def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
         try:
             command()
         except errors.FraisierError as error:
-            _explain(str(error))
+            from fraisier.terminal import clean
+
+            sys.stderr.write(f"{clean(str(error))}\n")
             sys.exit(code_of_error(error))
         except KeyboardInterrupt:
             sys.exit(ExitCode.KEYBOARD)
@@ -88,9 +81,3 @@ def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
             sys.exit(ExitCode.READER_GONE)
 
     return explained
-
-
-def _explain(message: str) -> None:
-    from fraisier.terminal import clean
-
-    sys.stderr.write(f"{clean(message)}\n")

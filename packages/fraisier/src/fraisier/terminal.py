@@ -25,14 +25,15 @@ def clean_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def wants_colour(stream: IO[str]) -> bool:
-    """Whether to colour what is written to `stream` (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def wants_live(stream: IO[str]) -> bool:
+    """Whether `stream` is a terminal on which a picture can be kept up to date."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def coloured(text: str, colour: str | None, stream: IO[str]) -> str:
-    """Return `text`, clean already, in a colour if `stream` takes colours."""
-    return typer.style(text, fg=colour) if colour and wants_colour(stream) else text
+    """Return `text`, clean already, in a colour if `stream` takes colours (https://no-color.org)."""
+    wanted = colour and wants_live(stream) and not os.environ.get("NO_COLOR")
+    return typer.style(text, fg=colour) if wanted else text
 
 
 def say(text: str, colour: str | None = None) -> None:
@@ -48,8 +49,3 @@ def tell(text: str, colour: str | None = None) -> None:
 def print_json(value: Any) -> None:
     """Print a value for machines; nothing else goes to standard output then."""
     typer.echo(json.dumps(value, indent=2))
-
-
-def wants_live(stream: IO[str]) -> bool:
-    """Whether `stream` is a terminal on which a picture can be kept up to date."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -28,7 +28,7 @@ def folder() -> Iterator[Path]:
 def test_before_the_first_deployment_every_user_may_read(folder: Path) -> None:
     config = folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
-    session = Session.start(config)
+    session = Session.read(config)
     if (child := os.fork()) == 0:
         os.setuid(12345)
         os._exit(0 if session.reader() is None else 1)
@@ -47,7 +47,7 @@ def test_a_store_that_this_user_cannot_write_is_read_or_refused(
     for path in (config, state, *state.iterdir()):
         os.chown(path, 12345, 12345)
         path.chmod(folder_mode if path == state else 0o400)
-    session = Session.start(config)
+    session = Session.read(config)
     if (child := os.fork()) == 0:
         os.setuid(12345)
         try:
@@ -67,5 +67,5 @@ def test_who_asks_is_seen_through_sudo(tmp_path: Path, behind: dict[str, str], u
     if (child := os.fork()) == 0:
         os.environ.pop("SUDO_USER", None)
         os.environ |= behind
-        os._exit(0 if ActingSession.start(config).user == user else 1)
+        os._exit(0 if ActingSession(config).user == user else 1)
     assert os.waitpid(child, 0)[1] == 0

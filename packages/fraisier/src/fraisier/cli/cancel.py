@@ -16,7 +16,7 @@ app = command_app()
 @app.command()
 def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
     """Cancel a pending or running deployment."""
-    session = ActingSession.start(config)
+    session = ActingSession(config)
     store = session.existing_store()
     found = store.request_cancel(store.find(deployment), session.user)
     what = f"deployment {short_id(found.id)} of {found.fraise_id} {found.environment}"

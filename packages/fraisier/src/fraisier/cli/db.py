@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fraisier_core.errors import UnknownNameError
-
 from fraisier.cli.parameters import ConfigFile, Json, command_app
 from fraisier.cli.session import ActingSession
 from fraisier.terminal import print_json, say, tell
@@ -14,7 +12,7 @@ app = command_app(groups="Maintain the store.")
 @app.command()
 def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
     """Bring the store up to this version, or create it."""
-    session = ActingSession.start(config)
+    session = ActingSession(config)
     applied = session.open_store().migrated
     if as_json:
         print_json({"database": session.config.database, "applied": applied})
@@ -27,8 +25,7 @@ def migrate(config: ConfigFile = None, as_json: Json = False) -> None:
 @app.command()
 def rebuild(config: ConfigFile = None) -> None:
     """Rebuild every deployment from its recorded events."""
-    session = ActingSession.start(config)
-    if session.reader() is None:
-        raise UnknownNameError(f"there is no store at {session.config.database}: nothing was ever deployed")
+    session = ActingSession(config)
+    session.require_store()
     session.open_store().rebuild()
     tell("rebuilt from the events")

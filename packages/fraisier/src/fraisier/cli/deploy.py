@@ -1,20 +1,24 @@
-"""`fraisier deploy`: deploy a commit, and follow that to its end."""
+"""`fraisier deploy`: deploy a commit, and follow that to its end; or show what it would do, as a plan."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fraisier_core.errors import ConfigurationError
+from fraisier_core.errors import ConfigurationError, ConflictError
 
 from fraisier.cli.early import fork_early
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
-from fraisier.cli.planning import confirmed, make_plan, show_plan
 from fraisier.cli.session import ActingSession
+from fraisier.cli.tables import Cell, print_facts, short_commit, short_id
+from fraisier.exit_codes import ExitCode
+from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
+    from fraisier_core.engine.plan import Plan
     from fraisier_core.store.records import Request
 
 app = command_app()
@@ -51,15 +55,15 @@ def deploy(
     if commit and branch:
         raise typer.BadParameter("give --commit or --branch, not both")
     process = None if detach or dry_run else fork_early()
-    session = ActingSession.start(config)
-    from fraisier.cli.executing import execute, usable
+    session = ActingSession(config)
+    from fraisier.cli.executing import execute
 
-    found = usable(session, fraise, environment)
+    found = session.usable_environment(fraise, environment)
     request = _request(session, found, commit, branch)
     if dry_run:
-        raise typer.Exit(show_plan(make_plan(session, request), as_json=as_json))
+        raise typer.Exit(_show_plan(_plan(session, request), as_json=as_json))
     if plan is not None:
-        request = request._replace(commit_sha=confirmed(make_plan(session, request), plan))
+        request = request._replace(commit_sha=_confirmed(_plan(session, request), plan))
     execute(session, found, lambda _: request, process=process, as_json=as_json)
 
 
@@ -81,3 +85,53 @@ def _configured_branch(session: ActingSession, environment: ConfiguredEnvironmen
         problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"
         raise ConfigurationError([f"{where}: {problem}"])
     return environment.branch
+
+
+def _plan(session: ActingSession, request: Request) -> Plan:
+    """Return what a request would do now; it fetches the mirror and changes nothing else."""
+    from fraisier_core.engine.plan import plan
+
+    resolved = session.config.resolved(request.fraise_id, request.environment)
+    reader = session.reader()
+    session.become_owner()
+    return plan(resolved, session.plugins, reader, request)
+
+
+def _confirmed(plan: Plan, wanted: str) -> str | None:
+    """Return the commit of a plan. Raises `ConflictError` unless it is the wanted one and not refused."""
+    what = f"{plan.fraise_id} {plan.environment}"
+    if plan.hash != wanted:
+        changed = f"plan {wanted} of {what} is outdated: the plan is {plan.hash} now"
+        raise ConflictError(f"{changed}; see it with --dry-run")
+    if plan.refused:
+        raise ConflictError(f"plan {wanted} of {what} would be refused: {plan.refused}")
+    return plan.commit_sha
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> ExitCode:
+    """Print a plan, and return the exit code: a conflict if it would be refused."""
+    if as_json:
+        print_json({"hash": plan.hash, **asdict(plan)})
+    else:
+        _print_plan(plan)
+    return ExitCode.CONFLICT if plan.refused else ExitCode.SUCCESS
+
+
+def _print_plan(plan: Plan) -> None:
+    serving = short_commit(plan.serving_commit_sha) or "nothing"
+    steps = "as its type decides" if plan.steps is None else ", ".join(plan.steps)
+    print_facts(
+        f"plan {plan.hash} of {plan.fraise_id} {plan.environment}",
+        [
+            ("commit", plan.commit_sha),
+            ("ref", plan.ref),
+            ("mode", plan.mode),
+            ("serving", f"{serving} (release {plan.serving_release})" if plan.serving_release else serving),
+            ("steps", None if plan.commit_sha is None else steps),
+            ("waits for", short_id(plan.waits_for) if plan.waits_for else None),
+            ("supersedes", short_id(plan.supersedes) if plan.supersedes else None),
+            ("refused", Cell(plan.refused, "red")),
+        ],
+    )
+    if not plan.refused:
+        tell("nothing was changed; deploy with `--plan HASH` to refuse if this plan is outdated by then")

@@ -8,20 +8,18 @@ from multiprocessing.connection import Connection
 
 
 def fork_early() -> Connection:
-    """Fork it and return the line to it; `Foreground` tells it of the configuration."""
+    """Fork it and return the line to it; `Foreground` tells it of the configuration.
+
+    Both show the progress alone, not the log; `FRAISIER_DEBUG` shows both.
+    """
     import fraisier_core.config.source  # noqa: F401 - what both need
     from fraisier_core.system.processes import forbid_dumps
     from fraisier_core.worker.jobs import execute_early
     from fraisier_core.worker.launcher import fork
 
-    _keep_quiet()
-    forbid_dumps()
-    return fork("deployment process", execute_early)
-
-
-def _keep_quiet() -> None:
-    """Show the progress alone, not the log; `FRAISIER_DEBUG` shows both."""
     if os.environ.get("FRAISIER_DEBUG"):
         logging.basicConfig(level=logging.INFO)
     else:
         logging.getLogger().addHandler(logging.NullHandler())
+    forbid_dumps()
+    return fork("deployment process", execute_early)

@@ -1,4 +1,4 @@
-"""How `fraisier deploy` and `fraisier rollback` have their request executed: here, or by a worker."""
+"""Having the request of `fraisier deploy` or `fraisier rollback` executed, here or by a worker."""
 
 from __future__ import annotations
 
@@ -10,24 +10,18 @@ import typer
 from fraisier_core.config import Environment
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.requests.requesting import request_deployment
-from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Request
+from fraisier_core.store.protocol import Reader, Store
+from fraisier_core.store.records import Deployment, Request
+from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.follow import Display
-from fraisier.cli.outcome import report
 from fraisier.cli.session import ActingSession
+from fraisier.cli.tables import COLOURS, short_commit, short_id
+from fraisier.cli.times import lasted
 from fraisier.exit_codes import code_of_status
 from fraisier.terminal import print_json, say, tell, wants_live
 
 MakeRequest = Callable[[Store], Request]
-
-
-def usable(session: ActingSession, fraise: str, environment: str) -> Environment:
-    """Return an environment whose configuration is complete, before anything is requested."""
-    found = session.config.environment(fraise, environment)
-    session.config.require("fraises", found.fraise, "repository")
-    _ = found.settings
-    return found
 
 
 def execute(
@@ -38,14 +32,9 @@ def execute(
     process: Connection | None,
     as_json: bool,
 ) -> None:
-    """Have a request executed, and exit with the code of the status it ends with.
+    """Have a request executed by a process, and exit with the code of the status it ends with.
 
-    Args:
-        session: what the command works with.
-        environment: the environment.
-        make_request: returns the request; called once the store is open.
-        process: the line to the process that is to execute it; None leaves it to a worker, and prints its id.
-        as_json: print JSON.
+    The request is made once the store is open. Without the line to a process, it is left to a worker.
     """
     if process is None:
         _queue(session, make_request, as_json=as_json)
@@ -56,9 +45,7 @@ def execute(
     foreground = Foreground(session, process)
     foreground.settle(environment.fraise, environment.name)
     deployment = foreground.run(make_request(foreground.store), _display(as_json=as_json))
-    report(foreground.store, deployment, as_json=as_json)
-    if as_json:
-        print_json(deployment._asdict())
+    _report(foreground.store, deployment, as_json=as_json)
     raise typer.Exit(code_of_status(deployment.status))
 
 
@@ -80,7 +67,43 @@ def _display(*, as_json: bool) -> Display:
     if not as_json and wants_live(sys.stdout):
         from fraisier.cli.live import LiveDisplay
 
-        return LiveDisplay.on_stdout()
+        return LiveDisplay()
     from fraisier.cli.plain import PlainDisplay
 
     return PlainDisplay(tell if as_json else say)
+
+
+def _report(history: Reader, deployment: Deployment, *, as_json: bool) -> None:
+    """Say how a deployment ended; what failed, and everything beside JSON, to standard error."""
+    what = f"{deployment.fraise_id} {deployment.environment}"
+    done = tell if as_json else say
+    if deployment.status == "success":
+        done(f"{what}: {_success(deployment)}", COLOURS["success"])
+    elif deployment.status == "skipped":
+        done(f"{what}: nothing to do: {deployment.error_message}")
+    else:
+        tell(f"{what}: {_failure(deployment)}", COLOURS.get(deployment.status))
+        tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
+    if as_json:
+        print_json(deployment._asdict())
+
+
+def _success(deployment: Deployment) -> str:
+    serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
+    return f"{serving}, {KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
+
+
+def _failure(deployment: Deployment) -> str:
+    status = deployment.status.replace("_", " ")
+    if deployment.superseded_by is not None:
+        status += f" by deployment {short_id(deployment.superseded_by)}"
+    return f"{status}: {deployment.error_message}" if deployment.error_message else status
+
+
+def _serving(history: Reader, deployment: Deployment) -> str:
+    for status in history.status(deployment.fraise_id, deployment.environment):
+        if status.serving_unknown:
+            return "the serving release is unknown"
+        if status.serving_commit_sha is not None:
+            return f"{short_commit(status.serving_commit_sha)} serves"
+    return "nothing serves"

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FollowedStep:
-    """A step and the output that is known of it.
-
-    Args:
-        record: the step as it was last read.
-        output: everything it printed so far.
-    """
+    """A step as it was last read, and everything it printed so far."""
 
     record: Step
     output: str = ""
@@ -34,12 +29,7 @@ class FollowedStep:
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of a deployment.
-
-    Args:
-        deployment: the deployment as it was last read.
-        steps: its steps in the order they started.
-    """
+    """A deployment as it was last read, and its steps in the order they started."""
 
     deployment: Deployment
     steps: list[FollowedStep] = field(default_factory=list)
@@ -69,12 +59,7 @@ class Display(ABC):
 
 
 class Follower:
-    """Reads what is new of one deployment.
-
-    Args:
-        reader: the read side.
-        deployment_id: the deployment.
-    """
+    """Reads what is new of one deployment."""
 
     def __init__(self, reader: Reader, deployment_id: str) -> None:
         self._reader = reader
@@ -94,20 +79,17 @@ class Follower:
         if (events := self._reader.events(self._event, deployment_id=self._id)) or self._deployment is None:
             self._event = events[-1].sequence if events else 0
             self._deployment = self._reader.deployment(self._id)
-            self._update_steps(self._reader.steps(self._id))
-        self._early = list(self._not_placed(self._new_chunks()))
+            for record in self._reader.steps(self._id):
+                step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
+                step.record = record
+        self._early = list(self._not_placed([*self._early, *self._new_chunks()]))
         return Progress(self._deployment, list(self._steps.values()))
-
-    def _update_steps(self, records: Iterable[Step]) -> None:
-        for record in records:
-            step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
-            step.record = record
 
     def _new_chunks(self) -> Sequence[LogChunk]:
         new = self._reader.log(self._id, self._chunk)
         if new:
             self._chunk = new[-1].sequence
-        return [*self._early, *new]
+        return new
 
     def _not_placed(self, chunks: Iterable[LogChunk]) -> Iterator[LogChunk]:
         """Give each chunk to its step, and return those whose step was not read yet."""

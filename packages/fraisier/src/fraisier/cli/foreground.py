@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 
 from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
@@ -19,7 +21,6 @@ from fraisier_core.worker.jobs import delete_old_releases, start_launcher, warmt
 from fraisier_core.worker.launcher import fork
 
 from fraisier.cli.follow import Display, Follower
-from fraisier.cli.interrupts import Interrupts
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
 from fraisier.terminal import tell
@@ -31,9 +32,7 @@ CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interr
 class Foreground:
     """Executes one deployment for as long as this process lives, unless a worker claims it.
 
-    Args:
-        session: what the command works with; its user is the owner of the store already.
-        process: the line to the process that `fork_early` forked.
+    This process acts as the owner of the store already; `process` is the line to what `fork_early` forked.
     """
 
     def __init__(self, session: ActingSession, process: Connection) -> None:
@@ -146,6 +145,25 @@ class Foreground:
         until = time.monotonic() + INTERRUPTION
         while self._dispatcher.busy and time.monotonic() < until:
             self._dispatcher.wait(FOLLOW)
+
+
+class Interrupts:
+    """Counts Ctrl-C within a block; the second one raises `KeyboardInterrupt` as usual."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __enter__(self) -> Interrupts:
+        self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, _number: int, _frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
 
 
 def _deletion(state_dir: Path) -> Connection | None:

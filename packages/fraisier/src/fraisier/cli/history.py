@@ -33,7 +33,7 @@ def history(
     config: ConfigFile = None,
 ) -> None:
     """Show the deployments, newest first."""
-    session = Session.start(config)
+    session = Session.read(config)
     found = newest(session, session.reader(), fraise, environment, limit)
     if as_json:
         print_json([record._asdict() for record in found])

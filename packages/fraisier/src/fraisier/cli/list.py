@@ -21,7 +21,7 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
     """List the configured fraises and environments."""
     from fraisier_core.plugins import PROVIDERS
 
-    session = Session.start(config, types=True)
+    session = Session.read(config, types=True)
     if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
         tell(missing, "yellow")
     environments = [
@@ -39,12 +39,7 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
 
 
 def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:
-    """Return what to install before a push can deploy anything; None if nothing is missing.
-
-    Args:
-        wanted: the provider that `git.provider` names.
-        installed: the names of the installed providers.
-    """
+    """Return what to install before a push can deploy anything, if `git.provider` wants a provider."""
     if wanted is not None and wanted not in installed:
         return f"git.provider: {wanted} is not installed; try: pip install fraisier-{wanted}"
     if not installed:

@@ -16,20 +16,11 @@ _MARKS = {"success": "✓", "running": "•", "failed": "✗"}
 
 
 class LiveDisplay(Display):
-    """Keeps a picture of the deployment up to date.
+    """Keeps a picture of the deployment on standard output up to date."""
 
-    Args:
-        console: the terminal.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-
-    @classmethod
-    def on_stdout(cls) -> LiveDisplay:
-        """Return a display on standard output."""
-        return cls(Console(highlight=False, markup=False, emoji=False))
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()

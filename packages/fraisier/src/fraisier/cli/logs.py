@@ -15,10 +15,9 @@ from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.text.suggestions import listing
 
-from fraisier.cli.completion import complete_fraise
 from fraisier.cli.follow import Follower
 from fraisier.cli.history import newest
-from fraisier.cli.parameters import AnyEnvironment, ConfigFile, command_app
+from fraisier.cli.parameters import AnyEnvironment, ConfigFile, command_app, complete_fraise
 from fraisier.cli.plain import PlainDisplay
 from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
@@ -51,7 +50,7 @@ def logs(
     config: ConfigFile = None,
 ) -> None:
     """Show the output of a deployment, and follow it."""
-    reader, deployment_id = _deployment(Session.start(config), fraise, environment)
+    reader, deployment_id = _deployment(Session.read(config), fraise, environment)
     lines = (JsonLines if as_json else TextLines)(reader, deployment_id, step)
     while not lines.show() and follow:
         time.sleep(POLL_SECONDS)
@@ -78,13 +77,7 @@ def _require_step(what: str, name: str | None, known: Collection[str]) -> None:
 
 
 class TextLines:
-    """Prints steps with their output.
-
-    Args:
-        reader: the read side.
-        deployment_id: the deployment.
-        step: the only step to print, if one is named.
-    """
+    """Prints steps with their output; only one step if named."""
 
     def __init__(self, reader: Reader, deployment_id: str, step: str | None) -> None:
         self._follower = Follower(reader, deployment_id)
@@ -100,13 +93,7 @@ class TextLines:
 
 
 class JsonLines:
-    """Prints events and output, an object a line, in the order of their times.
-
-    Args:
-        reader: the read side.
-        deployment_id: the deployment.
-        step: the only step to print, if one is named.
-    """
+    """Prints events and output, an object a line, in the order of their times; only of a step if named."""
 
     def __init__(self, reader: Reader, deployment_id: str, step: str | None) -> None:
         self._reader = reader

@@ -1,4 +1,4 @@
-"""What commands have in common: how they look, and the arguments that several of them take."""
+"""What commands have in common: how they look, their arguments, and the completion of these."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Annotated
 
 import typer
 
-from fraisier.cli.completion import complete_environment, complete_fraise
-
 
 def command_app(*, groups: str | None = None) -> typer.Typer:
-    """Return an empty command.
-
-    Args:
-        groups: the help of a command that has commands of its own.
-    """
+    """Return an empty command; `groups` is the help of one that has commands of its own."""
     return typer.Typer(
-        help=groups, no_args_is_help=groups is not None, add_completion=False, rich_markup_mode=None
+        help=groups,
+        no_args_is_help=groups is not None,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
 
 
@@ -27,6 +25,31 @@ def _given(ctx: typer.Context, file: Path | None) -> Path | None:
         ctx.obj = file
     given: Path | None = ctx.obj
     return given
+
+
+def complete_fraise(ctx: typer.Context) -> list[str]:
+    """Return the configured fraises; typer offers those that begin as the word does."""
+    return _section(ctx)
+
+
+def _complete_environment(ctx: typer.Context) -> list[str]:
+    """Return the environments of the fraise that is named before."""
+    return _section(ctx, str(ctx.params.get("fraise")), "environments")
+
+
+def _section(ctx: typer.Context, *keys: str) -> list[str]:
+    """Return the keys of a section below `fraises:`, read as it is written: completion has to be fast."""
+    from fraisier_core.config import find_config
+    from fraisier_core.config.yamlfile import YamlError, config_text, parse_yaml
+    from fraisier_core.errors import ConfigurationError
+
+    try:
+        value = parse_yaml(config_text(find_config(ctx.obj))).value
+    except (ConfigurationError, YamlError):
+        return []
+    for key in ("fraises", *keys):
+        value = value.get(key) if isinstance(value, dict) else None
+    return [str(key) for key in value] if isinstance(value, dict) else []
 
 
 ConfigFile = Annotated[
@@ -45,7 +68,7 @@ Fraise = Annotated[str, typer.Argument(metavar="FRAISE", help="A fraise.", autoc
 Environment = Annotated[
     str,
     typer.Argument(
-        metavar="ENV", help="Its environment, or the beginning of it.", autocompletion=complete_environment
+        metavar="ENV", help="Its environment, or the beginning of it.", autocompletion=_complete_environment
     ),
 ]
 AnyFraise = Annotated[
@@ -55,7 +78,7 @@ AnyFraise = Annotated[
 AnyEnvironment = Annotated[
     str | None,
     typer.Argument(
-        metavar="ENV", help="Its environment; without it, all.", autocompletion=complete_environment
+        metavar="ENV", help="Its environment; without it, all.", autocompletion=_complete_environment
     ),
 ]
 DeploymentId = Annotated[

@@ -9,11 +9,7 @@ from fraisier.cli.times import lasted
 
 
 class PlainDisplay(Display):
-    """Says each step as it starts and finishes, with its output indented between.
-
-    Args:
-        write: takes one line.
-    """
+    """Says each step as it starts and finishes, with its output indented between; `write` takes one line."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,17 +37,16 @@ def rollback(
 ) -> None:
     """Roll back to an earlier release that was healthy."""
     process = None if detach else fork_early()
-    session = ActingSession.start(config)
-    from fraisier.cli.executing import execute, usable
+    session = ActingSession(config)
+    from fraisier.cli.executing import execute
 
-    found = usable(session, fraise, environment)
-    execute(
-        session, found, lambda store: _request(session, store, found, to), process=process, as_json=as_json
-    )
+    found = session.usable_environment(fraise, environment)
+    request = partial(_request, session, found, to)
+    execute(session, found, request, process=process, as_json=as_json)
 
 
 def _request(
-    session: ActingSession, store: Store, environment: ConfiguredEnvironment, to: str | None
+    session: ActingSession, environment: ConfiguredEnvironment, to: str | None, store: Store
 ) -> Request:
     from fraisier_core.store.records import Request
 
@@ -54,24 +54,18 @@ def _request(
     if to is None and (running := store.running(*names)):
         what = f"deployment {short_id(running)} of {' '.join(names)} is running"
         raise BusyError(f"{what}: cancel it, or name the release to roll back to with --to")
-    target = choose_release(session, store, environment, to)
+    target = _chosen(session, environment, to, store)
     commit, release = target.commit_sha, target.release
     return Request(*names, "rollback", "manual", session.user, commit_sha=commit, release=release)
 
 
-def choose_release(
-    session: ActingSession, store: Store, environment: ConfiguredEnvironment, to: str | None
+def _chosen(
+    session: ActingSession, environment: ConfiguredEnvironment, to: str | None, store: Store
 ) -> HealthyRelease:
-    """Return the release to roll back to.
+    """Return the release to roll back to: the one whose name or commit begins with `to`.
 
-    Args:
-        session: what the command works with.
-        store: the store.
-        environment: the environment.
-        to: the beginning of a release's name or of its commit; None for the newest healthy release that is
-            older than the serving one and was not itself rolled back from.
-
-    Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
+    If `to` is None, that is the newest healthy one that is older than the serving one and was not itself
+    rolled back from. Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
     from fraisier_core.engine.cancellation import CancellationToken
     from fraisier_core.engine.context import open_context

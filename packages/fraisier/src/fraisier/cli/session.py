@@ -5,26 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from fraisier_core.errors import OutdatedStoreError, UnknownNameError
 
 if TYPE_CHECKING:
-    from fraisier_core.config import Config
-    from fraisier_core.config.source import ConfigSource
+    from fraisier_core.config import Config, Environment
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import Reader, Store
 
 
 class Session:
-    """What a command works with that only reads: the configuration, without the secrets of webhooks.
-
-    Args:
-        config: the configuration.
-        plugins: what is installed.
-    """
+    """What a command works with that only reads: the configuration, without the secrets of webhooks."""
 
     def __init__(self, config: Config, plugins: Plugins) -> None:
         from fraisier_core.system.host import Host
@@ -32,24 +27,20 @@ class Session:
         self.config = config
         self.plugins = plugins
         self.host = Host()
+        gc.freeze()  # look for garbage from now on, but not among what is imported
+        gc.enable()
 
-    @classmethod
-    def start(cls, file: Path | None, *, types: bool = False) -> Self:
-        """Read the configuration; what that needs is imported here, so that completion stays fast.
+    @staticmethod
+    def read(file: Path | None, *, types: bool = False) -> Session:
+        """Read the configuration that `--config` names, and with `types` the keys of fraise types too.
 
-        Args:
-            file: what `--config` says.
-            types: whether fraise types are loaded, and validate their own keys.
-
-        Raises `ConfigurationError`.
+        What that needs is imported here, so that completion stays fast. Raises `ConfigurationError`.
         """
         from fraisier_core.config import find_config, load_config
         from fraisier_core.plugins import Plugins
 
         plugins = Plugins.installed()
-        config = load_config(find_config(file), plugins, types=types)
-        _collect_garbage()
-        return cls(config, plugins)
+        return Session(load_config(find_config(file), plugins, types=types), plugins)
 
     def become_owner(self) -> None:
         """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
@@ -71,8 +62,15 @@ class Session:
         scheme = self.config.database.partition(":")[0]
         return self.plugins.store(scheme).open_for_reading(self.config.database, self.host)
 
+    def require_store(self) -> None:
+        """Raise `UnknownNameError` if there is no store, and `StoreError` as `reader` does."""
+        reader = self.reader()
+        if reader is None:
+            raise UnknownNameError(f"there is no store at {self.config.database}: nothing was ever deployed")
+        reader.close()
+
     def found(self, id_part: str) -> tuple[Reader, str]:
-        """Return the read side, and the id of the deployment that a part of an id means.
+        """Return the read side, and the id of the one deployment that a part of an id means.
 
         Raises `UnknownNameError` unless there is exactly one.
         """
@@ -83,29 +81,29 @@ class Session:
 
 
 class ActingSession(Session):
-    """What a command works with that changes something.
+    """What a command works with that changes something: it follows the configuration while it runs.
 
-    Args:
-        source: the configuration, followed while the command runs.
-        plugins: what is installed.
+    The arguments, and what is raised, are those of `ConfigSource`.
     """
 
-    def __init__(self, source: ConfigSource, plugins: Plugins) -> None:
-        super().__init__(source.current(), plugins)
-        self.source = source
-        self.user = _user()
-
-    @classmethod
-    def start(cls, file: Path | None, *, types: bool = True) -> Self:  # noqa: ARG003 - acting takes them all
-        """Read the configuration, as `Session.start` does."""
+    def __init__(
+        self, file: Path | None, *, parts: Collection[str] = (), needs: Sequence[Sequence[str]] = ()
+    ) -> None:
         from fraisier_core.config import find_config
         from fraisier_core.config.source import ConfigSource
         from fraisier_core.plugins import Plugins
 
         plugins = Plugins.installed()
-        source = ConfigSource(find_config(file), plugins)
-        _collect_garbage()
-        return cls(source, plugins)
+        self.source = ConfigSource(find_config(file), plugins, parts=parts, needs=needs)
+        super().__init__(self.source.current(), plugins)
+        self.user = _user()
+
+    def usable_environment(self, fraise: str, name: str) -> Environment:
+        """Return an environment whose configuration is complete, before anything is requested."""
+        found = self.config.environment(fraise, name)
+        self.config.require("fraises", found.fraise, "repository")
+        _ = found.settings
+        return found
 
     def open_store(self) -> Store:
         """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
@@ -115,18 +113,8 @@ class ActingSession(Session):
     def existing_store(self) -> Store:
         """Open the store for writing, migrating it as needed. Raises `UnknownNameError` if there is none."""
         with suppress(OutdatedStoreError):
-            reader = self.reader()
-            if reader is None:
-                where = self.config.database
-                raise UnknownNameError(f"there is no store at {where}: nothing was ever deployed")
-            reader.close()
+            self.require_store()
         return self.open_store()
-
-
-def _collect_garbage() -> None:
-    """Look for garbage from now on, but not among what is imported."""
-    gc.freeze()
-    gc.enable()
 
 
 def _user() -> str:

@@ -20,7 +20,7 @@ app = command_app()
 @app.command()
 def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
     """Show a deployment with its steps and their output."""
-    reader, deployment_id = Session.start(config).found(deployment)
+    reader, deployment_id = Session.read(config).found(deployment)
     progress = Follower(reader, deployment_id).progress()
     if as_json:
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
@@ -44,8 +44,8 @@ def _print_deployment(record: Deployment) -> None:
             ("release", record.release),
             ("before", record.previous_release),
             ("requested", f"{ago(record.requested_at, now)} by {record.requested_by or record.trigger}"),
-            ("started", ago(record.started_at, now) if record.started_at else None),
-            ("took", lasted(record.duration) if record.duration is not None else None),
+            ("started", ago(record.started_at, now)),
+            ("took", lasted(record.duration)),
             ("superseded by", record.superseded_by),
             ("attempt", str(record.attempt) if record.attempt > 1 else None),
         ],

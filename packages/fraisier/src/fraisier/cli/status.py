@@ -27,7 +27,7 @@ def status(
     config: ConfigFile = None,
 ) -> None:
     """Show the serving release, and how the last deployment ended."""
-    session = Session.start(config)
+    session = Session.read(config)
     wanted = _environments(session.config, fraise, environment)
     found = _read(session, wanted)
     if as_json:
@@ -41,10 +41,7 @@ def status(
 class Shown(NamedTuple):
     """What is shown of an environment.
 
-    Args:
-        status: what the store says.
-        commands: of which a user runs one, if the environment waits for a decision.
-        undeletable: the old releases that cannot be deleted, each with the reason.
+    A user runs one of `commands` if it waits for a decision; `undeletable` are old releases with the reasons.
     """
 
     status: EnvironmentStatus
@@ -53,12 +50,10 @@ class Shown(NamedTuple):
 
 
 def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
-    reader = session.reader()
-    if reader is None:
-        return [Shown(_never_deployed(session.config, each), (), {}) for each in wanted]
     from fraisier_core.engine.trash import undeletable
 
-    known = {(each.fraise_id, each.environment): each for each in reader.status()}
+    reader = session.reader()
+    known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     left: dict[tuple[str, str], dict[str, str]] = {}
     for old in undeletable(session.config.state_dir):
         left.setdefault((old.fraise, old.environment), {})[str(old.path)] = old.reason
@@ -82,9 +77,9 @@ def _environments(config: Config, fraise: str | None, environment: str | None) -
     return [config.environment(fraise, environment)]
 
 
-def _decision(reader: Reader, status: EnvironmentStatus) -> tuple[str, ...]:
+def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ...]:
     """Return the commands of which a user runs one; none if the environment awaits no decision."""
-    if status.awaits_decision is None:
+    if reader is None or status.awaits_decision is None:
         return ()
     from fraisier_core.engine.decision import commands
 
@@ -144,8 +139,8 @@ def _print_one(shown: Shown) -> None:
             ("serving", serving),
             ("last", _last_in_words(status)),
             ("commit", short_commit(status.commit_sha)),
-            ("when", ago(status.completed_at or status.started_at, now) if status.status else None),
-            ("took", lasted(status.duration) if status.duration is not None else None),
+            ("when", ago(status.completed_at or status.started_at, now)),
+            ("took", lasted(status.duration)),
             ("message", status.error_message),
             ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),
             ("left", Cell(_left_in_words(shown), "yellow")),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from fraisier.terminal import clean_line, coloured
 
 GAP = "  "
+EMPTY = "-"
 COLOURS = {
     "success": "green",
     "running": "cyan",
@@ -26,15 +26,20 @@ COLOURS = {
 
 
 class Cell(NamedTuple):
-    """One cell.
-
-    Args:
-        text: what it says; None says nothing.
-        colour: its colour on a terminal.
-    """
+    """Text with its colour on a terminal; None says nothing."""
 
     text: str | None
     colour: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its text on one line."""
+        return clean_line(self.text or "") or EMPTY
+
+    @property
+    def coloured(self) -> str:
+        """Its text as it is printed."""
+        return coloured(self.shown, self.colour, sys.stdout)
 
 
 def status_cell(status: str | None) -> Cell:
@@ -54,46 +59,27 @@ def short_id(deployment_id: str) -> str:
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[Cell | str | None]]) -> None:
     """Print rows under their titles; on a terminal the last column is cut to its width."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in _lines([titles, *rows], width):
-        typer.echo(line)
-
-
-def _lines(rows: Sequence[Sequence[Cell | str | None]], width: int | None) -> Iterator[str]:
-    cells = [[_cell(value) for value in row] for row in rows]
-    columns = zip_longest(*(map(_text, row) for row in cells), fillvalue="")
-    widths = [max(map(len, column)) for column in columns]
-    for row in cells:
-        yield _line(row, widths, width)
-
-
-def _line(row: Sequence[Cell], widths: Sequence[int], width: int | None) -> str:
-    *others, last = row
-    line = "".join(
-        coloured(_text(cell), cell.colour, sys.stdout) + " " * (size - len(_text(cell))) + GAP
-        for cell, size in zip(others, widths, strict=False)
-    )
-    start = sum(widths[:-1]) + len(GAP) * len(others)
-    return (line + coloured(_cut(_text(last), start, width), last.colour, sys.stdout)).rstrip()
-
-
-def _cut(text: str, start: int, width: int | None) -> str:
-    room = len(text) if width is None else max(20, width - start)
-    return text if len(text) <= room else f"{text[: room - 1]}…"
-
-
-def _cell(value: Cell | str | None) -> Cell:
-    return value if isinstance(value, Cell) else Cell(value)
-
-
-def _text(cell: Cell) -> str:
-    return clean_line(cell.text or "") or "-"
+    cells = [[_cell(value) for value in row] for row in [titles, *rows]]
+    *widths, longest = (max(len(cell.shown) for cell in column) for column in zip(*cells, strict=True))
+    if sys.stdout.isatty():
+        longest = max(20, shutil.get_terminal_size().columns - sum(widths) - len(GAP) * len(widths))
+    for *others, last in cells:
+        padded = [
+            cell.coloured + " " * (width - len(cell.shown))
+            for cell, width in zip(others, widths, strict=True)
+        ]
+        text = last.shown if len(last.shown) <= longest else f"{last.shown[: longest - 1]}…"
+        typer.echo(GAP.join([*padded, Cell(text, last.colour).coloured]).rstrip())
 
 
 def print_facts(title: str, facts: Sequence[tuple[str, Cell | str | None]]) -> None:
     """Print a title, and below it one fact a line; a fact that says nothing is left out."""
     typer.echo(clean_line(title))
-    told = [(name, _cell(value)) for name, value in facts if _cell(value).text]
+    told = [(name, cell) for name, value in facts if (cell := _cell(value)).shown != EMPTY]
     width = max((len(name) for name, _ in told), default=0)
     for name, cell in told:
-        typer.echo(f"{GAP}{name.ljust(width)}{GAP}{coloured(_text(cell), cell.colour, sys.stdout)}")
+        typer.echo(f"{GAP}{name.ljust(width)}{GAP}{cell.coloured}")
+
+
+def _cell(value: Cell | str | None) -> Cell:
+    return value if isinstance(value, Cell) else Cell(value)

@@ -27,7 +27,7 @@ def ago(at: str | None, now: datetime) -> str:
     """Return how long ago a stored time was, such as `5 min ago`; `-` for None."""
     if at is None:
         return "-"
-    seconds = int((now - parsed(at)).total_seconds())
+    seconds = int(since(at, now))
     if seconds < 10:
         return "just now"
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
@@ -38,12 +38,7 @@ def ago(at: str | None, now: datetime) -> str:
 
 def since(at: str, now: datetime) -> float:
     """Return the seconds from a stored time until now, never fewer than none."""
-    return max(0.0, (now - parsed(at)).total_seconds())
-
-
-def parsed(at: str) -> datetime:
-    """Return a time as the store writes it."""
-    return datetime.fromisoformat(at)
+    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
 
 
 def utc() -> datetime:

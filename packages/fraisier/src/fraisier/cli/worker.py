@@ -28,6 +28,6 @@ def worker(
     from fraisier_core.worker.daemon import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    session = ActingSession.start(config)
+    session = ActingSession(config)
     session.become_owner()
     Worker(session.source, session.plugins, slots, grace, supervisor_fd).run()
