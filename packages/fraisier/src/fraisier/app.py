@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 
 from fraisier_core.errors import StoreError
 from fraisier_core.store.protocol import Store
@@ -16,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from fraisier.body import BodyReader, ClientGoneError
 from fraisier.receiver import Incoming, Receiver
@@ -25,26 +26,18 @@ from fraisier.responses import error_response, handle_error, unavailable
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
 PATH = re.compile(r"/webhook(?:/([^/]+))?")
 LINGER_SECONDS = 2.0
-READINESS_SECONDS = 1.0
-
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 class WebhookEndpoint:
-    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves every other path to the app.
+    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves other paths to the app behind it.
 
     It stands before Starlette's routing, which would cost a tenth of a delivery.
-
-    Args:
-        app: the app behind it.
-        receiver: answers verified and unverified deliveries.
-        bodies: reads their bodies.
     """
 
-    def __init__(self, app: ASGIApp, receiver: Receiver, bodies: BodyReader) -> None:
+    def __init__(self, app: ASGIApp, receiver: Receiver) -> None:
         self._app = app
         self._receiver = receiver
-        self._bodies = bodies
+        self._bodies = BodyReader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,69 +65,44 @@ class WebhookEndpoint:
         return await self._receiver.receive(configured, Incoming(headers, body, client))
 
 
-class Readiness:
-    """Whether deliveries can be stored and a worker is alive; the store is checked at most once a second.
-
-    Args:
-        store: the store.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._problems: list[str] = []
-        self._asked_at = float("-inf")
-
-    def problems(self) -> list[str]:
-        """Return the problems, none if it is ready."""
-        if time.monotonic() - self._asked_at >= READINESS_SECONDS:
-            self._problems = self._ask()
-            self._asked_at = time.monotonic()
-        return self._problems
-
-    def _ask(self) -> list[str]:
-        try:
-            self._store.check_writable()
-            alive = self._store.live_workers()
-        except StoreError:
-            return ["the store cannot be written"]
-        return [] if alive else ["no worker is alive"]
-
-
 def create_app(
     receiver: Receiver,
     store: Store,
-    lifespan: Lifespan | None = None,
-    bodies: BodyReader | None = None,
+    lifespan: Lifespan[Starlette] | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Return the web app.
-
-    Args:
-        receiver: answers deliveries.
-        store: checked by `/readyz`.
-        lifespan: what runs beside the app, such as the supervision of a worker.
-        bodies: reads request bodies, in other bounds than usual.
-        routes: what else it serves; the paths of webhooks and health are taken.
-    """
-    readiness = Readiness(store)
-
-    async def healthz(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def readyz(_request: Request) -> Response:
-        problems = readiness.problems()
-        return JSONResponse(
-            {"status": "not ready" if problems else "ok", "problems": problems}, 503 if problems else 200
-        )
-
+    """Return the web app; it serves `routes` as well, and `lifespan` is what runs beside it."""
     app = Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), *routes],
-        middleware=[Middleware(WebhookEndpoint, receiver, bodies or BodyReader())],
+        routes=[Route("/healthz", _healthz), Route("/readyz", _readyz(store)), *routes],
+        middleware=[Middleware(WebhookEndpoint, receiver)],
         exception_handlers={HTTPException: handle_error, Exception: handle_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a forge does not follow a redirect
     return app
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that says whether deliveries can be stored and a worker is alive."""
+
+    @lru_cache(1)  # the store is asked at most once a second
+    def problems(_second: int) -> list[str]:
+        try:
+            store.check_writable()
+            return [] if store.live_workers() else ["no worker is alive"]
+        except StoreError:
+            return ["the store cannot be written"]
+
+    async def readyz(_request: Request) -> Response:
+        found = problems(int(time.monotonic()))
+        status, code = ("not ready", 503) if found else ("ok", 200)
+        return JSONResponse({"status": status, "problems": found}, code)
+
+    return readyz
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -21,13 +21,10 @@ class ClientGoneError(Exception):
 
 
 class BodyReader:
-    """Reads bodies of at most `MAX_BODY_BYTES`.
+    """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds.
 
     All bodies that are incomplete together hold at most `INCOMPLETE_BYTES`, so that unverified senders cannot
     fill the memory; an ordinary delivery comes in one piece and never waits for them.
-
-    Args:
-        seconds: how long a body may take.
     """
 
     def __init__(self, seconds: float = BODY_SECONDS) -> None:
@@ -35,37 +32,35 @@ class BodyReader:
         self._held = 0
 
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        """Return the body of a request.
-
-        Raises `HTTPException` (408, 413 or 503), or `ClientGoneError`.
-        """
+        """Return the body of a request. Raises `HTTPException` (408, 413 or 503), or `ClientGoneError`."""
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         if is_complete(receive):  # a clock for each ordinary delivery would cost a twentieth of it
-            return bytes((await _received(receive)).get("body", b""))
+            return await self._received(receive)
         try:
             async with asyncio.timeout(self._seconds):
-                message = await _received(receive)
-                if not message.get("more_body", False):
-                    return bytes(message.get("body", b""))
-                return await self._rest(message, receive)
+                return await self._received(receive)
         except TimeoutError:
             raise HTTPException(408, f"the body took longer than {self._seconds:g} s") from None
 
-    async def _rest(self, message: Message, receive: Receive) -> bytes:
+    async def _received(self, receive: Receive) -> bytes:
+        message = await _next_message(receive)
+        if not message.get("more_body", False):
+            return bytes(message.get("body", b""))
         body = bytearray()
         try:
-            while True:
-                self._hold(body, message.get("body", b""))
-                if not message.get("more_body", False):
-                    return bytes(body)
-                message = await _received(receive)
+            self._hold(body, message)
+            while message.get("more_body", False):
+                message = await _next_message(receive)
+                self._hold(body, message)
+            return bytes(body)
         finally:
             self._held -= len(body)
             body.clear()  # a refusal's traceback would hold on to it
 
-    def _hold(self, body: bytearray, piece: bytes) -> None:
+    def _hold(self, body: bytearray, message: Message) -> None:
+        piece = message.get("body", b"")
         body += piece
         self._held += len(piece)
         if len(body) > MAX_BODY_BYTES:
@@ -74,7 +69,7 @@ class BodyReader:
             raise unavailable("server busy: too many bytes in flight")
 
 
-async def _received(receive: Receive) -> Message:
+async def _next_message(receive: Receive) -> Message:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError

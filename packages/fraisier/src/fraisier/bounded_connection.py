@@ -45,8 +45,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to read a request; the parser answers the exception with 400 and closes."""
         if len(self.pipeline) >= self.max_waiting:
-            msg = "too many requests at once"
-            raise ValueError(msg)
+            raise ValueError("too many requests at once")
         super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:

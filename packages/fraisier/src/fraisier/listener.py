@@ -11,21 +11,16 @@ BACKLOG = 2048
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket on the first address of a host; port 0 takes a free one.
 
-    Args:
-        host: an address or a name; of several addresses the first counts.
-        port: 0 takes a free one.
-
-    Raises:
-        BusyError: something else listens there.
-        ConfigurationError: one cannot listen there.
+    Raises `BusyError` if something else listens there, `ConfigurationError` if one cannot listen there.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = f"cannot listen on {host}, port {port}: {_reason(error)}"
+        text = (error.strerror or str(error)).partition(" (while attempting")[0]
+        reason = f"cannot listen on {host}, port {port}: {text}"
         if error.errno == errno.EADDRINUSE:
             raise BusyError(f"{reason}; stop what listens there, or choose another --port") from None
         raise ConfigurationError([reason]) from None
@@ -35,8 +30,3 @@ def url_of(listener: socket.socket) -> str:
     """Return the URL under which a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text.partition(" (while attempting")[0]

@@ -1,9 +1,9 @@
-"""From a request to an answer: find the provider, verify, normalise, route, store."""
+"""From a request to a response: find the provider, verify, normalise, route, store."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +13,13 @@ from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
-from fraisier_core.push import Ignored, Verified
+from fraisier_core.push import Ignored, Push, Verified
 from fraisier_core.requests.configured import configure_store
 from fraisier_core.requests.requesting import requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Delivery, Receipt, Request
+from fraisier_core.store.records import Delivery, Receipt
+from fraisier_core.system.clock import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -34,13 +35,7 @@ UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A delivery as it came in.
-
-    Args:
-        headers: names in lower case, values decoded as Latin-1.
-        body: the raw body.
-        client: the address it came from.
-    """
+    """A request from the address `client`: its headers by names in lower case, and its raw body."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -49,13 +44,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfiguredProvider:
-    """A provider with its secrets, as one request meets it; the configuration may change meanwhile.
-
-    Args:
-        plugin: its plugin.
-        secrets: its secrets.
-        config: the whole configuration.
-    """
+    """A provider with its secrets, as one request meets it; the configuration may change meanwhile."""
 
     plugin: Provider
     secrets: tuple[str, ...] = field(repr=False)
@@ -63,13 +52,7 @@ class ConfiguredProvider:
 
 
 class Receiver:
-    """Answers deliveries.
-
-    Args:
-        source: the configuration, with its secrets.
-        plugins: the installed plugins.
-        store: receives what is configured, and the deliveries.
-    """
+    """Answers deliveries, under a configuration with the secrets of webhooks."""
 
     def __init__(self, source: ConfigSource, plugins: Plugins, store: Store) -> None:
         self._source = source
@@ -80,8 +63,8 @@ class Receiver:
         self._config: Config | None = None
         self._providers: Mapping[str, ConfiguredProvider] = {}
 
-    def config(self) -> Config:
-        """Return the configuration; if it changed, it is written to the store first. Raises `StoreError`."""
+    def configure(self) -> Config:
+        """Take the current configuration; a new one is written to the store first. Raises `StoreError`."""
         config = self._source.current()
         if config is not self._config:
             configure_store(self._store, config)
@@ -94,15 +77,12 @@ class Receiver:
         return config
 
     def provider(self, name: str | None) -> ConfiguredProvider:
-        """Return the configured provider that a URL means.
-
-        Args:
-            name: the provider in the URL, None for `/webhook`.
+        """Return the configured provider that a URL names, or the default one for a URL without a name.
 
         Raises `HTTPException` if there is none, or its package is missing.
         """
         try:
-            git = self.config().git
+            git = self.configure().git
         except StoreError as error:
             logger.error("the configuration could not be stored: %s", error)
             raise unavailable("the store cannot be written") from None
@@ -111,20 +91,18 @@ class Receiver:
             return self._providers[name]
         if name in git.missing:
             raise unavailable(git.missing[name])
-        raise HTTPException(
-            404, "no such provider is configured" if name else "no git.provider is configured"
-        )
+        problem = "no such provider is configured" if name else "no git.provider is configured"
+        raise HTTPException(404, problem)
 
     async def receive(self, provider: ConfiguredProvider, incoming: Incoming) -> Response:
         """Respond to one delivery; what it requests is on disk before the response says so."""
-        now = datetime.now(UTC)
         plugin = provider.plugin
-        verified = plugin.verify(incoming.headers, incoming.body, provider.secrets, now)
+        verified = plugin.verify(incoming.headers, incoming.body, provider.secrets, datetime.now(UTC))
         if verified is None:
             await self._refusals.add(plugin.name, incoming.client, "the signature or token does not verify")
             return JSONResponse({"error": UNVERIFIED}, 401)
         try:
-            delivery = _delivery(provider, verified, incoming, now)
+            delivery = _delivery(provider, verified, incoming)
         except MalformedPayloadError as error:
             await self._refusals.add(plugin.name, incoming.client, f"malformed: {error}")
             return JSONResponse({"error": str(error)}, 400)
@@ -151,33 +129,27 @@ def _warn(config: Config, before: Config | None) -> None:
         logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
 
 
-def _delivery(
-    provider: ConfiguredProvider, verified: Verified, incoming: Incoming, now: datetime
-) -> Delivery:
+def _delivery(provider: ConfiguredProvider, verified: Verified, incoming: Incoming) -> Delivery:
+    """Return what is stored of a verified delivery, with the deployments that it requests."""
     plugin = provider.plugin
-    outcome = plugin.normalize(incoming.headers, incoming.body)
-    received_at = now.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    outcome = plugin.normalize(incoming.headers, incoming.body) or Ignored("push", "no ref was pushed")
+    event = outcome.event if isinstance(outcome, Ignored) else outcome[0].event
     identity = plugin.delivery_id(incoming.headers)
+    _check_name("event", event)
     if identity is not None:
         _check_name("delivery id", identity.value)
-    signs_body = verified.signs_body
-    if isinstance(outcome, Ignored) or not outcome:
-        ignored = outcome if isinstance(outcome, Ignored) else Ignored("push", "no ref was pushed")
-        _check_name("event", ignored.event)
-        return Delivery(
-            plugin.name, ignored.event, identity, signs_body, incoming.body, received_at, (ignored.reason,)
-        )
-    routed = [(push, route(push, provider.config)) for push in outcome]
-    first = outcome[0]
-    return Delivery(
-        plugin.name,
-        first.event,
-        identity,
-        signs_body,
-        incoming.body,
-        received_at,
-        tuple(reason for _, routing in routed for reason in routing.reasons),
-        tuple(request for push, routing in routed for request in requests_of(push, routing)),
+    delivery = Delivery(plugin.name, event, identity, verified.signs_body, incoming.body, utc_now(), ())
+    if isinstance(outcome, Ignored):
+        return delivery._replace(reasons=(outcome.reason,))
+    return _requesting(delivery, outcome, provider.config)
+
+
+def _requesting(delivery: Delivery, pushes: Sequence[Push], config: Config) -> Delivery:
+    routed = [(push, route(push, config)) for push in pushes]
+    first = pushes[0]
+    return delivery._replace(
+        reasons=tuple(reason for _, routing in routed for reason in routing.reasons),
+        requests=tuple(request for push, routing in routed for request in requests_of(push, routing)),
         repository=first.repository,
         ref=first.ref,
         commit_sha=first.after,
@@ -189,15 +161,14 @@ def _delivery(
 def _check_name(what: str, name: str) -> None:
     """Refuse what no forge sends: such names come from headers that nothing signs."""
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise MalformedPayloadError(
-            f"the {what} is not printable or longer than {MAX_NAME_LENGTH} characters"
-        )
+        problem = f"is not printable or longer than {MAX_NAME_LENGTH} characters"
+        raise MalformedPayloadError(f"the {what} {problem}")
 
 
 def _response(delivery: Delivery, receipt: Receipt) -> Response:
     body: dict[str, Any] = {"status": receipt.verdict, "event": receipt.event_id}
     if receipt.verdict == "ignored":
-        return JSONResponse(body | {"reasons": list(delivery.reasons)})
+        return JSONResponse(body | {"reasons": delivery.reasons})
     if receipt.verdict == "conflict":
         text = "a delivery with this id and another body was accepted before"
         return JSONResponse(body | {"error": text}, 409)
@@ -206,11 +177,10 @@ def _response(delivery: Delivery, receipt: Receipt) -> Response:
         for each in receipt.deployments
     ]
     if receipt.verdict == "duplicate":
-        body["deploy_again"] = [_again(request) for request in delivery.requests]
+        body["deploy_again"] = [
+            f"fraisier deploy {each.fraise_id} {each.environment} --commit {each.commit_sha}"
+            for each in delivery.requests
+        ]
         return JSONResponse(body)
     # Not JSONResponse: it takes twice as long, and in a flood of pushes this is the response to nearly all.
     return Response(msgspec.json.encode(body), 202, media_type="application/json")
-
-
-def _again(request: Request) -> str:
-    return f"fraisier deploy {request.fraise_id} {request.environment} --commit {request.commit_sha}"

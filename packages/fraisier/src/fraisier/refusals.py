@@ -20,11 +20,7 @@ MAX_REASON_LENGTH = 500
 
 
 class Refusals:
-    """A bounded record that answers "why did my push not deploy?".
-
-    Args:
-        store: keeps the newest thousand.
-    """
+    """A bounded record that answers "why did my push not deploy?"."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,10 +30,7 @@ class Refusals:
     async def add(self, provider: str, client: str, reason: str) -> None:
         """Remember a refusal, unless this second has seen enough of them.
 
-        Args:
-            provider: the provider's name.
-            client: where it came from; a proxy forwards what it received, so this may be any text.
-            reason: why it was refused.
+        A proxy forwards what it received, so `client` may be any text.
         """
         second = int(time.monotonic())
         if second != self._second:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fraisier.cli.parameters import ConfigFile, command_app
+from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import explain_errors
 
 if TYPE_CHECKING:
@@ -17,20 +18,12 @@ if TYPE_CHECKING:
 
 SHUTDOWN_SECONDS = 3
 
-app = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = command_app()
 
 
 @app.command()
 def serve(
-    config: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--config", "-c", envvar="FRAISIER_CONFIG", help="The configuration file."),
-    ] = None,
+    config: ConfigFile = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.", min=0, max=65535)] = 8080,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
@@ -38,32 +31,23 @@ def serve(
     """Receive webhooks and request the deployments that they trigger."""
     import logging
 
-    from fraisier_core.config import find_config
-    from fraisier_core.config.source import ConfigSource
-    from fraisier_core.plugins import Plugins
-    from fraisier_core.system.host import Host
-    from fraisier_core.system.owner import become_owner, require_trusted
     from fraisier_core.system.processes import forbid_dumps
 
     from fraisier.app import create_app
     from fraisier.listener import open_listener, url_of
     from fraisier.receiver import Receiver
-    from fraisier.supervisor import WorkerSupervisor
+    from fraisier.supervisor import supervision
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    plugins = Plugins.installed()
-    source = ConfigSource(find_config(config), plugins, parts={"git"}, needs=[["git"]])
-    current = source.current()
+    session = ActingSession(config, parts={"git"}, needs=[["git"]])
     with open_listener(host, port) as listener:  # before the store is touched: the port may be taken
-        become_owner(current.state_dir, sys.argv)
-        require_trusted(current.path)
+        session.become_owner()
         forbid_dumps()  # a change of user undoes it
-        store = plugins.open_store(current.database, Host())
+        store = session.open_store()
         store.maintain()
-        receiver = Receiver(source, plugins, store)
-        receiver.config()
-        _spare_the_collector()
-        web = create_app(receiver, store, WorkerSupervisor(source).lifespan if worker else None)
+        receiver = Receiver(session.source, session.plugins, store)
+        receiver.configure()
+        web = create_app(receiver, store, supervision(session.source) if worker else None)
         logging.getLogger(__name__).info("listening on %s", url_of(listener))
         _run(web, listener)
 
@@ -76,6 +60,7 @@ def _run(web: Starlette, listener: socket.socket) -> None:
 
     from fraisier.bounded_connection import BoundedConnection
 
+    _spare_the_collector()
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # below that, strangers could fill the log
     settings = uvicorn.Config(
         web,
