@@ -23,13 +23,12 @@ from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
 
 from tests.stores import OpenStore, open_store
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 T = TypeVar("T")
 
 SECRET = "a-webhook-secret-nobody-may-see"
 TOKEN = "an-api-token-nobody-may-see"
-PATIENCE_SECONDS = 20.0
 
 CONFIGURATION = """\
 git:
@@ -308,14 +307,14 @@ class Driver:
         rows = self.rows("SELECT commit_sha FROM tb_serving WHERE environment = ?", environment)
         return rows[0]["commit_sha"] if rows else None
 
-    def serving_release(self) -> str | None:
-        """Return the release that serves in production, as the store says."""
-        rows = self.rows("SELECT release FROM tb_serving WHERE environment = 'production'")
+    def serving_release(self, environment: str = "production") -> str | None:
+        """Return the release that serves, as the store says."""
+        rows = self.rows("SELECT release FROM tb_serving WHERE environment = ?", environment)
         return rows[0]["release"] if rows else None
 
-    def wait_for(self, condition: Callable[[], T | None]) -> T:
+    def wait_for(self, condition: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
         """Wait until something holds, and return what it says."""
-        return wait_until(condition, self.logs)
+        return wait_until(condition, self.logs, seconds)
 
     def wait_for_event(self, deployment_id: str, event: str, step: str | None = None) -> None:
         sql = "SELECT 1 FROM tb_deployment_events WHERE deployment_id = ? AND event = ? AND step IS ?"
@@ -341,11 +340,10 @@ class Driver:
         found: str | None = row["awaits_decision"]
         return found
 
-    def settled(self) -> None:
+    def settled(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until nothing waits and nothing runs."""
-        self.wait_for(
-            lambda: not self.rows("SELECT 1 FROM tb_deployments WHERE status IN ('pending', 'running')")
-        )
+        sql = "SELECT 1 FROM tb_deployments WHERE status IN ('pending', 'running')"
+        self.wait_for(lambda: not self.rows(sql), seconds)
 
     def deploy(self, commit: str, before: str | None = None) -> dict[str, Any]:
         """Deliver a push, and wait until its deployment has ended."""
@@ -353,9 +351,8 @@ class Driver:
 
     def leftovers(self) -> list[str]:
         """Return what interrupted deployments left lying around."""
-        places = [self.folder, self.folder / ".fraisier/releases/my_api/production"]
-        names = [entry.name for place in places for entry in place.iterdir()]
-        return [name for name in names if name.startswith((".tmp-", ".app.tmp-"))]
+        places = [self.folder, *(self.folder / ".fraisier/releases").glob("*/*")]
+        return [entry.name for place in places for entry in place.iterdir() if _is_half_made(entry)]
 
     def set_aside(self) -> list[Path]:
         """Return the old releases that are still to be deleted."""
@@ -400,5 +397,5 @@ def _listening(log: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+def _is_half_made(entry: Path) -> bool:
+    return entry.name.startswith(".") and ".tmp-" in entry.name

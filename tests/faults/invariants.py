@@ -21,7 +21,7 @@ def check_invariants(driver: Driver) -> None:
     acknowledged_is_recorded(driver)
     one_deployment_a_delivery(driver)
     one_running_at_a_time(driver)
-    app_path_points_to_a_complete_release(driver)
+    app_path_points_to_a_complete_release(driver, "app", "production")
     nothing_is_stuck(driver)
     history_only_grew(driver)
     no_secret_is_seen(driver)
@@ -63,9 +63,9 @@ def one_running_at_a_time(driver: Driver) -> None:
     assert not running
 
 
-def app_path_points_to_a_complete_release(driver: Driver) -> None:
+def app_path_points_to_a_complete_release(driver: Driver, app_path: str, environment: str) -> None:
     """I4: `app_path` points to a complete release, and to the one that the store says is serving."""
-    link = driver.folder / "app"
+    link = driver.folder / app_path
     if not link.is_symlink():
         return
     release = link.resolve(strict=True)
@@ -73,7 +73,7 @@ def app_path_points_to_a_complete_release(driver: Driver) -> None:
     assert version.isdecimal()
     assert (release / "z-last").read_text() == version
     assert (release.parent / f".commit-{release.name}").read_text()
-    assert driver.serving_release() in {release.name, None}
+    assert driver.serving_release(environment) in {release.name, None}
 
 
 def nothing_is_stuck(driver: Driver) -> None:
