@@ -46,7 +46,7 @@ def figures(folder: Path) -> Iterator[Figure]:
     yield Figure(
         "accepted to first step, one push at a time: p95 against a durable commit",
         "<=",
-        20.0,
+        15.0,
         p95 / commit,
         "x",
         f"median {median(delays) * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms; commit {commit * 1e3:.2f} ms",

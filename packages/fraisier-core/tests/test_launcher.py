@@ -7,21 +7,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_core.worker.assignment import Assignment, receive, send
+from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.jobs import DEPLOYMENT
 from fraisier_core.worker.launcher import Launcher, Warmth, fork
 
 from tests.waiting import wait_until
 
-LEASE = Lease(7, "deployment", "local", 1)
-
 
 def echo(channel: Connection) -> None:
     send(channel, ProcessIdentity.of(os.getpid()))
-    if (assignment := receive(channel)) is not None:
-        send(channel, [assignment.lease.token, assignment.recover, len(assignment.problem)])
+    if (message := receive(channel)) is not None:
+        send(channel, len(message))
 
 
 def raises(channel: Connection) -> None:
@@ -49,13 +46,13 @@ def launcher(tmp_path: Path) -> Iterator[Launcher]:
     found.wait()
 
 
-def test_a_process_introduces_itself_and_takes_an_assignment_of_any_size(forked: Launch) -> None:
+def test_a_process_introduces_itself_and_takes_a_message_of_any_size(forked: Launch) -> None:
     channel = forked(echo)
     process = receive(channel)
     assert process is not None
     assert process.is_alive()
-    assert send(channel, Assignment(LEASE, True, problem="x" * 5_000_000))
-    assert receive(channel) == [7, True, 5_000_000]
+    assert send(channel, "x" * 5_000_000)
+    assert receive(channel) == 5_000_000
     assert receive(channel) is None
     wait_until(lambda: not process.is_alive())
 
@@ -117,4 +114,4 @@ def test_a_killed_process_is_noticed(forked: Launch) -> None:
 def test_nothing_is_assigned_to_whoever_is_gone(forked: Launch) -> None:
     channel = forked(raises)
     assert receive(channel) is None
-    assert not send(channel, Assignment(LEASE, recover=False))
+    assert not send(channel, "a message")

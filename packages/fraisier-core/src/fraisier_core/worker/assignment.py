@@ -17,12 +17,14 @@ class Assignment:
 
     Args:
         lease: the right to change the deployment, taken on the process's behalf.
+        deployment: what was claimed, or is to be recovered.
         recover: whether the deployment's own process is gone and it has to be recovered.
         environment: what the process gets of the configuration that the claim was made under.
         problem: why it gets nothing; the deployment ends with it.
     """
 
     lease: Lease
+    deployment: Deployment
     recover: bool
     environment: ResolvedEnvironment | None = None
     problem: str = ""
@@ -33,8 +35,8 @@ class Assignment:
         try:
             environment = config.resolved(deployment.fraise_id, deployment.environment)
         except FraisierError as error:
-            return cls(lease, recover, problem=str(error))
-        return cls(lease, recover, environment)
+            return cls(lease, deployment, recover, problem=str(error))
+        return cls(lease, deployment, recover, environment)
 
 
 def send(line: Connection, message: object) -> bool:

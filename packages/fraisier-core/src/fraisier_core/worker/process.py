@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
@@ -38,6 +39,8 @@ from fraisier_core.worker.assignment import Assignment, receive, send
 
 logger = logging.getLogger(__name__)
 
+NOWHERE = Path("/nowhere")
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentProcess:
@@ -53,31 +56,33 @@ class DeploymentProcess:
         become_subreaper()
         store = self.plugins.open_store(self.database, self.host)
         self._prepare(store)
+        keeper = LeaseKeeper(line, store)
+        threading.Thread(target=keeper.run, daemon=True).start()
         send(line, ProcessIdentity.of(os.getpid()))
         assignment = receive(line)
         if assignment is not None:
-            self._execute(assignment, store, line)
+            self._execute(assignment, store, keeper)
 
     def _prepare(self, store: Store) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""
         store.prepare()
         for kind in self.types:
             with suppress(Exception):  # a type that cannot be used must not stop the others
-                nothing = ResolvedEnvironment("", "", kind, "/", Path("/nowhere"), {}, frozenset())
+                nothing = ResolvedEnvironment(
+                    "", "", kind, f"{NOWHERE}/repository", NOWHERE, {"app_path": NOWHERE / "app"}, frozenset()
+                )
                 open_context(nothing, self.plugins, CancellationToken())
 
-    def _execute(self, assignment: Assignment, store: Store, line: Connection) -> None:
-        lease, cancellation = assignment.lease, CancellationToken()
-        deployment = store.deployment(lease.deployment_id)
+    def _execute(self, assignment: Assignment, store: Store, keeper: LeaseKeeper) -> None:
+        lease, deployment = assignment.lease, assignment.deployment
         if assignment.recover and recover_unactivated(store, lease, deployment):
             return
         secrets = assignment.environment.secrets if assignment.environment else ()
         steps = len(store.steps(deployment.id)) if assignment.recover else 0
         recorder = Recorder(store, lease, deployment, Redactor(secrets), steps)
-        keeper = LeaseKeeper(line, store, recorder, cancellation)
-        threading.Thread(target=keeper.run, daemon=True).start()
+        keeper.keep(recorder)
         try:
-            self._work(assignment, store, recorder, cancellation)
+            self._work(assignment, store, recorder, keeper.cancellation)
         except FencedError:
             logger.warning("deployment %s was taken over by another process", lease.deployment_id)
         except StoreError as error:
@@ -128,23 +133,30 @@ def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None
 class LeaseKeeper:
     """Renews the lease, stores output as it arrives, and tells the attempt when to stop.
 
-    Whatever comes from the owner, its end included, interrupts the run.
+    Whatever comes from the owner, its end included, interrupts the run. It has a thread from before there is
+    anything to keep: to start one then would be a tenth of the time to the first step.
     """
 
     owner: Connection
     store: Store
-    recorder: Recorder
-    cancellation: CancellationToken
-    _renewed: float = field(default_factory=time.monotonic)
+    cancellation: CancellationToken = field(default_factory=CancellationToken)
+    _recorders: SimpleQueue[Recorder] = field(default_factory=SimpleQueue)
+    _renewed: float = 0.0
     _cancelling: bool = False
 
+    def keep(self, recorder: Recorder) -> None:
+        """Begin to keep the lease of a recorder."""
+        self._recorders.put(recorder)
+
     def run(self) -> None:
-        """Watch until the process ends or the owner is gone."""
+        """Wait for what is to be kept, and watch until the process ends or the owner is gone."""
+        recorder = self._recorders.get()
+        self._renewed = time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(self.owner, selectors.EVENT_READ)
             while not selector.select(TICK):
                 try:
-                    self._tick()
+                    self._tick(recorder)
                 except FencedError as error:
                     self.cancellation.cancel(error)
                     break
@@ -153,12 +165,12 @@ class LeaseKeeper:
         self.cancellation.cancel(InterruptedRunError("the worker that owned this deployment is gone"))
         self._end_at_last()
 
-    def _tick(self) -> None:
-        self.recorder.flush()
+    def _tick(self, recorder: Recorder) -> None:
+        recorder.flush()
         if time.monotonic() - self._renewed >= RENEWAL:
-            self.store.renew(self.recorder.lease)
+            self.store.renew(recorder.lease)
             self._renewed = time.monotonic()
-        if not self._cancelling and (by := self.store.cancellation(self.recorder.lease)):
+        if not self._cancelling and (by := self.store.cancellation(recorder.lease)):
             self._cancelling = True
             self.cancellation.cancel(CancelledError(by))
 
