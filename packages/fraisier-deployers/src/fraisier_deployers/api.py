@@ -37,8 +37,7 @@ _OTHER_UNIT_TYPES = (".mount", ".path", ".scope", ".slice", ".socket", ".target"
 
 def _service(name: str) -> str:
     if not _UNIT.fullmatch(name) or name.endswith(_OTHER_UNIT_TYPES):
-        msg = "must be the name of a systemd service, such as api.service"
-        raise ValueError(msg)
+        raise ValueError("must be the name of a systemd service, such as api.service")
     return name if name.endswith(".service") else f"{name}.service"
 
 
@@ -67,8 +66,7 @@ class ApiSettings(EnvironmentSettings):
     @model_validator(mode="after")
     def _one_way_to_restart(self) -> ApiSettings:
         if self.systemd_service is not None and self.restart is not None:
-            msg = "set either systemd_service or restart, not both"
-            raise ValueError(msg)
+            raise ValueError("set either systemd_service or restart, not both")
         return self
 
 
@@ -176,13 +174,9 @@ def _permission(unit: UnitState) -> str:
 
 
 def polkit_rule(unit: str, user: str) -> str:
-    """Return the polkit rule that lets a user restart one unit and nothing else.
+    """Return the polkit(8) rule that lets a user restart one unit and nothing else.
 
-    Args:
-        unit: the unit's full name.
-        user: the user's name.
-
-    Source: polkit(8); `unit` and `verb` are details of org.freedesktop.systemd1.manage-units.
+    `unit` and `verb` are details of org.freedesktop.systemd1.manage-units.
     """
     return (
         "polkit.addRule(function(action, subject) {\n"

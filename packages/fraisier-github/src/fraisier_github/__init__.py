@@ -59,12 +59,20 @@ class PushPayload(Payload):
     pusher: Pusher
     head_commit: HeadCommit | None = None
 
-    def commit(self) -> str | None:
-        """Return the commit that the ref points to, None if it was deleted."""
+    def push(self) -> Push:
+        """Return the push, with the commit that the ref points to."""
         after = commit_or_none(self.after)
         if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
-            return self.head_commit.id
-        return after
+            after = self.head_commit.id
+        return Push(
+            event="push",
+            repository=self.repository.full_name,
+            urls=(self.repository.clone_url, self.repository.ssh_url),
+            ref=self.ref,
+            before=commit_or_none(self.before),
+            after=after,
+            pusher=self.pusher.name,
+        )
 
 
 @hookimpl
@@ -92,14 +100,13 @@ def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignor
     """
     event = headers.get("x-github-event", "")
     if not event:
-        msg = "the X-GitHub-Event header is missing"
-        raise MalformedPayloadError(msg)
+        raise MalformedPayloadError("the X-GitHub-Event header is missing")
     if event != "push":
         return Ignored(event, "a test delivery" if event == "ping" else "only push events deploy")
     payload = PushPayload.parse(_json(headers, body))
     if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
         return Ignored(event, "only branches and tags deploy")
-    return [_push(event, payload)]
+    return [payload.push()]
 
 
 @hookimpl
@@ -109,24 +116,10 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     return DeliveryId(value, signed=False) if value else None
 
 
-def _push(event: str, payload: PushPayload) -> Push:
-    repository = payload.repository
-    return Push(
-        event=event,
-        repository=repository.full_name,
-        urls=(repository.clone_url, repository.ssh_url),
-        ref=payload.ref,
-        before=commit_or_none(payload.before),
-        after=payload.commit(),
-        pusher=payload.pusher.name,
-    )
-
-
 def _json(headers: Mapping[str, str], body: bytes) -> bytes:
     if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
         return body
     name, _, value = body.partition(b"=")
     if name != b"payload":
-        msg = "the form has no field named payload"
-        raise MalformedPayloadError(msg)
+        raise MalformedPayloadError("the form has no field named payload")
     return unquote_to_bytes(value.replace(b"+", b" "))

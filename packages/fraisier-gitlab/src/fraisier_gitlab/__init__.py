@@ -45,11 +45,10 @@ class GitLabSettings(ProviderSettings):
         for number, secret in enumerate(secrets, start=1):
             token = secret.get_secret_value()
             if _is_signing_token(token) and _signing_key(token) is None:
-                msg = (
+                raise ValueError(
                     f"secret {number} starts with {SIGNING_TOKEN_PREFIX}, but what follows is not base64 of"
                     f" {SIGNING_KEY_BYTES} bytes: copy the whole signing token"
                 )
-                raise ValueError(msg)
         return secrets
 
 
@@ -80,15 +79,20 @@ class PushPayload(Event):
     project: Project
     checkout_sha: PayloadCommit | None = None
 
-    def commit(self) -> str | None:
-        """Return the commit that the ref points to, None if it was deleted.
-
-        Of an annotated tag, `after` is the tag object and `checkout_sha` the commit.
-        """
+    def push(self) -> Push:
+        """Return the push; of an annotated tag, `after` is the tag object and `checkout_sha` the commit."""
         after = commit_or_none(self.after)
         if after and self.checkout_sha and self.ref.startswith(TAG_PREFIX):
-            return self.checkout_sha
-        return after
+            after = self.checkout_sha
+        return Push(
+            event=self.object_kind,
+            repository=self.project.path_with_namespace,
+            urls=(self.project.git_http_url, self.project.git_ssh_url),
+            ref=self.ref,
+            before=commit_or_none(self.before),
+            after=after,
+            pusher=self.user_username,
+        )
 
 
 @hookimpl
@@ -123,7 +127,7 @@ def normalize(body: bytes) -> Sequence[Push] | Ignored:
         return Ignored(payload.object_kind, "only pushes deploy")
     if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
         return Ignored(payload.object_kind, "only branches and tags deploy")
-    return [_push(payload)]
+    return [payload.push()]
 
 
 @hookimpl
@@ -138,19 +142,6 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     return DeliveryId(value, signed) if value else None
 
 
-def _push(payload: PushPayload) -> Push:
-    project = payload.project
-    return Push(
-        event=payload.object_kind,
-        repository=project.path_with_namespace,
-        urls=(project.git_http_url, project.git_ssh_url),
-        ref=payload.ref,
-        before=commit_or_none(payload.before),
-        after=payload.commit(),
-        pusher=payload.user_username,
-    )
-
-
 def _verify_signature(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
 ) -> Verified | None:
@@ -160,9 +151,8 @@ def _verify_signature(
         return None
     signed = f"{headers.get('webhook-id', '')}.{timestamp}.".encode("latin-1") + body
     given = headers["webhook-signature"].encode("latin-1").split(b" ")
-    for index, secret in enumerate(secrets):
-        key = _signing_key(secret)
-        if key and _is_among(_signature(key, signed), given):
+    for index, key in enumerate(map(_signing_key, secrets)):
+        if key and _is_signed(key, signed, given):
             return Verified(index)
     return None
 
@@ -181,12 +171,9 @@ def _is_recent(timestamp: str, now: datetime) -> bool:
     return abs(now.timestamp() - int(timestamp)) <= TOLERANCE_SECONDS
 
 
-def _signature(key: bytes, signed: bytes) -> bytes:
-    return b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
-
-
-def _is_among(signature: bytes, given: list[bytes]) -> bool:
-    return any(hmac.compare_digest(signature, one) for one in given)
+def _is_signed(key: bytes, signed: bytes, signatures: list[bytes]) -> bool:
+    signature = b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+    return any(hmac.compare_digest(signature, one) for one in signatures)
 
 
 def _is_signing_token(secret: str) -> bool:

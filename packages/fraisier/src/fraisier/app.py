@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from fraisier.body import BodyReader, ClientGoneError
-from fraisier.receiver import Incoming, Receiver
+from fraisier.receiver import Receiver
 from fraisier.responses import error_response, handle_error, unavailable
 
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
@@ -62,7 +62,7 @@ class WebhookEndpoint:
         configured = self._receiver.provider(provider)
         body = await self._bodies.read(headers, receive)
         client = scope["client"][0] if scope.get("client") else ""
-        return await self._receiver.receive(configured, Incoming(headers, body, client))
+        return await self._receiver.receive(configured, headers, body, client)
 
 
 def create_app(

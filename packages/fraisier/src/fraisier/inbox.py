@@ -21,9 +21,6 @@ class Inbox:
 
     The loop waits for the disk: everything that could be answered meanwhile waits for the same disk, and
     in a thread SQLite would have to win the interpreter back from a busy loop after every step.
-
-    Args:
-        store: the store, whose workers are woken after each commit.
     """
 
     def __init__(self, store: Store) -> None:
@@ -83,11 +80,8 @@ def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError
 
 def _verdict(delivery: Delivery, receipt: Receipt) -> str:
     """Return the verdict, and why if nothing is deployed."""
-    return (
-        f"ignored ({_quoted('; '.join(delivery.reasons))})"
-        if receipt.verdict == "ignored"
-        else receipt.verdict
-    )
+    why = f" ({_quoted('; '.join(delivery.reasons))})" if receipt.verdict == "ignored" else ""
+    return f"{receipt.verdict}{why}"
 
 
 def _quoted(text: str | None) -> str:

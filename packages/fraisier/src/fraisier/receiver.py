@@ -33,15 +33,6 @@ MAX_NAME_LENGTH = 200
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request from the address `client`: its headers by names in lower case, and its raw body."""
-
-    headers: Mapping[str, str]
-    body: bytes
-    client: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfiguredProvider:
     """A provider with its secrets, as one request meets it; the configuration may change meanwhile."""
@@ -94,19 +85,21 @@ class Receiver:
         problem = "no such provider is configured" if name else "no git.provider is configured"
         raise HTTPException(404, problem)
 
-    async def receive(self, provider: ConfiguredProvider, incoming: Incoming) -> Response:
-        """Respond to one delivery; what it requests is on disk before the response says so."""
+    async def receive(
+        self, provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes, client: str
+    ) -> Response:
+        """Respond to a delivery from the address `client`, once what it requests is on disk."""
         plugin = provider.plugin
-        verified = plugin.verify(incoming.headers, incoming.body, provider.secrets, datetime.now(UTC))
+        verified = plugin.verify(headers, body, provider.secrets, datetime.now(UTC))
         if verified is None:
-            await self._refusals.add(plugin.name, incoming.client, "the signature or token does not verify")
+            await self._refusals.add(plugin.name, client, "the signature or token does not verify")
             return JSONResponse({"error": UNVERIFIED}, 401)
         try:
-            delivery = _delivery(provider, verified, incoming)
+            delivery = _delivery(provider, verified, headers, body)
         except MalformedPayloadError as error:
-            await self._refusals.add(plugin.name, incoming.client, f"malformed: {error}")
+            await self._refusals.add(plugin.name, client, f"malformed: {error}")
             return JSONResponse({"error": str(error)}, 400)
-        return await self._keep(delivery, incoming.client)
+        return await self._keep(delivery, client)
 
     async def _keep(self, delivery: Delivery, client: str) -> Response:
         try:
@@ -129,16 +122,18 @@ def _warn(config: Config, before: Config | None) -> None:
         logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
 
 
-def _delivery(provider: ConfiguredProvider, verified: Verified, incoming: Incoming) -> Delivery:
+def _delivery(
+    provider: ConfiguredProvider, verified: Verified, headers: Mapping[str, str], body: bytes
+) -> Delivery:
     """Return what is stored of a verified delivery, with the deployments that it requests."""
     plugin = provider.plugin
-    outcome = plugin.normalize(incoming.headers, incoming.body) or Ignored("push", "no ref was pushed")
+    outcome = plugin.normalize(headers, body) or Ignored("push", "no ref was pushed")
     event = outcome.event if isinstance(outcome, Ignored) else outcome[0].event
-    identity = plugin.delivery_id(incoming.headers)
+    identity = plugin.delivery_id(headers)
     _check_name("event", event)
     if identity is not None:
         _check_name("delivery id", identity.value)
-    delivery = Delivery(plugin.name, event, identity, verified.signs_body, incoming.body, utc_now(), ())
+    delivery = Delivery(plugin.name, event, identity, verified.signs_body, body, utc_now(), ())
     if isinstance(outcome, Ignored):
         return delivery._replace(reasons=(outcome.reason,))
     return _requesting(delivery, outcome, provider.config)

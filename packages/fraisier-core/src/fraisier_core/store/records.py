@@ -121,22 +121,22 @@ class EnvironmentStatus(NamedTuple):
     environment: str
     type: str
     description: str | None
-    name: str | None
-    status: Status | None
-    deployment_id: str | None
-    kind: str | None
-    commit_sha: str | None
-    ref: str | None
-    started_at: str | None
-    completed_at: str | None
-    duration: float | None
-    error_message: str | None
-    serving_release: str | None
-    serving_commit_sha: str | None
-    last_deployed: str | None
-    serving_unknown: bool
-    pending: bool
-    awaits_decision: str | None
+    name: str | None = None
+    status: Status | None = None
+    deployment_id: str | None = None
+    kind: str | None = None
+    commit_sha: str | None = None
+    ref: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    duration: float | None = None
+    error_message: str | None = None
+    serving_release: str | None = None
+    serving_commit_sha: str | None = None
+    last_deployed: str | None = None
+    serving_unknown: bool = False
+    pending: bool = False
+    awaits_decision: str | None = None
 
 
 class Step(NamedTuple):

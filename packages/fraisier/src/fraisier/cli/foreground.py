@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 from fraisier_core.engine.trash import trash
@@ -78,10 +81,10 @@ class Foreground:
 
     def _follow(self, deployment_id: str, display: Display) -> Deployment:
         follower = Follower(self.store, deployment_id)
-        with Interrupts() as interrupts, display:
+        with _ctrl_c() as pressed, display:
             while not (progress := follower.progress()).has_ended:
                 display.show(progress)
-                self._attend(progress.deployment, display, cancel=interrupts.pressed)
+                self._attend(progress.deployment, display, cancel=pressed.is_set())
                 self._dispatcher.wait(FOLLOW)
             display.show(progress)
         return progress.deployment
@@ -90,19 +93,12 @@ class Foreground:
         """Do what the deployment needs from outside, and say what its steps do not."""
         if cancel and self._once(display, CANCELLING):
             self.store.request_cancel(deployment.id, self._session.user)
-        if self._must_wait(deployment):
-            self._announce_wait(deployment, display)
+        if running := self._awaited(deployment):
+            where = f"{deployment.fraise_id} {deployment.environment}"
+            waits = f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
+            self._once(display, f"{where} is busy with deployment {short_id(running)}: {waits}")
         elif deployment.status == "running" and deployment.error_message:
             self._once(display, f"rolling back: {deployment.error_message}")
-
-    def _announce_wait(self, deployment: Deployment, display: Display) -> None:
-        where = f"{deployment.fraise_id} {deployment.environment}"
-        if running := self.store.running(deployment.fraise_id, deployment.environment):
-            self._once(
-                display,
-                f"{where} is busy with deployment {short_id(running)}: "
-                f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)",
-            )
 
     def _once(self, display: Display, message: str) -> bool:
         """Announce something, and return whether it was the first time."""
@@ -112,17 +108,17 @@ class Foreground:
         display.announce(message)
         return True
 
-    def _must_wait(self, deployment: Deployment) -> bool:
-        """Recover or claim what can be, and return whether the deployment has to wait for another one."""
+    def _awaited(self, deployment: Deployment) -> str | None:
+        """Recover or claim what can be, and return the deployment that this one has to wait for, if any."""
         if time.monotonic() - self._recovered_at >= RECOVERY:
             for held in self._expired(deployment.fraise_id, deployment.environment):
                 self._dispatcher.recover(self._ready_slot(), held)
         if deployment.status != "pending":
-            return False
-        if self.store.running(deployment.fraise_id, deployment.environment) is not None:
-            return True
-        self._dispatcher.claim(self._ready_slot(), deployment.id)
-        return False
+            return None
+        running = self.store.running(deployment.fraise_id, deployment.environment)
+        if running is None:
+            self._dispatcher.claim(self._ready_slot(), deployment.id)
+        return running
 
     def _expired(self, fraise: str, environment: str) -> list[HeldLease]:
         self._recovered_at = time.monotonic()
@@ -147,23 +143,20 @@ class Foreground:
             self._dispatcher.wait(FOLLOW)
 
 
-class Interrupts:
-    """Counts Ctrl-C within a block; the second one raises `KeyboardInterrupt` as usual."""
+@contextmanager
+def _ctrl_c() -> Iterator[Event]:
+    """Set an event if Ctrl-C is pressed within a block; pressed again, it acts as before."""
+    pressed = Event()
 
-    def __init__(self) -> None:
-        self.pressed = False
+    def press(_number: int, _frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
 
-    def __enter__(self) -> Interrupts:
-        self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _press(self, _number: int, _frame: FrameType | None) -> None:
-        if self.pressed:
-            raise KeyboardInterrupt
-        self.pressed = True
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _deletion(state_dir: Path) -> Connection | None:

@@ -51,20 +51,14 @@ def newest(
     What left the configuration still has its history, under its full name. Raises `UnknownNameError`.
     """
     try:
-        fraise, environment = _names(session, fraise, environment)
+        if fraise is not None and environment is not None:
+            environment = session.config.environment(fraise, environment).name
+        elif fraise is not None:
+            session.config.fraise(fraise)
     except UnknownNameError:
-        if reader and (found := reader.deployments(fraise, environment, limit)):
-            return found
-        raise
+        if reader is None or not reader.deployments(fraise, environment, limit=1):
+            raise
     return reader.deployments(fraise, environment, limit) if reader else []
-
-
-def _names(session: Session, fraise: str | None, environment: str | None) -> tuple[str | None, str | None]:
-    if fraise is None:
-        return None, None
-    if environment is None:
-        return session.config.fraise(fraise).name, None
-    return fraise, session.config.environment(fraise, environment).name
 
 
 def _row(record: Deployment) -> Sequence[Cell | str | None]:

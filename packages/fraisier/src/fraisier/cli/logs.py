@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ from fraisier_core.text.suggestions import listing
 
 from fraisier.cli.follow import Follower
 from fraisier.cli.history import newest
-from fraisier.cli.parameters import AnyEnvironment, ConfigFile, command_app, complete_fraise
+from fraisier.cli.parameters import AnyEnvironment, ConfigFile, command_app, fraise_argument
 from fraisier.cli.plain import PlainDisplay
 from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
@@ -36,11 +36,7 @@ app = command_app()
 def logs(
     fraise: Annotated[
         str,
-        typer.Argument(
-            metavar="FRAISE|ID",
-            help="A fraise, for its newest deployment, or a part of a deployment's id.",
-            autocompletion=complete_fraise,
-        ),
+        fraise_argument("FRAISE|ID", "A fraise, for its newest deployment, or a part of a deployment's id."),
     ],
     environment: AnyEnvironment = None,
     *,
@@ -51,8 +47,8 @@ def logs(
 ) -> None:
     """Show the output of a deployment, and follow it."""
     reader, deployment_id = _deployment(Session.read(config), fraise, environment)
-    lines = (JsonLines if as_json else TextLines)(reader, deployment_id, step)
-    while not lines.show() and follow:
+    has_ended = (_json_lines if as_json else _text_lines)(reader, deployment_id, step)
+    while not next(has_ended) and follow:
         time.sleep(POLL_SECONDS)
     shown = reader.deployment(deployment_id)
     what = f"deployment {short_id(shown.id)} of {shown.fraise_id} {shown.environment}"
@@ -76,50 +72,36 @@ def _require_step(what: str, name: str | None, known: Collection[str]) -> None:
         raise UnknownNameError(f"{what} has no step {name!r} (known: {listing(known)})")
 
 
-class TextLines:
-    """Prints steps with their output; only one step if named."""
-
-    def __init__(self, reader: Reader, deployment_id: str, step: str | None) -> None:
-        self._follower = Follower(reader, deployment_id)
-        self._display = PlainDisplay(say)
-        self._step = step
-
-    def show(self) -> bool:
-        """Print what is new, and return whether that was all."""
-        progress = self._follower.progress()
-        steps = [each for each in progress.steps if self._step in {None, each.record.name}]
-        self._display.show(replace(progress, steps=steps))
-        return progress.has_ended
+def _text_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterator[bool]:
+    """Print what is new of the steps, and yield whether that was all; only of one step if it is named."""
+    follower, display = Follower(reader, deployment_id), PlainDisplay(say)
+    while True:
+        progress = follower.progress()
+        steps = [each for each in progress.steps if step in {None, each.record.name}]
+        display.show(replace(progress, steps=steps))
+        yield progress.has_ended
 
 
-class JsonLines:
-    """Prints events and output, an object a line, in the order of their times; only of a step if named."""
-
-    def __init__(self, reader: Reader, deployment_id: str, step: str | None) -> None:
-        self._reader = reader
-        self._id = deployment_id
-        self._step = step
-        self._names: dict[tuple[int | None, int | None], str | None] = {}
-        self._event = 0
-        self._chunk = 0
-
-    def show(self) -> bool:
-        """Print what is new, and return whether that was all."""
-        has_ended = self._reader.deployment(self._id).status in ENDED
-        chunks = self._reader.log(self._id, self._chunk)
-        events = self._reader.events(self._event, deployment_id=self._id)
-        self._chunk = chunks[-1].sequence if chunks else self._chunk
-        self._event = events[-1].sequence if events else self._event
-        self._names |= {(each.attempt, each.step_number): each.step for each in events}
-        for line in sorted(
-            [*(each._asdict() for each in events), *map(self._output, chunks)], key=itemgetter("at")
-        ):
-            if self._step in {None, line["step"]}:
+def _json_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterator[bool]:
+    """Print what is new of events and output, in the order of their times; yield as `_text_lines` does."""
+    event = chunk = 0
+    names: dict[tuple[int | None, int | None], str | None] = {}
+    while True:
+        has_ended = reader.deployment(deployment_id).status in ENDED
+        output = reader.log(deployment_id, chunk)
+        events = reader.events(event, deployment_id=deployment_id)
+        chunk = output[-1].sequence if output else chunk
+        event = events[-1].sequence if events else event
+        names |= {(each.attempt, each.step_number): each.step for each in events}
+        lines = [each._asdict() for each in events]
+        lines += [_output_line(each, names.get((each.attempt, each.step_number))) for each in output]
+        for line in sorted(lines, key=itemgetter("at")):
+            if step in {None, line["step"]}:
                 typer.echo(json.dumps(line))
-        return has_ended
+        yield has_ended
 
-    def _output(self, chunk: LogChunk) -> dict[str, Any]:
-        step = self._names.get((chunk.attempt, chunk.step_number))
-        output = {"event": "output", "step": step, **chunk._asdict()}
-        del output["sequence"]
-        return output
+
+def _output_line(chunk: LogChunk, step: str | None) -> dict[str, Any]:
+    line = {"event": "output", "step": step, **chunk._asdict()}
+    del line["sequence"]
+    return line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,12 +27,20 @@ def _given(ctx: typer.Context, file: Path | None) -> Path | None:
     return given
 
 
-def complete_fraise(ctx: typer.Context) -> list[str]:
-    """Return the configured fraises; typer offers those that begin as the word does."""
+def fraise_argument(metavar: str, text: str) -> Any:
+    """Return an argument for which the configured fraises are offered that begin as the word does."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=_fraises)
+
+
+def _environment_argument(text: str) -> Any:
+    return typer.Argument(metavar="ENV", help=text, autocompletion=_environments)
+
+
+def _fraises(ctx: typer.Context) -> list[str]:
     return _section(ctx)
 
 
-def _complete_environment(ctx: typer.Context) -> list[str]:
+def _environments(ctx: typer.Context) -> list[str]:
     """Return the environments of the fraise that is named before."""
     return _section(ctx, str(ctx.params.get("fraise")), "environments")
 
@@ -64,23 +72,10 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]
-Fraise = Annotated[str, typer.Argument(metavar="FRAISE", help="A fraise.", autocompletion=complete_fraise)]
-Environment = Annotated[
-    str,
-    typer.Argument(
-        metavar="ENV", help="Its environment, or the beginning of it.", autocompletion=_complete_environment
-    ),
-]
-AnyFraise = Annotated[
-    str | None,
-    typer.Argument(metavar="FRAISE", help="A fraise; without it, all.", autocompletion=complete_fraise),
-]
-AnyEnvironment = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="ENV", help="Its environment; without it, all.", autocompletion=_complete_environment
-    ),
-]
+Fraise = Annotated[str, fraise_argument("FRAISE", "A fraise.")]
+AnyFraise = Annotated[str | None, fraise_argument("FRAISE", "A fraise; without it, all.")]
+Environment = Annotated[str, _environment_argument("Its environment, or the beginning of it.")]
+AnyEnvironment = Annotated[str | None, _environment_argument("Its environment; without it, all.")]
 DeploymentId = Annotated[
     str, typer.Argument(metavar="DEPLOYMENT", help="The beginning or the end of a deployment's id.")
 ]

@@ -31,7 +31,9 @@ def status(
     wanted = _environments(session.config, fraise, environment)
     found = _read(session, wanted)
     if as_json:
-        print_json([_as_json(each) for each in found])
+        print_json(
+            [each._asdict() | {"commands": commands, "undeletable": left} for each, commands, left in found]
+        )
     elif environment is not None:
         _print_one(found[0])
     else:
@@ -65,10 +67,6 @@ def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
     return found
 
 
-def _as_json(shown: Shown) -> dict[str, object]:
-    return shown.status._asdict() | {"commands": shown.commands, "undeletable": shown.undeletable}
-
-
 def _environments(config: Config, fraise: str | None, environment: str | None) -> list[Environment]:
     if fraise is None:
         return [each for known in config.fraises.values() for each in known.environments.values()]
@@ -90,15 +88,7 @@ def _never_deployed(config: Config, environment: Environment) -> EnvironmentStat
     from fraisier_core.store.records import EnvironmentStatus
 
     fraise = config.fraise(environment.fraise)
-    values = dict.fromkeys(EnvironmentStatus._fields) | {
-        "fraise_id": fraise.name,
-        "environment": environment.name,
-        "type": fraise.type,
-        "description": fraise.description,
-        "serving_unknown": False,
-        "pending": False,
-    }
-    return EnvironmentStatus(**values)  # type: ignore[arg-type]
+    return EnvironmentStatus(fraise.name, environment.name, fraise.type, fraise.description)
 
 
 def _print_all(found: list[Shown]) -> None:
@@ -132,12 +122,15 @@ def _print_one(shown: Shown) -> None:
     if status.serving_release:
         release = f"{serving.text} (release {status.serving_release}), since {ago(status.last_deployed, now)}"
         serving = Cell(release, serving.colour)
+    last = _last(status)
+    if status.deployment_id:
+        last = Cell(f"{last.text} ({status.kind} {short_id(status.deployment_id)})", last.colour)
     name = f" ({status.name})" if status.name else ""
     print_facts(
         f"{status.fraise_id} {status.environment}{name}",
         [
             ("serving", serving),
-            ("last", _last_in_words(status)),
+            ("last", last),
             ("commit", short_commit(status.commit_sha)),
             ("when", ago(status.completed_at or status.started_at, now)),
             ("took", lasted(status.duration)),
@@ -155,14 +148,7 @@ def _serving(status: EnvironmentStatus) -> Cell:
 
 
 def _last(status: EnvironmentStatus) -> Cell:
-    return status_cell(status.status) if status.status else Cell("never deployed")
-
-
-def _last_in_words(status: EnvironmentStatus) -> Cell:
-    last = _last(status)
-    if status.deployment_id is None:
-        return last
-    return Cell(f"{last.text} ({status.kind} {short_id(status.deployment_id)})", last.colour)
+    return status_cell(status.status or "never deployed")
 
 
 def _next(status: EnvironmentStatus) -> str | None:

@@ -56,7 +56,6 @@ app = typer.Typer(
     cls=Tree,
     no_args_is_help=True,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _help in COMMANDS.items():
