@@ -115,19 +115,12 @@ def health_check(run: Run[ApiSettings]) -> Health:
 
 
 def _build(run: Run[ApiSettings]) -> None:
-    command = _build_command(run)
+    command, script = run.settings.build, run.release.path / BUILD_SCRIPT
+    if command is None and script.is_file():
+        command = [f"./{BUILD_SCRIPT}"] if os.access(script, os.X_OK) else ["sh", BUILD_SCRIPT]
     if command:
         with run.step("build"):
             run.command(command)
-
-
-def _build_command(run: Run[ApiSettings]) -> list[str]:
-    script = run.release.path / BUILD_SCRIPT
-    if run.settings.build is not None:
-        return run.settings.build
-    if not script.is_file():
-        return []
-    return [f"./{BUILD_SCRIPT}"] if os.access(script, os.X_OK) else ["sh", BUILD_SCRIPT]
 
 
 def _restart(run: Run[ApiSettings]) -> None:

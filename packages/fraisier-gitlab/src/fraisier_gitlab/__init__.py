@@ -17,7 +17,6 @@ from fraisier_core import (
     TAG_PREFIX,
     DeliveryId,
     Ignored,
-    MalformedPayloadError,
     Payload,
     PayloadCommit,
     PayloadRef,
@@ -116,17 +115,12 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now:
 @hookimpl
 def normalize(body: bytes) -> Sequence[Push] | Ignored:
     """Return the one ref of a push; the body says which event it is, never the `X-Gitlab-Event` header."""
-    try:
-        payload = PushPayload.parse(body)
-    except MalformedPayloadError:
-        kind = Event.parse(body).object_kind
-        if kind in PUSH_EVENTS:
-            raise
+    kind = Event.parse(body).object_kind
+    if kind not in PUSH_EVENTS:
         return Ignored(kind, "only pushes deploy")
-    if payload.object_kind not in PUSH_EVENTS:
-        return Ignored(payload.object_kind, "only pushes deploy")
+    payload = PushPayload.parse(body)
     if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
-        return Ignored(payload.object_kind, "only branches and tags deploy")
+        return Ignored(kind, "only branches and tags deploy")
     return [payload.push()]
 
 

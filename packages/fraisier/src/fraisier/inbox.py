@@ -49,21 +49,22 @@ class Inbox:
             task.add_done_callback(self._tasks.discard)
 
     async def _commit(self) -> None:
-        batch, self._waiting = self._waiting, []
+        deliveries, futures = zip(*self._waiting, strict=True)
+        self._waiting = []
         try:
-            receipts = await self._store.accept([delivery for delivery, _ in batch])
+            receipts = await self._store.accept(deliveries)
         except StoreError as error:
             logger.error("nothing could be stored: %s", error)
-            receipts = [error] * len(batch)
+            receipts = [error] * len(deliveries)
         except BaseException as error:  # a bug, and the callers that wait must not wait for ever
-            for _, future in batch:
+            for future in futures:
                 _resolve(future, error)
             raise
-        for (_, future), receipt in zip(batch, receipts, strict=True):
+        for future, receipt in zip(futures, receipts, strict=True):
             _resolve(future, receipt)
         if any(isinstance(receipt, Receipt) and receipt.verdict == "accepted" for receipt in receipts):
             self._store.wake()
-        _log([delivery for delivery, _ in batch], receipts)
+        _log(deliveries, receipts)
 
 
 def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError]) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from fraisier_core.errors import BusyError, ConfigurationError
 
 from fraisier.cli.parameters import ConfigFile, command_app
 from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import explain_errors
 
 if TYPE_CHECKING:
-    import socket
-
     from starlette.applications import Starlette
 
 SHUTDOWN_SECONDS = 3
+BACKLOG = 2048
 
 app = command_app()
 
@@ -34,13 +36,12 @@ def serve(
     from fraisier_core.system.processes import forbid_dumps
 
     from fraisier.app import create_app
-    from fraisier.listener import open_listener, url_of
     from fraisier.receiver import Receiver
     from fraisier.supervisor import supervision
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     session = ActingSession(config, parts={"git"}, needs=[["git"]])
-    with open_listener(host, port) as listener:  # before the store is touched: the port may be taken
+    with _open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         session.become_owner()
         forbid_dumps()  # a change of user undoes it
         store = session.open_store()
@@ -48,8 +49,29 @@ def serve(
         receiver = Receiver(session.source, session.plugins, store)
         receiver.configure()
         web = create_app(receiver, store, supervision(session.source) if worker else None)
-        logging.getLogger(__name__).info("listening on %s", url_of(listener))
+        logging.getLogger(__name__).info("listening on %s", _url_of(listener))
         _run(web, listener)
+
+
+def _open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket on the first address of a host; port 0 takes a free one.
+
+    Raises `BusyError` if something else listens there, `ConfigurationError` if one cannot listen there.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        text = (error.strerror or str(error)).partition(" (while attempting")[0]
+        reason = f"cannot listen on {host}, port {port}: {text}"
+        if error.errno == errno.EADDRINUSE:
+            raise BusyError(f"{reason}; stop what listens there, or choose another --port") from None
+        raise ConfigurationError([reason]) from None
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def _run(web: Starlette, listener: socket.socket) -> None:

@@ -7,4 +7,4 @@ from datetime import UTC, datetime
 
 def utc_now() -> str:
     """Return the current time in UTC with six digits, such as `2026-01-31T12:00:00.000000Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import ConfigurationError, ConflictError
 
-from fraisier.cli.early import fork_early
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
-from fraisier.cli.session import ActingSession
+from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.tables import Cell, print_facts, short_commit, short_id
 from fraisier.exit_codes import ExitCode
 from fraisier.terminal import print_json, tell
@@ -73,18 +72,14 @@ def _request(
     from fraisier_core.push import BRANCH_PREFIX
     from fraisier_core.store.records import Request
 
-    branch = branch or (None if commit else _configured_branch(session, environment))
-    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
-    names = environment.fraise, environment.name
-    return Request(*names, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
-
-
-def _configured_branch(session: ActingSession, environment: ConfiguredEnvironment) -> str:
-    if environment.branch is None:
+    branch = branch or (None if commit else environment.branch)
+    if not branch and not commit:
         where = f"{session.config.path}: fraises.{environment.fraise}.environments.{environment.name}"
         problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"
         raise ConfigurationError([f"{where}: {problem}"])
-    return environment.branch
+    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
+    names = environment.fraise, environment.name
+    return Request(*names, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
 
 
 def _plan(session: ActingSession, request: Request) -> Plan:

@@ -78,7 +78,9 @@ def _report(history: Reader, deployment: Deployment, *, as_json: bool) -> None:
     what = f"{deployment.fraise_id} {deployment.environment}"
     done = tell if as_json else say
     if deployment.status == "success":
-        done(f"{what}: {_success(deployment)}", COLOURS["success"])
+        serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
+        took = f"{KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
+        done(f"{what}: {serving}, {took}", COLOURS["success"])
     elif deployment.status == "skipped":
         done(f"{what}: nothing to do: {deployment.error_message}")
     else:
@@ -86,11 +88,6 @@ def _report(history: Reader, deployment: Deployment, *, as_json: bool) -> None:
         tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
     if as_json:
         print_json(deployment._asdict())
-
-
-def _success(deployment: Deployment) -> str:
-    serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
-    return f"{serving}, {KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
 
 
 def _failure(deployment: Deployment) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,14 +82,10 @@ class Follower:
             for record in self._reader.steps(self._id):
                 step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
                 step.record = record
-        self._early = list(self._not_placed([*self._early, *self._new_chunks()]))
-        return Progress(self._deployment, list(self._steps.values()))
-
-    def _new_chunks(self) -> Sequence[LogChunk]:
         new = self._reader.log(self._id, self._chunk)
-        if new:
-            self._chunk = new[-1].sequence
-        return new
+        self._chunk = new[-1].sequence if new else self._chunk
+        self._early = list(self._not_placed([*self._early, *new]))
+        return Progress(self._deployment, list(self._steps.values()))
 
     def _not_placed(self, chunks: Iterable[LogChunk]) -> Iterator[LogChunk]:
         """Give each chunk to its step, and return those whose step was not read yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ from fraisier_core.text.suggestions import listing
 
 from fraisier.cli.follow import Follower
 from fraisier.cli.history import newest
-from fraisier.cli.parameters import AnyEnvironment, ConfigFile, command_app, fraise_argument
+from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app, fraises
 from fraisier.cli.plain import PlainDisplay
 from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
@@ -29,15 +29,13 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 ID_PART = re.compile(r"[0-9a-f-]{4,36}")
+FRAISE_OR_ID = "A fraise, for its newest deployment, or a part of a deployment's id."
 app = command_app()
 
 
 @app.command()
 def logs(
-    fraise: Annotated[
-        str,
-        fraise_argument("FRAISE|ID", "A fraise, for its newest deployment, or a part of a deployment's id."),
-    ],
+    fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, fraises)],
     environment: AnyEnvironment = None,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")] = False,
@@ -52,7 +50,9 @@ def logs(
         time.sleep(POLL_SECONDS)
     shown = reader.deployment(deployment_id)
     what = f"deployment {short_id(shown.id)} of {shown.fraise_id} {shown.environment}"
-    _require_step(what, step, {each.name for each in reader.steps(deployment_id)})
+    known = {each.name for each in reader.steps(deployment_id)}
+    if step is not None and step not in known:
+        raise UnknownNameError(f"{what} has no step {step!r} (known: {listing(known)})")
     tell(f"{what}: {shown.status}")
 
 
@@ -65,11 +65,6 @@ def _deployment(session: Session, name: str, environment: str | None) -> tuple[R
     if reader is None or not found:
         raise UnknownNameError(f"nothing was ever deployed to {' '.join(filter(None, (name, environment)))}")
     return reader, found[0].id
-
-
-def _require_step(what: str, name: str | None, known: Collection[str]) -> None:
-    if name is not None and name not in known:
-        raise UnknownNameError(f"{what} has no step {name!r} (known: {listing(known)})")
 
 
 def _text_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterator[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,20 +28,17 @@ def _given(ctx: typer.Context, file: Path | None) -> Path | None:
     return given
 
 
-def fraise_argument(metavar: str, text: str) -> Any:
-    """Return an argument for which the configured fraises are offered that begin as the word does."""
-    return typer.Argument(metavar=metavar, help=text, autocompletion=_fraises)
+def argument(metavar: str, text: str, complete: Callable[[typer.Context], list[str]]) -> Any:
+    """Return an argument for which of the completions those are offered that begin as the word does."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
 
 
-def _environment_argument(text: str) -> Any:
-    return typer.Argument(metavar="ENV", help=text, autocompletion=_environments)
-
-
-def _fraises(ctx: typer.Context) -> list[str]:
+def fraises(ctx: typer.Context) -> list[str]:
+    """Return the configured fraises."""
     return _section(ctx)
 
 
-def _environments(ctx: typer.Context) -> list[str]:
+def environments(ctx: typer.Context) -> list[str]:
     """Return the environments of the fraise that is named before."""
     return _section(ctx, str(ctx.params.get("fraise")), "environments")
 
@@ -72,10 +70,10 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]
-Fraise = Annotated[str, fraise_argument("FRAISE", "A fraise.")]
-AnyFraise = Annotated[str | None, fraise_argument("FRAISE", "A fraise; without it, all.")]
-Environment = Annotated[str, _environment_argument("Its environment, or the beginning of it.")]
-AnyEnvironment = Annotated[str | None, _environment_argument("Its environment; without it, all.")]
+Fraise = Annotated[str, argument("FRAISE", "A fraise.", fraises)]
+AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", fraises)]
+Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", environments)]
+AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", environments)]
 DeploymentId = Annotated[
     str, typer.Argument(metavar="DEPLOYMENT", help="The beginning or the end of a deployment's id.")
 ]

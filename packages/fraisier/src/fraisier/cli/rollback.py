@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import BusyError, UnknownNameError
 
-from fraisier.cli.early import fork_early
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
-from fraisier.cli.session import ActingSession
+from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.tables import short_id
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a command works with: the configuration, and the store that it names."""
+"""What a command works with: the configuration, the store that it names, and a process for a deployment."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from fraisier_core.errors import OutdatedStoreError, UnknownNameError
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from fraisier_core.config import Config, Environment
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import Reader, Store
@@ -70,10 +72,7 @@ class Session:
         reader.close()
 
     def found(self, id_part: str) -> tuple[Reader, str]:
-        """Return the read side, and the id of the one deployment that a part of an id means.
-
-        Raises `UnknownNameError` unless there is exactly one.
-        """
+        """Return the read side, and the id that a part of it means. Raises `UnknownNameError` as `find`."""
         reader = self.reader()
         if reader is None:
             raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
@@ -115,6 +114,26 @@ class ActingSession(Session):
         with suppress(OutdatedStoreError):
             self.require_store()
         return self.open_store()
+
+
+def fork_early() -> Connection:
+    """Fork the process of a deployment, as soon as both need nothing else alike, and return the line to it.
+
+    `Foreground` tells it of the configuration. Both log nothing unless `FRAISIER_DEBUG` is set.
+    """
+    import logging
+
+    import fraisier_core.config.source  # noqa: F401 - what both need
+    from fraisier_core.system.processes import forbid_dumps
+    from fraisier_core.worker.jobs import execute_early
+    from fraisier_core.worker.launcher import fork
+
+    if os.environ.get("FRAISIER_DEBUG"):
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
+    forbid_dumps()
+    return fork("deployment process", execute_early)
 
 
 def _user() -> str:
