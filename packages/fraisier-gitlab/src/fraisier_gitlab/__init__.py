@@ -7,7 +7,6 @@ with which deliveries are signed: https://docs.gitlab.com/user/project/integrati
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -179,6 +178,6 @@ def _signing_key(secret: str) -> bytes | None:
         return None
     try:
         key = base64.b64decode(secret.removeprefix(SIGNING_TOKEN_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
     return key if len(key) == SIGNING_KEY_BYTES else None

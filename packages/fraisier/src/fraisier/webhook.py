@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,7 +38,7 @@ def serve(
     from fraisier.receiver import Receiver
     from fraisier.supervisor import supervision
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     session = ActingSession(config, parts={"git"}, needs=[["git"]])
     with _open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         session.become_owner()
@@ -76,13 +75,16 @@ def _url_of(listener: socket.socket) -> str:
 
 def _run(web: Starlette, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
+    import gc
     import logging
 
     import uvicorn
 
     from fraisier.bounded_connection import BoundedConnection
 
-    _spare_the_collector()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)  # what a batch makes outlives it; traversing it is a tenth of the work
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # below that, strangers could fill the log
     settings = uvicorn.Config(
         web,
@@ -95,15 +97,6 @@ def _run(web: Starlette, listener: socket.socket) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(settings).run(sockets=[listener])
-
-
-def _spare_the_collector() -> None:
-    """Collect garbage less often: what a batch makes outlives it; traversing it is a tenth of the work."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
 
 
 @explain_errors

@@ -54,9 +54,8 @@ def _queue(session: ActingSession, make_request: MakeRequest, *, as_json: bool) 
     configure_store(store, session.config)
     deployment_id, _ = request_deployment(store, make_request(store))
     if store.live_workers() == 0:
-        tell(
-            "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`", "yellow"
-        )
+        start = "`fraisier worker` or `fraisier-webhook`"
+        tell(f"no worker is running: it waits until you start {start}", "yellow")
     if as_json:
         print_json(store.deployment(deployment_id)._asdict())
     else:

@@ -11,7 +11,7 @@ from fraisier_core.errors import UnknownNameError
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_table, short_commit, short_id, status_cell
-from fraisier.cli.times import ago, lasted, utc
+from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _row(record: Deployment) -> Sequence[Cell | str | None]:
         short_commit(record.commit_sha),
         record.ref_name,
         record.requested_by,
-        ago(record.requested_at, utc()),
+        ago(record.requested_at),
         lasted(record.duration),
         record.error_message,
     )

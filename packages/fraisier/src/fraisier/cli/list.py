@@ -24,17 +24,14 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
     session = Session.read(config, types=True)
     if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
         tell(missing, "yellow")
-    environments = [
-        (fraise, environment)
-        for fraise in session.config.fraises.values()
-        for environment in fraise.environments.values()
-    ]
+    fraises = session.config.fraises.values()
+    listed = [_listed(fraise, each) for fraise in fraises for each in fraise.environments.values()]
     if as_json:
-        print_json([_listed(*each) for each in environments])
+        print_json(listed)
         return
     titles = ("FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION")
-    print_table(titles, [_row(*each) for each in environments])
-    for problem in sorted({fraise.problem for fraise, _ in environments if fraise.problem}):
+    print_table(titles, [_row(each) for each in listed])
+    for problem in sorted({each["problem"] for each in listed if each["problem"]}):
         tell(problem, "red")
 
 
@@ -50,10 +47,10 @@ def provider_to_install(wanted: str | None, installed: Collection[str]) -> str |
     return None
 
 
-def _row(fraise: Fraise, environment: Environment) -> tuple[Cell | str | None, ...]:
-    kind = Cell(fraise.type, "red" if fraise.problem else None)
-    name = _display_name(environment)
-    return fraise.name, environment.name, kind, name, environment.branch, fraise.description
+def _row(listed: dict[str, Any]) -> list[Cell | str | None]:
+    keys = ("fraise_id", "environment", "type", "name", "branch", "description")
+    colour = "red" if listed["problem"] else None
+    return [Cell(listed[key], colour if key == "type" else None) for key in keys]
 
 
 def _listed(fraise: Fraise, environment: Environment) -> dict[str, Any]:
@@ -61,13 +58,9 @@ def _listed(fraise: Fraise, environment: Environment) -> dict[str, Any]:
         "fraise_id": fraise.name,
         "environment": environment.name,
         "type": fraise.type,
-        "name": _display_name(environment),
+        "name": None if isinstance(environment.outcome, Exception) else environment.outcome.name,
         "description": fraise.description or None,
         "branch": environment.branch,
         "app_path": str(environment.app_path) if environment.app_path else None,
         "problem": fraise.problem,
     }
-
-
-def _display_name(environment: Environment) -> str | None:
-    return environment.settings.name if not isinstance(environment.outcome, Exception) else None

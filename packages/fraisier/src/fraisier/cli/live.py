@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fraisier.cli.follow import Display, FollowedStep, Progress
 from fraisier.cli.tables import COLOURS
-from fraisier.cli.times import lasted, since, utc
+from fraisier.cli.times import lasted, since
 from fraisier.terminal import clean
 
 TAIL_LINES = 8
@@ -46,7 +46,7 @@ class LiveDisplay(Display):
 
 def _append_step(lines: Text, step: FollowedStep) -> None:
     record = step.record
-    took = since(record.started_at, utc()) if step.is_running else record.duration
+    took = since(record.started_at) if step.is_running else record.duration
     mark = _MARKS.get(record.status, "!")
     lines.append(f"{mark} {clean(record.name):<12} ", style=COLOURS.get(record.status, ""))
     lines.append(f"{lasted(took)}\n")

@@ -8,7 +8,7 @@ from fraisier.cli.follow import FollowedStep, Follower
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import print_facts, status_cell
-from fraisier.cli.times import ago, lasted, utc
+from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = N
 
 
 def _print_deployment(record: Deployment) -> None:
-    now = utc()
     print_facts(
         f"deployment {record.id}",
         [
@@ -43,8 +42,8 @@ def _print_deployment(record: Deployment) -> None:
             ("ref", record.ref_name),
             ("release", record.release),
             ("before", record.previous_release),
-            ("requested", f"{ago(record.requested_at, now)} by {record.requested_by or record.trigger}"),
-            ("started", ago(record.started_at, now)),
+            ("requested", f"{ago(record.requested_at)} by {record.requested_by or record.trigger}"),
+            ("started", ago(record.started_at)),
             ("took", lasted(record.duration)),
             ("superseded by", record.superseded_by),
             ("attempt", str(record.attempt) if record.attempt > 1 else None),

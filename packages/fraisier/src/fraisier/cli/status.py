@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
-from fraisier.cli.times import ago, lasted, utc
+from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -92,16 +92,15 @@ def _never_deployed(config: Config, environment: Environment) -> EnvironmentStat
 
 
 def _print_all(found: list[Shown]) -> None:
-    now = utc()
     titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
     rows = [
         (
             each.fraise_id,
             each.environment,
             _serving(each),
-            ago(each.last_deployed, now),
+            ago(each.last_deployed),
             _last(each),
-            ago(each.completed_at or each.started_at, now),
+            ago(each.completed_at or each.started_at),
             _next(each),
             each.error_message,
         )
@@ -117,10 +116,10 @@ def _print_all(found: list[Shown]) -> None:
 
 
 def _print_one(shown: Shown) -> None:
-    now, status = utc(), shown.status
+    status = shown.status
     serving = _serving(status)
     if status.serving_release:
-        release = f"{serving.text} (release {status.serving_release}), since {ago(status.last_deployed, now)}"
+        release = f"{serving.text} (release {status.serving_release}), since {ago(status.last_deployed)}"
         serving = Cell(release, serving.colour)
     last = _last(status)
     if status.deployment_id:
@@ -132,7 +131,7 @@ def _print_one(shown: Shown) -> None:
             ("serving", serving),
             ("last", last),
             ("commit", short_commit(status.commit_sha)),
-            ("when", ago(status.completed_at or status.started_at, now)),
+            ("when", ago(status.completed_at or status.started_at)),
             ("took", lasted(status.duration)),
             ("message", status.error_message),
             ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),

@@ -23,7 +23,7 @@ def lasted(seconds: float | None) -> str:
     return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
 
 
-def ago(at: str | None, now: datetime) -> str:
+def ago(at: str | None, now: datetime | None = None) -> str:
     """Return how long ago a stored time was, such as `5 min ago`; `-` for None."""
     if at is None:
         return "-"
@@ -36,11 +36,6 @@ def ago(at: str | None, now: datetime) -> str:
     return f"{seconds} s ago"
 
 
-def since(at: str, now: datetime) -> float:
+def since(at: str, now: datetime | None = None) -> float:
     """Return the seconds from a stored time until now, never fewer than none."""
-    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
-
-
-def utc() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
+    return max(0.0, ((now or datetime.now(UTC)) - datetime.fromisoformat(at)).total_seconds())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -27,7 +26,7 @@ def worker(
 
     from fraisier_core.worker.daemon import Worker
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     session = ActingSession(config)
     session.become_owner()
     Worker(session.source, session.plugins, slots, grace, supervisor_fd).run()
