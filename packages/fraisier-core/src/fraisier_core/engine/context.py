@@ -15,16 +15,7 @@ from fraisier_core.system.commands import Limits
 
 @dataclass(frozen=True, slots=True)
 class DeploymentContext:
-    """Everything that a deployment works with, looked up once.
-
-    Args:
-        fraise: the fraise's name.
-        environment: the environment's name.
-        settings: the environment's section.
-        deployer: the plugin of the fraise type.
-        mirror: the mirror of the repository.
-        workspace: where the releases live.
-    """
+    """Everything that a deployment works with, looked up once."""
 
     fraise: str
     environment: str

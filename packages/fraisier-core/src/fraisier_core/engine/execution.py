@@ -20,14 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One deployment while its process executes it.
-
-    Args:
-        context: where it is deployed, and by which plugin.
-        store: what else is known of its environment.
-        recorder: records what happens, and follows the deployment.
-        cancellation: says when to stop.
-    """
+    """One deployment while its process executes it; the recorder follows it."""
 
     context: DeploymentContext
     store: Store

@@ -20,12 +20,7 @@ from fraisier_core.system.failpoints import failpoint
 
 
 class Link:
-    """The link of one environment. One process at a time may change it.
-
-    Args:
-        path: where it is: `app_path`.
-        root: the directory of the releases.
-    """
+    """The link of one environment, at `path`, to a release in `root`. One process at a time may change it."""
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path

@@ -47,21 +47,20 @@ class _Attempt:
     def __init__(self, url: SplitResult, timeout: float) -> None:
         self.url = url
         self.timeout = timeout
-        self._until = time.monotonic() + timeout
-        self._answered = threading.Event()
         self._answer = Health(False, f"no answer from {_address(url)} within {timeout:g} s ({SETTING})")
         self._connection: socket.socket | None = None
         self._over = False
 
     def ask(self, question: Callable[[_Attempt], Health], cancelled: threading.Event) -> Health:
         """Return the answer to a question, or that there was none in time."""
-        threading.Thread(target=self._answer_to, args=(question,), daemon=True).start()
+        until = time.monotonic() + self.timeout
+        thread = threading.Thread(target=self._answer_to, args=(question,), daemon=True)
+        thread.start()
         try:
-            while not self._answered.wait(min(_TICK_SECONDS, max(0.0, self._until - time.monotonic()))):
+            while thread.is_alive() and (left := until - time.monotonic()) > 0:
+                thread.join(min(_TICK_SECONDS, left))
                 if cancelled.is_set():
                     raise CancelledError(f"cancelled while probing {_address(self.url)}")
-                if time.monotonic() >= self._until:
-                    break
             return self._answer
         finally:
             self._hang_up()
@@ -76,12 +75,10 @@ class _Attempt:
 
     def _answer_to(self, question: Callable[[_Attempt], Health]) -> None:
         try:
-            answer = question(self)
+            self._answer = question(self)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            answer = Health(False, f"no answer from {_address(self.url)}: {printable(_said(error))}")
-        if not self._over:
-            self._answer = answer
-        self._answered.set()
+            said = getattr(error, "strerror", None) or str(error) or repr(error)
+            self._answer = Health(False, f"no answer from {_address(self.url)}: {printable(said)}")
 
     def _hang_up(self) -> None:
         self._over = True
@@ -135,7 +132,3 @@ def _address(url: SplitResult) -> str:
     """Return the address as people know it, without credentials."""
     host = url.netloc.rpartition("@")[2]
     return host if url.scheme == "tcp" else url._replace(netloc=host).geturl()
-
-
-def _said(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or repr(error)

@@ -19,26 +19,14 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]{0,4096}|[ -
 
 @dataclass(frozen=True, slots=True)
 class OutputChunk:
-    """What was printed since the last chunk.
-
-    Args:
-        text: redacted text.
-        total: how many bytes the step has printed from its start on.
-        dropped: how many bytes were left out before this text, because they came too fast.
-    """
+    """What was printed since the last chunk, redacted, after bytes that were dropped: they came too fast."""
 
     text: str
-    total: int
     dropped: int
 
 
 class StepOutput:
-    """Takes bytes from one thread and gives redacted text to another.
-
-    Args:
-        redactor: hides the secrets, however the bytes were cut into pieces.
-        limit_bytes: how much to keep between two chunks; the newest is kept.
-    """
+    """Takes bytes from one thread and gives redacted text to another, at most the newest `limit_bytes`."""
 
     def __init__(self, redactor: Redactor, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -56,25 +44,18 @@ class StepOutput:
             while self._kept - len(self._pieces[0]) >= self._limit:
                 self._kept -= len(self._pieces.popleft())
 
-    def take(self) -> OutputChunk | None:
+    def take(self, *, last: bool = False) -> OutputChunk | None:
         """Return what came since the last call, None if nothing did.
 
-        Held back for the next call is what may turn out to be the beginning of a secret.
+        Held back, unless this is the last call, is what may turn out to be the beginning of a secret.
         """
-        return self._chunk(last=False)
-
-    def finish(self) -> OutputChunk | None:
-        """Return the rest once everything was written, None if there is none."""
-        return self._chunk(last=True)
-
-    def _chunk(self, *, last: bool) -> OutputChunk | None:
         with self._lock:
             data, dropped = self._newest()
             text = self._text.restart(data) if dropped else self._text.add(data)
             text += self._text.end() if last else ""
             if not text and not dropped:
                 return None
-            return OutputChunk(text, self._total, dropped)
+            return OutputChunk(text, dropped)
 
     def _newest(self) -> tuple[bytes, int]:
         """Return the newest bytes, from the beginning of a line if one is near, and how many were lost."""

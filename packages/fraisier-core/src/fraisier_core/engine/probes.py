@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,23 +48,18 @@ def _address(url: str, timeout: float, cancelled: threading.Event) -> Health:
 def _command(
     argv: list[str], timeout: float, cwd: Path, env: Mapping[str, str], cancelled: threading.Event
 ) -> Health:
-    printed = bytearray()
-
-    def keep(data: bytes) -> None:
-        printed.extend(data)
-        del printed[:-_SHOWN]
-
+    printed = deque[int](maxlen=_SHOWN)
     try:
         run_command(
             argv,
             cwd=cwd,
             env=env,
             limits=Limits(wall=timeout, silence=math.inf, grace=1.0),
-            on_output=keep,
+            on_output=printed.extend,
             cancelled=cancelled,
         )
     except CommandFailedError as error:
-        said = printable(printed.decode("utf-8", "replace")).strip()
+        said = printable(bytes(printed).decode("utf-8", "replace")).strip()
         setting = f" ({_SETTING})" if "timed out" in str(error) else ""
         return Health(False, f"{error}{setting}: {said.splitlines()[-1]}" if said else f"{error}{setting}")
     return Health(True, f"{shown(argv)} succeeded")

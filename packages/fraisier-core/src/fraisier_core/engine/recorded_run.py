@@ -18,15 +18,7 @@ from fraisier_core.system.commands import Limits, run_command
 
 
 class RecordedRun(Run[EnvironmentSettings]):
-    """A run whose steps, output and commands are recorded.
-
-    Args:
-        execution: the deployment under way.
-        release: the release to activate.
-
-    Attributes:
-        activated: whether activation has begun.
-    """
+    """A run whose steps, output and commands are recorded; `activated` says whether activation has begun."""
 
     def __init__(self, execution: Execution, release: Release) -> None:
         context = execution.context
@@ -66,7 +58,7 @@ class RecordedRun(Run[EnvironmentSettings]):
                 argv,
                 cwd=cwd or self.release.path,
                 env=self.command_environment() | marked | dict(env or {}),
-                limits=self._limits(),
+                limits=Limits(wall=self.settings.timeout, silence=self.settings.silence_timeout),
                 on_output=self._recorder.write,
                 cancelled=self._cancellation.event,
                 # Recovery must not end what the command leaves running.
@@ -96,6 +88,3 @@ class RecordedRun(Run[EnvironmentSettings]):
                 env=self.command_environment(),
                 cancelled=self._cancellation.event,
             )
-
-    def _limits(self) -> Limits:
-        return Limits(wall=self.settings.timeout, silence=self.settings.silence_timeout)

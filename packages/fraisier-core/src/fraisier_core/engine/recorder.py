@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fraisier_core.engine.output import OutputChunk, StepOutput
+from fraisier_core.engine.output import StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease
@@ -29,14 +29,9 @@ class _Step:
 
 
 class Recorder:
-    """The one writer of a deployment's events; safe to flush from another thread.
+    """The one writer of a deployment's events, without secrets; safe to flush from another thread.
 
-    Args:
-        store: the write side.
-        lease: the right to change the deployment.
-        deployment: the deployment; `deployment` follows it by the events that are appended.
-        redactor: takes secrets out of everything that is stored.
-        steps: how many steps this attempt has started, before a recovery.
+    `deployment` follows what is appended. `steps` says how many steps started before a recovery.
     """
 
     def __init__(
@@ -79,19 +74,19 @@ class Recorder:
         if self._step is not None:
             self._step.output.write(data)
 
-    def flush(self) -> None:
+    def flush(self, *, last: bool = False) -> None:
         """Store what has been written since the last time."""
         with self._flushing:
-            if (step := self._step) is not None:
-                self._keep(step, step.output.take())
-
-    def _keep(self, step: _Step, chunk: OutputChunk | None) -> None:
-        if chunk:
-            self._store.write_log(self.lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+            step = self._step
+            if last:
+                self._step = None
+            if step is not None and (chunk := step.output.take(last=last)):
+                self._store.write_log(self.lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
-        self._store.append(self.lease, *(self._clean(event) for event in events))
+        clean = (each._replace(message=each.message and self.redacted(each.message)) for each in events)
+        self._store.append(self.lease, *clean)
         for event in events:
             self.deployment = _after(self.deployment, event)
 
@@ -103,9 +98,6 @@ class Recorder:
     def record_command(self, command: ProcessIdentity) -> None:
         """Record which command runs, so that recovery can end it."""
         self._store.record_command(self.lease, command)
-
-    def _clean(self, event: Event) -> Event:
-        return event._replace(message=self.redacted(event.message)) if event.message else event
 
     def redacted(self, text: str) -> str:
         """Return `text` without secrets."""
@@ -120,9 +112,7 @@ class Recorder:
     def _finish(self, status: StepStatus, message: str | None) -> None:
         step = self._step
         assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
-        with self._flushing:
-            self._step = None
-            self._keep(step, step.output.finish())
+        self.flush(last=True)
         self.append(
             Event(
                 "step_finished",
@@ -140,9 +130,7 @@ def _after(deployment: Deployment, event: Event) -> Deployment:
     """Return what an event makes of a deployment, as the store folds it."""
     if event.event == "release_created":
         return deployment._replace(
-            release=event.release,
-            commit_sha=event.commit_sha,
-            previous_release=event.previous_release,
+            release=event.release, commit_sha=event.commit_sha, previous_release=event.previous_release
         )
     if event.event == "step_started":
         return deployment._replace(unrepeatable=deployment.unrepeatable or event.repeatable is False)

@@ -23,11 +23,7 @@ _TEMPORARY, _COMMIT = ".tmp-", ".commit-"
 
 
 class Releases:
-    """The releases of one environment. One process at a time may change them.
-
-    Args:
-        root: the directory they lie in.
-    """
+    """The releases of one environment, in one directory. One process at a time may change them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,12 +81,9 @@ class Releases:
             protected: never removed.
             order: their names, the one to be kept longest first; those not in it are removed first.
         """
-        here = [
-            entry.name
-            for entry in entries(self.root)
-            if _NAME.fullmatch(entry.name) and not entry.is_symlink()
-        ]
-        ordered = [*(name for name in order if name in here), *(name for name in here if name not in order)]
+        found = (entry.name for entry in entries(self.root) if not entry.is_symlink())
+        here = [name for name in found if _NAME.fullmatch(name)]
+        ordered = [name for name in dict.fromkeys([*order, *here]) if name in here]
         doomed = [name for name in ordered[keep:] if name not in protected]
         for name in doomed:
             set_aside(self._path(name))

@@ -15,14 +15,7 @@ _TRASH, _REASON = ".trash-", ".kept-"
 
 
 class Undeletable(NamedTuple):
-    """An old release that could not be deleted.
-
-    Args:
-        fraise: the fraise's name.
-        environment: the environment's name.
-        path: what is left of it.
-        reason: why.
-    """
+    """What is left of an old release that could not be deleted, and why."""
 
     fraise: str
     environment: str

@@ -16,13 +16,9 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment that a push requests.
+    """A deployment that a push requests, and why.
 
-    Args:
-        fraise: what to deploy.
-        environment: where.
-        pathspecs: git pathspecs, of which one must have changed; without any, every change deploys.
-        reason: why the rule matches.
+    One of the git pathspecs must have changed; without any, every change deploys.
     """
 
     fraise: str
@@ -33,12 +29,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A rule that a push does not match.
-
-    Args:
-        rule: the rule.
-        reason: why.
-    """
+    """A rule that a push does not match, and why."""
 
     rule: Rule
     reason: str
@@ -46,12 +37,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a push requests.
-
-    Args:
-        targets: at most one for each environment, in the order of the rules.
-        rejections: the rules that request nothing, in their order.
-    """
+    """What a push requests, at most once for each environment, and the rules that request nothing."""
 
     targets: tuple[Target, ...]
     rejections: tuple[Rejection, ...]

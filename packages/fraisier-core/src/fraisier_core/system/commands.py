@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -78,7 +79,6 @@ def run_command(
         argv: the program and its arguments.
         cwd: the directory it starts in.
         env: its whole environment.
-        limits: its time limits.
         on_output: called in this thread with each piece of what it prints, output and errors merged.
         cancelled: once set, the command is ended.
         on_start: called once it runs; its process leads a session and a process group of its own.
@@ -90,13 +90,8 @@ def run_command(
     Raises `CommandFailedError` if it exits with another status than 0, exceeds a limit or cannot be
     started, and `CancelledError` if it was cancelled.
     """
-    with _TURN:
-        earlier = children()
-        process = _start(argv, cwd, env, pass_fds, stdin)
-        command = _Command(
-            process, earlier, shown(argv), limits=limits, on_output=on_output, cancelled=cancelled
-        )
-    with command:
+    start = partial(_start, argv, cwd, env, pass_fds, stdin)
+    with _Command(start, shown(argv), limits, on_output, cancelled) as command:
         if on_start is not None:
             on_start(command.identity)
         command.follow()
@@ -147,29 +142,28 @@ class _Command:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
-        earlier: frozenset[ProcessIdentity],
+        start: Callable[[], subprocess.Popen[bytes]],
         title: str,
-        *,
         limits: Limits,
         on_output: Callable[[bytes], None],
         cancelled: threading.Event,
     ) -> None:
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        self._process = process
-        self._earlier = earlier
+        with _TURN:
+            self._earlier = children()
+            self._process = start()
+            self.identity = ProcessIdentity.of(self._process.pid)
+            AWAITED.add(self.identity)
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
         self._title = title
         self._limits = limits
         self._on_output = on_output
         self._cancelled = cancelled
-        self._pipe = process.stdout
-        self._pidfd = os.pidfd_open(process.pid)
+        self._pipe = self._process.stdout
+        self._pidfd = os.pidfd_open(self._process.pid)
         self._poll = select.poll()
         self._poll.register(self._pipe, select.POLLIN)
         self._poll.register(self._pidfd, select.POLLIN)
         self._started_at = self._heard_at = time.monotonic()
-        self.identity = ProcessIdentity.of(process.pid)
-        AWAITED.add(self.identity)
 
     def __enter__(self) -> _Command:
         return self

@@ -37,31 +37,21 @@ RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
 PROBLEM_LENGTH = 1000
 
 
+@dataclass(frozen=True, slots=True)
 class Observing:
-    """Tells all active observers, each at its own pace.
+    """Tells all active observers, each at its own pace, until `owner` ends: a descriptor of the worker.
 
-    Args:
-        source: the configuration, with the secrets of observers alone.
-        plugins: the installed plugins.
-        owner: a descriptor whose end means that the worker is gone.
-        retry_seconds: how long to wait after each failure of an event, before it is passed over.
+    `retry_seconds` says how long to wait after each failure of an event, before it is passed over.
     """
 
-    def __init__(
-        self,
-        source: ConfigSource,
-        plugins: Plugins,
-        owner: int,
-        retry_seconds: Sequence[float] = RETRY_SECONDS,
-    ) -> None:
-        self._source = source
-        self._plugins = plugins
-        self._owner = owner
-        self._retry_seconds = retry_seconds
+    source: ConfigSource
+    plugins: Plugins
+    owner: int
+    retry_seconds: Sequence[float] = RETRY_SECONDS
 
     def run(self) -> None:
         """Work until the owner is gone or the configuration has changed. Raises `StoreError`."""
-        config = self._source.current()
+        config = self.source.current()
         for name, problem in config.observers.missing.items():
             logger.error("observer %s is told nothing: %s", name, problem)
         lock = self._lock(config.state_dir)
@@ -76,7 +66,7 @@ class Observing:
 
     def _tell(self, audience: Sequence[Listener], config: Config) -> None:
         while True:
-            is_current = self._source.current() is config
+            is_current = self.source.current() is config
             for each in audience:
                 each.turn(go_on=is_current)
             tellings = [each.telling for each in audience if each.telling]
@@ -93,33 +83,24 @@ class Observing:
 
     def _is_over(self, tellings: Sequence[Telling]) -> bool:
         """Wait for a report or for a moment, and return whether the owner is gone."""
-        sources: list[int | Telling] = [self._owner, *tellings]
-        return self._owner in select.select(sources, [], [], POLL)[0]
+        sources: list[int | Telling] = [self.owner, *tellings]
+        return self.owner in select.select(sources, [], [], POLL)[0]
 
     def _audience(self, config: Config, lock: int) -> list[Listener]:
-        store = self._plugins.open_store(config.database, Host())
+        store = self.plugins.open_store(config.database, Host())
         redactor = Redactor(config.observers.secrets)
         for name in config.observers.active:
             store.observe(name, store.observed(name))  # one that is new begins here
         logger.info("observers that are told of events: %s", listing(config.observers.active))
         return [
-            Listener(self._plugins.observer(name), settings, store, lock, redactor, self._retry_seconds)
+            Listener(self.plugins.observer(name), settings, store, lock, redactor, self.retry_seconds)
             for name, settings in config.observers.active.items()
         ]
 
 
 @dataclass(slots=True)
 class Listener:
-    """One observer.
-
-    Args:
-        observer: the observer.
-        settings: its section.
-        store: the events, and how far it has seen them.
-        lock: as for `Telling`.
-        redactor: redacts secrets in what it raises.
-        retry_seconds: as for `Observing`.
-    """
+    """One observer, its section, and what it is being told."""
 
     observer: Observer
     settings: ObserverSettings
@@ -128,47 +109,40 @@ class Listener:
     redactor: Redactor
     retry_seconds: Sequence[float]
     telling: Telling | None = None
-    _event: DeploymentEvent = field(init=False)
+    event: DeploymentEvent = field(init=False)
     _retry_at: float = 0.0
 
     def turn(self, *, go_on: bool) -> None:
         """Take in what happened, and begin to tell what is next unless not to go on."""
+        name = self.observer.name
         if self.telling is not None and (problem := self.telling.outcome()) is not None:
             self.telling = None
-            self._note(self._event, problem)
-        if self.telling is None and go_on and time.monotonic() >= self._retry_at:
-            events = self.store.events(self.store.observed(self.observer.name).sequence, limit=1)
-            if events:
-                self._begin(events[0])
-
-    def _begin(self, event: DeploymentEvent) -> None:
-        deployment = self.store.deployment(event.deployment_id)
-        tell = partial(self.observer.deployment_changed, deployment, event, self.settings)
-        self.telling, self._event = Telling(tell, self.settings.timeout, self.lock), event
+            self.store.observe(name, self._told(self.store.observed(name), problem))
+        is_free = self.telling is None and time.monotonic() >= self._retry_at
+        if go_on and is_free and (events := self.store.events(self.store.observed(name).sequence, limit=1)):
+            self.event = events[0]
+            deployment = self.store.deployment(self.event.deployment_id)
+            tell = partial(self.observer.deployment_changed, deployment, self.event, self.settings)
+            self.telling = Telling(tell, self.settings.timeout, self.lock)
 
     def close(self) -> None:
         """Kill the process that is telling; what it was telling is told again by the next one."""
         if self.telling is not None:
             self.telling.kill()
 
-    def _note(self, event: DeploymentEvent, problem: str) -> None:
-        """Keep that the observer has seen the event, or what went wrong."""
-        observed = self.store.observed(self.observer.name)
+    def _told(self, observed: Observed, problem: str) -> Observed:
+        """Return how far the observer has seen the events once it was told of one, or that failed."""
+        name, event = self.observer.name, self.event
         if not problem:
-            self._keep(event.sequence, 0, observed.problem)
-            return
+            return Observed(event.sequence, 0, observed.problem)
         said = self.redactor.redact(problem)[:PROBLEM_LENGTH]
         problem = f"{event.event} (event {event.sequence}) of deployment {event.deployment_id}: {said}"
         if pauses := self.retry_seconds[observed.attempts :]:
-            logger.warning("observer %s: %s; told again in %g s", self.observer.name, problem, pauses[0])
-            self._keep(observed.sequence, observed.attempts + 1, problem)
+            logger.warning("observer %s: %s; told again in %g s", name, problem, pauses[0])
             self._retry_at = time.monotonic() + pauses[0]
-        else:
-            logger.error("observer %s: %s; passed over", self.observer.name, problem)
-            self._keep(event.sequence, 0, problem)
-
-    def _keep(self, sequence: int, attempts: int, problem: str | None) -> None:
-        self.store.observe(self.observer.name, Observed(sequence, attempts, problem))
+            return Observed(observed.sequence, observed.attempts + 1, problem)
+        logger.error("observer %s: %s; passed over", name, problem)
+        return Observed(event.sequence, 0, problem)
 
 
 def main() -> None:
