@@ -167,9 +167,8 @@ def _permission(unit: UnitState) -> str:
 
 
 def polkit_rule(unit: str, user: str) -> str:
-    """Return the polkit(8) rule that lets a user restart one unit and nothing else.
-
-    `unit` and `verb` are details of org.freedesktop.systemd1.manage-units.
+    """Return the polkit(8) rule that lets a user restart one unit and nothing else. `unit` and `verb` are
+    details of org.freedesktop.systemd1.manage-units.
     """
     return (
         "polkit.addRule(function(action, subject) {\n"

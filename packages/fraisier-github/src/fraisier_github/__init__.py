@@ -77,10 +77,8 @@ class PushPayload(Payload):
 
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | None:
-    """Return the secret whose HMAC-SHA256 of the raw body is in `X-Hub-Signature-256`.
-
-    The header must read `sha256=` and 64 lower-case hexadecimal digits. `X-Hub-Signature` (SHA-1) counts for
-    nothing.
+    """Return the secret whose HMAC-SHA256 of the raw body is in `X-Hub-Signature-256`. The header must read
+    `sha256=` and 64 lower-case hexadecimal digits. `X-Hub-Signature` (SHA-1) counts for nothing.
     """
     if any(name.startswith(LOOK_ALIKES) for name in headers):
         return None
@@ -94,9 +92,8 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> V
 
 @hookimpl
 def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-    """Return the one ref of a `push` event.
-
-    The event's name is not signed; another event's body that is called `push` lacks fields and is malformed.
+    """Return the one ref of a `push` event. The event's name is not signed; another event's body that is
+    called `push` lacks fields and is malformed.
     """
     event = headers.get("x-github-event", "")
     if not event:

@@ -66,7 +66,6 @@ class Event(Payload):
 
 class PushPayload(Event):
     """A `push` or `tag_push` event.
-
     https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
     """
 
@@ -101,10 +100,8 @@ def settings() -> type[GitLabSettings]:
 
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> Verified | None:
-    """Return the signing token that signed the delivery, or the secret token that it carries.
-
-    If a signature and a signing token are there, the signature decides: a bad one is never made good by
-    a secret token.
+    """Return the signing token that signed the delivery, or the secret token that it carries. If a signature
+    and a signing token are there, the signature decides: a bad one is never made good by a secret token.
     """
     if "webhook-signature" in headers and any(map(_is_signing_token, secrets)):
         return _verify_signature(headers, body, secrets, now)

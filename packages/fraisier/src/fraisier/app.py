@@ -29,9 +29,8 @@ LINGER_SECONDS = 2.0
 
 
 class WebhookEndpoint:
-    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves other paths to the app behind it.
-
-    It stands before Starlette's routing, which would cost a tenth of a delivery.
+    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves other paths to the app behind it. It
+    stands before Starlette's routing, which would cost a tenth of a delivery.
     """
 
     def __init__(self, app: ASGIApp, receiver: Receiver) -> None:
@@ -126,7 +125,6 @@ def _check_request(method: str, headers: Mapping[str, str]) -> None:
 
 async def _refuse(error: HTTPException, receive: Receive, send: Send) -> None:
     """Answer before the body was read, and close the connection only after the rest of it was let pass.
-
     Closed at once, it would be reset under a client that still sends, and the answer be lost (RFC 9112, 9.6).
     """
     response = error_response(error)

@@ -69,7 +69,6 @@ class Receiver:
 
     def provider(self, name: str | None) -> ConfiguredProvider:
         """Return the configured provider that a URL names, or the default one for a URL without a name.
-
         Raises `HTTPException` if there is none, or its package is missing.
         """
         try:

@@ -17,14 +17,9 @@ _REF_NAME = re.compile(r"[^-\x00-\x20\x7f~^:\[\\][^\x00-\x20\x7f~^:\[\\]*")
 
 
 class RuleSection(Section):
-    """One target of a branch mapping.
-
-    Args:
-        fraise: the fraise to deploy.
-        environment: the environment of it.
-        tags: the key matches tags; without it, branches.
-        paths: git pathspecs; deploy only if one of them changed since the commit that is serving.
-        repository: full name, such as `acme/my-api`; only pushes to it. Case makes no difference.
+    """One target of a branch mapping: a fraise, an environment of it, and what narrows the match. Git
+    pathspecs in `paths` deploy only if one of them changed since the commit that is serving; `repository` is
+    a full name, such as `acme/my-api`, in any case.
     """
 
     fraise: str
@@ -42,12 +37,8 @@ class RuleSection(Section):
 
 
 class Rule(RuleSection):
-    """One target of a branch mapping, ready to be matched.
-
-    Args:
-        pattern: the key: a name, or a glob in which `*` and `?` stop at `/` and `**` does not.
-        expression: the pattern as a regular expression for the whole name.
-        keys: where it stands in the configuration.
+    """One target of a branch mapping, ready to be matched. `pattern` is its key, a name or a glob in which
+    `*` and `?` stop at `/` and `**` does not; `expression` matches the whole name.
     """
 
     pattern: str

@@ -55,13 +55,8 @@ class Config:
         return self.fraises[name]
 
     def environment(self, fraise: str, name: str) -> Environment:
-        """Return an environment.
-
-        Args:
-            fraise: the fraise's name.
-            name: the environment's, or the beginning of it if only one begins so.
-
-        Raises `UnknownNameError` if there is none, or more than one begins so.
+        """Return an environment by its name, or by the beginning of it if only one begins so. Raises
+        `UnknownNameError`.
         """
         known = self.fraise(fraise).environments
         begun = [name] if name in known else [each for each in known if name and each.startswith(name)]
@@ -72,10 +67,9 @@ class Config:
         raise UnknownNameError(unknown(f"environment of {fraise}", name, known))
 
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
-        """Return what the process of a deployment gets of an environment.
-
-        Raises `UnknownNameError` if there is none, `ConfigurationError` if its repository is unknown or it
-        needs a variable that is not set, and `PluginError` if its type's plugin is missing or set aside.
+        """Return what the process of a deployment gets of an environment. Raises `UnknownNameError`,
+        `PluginError`, or `ConfigurationError` if its repository is unknown or a variable that it needs is not
+        set.
         """
         found = self.environment(fraise, name)
         url = found.repository.url
@@ -92,13 +86,7 @@ class Config:
         return self.variables.get("git", set()).difference(*elsewhere)
 
     def require(self, *prefix: str) -> None:
-        """Make sure that every variable at or below some keys is set.
-
-        Args:
-            prefix: such as `"fraises", "my_api", "environments", "production"`.
-
-        Raises `UnsetVariableError` with every one that is not.
-        """
+        """Raise `UnsetVariableError` with every variable at or below some keys that is not set."""
         problems = [message for keys, message in self.unset.items() if keys[: len(prefix)] == prefix]
         if problems:
             raise UnsetVariableError(problems)
@@ -106,7 +94,6 @@ class Config:
 
 def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the configuration file: `explicit`, else `$FRAISIER_CONFIG`, else the first of the usual places.
-
     Raises `ConfigurationError` if it is not there; it says which places were looked at.
     """
     named = explicit or environ.get("FRAISIER_CONFIG")
@@ -132,9 +119,8 @@ def load_config(
     parts: Collection[str] = (),
     types: bool = True,
 ) -> Config:
-    """Return the configuration in a file; the arguments are those of `parse_config`.
-
-    Raises `ConfigurationError` with every problem if it cannot be read or used.
+    """Return the configuration in a file; the arguments are those of `parse_config`. Raises
+    `ConfigurationError` with every problem if it cannot be read or used.
     """
     return parse_config(config_text(path), path, plugins, environ, parts=parts, types=types)
 
@@ -148,17 +134,11 @@ def parse_config(
     parts: Collection[str] = (),
     types: bool = True,
 ) -> Config:
-    """Return the configuration that a text says.
+    """Return the configuration that a YAML text says.
 
-    Args:
-        text: YAML.
-        path: the file it comes from, for messages and for the place of the store.
-        plugins: what is installed; only what the text names is imported.
-        environ: the variables that `${...}` may name.
-        parts: which of `PARTS` to resolve and read; of the others only the names are.
-        types: whether fraise types are loaded and validate their own keys; else those keys are passed over.
-
-    Raises `ConfigurationError` with every problem, each with its line.
+    `path` is the file it comes from. Of `PARTS`, only `parts` are resolved and read; of the others only the
+    names are. Without `types`, the keys that only a fraise type knows are passed over. What the text names of
+    the plugins is imported. Raises `ConfigurationError` with every problem, each with its line.
     """
     document = _document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))

@@ -22,13 +22,8 @@ NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a 
 
 
 class FraiseSection(Section):
-    """A fraise as it is written, its environments still to be read by its type.
-
-    Args:
-        type: the fraise type, which a plugin offers.
-        description: for people.
-        repository: where to fetch from; absent, the origin of the clone at `app_path`.
-        environments: by name.
+    """A fraise as it is written, its environments still to be read by its type. Without a `repository`, it is
+    fetched from the origin of the clone at `app_path`.
     """
 
     type: Annotated[str, Field(min_length=1)]
@@ -63,9 +58,8 @@ class Environment:
 
     @property
     def settings(self) -> EnvironmentSettings:
-        """The settings of its type.
-
-        Raises `PluginError` if its plugin is missing or set aside, and `UnsetVariableError`.
+        """The settings of its type. Raises `PluginError` if its plugin is missing or set aside, and
+        `UnsetVariableError`.
         """
         if isinstance(self.outcome, FraisierError):
             raise self.outcome.with_traceback(None)
@@ -74,10 +68,8 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Fraise:
-    """One deployable thing.
-
-    `repository` is the configured address, None if the clones say it; `problem` says why it cannot be
-    deployed at all: its type's plugin is missing or set aside.
+    """One deployable thing. `repository` is the configured address, None if the clones say it; `problem` says
+    why it cannot be deployed at all: its type's plugin is missing or set aside.
     """
 
     name: str
@@ -89,9 +81,8 @@ class Fraise:
 
 
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
-    """Return the fraises that are well written; refuse the others.
-
-    Without plugins, the keys that only a fraise type knows are passed over.
+    """Return the fraises that are well written; refuse the others. Without plugins, the keys that only a
+    fraise type knows are passed over.
     """
     found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))
     return {fraise.name: fraise for fraise in found if fraise is not None}

@@ -16,12 +16,8 @@ from fraisier_core.text.suggestions import hint, listing
 
 @dataclass(frozen=True, slots=True)
 class GitConfig:
-    """The configured providers.
-
-    Args:
-        default: the one that `/webhook` means.
-        providers: the settings of each that can be used, by name.
-        missing: why the plugin of a configured provider cannot be used, by name.
+    """The configured providers: the settings of each that can be used, and why the plugins of the others are
+    missing, by name. `/webhook` means the default one.
     """
 
     default: str | None = None
@@ -30,9 +26,8 @@ class GitConfig:
 
 
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
-    """Return the configured providers; refuse what is wrong with them.
-
-    Without `with_secrets` only names are read, and no provider is loaded.
+    """Return the configured providers; refuse what is wrong with them. Without `with_secrets` only names are
+    read, and no provider is loaded.
     """
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
@@ -81,12 +76,8 @@ def _default(reader: ConfigReader, names: list[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ObserversConfig:
-    """The installed observers.
-
-    Args:
-        active: the settings of each that is told of events, by name.
-        missing: why one that has a section cannot be told, by name.
-        secrets: what must be redacted in their messages.
+    """The installed observers: the settings of each that is told of events, why one that has a section cannot
+    be told, and what must be redacted in their messages.
     """
 
     active: Mapping[str, ObserverSettings] = field(default_factory=dict)
@@ -96,7 +87,6 @@ class ObserversConfig:
 
 def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> ObserversConfig:
     """Return which of the installed observers are active: those with a section, and those that need none.
-
     What is wrong with a section is refused.
     """
     active: dict[str, ObserverSettings] = {}

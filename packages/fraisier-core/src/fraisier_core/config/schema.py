@@ -20,10 +20,8 @@ Schema = dict[str, Any]
 
 
 def config_schema(plugins: Plugins) -> Schema:
-    """Return the JSON Schema (draft 2020-12) of a configuration.
-
-    Args:
-        plugins: what is installed; all of it is imported, and what cannot be loaded is left out.
+    """Return the JSON Schema (draft 2020-12) of a configuration. All plugins are imported; what cannot be
+    loaded is left out.
     """
     providers = _models(plugins.names(PROVIDERS), plugins.provider)
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)

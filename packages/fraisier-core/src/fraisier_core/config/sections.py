@@ -35,12 +35,8 @@ _WORDS = {
 
 
 class ConfigReader:
-    """One configuration on its way in: its values, their lines, and the problems found so far.
-
-    Args:
-        name: what the file is called in messages.
-        document: what was written.
-        substituted: the same with variables filled in.
+    """One configuration on its way in: what was written, the same with variables filled in, the lines, and
+    the problems found so far. `name` is what the file is called in messages.
     """
 
     def __init__(self, name: str, document: Document, substituted: Substituted) -> None:
@@ -77,13 +73,8 @@ class ConfigReader:
     def read(
         self, model: type[Model], keys: Keys, value: object = None, *, secret: bool = False
     ) -> Model | None:
-        """Return the section at `keys`, or None after collecting what is wrong with it.
-
-        Args:
-            model: the section's shape.
-            keys: where it stands.
-            value: what to read instead of the value there.
-            secret: never show what was found.
+        """Return the section at `keys`, or None after collecting what is wrong with it. `value` is read
+        instead of the value there; what was found is never shown if it is `secret`.
         """
         try:
             return model.model_validate(self.value(keys) if value is None else value)
@@ -230,11 +221,8 @@ def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
 
 
 def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:
-    """Whether a value of a type is one of pydantic's secrets, or may hold one.
-
-    Args:
-        annotation: the type; containers, unions, aliases, `Annotated` and models are looked into.
-        within: the models that hold it.
+    """Whether a value of a type is one of pydantic's secrets, or may hold one. Containers, unions, aliases,
+    `Annotated` and models are looked into; `within` are the models that hold it.
     """
     annotation = getattr(annotation, "__value__", annotation)
     kind = get_origin(annotation) or annotation

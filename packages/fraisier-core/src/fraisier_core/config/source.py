@@ -14,10 +14,8 @@ from fraisier_core.plugins import Plugins
 class ConfigSource:
     """What the file says; what it last said, if it was changed to something that cannot be used.
 
-    The arguments are those of `parse_config`; below each of `needs` every variable must be set, as for
-    `Config.require`.
-
-    Raises `ConfigurationError` if the file cannot be used from the start.
+    The arguments are those of `parse_config`; below each of `needs` every variable must be set. Raises
+    `ConfigurationError` if the file cannot be used from the start.
     """
 
     def __init__(
@@ -39,9 +37,8 @@ class ConfigSource:
         self.refusal: ConfigurationError | None = None
 
     def current(self) -> Config:
-        """Return what the file says, or what it said before a change that cannot be used.
-
-        Why a change was refused is logged once and kept in `refusal`.
+        """Return what the file says, or what it said before a change that cannot be used. Why a change was
+        refused is logged once and kept in `refusal`.
         """
         signature = self._file_signature()
         if signature != self._signature:

@@ -22,13 +22,9 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """A configuration with its variables filled in.
-
-    Args:
-        value: dicts, lists and scalars; a scalar with an unset variable is left as it was written.
-        unset: which variable or file is missing, by the keys of the scalar that needs it.
-        malformed: what is wrong with a placeholder, by the keys of its scalar.
-        brought: the values of variables and files, by the keys of the scalar that needs them.
+    """A configuration with its variables filled in; a scalar with an unset variable is left as it was
+    written. `unset`, `malformed` and `brought` say by the keys of a scalar what is missing, what is wrong
+    with a placeholder, and which values variables and files brought.
     """
 
     value: object = field(repr=False)
@@ -52,9 +48,8 @@ class Substituted:
 
 
 def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
-    """Return `value` with the placeholders in its scalars replaced by variables of `environ`.
-
-    Below the top-level keys in `skip` nothing is replaced or looked at.
+    """Return `value` with the placeholders in its scalars replaced by variables of `environ`. Below the
+    top-level keys in `skip` nothing is replaced or looked at.
     """
     substitution = _Substitution(environ, skip)
     filled = substitution.filled(value, ())

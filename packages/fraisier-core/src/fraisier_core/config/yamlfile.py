@@ -48,12 +48,8 @@ class YamlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says, and where.
-
-    Args:
-        value: dicts, lists and scalars.
-        lines: the line of each key and list item, counted from 1, by the keys that lead to it.
-        duplicates: for each key that is there twice: its keys, and the lines of the second and the first.
+    """What a YAML text says, and where: the lines count from 1, by the keys that lead there. For each key
+    that is there twice, `duplicates` has its keys, and the lines of the second and the first.
     """
 
     value: object = field(repr=False)
@@ -68,9 +64,8 @@ class Document:
 
 
 def config_text(path: Path) -> str:
-    """Return what a configuration file holds, cut if it is too large to be accepted.
-
-    Raises `ConfigurationError` if it cannot be read, is not a regular file, or no UTF-8 text.
+    """Return what a configuration file holds, cut if it is too large to be accepted. Raises
+    `ConfigurationError` if it cannot be read, is not a regular file, or no UTF-8 text.
     """
     try:
         # A pipe would be waited for.
@@ -88,12 +83,8 @@ def config_text(path: Path) -> str:
 
 
 def parse_yaml(text: str) -> Document:
-    """Return what one YAML document says.
-
-    Args:
-        text: at most `MAX_BYTES` in UTF-8.
-
-    Raises `YamlError` if it is no YAML, is too large or too deep once aliases are expanded, or has a tag.
+    """Return what one YAML document says. Raises `YamlError` if it is no YAML, larger than `MAX_BYTES`, too
+    deep once aliases are expanded, or has a tag.
     """
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(1, f"larger than {MAX_BYTES:,} bytes")

@@ -26,13 +26,7 @@ def fail(execution: Execution, error: Exception) -> None:
 
 
 def roll_back(execution: Execution, message: str, status: Ending = "rolled_back") -> None:
-    """Activate the previous release, verify it, and end the deployment.
-
-    Args:
-        execution: the deployment that did not succeed.
-        message: why.
-        status: how it ends if the rollback succeeds.
-    """
+    """Activate the previous release, verify it, and end the deployment with `status` if that succeeds."""
     execution.cancellation.withdraw()
     previous = execution.previous
     if previous is None:

@@ -25,13 +25,8 @@ class AwaitDecision:
 
 
 def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew | AwaitDecision | None:
-    """Return what follows an interruption; None if a later deployment does.
-
-    One that waits may turn out to be stale; only then is there something to decide.
-
-    Args:
-        interrupted: the deployment whose process is gone.
-        later: what was requested in its environment after it.
+    """Return what follows an interruption; None if one of the deployments requested `later` does. One that
+    waits may turn out to be stale; only then is there something to decide.
     """
     if any(each.status not in ENDED or each.recovers == interrupted.id for each in later):
         return None
@@ -41,10 +36,8 @@ def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew 
 
 
 def requested_anew(history: Sequence[Deployment]) -> Request | None:
-    """Return the request that follows an interruption after which only stale deployments were requested.
-
-    Args:
-        history: the deployments of an environment, newest first.
+    """Return the request that follows an interruption after which only stale deployments were requested. The
+    history of the environment begins with the newest.
     """
     earlier = list(dropwhile(lambda each: each.status in {"superseded", "skipped"}, history))
     if not earlier or earlier[0].status != "interrupted":
@@ -54,12 +47,7 @@ def requested_anew(history: Sequence[Deployment]) -> Request | None:
 
 
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:
-    """Return the commands of which a user runs one, if a deployment awaits a decision.
-
-    Args:
-        deployment: the one that did not succeed.
-        serving_unknown: whether the serving release is unknown.
-    """
+    """Return the commands of which a user runs one, if a deployment that did not succeed awaits a decision."""
     where = f"{deployment.fraise_id} {deployment.environment}"
     if KINDS[deployment.kind].source == "release":
         return (f"fraisier rollback {where} --to {deployment.release}",)

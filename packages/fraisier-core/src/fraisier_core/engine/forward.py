@@ -18,11 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 def execute(execution: Execution) -> None:
-    """Execute a deployment as its kind says, and roll back if it fails after activation.
-
-    Raises:
-        StoreError: nothing can be recorded, or the lease was taken over; recovery goes on.
-        InterruptedRunError: the worker is gone; recovery goes on.
+    """Execute a deployment as its kind says, and roll back if it fails after activation. Recovery goes on
+    after a `StoreError` (nothing can be recorded, or the lease was taken over) or `InterruptedRunError` (the
+    worker is gone).
     """
     try:
         _attempt(execution)
@@ -63,9 +61,8 @@ def _record(execution: Execution, release: Release, previous: Release | None) ->
 
 
 def _serving(execution: Execution) -> Release | None:
-    """Return the release to roll back to: the serving one or, if it is unknown, the last healthy one.
-
-    In a clone that was never deployed to, it is what is checked out.
+    """Return the release to roll back to: the serving one or, if it is unknown, the last healthy one. In a
+    clone that was never deployed to, it is what is checked out.
     """
     deployment, workspace = execution.deployment, execution.context.workspace
     serving = execution.store.serving(deployment.fraise_id, deployment.environment)

@@ -13,9 +13,8 @@ ONE_PROBE = HealthCheck(command=["true"], retries=1)
 
 
 def call(execution: Execution, hook: str, release: Release) -> None:
-    """Call the hook that activates a release; in place, it is checked out first, which activates it.
-
-    Raises `StepFailedError` if the hook returns without having called `run.activate()`.
+    """Call the hook that activates a release; in place, it is checked out first, which activates it. Raises
+    `StepFailedError` if the hook returns without having called `run.activate()`.
     """
     run = RecordedRun(execution, release)
     if run.in_place:
@@ -28,9 +27,8 @@ def call(execution: Execution, hook: str, release: Release) -> None:
 
 
 def verify(execution: Execution, release: Release) -> str:
-    """Probe a release until it is healthy, and return what was seen.
-
-    Raises `StepFailedError` if the last probe is not healthy either.
+    """Probe a release until it is healthy, and return what was seen. Raises `StepFailedError` if the last
+    probe is not healthy either.
     """
     check = execution.context.settings.health_check or ONE_PROBE
     run = RecordedRun(execution, release)

@@ -20,7 +20,9 @@ from fraisier_core.system.failpoints import failpoint
 
 
 class Link:
-    """The link of one environment, at `path`, to a release in `root`. One process at a time may change it."""
+    """The link of one environment, at `app_path`, to one of the releases in `root`. One process at a time may
+    change it.
+    """
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path

@@ -25,23 +25,16 @@ _SHOWN = 400
 
 
 def probe_address(url: str, timeout: float, cancelled: threading.Event) -> Health:
-    """Probe an address, of which `tcp://HOST:PORT` needs only to accept connections.
-
-    Args:
-        url: the address.
-        timeout: seconds that the probe may take.
-        cancelled: once set, the probe ends.
-
-    Raises `CancelledError` if it was cancelled; whatever else goes wrong is an unhealthy verdict.
+    """Probe an address for at most `timeout` seconds; `tcp://HOST:PORT` needs only to accept connections.
+    Raises `CancelledError`; whatever else goes wrong is an unhealthy verdict.
     """
     parts = urlsplit(url)
     return _Attempt(parts, timeout).ask(_connected if parts.scheme == "tcp" else _get, cancelled)
 
 
 class _Attempt:
-    """One connection, closed when its time is over, however slowly the other side responds.
-
-    The system bounds no more than each part of looking up a name and reading a response: a thread does that.
+    """One connection, closed when its time is over, however slowly the other side responds. The system bounds
+    no more than each part of looking up a name and reading a response: a thread does that.
     """
 
     def __init__(self, url: SplitResult, timeout: float) -> None:

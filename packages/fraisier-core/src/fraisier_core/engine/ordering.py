@@ -14,14 +14,9 @@ def newer_commit(
     """Return the commit that makes this deployment stale, or None if it is the newest or git cannot tell.
 
     Stale is a pushed deployment whose commit is a proper ancestor of another commit that was pushed to the
-    same branch or tag of the same environment. What was pushed before a force-push no longer counts. A rewind
-    (its `before` descends from its `after`) is never stale, nor are manual deployments and rollbacks.
-
-    Args:
-        deployment: the deployment at hand.
-        commit: the full id of its commit.
-        pushed: what other pushes requested, newest first.
-        mirror: the fetched mirror.
+    same branch or tag of the same environment; `pushed` has the newest first. What was pushed before a
+    force-push no longer counts. A rewind (its `before` descends from its `after`) is never stale, nor are
+    manual deployments and rollbacks.
     """
     if commit is None or deployment.trigger == "manual" or _is_rewind(commit, deployment.before_sha, mirror):
         return None
@@ -32,11 +27,8 @@ def newer_commit(
 
 
 def superseded_by(deployment: Deployment, history: Sequence[Deployment]) -> list[Deployment]:
-    """Return what a deployment superseded while both waited, and what that had superseded, newest first.
-
-    Args:
-        deployment: the deployment at hand; one that repeats another has superseded the same.
-        history: the deployments of its environment, newest first.
+    """Return what a deployment superseded while both waited, and what that had superseded, newest first. One
+    that repeats another has superseded the same.
     """
     newer, found = {deployment.id, deployment.recovers or deployment.id}, []
     for each in history:

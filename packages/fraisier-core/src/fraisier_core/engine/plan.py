@@ -22,21 +22,9 @@ from fraisier_core.store.records import Request
 class Plan:
     """What a deployment would do now.
 
-    Args:
-        fraise_id: the fraise's name.
-        environment: the environment's name.
-        type: the fraise type.
-        ref: the full ref whose newest commit is taken, unless a commit was named.
-        commit_sha: the full id of the commit, if it was found.
-        mode: how the environment is deployed; the disk decides.
-        app_path: where the application is, if that is configured.
-        serving_release: the serving release, if it is known.
-        serving_commit_sha: its commit.
-        waits_for: the id of the running deployment that would be waited for.
-        supersedes: the id of the pending deployment that would be superseded.
-        steps: the names of the steps in order; None if the fraise type does not tell.
-        refused: why the deployment would be refused, if it would be.
-        settings: SHA-256 of the environment's settings without their secrets, in hex.
+    `ref` is the full ref whose newest commit is taken unless one is named, `waits_for` the running
+    deployment, `supersedes` the pending one. `steps` is None if the fraise type does not tell; `refused` says
+    why it would be refused; `settings` is a SHA-256 of the environment's settings without their secrets.
     """
 
     fraise_id: str
@@ -61,16 +49,7 @@ class Plan:
 
 
 def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None, request: Request) -> Plan:
-    """Return what a requested deployment would do.
-
-    Args:
-        resolved: its environment.
-        plugins: what is installed.
-        reader: the store, if there is one.
-        request: what would be requested.
-
-    Raises `PluginError` or `StoreError`.
-    """
+    """Return what a requested deployment would do. Raises `PluginError` or `StoreError`."""
     names = resolved.fraise, resolved.environment
     facts = _recorded(reader, *names) if reader else {}
     try:

@@ -20,15 +20,8 @@ _SHOWN = 400
 
 
 def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: threading.Event) -> Health:
-    """Probe once, for at most `check.timeout`.
-
-    Args:
-        check: how to probe.
-        cwd: where a command starts.
-        env: a command's environment.
-        cancelled: once set, the probe ends.
-
-    Raises `CancelledError` if it was cancelled; whatever else goes wrong is an unhealthy verdict.
+    """Probe once, for at most `check.timeout`. Raises `CancelledError`; whatever else goes wrong is an
+    unhealthy verdict.
     """
     if check.url is not None:
         return _address(check.url, check.timeout, cancelled)

@@ -30,7 +30,6 @@ class _Step:
 
 class Recorder:
     """The one writer of a deployment's events, without secrets; safe to flush from another thread.
-
     `deployment` follows what is appended. `steps` says how many steps started before a recovery.
     """
 

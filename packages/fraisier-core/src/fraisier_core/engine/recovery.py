@@ -22,9 +22,8 @@ ATTEMPTS = 3
 
 
 def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:
-    """End or requeue a deployment that had activated nothing, and return whether it was one.
-
-    Only one that had not started a step may run again, a few times: nothing is ever blindly run twice.
+    """End or requeue a deployment that had activated nothing, and return whether it was one. Only one that
+    had not started a step may run again, a few times: nothing is ever blindly run twice.
     """
     if deployment.activation_started:
         return False
@@ -56,9 +55,8 @@ def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
 
 
 def recover(execution: Execution) -> None:
-    """Finish a deployment that had activated something, or roll back.
-
-    Raises `StoreError` and `InterruptedRunError` as `execute` does.
+    """Finish a deployment that had activated something, or roll back. Raises `StoreError` and
+    `InterruptedRunError` as `execute` does.
     """
     try:
         _inspect(execution)

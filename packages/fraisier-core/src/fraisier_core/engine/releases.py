@@ -23,21 +23,15 @@ _TEMPORARY, _COMMIT = ".tmp-", ".commit-"
 
 
 class Releases:
-    """The releases of one environment, in one directory. One process at a time may change them."""
+    """The releases of one environment, in the directory `root`. One process at a time may change them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def create(self, name: str, commit: str, fill: Callable[[Path], None]) -> Release:
-        """Return a new release that is complete and durable.
-
-        Args:
-            name: its name, not taken yet.
-            commit: full id of its commit.
-            fill: writes its files into the empty directory it is given.
-
-        Raises `AppPathRefusedError` if the name is taken, `StepFailedError` if the disk refuses, and
-        whatever else `fill` raises; what was written of it is deleted then.
+        """Return a new release that is complete and durable; `fill` writes its files into an empty directory.
+        Raises `AppPathRefusedError` if the name is taken, `StepFailedError` if the disk refuses, and what
+        `fill` raises; what was written of it is deleted then.
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
         with explained(f"release {name} cannot be written"):
@@ -74,12 +68,8 @@ class Releases:
                 entry.unlink()
 
     def prune(self, keep: int, protected: set[str], order: Sequence[str]) -> list[str]:
-        """Set old releases aside, and return their names.
-
-        Args:
-            keep: how many to keep.
-            protected: never removed.
-            order: their names, the one to be kept longest first; those not in it are removed first.
+        """Set aside all but `keep` releases and the protected ones, and return their names. The first in
+        `order` are kept longest, and what is not in it goes first.
         """
         found = (entry.name for entry in entries(self.root) if not entry.is_symlink())
         here = [name for name in found if _NAME.fullmatch(name)]

@@ -18,9 +18,8 @@ RECENT = 100
 
 
 def fetched(execution: Execution) -> Release | None:
-    """Return a new release of the deployment's commit.
-
-    None if the deployment ended: a newer commit supersedes it, or nothing that is mapped changed.
+    """Return a new release of the deployment's commit. None if the deployment ended: a newer commit
+    supersedes it, or nothing that is mapped changed.
     """
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():

@@ -36,7 +36,6 @@ def trash(state_dir: Path) -> Iterator[Path]:
 
 def empty_trash(state_dir: Path) -> None:
     """Delete what is set aside; safe at any time, to be interrupted, and beside another process that does so.
-
     Why something cannot be deleted is kept for `undeletable`, and it is tried again the next time.
     """
     import logging  # not for `status`, which only reads what is left

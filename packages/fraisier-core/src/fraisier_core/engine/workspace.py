@@ -49,11 +49,8 @@ class Workspace(ABC):
 
 
 class ReleasesWorkspace(Workspace):
-    """Complete releases side by side, one of which is active.
-
-    Args:
-        releases: the releases.
-        link: the link at `app_path`; None if there is no `app_path`, and so nothing to switch.
+    """Complete releases side by side, one of which is active; without a link (`app_path`) nothing is
+    switched.
     """
 
     in_place = False
@@ -127,9 +124,8 @@ class ClonedWorkspace(Workspace):
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
-    """Return the workspace that the disk determines.
-
-    Raises `StepFailedError` if `app_path` is neither kind.
+    """Return the workspace that the disk determines. Raises `AppPathRefusedError` if `app_path` is neither
+    kind.
     """
     link = Link(app_path, releases_root) if app_path is not None else None
     if link is not None and link.is_clone():

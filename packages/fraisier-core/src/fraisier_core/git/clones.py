@@ -24,9 +24,8 @@ class Clone(LocalRepository):
         return full_id(self.expect("rev-parse", "--verify", "HEAD^{commit}").strip())
 
     def modified_files(self) -> list[str]:
-        """Return the tracked files that differ from what is checked out: a deployment would lose them.
-
-        None do after a checkout of ours that was interrupted: what differs then is what it had written.
+        """Return the tracked files that differ from what is checked out: a deployment would lose them. None
+        do after a checkout of ours that was interrupted: what differs then is what it had written.
         """
         if self._marker().exists():
             return []
@@ -35,9 +34,8 @@ class Clone(LocalRepository):
         return [name for name in listed.split("\0") if name]
 
     def checkout(self, commit: str, mirror: LocalRepository) -> None:
-        """Bring the working tree to a commit of its own or of the mirror, detached from every branch.
-
-        Raises `StepFailedError` if git refuses, such as for an untracked file that is in the way.
+        """Bring the working tree to a commit of its own or of the mirror, detached from every branch. Raises
+        `StepFailedError` if git refuses, such as for an untracked file that is in the way.
         """
         marker = self._marker()
         force = ["--force"] if marker.exists() else []

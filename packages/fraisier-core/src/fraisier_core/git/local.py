@@ -81,10 +81,7 @@ class LocalRepository:
         return ["git", "-C", str(self.path), *arguments]
 
     def ask(self, *arguments: str, given: str = "") -> GitOutput:
-        """Return what git says about what is on the disk.
-
-        Raises `StepFailedError` if it does not answer.
-        """
+        """Return what git says about what is on the disk. Raises `StepFailedError` if it does not answer."""
         try:
             done = subprocess.run(
                 self.argv(*arguments),
@@ -123,12 +120,8 @@ class LocalRepository:
         return [candidate for candidate in others if self.is_ancestor(commit, candidate)]
 
     def has_changes(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
-        """Return whether anything that the path patterns match differs; True if git cannot tell.
-
-        Args:
-            old: full id of a commit.
-            new: full id of another one.
-            pathspecs: directories, or globs in which `**` crosses directories and `*` does not.
+        """Return whether anything that some git pathspecs match differs between two commits; True if git
+        cannot tell.
         """
         arguments = ["--quiet", "--end-of-options", full_id(old), full_id(new), "--", *pathspecs]
         return self.ask("diff-tree", "-r", *arguments).status != 0
@@ -159,7 +152,6 @@ def abbreviation(text: str) -> str:
 
 def checked_ref(ref: str) -> str:
     """Return the full ref of a branch or tag; raises `CommitGoneError` for a name that none should have.
-
     Stricter than `git check-ref-format`, which lets `refs/heads/--upload-pack=x` pass.
     """
     name = ref.removeprefix(BRANCH_PREFIX).removeprefix(TAG_PREFIX)

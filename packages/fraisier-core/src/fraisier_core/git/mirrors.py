@@ -53,11 +53,8 @@ _DAMAGE = re.compile(
 class Mirror(LocalRepository):
     """A bare copy of a remote repository, shared by every fraise that comes from it.
 
-    Args:
-        path: where it lies; `PATH.lock` and `PATH.fetching` lie beside it.
-        url: where it is fetched from, credentials included.
-        limits: how long one fetch or export may take, all attempts and the wait for others included.
-        retry_seconds: how long to wait before each further attempt to fetch.
+    `PATH.lock` and `PATH.fetching` lie beside it. The limits of one fetch or export include all attempts and
+    the wait for others; `retry_seconds` is the wait before each further attempt.
     """
 
     def __init__(

@@ -18,14 +18,9 @@ _PROTOCOLS = {"https": "https", "http": "http:https", "ssh": "ssh", "file": "fil
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A repository's address.
-
-    Args:
-        url: what git is told; free of credentials.
-        protocols: the value of `GIT_ALLOW_PROTOCOL`.
-        identity: the same for every address of this repository.
-        config: git configuration that holds the credentials; for git's environment alone.
-        secrets: the credentials, to be redacted.
+    """A repository's address. Credentials are only in `config`, for git's environment alone, and in
+    `secrets`, to be redacted. `protocols` is the value of `GIT_ALLOW_PROTOCOL`; `identity` is the same for
+    every address of this repository.
     """
 
     url: str
@@ -36,9 +31,8 @@ class Remote:
 
     @classmethod
     def of(cls, url: str) -> Remote:
-        """Return the remote at `url`.
-
-        Raises `ConfigurationError` for what is no address, such as `ext::`, which would run a command.
+        """Return the remote at `url`. Raises `ConfigurationError` for what is no address, such as `ext::`,
+        which would run a command.
         """
         identity = repository_identity(url)
         if identity is None or address_problem(url) is not None:

@@ -21,12 +21,8 @@ _ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute p
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository of an environment.
-
-    Args:
-        url: what is fetched from, None if it is not known.
-        identity: what two addresses of one repository have in common.
-        unknown: why there is no url.
+    """The repository of an environment: its address, or why that is unknown. `identity` is what two addresses
+    of one repository have in common.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -40,9 +36,8 @@ class Repository:
 
 
 def address_problem(url: str) -> str | None:
-    """Return why nothing is ever fetched from this address, None if it is accepted.
-
-    Only addresses that git can neither take for an option nor hand to a command are accepted.
+    """Return why nothing is ever fetched from this address, None if it is accepted. Only addresses that git
+    can neither take for an option nor hand to a command are accepted.
     """
     if _UNPRINTABLE.search(url):
         return "holds a space or a control character"

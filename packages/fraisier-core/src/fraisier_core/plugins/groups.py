@@ -10,15 +10,9 @@ from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Provid
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """What the plugins of one entry-point group have in common.
-
-    Args:
-        group: the entry-point group.
-        noun: what one of them is called in messages.
-        specs: the class that holds the hook specs.
-        required: hooks that each of them has.
-        model: what the model that `settings()` returns extends.
-        advice: what to do if `{name}` of `{group}` is not installed.
+    """What the plugins of one entry-point group have in common. `noun` is what messages call one of them; the
+    model that `settings()` returns extends `model`; `advice` says what to do if `{name}` of `{group}` is not
+    installed.
     """
 
     group: str

@@ -83,14 +83,8 @@ class Deployer(_Plugin[EnvironmentSettings]):
     """A fraise type, typed: the `DeployerHooks` of this one plugin."""
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
-        """Call the hook of a kind of deployment; raises whatever a failing step raises.
-
-        Args:
-            hook: its name; `deploy` is called in place of a `rollback` that this type lacks.
-            run: what it is given.
-            release: the release of `run`, as `rollback` takes it beside.
-
-        Raises `PluginError` if this type lacks the hook.
+        """Call the hook of a kind of deployment; `deploy` is called in place of a `rollback` that this type
+        lacks. Raises `PluginError` if it lacks the hook, and whatever a failing step raises.
         """
         name = hook if hook in self._plugin.implemented else _INSTEAD.get(hook)
         if name is None:
@@ -98,9 +92,8 @@ class Deployer(_Plugin[EnvironmentSettings]):
         self._plugin.call[name](run=run, to=release)  # an implementation is given the arguments it names
 
     def steps(self, settings: EnvironmentSettings, files: Collection[str]) -> Sequence[str] | None:
-        """Return the names of the steps of `deploy`; None if this type does not tell.
-
-        Raises `PluginError` if the plugin returned something else.
+        """Return the names of the steps of `deploy`; None if this type does not tell. Raises `PluginError` if
+        the plugin returned something else.
         """
         answer = self._plugin.call["steps"](settings=settings, files=files)
         if isinstance(answer, list | tuple) and all(isinstance(each, str) for each in answer):
@@ -155,10 +148,8 @@ class Plugins:
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> Plugins:
-        """Return what the installed packages offer, without importing any of it.
-
-        Args:
-            environ: `FRAISIER_DISABLED_PLUGINS` holds names, separated by commas, that must not be loaded.
+        """Return what the installed packages offer, without importing any of it. The names in
+        `FRAISIER_DISABLED_PLUGINS`, separated by commas, are never loaded.
         """
         found = entry_points()
         disabled = {name.strip() for name in environ.get("FRAISIER_DISABLED_PLUGINS", "").split(",")}
@@ -169,9 +160,8 @@ class Plugins:
         return self._groups[spec.group].names()
 
     def provider(self, name: str) -> Provider:
-        """Return a provider, importing it the first time.
-
-        Raises `PluginError` if none of that name is installed, or it was set aside.
+        """Return a provider, importing it the first time. Raises `PluginError` if none of that name is
+        installed, or it was set aside.
         """
         return Provider(self._groups[PROVIDERS.group].plugin(name))
 

@@ -25,7 +25,6 @@ from fraisier_core.text.suggestions import hint, listing
 @dataclass(frozen=True, slots=True)
 class PluginReport:
     """What became of one entry point, for `fraisier plugins`; `reason` says why it was set aside.
-
     `distribution` and `version` are those of the package it comes from, None if that is not recorded.
     """
 
@@ -71,9 +70,8 @@ class Group:
         return tuple(sorted(self._claims))
 
     def plugin(self, name: str) -> NamedPlugin:
-        """Return the plugin of that name, loading it the first time.
-
-        Raises `PluginError` if none of that name is installed, or it was set aside.
+        """Return the plugin of that name, loading it the first time. Raises `PluginError` if none of that
+        name is installed, or it was set aside.
         """
         if name not in self._claims:
             raise PluginError(self._not_installed(name))

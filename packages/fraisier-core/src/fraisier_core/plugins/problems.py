@@ -11,12 +11,8 @@ from fraisier_core.text.suggestions import hint
 
 
 def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
-    """Return everything that keeps a plugin from being used.
-
-    Args:
-        plugin: what its entry point names: a module, or an object with the hooks as methods.
-        manager: knows the hook specs of the plugin's group.
-        required: hooks that every plugin of the group has.
+    """Return everything that keeps a plugin, a module or an object with the hooks as methods, from being
+    used.
     """
     hooks = {spec for spec in vars(manager.hook) if not spec.startswith("_")}
     implementations = implemented_hooks(plugin, manager)

@@ -16,12 +16,8 @@ def request_deployment(
 ) -> tuple[str, Lease | None]:
     """Request a deployment; return its id, and its lease if it was claimed.
 
-    Args:
-        store: records it, and wakes the workers unless it was claimed.
-        request: what is requested.
-        holder: the process that is to execute it if its environment is free; None leaves it to a worker.
-
-    Raises `InvalidRequestError`, or `StoreError` if the environment is not configured.
+    It is claimed for `holder` if its environment is free; otherwise the workers are woken. Raises
+    `InvalidRequestError`, or `StoreError` if the environment is not configured.
     """
     _check(request)
     if holder is None:

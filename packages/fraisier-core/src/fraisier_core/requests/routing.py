@@ -16,9 +16,8 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment that a push requests, and why.
-
-    One of the git pathspecs must have changed; without any, every change deploys.
+    """A deployment that a push requests, and why. One of the git pathspecs must have changed; without any,
+    every change deploys.
     """
 
     fraise: str
@@ -51,14 +50,10 @@ class Routing:
 
 
 def route(push: Push, config: Config) -> Routing:
-    """Return the deployments that a push requests.
+    """Return the deployments that one ref of a verified delivery requests.
 
     A rule with `paths:` matches here whatever was changed: comparing takes the repository, and the deployment
     does it. If several rules name one environment, a change that matches any of them counts.
-
-    Args:
-        push: one ref of a verified delivery.
-        config: says which rules there are, and which repository belongs to which environment.
     """
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 
 class ConfiguredEnvironment(NamedTuple):
-    """An environment as the store knows it: what is configured, without secrets.
-
-    `repository` is the identity of its repository; `branch` is what is deployed by hand.
+    """An environment as the store knows it: what is configured, without secrets. `repository` is the identity
+    of its repository; `branch` is what is deployed by hand.
     """
 
     fraise_id: str
@@ -202,9 +201,8 @@ class DeploymentEvent(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The last deployment event that an observer has seen, or that was passed over.
-
-    `attempts` counts the failures of the event after it; `problem` says why the last event that failed did.
+    """The last deployment event that an observer has seen, or that was passed over. `attempts` counts the
+    failures of the event after it; `problem` says why the last event that failed did.
     """
 
     sequence: int
@@ -229,13 +227,8 @@ class HealthyRelease(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The right to change one deployment.
-
-    Args:
-        token: the fencing token; every event carries it, and one that is out of date is refused.
-        deployment_id: the deployment.
-        host: where it runs.
-        attempt: how often this deployment was started, from 1.
+    """The right to change one deployment. Every event carries the fencing token, and one that is out of date
+    is refused; `attempt` counts from 1 how often the deployment was started.
     """
 
     token: int

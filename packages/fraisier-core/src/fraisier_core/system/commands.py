@@ -47,12 +47,8 @@ _TURN = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a command may take, in seconds.
-
-    Args:
-        wall: from its start to its exit.
-        silence: between two outputs.
-        grace: from SIGTERM to SIGKILL.
+    """How long a command may take, in seconds: until its exit, between two outputs, and from SIGTERM to
+    SIGKILL.
     """
 
     wall: float
@@ -73,22 +69,13 @@ def run_command(
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
 ) -> None:
-    """Run a command to its end.
+    """Run a command to its end, in a session and a process group of its own.
 
-    Args:
-        argv: the program and its arguments.
-        cwd: the directory it starts in.
-        env: its whole environment.
-        on_output: called in this thread with each piece of what it prints, output and errors merged.
-        cancelled: once set, the command is ended.
-        on_start: called once it runs; its process leads a session and a process group of its own.
-        leave_running: spare what it started and left behind, such as a daemon, if it succeeds. Such a
-            process must have redirected its output, for nothing reads it any more.
-        pass_fds: file descriptors it inherits.
-        stdin: file descriptor of its input; nothing by default.
-
-    Raises `CommandFailedError` if it exits with another status than 0, exceeds a limit or cannot be
-    started, and `CancelledError` if it was cancelled.
+    `env` is its whole environment. `on_output` is called in this thread with each piece of what it prints,
+    output and errors merged, and `on_start` once it runs. `leave_running` spares what it started and left
+    behind, such as a daemon, if it succeeds; that must have redirected its output. Raises
+    `CommandFailedError` if it exits with another status than 0, exceeds a limit or cannot be started, and
+    `CancelledError`.
     """
     start = partial(_start, argv, cwd, env, pass_fds, stdin)
     with _Command(start, shown(argv), limits, on_output, cancelled) as command:

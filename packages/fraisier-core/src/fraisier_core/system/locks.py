@@ -17,16 +17,10 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterator[int]:
-    """Hold a lock during the block; yields its file descriptor.
+    """Hold a lock on a file, made if it is missing, during the block; yields its file descriptor.
 
-    A child process that inherits the descriptor goes on holding the lock when this process is killed.
-
-    Args:
-        path: the file; made if it is missing, and never removed.
-        seconds: how long to wait for another holder.
-        cancelled: once set, waiting ends.
-
-    Raises `StepFailedError` if another process kept the lock for too long, and `CancelledError`.
+    A child process that inherits the descriptor goes on holding the lock when this process is killed. Raises
+    `StepFailedError` if another process kept it for longer than `seconds`, and `CancelledError`.
     """
     descriptor = _open(path)
     try:

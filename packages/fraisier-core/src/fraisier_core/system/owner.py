@@ -18,15 +18,9 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
     """Make sure that this process acts as the owner of the state folder; root becomes that user.
 
     Call it before the store is opened or anything is written, or a deployment as root would lock the worker
-    out. If there is no folder yet, the owner is the one of the folder that it will be made in.
-
-    Args:
-        state_dir: the folder of the store.
-        argv: the command at hand, for telling another user how to run it.
-        installation: a file that the owner must be able to read.
-
-    Raises `StoreError` for a user who is neither root nor the owner, and if the owner could not run
-    this command.
+    out. If there is no folder yet, the owner is the one of the folder that it will be made in. Raises
+    `StoreError` for a user who is neither root nor the owner, telling how to run `argv`, and if the owner
+    could not read `installation`.
     """
     place = existing_place(state_dir)
     found = place.stat()
@@ -52,9 +46,8 @@ def existing_place(state_dir: Path) -> Path:
 
 
 def require_trusted(config: Path) -> None:
-    """Refuse a configuration that another user could have written: what it says is run.
-
-    Call it after `become_owner`, as the user who acts on it. Raises `ConfigurationError`.
+    """Refuse a configuration that another user could have written: what it says is run. Call it after
+    `become_owner`, as the user who acts on it. Raises `ConfigurationError`.
     """
     found = config.stat()
     if found.st_uid not in {0, os.geteuid()}:

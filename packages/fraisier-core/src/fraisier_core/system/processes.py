@@ -31,11 +31,8 @@ AWAITED: set[ProcessIdentity] = set()
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, told apart from a later one that has the same id.
-
-    Args:
-        pid: the process id.
-        start_time: when it started, in clock ticks since the machine booted.
+    """A process, told apart from a later one with the same id by its start, in clock ticks since the machine
+    booted.
     """
 
     pid: int
@@ -82,11 +79,8 @@ def children() -> frozenset[ProcessIdentity]:
 
 
 def descendants(pid: int, *, spare: Collection[ProcessIdentity] = frozenset()) -> frozenset[ProcessIdentity]:
-    """Return the running children of a process, their children, and so on.
-
-    Args:
-        pid: the process whose descendants are returned; not among them itself.
-        spare: left out, together with their descendants.
+    """Return the running children of a process, their children, and so on, without `spare` and their
+    descendants.
     """
     table = _table()
     return frozenset(identity for identity in _below(pid, table, spare) if table[identity.pid].runs)
@@ -102,34 +96,24 @@ def kill_descendants(
 ) -> frozenset[ProcessIdentity]:
     """End every descendant of this process: SIGTERM, then SIGKILL, until none is left; reap its orphans.
 
-    Args:
-        spare: left alone, together with their descendants, like what `leave_running` was told of.
-        grace_seconds: how long they may take to end by themselves after SIGTERM.
-
-    Returns those that could not be ended, such as a process of another user.
+    `spare` and their descendants are left alone, like what `leave_running` was told of. Returns those that
+    could not be ended, such as a process of another user.
     """
     return _end(lambda: _reap({*spare, *_LEFT_RUNNING}), grace_seconds)
 
 
 def kill_marked(variable: str, value: str) -> frozenset[ProcessIdentity]:
-    """Kill every process that was started with this environment variable, this process itself excepted.
-
-    Recovery finds the orphans of a dead runner by it, whatever session they moved to.
-
-    Returns those that could not be ended.
+    """Kill every process that was started with this environment variable, this one excepted; return what is
+    left. Recovery finds the orphans of a dead runner by it, whatever session they moved to.
     """
     entry = os.fsencode(f"{variable}={value}")
     return _end(lambda: _select(lambda pid, _: entry in _environment(pid)), grace_seconds=0)
 
 
 def kill_group(leader: ProcessIdentity) -> frozenset[ProcessIdentity]:
-    """Kill what is left of the session or process group that a command was started in.
-
-    Args:
-        leader: the command as it was recorded at its start. If its id now belongs to another process,
-            the whole group is gone, for an id is not given out again while a group bears it.
-
-    Returns those that could not be ended.
+    """Kill what is left of the session or process group that a recorded command led; return what is left. If
+    its id now belongs to another process, the group is gone: an id is not given out again while a group bears
+    it.
     """
 
     def belongs(_: int, stat: _Stat) -> bool:

@@ -27,11 +27,7 @@ Span = tuple[int, int]
 
 
 class Redactor:
-    """Hides secrets in text.
-
-    Args:
-        secrets: what must never be seen; empty ones are ignored.
-    """
+    """Hides secrets in text; empty ones are ignored."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(printable(secret))}

@@ -13,14 +13,8 @@ from fraisier_core.store.records import Deployment, Lease
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a deployment process is told to do.
-
-    Args:
-        lease: the right to change the deployment, taken on the process's behalf.
-        deployment: what was claimed, or is to be recovered.
-        recover: whether the deployment's own process is gone and it has to be recovered.
-        environment: what the process gets of the configuration that the claim was made under.
-        problem: why it gets nothing; the deployment ends with it.
+    """What a deployment process is told to do: to execute a deployment, or to recover it, under a lease that
+    was taken on its behalf. Without an environment, the deployment ends with the problem.
     """
 
     lease: Lease

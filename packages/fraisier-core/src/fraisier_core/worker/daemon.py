@@ -26,15 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Has deployments executed until it is told to stop.
+    """Has deployments executed, as many at once as it has slots, until it is told to stop.
 
-    Args:
-        source: the configuration, without the secrets of webhooks.
-        plugins: the installed plugins.
-        slots: how many deployments may run at once.
-        grace_seconds: how long deployments may finish after SIGTERM before they are interrupted.
-        supervisor: a socket or pipe whose end means that the supervisor is gone, and that this worker is
-            to stop as on SIGTERM.
+    The configuration comes without the secrets of webhooks. After SIGTERM, deployments may finish within the
+    grace; the end of `supervisor`, a socket or pipe, acts like SIGTERM.
     """
 
     def __init__(

@@ -42,9 +42,8 @@ class Slot:
 
 
 class Dispatcher:
-    """Gives deployments to processes, and watches those and their launcher.
-
-    Each claim is made under the current configuration. `start` starts a launcher if there is none.
+    """Gives deployments to processes, and watches those and their launcher. Each claim is made under the
+    current configuration. `start` starts a launcher if there is none.
     """
 
     def __init__(
@@ -122,12 +121,8 @@ class Dispatcher:
         return sum(slot.lease is not None for slot in self.slots)
 
     def start(self, job: str, message: object, ended: Callable[[object], None]) -> Connection | None:
-        """Have a job done once; return the line to its process, or None if that has to wait.
-
-        Args:
-            job: the name of the job.
-            message: what its process is told.
-            ended: called with its answer, None if it is gone without one.
+        """Have a job done once; return the line to its process, or None if that has to wait. `ended` is
+        called with the answer to the message, None if the process is gone without one.
         """
         line = self.launch(job)
         if line is None:

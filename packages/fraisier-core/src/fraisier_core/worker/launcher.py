@@ -77,9 +77,8 @@ class Launcher:
 
 
 def fork(name: str, work: Callable[[Connection], None]) -> Connection:
-    """Fork a process for some work, without a launcher, and return the line to it.
-
-    This process has neither threads nor an open store: they do not survive it.
+    """Fork a process for some work, without a launcher, and return the line to it. This process has neither
+    threads nor an open store: they do not survive it.
     """
     ours, theirs = Pipe()
     if os.fork() == 0:

@@ -18,7 +18,6 @@ STOP_SECONDS = 5.0
 
 class ObserversProcess:
     """The process: started when it is first watched, and again, later and later, if it ends by an error.
-
     Without an observer among the plugins there is none.
     """
 

@@ -40,7 +40,6 @@ PROBLEM_LENGTH = 1000
 @dataclass(frozen=True, slots=True)
 class Observing:
     """Tells all active observers, each at its own pace, until `owner` ends: a descriptor of the worker.
-
     `retry_seconds` says how long to wait after each failure of an event, before it is passed over.
     """
 

@@ -33,9 +33,8 @@ CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interr
 
 
 class Foreground:
-    """Executes one deployment for as long as this process lives, unless a worker claims it.
-
-    This process acts as the owner of the store already; `process` is the line to what `fork_early` forked.
+    """Executes one deployment for as long as this process lives, unless a worker claims it. This process acts
+    as the owner of the store already; `process` is the line to what `fork_early` forked.
     """
 
     def __init__(self, session: ActingSession, process: Connection) -> None:
@@ -62,9 +61,8 @@ class Foreground:
             self._dispatcher.wait(FOLLOW)
 
     def run(self, request: Request, display: Display) -> Deployment:
-        """Request a deployment, execute it or wait until another process has, and return how it ended.
-
-        Raises `InterruptedRunError` if its processes end again and again.
+        """Request a deployment, execute it or wait until another process has, and return how it ended. Raises
+        `InterruptedRunError` if its processes end again and again.
         """
         slot = self._ready_slot()
         assert slot.process is not None  # noqa: S101 - it is ready

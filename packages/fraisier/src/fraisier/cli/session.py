@@ -34,9 +34,8 @@ class Session:
 
     @staticmethod
     def read(file: Path | None, *, types: bool = False) -> Session:
-        """Read the configuration that `--config` names, and with `types` the keys of fraise types too.
-
-        What that needs is imported here, so that completion stays fast. Raises `ConfigurationError`.
+        """Read the configuration that `--config` names, and with `types` the keys of fraise types too. What
+        that needs is imported here, so that completion stays fast. Raises `ConfigurationError`.
         """
         from fraisier_core.config import find_config, load_config
         from fraisier_core.plugins import Plugins
@@ -52,9 +51,8 @@ class Session:
         require_trusted(self.config.path)
 
     def reader(self) -> Reader | None:
-        """Return the read side, None if there is no store yet: reading creates and changes nothing.
-
-        Raises `StoreError`: `OutdatedStoreError` if an older version made the store.
+        """Return the read side, None if there is no store yet: reading creates and changes nothing. Raises
+        `StoreError`: `OutdatedStoreError` if an older version made the store.
         """
         from fraisier_core.system.owner import existing_place
 
@@ -80,9 +78,8 @@ class Session:
 
 
 class ActingSession(Session):
-    """What a command works with that changes something: it follows the configuration while it runs.
-
-    The arguments, and what is raised, are those of `ConfigSource`.
+    """What a command works with that changes something: it follows the configuration while it runs. The
+    arguments, and what is raised, are those of `ConfigSource`.
     """
 
     def __init__(
@@ -118,7 +115,6 @@ class ActingSession(Session):
 
 def fork_early() -> Connection:
     """Fork the process of a deployment, as soon as both need nothing else alike, and return the line to it.
-
     `Foreground` tells it of the configuration. Both log nothing unless `FRAISIER_DEBUG` is set.
     """
     import logging

@@ -40,9 +40,8 @@ def statements(name: str) -> Mapping[str, str]:
 
 @cache
 def _positional(sql: str) -> tuple[str, itemgetter[Any]]:
-    """Return a statement with `?` for each `:name`, and what takes their values from a row.
-
-    sqlite3 looks each name up for each row, which costs a push as much as an index.
+    """Return a statement with `?` for each `:name`, and what takes their values from a row. sqlite3 looks
+    each name up for each row, which costs a push as much as an index.
     """
     return _NAME.sub("?", sql), itemgetter(*_NAME.findall(sql))
 
@@ -70,13 +69,8 @@ class Connection:
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Connection:
-        """Open the store at `path`, creating and migrating it as needed; its folder is created too.
-
-        Args:
-            path: the database file.
-            busy_seconds: how long to wait for another writer.
-
-        Raises `StoreError` if it cannot be opened, or is newer than this version.
+        """Open the store at `path`, creating and migrating it, and its folder, as needed. Raises `StoreError`
+        if it cannot be opened, or is newer than this version.
         """
         with _explained(path):
             # Passable for everyone: a service that runs as another user reaches its release through it.
@@ -88,9 +82,8 @@ class Connection:
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Connection | None:
-        """Open the store without changing anything, or return None if there is none yet.
-
-        Raises `StoreError` if it exists and cannot be read, or was made by another version.
+        """Open the store without changing anything, or return None if there is none yet. Raises `StoreError`
+        if it exists and cannot be read, or was made by another version.
         """
         with _explained(path):
             if not path.exists():
@@ -101,9 +94,8 @@ class Connection:
         return cls(path, connection)
 
     def take_checkpoints(self) -> bool:
-        """Let this connection be the one that checkpoints, unless another process does; return whether.
-
-        Cheap to call again: a worker does, so that it takes over from a web process that ended.
+        """Let this connection be the one that checkpoints, unless another process does; return whether. Cheap
+        to call again: a worker does, so that it takes over from a web process that ended.
         """
         if self._checkpointing is None:
             with _explained(self.path):

@@ -31,9 +31,8 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def require_current(connection: sqlite3.Connection) -> None:
-    """Raise `OutdatedStoreError` if the schema is older than this version; changes nothing.
-
-    Raises `StoreError` if it is newer, or a migration it has was edited.
+    """Raise `OutdatedStoreError` if the schema is older than this version; changes nothing. Raises
+    `StoreError` if it is newer, or a migration it has was edited.
     """
     if _pending(_applied(connection)):
         raise OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")

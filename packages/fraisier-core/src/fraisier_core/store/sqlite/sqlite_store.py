@@ -19,9 +19,8 @@ class SqliteStore(Deliveries):
 
     @classmethod
     def open(cls, path: Path, host: Host) -> Self:
-        """Open the store at `path`, creating and migrating it as needed.
-
-        Raises `StoreError` if it cannot be opened, or is newer than this version.
+        """Open the store at `path`, creating and migrating it as needed. Raises `StoreError` if it cannot be
+        opened, or is newer than this version.
         """
         store = cls(Connection.open(path), host)
         store.add_kinds()
