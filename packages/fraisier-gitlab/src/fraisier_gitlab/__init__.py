@@ -65,9 +65,7 @@ class Event(Payload):
 
 
 class PushPayload(Event):
-    """A `push` or `tag_push` event.
-    https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
-    """
+    """A push: https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events"""
 
     ref: PayloadRef
     before: PayloadCommit

@@ -60,9 +60,7 @@ def code_of_status(status: str) -> ExitCode:
 
 
 def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
-    """Make a command end with one message and its exit code if it meets an error of ours. Anything else is a
-    bug: its traceback stands, with exit code 1.
-    """
+    """Make an error of ours one message and an exit code; anything else is a bug with a traceback."""
 
     @wraps(command)
     def explained() -> None:

@@ -68,9 +68,7 @@ class Receiver:
         return config
 
     def provider(self, name: str | None) -> ConfiguredProvider:
-        """Return the configured provider that a URL names, or the default one for a URL without a name.
-        Raises `HTTPException` if there is none, or its package is missing.
-        """
+        """Return the provider that a URL names, or the default one; raises `HTTPException` without one."""
         try:
             git = self.configure().git
         except StoreError as error:

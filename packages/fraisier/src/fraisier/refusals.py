@@ -28,9 +28,7 @@ class Refusals:
         self._written = 0
 
     async def add(self, provider: str, client: str, reason: str) -> None:
-        """Remember a refusal, unless this second has seen enough of them. A proxy forwards what it received,
-        so `client` may be any text.
-        """
+        """Remember a refusal, unless this second has seen enough; `client` may be any text."""
         second = int(time.monotonic())
         if second != self._second:
             self._second, self._written = second, 0

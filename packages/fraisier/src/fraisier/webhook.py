@@ -53,9 +53,7 @@ def serve(
 
 
 def _open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket on the first address of a host; port 0 takes a free one. Raises `BusyError`
-    if something else listens there, `ConfigurationError` if one cannot listen there.
-    """
+    """Return a listening socket; port 0 takes a free one. Raises `BusyError` or `ConfigurationError`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family, backlog=BACKLOG)

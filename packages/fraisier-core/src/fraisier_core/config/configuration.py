@@ -55,9 +55,7 @@ class Config:
         return self.fraises[name]
 
     def environment(self, fraise: str, name: str) -> Environment:
-        """Return an environment by its name, or by the beginning of it if only one begins so. Raises
-        `UnknownNameError`.
-        """
+        """Return an environment by its name or the beginning of it. Raises `UnknownNameError`."""
         known = self.fraise(fraise).environments
         begun = [name] if name in known else [each for each in known if name and each.startswith(name)]
         if len(begun) == 1:
@@ -93,9 +91,7 @@ class Config:
 
 
 def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the configuration file: `explicit`, else `$FRAISIER_CONFIG`, else the first of the usual places.
-    Raises `ConfigurationError` if it is not there; it says which places were looked at.
-    """
+    """Return `explicit`, `$FRAISIER_CONFIG`, or the first usual place. Raises `ConfigurationError`."""
     named = explicit or environ.get("FRAISIER_CONFIG")
     if named:
         path = Path(named)
@@ -119,9 +115,7 @@ def load_config(
     parts: Collection[str] = (),
     types: bool = True,
 ) -> Config:
-    """Return the configuration in a file; the arguments are those of `parse_config`. Raises
-    `ConfigurationError` with every problem if it cannot be read or used.
-    """
+    """Return the configuration in a file, as `parse_config` does. Raises `ConfigurationError`."""
     return parse_config(config_text(path), path, plugins, environ, parts=parts, types=types)
 
 

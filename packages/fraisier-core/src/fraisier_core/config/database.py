@@ -16,7 +16,7 @@ DEFAULT_URL = "sqlite:{folder}/fraisier.db"
 
 
 class DatabaseSection(Section):
-    """`database:`, a url such as `sqlite:///absolute/path.db`; its scheme is the name of an installed store."""
+    """`database:`, a url such as `sqlite:///absolute/path.db`; its scheme names an installed store."""
 
     url: str
 
@@ -34,9 +34,7 @@ def read_state_dir(reader: ConfigReader, path: Path) -> Path:
 
 
 def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir: Path) -> str:
-    """Return the resolved url of the store: `database.url`, else an SQLite file in `state_dir`. A relative
-    one starts from the folder of `path`, the resolved configuration file.
-    """
+    """Return the resolved `database.url`, relative to the folder of `path`; else an SQLite file."""
     url = DEFAULT_URL.format(folder=state_dir)
     if reader.value(("database",)) is not None:
         section = reader.read(DatabaseSection, ("database",))

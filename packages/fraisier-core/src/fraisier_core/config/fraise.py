@@ -22,9 +22,7 @@ NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a 
 
 
 class FraiseSection(Section):
-    """A fraise as it is written, its environments still to be read by its type. Without a `repository`, it is
-    fetched from the origin of the clone at `app_path`.
-    """
+    """A fraise as it is written, its environments still to be read by its type."""
 
     type: Annotated[str, Field(min_length=1)]
     description: str = ""
@@ -58,9 +56,7 @@ class Environment:
 
     @property
     def settings(self) -> EnvironmentSettings:
-        """The settings of its type. Raises `PluginError` if its plugin is missing or set aside, and
-        `UnsetVariableError`.
-        """
+        """The settings of its type. Raises `PluginError` or `UnsetVariableError`."""
         if isinstance(self.outcome, FraisierError):
             raise self.outcome.with_traceback(None)
         return self.outcome
@@ -81,9 +77,7 @@ class Fraise:
 
 
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
-    """Return the fraises that are well written; refuse the others. Without plugins, the keys that only a
-    fraise type knows are passed over.
-    """
+    """Return the fraises that are well written; without plugins, what only a type knows is passed over."""
     found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))
     return {fraise.name: fraise for fraise in found if fraise is not None}
 

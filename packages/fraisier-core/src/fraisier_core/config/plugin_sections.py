@@ -16,9 +16,7 @@ from fraisier_core.text.suggestions import hint, listing
 
 @dataclass(frozen=True, slots=True)
 class GitConfig:
-    """The configured providers: the settings of each that can be used, and why the plugins of the others are
-    missing, by name. `/webhook` means the default one.
-    """
+    """The providers that can be used, the one that `/webhook` means, and why others are missing."""
 
     default: str | None = None
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
@@ -26,9 +24,7 @@ class GitConfig:
 
 
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
-    """Return the configured providers; refuse what is wrong with them. Without `with_secrets` only names are
-    read, and no provider is loaded.
-    """
+    """Return the configured providers; without `with_secrets` only names are read."""
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
     providers: dict[str, ProviderSettings] = {}
@@ -76,9 +72,7 @@ def _default(reader: ConfigReader, names: list[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ObserversConfig:
-    """The installed observers: the settings of each that is told of events, why one that has a section cannot
-    be told, and what must be redacted in their messages.
-    """
+    """The observers that are told of events, why others are not, and what to redact for them."""
 
     active: Mapping[str, ObserverSettings] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -86,9 +80,7 @@ class ObserversConfig:
 
 
 def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> ObserversConfig:
-    """Return which of the installed observers are active: those with a section, and those that need none.
-    What is wrong with a section is refused.
-    """
+    """Return which observers are active: those with a section, and those that need none."""
     active: dict[str, ObserverSettings] = {}
     missing: dict[str, str] = {}
     sections = reader.mapping((), "sections")

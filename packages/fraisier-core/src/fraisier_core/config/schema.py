@@ -20,9 +20,7 @@ Schema = dict[str, Any]
 
 
 def config_schema(plugins: Plugins) -> Schema:
-    """Return the JSON Schema (draft 2020-12) of a configuration. All plugins are imported; what cannot be
-    loaded is left out.
-    """
+    """Return the JSON Schema (draft 2020-12) of a configuration, for all plugins that can be loaded."""
     providers = _models(plugins.names(PROVIDERS), plugins.provider)
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)
     observers = _models(plugins.names(OBSERVERS), plugins.observer)

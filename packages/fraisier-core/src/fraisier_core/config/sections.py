@@ -35,9 +35,7 @@ _WORDS = {
 
 
 class ConfigReader:
-    """One configuration on its way in: what was written, the same with variables filled in, the lines, and
-    the problems found so far. `name` is what the file is called in messages.
-    """
+    """One configuration on its way in: its values, their lines, and the problems found so far."""
 
     def __init__(self, name: str, document: Document, substituted: Substituted) -> None:
         self._name = name
@@ -73,9 +71,7 @@ class ConfigReader:
     def read(
         self, model: type[Model], keys: Keys, value: object = None, *, secret: bool = False
     ) -> Model | None:
-        """Return the section at `keys`, or None after collecting what is wrong with it. `value` is read
-        instead of the value there; what was found is never shown if it is `secret`.
-        """
+        """Return the section at `keys`, or None after collecting what is wrong; a secret is never shown."""
         try:
             return model.model_validate(self.value(keys) if value is None else value)
         except ValidationError as error:
@@ -221,9 +217,7 @@ def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
 
 
 def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:
-    """Whether a value of a type is one of pydantic's secrets, or may hold one. Containers, unions, aliases,
-    `Annotated` and models are looked into; `within` are the models that hold it.
-    """
+    """Whether a value of a type is one of pydantic's secrets, or may hold one."""
     annotation = getattr(annotation, "__value__", annotation)
     kind = get_origin(annotation) or annotation
     if isinstance(kind, type) and issubclass(kind, Secret | SecretStr | SecretBytes):

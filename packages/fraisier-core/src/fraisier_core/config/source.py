@@ -37,9 +37,7 @@ class ConfigSource:
         self.refusal: ConfigurationError | None = None
 
     def current(self) -> Config:
-        """Return what the file says, or what it said before a change that cannot be used. Why a change was
-        refused is logged once and kept in `refusal`.
-        """
+        """Return what the file says, or said before a change that cannot be used; that is logged once."""
         signature = self._file_signature()
         if signature != self._signature:
             self._signature = signature

@@ -48,9 +48,7 @@ class Substituted:
 
 
 def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
-    """Return `value` with the placeholders in its scalars replaced by variables of `environ`. Below the
-    top-level keys in `skip` nothing is replaced or looked at.
-    """
+    """Return `value` with its placeholders replaced, except below the top-level keys in `skip`."""
     substitution = _Substitution(environ, skip)
     filled = substitution.filled(value, ())
     return Substituted(filled, substitution.unset, substitution.malformed, substitution.brought)

@@ -48,9 +48,7 @@ class YamlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says, and where: the lines count from 1, by the keys that lead there. For each key
-    that is there twice, `duplicates` has its keys, and the lines of the second and the first.
-    """
+    """What a YAML text says, the line of each key and item, and which keys are there twice."""
 
     value: object = field(repr=False)
     lines: Mapping[Keys, int] = field(repr=False)
@@ -64,9 +62,7 @@ class Document:
 
 
 def config_text(path: Path) -> str:
-    """Return what a configuration file holds, cut if it is too large to be accepted. Raises
-    `ConfigurationError` if it cannot be read, is not a regular file, or no UTF-8 text.
-    """
+    """Return what a file holds, cut if it is too large to be accepted. Raises `ConfigurationError`."""
     try:
         # A pipe would be waited for.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
@@ -83,9 +79,7 @@ def config_text(path: Path) -> str:
 
 
 def parse_yaml(text: str) -> Document:
-    """Return what one YAML document says. Raises `YamlError` if it is no YAML, larger than `MAX_BYTES`, too
-    deep once aliases are expanded, or has a tag.
-    """
+    """Return what one YAML document says. Raises `YamlError`, also for tags, its size and its depth."""
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(1, f"larger than {MAX_BYTES:,} bytes")
     if unprintable := Reader.NON_PRINTABLE.search(text):

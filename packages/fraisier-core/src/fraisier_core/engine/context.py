@@ -33,9 +33,7 @@ class DeploymentContext:
 def open_context(
     resolved: ResolvedEnvironment, plugins: Plugins, cancellation: CancellationToken
 ) -> DeploymentContext:
-    """Look up everything about an environment. Raises `PluginError` or `StepFailedError`, before anything is
-    changed.
-    """
+    """Look up everything, before anything is changed. Raises `PluginError` or `StepFailedError`."""
     deployer = plugins.deployer(resolved.type)
     settings = deployer.settings_model.model_validate(resolved.section)
     limits = Limits(settings.timeout, settings.silence_timeout)

@@ -36,9 +36,7 @@ def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew 
 
 
 def requested_anew(history: Sequence[Deployment]) -> Request | None:
-    """Return the request that follows an interruption after which only stale deployments were requested. The
-    history of the environment begins with the newest.
-    """
+    """Return the request that follows an interruption with only stale ones since; newest first."""
     earlier = list(dropwhile(lambda each: each.status in {"superseded", "skipped"}, history))
     if not earlier or earlier[0].status != "interrupted":
         return None
@@ -47,7 +45,7 @@ def requested_anew(history: Sequence[Deployment]) -> Request | None:
 
 
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:
-    """Return the commands of which a user runs one, if a deployment that did not succeed awaits a decision."""
+    """Return the commands of which a user runs one, if a deployment awaits a decision."""
     where = f"{deployment.fraise_id} {deployment.environment}"
     if KINDS[deployment.kind].source == "release":
         return (f"fraisier rollback {where} --to {deployment.release}",)

@@ -27,9 +27,7 @@ def call(execution: Execution, hook: str, release: Release) -> None:
 
 
 def verify(execution: Execution, release: Release) -> str:
-    """Probe a release until it is healthy, and return what was seen. Raises `StepFailedError` if the last
-    probe is not healthy either.
-    """
+    """Probe a release until it is healthy; return what was seen, or raise `StepFailedError`."""
     check = execution.context.settings.health_check or ONE_PROBE
     run = RecordedRun(execution, release)
     with execution.recorder.step("verify"):

@@ -20,20 +20,14 @@ from fraisier_core.system.failpoints import failpoint
 
 
 class Link:
-    """The link of one environment, at `app_path`, to one of the releases in `root`. One process at a time may
-    change it.
-    """
+    """The link at `app_path` to one of the releases in `root`; one process at a time may change it."""
 
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path
         self._root = root
 
     def is_clone(self) -> bool:
-        """Return whether a clone is in its place, which is deployed in place: the disk decides.
-
-        Raises `AppPathRefusedError` if `app_path` is neither absent, nor a link of ours, nor a clone, or
-        if no link could be put there.
-        """
+        """Return whether a clone is in its place; raises `AppPathRefusedError` if anything else is."""
         try:
             if not os.path.lexists(self.path) or self._is_ours(self.path):
                 self._require_writable_parent()
@@ -53,11 +47,7 @@ class Link:
         return self.path.readlink().name if self._is_ours(self.path) else None
 
     def activate(self, release: Release) -> None:
-        """Point the link at a release, in one step: a reader sees either the old one or the new one.
-
-        Raises `AppPathRefusedError` if something that is not ours lies there, and `StepFailedError` if
-        the link cannot be written.
-        """
+        """Point the link at a release. Raises `AppPathRefusedError` or `StepFailedError`."""
         self._require_replaceable()
         with explained(f"the link {self.path} cannot be written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)

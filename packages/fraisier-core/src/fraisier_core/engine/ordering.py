@@ -27,9 +27,7 @@ def newer_commit(
 
 
 def superseded_by(deployment: Deployment, history: Sequence[Deployment]) -> list[Deployment]:
-    """Return what a deployment superseded while both waited, and what that had superseded, newest first. One
-    that repeats another has superseded the same.
-    """
+    """Return what a deployment, or the one it repeats, superseded while both waited, newest first."""
     newer, found = {deployment.id, deployment.recovers or deployment.id}, []
     for each in history:
         if each.superseded_by in newer:

@@ -45,9 +45,7 @@ class StepOutput:
                 self._kept -= len(self._pieces.popleft())
 
     def take(self, *, last: bool = False) -> OutputChunk | None:
-        """Return what came since the last call, None if nothing did. Held back, unless this is the last call,
-        is what may turn out to be the beginning of a secret.
-        """
+        """Return what came since the last call, without what may turn out to begin a secret."""
         with self._lock:
             data, dropped = self._newest()
             text = self._text.restart(data) if dropped else self._text.add(data)

@@ -55,9 +55,7 @@ def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
 
 
 def recover(execution: Execution) -> None:
-    """Finish a deployment that had activated something, or roll back. Raises `StoreError` and
-    `InterruptedRunError` as `execute` does.
-    """
+    """Finish a deployment that had activated something, or roll back. Raises as `execute` does."""
     try:
         _inspect(execution)
     except (StoreError, InterruptedRunError):

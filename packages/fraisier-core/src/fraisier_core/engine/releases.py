@@ -68,9 +68,7 @@ class Releases:
                 entry.unlink()
 
     def prune(self, keep: int, protected: set[str], order: Sequence[str]) -> list[str]:
-        """Set aside all but `keep` releases and the protected ones, and return their names. The first in
-        `order` are kept longest, and what is not in it goes first.
-        """
+        """Set aside all but `keep` releases and the protected; the first in `order` are kept longest."""
         found = (entry.name for entry in entries(self.root) if not entry.is_symlink())
         here = [name for name in found if _NAME.fullmatch(name)]
         ordered = [name for name in dict.fromkeys([*order, *here]) if name in here]

@@ -18,9 +18,7 @@ RECENT = 100
 
 
 def fetched(execution: Execution) -> Release | None:
-    """Return a new release of the deployment's commit. None if the deployment ended: a newer commit
-    supersedes it, or nothing that is mapped changed.
-    """
+    """Return a new release of the commit; None if the deployment ended as superseded or skipped."""
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():
         commit = commit_of(deployment, context.mirror)

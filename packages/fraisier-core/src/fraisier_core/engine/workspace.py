@@ -49,9 +49,7 @@ class Workspace(ABC):
 
 
 class ReleasesWorkspace(Workspace):
-    """Complete releases side by side, one of which is active; without a link (`app_path`) nothing is
-    switched.
-    """
+    """Complete releases side by side, one of which is active; without a link nothing is switched."""
 
     in_place = False
 
@@ -124,9 +122,7 @@ class ClonedWorkspace(Workspace):
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
-    """Return the workspace that the disk determines. Raises `AppPathRefusedError` if `app_path` is neither
-    kind.
-    """
+    """Return the workspace that the disk determines. Raises `AppPathRefusedError` if it is neither."""
     link = Link(app_path, releases_root) if app_path is not None else None
     if link is not None and link.is_clone():
         return ClonedWorkspace(Clone(link.path), mirror)

@@ -34,9 +34,7 @@ class Clone(LocalRepository):
         return [name for name in listed.split("\0") if name]
 
     def checkout(self, commit: str, mirror: LocalRepository) -> None:
-        """Bring the working tree to a commit of its own or of the mirror, detached from every branch. Raises
-        `StepFailedError` if git refuses, such as for an untracked file that is in the way.
-        """
+        """Bring the working tree to a commit, detached from every branch. Raises `StepFailedError`."""
         marker = self._marker()
         force = ["--force"] if marker.exists() else []
         if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:

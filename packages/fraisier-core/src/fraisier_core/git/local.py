@@ -120,9 +120,7 @@ class LocalRepository:
         return [candidate for candidate in others if self.is_ancestor(commit, candidate)]
 
     def has_changes(self, old: str, new: str, pathspecs: Sequence[str]) -> bool:
-        """Return whether anything that some git pathspecs match differs between two commits; True if git
-        cannot tell.
-        """
+        """Return whether anything that pathspecs match differs between commits; True if git cannot tell."""
         arguments = ["--quiet", "--end-of-options", full_id(old), full_id(new), "--", *pathspecs]
         return self.ask("diff-tree", "-r", *arguments).status != 0
 
@@ -151,9 +149,7 @@ def abbreviation(text: str) -> str:
 
 
 def checked_ref(ref: str) -> str:
-    """Return the full ref of a branch or tag; raises `CommitGoneError` for a name that none should have.
-    Stricter than `git check-ref-format`, which lets `refs/heads/--upload-pack=x` pass.
-    """
+    """Return the full ref of a branch or tag, more strictly than git does. Raises `CommitGoneError`."""
     name = ref.removeprefix(BRANCH_PREFIX).removeprefix(TAG_PREFIX)
     if name == ref or _REF_NAME.fullmatch(name) is None:
         raise CommitGoneError(

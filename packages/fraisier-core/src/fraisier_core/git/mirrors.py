@@ -80,11 +80,7 @@ class Mirror(LocalRepository):
         return cls(Remote.of(url).mirror_path(folder), url, cancelled, limits=limits)
 
     def fetch(self) -> None:
-        """Bring every branch and tag up to date; repair first what an interrupted fetch left behind.
-
-        Raises `GitUnreachableError` if the remote does not answer, and `StepFailedError` if another
-        process kept the mirror to itself for too long.
-        """
+        """Bring every branch and tag up to date. Raises `GitUnreachableError` or `StepFailedError`."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds whole histories
         lock_path = self.path.with_name(f"{self.path.name}.lock")
         with locked(lock_path, seconds=self._limits.wall, cancelled=self._cancelled) as lock:

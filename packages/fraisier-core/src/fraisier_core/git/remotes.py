@@ -31,9 +31,7 @@ class Remote:
 
     @classmethod
     def of(cls, url: str) -> Remote:
-        """Return the remote at `url`. Raises `ConfigurationError` for what is no address, such as `ext::`,
-        which would run a command.
-        """
+        """Return the remote at `url`. Raises `ConfigurationError`, such as for `ext::`, a command."""
         identity = repository_identity(url)
         if identity is None or address_problem(url) is not None:
             raise ConfigurationError([f"the repository's address {address_problem(url) or 'is none'}"])

@@ -21,9 +21,7 @@ _ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute p
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository of an environment: its address, or why that is unknown. `identity` is what two addresses
-    of one repository have in common.
-    """
+    """The repository of an environment; two addresses of one have the same `identity`."""
 
     url: str | None = field(default=None, repr=False)
     identity: str | None = None

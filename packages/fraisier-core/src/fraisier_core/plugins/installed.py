@@ -59,11 +59,7 @@ class Provider(_Plugin[ProviderSettings]):
         return verdict if isinstance(verdict, Verified) else None
 
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-        """Return the pushes of a verified delivery, or why it requests nothing.
-
-        Raises `MalformedPayloadError` if the body is not what the forge sends, and `PluginError` if the
-        plugin returned something else.
-        """
+        """Return what a delivery pushes, or why nothing. Raises `MalformedPayloadError`, `PluginError`."""
         answer = self._plugin.call["normalize"](headers=headers, body=body)
         if isinstance(answer, Ignored):
             return answer
@@ -92,9 +88,7 @@ class Deployer(_Plugin[EnvironmentSettings]):
         self._plugin.call[name](run=run, to=release)  # an implementation is given the arguments it names
 
     def steps(self, settings: EnvironmentSettings, files: Collection[str]) -> Sequence[str] | None:
-        """Return the names of the steps of `deploy`; None if this type does not tell. Raises `PluginError` if
-        the plugin returned something else.
-        """
+        """Return the names of the steps of `deploy`, None if this type does not tell."""
         answer = self._plugin.call["steps"](settings=settings, files=files)
         if isinstance(answer, list | tuple) and all(isinstance(each, str) for each in answer):
             return answer
@@ -160,9 +154,7 @@ class Plugins:
         return self._groups[spec.group].names()
 
     def provider(self, name: str) -> Provider:
-        """Return a provider, importing it the first time. Raises `PluginError` if none of that name is
-        installed, or it was set aside.
-        """
+        """Return a provider, importing it the first time. Raises `PluginError`."""
         return Provider(self._groups[PROVIDERS.group].plugin(name))
 
     def deployer(self, name: str) -> Deployer:

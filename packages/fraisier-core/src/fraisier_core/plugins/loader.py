@@ -24,9 +24,7 @@ from fraisier_core.text.suggestions import hint, listing
 
 @dataclass(frozen=True, slots=True)
 class PluginReport:
-    """What became of one entry point, for `fraisier plugins`; `reason` says why it was set aside.
-    `distribution` and `version` are those of the package it comes from, None if that is not recorded.
-    """
+    """What became of one entry point, of which package, and why it was set aside."""
 
     group: str
     name: str
@@ -70,9 +68,7 @@ class Group:
         return tuple(sorted(self._claims))
 
     def plugin(self, name: str) -> NamedPlugin:
-        """Return the plugin of that name, loading it the first time. Raises `PluginError` if none of that
-        name is installed, or it was set aside.
-        """
+        """Return the plugin of that name, loading it the first time. Raises `PluginError`."""
         if name not in self._claims:
             raise PluginError(self._not_installed(name))
         with self._lock:

@@ -11,9 +11,7 @@ from fraisier_core.text.suggestions import hint
 
 
 def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
-    """Return everything that keeps a plugin, a module or an object with the hooks as methods, from being
-    used.
-    """
+    """Return everything that keeps a module, or an object with hooks as methods, from being used."""
     hooks = {spec for spec in vars(manager.hook) if not spec.startswith("_")}
     implementations = implemented_hooks(plugin, manager)
     problems = [

@@ -16,9 +16,7 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment that a push requests, and why. One of the git pathspecs must have changed; without any,
-    every change deploys.
-    """
+    """A deployment that a push requests, and why; without pathspecs, every change deploys."""
 
     fraise: str
     environment: str

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 class ConfiguredEnvironment(NamedTuple):
-    """An environment as the store knows it: what is configured, without secrets. `repository` is the identity
-    of its repository; `branch` is what is deployed by hand.
-    """
+    """An environment that is configured, without secrets; `repository` is an identity."""
 
     fraise_id: str
     type: str

@@ -47,9 +47,7 @@ _TURN = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a command may take, in seconds: until its exit, between two outputs, and from SIGTERM to
-    SIGKILL.
-    """
+    """Seconds that a command may take: in all, between two outputs, and from SIGTERM to SIGKILL."""
 
     wall: float
     silence: float

@@ -29,9 +29,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def sync_filesystem(directory: Path) -> None:
-    """Make everything durable at once, by syncfs(2): an fsync of each file takes twenty times as long. Raises
-    `OSError`, also if something written earlier could not be.
-    """
+    """Make everything durable by syncfs(2), twenty times as fast as fsync. Raises `OSError`."""
     with _opened(directory) as descriptor:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
             number = ctypes.get_errno()

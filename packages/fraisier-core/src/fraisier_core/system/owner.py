@@ -46,9 +46,7 @@ def existing_place(state_dir: Path) -> Path:
 
 
 def require_trusted(config: Path) -> None:
-    """Refuse a configuration that another user could have written: what it says is run. Call it after
-    `become_owner`, as the user who acts on it. Raises `ConfigurationError`.
-    """
+    """Refuse a configuration that another user could have written; call it after `become_owner`."""
     found = config.stat()
     if found.st_uid not in {0, os.geteuid()}:
         owner, me = _sudo_name(found.st_uid), _sudo_name(os.geteuid())

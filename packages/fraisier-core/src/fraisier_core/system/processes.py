@@ -31,9 +31,7 @@ AWAITED: set[ProcessIdentity] = set()
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, told apart from a later one with the same id by its start, in clock ticks since the machine
-    booted.
-    """
+    """A process, told apart by its start, in clock ticks since the boot, from a later one of its id."""
 
     pid: int
     start_time: int
@@ -79,9 +77,7 @@ def children() -> frozenset[ProcessIdentity]:
 
 
 def descendants(pid: int, *, spare: Collection[ProcessIdentity] = frozenset()) -> frozenset[ProcessIdentity]:
-    """Return the running children of a process, their children, and so on, without `spare` and their
-    descendants.
-    """
+    """Return the running children of a process, their children, and so on, without those to spare."""
     table = _table()
     return frozenset(identity for identity in _below(pid, table, spare) if table[identity.pid].runs)
 
@@ -103,9 +99,7 @@ def kill_descendants(
 
 
 def kill_marked(variable: str, value: str) -> frozenset[ProcessIdentity]:
-    """Kill every process that was started with this environment variable, this one excepted; return what is
-    left. Recovery finds the orphans of a dead runner by it, whatever session they moved to.
-    """
+    """Kill what was started with this environment variable, in whatever session; return what is left."""
     entry = os.fsencode(f"{variable}={value}")
     return _end(lambda: _select(lambda pid, _: entry in _environment(pid)), grace_seconds=0)
 

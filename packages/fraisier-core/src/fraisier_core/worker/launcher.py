@@ -77,9 +77,7 @@ class Launcher:
 
 
 def fork(name: str, work: Callable[[Connection], None]) -> Connection:
-    """Fork a process for some work, without a launcher, and return the line to it. This process has neither
-    threads nor an open store: they do not survive it.
-    """
+    """Fork a process without a launcher, from one without threads or store; return the line to it."""
     ours, theirs = Pipe()
     if os.fork() == 0:
         ours.close()

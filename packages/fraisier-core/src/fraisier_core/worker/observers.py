@@ -17,9 +17,7 @@ STOP_SECONDS = 5.0
 
 
 class ObserversProcess:
-    """The process: started when it is first watched, and again, later and later, if it ends by an error.
-    Without an observer among the plugins there is none.
-    """
+    """The process, started again, later and later, if it ends by an error; if there are observers."""
 
     def __init__(self, config: Path, plugins: Plugins) -> None:
         self._command = [sys.executable, "-P", "-m", "fraisier_core.worker.observing", str(config)]

@@ -61,9 +61,7 @@ class Foreground:
             self._dispatcher.wait(FOLLOW)
 
     def run(self, request: Request, display: Display) -> Deployment:
-        """Request a deployment, execute it or wait until another process has, and return how it ended. Raises
-        `InterruptedRunError` if its processes end again and again.
-        """
+        """Request a deployment, have it executed, and return how it ended. Raises `InterruptedRunError`."""
         slot = self._ready_slot()
         assert slot.process is not None  # noqa: S101 - it is ready
         deployment_id, lease = request_deployment(self.store, request, slot.process)

@@ -46,9 +46,7 @@ def history(
 def newest(
     session: Session, reader: Reader | None, fraise: str | None, environment: str | None, limit: int
 ) -> list[Deployment]:
-    """Return the newest deployments of everything, of a fraise or of an environment. What left the
-    configuration still has its history, under its full name. Raises `UnknownNameError`.
-    """
+    """Return the newest deployments of everything, of a fraise or an environment, configured or not."""
     try:
         if fraise is not None and environment is not None:
             environment = session.config.environment(fraise, environment).name

@@ -78,9 +78,7 @@ class Session:
 
 
 class ActingSession(Session):
-    """What a command works with that changes something: it follows the configuration while it runs. The
-    arguments, and what is raised, are those of `ConfigSource`.
-    """
+    """What a command that acts works with: it follows the configuration, as `ConfigSource` does."""
 
     def __init__(
         self, file: Path | None, *, parts: Collection[str] = (), needs: Sequence[Sequence[str]] = ()

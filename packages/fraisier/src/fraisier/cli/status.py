@@ -41,9 +41,7 @@ def status(
 
 
 class Shown(NamedTuple):
-    """What is shown of an environment. A user runs one of `commands` if it waits for a decision;
-    `undeletable` are old releases with the reasons.
-    """
+    """What is shown of an environment; a user runs one of `commands` if it waits for a decision."""
 
     status: EnvironmentStatus
     commands: tuple[str, ...]

@@ -69,9 +69,7 @@ class Connection:
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Connection:
-        """Open the store at `path`, creating and migrating it, and its folder, as needed. Raises `StoreError`
-        if it cannot be opened, or is newer than this version.
-        """
+        """Open the store, creating and migrating it, and its folder, as needed. Raises `StoreError`."""
         with _explained(path):
             # Passable for everyone: a service that runs as another user reaches its release through it.
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o751)
@@ -82,9 +80,7 @@ class Connection:
 
     @classmethod
     def open_for_reading(cls, path: Path) -> Connection | None:
-        """Open the store without changing anything, or return None if there is none yet. Raises `StoreError`
-        if it exists and cannot be read, or was made by another version.
-        """
+        """Open the store without changing anything; None if there is none. Raises `StoreError`."""
         with _explained(path):
             if not path.exists():
                 return None

@@ -31,19 +31,13 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def require_current(connection: sqlite3.Connection) -> None:
-    """Raise `OutdatedStoreError` if the schema is older than this version; changes nothing. Raises
-    `StoreError` if it is newer, or a migration it has was edited.
-    """
+    """Raise `OutdatedStoreError` for an older schema, `StoreError` for a newer or edited one."""
     if _pending(_applied(connection)):
         raise OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")
 
 
 def migrate(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Bring the schema up to this version, and return the names of the migrations that were applied.
-
-    Of two processes at once, one does so and the other waits. Raises `StoreError` if the store is newer than
-    this version, or a migration it has was edited.
-    """
+    """Bring the schema up to date, and return which migrations that took. Raises `StoreError`."""
     if not _pending(_applied(connection)):
         return ()
     connection.execute("BEGIN IMMEDIATE")

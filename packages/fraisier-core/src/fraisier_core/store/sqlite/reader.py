@@ -37,9 +37,7 @@ class SqliteReader:
 
     @classmethod
     def open(cls, path: Path, host: Host) -> Self | None:
-        """Open the store, or return None if there is none yet: a reader creates and changes nothing. Raises
-        `StoreError` if it exists and cannot be read, or was made by another version.
-        """
+        """Open the store without changing anything; None if there is none. Raises `StoreError`."""
         connection = Connection.open_for_reading(path)
         return cls(connection, host) if connection else None
 

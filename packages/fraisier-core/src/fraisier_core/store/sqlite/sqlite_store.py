@@ -19,9 +19,7 @@ class SqliteStore(Deliveries):
 
     @classmethod
     def open(cls, path: Path, host: Host) -> Self:
-        """Open the store at `path`, creating and migrating it as needed. Raises `StoreError` if it cannot be
-        opened, or is newer than this version.
-        """
+        """Open the store, creating and migrating it as needed. Raises `StoreError`."""
         store = cls(Connection.open(path), host)
         store.add_kinds()
         return store
