@@ -18,7 +18,7 @@ from fraisier_core.requests.requesting import request_deployment, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.settings import HealthCheck
 from fraisier_core.store.records import Delivery, HeldLease, Lease, Receipt, Request
-from fraisier_core.system.clock import utc_now
+from fraisier_core.system.host import utc_now
 from fraisier_core.text.redaction import Redactor
 
 from tests.model.history import History, SimulatedMirror

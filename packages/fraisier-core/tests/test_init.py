@@ -1,8 +1,11 @@
+import inspect
+import re
 import subprocess
 import sys
 
 import fraisier_core
 import pytest
+from fraisier_core.store import protocol
 
 
 def test_every_public_name_is_there() -> None:
@@ -20,3 +23,10 @@ def test_importing_the_core_loads_none_of_its_modules() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout
     assert printed == "False False\n"
+
+
+def test_what_the_methods_of_a_store_raise_and_are_given_is_public() -> None:
+    text = inspect.getsource(protocol)
+    named = set(re.findall(r"`(\w+Error)`", text)) | {"Host", "ProcessIdentity"}
+    assert named == {"FencedError", "Host", "ProcessIdentity", "StoreError", "UnknownNameError"}
+    assert named <= set(fraisier_core.__all__)

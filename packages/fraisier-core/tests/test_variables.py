@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.config.variables import substitute
+from fraisier_core.config.variables import Substituted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ values = st.text(st.characters(exclude_characters="\x00"))
 
 
 def filled(text: str, environ: Mapping[str, str]) -> object:
-    found = substitute({"key": text}, environ)
+    found = Substituted({"key": text}, environ)
     assert not found.unset
     assert not found.malformed
     assert isinstance(found.value, dict)
@@ -59,21 +59,21 @@ def test_any_text_can_be_written_by_escaping(text: str) -> None:
 
 
 def test_only_scalars_are_replaced_at_any_depth() -> None:
-    found = substitute({"${A}": [{"b": "${A}"}, 3, None, True, 1.5]}, {"A": "x"})
+    found = Substituted({"${A}": [{"b": "${A}"}, 3, None, True, 1.5]}, {"A": "x"})
     assert found.value == {"${A}": [{"b": "x"}, 3, None, True, 1.5]}
 
 
 def test_unset_variables_are_named_and_the_text_stays() -> None:
-    found = substitute({"a": ["${GONE} ${A}"], "b": "${A}"}, {"A": "x"})
+    found = Substituted({"a": ["${GONE} ${A}"], "b": "${A}"}, {"A": "x"})
     assert found.value == {"a": ["${GONE} ${A}"], "b": "x"}
     assert found.unset == {("a", 0): "the variable GONE is not set"}
 
 
 def test_a_skipped_section_is_not_looked_at() -> None:
-    found = substitute({"git": {"a": "${A} ${"}, "b": "${A}"}, {"A": "secret-a"}, skip=("git",))
+    found = Substituted({"git": {"a": "${A} ${"}, "b": "${A}"}, {"A": "secret-a"}, skip=("git",))
     assert found.value == {"git": {"a": "${A} ${"}, "b": "secret-a"}
     assert not found.malformed
-    assert substitute({"git": "${A}"}, {"A": "secret-a"}, skip=("git",)).secrets == frozenset()
+    assert Substituted({"git": "${A}"}, {"A": "secret-a"}, skip=("git",)).secrets == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_a_skipped_section_is_not_looked_at() -> None:
     ],
 )
 def test_a_malformed_placeholder_is_a_problem(text: str, problem: str) -> None:
-    assert substitute({"key": text}, {"A": "x"}).malformed == {("key",): problem}
+    assert Substituted({"key": text}, {"A": "x"}).malformed == {("key",): problem}
 
 
 def test_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first line\nsecond line\n")
-    found = substitute({"key": f"${{file:{secret}}}"}, {})
+    found = Substituted({"key": f"${{file:{secret}}}"}, {})
     assert found.value == {"key": "first line\nsecond line"}
     assert found.secrets == {"first line\nsecond line"}
 
@@ -112,12 +112,12 @@ def test_a_file_that_cannot_be_read_is_like_an_unset_variable(tmp_path: Path) ->
         (latin, "is not UTF-8 text"),
         (large, "is larger than 1,000,000 bytes"),
     ]:
-        found = substitute({"key": f"${{file:{path}}}"}, {})
+        found = Substituted({"key": f"${{file:{path}}}"}, {})
         assert found.unset == {("key",): f"the file {path} {reason}"}
 
 
 def test_long_values_are_kept_for_redaction_and_defaults_are_not() -> None:
     environ = {"LONG": "123456", "SHORT": "12345"}
-    found = substitute(["${LONG}", "${SHORT}", "${GONE:-a default value}"], environ)
+    found = Substituted(["${LONG}", "${SHORT}", "${GONE:-a default value}"], environ)
     assert found.secrets == {"123456"}
     assert "123456" not in repr(found)

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from fraisier_core.errors import (
         ActivationRefusedError,
         CommandFailedError,
+        FencedError,
         FraisierError,
         MalformedPayloadError,
+        OutdatedStoreError,
         StepFailedError,
+        StoreError,
+        UnknownNameError,
     )
     from fraisier_core.health import Health
     from fraisier_core.markers import hookimpl
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
     from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.system.host import Host
+    from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
 __all__ = [
@@ -44,15 +50,19 @@ __all__ = [
     "Deployment",
     "DeploymentEvent",
     "EnvironmentSettings",
+    "FencedError",
     "FraisierError",
     "Health",
+    "Host",
     "Ignored",
     "MalformedPayloadError",
     "ObserverSettings",
+    "OutdatedStoreError",
     "Payload",
     "PayloadCommit",
     "PayloadRef",
     "PayloadText",
+    "ProcessIdentity",
     "ProviderSettings",
     "Push",
     "Release",
@@ -60,7 +70,9 @@ __all__ = [
     "RunsFrom",
     "Section",
     "StepFailedError",
+    "StoreError",
     "UnitState",
+    "UnknownNameError",
     "Verified",
     "commit_or_none",
     "hookimpl",
@@ -70,7 +82,7 @@ __all__ = [
 
 _MODULES = (
     *("errors", "health", "markers", "push", "release"),  # the cheap ones first: all are looked through
-    *("payload", "settings", "store.records", "system.systemd", "run"),
+    *("system.host", "system.processes", "payload", "settings", "store.records", "system.systemd", "run"),
 )
 
 

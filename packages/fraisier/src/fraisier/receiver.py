@@ -19,7 +19,7 @@ from fraisier_core.requests.requesting import requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Delivery, Receipt
-from fraisier_core.system.clock import utc_now
+from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 

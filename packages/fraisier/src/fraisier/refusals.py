@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from fraisier_core.errors import StoreError
 from fraisier_core.store.protocol import Store
-from fraisier_core.system.clock import utc_now
+from fraisier_core.system.host import utc_now
 
 from fraisier.terminal import clean_line
 

@@ -39,7 +39,8 @@ async def fail(_request: Request) -> Response:
 def app(installation: Installation) -> Iterator[Starlette]:
     plugins = Plugins.installed()
     source = ConfigSource(installation.config, plugins, installation.environ, parts={"git"})
-    store = plugins.open_store(source.current().database, Host())
+    database = source.current().database
+    store = plugins.store(database).open(database, Host())
     inside = [Route("/greet", greet), Route("/refuse", refuse), Route("/fail", fail)]
     yield create_app(Receiver(source, plugins, store), store, routes=[Mount("/extra", routes=inside)])
     store.close()

@@ -11,7 +11,7 @@ import pytest
 from fraisier.inbox import Inbox
 from fraisier_core.errors import StoreError
 from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
-from fraisier_core.system.clock import utc_now
+from fraisier_core.system.host import utc_now
 
 from tests.stores import OpenStore, open_store
 

@@ -16,7 +16,7 @@ from fraisier_core.config.fraise import Environment, Fraise, read_fraises
 from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
 from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.config.variables import substitute, variables_by_section
+from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Document, Keys, YamlError, config_text, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
@@ -138,7 +138,7 @@ def parse_config(
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
     sections = {"git": ["git"], "observers": observers}
     unread = [name for part in PARTS - {*parts} for name in sections[part]]
-    reader = ConfigReader(str(path), document, substitute(document.value, environ, skip=unread))
+    reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=unread))
     _check_root(reader, [*SECTIONS, *observers])
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())

@@ -40,7 +40,7 @@ def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir:
         section = reader.read(DatabaseSection, ("database",))
         url = section.url if section else url
     try:
-        return plugins.store(url.partition(":")[0]).resolve_url(url, path.parent)
+        return plugins.store(url).resolve_url(url, path.parent)
     except PluginError as error:
         schemes = f"should begin with one of: {listing(f'{name}:' for name in plugins.names(STORES))}"
         reader.refuse(("database", "url"), str(error) if ":" in url else schemes)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from fraisier_core.config.fraise import check_name
 from fraisier_core.config.resolved import long_secrets
@@ -19,40 +19,33 @@ class GitConfig:
     """The providers that can be used, the one that `/webhook` means, and why others are missing."""
 
     default: str | None = None
-    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
+    providers: dict[str, ProviderSettings] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
     """Return the configured providers; without `with_secrets` only names are read."""
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
-    providers: dict[str, ProviderSettings] = {}
-    missing: dict[str, str] = {}
+    git = GitConfig(_default(reader, names))
     for name in names:
         check_name(reader, ("git", name))
         reader.mapping(("git", name), "settings")
         if with_secrets and isinstance(sections[name] or {}, dict):
-            _read_provider(reader, plugins, name, providers, missing)
-    return GitConfig(_default(reader, names), providers, missing)
+            _read_provider(reader, plugins, name, git)
+    return git
 
 
-def _read_provider(
-    reader: ConfigReader,
-    plugins: Plugins,
-    name: str,
-    providers: dict[str, ProviderSettings],
-    missing: dict[str, str],
-) -> None:
+def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitConfig) -> None:
     try:
         model = plugins.provider(name).settings_model
     except PluginError as error:
-        missing[name] = str(error)
+        git.missing[name] = str(error)
         return
     keys = ("git", name)
     settings = reader.read(model, keys, reader.known(keys), secret=True)
     if settings is not None and not reader.unset_under(keys):
-        providers[name] = settings
+        git.providers[name] = settings
 
 
 def _default(reader: ConfigReader, names: list[str]) -> str | None:
@@ -74,37 +67,26 @@ def _default(reader: ConfigReader, names: list[str]) -> str | None:
 class ObserversConfig:
     """The observers that are told of events, why others are not, and what to redact for them."""
 
-    active: Mapping[str, ObserverSettings] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
+    active: dict[str, ObserverSettings] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> ObserversConfig:
     """Return which observers are active: those with a section, and those that need none."""
-    active: dict[str, ObserverSettings] = {}
-    missing: dict[str, str] = {}
+    observers = ObserversConfig()
     sections = reader.mapping((), "sections")
     for name in names:
         try:
             model = plugins.observer(name).settings_model
         except PluginError as error:
-            missing |= {name: str(error)} if name in sections else {}
+            observers.missing.update({name: str(error)} if name in sections else {})
             continue
         if name in sections or not any(key.is_required() for key in model.model_fields.values()):
-            _read_observer(reader, name, model, active, missing)
-    secrets = reader.secrets_at(*((name,) for name in names)) | long_secrets(active)
-    return ObserversConfig(active, missing, secrets)
-
-
-def _read_observer(
-    reader: ConfigReader,
-    name: str,
-    model: type[ObserverSettings],
-    active: dict[str, ObserverSettings],
-    missing: dict[str, str],
-) -> None:
-    settings = reader.read(model, (name,), reader.known((name,)))
-    if unset := reader.unset_under((name,)):
-        missing[name] = unset[0]
-    elif settings is not None:
-        active[name] = settings
+            settings = reader.read(model, (name,), reader.known((name,)))
+            if unset := reader.unset_under((name,)):
+                observers.missing[name] = unset[0]
+            elif settings is not None:
+                observers.active[name] = settings
+    secrets = reader.secrets_at(*((name,) for name in names)) | long_secrets(observers.active)
+    return replace(observers, secrets=secrets)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier_core.config.yamlfile import Keys
@@ -20,17 +19,21 @@ _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
 class Substituted:
-    """A configuration with its variables filled in; a scalar with an unset variable is left as it was
-    written. `unset`, `malformed` and `brought` say by the keys of a scalar what is missing, what is wrong
-    with a placeholder, and which values variables and files brought.
+    """A configuration with its placeholders replaced, except below the top-level keys in `skip`.
+
+    `unset` and `malformed` say by the keys of a scalar which variable or file is missing, and what is wrong
+    with a placeholder; such a scalar is left as it was written.
     """
 
-    value: object = field(repr=False)
-    unset: Mapping[Keys, str]
-    malformed: Mapping[Keys, str]
-    brought: Mapping[Keys, set[str]] = field(repr=False)
+    def __init__(self, value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> None:
+        self._environ = environ
+        self._skip = {(key,) for key in skip}
+        self.unset: dict[Keys, str] = {}
+        self.malformed: dict[Keys, str] = {}
+        self._brought: dict[Keys, set[str]] = {}
+        self._keys: Keys = ()
+        self.value = self._filled(value, ())
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -41,59 +44,18 @@ class Substituted:
         """Return those of the secrets that are needed at or below some keys."""
         found = (
             values
-            for keys, values in self.brought.items()
+            for keys, values in self._brought.items()
             if any(keys[: len(place)] == place for place in places)
         )
         return frozenset(value for values in found for value in values if len(value) >= MIN_SECRET_LENGTH)
 
-
-def substitute(value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> Substituted:
-    """Return `value` with its placeholders replaced, except below the top-level keys in `skip`."""
-    substitution = _Substitution(environ, skip)
-    filled = substitution.filled(value, ())
-    return Substituted(filled, substitution.unset, substitution.malformed, substitution.brought)
-
-
-def variables_by_section(document: object) -> dict[str, set[str]]:
-    """Return the names of the variables that each section of a configuration uses, by its key."""
-    sections = document if isinstance(document, dict) else {}
-    return {key: variable_names(value) for key, value in sections.items()}
-
-
-def variable_names(value: object) -> set[str]:
-    """Return the names of the variables that the scalars in `value` use."""
-    if isinstance(value, dict | list):
-        items = value.values() if isinstance(value, dict) else value
-        return {name for item in items for name in variable_names(item)}
-    found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
-    variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
-    return {variable[1] for variable in variables if variable}
-
-
-class _UnsetError(Exception):
-    pass
-
-
-class _MalformedError(Exception):
-    pass
-
-
-class _Substitution:
-    def __init__(self, environ: Mapping[str, str], skip: Collection[str]) -> None:
-        self._environ = environ
-        self._skip = {(key,) for key in skip}
-        self.unset: dict[Keys, str] = {}
-        self.malformed: dict[Keys, str] = {}
-        self.brought: dict[Keys, set[str]] = {}
-        self._keys: Keys = ()
-
-    def filled(self, value: object, keys: Keys) -> object:
+    def _filled(self, value: object, keys: Keys) -> object:
         if keys in self._skip:
             return value
         if isinstance(value, dict):
-            return {key: self.filled(item, (*keys, key)) for key, item in value.items()}
+            return {key: self._filled(item, (*keys, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.filled(item, (*keys, index)) for index, item in enumerate(value)]
+            return [self._filled(item, (*keys, index)) for index, item in enumerate(value)]
         if isinstance(value, str) and "${" in value:
             return self._text(value, keys)
         return value
@@ -130,8 +92,32 @@ class _Substitution:
         return self._keep(value)
 
     def _keep(self, value: str) -> str:
-        self.brought.setdefault(self._keys, set()).add(value)
+        self._brought.setdefault(self._keys, set()).add(value)
         return value
+
+
+def variables_by_section(document: object) -> dict[str, set[str]]:
+    """Return the names of the variables that each section of a configuration uses, by its key."""
+    sections = document if isinstance(document, dict) else {}
+    return {key: variable_names(value) for key, value in sections.items()}
+
+
+def variable_names(value: object) -> set[str]:
+    """Return the names of the variables that the scalars in `value` use."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return {name for item in items for name in variable_names(item)}
+    found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
+    variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
+    return {variable[1] for variable in variables if variable}
+
+
+class _UnsetError(Exception):
+    pass
+
+
+class _MalformedError(Exception):
+    pass
 
 
 def _content(name: str) -> str:

@@ -161,17 +161,13 @@ class Plugins:
         """Return a fraise type, as `provider` does."""
         return Deployer(self._groups[DEPLOYERS.group].plugin(name))
 
-    def store(self, name: str) -> StorePlugin:
-        """Return a kind of store, as `provider` does."""
-        return StorePlugin(self._groups[STORES.group].plugin(name))
+    def store(self, url: str) -> StorePlugin:
+        """Return the kind of store that the scheme of a url names, as `provider` does."""
+        return StorePlugin(self._groups[STORES.group].plugin(url.partition(":")[0]))
 
     def observer(self, name: str) -> Observer:
         """Return an observer, as `provider` does."""
         return Observer(self._groups[OBSERVERS.group].plugin(name))
-
-    def open_store(self, url: str, host: Host) -> Store:
-        """Open the store at a resolved url. Raises `StoreError`, or `PluginError`."""
-        return self.store(url.partition(":")[0]).open(url, host)
 
     def report(self) -> list[PluginReport]:
         """Return what became of every entry point; this imports them all."""

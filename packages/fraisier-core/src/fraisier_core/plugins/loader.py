@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import pluggy
 
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins.groups import GroupSpec
-from fraisier_core.plugins.problems import implemented_hooks, plugin_problems
+from fraisier_core.plugins.problems import hook_names, implemented_hooks, plugin_problems
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import hint, listing
 
@@ -34,15 +34,15 @@ class PluginReport:
     reason: str | None = None
 
 
+@dataclass(slots=True)
 class NamedPlugin:
     """A loaded plugin under its name, with a caller for each hook that reaches no other plugin."""
 
-    def __init__(self, name: str, plugin: object, implemented: Collection[str], model: type[Section]) -> None:
-        self.name = name
-        self.plugin = plugin
-        self.implemented = frozenset(implemented)
-        self.model = model
-        self.call: Mapping[str, Callable[..., Any]] = {}
+    name: str
+    plugin: object
+    implemented: Collection[str]
+    model: type[Section]
+    call: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 class _UnusableError(Exception):
@@ -160,8 +160,7 @@ def _callers(
     manager: pluggy.PluginManager, named: NamedPlugin, loaded: Iterable[NamedPlugin]
 ) -> dict[str, pluggy.HookCaller]:
     others = {other.plugin for other in loaded if other.plugin is not named.plugin}
-    hooks = (hook for hook in vars(manager.hook) if not hook.startswith("_"))
-    return {hook: manager.subset_hook_caller(hook, others) for hook in hooks}
+    return {hook: manager.subset_hook_caller(hook, others) for hook in hook_names(manager)}
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:

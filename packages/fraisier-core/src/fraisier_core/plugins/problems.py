@@ -12,12 +12,11 @@ from fraisier_core.text.suggestions import hint
 
 def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
     """Return everything that keeps a module, or an object with hooks as methods, from being used."""
-    hooks = {spec for spec in vars(manager.hook) if not spec.startswith("_")}
     implementations = implemented_hooks(plugin, manager)
     problems = [
         problem
         for name, (options, function) in implementations.items()
-        for problem in _implementation_problems(name, options, function, hooks, manager)
+        for problem in _implementation_problems(name, options, function, manager)
     ]
     return problems + [_missing(plugin, name) for name in sorted(required) if name not in implementations]
 
@@ -33,13 +32,15 @@ def implemented_hooks(
     }
 
 
+def hook_names(manager: pluggy.PluginManager) -> set[str]:
+    """Return the names of the hooks that a manager knows."""
+    return {name for name in vars(manager.hook) if not name.startswith("_")}
+
+
 def _implementation_problems(
-    name: str,
-    options: pluggy.HookimplOpts,
-    function: Callable[..., object],
-    hooks: Collection[str],
-    manager: pluggy.PluginManager,
+    name: str, options: pluggy.HookimplOpts, function: Callable[..., object], manager: pluggy.PluginManager
 ) -> Iterator[str]:
+    hooks = hook_names(manager)
     if name not in hooks and not options["specname"]:
         if not options["optionalhook"]:
             yield f'unknown hook "{name}"{hint(name, hooks)}'

@@ -47,8 +47,8 @@ class Kind:
         lane: of all kinds in one lane, one at a time runs in an environment; None excludes nothing.
         supersedes: whether a newer request of this kind supersedes one that waits.
         shown: whether `status` shows it as an environment's last deployment.
-        priority: what waits with a higher one is claimed first.
         done: how messages call its success.
+        priority: what waits with a higher one is claimed first.
         arguments: what a request must name.
     """
 
@@ -58,24 +58,15 @@ class Kind:
     lane: str | None
     supersedes: bool
     shown: bool
-    priority: int
     done: str
+    priority: int = 0
     arguments: tuple[str, ...] = ()
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(
-            "deploy",
-            "deploy",
-            "commit",
-            lane="release",
-            supersedes=True,
-            shown=True,
-            priority=0,
-            done="deployed",
-        ),
+        Kind("deploy", "deploy", "commit", lane="release", supersedes=True, shown=True, done="deployed"),
         Kind(
             "rollback",
             "rollback",
@@ -83,8 +74,8 @@ KINDS: Mapping[str, Kind] = {
             lane="release",
             supersedes=True,
             shown=True,
-            priority=1,
             done="rolled back",
+            priority=1,
             arguments=("release",),
         ),
     )

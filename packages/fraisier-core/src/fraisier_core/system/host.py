@@ -1,9 +1,10 @@
-"""This host: its name in the record, its clock, and which of its processes live."""
+"""This host: its name in the record, its clocks, and which of its processes live."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def boot_id() -> str:
     """Return the id of this boot of the machine: every process recorded under another one is gone."""
     return _BOOT_ID.read_text().strip()
+
+
+def utc_now() -> str:
+    """Return the current time in UTC with six digits, such as `2026-01-31T12:00:00.000000Z`."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

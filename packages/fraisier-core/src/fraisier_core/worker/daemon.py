@@ -61,7 +61,7 @@ class Worker:
         config, host = self._source.current(), Host()
         start = partial(start_launcher, warmth_of(config, host), self._source)
         launcher = start()  # it gets ready while the store is opened
-        self._store = self._plugins.open_store(config.database, host)
+        self._store = self._plugins.store(config.database).open(config.database, host)
         self._dispatcher = Dispatcher(self._store, host, self._source, start, launcher)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)

@@ -32,7 +32,7 @@ def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
         with suppress(PluginError):  # a deployment of this type ends with the reason
             plugins.deployer(kind)
     with suppress(FraisierError):  # each process says so itself
-        plugins.open_store(warmth.database, Host(warmth.host)).close()
+        plugins.store(warmth.database).open(warmth.database, Host(warmth.host)).close()
     return {DEPLOYMENT: _deployment(warmth, plugins), DELETE: delete_old_releases}
 
 

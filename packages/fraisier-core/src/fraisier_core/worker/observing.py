@@ -86,7 +86,7 @@ class Observing:
         return self.owner in select.select(sources, [], [], POLL)[0]
 
     def _audience(self, config: Config, lock: int) -> list[Listener]:
-        store = self.plugins.open_store(config.database, Host())
+        store = self.plugins.store(config.database).open(config.database, Host())
         redactor = Redactor(config.observers.secrets)
         for name in config.observers.active:
             store.observe(name, store.observed(name))  # one that is new begins here

@@ -54,7 +54,7 @@ class DeploymentProcess:
     def __call__(self, line: Connection) -> None:
         """Wait for an assignment and execute it."""
         become_subreaper()
-        store = self.plugins.open_store(self.database, self.host)
+        store = self.plugins.store(self.database).open(self.database, self.host)
         self._prepare(store)
         keeper = LeaseKeeper(line, store)
         threading.Thread(target=keeper.run, daemon=True).start()

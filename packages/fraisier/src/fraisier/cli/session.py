@@ -59,8 +59,7 @@ class Session:
         if existing_place(self.config.state_dir) != self.config.state_dir:
             return None
         self.become_owner()
-        scheme = self.config.database.partition(":")[0]
-        return self.plugins.store(scheme).open_for_reading(self.config.database, self.host)
+        return self.plugins.store(self.config.database).open_for_reading(self.config.database, self.host)
 
     def require_store(self) -> None:
         """Raise `UnknownNameError` if there is no store, and `StoreError` as `reader` does."""
@@ -102,7 +101,7 @@ class ActingSession(Session):
     def open_store(self) -> Store:
         """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
         self.become_owner()
-        return self.plugins.open_store(self.config.database, self.host)
+        return self.plugins.store(self.config.database).open(self.config.database, self.host)
 
     def existing_store(self) -> Store:
         """Open the store for writing, migrating it as needed. Raises `UnknownNameError` if there is none."""

@@ -21,7 +21,7 @@ from fraisier_core.store.records import (
 from fraisier_core.store.sqlite.connection import Row
 from fraisier_core.store.sqlite.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDINGS
-from fraisier_core.system.clock import utc_now
+from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 
 
