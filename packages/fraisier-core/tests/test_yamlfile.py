@@ -73,7 +73,7 @@ def test_every_key_and_item_has_its_line() -> None:
 
 def test_duplicate_keys_are_found_with_both_lines() -> None:
     document = parse_yaml("a:\n  b: 1\n  b: 2\nc: 3\nc: 4\n")
-    assert document.duplicates == ((("a", "b"), 3, 2), (("c",), 5, 4))
+    assert document.duplicates == [(("a", "b"), 3, 2), (("c",), 5, 4)]
 
 
 def test_anchors_and_merges_work_and_remember_their_lines() -> None:
@@ -81,7 +81,7 @@ def test_anchors_and_merges_work_and_remember_their_lines() -> None:
     assert document.value == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {"x": 1, "y": 2}}
     assert document.lines["b", "x"] == 1
     assert document.lines["b", "y"] == 4
-    assert document.duplicates == ()
+    assert document.duplicates == []
 
 
 def test_the_first_of_several_merged_mappings_wins() -> None:

@@ -100,9 +100,8 @@ def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.en
         source = "-c" if explicit else "FRAISIER_CONFIG"
         raise ConfigurationError([f"{path}: no such file (named by {source})"])
     places = [Path(FILE_NAME), SYSTEM_CONFIG / FILE_NAME]
-    for place in places:
-        if place.is_file():
-            return place
+    if found := next(filter(Path.is_file, places), None):
+        return found
     looked = f"-c FILE, $FRAISIER_CONFIG, ./{places[0]}, {places[1]}"
     raise ConfigurationError([f"no configuration found; looked at {looked}"])
 

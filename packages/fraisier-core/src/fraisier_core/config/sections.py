@@ -43,7 +43,7 @@ class ConfigReader:
         self._values = substituted
         self._problems: dict[str, int] = {}
         for keys, line, first in document.duplicates:
-            self._add(line, keys, f"duplicate key, first on line {first}")
+            self.refuse(keys, f"duplicate key, first on line {first}", line)
         for keys, problem in substituted.malformed.items():
             self.refuse(keys, problem)
 
@@ -79,9 +79,10 @@ class ConfigReader:
                 self._refuse_detail(model, keys, detail, secret)
             return None
 
-    def refuse(self, keys: Keys, problem: str) -> None:
-        """Collect a problem with the value at `keys`."""
-        self._add(self._document.line(keys), keys, problem)
+    def refuse(self, keys: Keys, problem: str, line: int | None = None) -> None:
+        """Collect a problem with the value at `keys`, on its line unless another is given."""
+        line = line or self.line(keys)
+        self._problems[self.message(keys, problem, line)] = line
 
     def refuse_unknown(self, keys: Keys, known: Collection[str]) -> None:
         """Collect that the last of `keys` is none of the known ones."""
@@ -105,23 +106,18 @@ class ConfigReader:
         """Return the secrets that variables and files bring to the values at or below some keys."""
         return self._values.secrets_at(*places)
 
-    def message(self, keys: Keys, problem: str) -> str:
-        """Return a problem with the value at `keys` as one line: file, line, keys, problem."""
-        return self._located(self._document.line(keys), keys, problem)
+    def message(self, keys: Keys, problem: str, line: int | None = None) -> str:
+        """Return a problem as one line, without secrets: file, line, keys, problem."""
+        for secret in self._values.secrets:
+            problem = problem.replace(secret, "***")
+        where = ".".join(map(str, keys))
+        place = f"{self._name}:{line or self.line(keys)}"
+        return f"{place}: {where}: {problem}" if where else f"{place}: {problem}"
 
     def finish(self) -> None:
         """Raise `ConfigurationError` with every problem collected, in the order of the file."""
         if self._problems:
             raise ConfigurationError(sorted(self._problems, key=self._problems.__getitem__))
-
-    def _add(self, line: int, keys: Keys, problem: str) -> None:
-        self._problems[self._located(line, keys, problem)] = line
-
-    def _located(self, line: int, keys: Keys, problem: str) -> str:
-        for secret in self._values.secrets:
-            problem = problem.replace(secret, "***")
-        where = ".".join(map(str, keys))
-        return f"{self._name}:{line}: {where}: {problem}" if where else f"{self._name}:{line}: {problem}"
 
     def _refuse_detail(
         self, model: type[BaseModel], section: Keys, detail: ErrorDetails, secret: bool

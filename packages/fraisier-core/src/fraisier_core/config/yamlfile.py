@@ -10,7 +10,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -46,19 +45,70 @@ class YamlError(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
 class Document:
     """What a YAML text says, the line of each key and item, and which keys are there twice."""
 
-    value: object = field(repr=False)
-    lines: Mapping[Keys, int] = field(repr=False)
-    duplicates: tuple[tuple[Keys, int, int], ...]
+    def __init__(self, root: Node | None) -> None:
+        self.duplicates: list[tuple[Keys, int, int]] = []  # with the lines of the second and the first
+        self.lines: dict[Keys, int] = {}
+        self._nodes = 0
+        self.value = self._value(root, ()) if root else None
 
     def line(self, keys: Keys) -> int:
         """Return the line of the deepest part of `keys` that is there."""
         while keys not in self.lines and keys:
             keys = keys[:-1]
         return self.lines.get(keys, 1)
+
+    def _value(self, node: Node, keys: Keys) -> object:
+        self._count(node, keys)
+        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, keys)
+        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+            return self._sequence(node, keys)
+        if isinstance(node, ScalarNode) and node.tag == _TAG + "str":
+            return node.value
+        if isinstance(node, ScalarNode) and node.tag in _PLAIN_TAGS:
+            return _scalar(node.value)
+        raise YamlError(_line(node), f"the tag {node.tag.replace(_TAG, '!!')} is not allowed")
+
+    def _count(self, node: Node, keys: Keys) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(keys) > MAX_DEPTH:
+            raise YamlError(_line(node), f"more than {MAX_NODES:,} values once aliases are expanded")
+
+    def _sequence(self, node: SequenceNode, keys: Keys) -> list[object]:
+        for index, item in enumerate(node.value):
+            self.lines[*keys, index] = _line(item)
+        return [self._value(item, (*keys, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, object]:
+        found: dict[str, object] = {}
+        own = [(key, value) for key, value in node.value if not _is_merge(key)]
+        for key_node, value_node in own:
+            key = _key(key_node)
+            if key in found:
+                self.duplicates.append(((*keys, key), _line(key_node), self.lines[*keys, key]))
+                continue
+            self.lines[*keys, key] = _line(key_node)
+            found[key] = self._value(value_node, (*keys, key))
+        for merged in self._merged(node, keys):
+            for key_node, value_node in merged.value:
+                if not _is_merge(key_node) and (key := _key(key_node)) not in found:
+                    self.lines[*keys, key] = _line(key_node)
+                    found[key] = self._value(value_node, (*keys, key))
+        return found
+
+    def _merged(self, node: MappingNode, keys: Keys) -> Iterator[MappingNode]:
+        for key, value in node.value:
+            if not _is_merge(key):
+                continue
+            for source in value.value if isinstance(value, SequenceNode) else [value]:
+                self._count(source, keys)
+                if not isinstance(source, MappingNode):
+                    raise YamlError(_line(key), "<< takes a mapping, or a list of them")
+                yield source
+                yield from self._merged(source, (*keys, "<<"))
 
 
 def config_text(path: Path) -> str:
@@ -90,9 +140,7 @@ def parse_yaml(text: str) -> Document:
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error) from None
-    composition = _Composition()
-    value = composition.value(root, ()) if root else None
-    return Document(value, composition.lines, tuple(composition.duplicates))
+    return Document(root)
 
 
 def _position(text: str, index: int) -> tuple[int, int]:
@@ -115,65 +163,6 @@ def _check_depth(text: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH and event.start_mark:
             raise YamlError(event.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
-
-
-class _Composition:
-    """Turns nodes into values, noting lines and duplicates on the way."""
-
-    def __init__(self) -> None:
-        self.lines: dict[Keys, int] = {}
-        self.duplicates: list[tuple[Keys, int, int]] = []
-        self._nodes = 0
-
-    def value(self, node: Node, keys: Keys) -> object:
-        self._count(node, keys)
-        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
-            return self._mapping(node, keys)
-        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
-            return self._sequence(node, keys)
-        if isinstance(node, ScalarNode) and node.tag == _TAG + "str":
-            return node.value
-        if isinstance(node, ScalarNode) and node.tag in _PLAIN_TAGS:
-            return _scalar(node.value)
-        raise YamlError(_line(node), f"the tag {node.tag.replace(_TAG, '!!')} is not allowed")
-
-    def _count(self, node: Node, keys: Keys) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES or len(keys) > MAX_DEPTH:
-            raise YamlError(_line(node), f"more than {MAX_NODES:,} values once aliases are expanded")
-
-    def _sequence(self, node: SequenceNode, keys: Keys) -> list[object]:
-        for index, item in enumerate(node.value):
-            self.lines[*keys, index] = _line(item)
-        return [self.value(item, (*keys, index)) for index, item in enumerate(node.value)]
-
-    def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, object]:
-        found: dict[str, object] = {}
-        own = [(key, value) for key, value in node.value if not _is_merge(key)]
-        for key_node, value_node in own:
-            key = _key(key_node)
-            if key in found:
-                self.duplicates.append(((*keys, key), _line(key_node), self.lines[*keys, key]))
-                continue
-            self.lines[*keys, key] = _line(key_node)
-            found[key] = self.value(value_node, (*keys, key))
-        for merged in self._merged(node, keys):
-            for key_node, value_node in merged.value:
-                if not _is_merge(key_node) and (key := _key(key_node)) not in found:
-                    self.lines[*keys, key] = _line(key_node)
-                    found[key] = self.value(value_node, (*keys, key))
-        return found
-
-    def _merged(self, node: MappingNode, keys: Keys) -> Iterator[MappingNode]:
-        for key, value in node.value:
-            if not _is_merge(key):
-                continue
-            for source in value.value if isinstance(value, SequenceNode) else [value]:
-                self._count(source, keys)
-                if not isinstance(source, MappingNode):
-                    raise YamlError(_line(key), "<< takes a mapping, or a list of them")
-                yield source
-                yield from self._merged(source, (*keys, "<<"))
 
 
 def _is_merge(node: Node) -> bool:

@@ -114,13 +114,8 @@ class Connection:
         with self._lock, _explained(self.path):
             self._require_same_file()
             self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._connection:  # which commits, or rolls back
                 yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
 
     def _require_same_file(self) -> None:
         """Refuse to write if the file was deleted or replaced: nothing would ever read it."""

@@ -18,7 +18,6 @@ from fraisier_core.store.records import (
     PushedCommit,
     Request,
 )
-from fraisier_core.store.sqlite.connection import Row
 from fraisier_core.store.sqlite.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDINGS
 from fraisier_core.system.host import utc_now
@@ -54,7 +53,7 @@ class Deployments(Leases):
         return self.deployment(deployment_id)
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        if self._claimable(deployment_id) is None:  # asked without the write lock, which others need more
+        if self._one("claimable", id=deployment_id) is None:  # asked without the write lock: others need it
             return None
         with self._connection.transaction():
             return self._claim(holder, deployment_id)
@@ -105,8 +104,7 @@ class Deployments(Leases):
         return row["previous_release"] if row else None
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
-        rows = self._all("pushed_commits", **deployment._asdict())
-        return [PushedCommit(**dict(row)) for row in rows]
+        return self._records(PushedCommit, "pushed_commits", **deployment._asdict())
 
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())
@@ -114,15 +112,12 @@ class Deployments(Leases):
         return str(row["deployment_id"])
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
-        row = self._claimable(deployment_id)
+        row = self._one("claimable", id=deployment_id)
         if row is None:
             return None
         lease = self._take(row["id"], row["attempt"] + 1, holder)
         self._insert(lease, Event("claimed"))
         return lease
-
-    def _claimable(self, deployment_id: str | None) -> Row | None:
-        return self._one("claimable", id=deployment_id)
 
     def _append(self, lease: Lease, events: Sequence[Event]) -> None:
         for event in events:

@@ -41,13 +41,8 @@ def migrate(connection: sqlite3.Connection) -> tuple[str, ...]:
     if not _pending(_applied(connection)):
         return ()
     connection.execute("BEGIN IMMEDIATE")
-    try:
-        applied = _apply(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return applied
+    with connection:  # which commits, or rolls back
+        return _apply(connection)
 
 
 def _apply(connection: sqlite3.Connection) -> tuple[str, ...]:
