@@ -17,9 +17,9 @@ _REF_NAME = re.compile(r"[^-\x00-\x20\x7f~^:\[\\][^\x00-\x20\x7f~^:\[\\]*")
 
 
 class RuleSection(Section):
-    """One target of a branch mapping: a fraise, an environment of it, and what narrows the match. Git
-    pathspecs in `paths` deploy only if one of them changed since the commit that is serving; `repository` is
-    a full name, such as `acme/my-api`, in any case.
+    """One target of a branch mapping: a fraise, an environment of it, and what narrows the match. With `tags`
+    the key matches tags, else branches. Git pathspecs in `paths` deploy only if one of them changed since the
+    commit that is serving; `repository` is a full name, such as `acme/my-api`, in any case.
     """
 
     fraise: str

@@ -22,7 +22,9 @@ NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a 
 
 
 class FraiseSection(Section):
-    """A fraise as it is written, its environments still to be read by its type."""
+    """A fraise: its `type`, which a plugin offers, a description for people, its environments by name, and
+    where to fetch from; absent, the origin of the clone at `app_path`.
+    """
 
     type: Annotated[str, Field(min_length=1)]
     description: str = ""
