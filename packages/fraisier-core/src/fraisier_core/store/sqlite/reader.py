@@ -106,7 +106,7 @@ class SqliteReader:
     def _one(self, query: str, **parameters: Any) -> Row | None:
         return next(iter(self._all(query, **parameters)), None)
 
-    def _records(self, kind: type[T], query: str, **parameters: Any) -> list[T]:
+    def _records(self, kind: type[T], query: str, /, **parameters: Any) -> list[T]:
         return [record(kind, row) for row in self._all(query, **parameters)]
 
 
