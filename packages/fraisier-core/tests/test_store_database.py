@@ -176,6 +176,16 @@ def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Pat
         pass
 
 
+def test_only_a_fleeting_transaction_does_not_wait_for_the_disk(path: Path) -> None:
+    database = Connection.open(path)
+    with database.fleeting_transaction():
+        assert tuple(database.all("PRAGMA synchronous")[0]) == (1,)
+    assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
+    with pytest.raises(ConstraintError), database.fleeting_transaction():
+        database.execute("INSERT INTO tb_leases (deployment_id) VALUES ('one')")
+    assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
+
+
 def test_threads_share_a_connection_a_transaction_at_a_time(path: Path) -> None:
     database = Connection.open(path)
 

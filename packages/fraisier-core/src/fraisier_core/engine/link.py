@@ -76,7 +76,10 @@ class Link:
 
     def _is_ours(self, link: Path) -> bool:
         """Return whether this is a link to a release, complete or not."""
-        return link.is_symlink() and (link.parent / link.readlink()).parent.resolve() == self._root.resolve()
+        if not link.is_symlink():
+            return False
+        folder = (link.parent / link.readlink()).parent
+        return folder == self._root or folder.resolve() == self._root.resolve()
 
     def _require_replaceable(self) -> None:
         if os.path.lexists(self.path) and not self._is_ours(self.path):

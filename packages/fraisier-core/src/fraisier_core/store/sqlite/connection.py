@@ -117,6 +117,17 @@ class Connection:
             with self._connection:  # which commits, or rolls back
                 yield
 
+    @contextmanager
+    def fleeting_transaction(self) -> Iterator[None]:
+        """Do not wait for the disk: a power failure takes what only this boot needs, and no later commit."""
+        with self._lock:
+            self.execute("PRAGMA synchronous = NORMAL")
+            try:
+                with self.transaction():
+                    yield
+            finally:
+                self.execute("PRAGMA synchronous = FULL")
+
     def _require_same_file(self) -> None:
         """Refuse to write if the file was deleted or replaced: nothing would ever read it."""
         if _file_identity(self.path) != self._identity:

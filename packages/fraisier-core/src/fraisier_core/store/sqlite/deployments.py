@@ -55,7 +55,7 @@ class Deployments(Leases):
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
         if self._one("claimable", id=deployment_id) is None:  # asked without the write lock: others need it
             return None
-        with self._connection.transaction():
+        with self._connection.fleeting_transaction():  # durable with the first step
             return self._claim(holder, deployment_id)
 
     def prepare(self) -> None:

@@ -25,7 +25,7 @@ class Leases(SqliteReader):
         return [_held(row) for row in self._leases() if self._is_expired(row)]
 
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
-        with self._connection.transaction():
+        with self._connection.fleeting_transaction():
             if self._write("drop_lease", token=held.lease.token).rowcount == 0:
                 return None
             return self._take(held.lease.deployment_id, held.lease.attempt, holder)
@@ -39,12 +39,12 @@ class Leases(SqliteReader):
     def heartbeat(self, worker: ProcessIdentity) -> None:
         now = self._host.seconds()
         here = {"host": self._host.name, "boot_id": self._host.boot_id}
-        with self._connection.transaction():
+        with self._connection.fleeting_transaction():
             self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time, heartbeat=now)
             self._write("forget_dead_workers", **here, oldest=now - HEARTBEAT_TIMEOUT)
 
     def forget_worker(self, worker: ProcessIdentity) -> None:
-        with self._connection.transaction():
+        with self._connection.fleeting_transaction():
             self._write("forget_worker", host=self._host.name, pid=worker.pid)
 
     def check_writable(self) -> None:
@@ -76,7 +76,7 @@ class Leases(SqliteReader):
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
 
     def _update(self, statement: str, lease: Lease, **values: Any) -> None:
-        with self._connection.transaction():
+        with self._connection.fleeting_transaction():
             if self._write(statement, token=lease.token, **values).rowcount == 0:
                 raise FencedError("fenced: the lease of this deployment was taken over")
 
