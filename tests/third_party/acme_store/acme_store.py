@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fraisier_core import hookimpl
+from fraisier_core import Host, hookimpl
 from fraisier_core.store import sqlite
 from fraisier_core.store.protocol import Reader, Store
-from fraisier_core.system.host import Host
 
 
 class AcmeStore:
