@@ -6,15 +6,13 @@ import asyncio
 from functools import partial
 
 from fraisier_core.config import Config
-from fraisier_core.engine.context import DeploymentContext
-from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.execution import DeploymentContext, Execution
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import FencedError, InterruptedRunError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId, Push
-from fraisier_core.requests.configured import configure_store
-from fraisier_core.requests.requesting import request_deployment, requests_of
+from fraisier_core.requests.requesting import configure_store, request_deployment, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.settings import HealthCheck
 from fraisier_core.store.records import Delivery, HeldLease, Lease, Receipt, Request

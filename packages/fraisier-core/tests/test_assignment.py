@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from fraisier_core.config import Config, parse_config
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import open_context
+from fraisier_core.engine.execution import open_context
 from fraisier_core.plugins import Plugins
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Lease, Request
 from fraisier_core.worker.assignment import Assignment, receive, send
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import parse_config
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import open_context
-from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.execution import Execution, open_context
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
@@ -17,7 +16,7 @@ from fraisier_core.errors import (
     InterruptedRunError,
     StoreError,
 )
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import OBSERVERS
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Observed, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.worker.observers import ObserversProcess

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import Config, load_config
 from fraisier_core.plugins import Plugins
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity

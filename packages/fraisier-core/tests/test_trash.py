@@ -5,9 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from fraisier_core.engine.trash import Undeletable, empty_trash, set_aside, trash, undeletable
+from fraisier_core.engine.trash import empty_trash, set_aside, trash, undeletable
 
 NOBODY = 65534
+API = "api", "production"
 
 
 def names(folder: Path) -> set[str]:
@@ -62,7 +63,7 @@ def test_a_read_only_tree_is_deleted_too(root: Path, tmp_path: Path) -> None:
 
 def test_an_empty_trash_is_no_error(tmp_path: Path) -> None:
     empty_trash(tmp_path)
-    assert undeletable(tmp_path) == []
+    assert undeletable(tmp_path, *API) == {}
 
 
 def test_what_cannot_be_deleted_is_told_once_and_tried_again(
@@ -75,15 +76,16 @@ def test_what_cannot_be_deleted_is_told_once_and_tried_again(
     os.seteuid(0)
     os.chown(left / "folder", 0, 0)
     os.seteuid(NOBODY)
-    assert undeletable(another_user) == []
+    assert undeletable(another_user, *API) == {}
     for _ in range(2):
         empty_trash(another_user)
     reason = f"Permission denied: {left}/folder/file"
-    assert undeletable(another_user) == [Undeletable("api", "production", left, reason)]
+    assert undeletable(another_user, *API) == {str(left): reason}
+    assert undeletable(another_user, "api", "staging") == {}
     assert caplog.messages == [f"the old release {left} cannot be deleted: {reason}"]
     os.seteuid(0)
     os.chown(left / "folder", NOBODY, 0)
     os.seteuid(NOBODY)
     empty_trash(another_user)
-    assert undeletable(another_user) == []
+    assert undeletable(another_user, *API) == {}
     assert names(root) == set()

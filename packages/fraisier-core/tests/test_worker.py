@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.sqlite.wake_ups import FOLDER, wake
 from fraisier_core.system.processes import ProcessIdentity, children, descendants

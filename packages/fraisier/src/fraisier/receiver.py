@@ -14,8 +14,7 @@ from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Verified
-from fraisier_core.requests.configured import configure_store
-from fraisier_core.requests.requesting import requests_of
+from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Delivery, Receipt

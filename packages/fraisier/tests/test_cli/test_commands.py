@@ -56,7 +56,7 @@ def test_reading_imports_nothing_that_only_acting_needs(
         "acme_script",
         "asyncio",
         "ctypes",
-        "fraisier_core.engine.context",
+        "fraisier_core.engine.execution",
         "fraisier_core.store.sqlite.sqlite_store",
         "fraisier_core.system.processes",
         "logging",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call, verify
-from fraisier_core.errors import ActivationRefusedError, CancelledError, InterruptedRunError, StoreError
+from fraisier_core.errors import ActivationRefusedError, CancelledError
 from fraisier_core.store.records import Event
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.failpoints import failpoint
@@ -37,8 +37,6 @@ def roll_back(execution: Execution, message: str, status: Ending = "rolled_back"
     try:
         call(execution, "rollback", previous)
         verify(execution, previous)
-    except (StoreError, InterruptedRunError):
-        raise
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
         also = f"Rollback to {previous.name} also failed: {execution.message(error)}"
         fail_unknown(execution, f"{message}. {also}")

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import dropwhile
 
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import ENDED, KINDS
 
 
-@dataclass(frozen=True, slots=True)
-class RequestAnew:
-    """The commit is requested anew, as a deployment of its own."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitDecision:
-    """A user decides: what follows would not be the same as if nothing had happened."""
-
-    reason: str
-
-
-def decide(interrupted: Deployment, later: Sequence[Deployment]) -> RequestAnew | AwaitDecision | None:
-    """Return what follows an interruption; None if one of the deployments requested `later` does. One that
-    waits may turn out to be stale; only then is there something to decide.
+def decide(interrupted: Deployment, later: Sequence[Deployment]) -> Request | str | None:
+    """Return what follows an interruption: the commit is requested anew or, for the reason that is returned,
+    a user decides. None if one of the deployments requested `later` follows; one that waits may turn out to
+    be stale, and only then is there something to decide.
     """
     if any(each.status not in ENDED or each.recovers == interrupted.id for each in later):
         return None
-    if reason := _reason(interrupted, later):
-        return AwaitDecision(reason)
-    return RequestAnew(interrupted.repeated()._replace(trigger="recovery", recovers=interrupted.id))
+    anew = interrupted.repeated()._replace(trigger="recovery", recovers=interrupted.id)
+    return _reason(interrupted, later) or anew
 
 
 def requested_anew(history: Sequence[Deployment]) -> Request | None:
@@ -41,7 +26,7 @@ def requested_anew(history: Sequence[Deployment]) -> Request | None:
     if not earlier or earlier[0].status != "interrupted":
         return None
     decision = decide(earlier[0], history[: -len(earlier)])
-    return decision.request if isinstance(decision, RequestAnew) else None
+    return decision if isinstance(decision, Request) else None
 
 
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A claimed deployment under way: what it works with, and what has become of it."""
+"""A claimed deployment under way: where it takes place, and what has become of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,38 @@ import logging
 from dataclasses import dataclass
 from traceback import format_exception
 
+from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import DeploymentContext
 from fraisier_core.engine.recorder import Recorder
-from fraisier_core.errors import FraisierError
+from fraisier_core.engine.workspace import Workspace, open_workspace
+from fraisier_core.errors import FraisierError, InterruptedRunError, StoreError
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.release import Release
+from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event
+from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentContext:
+    """Everything that a deployment works with, looked up once."""
+
+    fraise: str
+    environment: str
+    settings: EnvironmentSettings
+    deployer: Deployer
+    mirror: Mirror
+    workspace: Workspace
+
+    @property
+    def name(self) -> str:
+        """Both names, as people say them."""
+        return f"{self.fraise} {self.environment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +53,6 @@ class Execution:
     def deployment(self) -> Deployment:
         """The deployment as its events leave it."""
         return self.recorder.deployment
-
-    @property
-    def release(self) -> Release | None:
-        """Its release, if it was created and still exists."""
-        return self.existing(self.deployment.release)
 
     @property
     def previous(self) -> Release | None:
@@ -55,8 +72,25 @@ class Execution:
         failpoint("after_activate")
 
     def message(self, error: Exception) -> str:
-        """Return what an error says; what a plugin raised is logged whole, without secrets."""
+        """Return what an error says, for a plugin may raise anything; what it raised is logged whole, without
+        secrets. Raises `StoreError` and `InterruptedRunError` again: recovery goes on after those.
+        """
+        if isinstance(error, (StoreError, InterruptedRunError)):
+            raise error
         if isinstance(error, FraisierError):
             return str(error).rstrip(".")
         logger.error("a plugin raised:\n%s", self.recorder.redacted("".join(format_exception(error))))
         return f"{type(error).__name__}: {error}".rstrip(".")
+
+
+def open_context(
+    resolved: ResolvedEnvironment, plugins: Plugins, cancellation: CancellationToken
+) -> DeploymentContext:
+    """Look up everything, before anything is changed. Raises `PluginError` or `StepFailedError`."""
+    deployer = plugins.deployer(resolved.type)
+    settings = deployer.settings_model.model_validate(resolved.section)
+    limits = Limits(settings.timeout, settings.silence_timeout)
+    mirrors = resolved.state_dir / "mirrors"
+    mirror = Mirror.in_folder(mirrors, resolved.repository, cancellation.event, limits)
+    workspace = open_workspace(resolved.releases, settings.app_path, mirror)
+    return DeploymentContext(resolved.fraise, resolved.environment, settings, deployer, mirror, workspace)

@@ -8,7 +8,7 @@ from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call, verify
 from fraisier_core.engine.sources import SOURCES
-from fraisier_core.errors import InterruptedRunError, StepFailedError, StoreError
+from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.store.records import Event
 from fraisier_core.store.vocabulary import KINDS
@@ -22,10 +22,13 @@ def execute(execution: Execution) -> None:
     after a `StoreError` (nothing can be recorded, or the lease was taken over) or `InterruptedRunError` (the
     worker is gone).
     """
+    kind = KINDS[execution.deployment.kind]
     try:
-        _attempt(execution)
-    except (StoreError, InterruptedRunError):
-        raise
+        release = SOURCES[kind.source](execution)
+        if release is not None:
+            _record(execution, release, _serving(execution))
+            call(execution, kind.hook, release)
+            finish(execution, release)
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
         fail(execution, error)
 
@@ -39,25 +42,11 @@ def finish(execution: Execution, release: Release) -> None:
     execution.recorder.end("success", detail, serving)
 
 
-def _attempt(execution: Execution) -> None:
-    kind = KINDS[execution.deployment.kind]
-    release = SOURCES[kind.source](execution)
-    if release is not None:
-        _record(execution, release, _serving(execution))
-        call(execution, kind.hook, release)
-        finish(execution, release)
-
-
 def _record(execution: Execution, release: Release, previous: Release | None) -> None:
-    execution.recorder.append(
-        Event(
-            "release_created",
-            release=release.name,
-            commit_sha=release.commit_sha,
-            previous_release=previous.name if previous else None,
-            previous_commit_sha=previous.commit_sha if previous else None,
-        )
-    )
+    created = Event("release_created", release=release.name, commit_sha=release.commit_sha)
+    if previous is not None:
+        created = created._replace(previous_release=previous.name, previous_commit_sha=previous.commit_sha)
+    execution.recorder.append(created)
 
 
 def _serving(execution: Execution) -> Release | None:

@@ -6,7 +6,6 @@ import codecs
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass
 
 from fraisier_core.text.printable import printable
 from fraisier_core.text.redaction import MASK, Redactor, Span, mask, merged
@@ -15,14 +14,6 @@ _LINE_SEARCH_BYTES = 4096
 _CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of a UTF-8 character after its first
 # What may go on in the next piece: an escape sequence, or the line feed after a carriage return.
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]{0,4096}|[ -/]*)\Z|\r\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputChunk:
-    """What was printed since the last chunk, redacted, after bytes that were dropped: they came too fast."""
-
-    text: str
-    dropped: int
 
 
 class StepOutput:
@@ -44,15 +35,15 @@ class StepOutput:
             while self._kept - len(self._pieces[0]) >= self._limit:
                 self._kept -= len(self._pieces.popleft())
 
-    def take(self, *, last: bool = False) -> OutputChunk | None:
-        """Return what came since the last call, without what may turn out to begin a secret."""
+    def take(self, *, last: bool = False) -> tuple[str, int] | None:
+        """Return what came since the last call, without what may turn out to begin a secret, and how many
+        bytes before it were dropped: they came too fast.
+        """
         with self._lock:
             data, dropped = self._newest()
             text = self._text.restart(data) if dropped else self._text.add(data)
             text += self._text.end() if last else ""
-            if not text and not dropped:
-                return None
-            return OutputChunk(text, dropped)
+            return (text, dropped) if text or dropped else None
 
     def _newest(self) -> tuple[bytes, int]:
         """Return the newest bytes, from the beginning of a line if one is near, and how many were lost."""

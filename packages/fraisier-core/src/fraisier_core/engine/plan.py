@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import DeploymentContext, open_context
+from fraisier_core.engine.execution import DeploymentContext, open_context
 from fraisier_core.engine.sources import commit_of
 from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins

@@ -23,34 +23,21 @@ def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: t
     """Probe once, for at most `check.timeout`. Raises `CancelledError`; whatever else goes wrong is an
     unhealthy verdict.
     """
-    if check.url is not None:
-        return _address(check.url, check.timeout, cancelled)
-    if check.tcp is not None:
-        return _address(f"tcp://{check.tcp}", check.timeout, cancelled)
     if check.command is not None:
         return _command(check.command, check.timeout, cwd, env, cancelled)
-    return _unit(check.unit or "", check.timeout)
-
-
-def _address(url: str, timeout: float, cancelled: threading.Event) -> Health:
+    if check.unit is not None:
+        return _unit(check.unit, check.timeout)
     from fraisier_core.engine.network_probes import probe_address
 
-    return probe_address(url, timeout, cancelled)
+    return probe_address(check.url or f"tcp://{check.tcp}", check.timeout, cancelled)
 
 
 def _command(
     argv: list[str], timeout: float, cwd: Path, env: Mapping[str, str], cancelled: threading.Event
 ) -> Health:
-    printed = deque[int](maxlen=_SHOWN)
+    printed, limits = deque[int](maxlen=_SHOWN), Limits(wall=timeout, silence=math.inf, grace=1.0)
     try:
-        run_command(
-            argv,
-            cwd=cwd,
-            env=env,
-            limits=Limits(wall=timeout, silence=math.inf, grace=1.0),
-            on_output=printed.extend,
-            cancelled=cancelled,
-        )
+        run_command(argv, cwd=cwd, env=env, limits=limits, on_output=printed.extend, cancelled=cancelled)
     except CommandFailedError as error:
         said = printable(bytes(printed).decode("utf-8", "replace")).strip()
         setting = f" ({_SETTING})" if "timed out" in str(error) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from fraisier_core.engine.execution import Execution
@@ -22,14 +22,8 @@ class RecordedRun(Run[EnvironmentSettings]):
 
     def __init__(self, execution: Execution, release: Release) -> None:
         context = execution.context
-        super().__init__(
-            context.fraise,
-            context.environment,
-            context.settings,
-            release,
-            execution.previous,
-            in_place=context.workspace.in_place,
-        )
+        place, in_place = (context.fraise, context.environment), context.workspace.in_place
+        super().__init__(*place, context.settings, release, execution.previous, in_place=in_place)
         self.activated = False
         self._execution = execution
         self._recorder = execution.recorder
@@ -48,12 +42,10 @@ class RecordedRun(Run[EnvironmentSettings]):
         env: Mapping[str, str] | None = None,
         leave_running: bool = False,
     ) -> None:
-        if not self._recorder.in_step:
-            with self.step(Path(argv[0]).name):
-                return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
-        self._recorder.note(f"$ {' '.join(os.fspath(argument) for argument in argv)}")
         marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._execution.deployment.id}
-        with self._cancellation.explained():
+        step = nullcontext() if self._recorder.in_step else self.step(Path(argv[0]).name)
+        with step, self._cancellation.explained():
+            self._recorder.note(f"$ {' '.join(os.fspath(argument) for argument in argv)}")
             run_command(
                 argv,
                 cwd=cwd or self.release.path,
@@ -65,7 +57,6 @@ class RecordedRun(Run[EnvironmentSettings]):
                 on_start=None if leave_running else self._recorder.record_command,
                 leave_running=leave_running,
             )
-        return None
 
     def note(self, text: str) -> None:
         self._recorder.note(text)
@@ -82,9 +73,5 @@ class RecordedRun(Run[EnvironmentSettings]):
         if check is None:
             return Health(True, "no health_check is configured")
         with self._cancellation.explained():
-            return probe(
-                check,
-                cwd=self.release.path,
-                env=self.command_environment(),
-                cancelled=self._cancellation.event,
-            )
+            env, cancelled = self.command_environment(), self._cancellation.event
+            return probe(check, cwd=self.release.path, env=env, cancelled=cancelled)

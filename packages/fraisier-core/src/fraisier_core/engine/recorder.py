@@ -80,7 +80,7 @@ class Recorder:
             if last:
                 self._step = None
             if step is not None and (chunk := step.output.take(last=last)):
-                self._store.write_log(self.lease, step.number, chunk.text, chunk.dropped, LOG_LIMIT)
+                self._store.write_log(self.lease, step.number, *chunk, LOG_LIMIT)
 
     def append(self, *events: Event) -> None:
         """Append events in one transaction, their messages redacted."""
@@ -112,16 +112,8 @@ class Recorder:
         step = self._step
         assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
         self.flush(last=True)
-        self.append(
-            Event(
-                "step_finished",
-                step=step.name,
-                step_number=step.number,
-                step_status=status,
-                duration=time.monotonic() - step.started,
-                message=message,
-            )
-        )
+        ended = Event("step_finished", step=step.name, step_number=step.number, step_status=status)
+        self.append(ended._replace(duration=time.monotonic() - step.started, message=message))
         failpoint(f"step_{step.name}_finished")
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from fraisier_core.engine.backward import fail_unknown, roll_back, undo_activation
-from fraisier_core.engine.decision import AwaitDecision, RequestAnew, decide
+from fraisier_core.engine.decision import decide
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
-from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError, StoreError
+from fraisier_core.errors import CancelledError, FraisierError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease, Step
+from fraisier_core.store.records import Deployment, Event, Lease, Request, Step
 from fraisier_core.store.vocabulary import Ending
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) 
     newest = store.deployments(deployment.fraise_id, deployment.environment)
     later = list(takewhile(lambda each: each.id != deployment.id, newest))
     decision = decide(deployment, later)
-    if isinstance(decision, AwaitDecision):
-        message = f"{message}; waits for a decision: {decision.reason}"
-    request = decision.request if isinstance(decision, RequestAnew) else None
+    if isinstance(decision, str):
+        message = f"{message}; waits for a decision: {decision}"
+    request = decision if isinstance(decision, Request) else None
     store.append(lease, Event("interrupted", message=message), request=request)
 
 
@@ -58,8 +58,6 @@ def recover(execution: Execution) -> None:
     """Finish a deployment that had activated something, or roll back. Raises as `execute` does."""
     try:
         _inspect(execution)
-    except (StoreError, InterruptedRunError):
-        raise
     except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
         message = f"the deployment process ended, and recovery failed: {execution.message(error)}"
         fail_unknown(execution, message)
@@ -72,7 +70,7 @@ def _inspect(execution: Execution) -> None:
         status: Ending = "cancelled" if deployment.cancel_requested else "rolled_back"
         message = deployment.error_message or "the deployment process ended during the rollback"
         roll_back(execution, message, status)
-    elif _is_activating(steps):
+    elif [step.status for step in steps if step.name in SWITCHES] == ["running"]:  # nothing came after it
         undo_activation(execution)
         message = "the deployment process ended during activation, which was undone"
         interrupt(execution.store, execution.recorder.lease, deployment, message)
@@ -83,22 +81,14 @@ def _inspect(execution: Execution) -> None:
 def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
     """Finish if `deploy` had returned, which is when the engine begins to verify; roll back otherwise."""
     unfinished = [step.name for step in steps if step.status != "success" and step.name != "verify"]
-    release = execution.release
+    release = execution.existing(execution.deployment.release)
     if release is None or unfinished or not any(step.name == "verify" for step in steps):
         when = f"during step {', '.join(unfinished)}" if unfinished else f"after step {steps[-1].name}"
         roll_back(execution, f"the deployment process ended {when}")
         return
     try:
         finish(execution, release)
-    except (StoreError, InterruptedRunError):
-        raise
     except FraisierError as error:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
-        message = f"the deployment process ended before the health check, and recovery failed: {error}"
-        roll_back(execution, message, status)
-
-
-def _is_activating(steps: Sequence[Step]) -> bool:
-    """Return whether the step that activates had not ended: nothing can have come after it."""
-    switches = [step.status for step in steps if step.name in SWITCHES]
-    return switches == ["running"]
+        message = "the deployment process ended before the health check, and recovery failed: "
+        roll_back(execution, f"{message}{execution.message(error)}", status)

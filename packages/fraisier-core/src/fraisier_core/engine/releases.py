@@ -36,12 +36,15 @@ class Releases:
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
         with explained(f"release {name} cannot be written"):
             self.root.mkdir(parents=True, exist_ok=True)
-            _require_absent(final)
-            _require_absent(temporary)
+            for path in filter(os.path.lexists, (final, temporary)):
+                what = f"{path} is in the way of a new release"
+                raise AppPathRefusedError(f"{what}; remove it if nothing needs it")
             temporary.mkdir(mode=0o700)
             try:
                 fill(temporary)
-                self._complete(temporary, name, commit)
+                temporary.chmod(0o755)
+                self._commit_file(name).write_text(commit)
+                sync_filesystem(temporary)
             except BaseException:
                 delete(temporary)
                 raise
@@ -86,11 +89,6 @@ class Releases:
     def _commit_file(self, name: str) -> Path:
         return self.root / f"{_COMMIT}{name}"
 
-    def _complete(self, directory: Path, name: str, commit: str) -> None:
-        directory.chmod(0o755)
-        self._commit_file(name).write_text(commit)
-        sync_filesystem(directory)
-
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
@@ -99,11 +97,6 @@ def explained(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StepFailedError(cause(f"{what}: {error}")) from error
-
-
-def _require_absent(path: Path) -> None:
-    if os.path.lexists(path):
-        raise AppPathRefusedError(f"{path} is in the way of a new release; remove it if nothing needs it")
 
 
 def entries(directory: Path) -> list[Path]:

@@ -78,7 +78,7 @@ def _request_again(execution: Execution) -> Request | None:
 def _is_unchanged(execution: Execution, commit: str) -> bool:
     deployment = execution.deployment
     serving = execution.store.serving(deployment.fraise_id, deployment.environment)
-    if not deployment.pathspecs or serving is None:
+    if serving is None or not deployment.pathspecs:
         return False
     return not execution.context.mirror.has_changes(serving.commit_sha, commit, deployment.pathspecs)
 

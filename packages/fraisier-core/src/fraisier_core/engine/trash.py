@@ -7,26 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from fraisier_core.system.failpoints import failpoint
 
 _TRASH, _REASON = ".trash-", ".kept-"
 
 
-class Undeletable(NamedTuple):
-    """What is left of an old release that could not be deleted, and why."""
-
-    fraise: str
-    environment: str
-    path: Path
-    reason: str
-
-
 def set_aside(path: Path) -> None:
     """Rename a directory so that `empty_trash` deletes it. Raises `OSError`."""
-    name = path.name.lstrip(".")
-    path.rename(path.with_name(f"{_TRASH}{name}-{os.urandom(6).hex()}"))
+    path.rename(path.with_name(f"{_TRASH}{path.name.lstrip('.')}-{os.urandom(6).hex()}"))
 
 
 def trash(state_dir: Path) -> Iterator[Path]:
@@ -53,13 +42,12 @@ def empty_trash(state_dir: Path) -> None:
                 note.write_text(reason)
 
 
-def undeletable(state_dir: Path) -> list[Undeletable]:
-    """Return what could not be deleted, and why."""
-    found = []
-    for path in sorted(trash(state_dir)):
+def undeletable(state_dir: Path, fraise: str, environment: str) -> dict[str, str]:
+    """Return which old releases of an environment could not be deleted, each with the reason."""
+    found = {}
+    for path in sorted((state_dir / "releases" / fraise / environment).glob(f"{_TRASH}*")):
         with suppress(OSError):  # it has not been tried yet, or is deleted just now
-            reason = _note(path).read_text()
-            found.append(Undeletable(path.parent.parent.name, path.parent.name, path, reason))
+            found[str(path)] = _note(path).read_text()
     return found
 
 

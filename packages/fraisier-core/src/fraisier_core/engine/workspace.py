@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from fraisier_core.engine.link import Link
 from fraisier_core.engine.releases import Releases
@@ -14,51 +14,45 @@ from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 
 
-class Workspace(ABC):
+class Workspace(Protocol):
     """How an environment prepares a commit and activates a release; the disk decides which kind it is."""
 
     in_place: bool
 
-    @abstractmethod
     def check(self) -> None:
         """Raise `StepFailedError` if no release could be prepared; changes nothing."""
+        return
 
-    @abstractmethod
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         """Return a complete release of `commit`."""
 
-    @abstractmethod
     def activate(self, release: Release) -> None:
         """Point `app_path` at `release`."""
 
-    @abstractmethod
     def withdraw(self) -> None:
         """Point `app_path` at no release, as before the first deployment."""
+        return
 
-    @abstractmethod
     def get(self, name: str) -> Release | None:
         """Return a release made earlier, or None if it is gone."""
 
-    @abstractmethod
     def current(self) -> str | None:
         """Return the name of the release that `app_path` points to, or None."""
 
-    @abstractmethod
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Set aside what no rollback needs: all but the newest `keep` releases and `protected`."""
 
 
 class ReleasesWorkspace(Workspace):
-    """Complete releases side by side, one of which is active; without a link nothing is switched."""
+    """Complete releases side by side, one of which is active; without a link nothing is switched. There is
+    nothing to check: what is in the way of the link was found when the workspace was opened.
+    """
 
     in_place = False
 
     def __init__(self, releases: Releases, link: Link | None) -> None:
         self._releases = releases
         self._link = link
-
-    def check(self) -> None:
-        """Do nothing: what is in the way of the link was found when the workspace was opened."""
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         self._releases.sweep()
@@ -86,7 +80,9 @@ class ReleasesWorkspace(Workspace):
 
 
 class ClonedWorkspace(Workspace):
-    """The clone at `app_path`, worked on in place; a release is named by its commit."""
+    """The clone at `app_path`, worked on in place; a release is named by its commit. There is no state before
+    the first deployment to withdraw to.
+    """
 
     in_place = True
 
@@ -97,9 +93,8 @@ class ClonedWorkspace(Workspace):
     def check(self) -> None:
         if changed := self._clone.modified_files():
             names = ", ".join(changed[:5])
-            where = self._clone.path
-            msg = f"{where} has changes that deploying would lose ({names}): commit or discard them"
-            raise StepFailedError(msg)
+            lost = f"{self._clone.path} has changes that deploying would lose ({names})"
+            raise StepFailedError(f"{lost}: commit or discard them")
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
         self.check()
@@ -107,9 +102,6 @@ class ClonedWorkspace(Workspace):
 
     def activate(self, release: Release) -> None:
         self._clone.checkout(release.commit_sha, self._mirror)
-
-    def withdraw(self) -> None:
-        """Leave the clone as it is: there is no state before the first deployment to return to."""
 
     def get(self, name: str) -> Release | None:
         return Release(name, self._clone.path, name)

@@ -1,1 +1,1 @@
-"""Requests: `routing` decides what a push deploys, `configured` tells the store what there is to deploy."""
+"""Requests: `routing` decides what a push deploys, `requesting` asks the store for it."""

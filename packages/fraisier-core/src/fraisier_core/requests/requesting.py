@@ -1,14 +1,34 @@
-"""Requesting deployments: the one way for webhooks, the command line and whatever else asks."""
+"""Telling the store what is configured, and requesting deployments: the one way for whatever asks."""
 
 from __future__ import annotations
 
+from fraisier_core.config import Config
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Lease, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
+
+
+def configure_store(store: Store, config: Config) -> None:
+    """Write every configured fraise and environment, without secrets, and mark the others as gone."""
+    store.configure(
+        [
+            ConfiguredEnvironment(
+                fraise_id=fraise.name,
+                type=fraise.type,
+                description=fraise.description,
+                repository=environment.repository.identity,
+                environment=environment.name,
+                name=getattr(environment.outcome, "name", None),
+                branch=environment.branch,
+            )
+            for fraise in config.fraises.values()
+            for environment in fraise.environments.values()
+        ]
+    )
 
 
 def request_deployment(

@@ -76,11 +76,11 @@ def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> 
 
 
 def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:
-    return (
-        _ref_mismatch(rule, push)
-        or _repository_mismatch(rule, identities, config)
-        or _narrowing_mismatch(rule, push)
-    )
+    if mismatch := _ref_mismatch(rule, push) or _repository_mismatch(rule, identities, config):
+        return mismatch
+    if rule.repository in (None, push.repository.lower()):
+        return None
+    return f"the push is to {push.repository}, and the rule is for {rule.repository}"
 
 
 def _ref_mismatch(rule: Rule, push: Push) -> str | None:
@@ -103,25 +103,11 @@ def _repository_mismatch(rule: Rule, identities: AbstractSet[str | None], config
     return None
 
 
-def _narrowing_mismatch(rule: Rule, push: Push) -> str | None:
-    if rule.repository is None or rule.repository == push.repository.lower():
-        return None
-    return f"the push is to {push.repository}, and the rule is for {rule.repository}"
-
-
 def _target(rules: list[Rule], push: Push) -> Target:
     kind = "tag" if push.is_tag else "branch"
     patterns = " and ".join(f'"{rule.pattern}"' for rule in rules)
-    fraise = rules[0].fraise
-    return Target(
-        fraise=fraise,
-        environment=rules[0].environment,
-        pathspecs=_pathspecs(rules),
-        reason=f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s',
-    )
-
-
-def _pathspecs(rules: list[Rule]) -> tuple[str, ...]:
-    if not all(rule.paths for rule in rules):
-        return ()
-    return tuple(path for rule in rules for path in rule.paths)
+    fraise, environment = rules[0].fraise, rules[0].environment
+    reason = f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s'
+    narrowed = all(rule.paths for rule in rules)
+    pathspecs = tuple(path for rule in rules for path in rule.paths) if narrowed else ()
+    return Target(fraise, environment, pathspecs, reason)

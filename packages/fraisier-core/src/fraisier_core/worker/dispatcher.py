@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.leftovers import take_over
-from fraisier_core.requests.configured import configure_store
+from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import HeldLease, Lease
 from fraisier_core.system.backoff import Backoff

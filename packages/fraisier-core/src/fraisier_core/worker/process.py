@@ -16,8 +16,7 @@ from queue import SimpleQueue
 
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.context import DeploymentContext, open_context
-from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.execution import DeploymentContext, Execution, open_context
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated

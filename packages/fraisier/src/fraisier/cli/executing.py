@@ -8,8 +8,7 @@ from multiprocessing.connection import Connection
 
 import typer
 from fraisier_core.config import Environment
-from fraisier_core.requests.configured import configure_store
-from fraisier_core.requests.requesting import request_deployment
+from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Reader, Store
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS

@@ -67,7 +67,7 @@ def _chosen(
     rolled back from. Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
     from fraisier_core.engine.cancellation import CancellationToken
-    from fraisier_core.engine.context import open_context
+    from fraisier_core.engine.execution import open_context
 
     names = environment.fraise, environment.name
     healthy, serving = store.healthy_releases(*names), store.serving(*names)

@@ -53,14 +53,11 @@ def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
 
     reader = session.reader()
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
-    left: dict[tuple[str, str], dict[str, str]] = {}
-    for old in undeletable(session.config.state_dir):
-        left.setdefault((old.fraise, old.environment), {})[str(old.path)] = old.reason
     found = []
     for each in wanted:
-        key = each.fraise, each.name
-        status = known.get(key) or _never_deployed(session.config, each)
-        found.append(Shown(status, _decision(reader, status), left.get(key, {})))
+        status = known.get((each.fraise, each.name)) or _never_deployed(session.config, each)
+        left = undeletable(session.config.state_dir, each.fraise, each.name)
+        found.append(Shown(status, _decision(reader, status), left))
     return found
 
 
