@@ -27,7 +27,7 @@ class CancellationToken:
 
     def check(self) -> None:
         """Raise the reason, if there is one."""
-        if self.event.is_set() and self._reason is not None:
+        if self._reason is not None:
             raise self._reason
 
     def withdraw(self) -> None:

@@ -34,11 +34,6 @@ class DeploymentContext:
     mirror: Mirror
     workspace: Workspace
 
-    @property
-    def name(self) -> str:
-        """Both names, as people say them."""
-        return f"{self.fraise} {self.environment}"
-
 
 @dataclass(frozen=True, slots=True)
 class Execution:

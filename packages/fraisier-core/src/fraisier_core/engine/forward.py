@@ -70,8 +70,9 @@ def _tidy(execution: Execution, release: Release) -> None:
     deployment, context = execution.deployment, execution.context
     healthy = execution.store.healthy_releases(deployment.fraise_id, deployment.environment)
     protected = {name for name in (release.name, deployment.previous_release) if name}
-    order = list(dict.fromkeys([release.name, *(each.release for each in healthy)]))
+    order = [release.name, *(each.release for each in healthy)]
     try:
         context.workspace.tidy(context.settings.keep_releases, order, protected)
     except (OSError, StepFailedError) as error:
-        logger.warning("old releases of %s could not be removed: %s", context.name, error)
+        where = f"{context.fraise} {context.environment}"
+        logger.warning("old releases of %s could not be removed: %s", where, error)

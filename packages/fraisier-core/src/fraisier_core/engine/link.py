@@ -38,7 +38,7 @@ class Link:
         except OSError as error:
             raise AppPathRefusedError(f"cannot inspect {self.path}: {error.strerror}") from error
         raise AppPathRefusedError(
-            f"{self.path} is {self._kind()}; only its own links are replaced. "
+            f"{self._found()}; only its own links are replaced. "
             "Move it away, or make it a clone to deploy in place"
         )
 
@@ -48,7 +48,8 @@ class Link:
 
     def activate(self, release: Release) -> None:
         """Point the link at a release. Raises `AppPathRefusedError` or `StepFailedError`."""
-        self._require_replaceable()
+        if os.path.lexists(self.path) and not self._is_ours(self.path):
+            raise AppPathRefusedError(f"{self._found()}, and Fraisier did not make it; move it away")
         with explained(f"the link {self.path} cannot be written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.path.with_name(f"{self._temporary}{os.urandom(6).hex()}")
@@ -81,16 +82,10 @@ class Link:
         folder = (link.parent / link.readlink()).parent
         return folder == self._root or folder.resolve() == self._root.resolve()
 
-    def _require_replaceable(self) -> None:
-        if os.path.lexists(self.path) and not self._is_ours(self.path):
-            raise AppPathRefusedError(
-                f"{self.path} is {self._kind()}, and Fraisier did not make it; move it away"
-            )
-
-    def _kind(self) -> str:
+    def _found(self) -> str:
         if self.path.is_symlink():
-            return f"a link to {self.path.readlink()}"
-        return "a directory" if self.path.is_dir() else "a file"
+            return f"{self.path} is a link to {self.path.readlink()}"
+        return f"{self.path} is {'a directory' if self.path.is_dir() else 'a file'}"
 
     def _require_writable_parent(self) -> None:
         parent = next(folder for folder in self.path.parents if folder.exists())

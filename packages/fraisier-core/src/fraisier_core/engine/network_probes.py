@@ -94,9 +94,8 @@ def _get(attempt: _Attempt) -> Health:
     with plain, _encrypted(plain, url) if secure else plain as connection:
         client = http.client.HTTPConnection(url.hostname or "")
         client.sock = connection
-        client.request(
-            "GET", url._replace(scheme="", netloc="", fragment="").geturl() or "/", headers=_headers(url)
-        )
+        path = url._replace(scheme="", netloc="", fragment="").geturl() or "/"
+        client.request("GET", path, headers=_headers(url))
         with client.getresponse() as response:
             return _verdict(response, url)
 

@@ -54,15 +54,15 @@ class Recorder:
     def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         """Record a step: started now, finished when the block ends, failed if it raises."""
         if self._step is not None:
-            msg = f"step {name!r} was started inside step {self._step.name!r}: steps do not nest"
-            raise StepFailedError(msg)
-        self._start(name, repeatable)
+            inside = f"step {name!r} was started inside step {self._step.name!r}"
+            raise StepFailedError(f"{inside}: steps do not nest")
+        step = self._start(name, repeatable)
         try:
             yield
         except BaseException as error:
-            self._finish(_status_of(error), str(error))
+            self._finish(step, _status_of(error), str(error))
             raise
-        self._finish("success", None)
+        self._finish(step, "success")
 
     def note(self, text: str) -> None:
         """Add a line of our own to the output of the step under way."""
@@ -102,15 +102,14 @@ class Recorder:
         """Return `text` without secrets."""
         return self._redactor.redact(text)
 
-    def _start(self, name: str, repeatable: bool) -> None:
+    def _start(self, name: str, repeatable: bool) -> _Step:
         self._number += 1
         self.append(Event("step_started", step=name, step_number=self._number, repeatable=repeatable))
         self._step = _Step(name, self._number, time.monotonic(), StepOutput(self._redactor, LOG_LIMIT))
         failpoint(f"step_{name}")
+        return self._step
 
-    def _finish(self, status: StepStatus, message: str | None) -> None:
-        step = self._step
-        assert step is not None  # noqa: S101 - only `step` calls this, after `_start`
+    def _finish(self, step: _Step, status: StepStatus, message: str | None = None) -> None:
         self.flush(last=True)
         ended = Event("step_finished", step=step.name, step_number=step.number, step_status=status)
         self.append(ended._replace(duration=time.monotonic() - step.started, message=message))

@@ -48,8 +48,7 @@ def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) 
 
 def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
     if not steps:
-        ended = f"the deployment process ended {lease.attempt} times before its first step"
-        return f"{ended}; nothing was done"
+        return f"the deployment process ended {lease.attempt} times before its first step; nothing was done"
     when = "during" if steps[-1].status == "running" else "after"
     return f"the deployment process ended {when} step {steps[-1].name}; nothing was activated"
 

@@ -23,16 +23,14 @@ def fetched(execution: Execution) -> Release | None:
     with execution.recorder.step("fetch"), execution.cancellation.explained():
         commit = commit_of(deployment, context.mirror)
         newer = _newer(execution, deployment, commit)
-        unchanged = newer is None and _is_unchanged(execution, commit)
-        if newer is None and not unchanged:
+        if newer is None and not _is_unchanged(execution, commit):
             return context.workspace.prepare(_release_name(deployment, commit), commit, context.mirror)
     if newer is not None:
         message = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
         request = _request_again(execution)
         execution.store.supersede(execution.recorder.lease, newer.deployment_id, message, request)
     else:
-        message = f"nothing under the mapped `paths:` changed up to {commit[:12]}"
-        execution.recorder.end("skipped", message)
+        execution.recorder.end("skipped", f"nothing under the mapped `paths:` changed up to {commit[:12]}")
     return None
 
 

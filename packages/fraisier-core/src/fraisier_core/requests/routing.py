@@ -88,9 +88,8 @@ def _ref_mismatch(rule: Rule, push: Push) -> str | None:
         return f"{push.ref} is neither a branch nor a tag"
     if push.is_tag != rule.tags:
         return "a tag was pushed, and the rule is for branches" if push.is_tag else "the rule is for tags"
-    if rule.expression.fullmatch(push.name) is None:
-        return f'"{push.name}" does not match "{rule.pattern}"'
-    return None
+    matches = rule.expression.fullmatch(push.name)
+    return None if matches else f'"{push.name}" does not match "{rule.pattern}"'
 
 
 def _repository_mismatch(rule: Rule, identities: AbstractSet[str | None], config: Config) -> str | None:
