@@ -2,7 +2,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fraisier_core.engine.ordering import newer_commit, superseded_by
+from fraisier_core.engine.sources import newer_commit, superseded_by
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.store.records import Deployment, PushedCommit
 from fraisier_core.testing.forge import Forge

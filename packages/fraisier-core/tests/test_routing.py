@@ -55,7 +55,7 @@ def places(routing: Routing) -> list[tuple[str, str]]:
 
 
 def reasons(routing: Routing) -> list[str]:
-    return [rejection.reason for rejection in routing.rejections]
+    return [reason for _, reason in routing.rejections]
 
 
 def test_a_mapped_push_requests_a_deployment_of_its_commit(plugins: Plugins) -> None:

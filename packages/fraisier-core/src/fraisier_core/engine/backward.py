@@ -28,7 +28,7 @@ def fail(execution: Execution, error: Exception) -> None:
 def roll_back(execution: Execution, message: str, status: Ending = "rolled_back") -> None:
     """Activate the previous release, verify it, and end the deployment with `status` if that succeeds."""
     execution.cancellation.withdraw()
-    previous = execution.previous
+    previous = execution.existing(execution.deployment.previous_release)
     if previous is None:
         fail_unknown(execution, f"{message}; there is no earlier release to roll back to")
         return

@@ -49,11 +49,6 @@ class Execution:
         """The deployment as its events leave it."""
         return self.recorder.deployment
 
-    @property
-    def previous(self) -> Release | None:
-        """The release that was serving before it, if that is known and still exists."""
-        return self.existing(self.deployment.previous_release)
-
     def existing(self, name: str | None) -> Release | None:
         """Return the release of that name, or None if there is none."""
         return self.context.workspace.get(name) if name else None

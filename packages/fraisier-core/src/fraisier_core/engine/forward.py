@@ -7,7 +7,7 @@ import logging
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call, verify
-from fraisier_core.engine.sources import SOURCES
+from fraisier_core.engine.sources import fetched, named
 from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.store.records import Event
@@ -24,7 +24,7 @@ def execute(execution: Execution) -> None:
     """
     kind = KINDS[execution.deployment.kind]
     try:
-        release = SOURCES[kind.source](execution)
+        release = fetched(execution) if kind.source == "commit" else named(execution)
         if release is not None:
             _record(execution, release, _serving(execution))
             call(execution, kind.hook, release)

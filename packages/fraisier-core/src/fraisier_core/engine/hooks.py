@@ -26,7 +26,8 @@ class RecordedRun(Run[EnvironmentSettings]):
     def __init__(self, execution: Execution, release: Release) -> None:
         context = execution.context
         place, in_place = (context.fraise, context.environment), context.workspace.in_place
-        super().__init__(*place, context.settings, release, execution.previous, in_place=in_place)
+        previous = execution.existing(execution.deployment.previous_release)
+        super().__init__(*place, context.settings, release, previous, in_place=in_place)
         self.activated = False
         self._execution = execution
         self._recorder = execution.recorder

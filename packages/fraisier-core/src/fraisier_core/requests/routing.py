@@ -25,25 +25,17 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """A rule that a push does not match, and why."""
-
-    rule: Rule
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Routing:
-    """What a push requests, at most once for each environment, and the rules that request nothing."""
+    """What a push requests, at most once for each environment, and which rules it does not match, and why."""
 
     targets: tuple[Target, ...]
-    rejections: tuple[Rejection, ...]
+    rejections: tuple[tuple[Rule, str], ...]
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why each rule matches, and why each of the others does not."""
         matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in self.targets]
-        others = [f"{each.rule.fraise} {each.rule.environment}: {each.reason}" for each in self.rejections]
+        others = [f"{rule.fraise} {rule.environment}: {reason}" for rule, reason in self.rejections]
         return tuple(matched + others) or ("branch_mapping is empty",)
 
 
@@ -55,7 +47,7 @@ def route(push: Push, config: Config) -> Routing:
     """
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'
-        return Routing((), tuple(Rejection(rule, deleted) for rule in config.branch_mapping))
+        return Routing((), tuple((rule, deleted) for rule in config.branch_mapping))
     return _route(config, push.repository, tuple(push.urls), push.ref)
 
 
@@ -65,13 +57,13 @@ def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> 
     push = Push("", repository, urls, ref, None, None, "")
     identities = {repository_identity(url) for url in urls}
     matches: dict[tuple[str, str], list[Rule]] = {}
-    rejections: list[Rejection] = []
+    rejections: list[tuple[Rule, str]] = []
     for rule in config.branch_mapping:
         reason = _mismatch(rule, push, identities, config)
         if reason is None:
             matches.setdefault((rule.fraise, rule.environment), []).append(rule)
         else:
-            rejections.append(Rejection(rule, reason))
+            rejections.append((rule, reason))
     return Routing(tuple(_target(rules, push) for rules in matches.values()), tuple(rejections))
 
 
