@@ -40,15 +40,12 @@ def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...
 
 
 def _reason(interrupted: Deployment, later: Sequence[Deployment]) -> str | None:
+    acted = any(each.trigger == "manual" or each.status == "cancelled" for each in later)
     reasons = (
         (interrupted.activation_started, "activation had begun"),
         (interrupted.unrepeatable, "a step that may not run again had begun"),
         (interrupted.recovers is not None, "it was the second interruption of this commit"),
         (interrupted.trigger == "manual", "a user requested it"),
-        (interrupted.cancel_requested or any(map(_is_of_a_user, later)), "a user has acted since"),
+        (interrupted.cancel_requested or acted, "a user has acted since"),
     )
     return next((reason for holds, reason in reasons if holds), None)
-
-
-def _is_of_a_user(deployment: Deployment) -> bool:
-    return deployment.trigger == "manual" or deployment.status == "cancelled"

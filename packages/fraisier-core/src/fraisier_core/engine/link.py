@@ -25,6 +25,7 @@ class Link:
     def __init__(self, path: Path, root: Path) -> None:
         self.path = path
         self._root = root
+        self._temporary = f".{path.name}.tmp-"
 
     def is_clone(self) -> bool:
         """Return whether a clone is in its place; raises `AppPathRefusedError` if anything else is."""
@@ -70,10 +71,6 @@ class Link:
         for entry in entries(self.path.parent):
             if entry.name.startswith(self._temporary) and self._is_ours(entry):
                 entry.unlink()
-
-    @property
-    def _temporary(self) -> str:
-        return f".{self.path.name}.tmp-"
 
     def _is_ours(self, link: Path) -> bool:
         """Return whether this is a link to a release, complete or not."""
