@@ -17,8 +17,8 @@ ENDINGS = [
     ("F04", "after_claim", "success"),  # no step had started: it runs again
     ("F05", "step_fetch", ANEW),
     ("F05", "fetch", ANEW),
-    ("F06", "checkout", ANEW),
-    ("F07", "after_checkout", ANEW),
+    ("F06", "export", ANEW),
+    ("F07", "after_export", ANEW),
     ("F07", "step_fetch_finished", ANEW),
     ("F10", "step_build", ANEW),
     ("F10", "step_build_finished", ANEW),

@@ -139,7 +139,7 @@ Link(Path(sys.argv[2]), releases.root).activate(release)
 
 @pytest.mark.parametrize(
     ("point", "serving", "complete"),
-    [("after_checkout", "old", False), ("before_swap", "old", True), ("after_swap", "new", True)],
+    [("after_export", "old", False), ("before_swap", "old", True), ("after_swap", "new", True)],
 )
 def test_a_kill_at_any_point_leaves_a_complete_release_serving(
     link: Link, releases: Releases, point: str, serving: str, complete: bool

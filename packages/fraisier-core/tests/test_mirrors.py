@@ -404,7 +404,7 @@ def test_a_kill_in_an_export_does_no_harm_to_the_next_one(
     origin: Origin, mirror: Mirror, tmp_path: Path
 ) -> None:
     commit = origin.commit(a="1")
-    killed("checkout", mirror.path, origin.path, tmp_path / "half")
+    killed("export", mirror.path, origin.path, tmp_path / "half")
     mirror.fetch()
     mirror.export(commit, tmp_path / "whole")
     assert (tmp_path / "whole/a").read_text() == "1"

@@ -12,7 +12,7 @@ from fraisier_core.system.failpoints import failpoint
 
 def fail(execution: Execution, error: Exception) -> None:
     """Record why a deployment failed, after rolling back if something was activated."""
-    message, cancelled = execution.message(error), isinstance(error, CancelledError)
+    message, cancelled = execution.caught(error), isinstance(error, CancelledError)
     status: Ending = "cancelled" if cancelled else "failed"
     execution.cancellation.withdraw()
     if not execution.deployment.activation_started:
@@ -38,7 +38,7 @@ def roll_back(execution: Execution, message: str, status: Ending = "rolled_back"
         call(execution, "rollback", previous)
         verify(execution, previous)
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
-        also = f"Rollback to {previous.name} also failed: {execution.message(error)}"
+        also = f"Rollback to {previous.name} also failed: {execution.caught(error)}"
         fail_unknown(execution, f"{message}. {also}")
     else:
         serving = Event("serving", release=previous.name, commit_sha=previous.commit_sha)

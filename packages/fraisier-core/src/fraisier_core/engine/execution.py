@@ -61,9 +61,9 @@ class Execution:
         self.context.workspace.activate(release)
         failpoint("after_activate")
 
-    def message(self, error: Exception) -> str:
-        """Return what an error says, for a plugin may raise anything; what it raised is logged whole, without
-        secrets. Raises `StoreError` and `InterruptedRunError` again: recovery goes on after those.
+    def caught(self, error: Exception) -> str:
+        """Return what an error says; what a plugin raised is logged whole, without secrets. Raises again what
+        recovery goes on after: `StoreError` and `InterruptedRunError`.
         """
         if isinstance(error, (StoreError, InterruptedRunError)):
             raise error

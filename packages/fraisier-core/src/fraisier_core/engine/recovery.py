@@ -58,7 +58,7 @@ def recover(execution: Execution) -> None:
     try:
         _inspect(execution)
     except Exception as error:  # noqa: BLE001 - the run boundary: a recovery that fails must not be tried for ever
-        message = f"the deployment process ended, and recovery failed: {execution.message(error)}"
+        message = f"the deployment process ended, and recovery failed: {execution.caught(error)}"
         fail_unknown(execution, message)
 
 
@@ -90,4 +90,4 @@ def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
     except FraisierError as error:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
         message = "the deployment process ended before the health check, and recovery failed: "
-        roll_back(execution, f"{message}{execution.message(error)}", status)
+        roll_back(execution, f"{message}{execution.caught(error)}", status)

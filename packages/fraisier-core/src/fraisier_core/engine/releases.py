@@ -1,7 +1,7 @@
 """Releases: complete directories side by side.
 
 A release is built under a temporary name, made durable, and renamed. Whatever a crash interrupts, a release
-is complete, and `sweep` removes the rest. Failpoint: `after_checkout`, before the rename.
+is complete, and `sweep` removes the rest. Failpoint: `after_export`, before the rename.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Releases:
             except BaseException:
                 delete(temporary)
                 raise
-            failpoint("after_checkout")
+            failpoint("after_export")
             temporary.rename(final)
             sync_directory(self.root)
         return Release(name, final, commit)

@@ -3,7 +3,7 @@
 Nothing here runs what a repository brings along: a mirror is bare, a release is an export of one commit, and
 hooks are off.
 
-Failpoints (see `faults`): `fetch` while git fetches, `checkout` while a commit is exported.
+Failpoints: `fetch` while git fetches, `export` while a commit is exported.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class Mirror(LocalRepository):
         argv = ["tar", "-x", "-p", "--no-same-owner", "-f", "-", "-C", str(into)]
         limits = replace(self._limits, silence=self._limits.wall)
         try:
-            self._run(argv, printed, limits, on_start=lambda _: failpoint("checkout"), stdin=archive)
+            self._run(argv, printed, limits, on_start=lambda _: failpoint("export"), stdin=archive)
         except CommandFailedError as error:
             said = last_line(printed.decode(errors="replace")) if printed else str(error)
             return StepFailedError(cause(f"the files of the commit cannot be written to {into}: {said}"))
