@@ -73,7 +73,7 @@ def test_a_skipped_section_is_not_looked_at() -> None:
     found = Substituted({"git": {"a": "${A} ${"}, "b": "${A}"}, {"A": "secret-a"}, skip=("git",))
     assert found.value == {"git": {"a": "${A} ${"}, "b": "secret-a"}
     assert not found.malformed
-    assert Substituted({"git": "${A}"}, {"A": "secret-a"}, skip=("git",)).secrets == frozenset()
+    assert Substituted({"git": "${A}"}, {"A": "secret-a"}, skip=("git",)).secrets_at(()) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
     secret.write_text("first line\nsecond line\n")
     found = Substituted({"key": f"${{file:{secret}}}"}, {})
     assert found.value == {"key": "first line\nsecond line"}
-    assert found.secrets == {"first line\nsecond line"}
+    assert found.secrets_at(()) == {"first line\nsecond line"}
 
 
 def test_a_file_that_cannot_be_read_is_like_an_unset_variable(tmp_path: Path) -> None:
@@ -119,5 +119,5 @@ def test_a_file_that_cannot_be_read_is_like_an_unset_variable(tmp_path: Path) ->
 def test_long_values_are_kept_for_redaction_and_defaults_are_not() -> None:
     environ = {"LONG": "123456", "SHORT": "12345"}
     found = Substituted(["${LONG}", "${SHORT}", "${GONE:-a default value}"], environ)
-    assert found.secrets == {"123456"}
+    assert found.secrets_at(()) == {"123456"}
     assert "123456" not in repr(found)

@@ -102,14 +102,8 @@ def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fr
     }
     if section is None:
         return None
-    return Fraise(
-        name=name,
-        type=section.type,
-        description=section.description,
-        repository=section.repository,
-        environments=environments,
-        problem=str(problem) if problem else None,
-    )
+    why = str(problem) if problem else None
+    return Fraise(name, section.type, section.description, section.repository, environments, why)
 
 
 class _CoreKeys(EnvironmentSettings, extra="ignore"):

@@ -42,6 +42,8 @@ class ConfigReader:
         self._document = document
         self._values = substituted
         self._problems: dict[str, int] = {}
+        self.line = document.line
+        self.secrets_at = substituted.secrets_at
         for keys, line, first in document.duplicates:
             self.refuse(keys, f"duplicate key, first on line {first}", line)
         for keys, problem in substituted.malformed.items():
@@ -90,10 +92,6 @@ class ConfigReader:
         offer = f'did you mean "{match}"?' if match else f"known here: {listing(known)}"
         self.refuse(keys, f"unknown key; {offer}")
 
-    def line(self, keys: Keys) -> int:
-        """Return the line of `keys`."""
-        return self._document.line(keys)
-
     def unset(self) -> dict[Keys, str]:
         """Return a message for each unset variable, by the keys of the value that needs it."""
         return {keys: self.message(keys, problem) for keys, problem in self._values.unset.items()}
@@ -102,13 +100,9 @@ class ConfigReader:
         """Return a message for each unset variable at or below `keys`."""
         return [message for place, message in self.unset().items() if place[: len(keys)] == keys]
 
-    def secrets_at(self, *places: Keys) -> frozenset[str]:
-        """Return the secrets that variables and files bring to the values at or below some keys."""
-        return self._values.secrets_at(*places)
-
     def message(self, keys: Keys, problem: str, line: int | None = None) -> str:
         """Return a problem as one line, without secrets: file, line, keys, problem."""
-        for secret in self._values.secrets:
+        for secret in self.secrets_at(()):
             problem = problem.replace(secret, "***")
         where = ".".join(map(str, keys))
         place = f"{self._name}:{line or self.line(keys)}"

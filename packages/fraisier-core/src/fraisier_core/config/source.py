@@ -34,7 +34,6 @@ class ConfigSource:
         self._needs = needs
         self._signature = self._file_signature()
         self._config = self._load()
-        self.refusal: ConfigurationError | None = None
 
     def current(self) -> Config:
         """Return what the file says, or said before a change that cannot be used; that is logged once."""
@@ -51,10 +50,8 @@ class ConfigSource:
         try:
             self._config = self._load()
         except ConfigurationError as error:
-            self.refusal = error
             log.warning("the new configuration is invalid; the last valid one stays in force:\n%s", error)
         else:
-            self.refusal = None
             log.info("configuration reloaded from %s", self._path)
 
     def _load(self) -> Config:

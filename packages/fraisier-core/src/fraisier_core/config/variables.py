@@ -35,13 +35,8 @@ class Substituted:
         self._keys: Keys = ()
         self.value = self._filled(value, ())
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The values of variables and files that are long enough to be redacted in output."""
-        return self.secrets_at(())
-
     def secrets_at(self, *places: Keys) -> frozenset[str]:
-        """Return those of the secrets that are needed at or below some keys."""
+        """Return what variables and files bring at or below some keys, if it is long enough to redact."""
         found = (
             values
             for keys, values in self._brought.items()

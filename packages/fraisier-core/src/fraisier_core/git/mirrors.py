@@ -207,11 +207,10 @@ class Mirror(LocalRepository):
 
     def _is_sound(self, path: Path) -> bool:
         argv = LocalRepository(path).argv("fsck", "--connectivity-only", "--no-dangling", "--progress")
-        try:
+        with suppress(CommandFailedError):
             self._run(argv, bytearray(), self._limits)
-        except CommandFailedError:
-            return False
-        return True
+            return True
+        return False
 
     def _archive(self, commit: str, into: Path) -> None:
         argv = self.argv("archive", "--format=tar", commit)

@@ -31,21 +31,10 @@ class ConfiguredEnvironment(NamedTuple):
 class Request(NamedTuple):
     """A deployment that is requested; what was decided about it travels with it.
 
-    Args:
-        fraise_id: the fraise's name.
-        environment: the environment's name.
-        kind: a name in `KINDS`.
-        trigger: who requests it.
-        requested_by: who pushed, or who ran the command.
-        ref: the full ref of the branch or tag, if there is one.
-        commit_sha: the full id of the commit; None takes the newest one of `ref`. By hand, also the beginning
-            of an id, which fetching completes.
-        before_sha: what the ref pointed to before a push.
-        pathspecs: git pathspecs, of which one must have changed; without any, every change deploys.
-        reason: which rule of the branch mapping matched.
-        release: the release to roll back to.
-        recovers: the id of the interrupted deployment that this one repeats.
-        webhook_event_id: the delivery that requests it.
+    `kind` is a name in `KINDS`, `ref` a full ref. `commit_sha` is a full id, by hand also the beginning of
+    one, which fetching completes; None takes the newest one of `ref`. Of the git `pathspecs`, if there are
+    any, one must have changed; `before_sha` is what `ref` pointed to before a push. `reason` says which rule
+    matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated.
     """
 
     fraise_id: str
@@ -245,18 +234,11 @@ class HeldLease(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A verified delivery, ready to be stored.
+    """A verified delivery, ready to be stored; without `requests` it is recorded as ignored.
 
-    Args:
-        provider: the provider's name.
-        event_type: the forge's name of the event.
-        delivery_id: the forge's id, if it sends one.
-        signs_body: whether the signature covers the body, so that its hash can tell a replay.
-        body: the raw body.
-        received_at: UTC.
-        reasons: why each rule matched or did not.
-        requests: the deployments it requests; if none, it is recorded as ignored.
-        repository, ref, commit_sha, before_sha, pusher: of the (first) push.
+    `delivery_id` is the forge's, if it sends one; the hash of a body that the signature covers (`signs_body`)
+    can tell a replay. `reasons` say why each rule matched or did not. `repository` and what follows are of
+    the (first) push.
     """
 
     provider: str
@@ -284,12 +266,8 @@ class Requested(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a delivery; it is on disk.
-
-    Args:
-        verdict: `accepted`, `ignored`, `duplicate`, or `conflict` if the id was seen with another body.
-        event_id: the id of its webhook event; of the first one if it is a duplicate.
-        deployments: the deployments it requested; those of the first one if it is a duplicate.
+    """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
+    webhook event and the deployments of a duplicate are those of the first delivery.
     """
 
     verdict: Verdict

@@ -39,26 +39,19 @@ Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 class Kind:
     """What all deployments of one kind have in common.
 
-    Args:
-        name: as rows, events and messages spell it.
-        hook: the deployer's hook that is called.
-        source: where its release comes from: `commit` is fetched and made a release, `release` is named by
-            the request.
-        lane: of all kinds in one lane, one at a time runs in an environment; None excludes nothing.
-        supersedes: whether a newer request of this kind supersedes one that waits.
-        shown: whether `status` shows it as an environment's last deployment.
-        done: how messages call its success.
-        priority: what waits with a higher one is claimed first.
-        arguments: what a request must name.
+    `name` is its spelling in rows and messages, `hook` the deployer's hook that is called, `done` how
+    messages call its success, `arguments` what a request must name. Of all kinds in one `lane`, one at a time
+    runs in an environment; None excludes nothing. A newer request of a kind that `supersedes` ends one that
+    waits. `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first.
     """
 
     name: str
     hook: str
     source: Source
-    lane: str | None
-    supersedes: bool
-    shown: bool
     done: str
+    lane: str | None = "release"
+    supersedes: bool = True
+    shown: bool = True
     priority: int = 0
     arguments: tuple[str, ...] = ()
 
@@ -66,17 +59,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("deploy", "deploy", "commit", lane="release", supersedes=True, shown=True, done="deployed"),
-        Kind(
-            "rollback",
-            "rollback",
-            "release",
-            lane="release",
-            supersedes=True,
-            shown=True,
-            done="rolled back",
-            priority=1,
-            arguments=("release",),
-        ),
+        Kind("deploy", "deploy", "commit", "deployed"),
+        Kind("rollback", "rollback", "release", "rolled back", priority=1, arguments=("release",)),
     )
 }

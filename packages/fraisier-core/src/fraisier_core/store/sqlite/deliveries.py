@@ -50,7 +50,9 @@ class Deliveries(Deployments):
             own = (each._replace(webhook_event_id=event["id"]) for each in delivery.requests)
             rows = [request_row(request, delivery.received_at) for request in own]
             requests += rows
-            receipts.append(Receipt(event["verdict"], event["id"], tuple(map(_requested, rows))))
+            places = ((row["deployment_id"], row["fraise_id"], row["environment"]) for row in rows)
+            requested = tuple(Requested(*place, "pending") for place in places)
+            receipts.append(Receipt(event["verdict"], event["id"], requested))
         self._connection.execute_many(self._sql["insert_event"], events)
         self._connection.execute_many(self._sql["insert_payload"], events)
         self._connection.execute_many(self._sql["request"], requests)
@@ -81,10 +83,6 @@ class Deliveries(Deployments):
             self._write(
                 "insert_refused", provider=provider, received_at=received_at, client=client, reason=reason
             )
-
-
-def _requested(row: dict[str, Any]) -> Requested:
-    return Requested(row["deployment_id"], row["fraise_id"], row["environment"], "pending")
 
 
 def _event_row(delivery: Delivery) -> dict[str, Any]:

@@ -10,14 +10,7 @@ from typing import Any
 import uuid_utils
 
 from fraisier_core.errors import FencedError
-from fraisier_core.store.records import (
-    ConfiguredEnvironment,
-    Deployment,
-    Event,
-    Lease,
-    PushedCommit,
-    Request,
-)
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
 from fraisier_core.store.sqlite.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDINGS
 from fraisier_core.system.host import utc_now

@@ -82,8 +82,7 @@ class Leases(SqliteReader):
 
 
 def _held(row: Row) -> HeldLease:
-    command = None
-    if row["command_pid"] is not None:
-        command = ProcessIdentity(row["command_pid"], row["command_started"])
+    pid = row["command_pid"]
+    command = None if pid is None else ProcessIdentity(pid, row["command_started"])
     lease = Lease(row["token"], row["deployment_id"], row["host"], row["attempt"])
     return HeldLease(lease, row["boot_id"], ProcessIdentity(row["pid"], row["pid_started"]), command)
