@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -35,17 +34,11 @@ class Payload(msgspec.Struct):
         Raises `MalformedPayloadError`, which names the field and never shows a value of the payload.
         """
         try:
-            payload: Self = _decoder(cls).decode(body)
+            return msgspec.json.decode(body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedPayloadError(
                 f"the payload is not what the forge sends: {_problem(error)}"
             ) from None
-        return payload
-
-
-@cache
-def _decoder(model: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(model)
 
 
 def _problem(error: Exception) -> str:

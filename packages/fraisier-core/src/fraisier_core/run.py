@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -21,6 +22,7 @@ ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify"})
 """Recovery tells by these how far a deployment came: no deployer gives their names to its own steps."""
 
 
+@dataclass(eq=False, repr=False)
 class Run(ABC, Generic[S]):
     """One deployment under way, as its deployer sees it.
 
@@ -33,22 +35,12 @@ class Run(ABC, Generic[S]):
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
-    def __init__(
-        self,
-        fraise: str,
-        environment: str,
-        settings: S,
-        release: Release,
-        previous: Release | None,
-        *,
-        in_place: bool,
-    ) -> None:
-        self.fraise = fraise
-        self.environment = environment
-        self.settings = settings
-        self.release = release
-        self.previous = previous
-        self.in_place = in_place
+    fraise: str
+    environment: str
+    settings: S
+    release: Release
+    previous: Release | None
+    in_place: bool = field(kw_only=True)
 
     @property
     def commit_sha(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
@@ -18,8 +19,8 @@ class GroupSpec:
     group: str
     noun: str
     specs: type
-    required: frozenset[str]
     model: type[Section]
+    required: Collection[str]
     advice: str = "install the package that offers it (entry-point group {group})"
 
 
@@ -27,23 +28,15 @@ PROVIDERS = GroupSpec(
     "fraisier.providers",
     "provider",
     ProviderHooks,
-    required=frozenset({"verify", "normalize"}),
-    model=ProviderSettings,
+    ProviderSettings,
+    required=("verify", "normalize"),
     advice="try: pip install fraisier-{name}",
 )
 DEPLOYERS = GroupSpec(
-    "fraisier.deployers",
-    "fraise type",
-    DeployerHooks,
-    required=frozenset({"deploy", "health_check"}),
-    model=EnvironmentSettings,
+    "fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings, ("deploy", "health_check")
 )
-STORES = GroupSpec("fraisier.stores", "store", StoreHooks, required=frozenset({"open_store"}), model=Section)
+STORES = GroupSpec("fraisier.stores", "store", StoreHooks, Section, ("open_store",))
 OBSERVERS = GroupSpec(
-    "fraisier.observers",
-    "observer",
-    ObserverHooks,
-    required=frozenset({"deployment_changed"}),
-    model=ObserverSettings,
+    "fraisier.observers", "observer", ObserverHooks, ObserverSettings, ("deployment_changed",)
 )
 GROUPS = (PROVIDERS, DEPLOYERS, STORES, OBSERVERS)
