@@ -147,8 +147,7 @@ def _failed_restart(run: Run[ApiSettings], before: UnitState, error: CommandFail
     if after.load_state != "loaded":
         return ActivationRefusedError(f"{after}: install the unit, or correct systemd_service")
     if after == before:
-        untouched = f"{error}; systemd left the service as it was"
-        return ActivationRefusedError(f"{untouched}. {_permission(after)}")
+        return ActivationRefusedError(f"{error}; systemd left the service as it was. {_permission(after)}")
     if not before.is_active or before.restarts:  # one that keeps failing changes by itself
         return _not_running(run, f"{error}: {after}. {_permission(after)}")
     return _not_running(run, f"{error}: {after}")

@@ -154,9 +154,8 @@ def _verify_token(given: str, secrets: Sequence[str]) -> Verified | None:
 
 def _is_recent(timestamp: str, now: datetime) -> bool:
     """Whether `timestamp`, in seconds since 1970, is within the tolerance on either side of `now`."""
-    if not timestamp.isdecimal() or len(timestamp) > 12:
-        return False
-    return abs(now.timestamp() - int(timestamp)) <= TOLERANCE_SECONDS
+    is_time = timestamp.isdecimal() and len(timestamp) <= 12
+    return is_time and abs(now.timestamp() - int(timestamp)) <= TOLERANCE_SECONDS
 
 
 def _is_signed(key: bytes, signed: bytes, signatures: list[bytes]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,12 +25,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from fraisier.inbox import Inbox
-from fraisier.refusals import Refusals
 from fraisier.responses import error_response, unavailable
+from fraisier.terminal import clean_line
 
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
+REFUSALS_PER_SECOND = 5
+MAX_CLIENT_LENGTH = 100
+MAX_REASON_LENGTH = 500
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 
@@ -39,6 +44,29 @@ class ConfiguredProvider:
     plugin: Provider
     secrets: tuple[str, ...] = field(repr=False)
     config: Config
+
+
+class Refusals:
+    """Answers "why did my push not deploy?", in a record that no client can keep the disk busy with."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._second = 0
+        self._written = 0
+
+    async def add(self, provider: str, client: str, reason: str) -> None:
+        """Remember a refusal, unless this second has seen enough; `client` may be any text."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._written = second, 0
+        self._written += 1
+        if self._written > REFUSALS_PER_SECOND:
+            return
+        client = clean_line(client)[:MAX_CLIENT_LENGTH]
+        reason = clean_line(reason)[:MAX_REASON_LENGTH]
+        logger.warning("refused a delivery for %s from %s: %s", provider, client, reason)
+        with suppress(StoreError):
+            await self._store.refuse(provider, utc_now(), client, reason)
 
 
 class Receiver:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fraisier.cli.follow import FollowedStep, Progress
-from fraisier.cli.plain import PlainDisplay
+from fraisier.cli.follow import FollowedStep, PlainDisplay, Progress
 from fraisier_core.store.records import Deployment, Step
 
 AT = "2026-01-31T12:00:00.000000Z"

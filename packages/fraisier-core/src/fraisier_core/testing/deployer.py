@@ -25,6 +25,7 @@ from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import Limits, run_command
 
 COMMAND_SECONDS = 60.0
+Section = Mapping[str, object]
 
 
 class FakeRun(Run[S]):
@@ -274,12 +275,7 @@ class DeployerConformance:
         _assert_serving(back, earlier.release)
 
     def _run(
-        self,
-        deployer: Deployer,
-        folder: Path,
-        name: str,
-        section: Mapping[str, object] | None = None,
-        **more: object,
+        self, deployer: Deployer, folder: Path, name: str, section: Section | None = None, **more: object
     ) -> FakeRun[Any]:
         path = _directory(folder, name)
         section = self.working(path) if section is None else section

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, check_output
 
 import pytest
 
@@ -92,17 +92,11 @@ class Forge:
 
     @staticmethod
     def _in(folder: Path, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), **_GIT_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=60,
-        )
-        return done.stdout.strip()
+        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), **_GIT_ENVIRONMENT}
+        command = ["git", *arguments]
+        return check_output(
+            command, cwd=folder, env=env, stdin=DEVNULL, stderr=PIPE, text=True, timeout=60
+        ).strip()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fraisier_core.store.protocol import Reader, Store
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS
 
-from fraisier.cli.follow import Display
+from fraisier.cli.follow import Display, PlainDisplay
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import COLOURS, short_commit, short_id
 from fraisier.cli.times import lasted
@@ -65,8 +65,6 @@ def _display(*, as_json: bool) -> Display:
         from fraisier.cli.live import LiveDisplay
 
         return LiveDisplay()
-    from fraisier.cli.plain import PlainDisplay
-
     return PlainDisplay(tell if as_json else say)
 
 

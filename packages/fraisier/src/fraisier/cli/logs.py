@@ -15,10 +15,9 @@ from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.text.suggestions import listing
 
-from fraisier.cli.follow import Follower
+from fraisier.cli.follow import Follower, PlainDisplay
 from fraisier.cli.history import newest
 from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app, fraises
-from fraisier.cli.plain import PlainDisplay
 from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
 from fraisier.terminal import say, tell

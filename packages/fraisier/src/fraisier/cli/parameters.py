@@ -58,15 +58,9 @@ def _section(ctx: typer.Context, *keys: str) -> list[str]:
     return [str(key) for key in value] if isinstance(value, dict) else []
 
 
+_WHICH_FILE = "The configuration; else $FRAISIER_CONFIG, ./fraises.yaml or /etc/fraisier/fraises.yaml."
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        callback=_given,
-        help="The configuration; else $FRAISIER_CONFIG, ./fraises.yaml or /etc/fraisier/fraises.yaml.",
-    ),
+    Path | None, typer.Option("--config", "-c", metavar="FILE", callback=_given, help=_WHICH_FILE)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]

@@ -50,13 +50,15 @@ class Shown(NamedTuple):
 
 def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
     from fraisier_core.engine.trash import undeletable
+    from fraisier_core.store.records import EnvironmentStatus
 
     reader = session.reader()
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = []
     for each in wanted:
-        status = known.get((each.fraise, each.name)) or _never_deployed(session.config, each)
-        left = undeletable(session.config.state_dir, each.fraise, each.name)
+        names, fraise = (each.fraise, each.name), session.config.fraise(each.fraise)
+        status = known.get(names) or EnvironmentStatus(*names, fraise.type, fraise.description)
+        left = undeletable(session.config.state_dir, *names)
         found.append(Shown(status, _decision(reader, status), left))
     return found
 
@@ -76,13 +78,6 @@ def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ..
     from fraisier_core.engine.decision import commands
 
     return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
-
-
-def _never_deployed(config: Config, environment: Environment) -> EnvironmentStatus:
-    from fraisier_core.store.records import EnvironmentStatus
-
-    fraise = config.fraise(environment.fraise)
-    return EnvironmentStatus(fraise.name, environment.name, fraise.type, fraise.description)
 
 
 def _print_all(found: list[Shown]) -> None:
