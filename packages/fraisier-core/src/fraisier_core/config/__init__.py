@@ -5,8 +5,7 @@ sections are in modules of their names, `checks` compares them, and `configurati
 """
 
 from fraisier_core.config.configuration import PARTS, SECTIONS, Config, find_config, load_config, parse_config
-from fraisier_core.config.fraise import Environment, Fraise
-from fraisier_core.config.resolved import ResolvedEnvironment
+from fraisier_core.config.fraise import Environment, Fraise, ResolvedEnvironment
 
 __all__ = [
     "PARTS",

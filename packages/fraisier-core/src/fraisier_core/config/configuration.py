@@ -12,10 +12,9 @@ from pydantic import SecretStr
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_state_dir
-from fraisier_core.config.fraise import Environment, Fraise, read_fraises
+from fraisier_core.config.fraise import Environment, Fraise, ResolvedEnvironment, read_fraises
 from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
-from fraisier_core.config.resolved import ResolvedEnvironment, long_secrets
-from fraisier_core.config.sections import ConfigReader
+from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Document, Keys, YamlError, config_text, parse_yaml
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError

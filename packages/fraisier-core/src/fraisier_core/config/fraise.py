@@ -78,6 +78,29 @@ class Fraise:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ResolvedEnvironment:
+    """What the process of one deployment gets: its environment, with the variables filled in, and nothing of
+    `git:` or of other fraises.
+
+    `repository` is the address to fetch from, credentials included; `section` is for the settings model of
+    its fraise type; `secrets` are what must be redacted in output.
+    """
+
+    fraise: str
+    environment: str
+    type: str
+    repository: str = field(repr=False)
+    state_dir: Path
+    section: Mapping[str, object] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
+
+    @property
+    def releases(self) -> Path:
+        """The folder in which the releases of the environment lie side by side."""
+        return self.state_dir / "releases" / self.fraise / self.environment
+
+
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
     """Return the fraises that are well written; without plugins, what only a type knows is passed over."""
     found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))

@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from fraisier_core.config.fraise import check_name
-from fraisier_core.config.resolved import long_secrets
-from fraisier_core.config.sections import ConfigReader
+from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import ObserverSettings, ProviderSettings

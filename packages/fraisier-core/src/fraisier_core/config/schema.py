@@ -33,16 +33,14 @@ def config_schema(plugins: Plugins) -> Schema:
     def found(models: Mapping[str, type[Section]]) -> Schema:
         return {name: schemas[model, "validation"] for name, model in models.items()}
 
-    rule, database = schemas[RuleSection, "validation"], schemas[DatabaseSection, "validation"]
+    rule = schemas[RuleSection, "validation"]
+    rules = {"anyOf": [rule, {"type": "array", "items": rule}]}
     sections = {
         **found(observers),
         "git": _closed({"provider": {"enum": sorted(providers)}, **found(providers)}),
         "fraises": _named(_fraise(definitions, found(types))),
-        "branch_mapping": {
-            "type": "object",
-            "additionalProperties": {"anyOf": [rule, {"type": "array", "items": rule}]},
-        },
-        "database": database,
+        "branch_mapping": {"type": "object", "additionalProperties": rules},
+        "database": schemas[DatabaseSection, "validation"],
         "state_dir": {"type": "string"},
     }
     return {

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from fraisier_core.config.variables import Substituted
+from fraisier_core.config.variables import MIN_SECRET_LENGTH, Substituted
 from fraisier_core.config.yamlfile import Document, Keys
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.text.suggestions import listing, nearest
@@ -216,3 +216,23 @@ def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:
     if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in within:
         within, parts = {*within, kind}, tuple(_fields(kind).values())
     return any(holds_secret(part, within) for part in parts)
+
+
+def long_secrets(*values: object) -> frozenset[str]:
+    """Return what the secrets in some values say, if it is long enough to be redacted in output."""
+    return frozenset(text for text in secret_texts(values) if len(text) >= MIN_SECRET_LENGTH)
+
+
+def secret_texts(value: object) -> Iterator[str]:
+    """Yield what the secrets of a settings model say, those of nested models and collections included."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, SecretBytes):
+        yield value.get_secret_value().decode(errors="replace")
+    elif isinstance(value, BaseModel | Mapping):
+        items = vars(value) if isinstance(value, BaseModel) else value
+        for item in items.values():
+            yield from secret_texts(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from secret_texts(item)

@@ -63,16 +63,9 @@ class Leases(SqliteReader):
 
     def _take(self, deployment_id: str, attempt: int, holder: ProcessIdentity) -> Lease:
         """Take the lease of a deployment inside the caller's transaction."""
-        (taken,) = self._all(
-            "take_lease",
-            deployment_id=deployment_id,
-            host=self._host.name,
-            attempt=attempt,
-            boot_id=self._host.boot_id,
-            pid=holder.pid,
-            pid_started=holder.start_time,
-            expires=self._host.seconds() + LEASE,
-        )
+        lease = {"deployment_id": deployment_id, "host": self._host.name, "attempt": attempt}
+        who = {"boot_id": self._host.boot_id, "pid": holder.pid, "pid_started": holder.start_time}
+        (taken,) = self._all("take_lease", **lease, **who, expires=self._host.seconds() + LEASE)
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
 
     def _update(self, statement: str, lease: Lease, **values: Any) -> None:
