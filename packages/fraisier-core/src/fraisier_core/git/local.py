@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fraisier_core.errors import CommitGoneError, StepFailedError
 from fraisier_core.git.remotes import Remote
@@ -45,8 +45,7 @@ _CONFIG = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GitOutput:
+class GitOutput(NamedTuple):
     """What git said: its exit status, its output and its errors."""
 
     status: int

@@ -70,7 +70,9 @@ class Group:
     def plugin(self, name: str) -> NamedPlugin:
         """Return the plugin of that name, loading it the first time. Raises `PluginError`."""
         if name not in self._claims:
-            raise PluginError(self._not_installed(name))
+            offer = self._spec.advice.format(name=name, group=self._spec.group)
+            missing = f'no {self._spec.noun} "{name}" is installed{hint(name, self._claims)}'
+            raise PluginError(f"{missing} ({offer}; installed: {listing(self._claims)})")
         with self._lock:
             if name not in self._loaded and name not in self._set_aside:
                 self._load(name)
@@ -91,12 +93,6 @@ class Group:
                 distribution, version = _distribution(claim)
                 status: Literal["ok", "set aside"] = "set aside" if reason else "ok"
                 yield PluginReport(self._spec.group, name, distribution, version, status, reason)
-
-    def _not_installed(self, name: str) -> str:
-        spec = self._spec
-        offer = spec.advice.format(name=name, group=spec.group)
-        missing = f'no {spec.noun} "{name}" is installed{hint(name, self._claims)}'
-        return f"{missing} ({offer}; installed: {listing(self._claims)})"
 
     def _distinct(self, name: str) -> list[EntryPoint]:
         claims = self._claims[name]

@@ -18,7 +18,10 @@ def plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Col
         for name, (options, function) in implementations.items()
         for problem in _implementation_problems(name, options, function, manager)
     ]
-    return problems + [_missing(plugin, name) for name in sorted(required) if name not in implementations]
+    for name in sorted({*required} - implementations.keys()):
+        undecorated = " (the function of that name lacks @hookimpl)" if hasattr(plugin, name) else ""
+        problems.append(f'required hook "{name}" is missing{undecorated}')
+    return problems
 
 
 def implemented_hooks(
@@ -66,8 +69,3 @@ def _argument_problems(name: str, function: Callable[..., object], known: Collec
                 yield f'hook "{name}": argument "{parameter.name}" must be a plain one to be given'
         elif not has_default and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             yield f'hook "{name}": unknown argument "{parameter.name}"{hint(parameter.name, known)}'
-
-
-def _missing(plugin: object, name: str) -> str:
-    undecorated = " (the function of that name lacks @hookimpl)" if hasattr(plugin, name) else ""
-    return f'required hook "{name}" is missing{undecorated}'

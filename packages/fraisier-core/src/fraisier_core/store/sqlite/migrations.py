@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from fraisier_core.errors import OutdatedStoreError, StoreError
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """One file of `sql/migrations`; the checksum is the SHA-256 of its text, in hex."""
 
     name: str
