@@ -6,6 +6,7 @@ two that share a name; this one does none of that.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +18,6 @@ import pluggy
 
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins.groups import GroupSpec
-from fraisier_core.plugins.problems import hook_names, implemented_hooks, plugin_problems
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import hint, listing
 
@@ -121,10 +121,10 @@ class Group:
 
     def _register(self, name: str, plugin: object) -> None:
         specs = self._manager_of([])
-        problems = plugin_problems(plugin, specs, self._spec.required)
+        problems = _plugin_problems(plugin, specs, self._spec.required)
         if problems:
             raise _UnusableError("; ".join(problems))
-        functions = {hook: found for hook, (_, found) in implemented_hooks(plugin, specs).items()}
+        functions = {hook: found for hook, (_, found) in _implemented_hooks(plugin, specs).items()}
         named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
         loaded = {**self._loaded, name: named}
         manager = self._manager_of(loaded.values())
@@ -156,7 +156,7 @@ def _callers(
     manager: pluggy.PluginManager, named: NamedPlugin, loaded: Iterable[NamedPlugin]
 ) -> dict[str, pluggy.HookCaller]:
     others = {other.plugin for other in loaded if other.plugin is not named.plugin}
-    return {hook: manager.subset_hook_caller(hook, others) for hook in hook_names(manager)}
+    return {hook: manager.subset_hook_caller(hook, others) for hook in _hook_names(manager)}
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:
@@ -167,3 +167,64 @@ def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:
 def _origin(entry_point: EntryPoint) -> str:
     distribution, version = _distribution(entry_point)
     return f"{distribution} {version}" if distribution else entry_point.value
+
+
+def _plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
+    """Return everything that keeps a module, or an object with hooks as methods, from being used."""
+    implementations = _implemented_hooks(plugin, manager)
+    problems = [
+        problem
+        for name, (options, function) in implementations.items()
+        for problem in _implementation_problems(name, options, function, manager)
+    ]
+    for name in sorted({*required} - implementations.keys()):
+        undecorated = " (the function of that name lacks @hookimpl)" if hasattr(plugin, name) else ""
+        problems.append(f'required hook "{name}" is missing{undecorated}')
+    return problems
+
+
+def _implemented_hooks(
+    plugin: object, manager: pluggy.PluginManager
+) -> Mapping[str, tuple[pluggy.HookimplOpts, Callable[..., object]]]:
+    """Return the hooks that a plugin implements, each with its options and its function."""
+    return {
+        attribute: (options, getattr(plugin, attribute))
+        for attribute in dir(plugin)
+        if (options := manager.parse_hookimpl_opts(plugin, attribute)) is not None
+    }
+
+
+def _hook_names(manager: pluggy.PluginManager) -> set[str]:
+    """Return the names of the hooks that a manager knows."""
+    return {name for name in vars(manager.hook) if not name.startswith("_")}
+
+
+def _implementation_problems(
+    name: str, options: pluggy.HookimplOpts, function: Callable[..., object], manager: pluggy.PluginManager
+) -> Iterator[str]:
+    hooks = _hook_names(manager)
+    if name not in hooks and not options["specname"]:
+        if not options["optionalhook"]:
+            yield f'unknown hook "{name}"{hint(name, hooks)}'
+        return
+    if options["specname"]:
+        yield f'function "{name}" uses specname=: name it like the hook'
+        return
+    if options["wrapper"] or options["hookwrapper"]:
+        yield f'hook "{name}" is a wrapper, which would see the calls of other plugins'
+        return
+    deferred = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    if any(is_kind(function) for is_kind in deferred):
+        yield f'hook "{name}" is a generator or coroutine: calling it would do nothing'
+    spec = getattr(manager.hook, name).spec
+    yield from _argument_problems(name, function, spec.argnames)
+
+
+def _argument_problems(name: str, function: Callable[..., object], known: Collection[str]) -> Iterator[str]:
+    for parameter in inspect.signature(function).parameters.values():
+        has_default = parameter.default is not parameter.empty
+        if parameter.name in known:
+            if has_default or parameter.kind is parameter.KEYWORD_ONLY:
+                yield f'hook "{name}": argument "{parameter.name}" must be a plain one to be given'
+        elif not has_default and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            yield f'hook "{name}": unknown argument "{parameter.name}"{hint(parameter.name, known)}'
