@@ -22,9 +22,8 @@ def command_app(*, groups: str | None = None) -> typer.Typer:
 
 def _given(ctx: typer.Context, file: Path | None) -> Path | None:
     """Return the configuration file given here, else the one given before the command."""
-    if file is not None:
-        ctx.obj = file
-    given: Path | None = ctx.obj
+    given: Path | None = file or ctx.obj
+    ctx.obj = given
     return given
 
 

@@ -40,8 +40,7 @@ def rollback(
     from fraisier.cli.executing import execute
 
     found = session.usable_environment(fraise, environment)
-    request = partial(_request, session, found, to)
-    execute(session, found, request, process=process, as_json=as_json)
+    execute(session, found, partial(_request, session, found, to), process=process, as_json=as_json)
 
 
 def _request(
