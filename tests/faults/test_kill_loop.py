@@ -53,6 +53,7 @@ class Loop:
                 self.push(self.chance.choice(sorted(BRANCHES)))
             time.sleep(self.chance.uniform(0.2, 1.0))
             self.kill_one()
+        self.restart()  # as a service manager does
 
     def missing(self) -> set[str]:
         return ROLES - set(self.killed)
