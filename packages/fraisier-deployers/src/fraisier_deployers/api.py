@@ -166,9 +166,7 @@ def _permission(unit: UnitState) -> str:
 
 
 def polkit_rule(unit: str, user: str) -> str:
-    """Return the polkit(8) rule that lets a user restart one unit and nothing else. `unit` and `verb` are
-    details of org.freedesktop.systemd1.manage-units.
-    """
+    """Return the polkit(8) rule that lets a user restart one unit (systemd1.manage-units), no more."""
     return (
         "polkit.addRule(function(action, subject) {\n"
         '    if (action.id == "org.freedesktop.systemd1.manage-units" &&\n'

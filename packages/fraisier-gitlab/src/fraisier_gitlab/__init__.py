@@ -98,9 +98,7 @@ def settings() -> type[GitLabSettings]:
 
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> Verified | None:
-    """Return the signing token that signed the delivery, or the secret token that it carries. If a signature
-    and a signing token are there, the signature decides: a bad one is never made good by a secret token.
-    """
+    """Return which token signed the delivery or is in it; no token makes good a bad signature."""
     if "webhook-signature" in headers and any(map(_is_signing_token, secrets)):
         return _verify_signature(headers, body, secrets, now)
     return _verify_token(headers.get("x-gitlab-token", ""), secrets)

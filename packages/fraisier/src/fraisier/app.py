@@ -29,9 +29,7 @@ LINGER_SECONDS = 2.0
 
 
 class WebhookEndpoint:
-    """Answers `POST /webhook` and `POST /webhook/{provider}`, and leaves other paths to the app behind it. It
-    stands before Starlette's routing, which would cost a tenth of a delivery.
-    """
+    """Answers `POST /webhook[/PROVIDER]` before Starlette's routing, a tenth of the cost of a delivery."""
 
     def __init__(self, app: ASGIApp, receiver: Receiver) -> None:
         self._app = app

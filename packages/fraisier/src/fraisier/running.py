@@ -1,7 +1,4 @@
-"""Running a typer app so that only a broken pipe of its own standard output ends it quietly.
-
-typer itself ends silently at any broken pipe, such as the one to a helper process that is gone.
-"""
+"""Running a typer app so that only a broken pipe of its standard output, not of a helper, ends it quietly."""
 
 from __future__ import annotations
 

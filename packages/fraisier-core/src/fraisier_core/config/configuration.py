@@ -64,10 +64,7 @@ class Config:
         raise UnknownNameError(unknown(f"environment of {fraise}", name, known))
 
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
-        """Return what the process of a deployment gets of an environment. Raises `UnknownNameError`,
-        `PluginError`, or `ConfigurationError` if its repository is unknown or a variable that it needs is not
-        set.
-        """
+        """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
         found = self.environment(fraise, name)
         url = found.repository.url
         if url is None:

@@ -66,9 +66,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Fraise:
-    """One deployable thing. `repository` is the configured address, None if the clones say it; `problem` says
-    why it cannot be deployed at all: its type's plugin is missing or set aside.
-    """
+    """One deployable thing; `problem` says why its type's plugin cannot be used."""
 
     name: str
     type: str

@@ -121,7 +121,8 @@ class ConfigReader:
         if self._depends_on_unset(keys):
             return
         if detail["type"] == "extra_forbidden":
-            self.refuse_unknown(keys, _known_keys(model, location[:-1]))
+            *_, innermost = [model, *map(_nested_model, _annotations(model, location[:-1]))]
+            self.refuse_unknown(keys, _fields(innermost))
             return
         message = _words(detail)
         hidden = secret or detail["type"] in {"missing", "value_error"}
@@ -199,11 +200,6 @@ def _annotations(model: type[BaseModel], location: Keys) -> Iterator[object]:
         if annotation is not None:
             yield annotation
             current = _nested_model(annotation)
-
-
-def _known_keys(model: type[BaseModel], location: Keys) -> Collection[str]:
-    *_, last = [model, *map(_nested_model, _annotations(model, location))]
-    return _fields(last).keys()
 
 
 def holds_secret(annotation: object, within: Set[object] = frozenset()) -> bool:

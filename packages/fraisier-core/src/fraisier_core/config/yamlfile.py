@@ -133,7 +133,8 @@ def parse_yaml(text: str) -> Document:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise YamlError(1, f"larger than {MAX_BYTES:,} bytes")
     if unprintable := Reader.NON_PRINTABLE.search(text):
-        line, column = _position(text, unprintable.start())
+        line = text.count("\n", 0, unprintable.start()) + 1
+        column = unprintable.start() - text.rfind("\n", 0, unprintable.start())
         raise YamlError(line, f"column {column}: the character {unprintable[0]!r} is not allowed")
     try:
         _check_depth(text)
@@ -141,10 +142,6 @@ def parse_yaml(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error) from None
     return Document(root)
-
-
-def _position(text: str, index: int) -> tuple[int, int]:
-    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
 
 
 def _syntax_error(error: yaml.MarkedYAMLError) -> YamlError:

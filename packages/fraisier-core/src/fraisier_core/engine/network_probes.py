@@ -1,7 +1,4 @@
-"""Probing a service over the network: its connection, and its answer to a GET.
-
-A module of its own, imported when it is needed: the library for HTTP is large.
-"""
+"""Probing a service over the network; a module of its own, for the library for HTTP is large."""
 
 from __future__ import annotations
 
@@ -25,9 +22,7 @@ _SHOWN = 400
 
 
 def probe_address(url: str, timeout: float, cancelled: threading.Event) -> Health:
-    """Probe an address for at most `timeout` seconds; `tcp://HOST:PORT` needs only to accept connections.
-    Raises `CancelledError`; whatever else goes wrong is an unhealthy verdict.
-    """
+    """Probe an address, or a connection (`tcp://`), within `timeout` seconds. Raises `CancelledError`."""
     parts = urlsplit(url)
     return _Attempt(parts, timeout).ask(_connected if parts.scheme == "tcp" else _get, cancelled)
 

@@ -36,9 +36,7 @@ class StepOutput:
                 self._kept -= len(self._pieces.popleft())
 
     def take(self, *, last: bool = False) -> tuple[str, int] | None:
-        """Return what came since the last call, without what may turn out to begin a secret, and how many
-        bytes before it were dropped: they came too fast.
-        """
+        """Return what came since the last call, as far as it is decided, and how many bytes were dropped."""
         with self._lock:
             data, dropped = self._newest()
             text = self._text.restart(data) if dropped else self._text.add(data)

@@ -20,9 +20,7 @@ _SHOWN = 400
 
 
 def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: threading.Event) -> Health:
-    """Probe once, for at most `check.timeout`. Raises `CancelledError`; whatever else goes wrong is an
-    unhealthy verdict.
-    """
+    """Probe once, for at most `check.timeout`; what goes wrong is unhealthy. Raises `CancelledError`."""
     if check.command is not None:
         return _command(check.command, check.timeout, cwd, env, cancelled)
     if check.unit is not None:

@@ -29,9 +29,7 @@ class _Step:
 
 
 class Recorder:
-    """The one writer of a deployment's events, without secrets; safe to flush from another thread.
-    `deployment` follows what is appended. `steps` says how many steps started before a recovery.
-    """
+    """The one writer of a deployment's events, without secrets, which follows it; threads may flush it."""
 
     def __init__(
         self, store: Store, lease: Lease, deployment: Deployment, redactor: Redactor, steps: int = 0

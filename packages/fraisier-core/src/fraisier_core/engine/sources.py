@@ -1,7 +1,4 @@
-"""Where the release of a deployment comes from: its commit is fetched, or its request names a release.
-
-Deliveries may arrive out of order: a commit of a branch or tag is only taken if it is the newest.
-"""
+"""Where a release comes from: the newest commit of a branch or tag is fetched, or the request names one."""
 
 from __future__ import annotations
 

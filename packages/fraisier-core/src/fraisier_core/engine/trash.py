@@ -24,9 +24,7 @@ def trash(state_dir: Path) -> Iterator[Path]:
 
 
 def empty_trash(state_dir: Path) -> None:
-    """Delete what is set aside; safe at any time, to be interrupted, and beside another process that does so.
-    Why something cannot be deleted is kept for `undeletable`, and it is tried again the next time.
-    """
+    """Delete what is set aside, at any time and beside others; what stays is tried again next time."""
     import logging  # not for `status`, which only reads what is left
 
     logger = logging.getLogger(__name__)

@@ -44,9 +44,7 @@ class Workspace(Protocol):
 
 
 class ReleasesWorkspace(Workspace):
-    """Complete releases side by side, one of which is active; without a link nothing is switched. There is
-    nothing to check: what is in the way of the link was found when the workspace was opened.
-    """
+    """Complete releases side by side, one of which is active; without a link nothing is switched."""
 
     in_place = False
 
@@ -80,9 +78,7 @@ class ReleasesWorkspace(Workspace):
 
 
 class ClonedWorkspace(Workspace):
-    """The clone at `app_path`, worked on in place; a release is named by its commit. There is no state before
-    the first deployment to withdraw to.
-    """
+    """The clone at `app_path`, worked on in place; a release is named by its commit."""
 
     in_place = True
 

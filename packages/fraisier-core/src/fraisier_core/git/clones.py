@@ -1,7 +1,4 @@
-"""Clones that are deployed in place: the application runs from the working tree itself.
-
-The filters that a clone's own configuration names, such as LFS, are its owner's and stay.
-"""
+"""Clones that are deployed in place; the filters in their configuration, such as LFS, are their owner's."""
 
 from __future__ import annotations
 

@@ -34,9 +34,7 @@ class Repository:
 
 
 def address_problem(url: str) -> str | None:
-    """Return why nothing is ever fetched from this address, None if it is accepted. Only addresses that git
-    can neither take for an option nor hand to a command are accepted.
-    """
+    """Return why git must not be given this address, as an option or a command; None if it is accepted."""
     if _UNPRINTABLE.search(url):
         return "holds a space or a control character"
     if repository_identity(url) is None:

@@ -79,9 +79,7 @@ class Deployer(_Plugin[EnvironmentSettings]):
     """A fraise type, typed: the `DeployerHooks` of this one plugin."""
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
-        """Call the hook of a kind of deployment; `deploy` is called in place of a `rollback` that this type
-        lacks. Raises `PluginError` if it lacks the hook, and whatever a failing step raises.
-        """
+        """Call a hook, or `deploy` for a `rollback` that this type lacks. Raises what a failing step does."""
         name = hook if hook in self._plugin.implemented else _INSTEAD.get(hook)
         if name is None:
             raise PluginError(f'the fraise type "{self.name}" has no {hook}')
@@ -142,9 +140,7 @@ class Plugins:
 
     @classmethod
     def installed(cls, environ: Mapping[str, str] = os.environ) -> Plugins:
-        """Return what the installed packages offer, without importing any of it. The names in
-        `FRAISIER_DISABLED_PLUGINS`, separated by commas, are never loaded.
-        """
+        """Return what is installed, unimported, without the names in `FRAISIER_DISABLED_PLUGINS`."""
         found = entry_points()
         disabled = {name.strip() for name in environ.get("FRAISIER_DISABLED_PLUGINS", "").split(",")}
         return cls([each for spec in GROUPS for each in found.select(group=spec.group)], disabled)

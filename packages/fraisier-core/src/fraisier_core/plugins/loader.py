@@ -129,7 +129,8 @@ class Group:
         loaded = {**self._loaded, name: named}
         manager = self._manager_of(loaded.values())
         for one in loaded.values():
-            one.call = _callers(manager, one, loaded.values())
+            others = {other.plugin for other in loaded.values() if other.plugin is not one.plugin}
+            one.call = {hook: manager.subset_hook_caller(hook, others) for hook in _hook_names(manager)}
         self._loaded = loaded
 
     def _manager_of(self, loaded: Iterable[NamedPlugin]) -> pluggy.PluginManager:
@@ -150,13 +151,6 @@ class Group:
             model.model_rebuild()  # what is wrong with it is told here, not when it is first used
             return model
         raise _UnusableError(f"settings must return a subclass of {self._spec.model.__name__}")
-
-
-def _callers(
-    manager: pluggy.PluginManager, named: NamedPlugin, loaded: Iterable[NamedPlugin]
-) -> dict[str, pluggy.HookCaller]:
-    others = {other.plugin for other in loaded if other.plugin is not named.plugin}
-    return {hook: manager.subset_hook_caller(hook, others) for hook in _hook_names(manager)}
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:

@@ -1,7 +1,4 @@
-"""What the store takes and returns: plain values, named as the columns are.
-
-Tuples, because commands that only read start sooner without so many dataclasses.
-"""
+"""What the store takes and returns, named as the columns are: tuples, which load faster than dataclasses."""
 
 from __future__ import annotations
 
@@ -188,9 +185,7 @@ class DeploymentEvent(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The last deployment event that an observer has seen, or that was passed over. `attempts` counts the
-    failures of the event after it; `problem` says why the last event that failed did.
-    """
+    """The last event that an observer has seen, and how often the next one has failed, and why."""
 
     sequence: int
     attempts: int = 0
@@ -214,9 +209,7 @@ class HealthyRelease(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The right to change one deployment. Every event carries the fencing token, and one that is out of date
-    is refused; `attempt` counts from 1 how often the deployment was started.
-    """
+    """The right to change one deployment, in its nth attempt: an event with an old token is refused."""
 
     token: int
     deployment_id: str
@@ -266,9 +259,7 @@ class Requested(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
-    webhook event and the deployments of a duplicate are those of the first delivery.
-    """
+    """What became of a delivery, on disk; a duplicate's event and deployments are those of the first one."""
 
     verdict: Verdict
     event_id: str

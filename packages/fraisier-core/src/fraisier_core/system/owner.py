@@ -28,7 +28,9 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
         return
     if os.geteuid() == 0:
         _become(found.st_uid, found.st_gid)
-        _require_readable(installation, place)
+        if not os.access(installation, os.R_OK):
+            unreadable = f"{place} belongs to {_sudo_name(found.st_uid)}, who cannot read {installation}"
+            raise StoreError(f"{unreadable}: install Python and Fraisier where every user can read them")
     elif place == state_dir or not os.access(place, os.W_OK):
         command = shlex.join([Path(argv[0]).name, *argv[1:]])
         owner = shlex.quote(_sudo_name(found.st_uid))
@@ -66,15 +68,6 @@ def _become(uid: int, gid: int) -> None:
         # git and ssh look for the owner's keys and known hosts there.
         os.environ |= {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
     os.setuid(uid)
-
-
-def _require_readable(installation: Path, place: Path) -> None:
-    if not os.access(installation, os.R_OK):
-        owner = _sudo_name(place.stat().st_uid)
-        raise StoreError(
-            f"{place} belongs to {owner}, who cannot read {installation}: "
-            "install Python and Fraisier where every user can read them"
-        )
 
 
 def _sudo_name(uid: int) -> str:

@@ -1,6 +1,4 @@
-"""How long leases, heartbeats and the waits around them last, all in seconds; a test checks what must hold
-between them.
-"""
+"""How long leases, heartbeats and the waits around them last, in seconds; a test checks their relations."""
 
 from __future__ import annotations
 

@@ -13,9 +13,7 @@ from fraisier_core.store.records import Deployment, Lease
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a deployment process is told to do: to execute a deployment, or to recover it, under a lease that
-    was taken on its behalf. Without an environment, the deployment ends with the problem.
-    """
+    """What a deployment process is told to execute or recover, under its lease, or why it cannot."""
 
     lease: Lease
     deployment: Deployment

@@ -8,18 +8,20 @@ import signal
 import socket
 import time
 from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
 
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.plugins import Plugins
+from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
-from fraisier_core.system.timing import GRACE, HEARTBEAT, POLL, STOP
+from fraisier_core.system.timing import DELETION, GRACE, HEARTBEAT, POLL, STOP
 from fraisier_core.worker.assignment import send
-from fraisier_core.worker.deletion import Deletion
 from fraisier_core.worker.dispatcher import Dispatcher
-from fraisier_core.worker.jobs import start_launcher, warmth_of
+from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Worker:
         forbid_dumps()
         self._open()
         self._listen()
-        while not self._is_done():
+        while self._stopping_since is None or self._dispatcher.busy:
             self._turn()
         self._close()
 
@@ -136,9 +138,6 @@ class Worker:
 
     # The end
 
-    def _is_done(self) -> bool:
-        return self._stopping_since is not None and not self._dispatcher.busy
-
     def _interrupt(self) -> None:
         for slot in self._dispatcher.slots:
             send(slot.line, "stop")
@@ -152,3 +151,38 @@ class Worker:
         self._store.forget_worker(self._me)
         signal.set_wakeup_fd(-1)
         self._store.close()
+
+
+class Deletion:
+    """Has old releases deleted when nothing executes: it slows what is deployed meanwhile."""
+
+    def __init__(self, dispatcher: Dispatcher, state_dir: Path) -> None:
+        self._dispatcher = dispatcher
+        self._state_dir = state_dir
+        self._backoff = Backoff()
+        self._process: Connection | None = None
+        self._since: float | None = time.monotonic()
+
+    def note(self) -> None:
+        """Note that something may have been set aside."""
+        self._since = self._since or time.monotonic()
+
+    def turn(self, *, is_quiet: bool) -> None:
+        """Start the process if nothing executes or happens, or something waits for long, or end it."""
+        if self._since is None or not self._backoff.is_due:
+            return
+        may_run = is_quiet or time.monotonic() - self._since > DELETION
+        if may_run and self._process is None:
+            self._backoff.started()
+            self._process = self._dispatcher.start(DELETE, str(self._state_dir), self._ended)
+        elif self._dispatcher.busy and not may_run and self._process is not None:
+            self._dispatcher.stop(self._process)
+            self._process = None
+
+    def _ended(self, answer: object) -> None:
+        self._process = None
+        if answer is not None:
+            self._since = None
+            return
+        message = "the process that deletes old releases is gone; it is started again in %g s"
+        logger.error(message, self._backoff.pause())

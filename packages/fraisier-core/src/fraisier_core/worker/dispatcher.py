@@ -42,9 +42,7 @@ class Slot:
 
 
 class Dispatcher:
-    """Gives deployments to processes, and watches those and their launcher. Each claim is made under the
-    current configuration. `start` starts a launcher if there is none.
-    """
+    """Gives deployments to processes, under the current configuration, and watches those."""
 
     def __init__(
         self,
@@ -121,9 +119,7 @@ class Dispatcher:
         return sum(slot.lease is not None for slot in self.slots)
 
     def start(self, job: str, message: object, ended: Callable[[object], None]) -> Connection | None:
-        """Have a job done once; return the line to its process, or None if that has to wait. `ended` is
-        called with the answer to the message, None if the process is gone without one.
-        """
+        """Have a job done once, if a process can be had now; `ended` is called with its answer or None."""
         line = self.launch(job)
         if line is None:
             return None

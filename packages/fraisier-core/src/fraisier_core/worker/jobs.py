@@ -37,9 +37,7 @@ def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
 
 
 def execute_early(line: Connection) -> None:
-    """Be a deployment process that is forked before the configuration is read, and told of it later. What is
-    slow to load is loaded meanwhile. It is told what to be ready for, and the state folder.
-    """
+    """Be a deployment process that is forked before the configuration is read, and told of it later."""
     import fraisier_core.worker.process  # noqa: F401
 
     plugins = Plugins.installed()

@@ -1,7 +1,4 @@
-"""The launcher: a warm process that forks one for each job.
-
-Owner and process talk over a line of messages, and each ends when the other one is gone.
-"""
+"""A warm process that forks one for each job; owner and process talk over a line, and end with each other."""
 
 from __future__ import annotations
 

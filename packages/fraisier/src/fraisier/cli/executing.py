@@ -31,9 +31,7 @@ def execute(
     process: Connection | None,
     as_json: bool,
 ) -> None:
-    """Have a request executed by a process, and exit with the code of the status it ends with. The request is
-    made once the store is open. Without the line to a process, it is left to a worker.
-    """
+    """Have a request executed, by a worker without a process, and exit with the code of its ending."""
     if process is None:
         _queue(session, make_request, as_json=as_json)
         return

@@ -34,9 +34,7 @@ class Session:
 
     @staticmethod
     def read(file: Path | None, *, types: bool = False) -> Session:
-        """Read the configuration that `--config` names, and with `types` the keys of fraise types too. What
-        that needs is imported here, so that completion stays fast. Raises `ConfigurationError`.
-        """
+        """Read the configuration that `--config` names, with `types` whole. Raises `ConfigurationError`."""
         from fraisier_core.config import find_config, load_config
         from fraisier_core.plugins import Plugins
 
@@ -51,9 +49,7 @@ class Session:
         require_trusted(self.config.path)
 
     def reader(self) -> Reader | None:
-        """Return the read side, None if there is no store yet: reading creates and changes nothing. Raises
-        `StoreError`: `OutdatedStoreError` if an older version made the store.
-        """
+        """Return the read side, None if there is no store yet. Raises `StoreError`, if only an old one."""
         from fraisier_core.system.owner import existing_place
 
         if existing_place(self.config.state_dir) != self.config.state_dir:
@@ -111,9 +107,7 @@ class ActingSession(Session):
 
 
 def fork_early() -> Connection:
-    """Fork the process of a deployment, as soon as both need nothing else alike, and return the line to it.
-    `Foreground` tells it of the configuration. Both log nothing unless `FRAISIER_DEBUG` is set.
-    """
+    """Fork the process of a deployment, and return the line to it; `Foreground` tells it the rest."""
     import logging
 
     import fraisier_core.config.source  # noqa: F401 - what both need

@@ -40,9 +40,7 @@ def statements(name: str) -> Mapping[str, str]:
 
 @cache
 def _positional(sql: str) -> tuple[str, itemgetter[Any]]:
-    """Return a statement with `?` for each `:name`, and what takes their values from a row. sqlite3 looks
-    each name up for each row, which costs a push as much as an index.
-    """
+    """Return a statement with `?` for each `:name`: sqlite3 looks names up for each row, which costs."""
     return _NAME.sub("?", sql), itemgetter(*_NAME.findall(sql))
 
 
@@ -90,9 +88,7 @@ class Connection:
         return cls(path, connection)
 
     def take_checkpoints(self) -> bool:
-        """Let this connection be the one that checkpoints, unless another process does; return whether. Cheap
-        to call again: a worker does, so that it takes over from a web process that ended.
-        """
+        """Let this connection checkpoint, unless another process does; return whether. Cheap to repeat."""
         if self._checkpointing is None:
             with _explained(self.path):
                 self._checkpointing = try_lock(self.path.with_name("checkpoint.lock"))
