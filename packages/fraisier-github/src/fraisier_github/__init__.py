@@ -74,7 +74,9 @@ class PushPayload(Payload):
 
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | None:
-    """Return the secret whose HMAC-SHA256 is in `X-Hub-Signature-256`; the SHA-1 counts for nothing."""
+    """Return the secret whose HMAC-SHA256 of the raw body is in `X-Hub-Signature-256`: `sha256=` and 64
+    lower-case hexadecimal digits. `X-Hub-Signature` (SHA-1) counts for nothing.
+    """
     if any(name.startswith(LOOK_ALIKES) for name in headers):
         return None
     given = headers.get("x-hub-signature-256", "").encode("latin-1")

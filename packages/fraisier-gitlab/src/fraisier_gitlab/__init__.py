@@ -98,7 +98,9 @@ def settings() -> type[GitLabSettings]:
 
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> Verified | None:
-    """Return which token signed the delivery or is in it; no token makes good a bad signature."""
+    """Return the signing token that signed the delivery, or the secret token that it carries. If a signature
+    and a signing token are there, the signature decides: a bad one is never made good by a secret token.
+    """
     if "webhook-signature" in headers and any(map(_is_signing_token, secrets)):
         return _verify_signature(headers, body, secrets, now)
     return _verify_token(headers.get("x-gitlab-token", ""), secrets)
@@ -118,10 +120,9 @@ def normalize(body: bytes) -> Sequence[Push] | Ignored:
 
 @hookimpl
 def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
-    """Return the id that GitLab repeats when it sends a delivery again.
-
-    It is signed as `webhook-id`, unsigned as `Idempotency-Key` (GitLab 17.4). `X-Gitlab-Webhook-UUID` and
-    `X-Gitlab-Event-UUID` do not identify a delivery.
+    """Return the id that GitLab repeats when it sends a delivery again. It is signed as `webhook-id`,
+    unsigned as `Idempotency-Key` (GitLab 17.4). `X-Gitlab-Webhook-UUID` and `X-Gitlab-Event-UUID` do not
+    identify a delivery.
     """
     signed = "webhook-signature" in headers
     value = headers.get("webhook-id" if signed else "idempotency-key")

@@ -21,10 +21,9 @@ class ClientGoneError(Exception):
 
 
 class BodyReader:
-    """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds.
-
-    All bodies that are incomplete together hold at most `INCOMPLETE_BYTES`, so that unverified senders cannot
-    fill the memory; an ordinary delivery comes in one piece and never waits for them.
+    """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds. All bodies that are incomplete
+    together hold at most `INCOMPLETE_BYTES`, so that unverified senders cannot fill the memory; an ordinary
+    delivery comes in one piece and never waits for them.
     """
 
     def __init__(self, seconds: float = BODY_SECONDS) -> None:

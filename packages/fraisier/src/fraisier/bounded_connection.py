@@ -16,7 +16,6 @@ def is_complete(receive: Receive) -> bool:
 
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection, ended if a request is too large or its head too long in coming (slowloris).
-
     uvicorn bounds neither, nor how many requests may wait behind one that is being answered. A request that
     arrives in one piece costs next to nothing more: the clock runs only while a head is incomplete.
     """

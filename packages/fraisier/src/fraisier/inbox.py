@@ -17,10 +17,9 @@ LARGEST_BATCH = 128
 
 
 class Inbox:
-    """Stores deliveries from within the event loop.
-
-    The loop waits for the disk: everything that could be answered meanwhile waits for the same disk, and
-    in a thread SQLite would have to win the interpreter back from a busy loop after every step.
+    """Stores deliveries from within the event loop. The loop waits for the disk: everything that could be
+    answered meanwhile waits for the same disk, and in a thread SQLite would have to win the interpreter back
+    from a busy loop after every step.
     """
 
     def __init__(self, store: Store) -> None:

@@ -48,10 +48,9 @@ async def _supervise(source: ConfigSource) -> None:
 
 
 async def _run_worker(config: Config) -> str:
-    """Run a worker to its end and say how it ended; if cancelled, stop it and wait until it has.
-
-    It inherits no variable that only the secrets under `git:` name. It also stops if this process is killed:
-    its standard input ends then.
+    """Run a worker to its end and say how it ended; if cancelled, stop it and wait until it has. It inherits
+    no variable that only the secrets under `git:` name. It also stops if this process is killed: its standard
+    input ends then.
     """
     secret = config.secret_variables()
     environ = {name: value for name, value in os.environ.items() if name not in secret}

@@ -41,10 +41,9 @@ class FraiseSection(Section):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One place where a fraise is deployed.
-
-    `branch` is what a deployment takes when no commit is named, `outcome` the settings of its type, or why
-    there are none; `section` has the variables filled in, `secrets` are the values of variables and files.
+    """One place where a fraise is deployed. `branch` is what a deployment takes when no commit is named,
+    `outcome` the settings of its type, or why there are none; `section` has the variables filled in,
+    `secrets` are the values of variables and files.
     """
 
     fraise: str
@@ -79,10 +78,8 @@ class Fraise:
 @dataclass(frozen=True, slots=True)
 class ResolvedEnvironment:
     """What the process of one deployment gets: its environment, with the variables filled in, and nothing of
-    `git:` or of other fraises.
-
-    `repository` is the address to fetch from, credentials included; `section` is for the settings model of
-    its fraise type; `secrets` are what must be redacted in output.
+    `git:` or of other fraises. `repository` is the address to fetch from, credentials included; `section` is
+    for the settings model of its fraise type; `secrets` are what must be redacted in output.
     """
 
     fraise: str

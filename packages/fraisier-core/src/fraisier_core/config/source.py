@@ -12,9 +12,8 @@ from fraisier_core.plugins import Plugins
 
 
 class ConfigSource:
-    """What the file says; what it last said, if it was changed to something that cannot be used.
-
-    The arguments are those of `parse_config`; below each of `needs` every variable must be set. Raises
+    """What the file says; what it last said, if it was changed to something that cannot be used. The
+    arguments are those of `parse_config`; below each of `needs` every variable must be set. Raises
     `ConfigurationError` if the file cannot be used from the start.
     """
 

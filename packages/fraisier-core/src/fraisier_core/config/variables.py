@@ -20,10 +20,9 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 class Substituted:
-    """A configuration with its placeholders replaced, except below the top-level keys in `skip`.
-
-    `unset` and `malformed` say by the keys of a scalar which variable or file is missing, and what is wrong
-    with a placeholder; such a scalar is left as it was written.
+    """A configuration with its placeholders replaced, except below the top-level keys in `skip`. `unset` and
+    `malformed` say by the keys of a scalar which variable or file is missing, and what is wrong with a
+    placeholder; such a scalar is left as it was written.
     """
 
     def __init__(self, value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> None:

@@ -82,7 +82,9 @@ class RecordedRun(Run[EnvironmentSettings]):
 
 
 def call(execution: Execution, hook: str, release: Release) -> None:
-    """Call the hook that activates a release; raises `StepFailedError` if it returns without."""
+    """Call the hook that activates a release; in place, it is checked out first, which activates it. Raises
+    `StepFailedError` if the hook returns without having called `run.activate()`.
+    """
     run = RecordedRun(execution, release)
     if run.in_place:
         with execution.recorder.step("checkout"):

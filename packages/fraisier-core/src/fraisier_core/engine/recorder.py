@@ -29,7 +29,9 @@ class _Step:
 
 
 class Recorder:
-    """The one writer of a deployment's events, without secrets, which follows it; threads may flush it."""
+    """The one writer of a deployment's events, without secrets; safe to flush from another thread.
+    `deployment` follows what is appended. `steps` says how many steps started before a recovery.
+    """
 
     def __init__(
         self, store: Store, lease: Lease, deployment: Deployment, redactor: Redactor, steps: int = 0

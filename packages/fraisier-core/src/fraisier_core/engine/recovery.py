@@ -22,7 +22,9 @@ ATTEMPTS = 3
 
 
 def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:
-    """End, or a few times requeue, a deployment that had activated nothing; return whether it was one."""
+    """End or requeue a deployment that had activated nothing, and return whether it was one. Only one that
+    had not started a step may run again, a few times: nothing is ever blindly run twice.
+    """
     if deployment.activation_started:
         return False
     steps = store.steps(deployment.id)

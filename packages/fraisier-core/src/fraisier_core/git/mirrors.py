@@ -51,10 +51,9 @@ _DAMAGE = re.compile(
 
 
 class Mirror(LocalRepository):
-    """A bare copy of a remote repository, shared by every fraise that comes from it.
-
-    `PATH.lock` and `PATH.fetching` lie beside it. The limits of one fetch or export include all attempts and
-    the wait for others; `retry_seconds` is the wait before each further attempt.
+    """A bare copy of a remote repository, shared by every fraise that comes from it. `PATH.lock` and
+    `PATH.fetching` lie beside it. The limits of one fetch or export include all attempts and the wait for
+    others; `retry_seconds` is the wait before each further attempt.
     """
 
     def __init__(

@@ -50,10 +50,9 @@ def url_password(url: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def repository_identity(url: str) -> str | None:
-    """Return `host/path` or an absolute path: the same for every address of one repository.
-
-    Scheme, user, default port, `.git` and slashes at the end make no difference, nor does the case of the
-    host. None if it is not an address that Fraisier fetches from.
+    """Return `host/path` or an absolute path: the same for every address of one repository. Scheme, user,
+    default port, `.git` and slashes at the end make no difference, nor does the case of the host. None if it
+    is not an address that Fraisier fetches from.
     """
     if url.startswith("/"):
         return _local_identity(url)

@@ -34,10 +34,9 @@ def configure_store(store: Store, config: Config) -> None:
 def request_deployment(
     store: Store, request: Request, holder: ProcessIdentity | None = None
 ) -> tuple[str, Lease | None]:
-    """Request a deployment; return its id, and its lease if it was claimed.
-
-    It is claimed for `holder` if its environment is free; otherwise the workers are woken. Raises
-    `InvalidRequestError`, or `StoreError` if the environment is not configured.
+    """Request a deployment; return its id, and its lease if it was claimed. It is claimed for `holder` if its
+    environment is free; otherwise the workers are woken. Raises `InvalidRequestError`, or `StoreError` if the
+    environment is not configured.
     """
     _check(request)
     if holder is None:

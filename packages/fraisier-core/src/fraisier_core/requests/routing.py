@@ -40,10 +40,9 @@ class Routing:
 
 
 def route(push: Push, config: Config) -> Routing:
-    """Return the deployments that one ref of a verified delivery requests.
-
-    A rule with `paths:` matches here whatever was changed: comparing takes the repository, and the deployment
-    does it. If several rules name one environment, a change that matches any of them counts.
+    """Return the deployments that one ref of a verified delivery requests. A rule with `paths:` matches here
+    whatever was changed: comparing takes the repository, and the deployment does it. If several rules name
+    one environment, a change that matches any of them counts.
     """
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'

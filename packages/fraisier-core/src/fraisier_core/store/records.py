@@ -94,10 +94,9 @@ class Deployment(NamedTuple):
 
 
 class EnvironmentStatus(NamedTuple):
-    """A row of `v_fraise_status`: the last deployment of note, and the serving release.
-
-    `status` is None if nothing was ever deployed; `serving_unknown` says that the serving release is unknown.
-    `awaits_decision` is the id of the deployment that did not succeed, if nothing follows it by itself.
+    """A row of `v_fraise_status`: the last deployment of note, and the serving release. `status` is None if
+    nothing was ever deployed; `serving_unknown` says that the serving release is unknown. `awaits_decision`
+    is the id of the deployment that did not succeed, if nothing follows it by itself.
     """
 
     fraise_id: str
@@ -209,7 +208,9 @@ class HealthyRelease(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The right to change one deployment, in its nth attempt: an event with an old token is refused."""
+    """The right to change one deployment. Every event carries the fencing token, and one that is out of date
+    is refused; `attempt` counts from 1 how often the deployment was started.
+    """
 
     token: int
     deployment_id: str
@@ -259,7 +260,9 @@ class Requested(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of a delivery, on disk; a duplicate's event and deployments are those of the first one."""
+    """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
+    webhook event and the deployments of a duplicate are those of the first delivery.
+    """
 
     verdict: Verdict
     event_id: str

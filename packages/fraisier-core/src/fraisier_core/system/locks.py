@@ -17,9 +17,8 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def locked(path: Path, *, seconds: float, cancelled: threading.Event) -> Iterator[int]:
-    """Hold a lock on a file, made if it is missing, during the block; yields its file descriptor.
-
-    A child process that inherits the descriptor goes on holding the lock when this process is killed. Raises
+    """Hold a lock on a file, made if it is missing, during the block; yields its file descriptor. A child
+    process that inherits the descriptor goes on holding the lock when this process is killed. Raises
     `StepFailedError` if another process kept it for longer than `seconds`, and `CancelledError`.
     """
     descriptor = _open(path)

@@ -91,7 +91,6 @@ def kill_descendants(
     *, spare: Collection[ProcessIdentity] = frozenset(), grace_seconds: float
 ) -> frozenset[ProcessIdentity]:
     """End every descendant of this process: SIGTERM, then SIGKILL, until none is left; reap its orphans.
-
     `spare` and their descendants are left alone, like what `leave_running` was told of. Returns those that
     could not be ended, such as a process of another user.
     """

@@ -28,10 +28,9 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Has deployments executed, as many at once as it has slots, until it is told to stop.
-
-    The configuration comes without the secrets of webhooks. After SIGTERM, deployments may finish within the
-    grace; the end of `supervisor`, a socket or pipe, acts like SIGTERM.
+    """Has deployments executed, as many at once as it has slots, until it is told to stop. The configuration
+    comes without the secrets of webhooks. After SIGTERM, deployments may finish within the grace; the end of
+    `supervisor`, a socket or pipe, acts like SIGTERM.
     """
 
     def __init__(

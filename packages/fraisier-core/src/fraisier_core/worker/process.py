@@ -130,10 +130,9 @@ def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None
 
 @dataclass(slots=True)
 class LeaseKeeper:
-    """Renews the lease, stores output as it arrives, and tells the attempt when to stop.
-
-    Whatever comes from the owner, its end included, interrupts the run. It has a thread from before there is
-    anything to keep: to start one then would be a tenth of the time to the first step.
+    """Renews the lease, stores output as it arrives, and tells the attempt when to stop. Whatever comes from
+    the owner, its end included, interrupts the run. It has a thread from before there is anything to keep: to
+    start one then would be a tenth of the time to the first step.
     """
 
     owner: Connection

@@ -108,10 +108,9 @@ class Follower:
         self._chunk = 0
 
     def progress(self) -> Progress:
-        """Return what is known now; the deployment and its steps are read again if there are new events.
-
-        What is read first is the oldest: an ended deployment comes with all its steps, a finished step with
-        all its output.
+        """Return what is known now; the deployment and its steps are read again if there are new events. What
+        is read first is the oldest: an ended deployment comes with all its steps, a finished step with all
+        its output.
         """
         if (events := self._reader.events(self._event, deployment_id=self._id)) or self._deployment is None:
             self._event = events[-1].sequence if events else 0

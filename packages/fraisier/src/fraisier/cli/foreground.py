@@ -33,7 +33,9 @@ CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interr
 
 
 class Foreground:
-    """Executes one deployment for as long as this process lives, unless a worker claims it."""
+    """Executes one deployment for as long as this process lives, unless a worker claims it. This process acts
+    as the owner of the store already; `process` is the line to what `fork_early` forked.
+    """
 
     def __init__(self, session: ActingSession, process: Connection) -> None:
         forbid_dumps()  # a change of user undid it

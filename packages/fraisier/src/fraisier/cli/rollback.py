@@ -60,10 +60,9 @@ def _request(
 def _chosen(
     session: ActingSession, environment: ConfiguredEnvironment, to: str | None, store: Store
 ) -> HealthyRelease:
-    """Return the release to roll back to: the one whose name or commit begins with `to`.
-
-    If `to` is None, that is the newest healthy one that is older than the serving one and was not itself
-    rolled back from. Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
+    """Return the release to roll back to: the one whose name or commit begins with `to`. If `to` is None,
+    that is the newest healthy one that is older than the serving one and was not itself rolled back from.
+    Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
     from fraisier_core.engine.cancellation import CancellationToken
     from fraisier_core.engine.execution import open_context

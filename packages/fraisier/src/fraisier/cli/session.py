@@ -49,7 +49,9 @@ class Session:
         require_trusted(self.config.path)
 
     def reader(self) -> Reader | None:
-        """Return the read side, None if there is no store yet. Raises `StoreError`, if only an old one."""
+        """Return the read side, None if there is no store yet: reading creates nothing. Raises `StoreError`:
+        `OutdatedStoreError` if an older version made the store.
+        """
         from fraisier_core.system.owner import existing_place
 
         if existing_place(self.config.state_dir) != self.config.state_dir:

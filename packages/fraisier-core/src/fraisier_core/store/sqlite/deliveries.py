@@ -22,10 +22,9 @@ class Deliveries(Deployments):
     """The write side of webhooks. Failpoints: `before_commit` and `after_commit`."""
 
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
-        """Store a batch as if each delivery were new, in one statement a table.
-
-        If the database refuses that, because one came before or cannot be stored, store them one by one.
-        The event loop waits for the disk: whatever could be answered meanwhile waits for the same disk.
+        """Store a batch as if each delivery were new, in one statement a table. If the database refuses that,
+        because one came before or cannot be stored, store them one by one. The event loop waits for the disk:
+        whatever could be answered meanwhile waits for the same disk.
         """
         try:
             receipts = self._commit(self._store, deliveries)
