@@ -1,4 +1,4 @@
-"""Where a release comes from: the newest commit of a branch or tag is fetched, or the request names one."""
+"""Where a release comes from: its commit is fetched, unless it is stale, or the request names a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling the store what is configured, and requesting deployments: the one way for whatever asks."""
+"""Telling the store what is configured, and requesting deployments, for users and for pushes."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Store(Reader, Protocol):
         """
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
-        """Record a delivery that did not verify, without its body; only the newest thousand are kept."""
+        """Record a delivery that was refused, without its body; only the newest thousand are kept."""
 
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
         """Tell the store what is configured, so that it refuses requests for anything else."""

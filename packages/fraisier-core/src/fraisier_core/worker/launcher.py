@@ -34,7 +34,7 @@ class Warmth:
 
 
 class Launcher:
-    """The owner's side: starts it in an interpreter of its own, whatever the owner holds."""
+    """The launcher as its owner sees it, started in an interpreter that shares nothing with the owner."""
 
     def __init__(self, warmth: Warmth, environ: Mapping[str, str]) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
