@@ -94,7 +94,7 @@ def test_a_service_that_never_gets_ready_fails_once_the_time_is_over(
 ) -> None:
     install_unit(UNIT, "Type=notify\nExecStart=/bin/sleep 1000")
     with pytest.raises(
-        StepFailedError, match=r"timed out after 0.5 s: my-api.service is activating"
+        StepFailedError, match=r"timed out after 0.5 s \(timeout\): my-api.service is activating"
     ) as caught:
         api.deploy(make_run(timeout=0.5))
     assert not isinstance(caught.value, ActivationRefusedError)

@@ -146,7 +146,22 @@ def test_a_name_that_no_branch_should_have_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["main", "release/1.0", "feature/JIRA-1_x", "dependabot/npm/@scope/a-1", "a+b#3"]
+    "name",
+    [
+        *("main", "release/1.0", "feature/JIRA-1_x", "dependabot/npm/@scope/a-1", "a+b#3", "@", "x" * 240),
+        *(
+            "fix/\u00fcberschrift",
+            "\u4fee\u590d",
+            "fix(api)!",
+            "a,b;c",
+            "user's",
+            "100%",
+            "a&b|c",
+            "#12",
+            "$(id)",
+            "a{b}",
+        ),
+    ],
 )
 def test_ordinary_branch_names_are_accepted(name: str) -> None:
     assert checked_ref(f"refs/heads/{name}") == f"refs/heads/{name}"
@@ -282,9 +297,9 @@ def test_a_refused_connection_is_unreachable_and_says_so(tmp_path: Path) -> None
 def test_a_remote_that_swallows_everything_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as blackhole:
         url = f"http://127.0.0.1:{blackhole.getsockname()[1]}/api.git"
-        with pytest.raises(GitUnreachableError, match=r"printed nothing for 0\.2 s"):
+        with pytest.raises(GitUnreachableError, match=r"printed nothing for 0\.2 s \(silence_timeout\)"):
             mirror_of(url, tmp_path, silence=0.2).fetch()
-        with pytest.raises(GitUnreachableError, match=r"timed out after 0\.\d+ s"):
+        with pytest.raises(GitUnreachableError, match=r"timed out after 0\.\d+ s \(timeout\)"):
             mirror_of(url, tmp_path, wall=0.2).fetch()
 
 

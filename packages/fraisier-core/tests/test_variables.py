@@ -42,8 +42,8 @@ def test_placeholders_are_replaced(text: str, expected: str) -> None:
 
 
 @given(values)
-def test_what_a_variable_holds_arrives_as_it_is(value: str) -> None:
-    assert filled("<${A}>", {"A": value}) == f"<{value}>"
+def test_what_a_variable_holds_is_never_read_as_anything_else(value: str) -> None:
+    assert filled("<${A}>", {"A": value}) == f"<{value.strip()}>"
 
 
 @given(values.filter(lambda text: "${" not in text))
@@ -90,12 +90,28 @@ def test_a_malformed_placeholder_is_a_problem(text: str, problem: str) -> None:
     assert Substituted({"key": text}, {"A": "x"}).malformed == {("key",): problem}
 
 
-def test_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("first line\nsecond line\n")
-    found = Substituted({"key": f"${{file:{secret}}}"}, {})
-    assert found.value == {"key": "first line\nsecond line"}
-    assert found.secrets_at(()) == {"first line\nsecond line"}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("brought", "value"),
+    [
+        ("a secret\n", "a secret"),
+        ("a secret\r\n", "a secret"),
+        ("\t a secret \n\n", "a secret"),
+        ("first line\nsecond line\n", "first line\nsecond line"),
+        (KEY, KEY),
+        (f"\n{KEY}", f"\n{KEY}"),
+    ],
+)
+def test_white_space_is_left_out_around_a_value_but_not_around_a_key(
+    brought: str, value: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(brought.encode())
+    for text in ("${A}", f"${{file:{tmp_path}/secret}}"):
+        found = Substituted({"key": text}, {"A": brought})
+        assert found.value == {"key": value}
+        assert found.secrets_at(()) == {value}
 
 
 def test_a_file_that_cannot_be_read_is_like_an_unset_variable(tmp_path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 BRANCH_PREFIX = "refs/heads/"
 TAG_PREFIX = "refs/tags/"
+_REF_NAME = re.compile(
+    r"(?!-|.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))"
+    r"[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\]{0,243}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,11 @@ class Ignored:
 
     event: str
     reason: str
+
+
+def is_ref_name(name: str) -> bool:
+    """Whether git and forges take this for the name of a branch or tag, and nothing for an option."""
+    return _REF_NAME.fullmatch(name) is not None
 
 
 def commit_or_none(object_id: str) -> str | None:

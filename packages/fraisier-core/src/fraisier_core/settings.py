@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from fraisier_core.push import is_ref_name
+
 
 def _not_blank(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
@@ -24,13 +26,16 @@ def _not_blank(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
+def _branch_name(name: str) -> str:
+    if not is_ref_name(name):
+        raise ValueError("is not a branch name")
+    return name
 
 
+AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-GitName = Annotated[str, Field(pattern=r"^[^-\x00-\x20\x7f~^:?*\[\\][^\x00-\x20\x7f~^:?*\[\\]*$")]
+BranchName = Annotated[str, AfterValidator(_branch_name)]
 
 
 class Section(BaseModel):
@@ -88,7 +93,7 @@ class EnvironmentSettings(Section):
     """
 
     name: str | None = None
-    branch: GitName | None = None
+    branch: BranchName | None = None
     app_path: Path | None = None
     health_check: HealthCheck | None = None
     timeout: Seconds = 900.0
@@ -111,7 +116,7 @@ class ProviderSettings(Section):
         webhook_secret: the secret shared with the forge, or a list of them while one is being rotated.
     """
 
-    webhook_secret: Annotated[tuple[NonEmptySecret, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    webhook_secret: Annotated[tuple[NonEmptySecret, ...], AsList, Field(min_length=1)]
 
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets in plain text, for `verify` alone."""

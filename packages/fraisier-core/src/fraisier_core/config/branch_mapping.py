@@ -9,11 +9,11 @@ from pydantic import Field, StringConstraints, field_validator
 
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
+from fraisier_core.push import is_ref_name
 from fraisier_core.settings import Section
 
 _WILDCARD = re.compile(r"(\*\*|\*|\?)")
 _EXPRESSIONS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-_REF_NAME = re.compile(r"[^-\x00-\x20\x7f~^:\[\\][^\x00-\x20\x7f~^:\[\\]*")
 
 
 class RuleSection(Section):
@@ -75,6 +75,6 @@ def _targets(reader: ConfigReader, keys: Keys) -> list[Keys]:
 def _pattern_problem(pattern: str) -> str | None:
     if pattern.startswith("refs/"):
         return "should be the name alone, without refs/heads/ or refs/tags/"
-    if not _REF_NAME.fullmatch(pattern):
+    if not is_ref_name(_WILDCARD.sub("x", pattern)):
         return "is not a branch name; a glob may use *, ** and ?"
     return None

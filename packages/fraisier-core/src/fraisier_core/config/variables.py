@@ -86,6 +86,8 @@ class Substituted:
         return self._keep(value)
 
     def _keep(self, value: str) -> str:
+        """Return a value without the white space around it, which is part of nothing but a key."""
+        value = value if value.lstrip().startswith("-----BEGIN ") else value.strip()
         self._brought.setdefault(self._keys, set()).add(value)
         return value
 
@@ -127,7 +129,7 @@ def _content(name: str) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise _UnsetError(f"the file {name} is larger than {MAX_FILE_BYTES:,} bytes")
-        return content.decode().rstrip("\r\n")
+        return content.decode()
     except OSError as error:
         raise _UnsetError(f"the file {name} cannot be read: {error.strerror}") from None
     except ValueError:

@@ -15,7 +15,6 @@ from fraisier_core.system.commands import Limits, run_command, shown
 from fraisier_core.system.systemd import unit_state
 from fraisier_core.text.printable import printable
 
-_SETTING = "health_check.timeout"
 _SHOWN = 400
 
 
@@ -33,13 +32,13 @@ def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: t
 def _command(
     argv: list[str], timeout: float, cwd: Path, env: Mapping[str, str], cancelled: threading.Event
 ) -> Health:
-    printed, limits = deque[int](maxlen=_SHOWN), Limits(wall=timeout, silence=math.inf, grace=1.0)
+    printed = deque[int](maxlen=_SHOWN)
+    limits = Limits(wall=timeout, silence=math.inf, grace=1.0, setting="health_check.timeout")
     try:
         run_command(argv, cwd=cwd, env=env, limits=limits, on_output=printed.extend, cancelled=cancelled)
     except CommandFailedError as error:
         said = printable(bytes(printed).decode("utf-8", "replace")).strip()
-        setting = f" ({_SETTING})" if "timed out" in str(error) else ""
-        return Health(False, f"{error}{setting}: {said.splitlines()[-1]}" if said else f"{error}{setting}")
+        return Health(False, f"{error}: {said.splitlines()[-1]}" if said else str(error))
     return Health(True, f"{shown(argv)} succeeded")
 
 

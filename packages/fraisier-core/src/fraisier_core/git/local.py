@@ -11,16 +11,13 @@ from typing import NamedTuple
 
 from fraisier_core.errors import CommitGoneError, StepFailedError
 from fraisier_core.git.remotes import Remote
-from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, is_ref_name
 from fraisier_core.system.environment import clean_environment
 
 QUERY_SECONDS = 60.0
 _SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
-_REF_NAME = re.compile(
-    r"(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9_][A-Za-z0-9_./@+#=-]{0,199}"
-)
 _EMPTY_WORDS = (
     "fatal: Could not read from remote repository",
     "Please make sure you have the correct access rights",
@@ -150,10 +147,8 @@ def abbreviation(text: str) -> str:
 def checked_ref(ref: str) -> str:
     """Return the full ref of a branch or tag, more strictly than git does. Raises `CommitGoneError`."""
     name = ref.removeprefix(BRANCH_PREFIX).removeprefix(TAG_PREFIX)
-    if name == ref or _REF_NAME.fullmatch(name) is None:
-        raise CommitGoneError(
-            f"ref_gone: {ref[:80]!r} is not the name of a branch or tag that Fraisier accepts"
-        )
+    if name == ref or not is_ref_name(name):
+        raise CommitGoneError(f"ref_gone: {ref[:80]!r} is not the name of a branch or tag")
     return ref
 
 

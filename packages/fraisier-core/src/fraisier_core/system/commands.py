@@ -52,6 +52,7 @@ class Limits:
     wall: float
     silence: float
     grace: float = 5.0
+    setting: str = "timeout"  # which sets `wall`
 
 
 def run_command(
@@ -204,13 +205,13 @@ class _Command:
         return max(0.0, min(_TICK_SECONDS, wall, silence))
 
     def _check(self) -> None:
-        now = time.monotonic()
+        now, limits, title = time.monotonic(), self._limits, self._title
         if self._cancelled.is_set():
-            raise CancelledError(f"cancelled while {self._title} ran")
-        if now - self._started_at >= self._limits.wall:
-            raise CommandFailedError(f"{self._title} timed out after {self._limits.wall:g} s")
-        if now - self._heard_at >= self._limits.silence:
-            raise CommandFailedError(f"{self._title} printed nothing for {self._limits.silence:g} s")
+            raise CancelledError(f"cancelled while {title} ran")
+        if now - self._started_at >= limits.wall:
+            raise CommandFailedError(f"{title} timed out after {limits.wall:g} s ({limits.setting})")
+        if now - self._heard_at >= limits.silence:
+            raise CommandFailedError(f"{title} printed nothing for {limits.silence:g} s (silence_timeout)")
 
     def _read(self) -> bool:
         """Hand on one piece of output; whether there was one."""

@@ -32,7 +32,9 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
     if as_json:
         print_json({"path": str(path), "ok": True, "problems": []})
     else:
-        say(f"{loaded.path}: {_count(loaded)}, no problem found")
+        environments = sum(len(fraise.environments) for fraise in loaded.fraises.values())
+        found = f"{_plural(len(loaded.fraises), 'fraise')} in {_plural(environments, 'environment')}"
+        say(f"{loaded.path}: {found}, no problem found")
 
 
 @app.command()
@@ -52,11 +54,6 @@ def _require_usable(config: Config) -> None:
         raise ConfigurationError([*config.unset.values(), *missing])
     if missing:
         raise PluginError("\n".join(missing))
-
-
-def _count(config: Config) -> str:
-    environments = sum(len(fraise.environments) for fraise in config.fraises.values())
-    return f"{_plural(len(config.fraises), 'fraise')} in {_plural(environments, 'environment')}"
 
 
 def _plural(count: int, noun: str) -> str:
