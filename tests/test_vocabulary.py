@@ -19,7 +19,7 @@ STEP_STATUSES = {*get_args(vocabulary.StepStatus)}
 COLUMNS = {
     "status": STATUSES | STEP_STATUSES,
     "event": {*get_args(vocabulary.EventName)},
-    "outcome": vocabulary.ENDINGS,
+    "outcome": vocabulary.ENDS_ATTEMPT,
     "kind": set(vocabulary.KINDS),
     "lane": {kind.lane for kind in vocabulary.KINDS.values()},
     "source": {*get_args(vocabulary.Source)},

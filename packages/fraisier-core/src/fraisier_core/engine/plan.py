@@ -51,7 +51,7 @@ class Plan:
 def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None, request: Request) -> Plan:
     """Return what a requested deployment would do. Raises `PluginError` or `StoreError`."""
     names = resolved.fraise, resolved.environment
-    facts = _recorded(reader, *names) if reader else {}
+    facts = _recorded(reader, request) if reader else {}
     try:
         for found in _facts(open_context(resolved, plugins, CancellationToken()), request):
             facts |= found
@@ -60,14 +60,14 @@ def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None,
     return Plan(*names, resolved.type, request.ref, **facts)
 
 
-def _recorded(reader: Reader, fraise_id: str, environment: str) -> dict[str, Any]:
-    serving = reader.serving(fraise_id, environment)
-    newest = reader.deployments(fraise_id, environment)
+def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
+    where, waiting = (request.fraise_id, request.environment), ("pending", request.kind)
+    serving, newest = reader.serving(*where), reader.deployments(*where)
     return {
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
-        "waits_for": reader.running(fraise_id, environment),
-        "supersedes": next((each.id for each in newest if each.status == "pending"), None),
+        "waits_for": reader.running(*where),
+        "supersedes": next((each.id for each in newest if (each.status, each.kind) == waiting), None),
     }
 
 

@@ -24,7 +24,7 @@ EventName = Literal[
 ]
 ENDED: frozenset[Ending] = frozenset(get_args(Ending))
 """The statuses in which nothing more happens; each is the name of the event that sets it."""
-ENDINGS: frozenset[EventName] = ENDED | {"requeued"}
+ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 """The events that end an attempt; its lease is dropped with them."""
 
 Trigger = Literal["webhook", "manual", "recovery"]

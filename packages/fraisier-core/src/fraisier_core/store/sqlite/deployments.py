@@ -12,7 +12,7 @@ import uuid_utils
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
 from fraisier_core.store.sqlite.leases import Leases
-from fraisier_core.store.vocabulary import ENDED, ENDINGS
+from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -115,7 +115,7 @@ class Deployments(Leases):
     def _append(self, lease: Lease, events: Sequence[Event]) -> None:
         for event in events:
             self._insert(lease, event)
-        if events[-1].event in ENDINGS:
+        if events[-1].event in ENDS_ATTEMPT:
             self._write("drop_lease", token=lease.token)
 
     def _insert(self, lease: Lease, event: Event) -> None:
