@@ -243,6 +243,11 @@ class Driver:
             self.wait_for(lambda victim=process: not victim.identity.is_alive())  # type: ignore[misc]
             self._forget(process)
 
+    def kill_deployment(self, deployment_id: str) -> None:
+        """Kill the process that executes a deployment."""
+        (lease,) = self.rows("SELECT pid FROM tb_leases WHERE deployment_id = ?", deployment_id)
+        self.kill(self.process(lease["pid"]))
+
     def wait(self, process: Process) -> int:
         """Wait for one of ours to end, and return its exit status."""
         self.wait_for(lambda: not process.identity.is_alive())

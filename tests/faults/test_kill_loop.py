@@ -104,8 +104,7 @@ class Loop:
         """Push, kill the deployment's process during a step, and return the deployment."""
         deployment = self.push(environment)
         self.driver.wait_for_step(deployment, step)
-        (lease,) = self.driver.rows("SELECT pid FROM tb_leases WHERE deployment_id = ?", deployment)
-        self.driver.kill(self.driver.process(lease["pid"]))
+        self.driver.kill_deployment(deployment)
         return deployment
 
     # Outcomes

@@ -130,8 +130,7 @@ def test_f10_what_a_killed_process_ran_is_ended_and_its_commit_requested_anew(dr
     commit = driver.commit({"build.sh": TREE_ONCE})
     deployment = driver.deliver(commit, before=old).deployment
     driver.wait_for(lambda: f"build {commit}" in driver.ledger())
-    (lease,) = driver.rows("SELECT pid FROM tb_leases")
-    driver.kill(driver.process(lease["pid"]))
+    driver.kill_deployment(deployment)
     ended = driver.ended(deployment)
     assert ended["status"] == "interrupted"
     assert "step build" in ended["error_message"]
@@ -147,8 +146,7 @@ def test_a_commit_that_is_interrupted_twice_waits_for_a_decision(driver: Driver)
     deployment = driver.deliver(driver.commit({"build.sh": GATED}), before=old).deployment
     for _ in range(2):
         driver.wait_for_step(deployment, "build")
-        (lease,) = driver.rows("SELECT pid FROM tb_leases")
-        driver.kill(driver.process(lease["pid"]))
+        driver.kill_deployment(deployment)
         last = driver.ended(deployment)
         assert last["status"] == "interrupted"
         deployment = driver.anew(deployment) if last["recovers"] is None else deployment
@@ -168,8 +166,7 @@ def test_a_migration_that_was_interrupted_waits_for_a_decision(driver: Driver) -
     (driver.folder / "slow").touch()
     deployment = driver.deliver(driver.commit(), before=old).deployment
     driver.wait_for_step(deployment, "migrate")
-    (lease,) = driver.rows("SELECT pid FROM tb_leases")
-    driver.kill(driver.process(lease["pid"]))
+    driver.kill_deployment(deployment)
     assert driver.ended(deployment)["status"] == "interrupted"
     assert driver.awaits_decision() == deployment
     check_invariants(driver)
