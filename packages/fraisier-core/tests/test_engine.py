@@ -18,6 +18,7 @@ from fraisier_core.errors import (
 )
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
+from fraisier_core.store.vocabulary import KINDS, Kind
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 from fraisier_core.text.redaction import Redactor
@@ -45,6 +46,8 @@ def obey(run, name):
         store = sqlite3.connect(run.release.path.parents[3] / "fraisier.db", isolation_level=None)
         store.execute("BEGIN IMMEDIATE")
         LOCKED.append(store)
+    if order == "activate":
+        run.activate()
     if order == "refuse":
         raise ActivationRefusedError("no restart for you")
 
@@ -140,6 +143,17 @@ class Installation:
         return (self.folder / "app").resolve(strict=True).name
 
 
+AUDIT = Kind(
+    "audit", "health_check", "serving", "audited", ("audit", "--of", "release"), lane=None, shown=False
+)
+
+
+@pytest.fixture
+def audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further row of the kinds: it calls a hook for the release that serves, and activates nothing."""
+    monkeypatch.setitem(KINDS, AUDIT.name, AUDIT)
+
+
 @pytest.fixture
 def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
     return Installation(tmp_path, forge, site, CONFIGURATION)
@@ -161,6 +175,42 @@ def test_a_deployment_takes_its_own_commit_and_not_the_newest(installation: Inst
         (name, "success") for name in ("fetch", "migrate", "activate", "restart", "verify")
     ]
     assert (installation.folder / "app/site/page").read_text() == "1"
+
+
+@pytest.mark.usefixtures("audits")
+class TestAKindThatActivatesNothing:
+    def test_it_is_called_for_the_serving_release_which_goes_on_serving(
+        self, installation: Installation
+    ) -> None:
+        deployed = installation.execute(installation.forge.push_files({"site/page": "1"}))
+        done = installation.execute(kind="audit")
+        assert (done.status, done.release) == ("success", deployed.release)
+        assert (done.commit_sha, done.previous_release) == (deployed.commit_sha, None)
+        assert (installation.steps(done), done.activation_started) == ([], False)
+        (status,) = installation.store.status()
+        assert (status.serving_release, status.deployment_id) == (deployed.release, deployed.id)
+        assert [each.release for each in installation.store.healthy_releases("site", "production")] == [
+            deployed.release
+        ]
+
+    def test_it_fails_if_nothing_serves(self, installation: Installation) -> None:
+        done = installation.execute(kind="audit")
+        assert done.error_message == "no release of site production serves; nothing was activated"
+
+    def test_it_may_not_activate(self, installation: Installation) -> None:
+        deployed = installation.execute(installation.forge.push_files({"site/page": "1"}))
+        (installation.folder / "app/health").write_text("activate")
+        done = installation.execute(kind="audit")
+        assert (done.status, done.activation_started) == ("failed", False)
+        assert "this kind activates nothing" in (done.error_message or "")
+        assert installation.serving == deployed.commit_sha
+
+    def test_outside_every_lane_it_runs_beside_a_deployment(self, installation: Installation) -> None:
+        installation.execute(installation.forge.push_files({"site/page": "1"}))
+        running = installation.claim()
+        assert installation.store.running("site", "production", "rollback") == running.deployment_id
+        assert installation.store.running("site", "production", "audit") is None
+        assert installation.execute(kind="audit").status == "success"
 
 
 @pytest.mark.parametrize(("file", "unrepeatable"), [("before", False), ("migrate", True)])
@@ -493,7 +543,7 @@ def test_recovery_does_not_take_half_a_deployment_for_a_whole_one(installation: 
     first = installation.execute(installation.forge.push_files({"site/page": "1"}))
     second = installation.execute(installation.forge.push_files({"site/page": "2"}))
     lease = installation.claim(first.commit_sha)
-    created = Event("release_created", release=first.release, previous_release=second.release)
+    created = Event("release_chosen", release=first.release, previous_release=second.release)
     for number, step in enumerate(("activate", "restart"), start=1):  # and `deploy` had more to do
         installation.store.append(lease, Event("step_started", step=step, step_number=number))
         done = Event("step_finished", step=step, step_number=number, step_status="success")
@@ -505,7 +555,7 @@ def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(installation:
     first = installation.execute(installation.forge.push_files({"site/page": "1"}))
     lease = installation.claim(commit := installation.forge.push_files({"site/page": "2"}))
     created = Event(
-        "release_created",
+        "release_chosen",
         release="20260101-000000-half",
         commit_sha=commit,
         previous_release=first.release,

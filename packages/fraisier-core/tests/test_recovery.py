@@ -9,6 +9,7 @@ import pytest
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE, end_leftovers
 from fraisier_core.engine.recovery import ATTEMPTS, recover_unactivated
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
+from fraisier_core.store.vocabulary import KINDS, Kind
 from fraisier_core.system.host import Host, boot_id
 from fraisier_core.system.processes import ProcessIdentity, descendants
 
@@ -138,6 +139,18 @@ def test_an_interrupted_push_is_requested_anew_once(store: OpenStore, pushed: Le
     assert recovered(store, lease)
     assert waiting(store) == []
     assert store.status()[0].awaits_decision == anew.id
+
+
+def test_what_runs_in_another_lane_does_not_follow_an_interruption(
+    store: OpenStore, pushed: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = ("audit", "--of", "release")
+    monkeypatch.setitem(KINDS, "audit", Kind("audit", "health_check", "serving", "audited", again, lane=None))
+    store.add_kinds()
+    audit = store.request(Request("api", "production", "audit", "manual", "ada"))
+    assert recovered(store, pushed)
+    recovery, beside = waiting(store)
+    assert (recovery.recovers, beside.id) == (pushed.deployment_id, audit)
 
 
 def test_what_is_pushed_at_the_last_moment_is_not_superseded_by_a_recovery(

@@ -125,7 +125,7 @@ OPERATIONS: list[Operation] = [
     _requeue,
     _take_over,
     _cancel,
-    _on_newest(Event("release_created", release="r1", commit_sha=COMMIT, previous_release="r0")),
+    _on_newest(Event("release_chosen", release="r1", commit_sha=COMMIT, previous_release="r0")),
     _on_newest(Event("activation_started", release="r1")),
     _on_newest(Event("rollback_started", release="r0", message="unhealthy")),
     _on_newest(Event("serving", release="r1", commit_sha=COMMIT), Event("success", duration=1.5)),

@@ -41,44 +41,15 @@ if TYPE_CHECKING:
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
 
-__all__ = [
-    "BRANCH_PREFIX",
-    "TAG_PREFIX",
-    "ActivationRefusedError",
-    "CommandFailedError",
-    "DeliveryId",
-    "Deployment",
-    "DeploymentEvent",
-    "EnvironmentSettings",
-    "FencedError",
-    "FraisierError",
-    "Health",
-    "Host",
-    "Ignored",
-    "MalformedPayloadError",
-    "ObserverSettings",
-    "OutdatedStoreError",
-    "Payload",
-    "PayloadCommit",
-    "PayloadRef",
-    "PayloadText",
-    "ProcessIdentity",
-    "ProviderSettings",
-    "Push",
-    "Release",
-    "Run",
-    "RunsFrom",
-    "Section",
-    "StepFailedError",
-    "StoreError",
-    "UnitState",
-    "UnknownNameError",
-    "Verified",
-    "commit_or_none",
-    "hookimpl",
-    "release_of_process",
-    "unit_state",
-]
+# What every plugin needs; then what a provider, a deployer, an observer and a store need beside it.
+__all__ = ["FraisierError", "Section", "hookimpl"]
+__all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
+__all__ += ["PayloadCommit", "PayloadRef", "PayloadText", "ProviderSettings", "Push"]
+__all__ += ["Verified", "commit_or_none"]
+__all__ += ["ActivationRefusedError", "CommandFailedError", "EnvironmentSettings", "Health", "Release", "Run"]
+__all__ += ["RunsFrom", "StepFailedError", "UnitState", "release_of_process", "unit_state"]
+__all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
+__all__ += ["FencedError", "Host", "OutdatedStoreError", "ProcessIdentity", "StoreError", "UnknownNameError"]
 
 _MODULES = (
     *("errors", "health", "markers", "push", "release"),  # the cheap ones first: all are looked through

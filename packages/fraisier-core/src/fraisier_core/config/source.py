@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier_core.config.configuration import Config, load_config
@@ -11,26 +12,20 @@ from fraisier_core.errors import ConfigurationError
 from fraisier_core.plugins import Plugins
 
 
+@dataclass(eq=False)
 class ConfigSource:
     """What the file says; what it last said, if it was changed to something that cannot be used. The
     arguments are those of `parse_config`; below each of `needs` every variable must be set. Raises
     `ConfigurationError` if the file cannot be used from the start.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        plugins: Plugins,
-        environ: Mapping[str, str] = os.environ,
-        *,
-        parts: Collection[str] = (),
-        needs: Sequence[Sequence[str]] = (),
-    ) -> None:
-        self._path = path
-        self._plugins = plugins
-        self._environ = environ
-        self._parts = parts
-        self._needs = needs
+    path: Path
+    plugins: Plugins
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    parts: Collection[str] = field(default=(), kw_only=True)
+    needs: Sequence[Sequence[str]] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
         self._signature = self._file_signature()
         self._config = self._load()
 
@@ -51,17 +46,17 @@ class ConfigSource:
         except ConfigurationError as error:
             log.warning("the new configuration is invalid; the last valid one stays in force:\n%s", error)
         else:
-            log.info("configuration reloaded from %s", self._path)
+            log.info("configuration reloaded from %s", self.path)
 
     def _load(self) -> Config:
-        config = load_config(self._path, self._plugins, self._environ, parts=self._parts)
-        for keys in self._needs:
+        config = load_config(self.path, self.plugins, self.environ, parts=self.parts)
+        for keys in self.needs:
             config.require(*keys)
         return config
 
     def _file_signature(self) -> tuple[int, int, int] | None:
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - on the path of every request, and half the cost
+            found = os.stat(self.path)  # noqa: PTH116 - on the path of every request, and half the cost
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino

@@ -32,11 +32,11 @@ def requested_anew(history: Sequence[Deployment]) -> Request | None:
 def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...]:
     """Return the commands of which a user runs one, if a deployment awaits a decision."""
     where = f"{deployment.fraise_id} {deployment.environment}"
-    if KINDS[deployment.kind].source == "release":
-        return (f"fraisier rollback {where} --to {deployment.release}",)
-    commit = f" --commit {deployment.commit_sha}" if deployment.commit_sha else ""
-    again = f"fraisier deploy {where}{commit}"
-    return (again, f"fraisier rollback {where}") if serving_unknown else (again,)
+    command, option, column = KINDS[deployment.kind].again
+    value = getattr(deployment, column)
+    again = f"fraisier {command} {where}" + (f" {option} {value}" if value else "")
+    back = f"fraisier rollback {where}"
+    return (again, back) if serving_unknown and not again.startswith(back) else (again,)
 
 
 def _reason(interrupted: Deployment, later: Sequence[Deployment]) -> str | None:

@@ -7,7 +7,7 @@ import logging
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call, verify
-from fraisier_core.engine.sources import fetched, named
+from fraisier_core.engine.sources import SOURCES
 from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.store.records import Event
@@ -24,11 +24,14 @@ def execute(execution: Execution) -> None:
     """
     kind = KINDS[execution.deployment.kind]
     try:
-        release = fetched(execution) if kind.source == "commit" else named(execution)
+        release = SOURCES[kind.source](execution)
         if release is not None:
-            _record(execution, release, _serving(execution))
+            _record(execution, release, _serving(execution) if kind.activates else None)
             call(execution, kind.hook, release)
-            finish(execution, release)
+            if kind.activates:
+                finish(execution, release)
+            else:
+                execution.recorder.end("success", kind.done)
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
         fail(execution, error)
 
@@ -43,7 +46,7 @@ def finish(execution: Execution, release: Release) -> None:
 
 
 def _record(execution: Execution, release: Release, previous: Release | None) -> None:
-    created = Event("release_created", release=release.name, commit_sha=release.commit_sha)
+    created = Event("release_chosen", release=release.name, commit_sha=release.commit_sha)
     if previous is not None:
         created = created._replace(previous_release=previous.name, previous_commit_sha=previous.commit_sha)
     execution.recorder.append(created)

@@ -15,6 +15,7 @@ from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings, HealthCheck
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.commands import Limits, run_command
 
 ONE_PROBE = HealthCheck(command=["true"], retries=1)
@@ -66,6 +67,11 @@ class RecordedRun(Run[EnvironmentSettings]):
         self._recorder.note(text)
 
     def activate(self, release: Release | None = None) -> None:
+        kind = KINDS[self._execution.deployment.kind]
+        if not kind.activates:
+            raise StepFailedError(
+                f"{kind.name}: this kind activates nothing, and may not call run.activate()"
+            )
         if not self.in_place:
             self._cancellation.check()
             with self._recorder.step("activate"):
@@ -82,15 +88,15 @@ class RecordedRun(Run[EnvironmentSettings]):
 
 
 def call(execution: Execution, hook: str, release: Release) -> None:
-    """Call the hook that activates a release; in place, it is checked out first, which activates it. Raises
-    `StepFailedError` if the hook returns without having called `run.activate()`.
+    """Call a hook for a release, which it activates if its kind does; in place, it is checked out first, and
+    that activates it. Raises `StepFailedError` if the hook should have called `run.activate()`, and did not.
     """
-    run = RecordedRun(execution, release)
-    if run.in_place:
+    run, activates = RecordedRun(execution, release), KINDS[execution.deployment.kind].activates
+    if run.in_place and activates:
         with execution.recorder.step("checkout"):
             execution.activate(release)
     execution.context.deployer.call(hook, run, release)
-    if not (run.activated or run.in_place):
+    if activates and not (run.activated or run.in_place):
         rule = "call it before the first command that may change what runs"
         raise StepFailedError(f"{hook} returned without run.activate(): {rule}")
 

@@ -66,7 +66,7 @@ def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
     return {
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
-        "waits_for": reader.running(*where),
+        "waits_for": reader.running(*where, request.kind),
         "supersedes": next((each.id for each in newest if (each.status, each.kind) == waiting), None),
     }
 

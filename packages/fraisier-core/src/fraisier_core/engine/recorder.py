@@ -118,7 +118,7 @@ class Recorder:
 
 def _after(deployment: Deployment, event: Event) -> Deployment:
     """Return what an event makes of a deployment, as the store folds it."""
-    if event.event == "release_created":
+    if event.event == "release_chosen":
         return deployment._replace(
             release=event.release, commit_sha=event.commit_sha, previous_release=event.previous_release
         )

@@ -13,7 +13,7 @@ from fraisier_core.engine.forward import finish
 from fraisier_core.errors import CancelledError, FraisierError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease, Request, Step
-from fraisier_core.store.vocabulary import Ending
+from fraisier_core.store.vocabulary import KINDS, Ending
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,9 @@ def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> b
 def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) -> None:
     """Record an interruption and, if that is safe, request the commit anew in the same transaction."""
     newest = store.deployments(deployment.fraise_id, deployment.environment)
-    later = list(takewhile(lambda each: each.id != deployment.id, newest))
-    decision = decide(deployment, later)
+    later = takewhile(lambda each: each.id != deployment.id, newest)
+    lane = KINDS[deployment.kind].lane
+    decision = decide(deployment, [each for each in later if KINDS[each.kind].lane == lane])
     if isinstance(decision, str):
         message = f"{message}; waits for a decision: {decision}"
     request = decision if isinstance(decision, Request) else None

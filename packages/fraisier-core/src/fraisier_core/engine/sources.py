@@ -1,8 +1,8 @@
-"""Where a release comes from: its commit is fetched, unless it is stale, or the request names a release."""
+"""Where a release comes from: its commit is fetched unless it is stale, it is named, or it serves already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
@@ -10,6 +10,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
+from fraisier_core.store.vocabulary import Source
 
 FULL_ID = 40
 RECENT = 100
@@ -39,6 +40,23 @@ def named(execution: Execution) -> Release:
     if release is None:
         raise StepFailedError(f"release {name} is gone: it was pruned (keep_releases)")
     return release
+
+
+def serving(execution: Execution) -> Release:
+    """Return the release that serves. Raises `StepFailedError` if none does, or it is unknown."""
+    deployment = execution.deployment
+    known = execution.store.serving(deployment.fraise_id, deployment.environment)
+    release = execution.existing(known.release) if known else None
+    if release is None:
+        raise StepFailedError(f"no release of {deployment.fraise_id} {deployment.environment} serves")
+    return release
+
+
+SOURCES: Mapping[Source, Callable[[Execution], Release | None]] = {
+    "commit": fetched,
+    "release": named,
+    "serving": serving,
+}
 
 
 def commit_of(asked: Deployment | Request, mirror: Mirror) -> str:

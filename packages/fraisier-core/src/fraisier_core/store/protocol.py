@@ -59,8 +59,8 @@ class Reader(Protocol):
     ) -> list[DeploymentEvent]:
         """Return recorded events in order, those after event `after`, of all deployments or of one."""
 
-    def running(self, fraise_id: str, environment: str) -> str | None:
-        """Return the id of the deployment that is changing the environment now, if there is one."""
+    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
+        """Return the id of the running deployment that one of that kind waits for, if there is one."""
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         """Return the serving release, None if there is none or it is unknown."""

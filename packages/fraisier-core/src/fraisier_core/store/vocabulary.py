@@ -16,7 +16,7 @@ EventName = Literal[
     "requeued",
     "step_started",
     "step_finished",
-    "release_created",
+    "release_chosen",
     "activation_started",
     "rollback_started",
     "serving",
@@ -29,8 +29,8 @@ ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 
 Trigger = Literal["webhook", "manual", "recovery"]
 """Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
-Source = Literal["commit", "release"]
-"""Where a deployment's release comes from: fetched and built, or named by the request."""
+Source = Literal["commit", "release", "serving"]
+"""Where a deployment's release comes from: fetched and built, named by the request, or it serves already."""
 Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 """What became of a delivery; one that conflicts with an earlier one is not recorded."""
 
@@ -40,26 +40,37 @@ class Kind:
     """What all deployments of one kind have in common.
 
     `name` is its spelling in rows and messages, `hook` the deployer's hook that is called, `done` how
-    messages call its success, `arguments` what a request must name. Of all kinds in one `lane`, one at a time
-    runs in an environment; None excludes nothing. A newer request of a kind that `supersedes` ends one that
-    waits. `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first.
+    messages call its success, `again` the command that requests it, an option of it and the column that the
+    option takes, `arguments` what a request must name. Of all kinds in one `lane`, one at a time runs in an
+    environment; None excludes nothing. A newer request of a kind that `supersedes` ends one that waits.
+    `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first.
     """
 
     name: str
     hook: str
     source: Source
     done: str
+    again: tuple[str, str, str]
     lane: str | None = "release"
     supersedes: bool = True
     shown: bool = True
     priority: int = 0
     arguments: tuple[str, ...] = ()
 
+    @property
+    def activates(self) -> bool:
+        """Whether its release serves after success, which it is verified for; otherwise it does already."""
+        return self.source != "serving"
+
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("deploy", "deploy", "commit", "deployed"),
-        Kind("rollback", "rollback", "release", "rolled back", priority=1, arguments=("release",)),
+        Kind("deploy", "deploy", "commit", "deployed", ("deploy", "--commit", "commit_sha")),
+        Kind(
+            *("rollback", "rollback", "release", "rolled back", ("rollback", "--to", "release")),
+            priority=1,
+            arguments=("release",),
+        ),
     )
 }

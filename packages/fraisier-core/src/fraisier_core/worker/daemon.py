@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,27 +28,20 @@ from fraisier_core.worker.observers import ObserversProcess
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Worker:
     """Has deployments executed, as many at once as it has slots, until it is told to stop. The configuration
     comes without the secrets of webhooks. After SIGTERM, deployments may finish within the grace; the end of
     `supervisor`, a socket or pipe, acts like SIGTERM.
     """
 
-    def __init__(
-        self,
-        source: ConfigSource,
-        plugins: Plugins,
-        slots: int = 2,
-        grace_seconds: float = GRACE,
-        supervisor: int | None = None,
-    ) -> None:
-        self._source = source
-        self._plugins = plugins
-        self._count = slots
-        self._grace = grace_seconds
-        self._supervisor = supervisor
-        self._stopping_since: float | None = None
-        self._beat = 0.0
+    source: ConfigSource
+    plugins: Plugins
+    slots: int = 2
+    grace_seconds: float = GRACE
+    supervisor: int | None = None
+    _stopping_since: float | None = None
+    _beat: float = 0.0
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
@@ -59,15 +53,15 @@ class Worker:
         self._close()
 
     def _open(self) -> None:
-        config, host = self._source.current(), Host()
-        start = partial(start_launcher, warmth_of(config, host), self._source)
+        config, host = self.source.current(), Host()
+        start = partial(start_launcher, warmth_of(config, host), self.source)
         launcher = start()  # it gets ready while the store is opened
-        self._store = self._plugins.store(config.database).open(config.database, host)
-        self._dispatcher = Dispatcher(self._store, host, self._source, start, launcher)
+        self._store = self.plugins.store(config.database).open(config.database, host)
+        self._dispatcher = Dispatcher(self._store, host, self.source, start, launcher)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._me = ProcessIdentity.of(os.getpid())
-        self._observers = ObserversProcess(config.path, self._plugins)
+        self._observers = ObserversProcess(config.path, self.plugins)
 
     def _listen(self) -> None:
         self._signals, self._wakeup = socket.socketpair()
@@ -78,15 +72,15 @@ class Worker:
             signal.signal(number, self._stop)
         self._dispatcher.watch(self._signals, lambda: self._signals.recv(64))
         self._dispatcher.watch(self._wake_ups, self._woken)
-        if self._supervisor is not None:
-            self._dispatcher.watch(self._supervisor, self._supervisor_gone)
+        if self.supervisor is not None:
+            self._dispatcher.watch(self.supervisor, self._supervisor_gone)
 
     def _woken(self) -> None:
         self._wake_ups.clear()
         self._deletion.note()
 
     def _supervisor_gone(self) -> None:
-        self._dispatcher.unwatch(self._supervisor)
+        self._dispatcher.unwatch(self.supervisor)
         self._stop()
 
     def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a signal handler
@@ -99,9 +93,9 @@ class Worker:
         self._report()
         self._observers.watch()
         if self._stopping_since is None:
-            self._dispatcher.fill(self._count)
+            self._dispatcher.fill(self.slots)
             self._dispatch()
-        elif time.monotonic() - self._stopping_since > self._grace:
+        elif time.monotonic() - self._stopping_since > self.grace_seconds:
             self._interrupt()
         self._deletion.turn(is_quiet=False)  # not beside what was just assigned
         busy = self._dispatcher.busy
@@ -140,7 +134,7 @@ class Worker:
     def _interrupt(self) -> None:
         for slot in self._dispatcher.slots:
             send(slot.line, "stop")
-        if time.monotonic() - (self._stopping_since or 0.0) > self._grace + STOP:
+        if time.monotonic() - (self._stopping_since or 0.0) > self.grace_seconds + STOP:
             self._dispatcher.slots.clear()
 
     def _close(self) -> None:

@@ -111,7 +111,7 @@ class Foreground:
                 self._dispatcher.recover(self._ready_slot(), held)
         if deployment.status != "pending":
             return None
-        running = self.store.running(deployment.fraise_id, deployment.environment)
+        running = self.store.running(deployment.fraise_id, deployment.environment, deployment.kind)
         if running is None:
             self._dispatcher.claim(self._ready_slot(), deployment.id)
         return running

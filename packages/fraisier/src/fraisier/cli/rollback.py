@@ -49,7 +49,7 @@ def _request(
     from fraisier_core.store.records import Request
 
     names = environment.fraise, environment.name
-    if to is None and (running := store.running(*names)):
+    if to is None and (running := store.running(*names, "rollback")):
         what = f"deployment {short_id(running)} of {' '.join(names)} is running"
         raise BusyError(f"{what}: cancel it, or name the release to roll back to with --to")
     target = _chosen(session, environment, to, store)

@@ -82,8 +82,8 @@ class SqliteReader:
         query = "events_of_deployment" if deployment_id else "events"
         return self._records(DeploymentEvent, query, after=after, limit=limit, deployment_id=deployment_id)
 
-    def running(self, fraise_id: str, environment: str) -> str | None:
-        lane = KINDS["deploy"].lane
+    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
+        lane = KINDS[kind].lane
         row = self._one("running", fraise_id=fraise_id, environment=environment, lane=lane)
         return str(row["id"]) if row else None
 

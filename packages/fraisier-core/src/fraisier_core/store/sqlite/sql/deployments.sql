@@ -76,13 +76,13 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND
   AND supersedes = 1;
 
 -- name: is_last
--- A deployment after which nothing was requested in its environment, not even its cancellation.
+-- A deployment after which nothing was requested in its lane, not even its cancellation.
 SELECT 1 FROM tb_deployments AS last
 WHERE id = :id AND cancel_requested = 0
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS later
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
-        AND later.sequence > last.sequence);
+        AND later.lane IS last.lane AND later.sequence > last.sequence);
 
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand.

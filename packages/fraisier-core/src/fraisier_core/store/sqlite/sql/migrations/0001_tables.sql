@@ -22,7 +22,7 @@ CREATE TABLE tb_environments (
 -- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
 CREATE TABLE tb_kinds (
     name       TEXT PRIMARY KEY,
-    source     TEXT NOT NULL CHECK (source = 'commit' OR source = 'release'),
+    source     TEXT NOT NULL CHECK (source = 'commit' OR source = 'release' OR source = 'serving'),
     lane       TEXT,
     supersedes INTEGER NOT NULL CHECK (supersedes IN (0, 1)),
     shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),
@@ -82,7 +82,7 @@ CREATE TABLE tb_deployment_events (
     event               TEXT NOT NULL CHECK (
         event = 'requested' OR event = 'superseded' OR event = 'cancel_requested' OR event = 'claimed' OR
         event = 'requeued' OR event = 'step_started' OR event = 'step_finished' OR
-        event = 'release_created' OR event = 'activation_started' OR event = 'rollback_started' OR
+        event = 'release_chosen' OR event = 'activation_started' OR event = 'rollback_started' OR
         event = 'serving' OR event = 'success' OR event = 'failed' OR event = 'rolled_back' OR
         event = 'cancelled' OR event = 'interrupted' OR event = 'skipped'),
     at                  TEXT NOT NULL,

@@ -76,7 +76,7 @@ BEGIN
     UPDATE tb_deployments
     SET release = NEW.release, commit_sha = NEW.commit_sha, previous_release = NEW.previous_release,
         previous_commit_sha = NEW.previous_commit_sha
-    WHERE id = NEW.deployment_id AND NEW.event = 'release_created';
+    WHERE id = NEW.deployment_id AND NEW.event = 'release_chosen';
 
     INSERT INTO tb_attempts (deployment_id, host, attempt, started_at)
     SELECT NEW.deployment_id, NEW.host, NEW.attempt, NEW.at WHERE NEW.event = 'claimed';
