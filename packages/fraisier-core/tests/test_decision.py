@@ -32,6 +32,12 @@ def test_a_push_is_requested_anew_with_all_that_was_decided_about_it(interrupted
     assert decide(interrupted, []) == anew
 
 
+def test_of_the_release_only_one_that_was_asked_for_is_requested_again(interrupted: Deployment) -> None:
+    release = "20260101-000000-c0ffee"
+    assert interrupted._replace(release=release).repeated().release is None
+    assert interrupted._replace(kind="rollback", release=release).repeated().release == release
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

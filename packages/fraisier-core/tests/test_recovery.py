@@ -17,6 +17,7 @@ from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 ME = ProcessIdentity.of(os.getpid())
+AUDIT = Request("api", "production", "audit", "manual", "ada")
 PUSH = Request("api", "production", "deploy", "webhook", "ada", ref="refs/heads/main", commit_sha="c" * 40)
 
 
@@ -141,16 +142,30 @@ def test_an_interrupted_push_is_requested_anew_once(store: OpenStore, pushed: Le
     assert store.status()[0].awaits_decision == anew.id
 
 
-def test_what_runs_in_another_lane_does_not_follow_an_interruption(
-    store: OpenStore, pushed: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def audits(store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further row of the kinds: it activates nothing, and runs beside deployments."""
     again = ("audit", "--of", "release")
     monkeypatch.setitem(KINDS, "audit", Kind("audit", "health_check", "serving", "audited", again, lane=None))
     store.add_kinds()
-    audit = store.request(Request("api", "production", "audit", "manual", "ada"))
+
+
+@pytest.mark.usefixtures("audits")
+def test_what_runs_in_another_lane_does_not_follow_an_interruption(store: OpenStore, pushed: Lease) -> None:
+    audit = store.request(AUDIT)
     assert recovered(store, pushed)
     recovery, beside = waiting(store)
     assert (recovery.recovers, beside.id) == (pushed.deployment_id, audit)
+
+
+@pytest.mark.usefixtures("audits")
+def test_a_kind_that_activates_nothing_is_not_repeated_as_its_hook_is_called_at_once(
+    store: OpenStore,
+) -> None:
+    _, lease = store.request_and_claim(AUDIT, ME)
+    assert lease is not None
+    assert recovered(store, lease)
+    assert store.deployment(lease.deployment_id).status == "interrupted"
 
 
 def test_what_is_pushed_at_the_last_moment_is_not_superseded_by_a_recovery(

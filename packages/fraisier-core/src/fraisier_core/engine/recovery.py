@@ -22,13 +22,13 @@ ATTEMPTS = 3
 
 
 def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:
-    """End or requeue a deployment that had activated nothing, and return whether it was one. Only one that
-    had not started a step may run again, a few times: nothing is ever blindly run twice.
+    """End or requeue a deployment that had activated nothing; return whether it was one. Only one that had
+    not started a step may run again, a few times, and only if it does nothing before its first.
     """
     if deployment.activation_started:
         return False
     steps = store.steps(deployment.id)
-    if not steps and lease.attempt < ATTEMPTS:
+    if not steps and lease.attempt < ATTEMPTS and KINDS[deployment.kind].activates:
         store.requeue(lease)
     else:
         interrupt(store, lease, deployment, _unactivated(lease, steps))

@@ -152,8 +152,8 @@ class Store(Reader, Protocol):
         Args:
             lease: of the deployment.
             events: what happened, in order.
-            request: requested in the same transaction, unless anything was requested in the environment since
-                the deployment was, or its cancellation.
+            request: requested in the same transaction, unless anything was requested in the same lane of the
+                environment since the deployment was, or its cancellation.
 
         Raises `FencedError` if the lease was taken over.
         """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
-from fraisier_core.store.vocabulary import EventName, Status, StepStatus, Trigger, Verdict
+from fraisier_core.store.vocabulary import KINDS, EventName, Status, StepStatus, Trigger, Verdict
 
 if TYPE_CHECKING:
     from fraisier_core.push import DeliveryId
@@ -88,8 +88,8 @@ class Deployment(NamedTuple):
         return self.ref.removeprefix(BRANCH_PREFIX) if self.ref else None
 
     def repeated(self) -> Request:
-        """Return the request for the same, with everything that was decided then."""
-        decided = set(Request._fields) - {"release", "webhook_event_id"}
+        """Return the request for the same, with all that was decided then and nothing that came of it."""
+        decided = set(Request._fields) - ({"release", "webhook_event_id"} - {*KINDS[self.kind].arguments})
         return Request(**{name: getattr(self, name) for name in decided})
 
 
