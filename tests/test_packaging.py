@@ -176,7 +176,7 @@ def test_without_a_provider_list_says_what_to_install(application: PythonEnviron
     )
     done = application.run("fraisier", "list", cwd=tmp_path)
     assert (done.returncode, "my_api" in done.stdout) == (0, True), done.stderr
-    assert "pip install fraisier-github" in done.stderr
+    assert "pip install ./packages/fraisier-github" in done.stderr
 
 
 def test_a_provider_is_added_by_installing_it(wheels: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_provider_is_added_by_installing_it(wheels: Path, tmp_path: Path) -> N
     with webhook(environment, tmp_path) as url:
         status, answer = post(f"{url}/webhook/gitlab", headers, body)
     assert status == 503
-    assert "pip install fraisier-gitlab" in answer
+    assert "pip install ./packages/fraisier-gitlab" in answer
 
     environment.install(wheel(wheels, "fraisier-gitlab"))
     with webhook(environment, tmp_path) as url:

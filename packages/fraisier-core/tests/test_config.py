@@ -469,7 +469,7 @@ def test_a_provider_that_is_not_installed_is_kept_with_its_reason(plugins: Plugi
     assert config.git.providers == {}
     assert config.git.missing == {
         "forgejo": 'no provider "forgejo" is installed '
-        "(try: pip install fraisier-forgejo; installed: github, gitlab)"
+        "(in a checkout of Fraisier, try: pip install ./packages/fraisier-forgejo; installed: github, gitlab)"
     }
 
 

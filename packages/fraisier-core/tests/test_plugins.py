@@ -144,7 +144,7 @@ def test_a_provider_that_is_not_installed_says_what_to_install(site: PackageFold
         site.plugins().provider("forgo")
     assert str(caught.value) == (
         'no provider "forgo" is installed; did you mean "forge"? '
-        "(try: pip install fraisier-forgo; installed: forge)"
+        "(in a checkout of Fraisier, try: pip install ./packages/fraisier-forgo; installed: forge)"
     )
 
 

@@ -69,14 +69,14 @@ def test_list_says_which_provider_to_install(installation: Installation) -> None
     installation.config.write_text(installation.config.read_text().replace("github", "nosuchforge"))
     done = installation.run("list")
     assert done.returncode == 0
-    assert "pip install fraisier-nosuchforge" in done.stderr
+    assert "pip install ./packages/fraisier-nosuchforge" in done.stderr
     assert "my_api" in done.stdout
 
 
 def test_without_any_provider_an_example_is_offered() -> None:
     offer = provider_to_install(None, [])
     assert offer is not None
-    assert "pip install fraisier-" in offer
+    assert "pip install ./packages/fraisier-" in offer
     assert provider_to_install(None, ["any"]) is None
     assert provider_to_install("any", ["any"]) is None
 

@@ -118,9 +118,9 @@ def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_an
         answer = server.send(Hook("/webhook/gitea", b"{}", {"content-type": "application/json"}))
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-        assert "pip install fraisier-gitea" in answer.json()["error"]
+        assert "pip install ./packages/fraisier-gitea" in answer.json()["error"]
         assert "WARNING git.gitea: " in server.log.read_text()
-        assert "pip install fraisier-gitea" in server.log.read_text()
+        assert "pip install ./packages/fraisier-gitea" in server.log.read_text()
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 

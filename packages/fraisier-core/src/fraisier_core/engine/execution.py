@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from traceback import format_exception
+from pathlib import Path
+from traceback import extract_tb, format_exception
+
+import pluggy
 
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
@@ -21,6 +24,8 @@ from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
+
+_CALLERS = (str(Path(__file__).parents[1]), *pluggy.__path__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,15 @@ class Execution:
         if isinstance(error, FraisierError):
             return str(error).rstrip(".")
         logger.error("a plugin raised:\n%s", self.recorder.redacted("".join(format_exception(error))))
-        return f"{type(error).__name__}: {error}".rstrip(".")
+        return raised(error)
+
+
+def raised(error: Exception) -> str:
+    """Return what an exception that a plugin raised says, and the place in the plugin."""
+    frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(_CALLERS)]
+    places = [each for each in frames if each.filename == frames[0].filename]
+    place = f" ({places[-1].filename}, line {places[-1].lineno})" if places else ""
+    return f"{type(error).__name__}: {str(error).rstrip('.')}{place}"
 
 
 def open_context(

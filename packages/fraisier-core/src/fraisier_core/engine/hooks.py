@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.execution import Execution, raised
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.probes import probe
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError, StoreError
@@ -122,7 +122,7 @@ def _probe(execution: Execution, run: RecordedRun) -> Health:
     except (CancelledError, StoreError, InterruptedRunError):
         raise
     except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
-        return Health(False, f"the health check raised {type(error).__name__}: {error}")
+        return Health(False, f"the health check raised {raised(error)}")
 
 
 def _unhealthy(check: HealthCheck, health: Health) -> str:

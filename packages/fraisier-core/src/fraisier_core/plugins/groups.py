@@ -30,7 +30,7 @@ PROVIDERS = GroupSpec(
     ProviderHooks,
     ProviderSettings,
     required=("verify", "normalize"),
-    advice="try: pip install fraisier-{name}",
+    advice="in a checkout of Fraisier, try: pip install ./packages/fraisier-{name}",
 )
 DEPLOYERS = GroupSpec(
     "fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings, ("deploy", "health_check")
