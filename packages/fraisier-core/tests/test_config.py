@@ -751,3 +751,110 @@ def settings():
     assert problems(text, site.plugins()) == [
         "fraises.yaml:4: git.github.installation: should be a whole number"
     ]
+
+
+ANCHORS = """
+x-health: &health
+  command: ["true"]
+  timeout: 2
+x-notes: ["${NOT_SET} ${", 3]
+x-environment: &environment
+  branch: main
+  health_check: *health
+  env: {TOKEN: "${TOKEN}"}
+fraises:
+  my_api:
+    type: api
+    repository: https://git.example.com/acme/my-api.git
+    environments:
+      production: {<<: *environment, app_path: /srv/production}
+      staging: {<<: *environment, branch: next, health_check: {<<: *health, timeout: 3}}
+"""
+
+
+def test_a_section_for_anchors_is_read_through_its_aliases(plugins: Plugins) -> None:
+    config = parse(ANCHORS, plugins, {"TOKEN": "value-of-token"})
+    settings = [config.environment("my_api", name).settings for name in ("production", "staging")]
+    assert [each.branch for each in settings] == ["main", "next"]
+    assert [each.health_check and each.health_check.timeout for each in settings] == [2, 3]
+    assert config.resolved("my_api", "staging").secrets == {"value-of-token"}
+    assert config.variables == {"fraises": {"TOKEN"}}
+    assert parse("x-: 1\nx-a-b: text\nx-c:\n" + EXAMPLE, plugins).fraises
+
+
+@pytest.mark.parametrize("key", ["x_a", "X-a", "x", "xa"])
+def test_only_a_section_whose_name_begins_with_x_and_a_hyphen_may_be_anything(
+    plugins: Plugins, key: str
+) -> None:
+    assert problems(f"{EXAMPLE}{key}: 1\n", plugins)[0].startswith(f"fraises.yaml:19: {key}: unknown key")
+
+
+def env(text: str, plugins: Plugins, **environ: str) -> tuple[Mapping[str, str], frozenset[str]]:
+    """Return an environment's variables as its commands get them, and what is redacted in their output."""
+    config = parse(edited("        branch: main", f"        env: {text}"), plugins, SECRET | environ)
+    resolved = config.resolved("my_api", "production")
+    return config.environment("my_api", "production").settings.env, resolved.secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("{A: ${APP_ENV}}", {"production"}),
+        ("{A: {value: ${APP_ENV}}}", {"production"}),
+        ("{A: {value: ${APP_ENV}, secret: true}}", {"production"}),
+        ("{A: {value: ${APP_ENV}, secret: false}}", set()),
+        ("{A: {value: ${APP_ENV}, secret: false}, B: 'x ${APP_ENV}'}", {"production"}),
+        ("{A: {value: 'x ${APP_ENV}', secret: false}, B: ${OTHER}}", {"another value"}),
+        ("{A: {value: '${file:/proc/sys/kernel/ostype} x', secret: false}}", set()),
+        ("{A: literal}", set()),
+        ("{A: {value: literal}}", set()),
+        ("{A: {value: literal, secret: false}}", set()),
+        ("{A: {value: literal, secret: true}}", {"literal"}),
+        ("{A: '${GONE:-a default}'}", set()),
+    ],
+)
+def test_a_variable_says_whether_it_is_a_secret(plugins: Plugins, text: str, secrets: set[str]) -> None:
+    values, found = env(text, plugins, APP_ENV="production", OTHER="another value")
+    assert found == secrets
+    assert all(isinstance(value, str) and "${" not in value for value in values.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{value: x, secert: true}", "takes the keys value and secret, and needs value"),
+        ("{secret: true}", "takes the keys value and secret, and needs value"),
+        ("{value: x, secret: 'no'}", "secret should be true or false"),
+        ("{value: 3}", f"{TEXT}, found a mapping"),
+        ("[x]", f"{TEXT}, found a list"),
+    ],
+)
+def test_a_variable_is_text_or_says_its_value(plugins: Plugins, text: str, problem: str) -> None:
+    found = problems(edited("        branch: main", f"        env: {{A: {text}}}"), plugins)
+    assert found == [f"fraises.yaml:13: fraises.my_api.environments.production.env.A: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("api on ${HOST}", "api on ${HOST}"),
+        ("'${GONE:-a default}'", "${GONE:-a default}"),
+        ("${file:/proc/sys/kernel/ostype}", "${file:/proc/sys/kernel/ostype}"),
+        ("$${HOST}", "${HOST}"),
+        ("plain", "plain"),
+    ],
+)
+def test_what_people_read_of_an_environment_shows_no_value_of_a_variable(
+    plugins: Plugins, written: str, shown: str
+) -> None:
+    text = edited("name: api.example.com", f"name: {written}")
+    text = edited("description: My GraphQL API", f"description: {written}", text)
+    fraise = parse(text, plugins, SECRET | {"HOST": "secret-host"}).fraise("my_api")
+    assert (fraise.description, fraise.environments["production"].title) == (shown, shown)
+
+
+def test_a_branch_is_never_a_secret(plugins: Plugins) -> None:
+    text = edited("branch: main", "branch: ${BRANCH}\n        env: {A: ${TOKEN}}")
+    text = edited("\n  main: {", "\n  '*': {", text)
+    config = parse(text, plugins, SECRET | {"BRANCH": "release", "TOKEN": "a token"})
+    assert config.resolved("my_api", "production").secrets == {"a token"}

@@ -135,3 +135,65 @@ def test_a_refusal_names_line_and_problem(text: str, line: int, problem: str) ->
 def test_what_is_no_yaml_is_refused_at_its_place(text: str, line: int, column: int) -> None:
     found, problem = refusal(text)
     assert (found, problem.partition(":")[0]) == (line, f"column {column}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a:\n\tb: 1", 2),
+        ("a:\n  b: 1\n  \tc: 2", 3),
+        ("a:\n  -\tb: 1\n", 2),
+        ("a: b\n\t# x\nc: 1", 2),
+        ("a: |\n\tx", 2),
+        ("a:\n\t\n  b: 1", 2),
+        ("a:\r\n\tb: 1", 2),
+    ],
+)
+def test_a_tab_in_the_indentation_is_told_so(text: str, line: int) -> None:
+    found, problem = refusal(text)
+    assert (found, problem.partition(": ")[2]) == (line, "a tab in the indentation; indent with spaces")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a:\n  b: 1\n   c: 2", 3),
+        ("a:\n   b: 1\n  c: 2", 3),
+        ("a:\n  - x\n - y", 3),
+        ("a: 1\n # more\n\n b: 2", 4),
+        ("  a: 1\nb: 2", 2),
+        ("a:\n  - b: 1\n   c: 2", 3),
+        ("a:\n  b: 1\n  - c", 3),
+    ],
+)
+def test_a_line_that_is_indented_wrongly_is_told_so(text: str, line: int) -> None:
+    found, problem = refusal(text)
+    assert (found, problem.split(": ")[1]) == (line, "wrong indentation")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("a: http://x: y", 1, "column 12: a second `: ` in one value; put the value in quotes"),
+        ("a:\n  b\n  c: 1", 3, "column 4: line 2 has no `:` after its key"),
+        ("#\na\n\n  c: 1", 4, "column 4: line 2 has no `:` after its key"),
+        ("a: @x", 1, "column 4: no value may begin with @; put it in quotes"),
+        ("a: 1\nb: 'x\nc: 1\n", 4, "column 1: the quote that begins on line 2 has no end"),
+        ("a: [1\nb: 2", 2, "column 2: did not find expected ',' or ']'"),
+    ],
+)
+def test_other_mistakes_are_not_taken_for_indentation(text: str, line: int, problem: str) -> None:
+    assert refusal(text) == (line, problem)
+
+
+@pytest.mark.parametrize("text", ["${A}", "x ${A} y", "${A:-b}", "$${A}", "${file:/a/b}", "${A}${B}"])
+def test_a_placeholder_needs_no_quotes_anywhere(text: str) -> None:
+    for document in (
+        f"{{a: {text}, b: 1}}",
+        f"a: {text}\nb: 1",
+        f"{{a: '{text}', b: 1}}",
+        f'a: "{text}"\nb: 1',
+    ):
+        assert parse_yaml(document).value == {"a": text, "b": 1}
+    assert parse_yaml(f"[{text}, [{text}]]").value == [text, [text]]
+    assert parse_yaml(f"{{{text}: 1}}").value == {text: 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +32,17 @@ def _branch_name(name: str) -> str:
     return name
 
 
+def _variable_text(written: object) -> object:
+    """Return the value of a variable in `env:`, which may be written with whether it is a secret."""
+    if not isinstance(written, Mapping):
+        return written
+    if not {"value"} <= set(written) <= {"value", "secret"}:
+        raise ValueError("takes the keys value and secret, and needs value")
+    if not isinstance(written.get("secret", False), bool):
+        raise ValueError("secret should be true or false")
+    return written["value"]
+
+
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -48,6 +59,16 @@ class Section(BaseModel):
 
     def __repr_args__(self) -> Iterable[tuple[str, object]]:
         return ()
+
+
+class LongVariable(Section):
+    """A variable of `env:`, and whether it is redacted in output; by default, if `${...}` brings it."""
+
+    value: str
+    secret: bool | None = None
+
+
+Variable = Annotated[str, BeforeValidator(_variable_text, json_schema_input_type=str | LongVariable)]
 
 
 class HealthCheck(Section):
@@ -89,7 +110,8 @@ class EnvironmentSettings(Section):
         timeout: seconds that one command may take.
         silence_timeout: seconds that one command may go without printing anything.
         keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.
-        env: extra environment variables for the commands of this environment.
+        env: extra environment variables for the commands of this environment; each is text, or a mapping of
+            its `value` and whether it is `secret`.
     """
 
     name: str | None = None
@@ -99,7 +121,7 @@ class EnvironmentSettings(Section):
     timeout: Seconds = 900.0
     silence_timeout: Seconds = 300.0
     keep_releases: int = Field(default=5, ge=2)
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, Variable] = Field(default_factory=dict)
 
     @field_validator("app_path")
     @classmethod

@@ -133,8 +133,9 @@ def parse_config(
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
     sections = {"git": ["git"], "observers": observers}
     unread = [name for part in PARTS - {*parts} for name in sections[part]]
-    reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=unread))
-    _check_root(reader, [*SECTIONS, *observers])
+    anchors = _anchors(document.value, observers)
+    reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
+    _check_root(reader, [*SECTIONS, *observers, *anchors])
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     state_dir = read_state_dir(reader, path.resolve())
     config = Config(
@@ -145,7 +146,7 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
-        variables=variables_by_section(document.value),
+        variables=variables_by_section(document.value, anchors),
         unset=reader.unset(),
     )
     check_whole(reader, fraises, rules)
@@ -159,6 +160,12 @@ def _document(text: str, path: Path) -> Document:
         return parse_yaml(text)
     except YamlError as error:
         raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
+
+
+def _anchors(root: object, observers: Collection[str]) -> list[str]:
+    """Return the sections that only hold what is repeated elsewhere by YAML's aliases."""
+    keys = root if isinstance(root, dict) else ()
+    return [key for key in keys if key.startswith("x-") and key not in observers]
 
 
 def _check_root(reader: ConfigReader, known: Collection[str]) -> None:

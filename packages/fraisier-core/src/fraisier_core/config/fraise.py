@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from fraisier_core.config.sections import ConfigReader
+from fraisier_core.config.variables import MIN_SECRET_LENGTH
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import FraisierError, PluginError, UnsetVariableError
 from fraisier_core.git.repository import Repository, address_problem, origin_of
@@ -41,13 +42,14 @@ class FraiseSection(Section):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One place where a fraise is deployed. `branch` is what a deployment takes when no commit is named,
-    `outcome` the settings of its type, or why there are none; `section` has the variables filled in,
-    `secrets` are the values of variables and files.
+    """One place where a fraise is deployed. `title` is its `name:` for people, `branch` what a deployment
+    takes when no commit is named, `outcome` the settings of its type, or why there are none; `section` has
+    the variables filled in, `secrets` are the values of variables and files.
     """
 
     fraise: str
     name: str
+    title: str | None = field(repr=False)
     branch: str | None
     app_path: Path | None
     repository: Repository
@@ -121,7 +123,8 @@ def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fr
     if section is None:
         return None
     why = str(problem) if problem else None
-    return Fraise(name, section.type, section.description, section.repository, environments, why)
+    description = reader.public((*keys, "description"), section.description) or ""
+    return Fraise(name, section.type, description, section.repository, environments, why)
 
 
 class _CoreKeys(EnvironmentSettings, extra="ignore"):
@@ -151,13 +154,26 @@ def _read_environment(
     return Environment(
         fraise=str(keys[1]),
         name=str(keys[-1]),
+        title=reader.public((*keys, "name"), settings.name if settings else None),
         branch=settings.branch if settings else None,
         app_path=settings.app_path if settings else None,
         repository=_repository(reader, keys[:2], settings),
         outcome=outcome or _CoreKeys(),
         section=section if isinstance(section, dict) else {},
-        secrets=reader.secrets_at(keys, (*keys[:2], "repository"), ("database",), ("state_dir",)),
+        secrets=_secrets(reader, keys),
     )
+
+
+def _secrets(reader: ConfigReader, keys: Keys) -> frozenset[str]:
+    """Return what is redacted in the output of an environment, beside the secrets of its settings."""
+    value = reader.value((*keys, "env"))
+    env = value.items() if isinstance(value, dict) else ()
+    marked = {name: each for name, each in env if isinstance(each, dict)}
+    secret = [str(each.get("value")) for each in marked.values() if each.get("secret") is True]
+    shown = [(*keys, "env", name, "value") for name, each in marked.items() if each.get("secret") is False]
+    places = keys, (*keys[:2], "repository"), ("database",), ("state_dir",)
+    brought = reader.secrets_at(*places, public=[*shown, (*keys, "branch")])
+    return brought | {text for text in secret if len(text) >= MIN_SECRET_LENGTH}
 
 
 def _repository(reader: ConfigReader, fraise: Keys, settings: EnvironmentSettings | None) -> Repository:

@@ -47,6 +47,7 @@ def config_schema(plugins: Plugins) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fraises.yaml",
         **_closed(sections),
+        "patternProperties": {"^x-": {}},
         "required": ["fraises"],
         **definitions,
     }

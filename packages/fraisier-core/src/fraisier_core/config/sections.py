@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from fraisier_core.config.variables import MIN_SECRET_LENGTH, Substituted
+from fraisier_core.config.variables import MIN_SECRET_LENGTH, Substituted, uses_placeholders
 from fraisier_core.config.yamlfile import Document, Keys
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.text.suggestions import listing, nearest
@@ -62,6 +62,11 @@ class ConfigReader:
             return value
         self.refuse(keys, f"should be a mapping of {items}, found {_kind(value)}")
         return {}
+
+    def public(self, keys: Keys, value: str | None) -> str | None:
+        """Return a text for the record and for people: as it is written if it uses variables."""
+        written = _at(self._document.value, keys)
+        return str(written) if uses_placeholders(written) else value
 
     def known(self, keys: Keys) -> object:
         """Return the value at `keys` without entries whose variable is not set; `{}` if there is none."""

@@ -34,12 +34,14 @@ class Substituted:
         self._keys: Keys = ()
         self.value = self._filled(value, ())
 
-    def secrets_at(self, *places: Keys) -> frozenset[str]:
-        """Return what variables and files bring at or below some keys, if it is long enough to redact."""
+    def secrets_at(self, *places: Keys, public: Collection[Keys] = ()) -> frozenset[str]:
+        """Return what variables and files bring at or below some keys, if it is long enough to redact; what
+        they bring to the keys in `public` is no secret.
+        """
         found = (
             values
             for keys, values in self._brought.items()
-            if any(keys[: len(place)] == place for place in places)
+            if any(keys[: len(place)] == place for place in places) and keys not in public
         )
         return frozenset(value for values in found for value in values if len(value) >= MIN_SECRET_LENGTH)
 
@@ -92,10 +94,10 @@ class Substituted:
         return value
 
 
-def variables_by_section(document: object) -> dict[str, set[str]]:
+def variables_by_section(document: object, skip: Collection[str] = ()) -> dict[str, set[str]]:
     """Return the names of the variables that each section of a configuration uses, by its key."""
     sections = document if isinstance(document, dict) else {}
-    return {key: variable_names(value) for key, value in sections.items()}
+    return {key: variable_names(value) for key, value in sections.items() if key not in skip}
 
 
 def variable_names(value: object) -> set[str]:
@@ -106,6 +108,11 @@ def variable_names(value: object) -> set[str]:
     found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
     variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
     return {variable[1] for variable in variables if variable}
+
+
+def uses_placeholders(value: object) -> bool:
+    """Whether anything in a scalar is replaced by a variable or a file."""
+    return isinstance(value, str) and any(match[1] for match in _PLACEHOLDER.finditer(value))
 
 
 class _UnsetError(Exception):

@@ -1,7 +1,7 @@
 """YAML whose every key and item remembers its line, read safely: bounded, without duplicates, without tags.
 
 Plain scalars follow the core schema of YAML 1.2: `no`, `on` and dates are text. Keys are always text, so that
-a branch may be called `2.0`.
+a branch may be called `2.0`. `${NAME}` needs no quotes between braces either, where YAML would want them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
 
+from fraisier_core.config.yaml_syntax import syntax_problem
 from fraisier_core.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
@@ -33,6 +34,8 @@ _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_PLACEHOLDER = re.compile(r"\$\{([^{}\n]*)\}")
+_STAND_INS = "\ue0f0\ue0f1", "\ue0f2"  # for `${` and `}`: of the same length, and nothing to YAML
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
 
 
@@ -67,7 +70,7 @@ class Document:
         if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
             return self._sequence(node, keys)
         if isinstance(node, ScalarNode) and node.tag == _TAG + "str":
-            return node.value
+            return _written(node.value)
         if isinstance(node, ScalarNode) and node.tag in _PLAIN_TAGS:
             return _scalar(node.value)
         raise YamlError(_line(node), f"the tag {node.tag.replace(_TAG, '!!')} is not allowed")
@@ -136,18 +139,13 @@ def parse_yaml(text: str) -> Document:
         line = text.count("\n", 0, unprintable.start()) + 1
         column = unprintable.start() - text.rfind("\n", 0, unprintable.start())
         raise YamlError(line, f"column {column}: the character {unprintable[0]!r} is not allowed")
+    text = _protected(text)
     try:
         _check_depth(text)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error) from None
+        raise YamlError(*syntax_problem(error, text)) from None
     return Document(root)
-
-
-def _syntax_error(error: yaml.MarkedYAMLError) -> YamlError:
-    mark = error.problem_mark or error.context_mark
-    problem = error.problem or error.context or "not YAML"
-    return YamlError(mark.line + 1, f"column {mark.column + 1}: {problem}") if mark else YamlError(1, problem)
 
 
 def _check_depth(text: str) -> None:
@@ -162,6 +160,18 @@ def _check_depth(text: str) -> None:
             raise YamlError(event.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
 
 
+def _protected(text: str) -> str:
+    """Return the text with stand-ins for the braces of placeholders."""
+    opening, closing = _STAND_INS
+    return text if opening in text or closing in text else _PLACEHOLDER.sub(rf"{opening}\1{closing}", text)
+
+
+def _written(text: str) -> str:
+    """Return what a scalar says without the stand-ins."""
+    opening, closing = _STAND_INS
+    return str(text).replace(opening, "${").replace(closing, "}") if opening in text else str(text)
+
+
 def _is_merge(node: Node) -> bool:
     return bool(node.tag == _TAG + "merge")
 
@@ -173,7 +183,7 @@ def _line(node: Node) -> int:
 def _key(node: Node) -> str:
     if not isinstance(node, ScalarNode):
         raise YamlError(_line(node), "a key must be text")
-    return str(node.value)
+    return _written(node.value)
 
 
 def _scalar(text: str) -> object:

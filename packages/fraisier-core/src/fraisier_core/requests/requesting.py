@@ -22,7 +22,7 @@ def configure_store(store: Store, config: Config) -> None:
                 description=fraise.description,
                 repository=environment.repository.identity,
                 environment=environment.name,
-                name=getattr(environment.outcome, "name", None),
+                name=environment.title,
                 branch=environment.branch,
             )
             for fraise in config.fraises.values()

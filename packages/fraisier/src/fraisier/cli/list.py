@@ -64,7 +64,7 @@ def _listed(fraise: Fraise, environment: Environment) -> dict[str, Any]:
         "fraise_id": fraise.name,
         "environment": environment.name,
         "type": fraise.type,
-        "name": None if isinstance(environment.outcome, Exception) else environment.outcome.name,
+        "name": environment.title,
         "description": fraise.description or None,
         "branch": environment.branch,
         "app_path": str(environment.app_path) if environment.app_path else None,
