@@ -490,7 +490,7 @@ def test_an_environment_is_found_by_an_unambiguous_beginning(plugins: Plugins) -
     assert config.environment("my_api", "prod").name == "production"
     assert config.environment("my_api", "production").name == "production"
     for name, message in [
-        ("pr", '"pr" is ambiguous: my_api has the environments preview, production'),
+        ("pr", '"pr" is ambiguous: it begins preview, production'),
         (
             "produktion",
             'no environment of my_api is called "produktion"; did you mean "production"? '

@@ -4,7 +4,9 @@
 sections are in modules of their names, `checks` compares them, and `configuration` is the result.
 """
 
-from fraisier_core.config.configuration import PARTS, SECTIONS, Config, find_config, load_config, parse_config
+from fraisier_core.config.configuration import PARTS, SECTIONS, Config, load_config, parse_config
+from fraisier_core.config.database import StorePlace, place_of_store
+from fraisier_core.config.finding import find_config
 from fraisier_core.config.fraise import Environment, Fraise, ResolvedEnvironment
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
     "Environment",
     "Fraise",
     "ResolvedEnvironment",
+    "StorePlace",
     "find_config",
     "load_config",
     "parse_config",
+    "place_of_store",
 ]

@@ -11,18 +11,18 @@ from pydantic import SecretStr
 
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
-from fraisier_core.config.database import SYSTEM_CONFIG, read_database, read_state_dir
+from fraisier_core.config.database import StorePlace, read_place
+from fraisier_core.config.finding import config_text
 from fraisier_core.config.fraise import Environment, Fraise, ResolvedEnvironment, read_fraises
 from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.variables import Substituted, variables_by_section
-from fraisier_core.config.yamlfile import Document, Keys, YamlError, config_text, parse_yaml
+from fraisier_core.config.yamlfile import Keys, read_document
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
-from fraisier_core.text.suggestions import listing, unknown
+from fraisier_core.text.suggestions import begun, unknown
 
-FILE_NAME = "fraises.yaml"
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
 PARTS = frozenset({"git", "observers"})
 """The parts that a process reads only if it needs their secrets."""
@@ -32,20 +32,32 @@ PARTS = frozenset({"git", "observers"})
 class Config:
     """A configuration in which everything fits together.
 
-    `path` is absolute and resolved, `state_dir` the folder of mirrors, releases and logs, `database` the
-    resolved url of the store; the rules are in the order of the file. `variables` are the names of those that
+    The rules are in the order of the file. `variables` are the names of those that
     each section uses, by its key, `unset` a message for each value that needs one that is not set.
     """
 
-    path: Path
-    state_dir: Path
-    database: str = field(repr=False)
+    place: StorePlace
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
     observers: ObserversConfig
     variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file, absolute and resolved."""
+        return self.place.path
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of mirrors, releases and logs."""
+        return self.place.state_dir
+
+    @property
+    def database(self) -> str:
+        """The resolved url of the store."""
+        return self.place.database
 
     def fraise(self, name: str) -> Fraise:
         """Return the fraise of that name. Raises `UnknownNameError` if there is none."""
@@ -56,12 +68,7 @@ class Config:
     def environment(self, fraise: str, name: str) -> Environment:
         """Return an environment by its name or the beginning of it. Raises `UnknownNameError`."""
         known = self.fraise(fraise).environments
-        begun = [name] if name in known else [each for each in known if name and each.startswith(name)]
-        if len(begun) == 1:
-            return known[begun[0]]
-        if begun:
-            raise UnknownNameError(f'"{name}" is ambiguous: {fraise} has the environments {listing(begun)}')
-        raise UnknownNameError(unknown(f"environment of {fraise}", name, known))
+        return known[begun(f"environment of {fraise}", name, known)]
 
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
@@ -84,22 +91,6 @@ class Config:
         problems = [message for keys, message in self.unset.items() if keys[: len(prefix)] == prefix]
         if problems:
             raise UnsetVariableError(problems)
-
-
-def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return `explicit`, `$FRAISIER_CONFIG`, or the first usual place. Raises `ConfigurationError`."""
-    named = explicit or environ.get("FRAISIER_CONFIG")
-    if named:
-        path = Path(named)
-        if path.is_file():
-            return path
-        source = "-c" if explicit else "FRAISIER_CONFIG"
-        raise ConfigurationError([f"{path}: no such file (named by {source})"])
-    places = [Path(FILE_NAME), SYSTEM_CONFIG / FILE_NAME]
-    if found := next(filter(Path.is_file, places), None):
-        return found
-    looked = f"-c FILE, $FRAISIER_CONFIG, ./{places[0]}, {places[1]}"
-    raise ConfigurationError([f"no configuration found; looked at {looked}"])
 
 
 def load_config(
@@ -129,7 +120,7 @@ def parse_config(
     names are. Without `types`, the keys that only a fraise type knows are passed over. What the text names of
     the plugins is imported. Raises `ConfigurationError` with every problem, each with its line.
     """
-    document = _document(text, path)
+    document = read_document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
     sections = {"git": ["git"], "observers": observers}
     unread = [name for part in PARTS - {*parts} for name in sections[part]]
@@ -137,11 +128,8 @@ def parse_config(
     reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
     _check_root(reader, [*SECTIONS, *observers, *anchors])
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
-    state_dir = read_state_dir(reader, path.resolve())
     config = Config(
-        path=path.resolve(),
-        state_dir=state_dir,
-        database=read_database(reader, plugins, path.resolve(), state_dir),
+        place=read_place(reader, plugins, path.resolve()),
         git=read_git(reader, plugins, with_secrets="git" in parts),
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
@@ -153,13 +141,6 @@ def parse_config(
     reader.finish()
     config.require("database")
     return config
-
-
-def _document(text: str, path: Path) -> Document:
-    try:
-        return parse_yaml(text)
-    except YamlError as error:
-        raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
 
 
 def _anchors(root: object, observers: Collection[str]) -> list[str]:

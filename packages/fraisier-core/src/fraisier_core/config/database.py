@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from fraisier_core.config.finding import config_text, default_state_dir
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.errors import PluginError
+from fraisier_core.config.variables import Substituted
+from fraisier_core.config.yamlfile import Document, read_document
+from fraisier_core.errors import ConfigurationError, PluginError, UnsetVariableError
 from fraisier_core.plugins import STORES, Plugins
 from fraisier_core.settings import Section
 from fraisier_core.text.suggestions import listing
 
-SYSTEM_CONFIG = Path("/etc/fraisier")
-SYSTEM_STATE = Path("/var/lib/fraisier")
+SECTIONS = ("database", "state_dir")
+_SECTION = re.compile(r"""( *)["']?([\w.-]+)["']?\s*:(?=\s|$)""")
+_USER_INFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
 DEFAULT_URL = "sqlite:{folder}/fraisier.db"
 
 
@@ -21,7 +29,69 @@ class DatabaseSection(Section):
     url: str
 
 
-def read_state_dir(reader: ConfigReader, path: Path) -> Path:
+class StorePlace(NamedTuple):
+    """Where the store of a configuration is.
+
+    `path` is the file, absolute and resolved, `state_dir` the folder of mirrors, releases and logs,
+    `database` the resolved url of the store, `shown` the same without secrets.
+    """
+
+    path: Path
+    state_dir: Path
+    database: str
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"StorePlace({self.path})"
+
+
+def place_of_store(path: Path, plugins: Plugins, environ: Mapping[str, str] = os.environ) -> StorePlace:
+    """Return where the store is, whatever else the file says. Raises `ConfigurationError`."""
+    document = _document(config_text(path), path).only(SECTIONS)
+    reader = ConfigReader(str(path), document, Substituted(document.value, environ))
+    place = read_place(reader, plugins, path.resolve())
+    reader.finish()
+    if unset := reader.unset_under(("database",)):
+        raise UnsetVariableError(unset)
+    return place
+
+
+def read_place(reader: ConfigReader, plugins: Plugins, path: Path) -> StorePlace:
+    """Return where the store is; refuse what is wrong with that."""
+    state_dir = _read_state_dir(reader, path)
+    url = _read_database(reader, plugins, path, state_dir)
+    written = reader.public(("database", "url"), None)
+    return StorePlace(path, state_dir, url, written or _USER_INFO.sub("***", url))
+
+
+def _document(text: str, path: Path) -> Document:
+    """Return what a text says; if it is not YAML, what its sections for the store say by themselves."""
+    try:
+        return read_document(text, path)
+    except ConfigurationError:
+        alone = _sections_alone(text.splitlines())
+        if alone is None:
+            raise
+        return read_document(alone, path)
+
+
+def _sections_alone(lines: Sequence[str]) -> str | None:
+    """Return the lines of the sections for the store alone, each where it is; None if the text is no mapping
+    in block style, whose sections can be told apart.
+    """
+    begin = next(filter(None, map(_SECTION.match, lines)), None)
+    if begin is None:
+        return None
+    kept, keep = [], False
+    for line in lines:
+        if line.strip() and line.startswith(begin[1]) and line[len(begin[1])] not in " \t#":
+            section = _SECTION.match(line)
+            keep = section is not None and section[2] in SECTIONS
+        kept.append(line if keep else "")
+    return "\n".join(kept)
+
+
+def _read_state_dir(reader: ConfigReader, path: Path) -> Path:
     """Return the folder of mirrors, releases and logs: `state_dir`, else the usual one for this file."""
     written = reader.value(("state_dir",))
     if written is not None and not (isinstance(written, str) and Path(written).is_absolute()):
@@ -30,10 +100,10 @@ def read_state_dir(reader: ConfigReader, path: Path) -> Path:
         reader.refuse(("state_dir",), "should be a folder of its own")
     elif written is not None:
         return Path(written)
-    return SYSTEM_STATE if path.parent == SYSTEM_CONFIG else path.parent / ".fraisier"
+    return default_state_dir(path)
 
 
-def read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir: Path) -> str:
+def _read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir: Path) -> str:
     """Return the resolved `database.url`, relative to the folder of `path`; else an SQLite file."""
     url = DEFAULT_URL.format(folder=state_dir)
     if reader.value(("database",)) is not None:

@@ -23,7 +23,9 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     if _UNENDED in problem and "quoted" in (error.context or ""):
         problem = f"the quote that begins on line {opened} has no end"
     else:
-        problem = _reason(problem, lines, mark.line, mark.column) or problem
+        open_bracket = f"{problem}; the bracket on line {opened} may have no end"
+        unknown = open_bracket if "flow" in (error.context or "") else problem
+        problem = _reason(problem, lines, mark.line, mark.column) or unknown
     return mark.line + 1, f"column {mark.column + 1}: {problem}"
 
 

@@ -6,10 +6,8 @@ a branch may be called `2.0`. `${NAME}` needs no quotes between braces either, w
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -56,6 +54,15 @@ class Document:
         self.lines: dict[Keys, int] = {}
         self._nodes = 0
         self.value = self._value(root, ()) if root else None
+
+    def only(self, names: Collection[str]) -> Document:
+        """Return what it says of some keys at its top."""
+        part = Document(None)
+        value = self.value if isinstance(self.value, dict) else {}
+        part.value = {name: value[name] for name in names if name in value}
+        part.duplicates = [each for each in self.duplicates if each[0][0] in names]
+        part.lines = self.lines
+        return part
 
     def line(self, keys: Keys) -> int:
         """Return the line of the deepest part of `keys` that is there."""
@@ -114,21 +121,12 @@ class Document:
                 yield from self._merged(source, (*keys, "<<"))
 
 
-def config_text(path: Path) -> str:
-    """Return what a file holds, cut if it is too large to be accepted. Raises `ConfigurationError`."""
+def read_document(text: str, path: Path) -> Document:
+    """Return what the text of a file says. Raises `ConfigurationError`."""
     try:
-        # A pipe would be waited for.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigurationError([f"{path}: is not a regular file"])
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError([f"{path}:{line}: is not UTF-8 text"]) from None
+        return parse_yaml(text)
+    except YamlError as error:
+        raise ConfigurationError([f"{path}:{error.line}: {error.problem}"]) from None
 
 
 def parse_yaml(text: str) -> Document:

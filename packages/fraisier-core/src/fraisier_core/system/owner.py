@@ -6,7 +6,9 @@ import os
 import pwd
 import shlex
 import stat
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fraisier_core.errors import ConfigurationError, StoreError
@@ -32,19 +34,37 @@ def become_owner(state_dir: Path, argv: Sequence[str], installation: Path = STAN
             unreadable = f"{place} belongs to {_sudo_name(found.st_uid)}, who cannot read {installation}"
             raise StoreError(f"{unreadable}: install Python and Fraisier where every user can read them")
     elif place == state_dir or not os.access(place, os.W_OK):
-        command = shlex.join([Path(argv[0]).name, *argv[1:]])
-        owner = shlex.quote(_sudo_name(found.st_uid))
-        raise StoreError(f"{place} belongs to another user: run `sudo -u {owner} {command}`")
+        raise StoreError(f"{place} belongs to another user: run `{command_as(found.st_uid, argv)}`")
+
+
+def command_as(uid: int, argv: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> str:
+    """Return the command line that runs `argv`, by default this command, as another user."""
+    program, *arguments = argv or sys.argv
+    config = environ.get("FRAISIER_CONFIG")  # which sudo does not pass on
+    named = any(each.startswith(("-c", "--config")) for each in arguments)
+    given = ["-c", os.path.abspath(config)] if config and not named else []  # noqa: PTH100
+    return shlex.join(["sudo", "-u", _sudo_name(uid), Path(program).name, *given, *arguments])
 
 
 def existing_place(state_dir: Path) -> Path:
     """Return the state folder, else the one it will be made in. Raises `StoreError` if it is out of sight."""
-    try:
-        return next(path for path in (state_dir, *state_dir.parents) if path.exists())
-    except PermissionError as error:
-        raise StoreError(
-            f"{error.filename}: {error.strerror}; run the command as its owner, or as root"
-        ) from None
+    for path in (state_dir, *state_dir.parents):
+        try:
+            path.stat()
+        except PermissionError:
+            raise StoreError(_out_of_sight(path)) from None
+        except OSError:
+            continue
+        return path
+    return Path("/")
+
+
+def _out_of_sight(hidden: Path) -> str:
+    for path in hidden.parents:
+        with suppress(PermissionError):
+            owner = path.stat().st_uid
+            return f"{hidden}: this user may not look into {path}; run `{command_as(owner)}`"
+    return f"{hidden}: this user may not look at it; run `{command_as(0)}`"
 
 
 def require_trusted(config: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from fraisier_core.errors import UnknownNameError
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like `name`, None if none comes near."""
@@ -21,6 +23,17 @@ def hint(name: str, known: Iterable[str]) -> str:
 def listing(names: Iterable[str]) -> str:
     """Return the names in alphabetical order, separated by commas, or `none`."""
     return ", ".join(sorted(names)) or "none"
+
+
+def begun(noun: str, name: str, known: Iterable[str]) -> str:
+    """Return the known name that `name` is or alone begins. Raises `UnknownNameError`."""
+    names = list(known)
+    found = [name] if name in names else [each for each in names if name and each.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownNameError(f'"{name}" is ambiguous: it begins {listing(found)}')
+    raise UnknownNameError(unknown(noun, name, names))
 
 
 def unknown(noun: str, name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from fraisier_core.errors import BusyError
 from fraisier_core.store.vocabulary import ENDED
 
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
-from fraisier.cli.session import ActingSession
+from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
 from fraisier.terminal import print_json, say
 
@@ -16,7 +16,7 @@ app = command_app()
 @app.command()
 def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
     """Cancel a pending or running deployment."""
-    session = ActingSession(config)
+    session = Session.read(config)
     store = session.existing_store()
     found = store.request_cancel(store.find(deployment), session.user)
     what = f"deployment {short_id(found.id)} of {found.fraise_id} {found.environment}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from fraisier_core.errors import UnknownNameError
+from fraisier_core.text.suggestions import begun, unknown
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
@@ -48,14 +49,19 @@ def newest(
 ) -> list[Deployment]:
     """Return the newest deployments of everything, of a fraise or an environment, configured or not."""
     try:
-        if fraise is not None and environment is not None:
-            environment = session.config.environment(fraise, environment).name
-        elif fraise is not None:
-            session.config.fraise(fraise)
+        if fraise is not None:
+            environment = resolved(session.names(reader), fraise, environment)
     except UnknownNameError:
         if reader is None or not reader.deployments(fraise, environment, limit=1):
             raise
     return reader.deployments(fraise, environment, limit) if reader else []
+
+
+def resolved(names: Mapping[str, Sequence[str]], fraise: str, environment: str | None) -> str | None:
+    """Return the environment of a fraise that a word begins, None for none. Raises `UnknownNameError`."""
+    if fraise not in names:
+        raise UnknownNameError(unknown("fraise", fraise, names))
+    return begun(f"environment of {fraise}", environment, names[fraise]) if environment is not None else None
 
 
 def _row(record: Deployment) -> Sequence[Cell | str | None]:

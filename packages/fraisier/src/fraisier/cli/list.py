@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from fraisier.cli.parameters import ConfigFile, Json, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_table
 from fraisier.terminal import print_json, tell
 
@@ -19,12 +18,14 @@ app = command_app()
 @app.command("list")
 def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
     """List the configured fraises and environments."""
-    from fraisier_core.plugins import PROVIDERS
+    from fraisier_core.config import find_config, load_config
+    from fraisier_core.plugins import PROVIDERS, Plugins
 
-    session = Session.read(config, types=True)
-    if missing := provider_to_install(session.config.git.default, session.plugins.names(PROVIDERS)):
+    plugins = Plugins.installed()
+    loaded = load_config(find_config(config), plugins)
+    if missing := provider_to_install(loaded.git.default, plugins.names(PROVIDERS)):
         tell(missing, "yellow")
-    fraises = session.config.fraises.values()
+    fraises = loaded.fraises.values()
     listed = [_listed(fraise, each) for fraise in fraises for each in fraise.environments.values()]
     if as_json:
         print_json(listed)

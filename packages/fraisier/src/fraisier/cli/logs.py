@@ -57,9 +57,9 @@ def logs(
 
 def _deployment(session: Session, name: str, environment: str | None) -> tuple[Reader, str]:
     """Return the read side, and the id of the deployment that is meant. Raises `UnknownNameError`."""
-    if environment is None and name not in session.config.fraises and ID_PART.fullmatch(name):
-        return session.found(name)
     reader = session.reader()
+    if environment is None and ID_PART.fullmatch(name) and name not in session.names(reader):
+        return session.found(name)
     found = newest(session, reader, name, environment, limit=1)
     if reader is None or not found:
         raise UnknownNameError(f"nothing was ever deployed to {' '.join(filter(None, (name, environment)))}")

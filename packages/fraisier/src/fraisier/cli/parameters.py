@@ -45,7 +45,8 @@ def environments(ctx: typer.Context) -> list[str]:
 def _section(ctx: typer.Context, *keys: str) -> list[str]:
     """Return the keys of a section below `fraises:`, read as it is written: completion has to be fast."""
     from fraisier_core.config import find_config
-    from fraisier_core.config.yamlfile import YamlError, config_text, parse_yaml
+    from fraisier_core.config.finding import config_text
+    from fraisier_core.config.yamlfile import YamlError, parse_yaml
     from fraisier_core.errors import ConfigurationError
 
     try:

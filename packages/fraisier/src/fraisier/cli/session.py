@@ -10,43 +10,61 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraisier_core.errors import OutdatedStoreError, UnknownNameError
+from fraisier_core.errors import ConfigurationError, OutdatedStoreError, UnknownNameError
+
+from fraisier.terminal import tell
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from fraisier_core.config import Config, Environment
+    from fraisier_core.config import Config, Environment, StorePlace
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import Reader, Store
 
 
 class Session:
-    """What a command works with that only reads: the configuration, without the secrets of webhooks."""
+    """What a command works with that needs only the store: where that is, and the configuration if it can be
+    used, without the secrets of webhooks.
+    """
 
-    def __init__(self, config: Config, plugins: Plugins) -> None:
+    def __init__(self, place: StorePlace, plugins: Plugins, configured: Config | None = None) -> None:
         from fraisier_core.system.host import Host
 
-        self.config = config
+        self.place = place
         self.plugins = plugins
+        self.configured = configured
         self.host = Host()
         gc.freeze()  # look for garbage from now on, but not among what is imported
         gc.enable()
 
     @staticmethod
-    def read(file: Path | None, *, types: bool = False) -> Session:
-        """Read the configuration that `--config` names, with `types` whole. Raises `ConfigurationError`."""
+    def read(file: Path | None) -> Session:
+        """Read the configuration that `--config` names; say what is wrong with it, if the place of the store
+        can be read from it nevertheless. Raises `ConfigurationError`.
+        """
         from fraisier_core.config import find_config, load_config
         from fraisier_core.plugins import Plugins
 
-        plugins = Plugins.installed()
-        return Session(load_config(find_config(file), plugins, types=types), plugins)
+        plugins, path = Plugins.installed(), find_config(file)
+        try:
+            config = load_config(path, plugins, types=False)
+        except ConfigurationError as error:
+            place = _place_despite(error, path, plugins)
+            tell(f"{error}\n{path} cannot be used; what follows is as the store has it", "yellow")
+            return Session(place, plugins)
+        return Session(config.place, plugins, config)
+
+    @property
+    def user(self) -> str:
+        """Who runs the command, seen through sudo."""
+        return _user()
 
     def become_owner(self) -> None:
         """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
         from fraisier_core.system.owner import become_owner, require_trusted
 
-        become_owner(self.config.state_dir, sys.argv)
-        require_trusted(self.config.path)
+        become_owner(self.place.state_dir, sys.argv)
+        require_trusted(self.place.path)
 
     def reader(self) -> Reader | None:
         """Return the read side, None if there is no store yet: reading creates nothing. Raises `StoreError`:
@@ -54,17 +72,28 @@ class Session:
         """
         from fraisier_core.system.owner import existing_place
 
-        if existing_place(self.config.state_dir) != self.config.state_dir:
+        if existing_place(self.place.state_dir) != self.place.state_dir:
             return None
         self.become_owner()
-        return self.plugins.store(self.config.database).open_for_reading(self.config.database, self.host)
+        return self.plugins.store(self.place.database).open_for_reading(self.place.database, self.host)
 
     def require_store(self) -> None:
         """Raise `UnknownNameError` if there is no store, and `StoreError` as `reader` does."""
         reader = self.reader()
         if reader is None:
-            raise UnknownNameError(f"there is no store at {self.config.database}: nothing was ever deployed")
+            raise UnknownNameError(f"there is no store at {self.place.shown}: nothing was ever deployed")
         reader.close()
+
+    def open_store(self) -> Store:
+        """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
+        self.become_owner()
+        return self.plugins.store(self.place.database).open(self.place.database, self.host)
+
+    def existing_store(self) -> Store:
+        """Open the store for writing, migrating it as needed. Raises `UnknownNameError` if there is none."""
+        with suppress(OutdatedStoreError):
+            self.require_store()
+        return self.open_store()
 
     def found(self, id_part: str) -> tuple[Reader, str]:
         """Return the read side, and the id that a part of it means. Raises `UnknownNameError` as `find`."""
@@ -72,6 +101,15 @@ class Session:
         if reader is None:
             raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
         return reader, reader.find(id_part)
+
+    def names(self, reader: Reader | None) -> dict[str, list[str]]:
+        """Return the environments of each fraise, as configured now, else as the store was told last."""
+        if self.configured is not None:
+            return {name: list(fraise.environments) for name, fraise in self.configured.fraises.items()}
+        found: dict[str, list[str]] = {}
+        for each in reader.status() if reader else ():
+            found.setdefault(each.fraise_id, []).append(each.environment)
+        return found
 
 
 class ActingSession(Session):
@@ -86,8 +124,8 @@ class ActingSession(Session):
 
         plugins = Plugins.installed()
         self.source = ConfigSource(find_config(file), plugins, parts=parts, needs=needs)
-        super().__init__(self.source.current(), plugins)
-        self.user = _user()
+        self.config = self.source.current()
+        super().__init__(self.config.place, plugins, self.config)
 
     def usable_environment(self, fraise: str, name: str) -> Environment:
         """Return an environment whose configuration is complete, before anything is requested."""
@@ -96,16 +134,15 @@ class ActingSession(Session):
         _ = found.settings
         return found
 
-    def open_store(self) -> Store:
-        """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""
-        self.become_owner()
-        return self.plugins.store(self.config.database).open(self.config.database, self.host)
 
-    def existing_store(self) -> Store:
-        """Open the store for writing, migrating it as needed. Raises `UnknownNameError` if there is none."""
-        with suppress(OutdatedStoreError):
-            self.require_store()
-        return self.open_store()
+def _place_despite(problem: ConfigurationError, path: Path, plugins: Plugins) -> StorePlace:
+    """Return where the store is, or raise the problem if that cannot be told either."""
+    from fraisier_core.config import place_of_store
+
+    try:
+        return place_of_store(path, plugins)
+    except ConfigurationError:
+        raise problem from None
 
 
 def fork_early() -> Connection:

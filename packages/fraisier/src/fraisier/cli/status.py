@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fraisier.cli.history import resolved
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
@@ -12,7 +13,6 @@ from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
-    from fraisier_core.config import Config, Environment
     from fraisier_core.store.protocol import Reader
     from fraisier_core.store.records import EnvironmentStatus
 
@@ -28,8 +28,7 @@ def status(
 ) -> None:
     """Show the serving release, and how the last deployment ended."""
     session = Session.read(config)
-    wanted = _environments(session.config, fraise, environment)
-    found = _read(session, wanted)
+    found = _read(session, fraise, environment)
     if as_json:
         print_json(
             [each._asdict() | {"commands": commands, "undeletable": left} for each, commands, left in found]
@@ -48,27 +47,34 @@ class Shown(NamedTuple):
     undeletable: dict[str, str]
 
 
-def _read(session: Session, wanted: Sequence[Environment]) -> list[Shown]:
+def _read(session: Session, fraise: str | None, environment: str | None) -> list[Shown]:
     from fraisier_core.engine.trash import undeletable
-    from fraisier_core.store.records import EnvironmentStatus
 
     reader = session.reader()
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = []
-    for each in wanted:
-        names, fraise = (each.fraise, each.name), session.config.fraise(each.fraise)
-        status = known.get(names) or EnvironmentStatus(*names, fraise.type, fraise.description)
-        left = undeletable(session.config.state_dir, *names)
+    for names in _environments(session.names(reader), fraise, environment):
+        status = known.get(names) or _never_deployed(session, *names)
+        left = undeletable(session.place.state_dir, *names)
         found.append(Shown(status, _decision(reader, status), left))
     return found
 
 
-def _environments(config: Config, fraise: str | None, environment: str | None) -> list[Environment]:
+def _never_deployed(session: Session, fraise: str, environment: str) -> EnvironmentStatus:
+    from fraisier_core.store.records import EnvironmentStatus
+
+    assert session.configured is not None  # noqa: S101 - else the store named it
+    found = session.configured.fraise(fraise)
+    return EnvironmentStatus(fraise, environment, found.type, found.description)
+
+
+def _environments(
+    names: Mapping[str, Sequence[str]], fraise: str | None, environment: str | None
+) -> list[tuple[str, str]]:
     if fraise is None:
-        return [each for known in config.fraises.values() for each in known.environments.values()]
-    if environment is None:
-        return list(config.fraise(fraise).environments.values())
-    return [config.environment(fraise, environment)]
+        return [(name, each) for name, known in names.items() for each in known]
+    one = resolved(names, fraise, environment)
+    return [(fraise, each) for each in ([one] if one is not None else names[fraise])]
 
 
 def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ...]:
