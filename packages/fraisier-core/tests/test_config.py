@@ -858,3 +858,18 @@ def test_a_branch_is_never_a_secret(plugins: Plugins) -> None:
     text = edited("\n  main: {", "\n  '*': {", text)
     config = parse(text, plugins, SECRET | {"BRANCH": "release", "TOKEN": "a token"})
     assert config.resolved("my_api", "production").secrets == {"a token"}
+
+
+def test_a_change_to_a_type_that_is_not_there_keeps_the_last_good_configuration(
+    plugins: Plugins, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(EXAMPLE)
+    source = ConfigSource(path, plugins, SECRET, parts={"git"})
+    good = source.current()
+    write(path, edited("type: api", "type: apy"))
+    assert source.current() is good
+    assert "the last valid one stays in force" in caplog.text
+    source = ConfigSource(path, plugins, SECRET, parts={"git"})  # from the start, the others can be used
+    write(path, edited("My GraphQL API", "Another", edited("type: api", "type: apy")))
+    assert source.current().fraise("my_api").description == "Another"

@@ -179,11 +179,9 @@ def test_a_line_that_is_indented_wrongly_is_told_so(text: str, line: int) -> Non
         ("#\na\n\n  c: 1", 4, "column 4: line 2 has no `:` after its key"),
         ("a: @x", 1, "column 4: no value may begin with @; put it in quotes"),
         ("a: 1\nb: 'x\nc: 1\n", 4, "column 1: the quote that begins on line 2 has no end"),
-        (
-            "a: [1\nb: 2",
-            2,
-            "column 2: did not find expected ',' or ']'; the bracket on line 1 may have no end",
-        ),
+        ("a: [1\nb: 2", 2, "column 2: did not find expected ',' or ']'"),
+        ("a: [\n", 2, "column 1: the text ends before a bracket or a quote does"),
+        ("a: {b: 1,\n\n", 3, "column 1: the text ends before a bracket or a quote does"),
     ],
 )
 def test_other_mistakes_are_not_taken_for_indentation(text: str, line: int, problem: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.waiting import wait_until
+
 from .installation import Installation
 
 BROKEN = {
@@ -102,3 +104,47 @@ def test_no_other_store_is_read_if_its_place_cannot_be_told(deployed: Installati
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("fraises.yaml:")
     assert "as the store has it" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    type: script", "\ttype: script"),
+        ("type: script", "type: scirpt"),
+        ("health_check: {command", "health_check: {comand"),
+        ("production:", "Production:"),
+    ],
+)
+def test_a_rollback_is_executed_by_the_last_good_text(installation: Installation, old: str, new: str) -> None:
+    text = installation.config.read_text()
+    installation.config.write_text(
+        text.replace("branch: main", 'branch: main\n        env: {TOKEN: "${TOKEN}"}')
+    )
+    installation.environ["TOKEN"] = "the value of a token"
+    first = installation.deploy()
+    installation.deploy()
+    installation.config.write_text(text.replace(old, new))
+    ended = installation.run("rollback", "my_api", "prod")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{first[:12]} serves" in ended.stdout
+    assert "fraises.yaml cannot be used; its last good text is used instead\n" in ended.stderr
+    files = [path for path in installation.database.parent.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"value of a token" in path.read_bytes()]
+    (kept,) = (path for path in files if b"${TOKEN}" in path.read_bytes())
+    assert kept.name.startswith("last-good-")
+
+
+def test_without_a_last_good_text_a_rollback_says_what_is_wrong(installation: Installation) -> None:
+    installation.config.write_text("fraises: [")
+    ended = installation.run("rollback", "my_api", "production")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("fraises.yaml:2: ")
+
+
+def test_a_worker_that_is_started_again_goes_on_by_the_last_good_text(deployed: Installation) -> None:
+    deployed.config.write_text("fraises: [")
+    with deployed.started("worker") as worker:
+        worker.read_to("fraises.yaml cannot be used; its last good text is used instead")
+        wait_until(lambda: deployed.last().status == "success")
+        worker.process.terminate()
+        assert worker.end()[0] == 0

@@ -118,8 +118,11 @@ def test_a_broken_file_changes_nothing_and_is_reported_once(installation: Instal
             installation.config.write_text(broken)
             for _ in range(3):
                 assert server.send(github(github_push(new_commit()))).status_code == 202
+        installation.config.write_text(working.replace("type: api\n", "type: apy\n"))
+        assert server.send(github(github_push(new_commit()))).status_code == 202
         log = server.log.read_text()
-        assert log.count("the new configuration is invalid; the last valid one stays in force") == 2
+        assert 'no fraise type "apy" is installed' in log
+        assert log.count("the new configuration is invalid; the last valid one stays in force") == 3
         assert log.count('unknown key; did you mean "branch"?') == 2  # once for each of the two environments
         installation.config.unlink()
         assert server.send(github(github_push(new_commit()))).status_code == 202

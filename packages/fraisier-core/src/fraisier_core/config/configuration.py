@@ -32,11 +32,12 @@ PARTS = frozenset({"git", "observers"})
 class Config:
     """A configuration in which everything fits together.
 
-    The rules are in the order of the file. `variables` are the names of those that
-    each section uses, by its key, `unset` a message for each value that needs one that is not set.
+    `text` is as it was written, the rules are in the order of the file. `variables` are the names of those
+    that each section uses, by its key, `unset` a message for each value that needs one that is not set.
     """
 
     place: StorePlace
+    text: str = field(repr=False)
     git: GitConfig
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
@@ -130,6 +131,7 @@ def parse_config(
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     config = Config(
         place=read_place(reader, plugins, path.resolve()),
+        text=text,
         git=read_git(reader, plugins, with_secrets="git" in parts),
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),

@@ -22,10 +22,10 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     opened = error.context_mark.line + 1 if error.context_mark else mark.line + 1
     if _UNENDED in problem and "quoted" in (error.context or ""):
         problem = f"the quote that begins on line {opened} has no end"
+    elif not any(line.strip() for line in [lines[mark.line][mark.column :], *lines[mark.line + 1 :]]):
+        problem = "the text ends before a bracket or a quote does"
     else:
-        open_bracket = f"{problem}; the bracket on line {opened} may have no end"
-        unknown = open_bracket if "flow" in (error.context or "") else problem
-        problem = _reason(problem, lines, mark.line, mark.column) or unknown
+        problem = _reason(problem, lines, mark.line, mark.column) or problem
     return mark.line + 1, f"column {mark.column + 1}: {problem}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fraisier_core.config import Config
+from fraisier_core.config.last_good import keep
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing
@@ -13,7 +14,9 @@ from fraisier_core.system.processes import ProcessIdentity
 
 
 def configure_store(store: Store, config: Config) -> None:
-    """Write every configured fraise and environment, without secrets, and mark the others as gone."""
+    """Write every configured fraise and environment, without secrets, and mark the others as gone; what the
+    configuration said is kept for when its file cannot be used.
+    """
     store.configure(
         [
             ConfiguredEnvironment(
@@ -29,6 +32,7 @@ def configure_store(store: Store, config: Config) -> None:
             for environment in fraise.environments.values()
         ]
     )
+    keep(config)
 
 
 def request_deployment(

@@ -218,7 +218,8 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     plugins = Plugins.installed()
     try:
-        Observing(ConfigSource(Path(sys.argv[1]), plugins, parts={"observers"}), plugins, owner).run()
+        source = ConfigSource(Path(sys.argv[1]), plugins, parts={"observers"}, last_good=True)
+        Observing(source, plugins, owner).run()
     except FraisierError as error:
         sys.exit(str(error))
 

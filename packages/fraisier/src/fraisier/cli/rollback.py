@@ -36,7 +36,7 @@ def rollback(
 ) -> None:
     """Roll back to an earlier release that was healthy."""
     process = None if detach else fork_early()
-    session = ActingSession(config)
+    session = ActingSession(config, last_good=True)
     from fraisier.cli.executing import execute
 
     found = session.usable_environment(fraise, environment)

@@ -116,15 +116,25 @@ class ActingSession(Session):
     """What a command that acts works with: it follows the configuration, as `ConfigSource` does."""
 
     def __init__(
-        self, file: Path | None, *, parts: Collection[str] = (), needs: Sequence[Sequence[str]] = ()
+        self,
+        file: Path | None,
+        *,
+        parts: Collection[str] = (),
+        needs: Sequence[Sequence[str]] = (),
+        last_good: bool = False,
     ) -> None:
         from fraisier_core.config import find_config
         from fraisier_core.config.source import ConfigSource
         from fraisier_core.plugins import Plugins
 
         plugins = Plugins.installed()
-        self.source = ConfigSource(find_config(file), plugins, parts=parts, needs=needs)
+        path = find_config(file)
+        self.source = ConfigSource(path, plugins, parts=parts, needs=needs, last_good=last_good)
         self.config = self.source.current()
+        if self.source.problem is not None:
+            tell(
+                f"{self.source.problem}\n{path} cannot be used; its last good text is used instead", "yellow"
+            )
         super().__init__(self.config.place, plugins, self.config)
 
     def usable_environment(self, fraise: str, name: str) -> Environment:

@@ -27,6 +27,6 @@ def worker(
     from fraisier_core.worker.daemon import Worker
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    session = ActingSession(config)
+    session = ActingSession(config, last_good=True)
     session.become_owner()
     Worker(session.source, session.plugins, slots, grace, supervisor_fd).run()
