@@ -55,7 +55,8 @@ def test_a_plugin_that_raises_shows_its_traceback_only_on_request(installation: 
     installation.forge.push_files(HEALTHY)
     quiet = installation.run("deploy", "my_api", "production")
     assert (quiet.returncode, "Traceback" in quiet.stderr) == (10, False)
-    assert "failed: RuntimeError: no gear; nothing was activated" in quiet.stderr
+    assert "failed: RuntimeError: no gear (" in quiet.stderr
+    assert "acme_script.py, line 7); nothing was activated" in quiet.stderr
     assert "Traceback" in installation.run("deploy", "my_api", "production", FRAISIER_DEBUG="1").stderr
 
 
