@@ -197,3 +197,40 @@ def test_a_push_is_routed_by_the_configuration_at_hand(plugins: Plugins) -> None
     after = config_of("main: {fraise: api, environment: production}", plugins)
     for config, environment in ((before, "staging"), (after, "production"), (before, "staging")):
         assert places(route(replace(PUSH, after="c" * 40), config)) == [("api", environment)]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "push", "expected"),
+    [
+        (
+            "main: {fraise: job, environment: production}\nnext: {fraise: api, environment: staging}",
+            PUSH,
+            ('api staging: "main" does not match "next"',),
+        ),
+        (
+            "v*: {fraise: job, environment: production}\n'**': {fraise: api, environment: staging}",
+            replace(PUSH, after=None),
+            ('api staging: "main" was deleted, and a deletion never deploys',),
+        ),
+        (
+            "v: {fraise: job, environment: production}\nmain: {fraise: api, environment: staging}",
+            PUSH,
+            ('api staging: the branch "main" matches "main" and the repository is api\'s',),
+        ),
+        (
+            "main: [{fraise: api, environment: staging, repository: acme/fork}]",
+            PUSH,
+            ("no rule is for git.example.com/acme/my-api",),
+        ),
+        (
+            "next: {fraise: job, environment: production}",
+            replace(PUSH, urls=()),
+            ("no rule is for an unnamed repository",),
+        ),
+        ("{}", PUSH, ("branch_mapping is empty",)),
+    ],
+)
+def test_the_reasons_are_those_of_the_rules_for_the_repository(
+    plugins: Plugins, mapping: str, push: Push, expected: tuple[str, ...]
+) -> None:
+    assert route(push, config_of(mapping, plugins)).reasons == expected

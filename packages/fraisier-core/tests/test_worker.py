@@ -26,7 +26,7 @@ from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
 from fraisier_core.worker.daemon import Worker
 
-logging.basicConfig()
+logging.basicConfig(level=logging.INFO)
 plugins = Plugins(entry_points(group="fraisier.stores"))
 source = ConfigSource(Path(sys.argv[1]), plugins)
 Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).run()
@@ -202,3 +202,21 @@ def test_what_a_dead_process_left_without_a_step_runs_again(installation: Instal
     installation.start()
     ended = installation.ended(lease.deployment_id)
     assert (ended.status, ended.attempt) == ("failed", 2)
+
+
+def test_the_log_has_a_line_on_the_start_and_one_on_the_end_of_each_deployment(
+    installation: Installation,
+) -> None:
+    worker = installation.start()
+    by = "ada\nINFO forged \x1b[31m"
+    ids = [installation.store.request(REQUEST._replace(environment="production", requested_by=by))]
+    wake(installation.config.state_dir)
+    installation.ended(ids[0])
+    worker.terminate()
+    _, log = worker.communicate()
+    installation.workers.remove(worker)
+    started, ended = (line for line in log.splitlines() if "deployment" in line and "context" not in line)
+    what = f"deployment {ids[0]} of api production"
+    assert started.endswith(f"{what} started: deploy of cccccccccccc, requested by ada INFO forged")
+    assert f"{what} ended: failed: " in ended
+    assert ended.endswith("nothing was done")

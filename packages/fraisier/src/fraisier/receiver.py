@@ -192,7 +192,13 @@ def _response(delivery: Delivery, receipt: Receipt) -> Response:
         text = "a delivery with this id and another body was accepted before"
         return JSONResponse(body | {"error": text}, 409)
     body["deployments"] = [
-        {"id": each.id, "fraise": each.fraise_id, "environment": each.environment, "status": each.status}
+        {
+            "id": each.id,
+            "fraise": each.fraise_id,
+            "environment": each.environment,
+            "status": each.status,
+            "follow": f"fraisier logs {each.id} --follow",
+        }
         for each in receipt.deployments
     ]
     if receipt.verdict == "duplicate":

@@ -296,3 +296,32 @@ def _kill_holder(installation: Installation) -> None:
     for held in database.leases():
         os.kill(held.holder.pid, signal.SIGKILL)
     database.close()
+
+
+def test_why_a_deployment_rolls_back_is_told_where_it_does(installation: Installation) -> None:
+    installation.deploy()
+    installation.forge.push_files(HEALTHY | {"check.sh": "echo no answer; exit 1\n"})
+    reason = "rolling back: unhealthy after one probe: sh check.sh exited with status 1: no answer"
+    deployed = installation.run("deploy", "my_api", "production").stdout
+    for said in (deployed, installation.run("logs", "my_api", "prod").stdout):
+        lines = [line for line in said.splitlines() if not line.startswith(" ")]
+        at = next(number for number, line in enumerate(lines) if line.startswith(reason))
+        assert lines[at - 1].startswith("verify: failed")
+        assert lines[at + 1] == "build ..."
+    shown = [line for line in installation.run("show", installation.last().id).stdout.splitlines() if line]
+    starts = [line.split(":")[0] for line in shown if not line.startswith(" ")][1:]
+    assert starts == ["fetch", "build", "activate", "verify", "rolling back", "build", "activate", "verify"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("mian", "main"), ("MAIN", "main"), ("origin/main", "main"), ("feature/lgoin", "feature/login")],
+)
+def test_a_branch_that_is_not_there_is_told_with_the_nearest(
+    installation: Installation, given: str, meant: str
+) -> None:
+    installation.forge.push_files(HEALTHY)
+    installation.forge.push_files(HEALTHY | {"more": ""}, branch="feature/login")
+    for more in ([], ["--dry-run"]):
+        done = installation.run("deploy", "my_api", "production", "--branch", given, *more)
+        assert f'has no refs/heads/{given}; did you mean "{meant}"?' in done.stdout + done.stderr

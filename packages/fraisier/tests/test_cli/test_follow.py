@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fraisier.cli.follow import Follower
+from fraisier.cli.follow import Follower, Remark
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -66,3 +66,17 @@ def test_the_end_is_told(database: OpenStore, store: OpenStore, lease: Lease) ->
     progress = follower.progress()
     assert progress.has_ended
     assert progress.deployment.error_message == "no space"
+
+
+def test_why_it_rolls_back_is_told_after_the_step_that_failed(
+    database: OpenStore, store: OpenStore, lease: Lease
+) -> None:
+    follower = Follower(database, lease.deployment_id)
+    store.append(lease, Event("step_started", step="verify", step_number=1))
+    follower.progress()
+    store.append(lease, Event("step_finished", step="verify", step_number=1, step_status="failed"))
+    store.append(lease, Event("rollback_started", release="before", message="no answer"))
+    store.append(lease, Event("step_started", step="activate", step_number=2))
+    for progress in (follower.progress(), Follower(database, lease.deployment_id).progress()):
+        told = [each.text if isinstance(each, Remark) else each.record.name for each in progress.in_order()]
+        assert told == ["verify", "rolling back: no answer", "activate"]

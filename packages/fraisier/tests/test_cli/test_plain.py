@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fraisier.cli.follow import FollowedStep, PlainDisplay, Progress
+from fraisier.cli.follow import FollowedStep, PlainDisplay, Progress, Remark
 from fraisier_core.store.records import Deployment, Step
 
 AT = "2026-01-31T12:00:00.000000Z"
@@ -40,3 +40,18 @@ def test_a_second_attempt_is_another_step(deployment: Deployment) -> None:
     again = DONE._replace(attempt=2, status="failed")
     display.show(Progress(deployment, [FollowedStep(DONE), FollowedStep(again)]))
     assert lines == ["build ...", "build: done, 1.2 s", "build ...", "build: failed, 1.2 s"]
+
+
+def test_a_remark_is_printed_once_and_between_the_steps_where_it_was_made(deployment: Deployment) -> None:
+    lines: list[str] = []
+    display = PlainDisplay(lines.append)
+    remark = Remark("rolling back: no answer", 1)
+    failed, next_step = DONE._replace(status="failed"), RUNNING._replace(number=2, name="activate")
+    display.show(Progress(deployment, [FollowedStep(failed)], [remark]))
+    display.show(Progress(deployment, [FollowedStep(failed), FollowedStep(next_step)], [remark]))
+    assert lines == ["build ...", "build: failed, 1.2 s", "rolling back: no answer", "activate ..."]
+    again: list[str] = []
+    PlainDisplay(again.append).show(
+        Progress(deployment, [FollowedStep(failed), FollowedStep(next_step)], [remark])
+    )
+    assert again == lines

@@ -201,7 +201,16 @@ def test_a_part_of_an_id_must_mean_one_deployment(installation: Installation) ->
     for _ in range(2):
         installation.run("deploy", "my_api", "production", "--detach")
     assert installation.run("show", "0").returncode == 4
-    assert "more than one" in installation.run("show", "0").stderr
+    said = installation.run("show", "0").stderr
+    assert "more than one" in said
+    assert all(each.id in said for each in installation.recorded())
+
+
+def test_a_deployment_is_named_by_any_part_of_its_id(installation: Installation) -> None:
+    installation.deploy()
+    id_ = installation.last().id
+    for part in (id_, id_[:13], id_[-8:], id_[-5:], id_[9:27], id_[20:30], id_[-8:].upper(), f" {id_[-6:]} "):
+        assert installation.json("show", part)["id"] == id_, part
 
 
 @pytest.mark.parametrize("part", ["", "%", "_", "' OR 1=1 --"])

@@ -1,4 +1,4 @@
-"""The last good text of a configuration: kept in the state folder as it was written, for its owner alone."""
+"""The last good text of a configuration: kept in the state folder as it was written, only for its owner."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def kept_text(place: StorePlace) -> str | None:
 
 
 def unusable(config: Config, before: Config | None = None) -> ConfigurationError | None:
-    """Return which fraise types of a configuration that is well written cannot be used; None if none, or none
+    """Return which fraise types of a valid configuration cannot be used; None if none, or none
     that could be used `before`.
     """
     known = {name for name, fraise in before.fraises.items() if fraise.problem} if before else set()

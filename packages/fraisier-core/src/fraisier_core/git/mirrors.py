@@ -30,6 +30,7 @@ from fraisier_core.errors import (
 )
 from fraisier_core.git.local import LocalRepository, abbreviation, checked_ref, full_id, last_line
 from fraisier_core.git.remotes import Remote
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.disk import cause
 from fraisier_core.system.failpoints import failpoint
@@ -37,6 +38,7 @@ from fraisier_core.system.locks import locked
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.text.printable import printable
 from fraisier_core.text.redaction import Redactor
+from fraisier_core.text.suggestions import hint
 
 LIMITS = Limits(wall=900.0, silence=300.0)
 RETRY_SECONDS = (1.0, 4.0)
@@ -94,8 +96,15 @@ class Mirror(LocalRepository):
         found = checked_ref(ref)
         answer = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{found}^{{commit}}")
         if answer.status != 0:
-            raise CommitGoneError(f"ref_gone: {self.remote.url} has no {found}")
+            raise CommitGoneError(f"ref_gone: {self.remote.url} has no {found}{self._nearest(found)}")
         return full_id(answer.output.strip())
+
+    def _nearest(self, ref: str) -> str:
+        """Return which branch or tag may be meant instead of one that is not here."""
+        kind = TAG_PREFIX if ref.startswith(TAG_PREFIX) else BRANCH_PREFIX
+        names = self.ask("for-each-ref", "--format=%(refname)", kind).output.splitlines()
+        name = ref.removeprefix(kind).removeprefix("origin/")
+        return hint(name, [each.removeprefix(kind) for each in names])
 
     def resolve_commit(self, text: str) -> str:
         """Return the full id of the commit that `text` begins; raises `CommitGoneError` unless it is one."""

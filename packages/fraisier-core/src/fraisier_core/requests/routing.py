@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,17 +27,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a push requests, at most once for each environment, and which rules it does not match, and why."""
+    """What a push requests, at most once for each environment, and which rules it does not match, and why;
+    `reasons` say that of the rules for its repository, in words.
+    """
 
     targets: tuple[Target, ...]
     rejections: tuple[tuple[Rule, str], ...]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why each rule matches, and why each of the others does not."""
-        matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in self.targets]
-        others = [f"{rule.fraise} {rule.environment}: {reason}" for rule, reason in self.rejections]
-        return tuple(matched + others) or ("branch_mapping is empty",)
+    reasons: tuple[str, ...] = ()
 
 
 def route(push: Push, config: Config) -> Routing:
@@ -46,7 +43,8 @@ def route(push: Push, config: Config) -> Routing:
     """
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'
-        return Routing((), tuple((rule, deleted) for rule in config.branch_mapping))
+        rejections = tuple((rule, deleted) for rule in config.branch_mapping)
+        return Routing((), rejections, _reasons((), rejections, push, config))
     return _route(config, push.repository, tuple(push.urls), push.ref)
 
 
@@ -54,7 +52,7 @@ def route(push: Push, config: Config) -> Routing:
 def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> Routing:
     """Return what every push to a ref requests: refs are few, and each is compared with every rule."""
     push = Push("", repository, urls, ref, None, None, "")
-    identities = {repository_identity(url) for url in urls}
+    identities = _identities(urls)
     matches: dict[tuple[str, str], list[Rule]] = {}
     rejections: list[tuple[Rule, str]] = []
     for rule in config.branch_mapping:
@@ -63,7 +61,38 @@ def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> 
             matches.setdefault((rule.fraise, rule.environment), []).append(rule)
         else:
             rejections.append((rule, reason))
-    return Routing(tuple(_target(rules, push) for rules in matches.values()), tuple(rejections))
+    targets = tuple(_target(rules, push) for rules in matches.values())
+    return Routing(targets, tuple(rejections), _reasons(targets, rejections, push, config))
+
+
+def _reasons(
+    targets: Sequence[Target], rejections: Sequence[tuple[Rule, str]], push: Push, config: Config
+) -> tuple[str, ...]:
+    """Return why each rule for the repository matches or does not; if there is none, only that."""
+    matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in targets]
+    own = [
+        f"{rule.fraise} {rule.environment}: {reason}"
+        for rule, reason in rejections
+        if not _is_elsewhere(rule, push, config)
+    ]
+    nothing = f"no rule is for {_pushed(push)}" if rejections else "branch_mapping is empty"
+    return tuple(matched + own) or (nothing,)
+
+
+def _is_elsewhere(rule: Rule, push: Push, config: Config) -> bool:
+    """Whether a rule is for another repository than was pushed to."""
+    if config.fraises[rule.fraise].environments[rule.environment].repository.identity is None:
+        return False
+    mismatch = _repository_mismatch(rule, _identities(push.urls), config)
+    return mismatch is not None or rule.repository not in (None, push.repository.lower())
+
+
+def _identities(urls: Iterable[str]) -> AbstractSet[str | None]:
+    return {repository_identity(url) for url in urls}
+
+
+def _pushed(push: Push) -> str:
+    return ", ".join(sorted(filter(None, _identities(push.urls)))) or "an unnamed repository"
 
 
 def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:

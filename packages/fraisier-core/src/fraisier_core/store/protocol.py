@@ -43,7 +43,9 @@ class Reader(Protocol):
         """Return the newest deployments first, at most `limit`."""
 
     def find(self, id_part: str) -> str:
-        """Return the id that starts or ends with `id_part`. Raises `UnknownNameError` unless there is one."""
+        """Return the id that starts or ends with `id_part` or, if none does, holds it. Raises
+        `UnknownNameError` unless there is one.
+        """
 
     def deployment(self, deployment_id: str) -> Deployment:
         """Return one deployment. Raises `UnknownNameError`."""

@@ -9,9 +9,10 @@ from fraisier_core.errors import UnknownNameError
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, None if none comes near."""
-    matches = get_close_matches(name, sorted(known), n=1)
-    return matches[0] if matches else None
+    """Return the known name that looks most like `name`, in any case; None if none comes near."""
+    names = {each.casefold(): each for each in sorted(known)}
+    matches = get_close_matches(name.casefold(), names, n=1)
+    return names[matches[0]] if matches else None
 
 
 def hint(name: str, known: Iterable[str]) -> str:

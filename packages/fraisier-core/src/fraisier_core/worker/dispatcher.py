@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.leftovers import take_over
+from fraisier_core.errors import FraisierError
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import HeldLease, Lease
@@ -23,6 +24,7 @@ from fraisier_core.system.timing import POLL
 from fraisier_core.worker.assignment import Assignment, receive, send
 from fraisier_core.worker.jobs import DEPLOYMENT
 from fraisier_core.worker.launcher import Launcher
+from fraisier_core.worker.log_lines import ended, started
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +171,14 @@ class Dispatcher:
             self._backoff.postpone(POLL)
         self.stop(slot.line)
         self.slots.remove(slot)
+        if slot.lease is not None:
+            self._log_end(slot.lease)
+
+    def _log_end(self, lease: Lease) -> None:
+        try:
+            logger.info("%s", ended(self._store.deployment(lease.deployment_id)))
+        except FraisierError as error:
+            logger.error("how deployment %s ended is not known: %s", lease.deployment_id, error)
 
     # Deployments
 
@@ -204,6 +214,7 @@ class Dispatcher:
         failpoint("after_claim")
         slot.lease = lease
         deployment = self._store.deployment(lease.deployment_id)
+        logger.info("%s", started(deployment, recover=recover))
         send(slot.line, Assignment.under(self._config, deployment, lease, recover=recover))
         return True
 

@@ -14,7 +14,7 @@ from fraisier.cli.times import lasted
 
 if TYPE_CHECKING:
     from fraisier_core.store.protocol import Reader
-    from fraisier_core.store.records import Deployment, LogChunk, Step
+    from fraisier_core.store.records import Deployment, DeploymentEvent, LogChunk, Step
 
 
 @dataclass(slots=True)
@@ -30,12 +30,28 @@ class FollowedStep:
         return self.record.status == "running"
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a deployment says of itself between two steps, such as why it rolls back."""
+
+    text: str
+    steps_before: int
+
+
 @dataclass(slots=True)
 class Progress:
     """A deployment as it was last read, and its steps in the order they started."""
 
     deployment: Deployment
     steps: list[FollowedStep] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+
+    def in_order(self) -> Iterator[Remark | FollowedStep]:
+        """Yield the steps and, where they belong, the remarks."""
+        for number, step in enumerate(self.steps):
+            yield from (each for each in self.remarks if each.steps_before == number)
+            yield step
+        yield from (each for each in self.remarks if each.steps_before >= len(self.steps))
 
     @property
     def has_ended(self) -> bool:
@@ -65,6 +81,7 @@ class PlainDisplay(Display):
         self._write = write
         self._printed: dict[tuple[int, int], int] = {}
         self._finished: set[tuple[int, int]] = set()
+        self._remarks: set[Remark] = set()
 
     def announce(self, message: str) -> None:
         """Print a message."""
@@ -72,10 +89,16 @@ class PlainDisplay(Display):
 
     def show(self, progress: Progress) -> None:
         """Print what is new."""
-        for step in progress.steps:
-            key = (step.record.attempt, step.record.number)
-            if key not in self._finished:
-                self._show_step(key, step)
+        for each in progress.in_order():
+            if isinstance(each, Remark):
+                self._show_remark(each)
+            elif (key := (each.record.attempt, each.record.number)) not in self._finished:
+                self._show_step(key, each)
+
+    def _show_remark(self, remark: Remark) -> None:
+        if remark not in self._remarks:
+            self._remarks.add(remark)
+            self._write(remark.text)
 
     def _show_step(self, key: tuple[int, int], step: FollowedStep) -> None:
         if key not in self._printed:
@@ -104,6 +127,8 @@ class Follower:
         self._deployment: Deployment | None = None
         self._steps: dict[tuple[int, int], FollowedStep] = {}
         self._early: list[LogChunk] = []
+        self._remarks: list[Remark] = []
+        self._started = 0
         self._event = 0
         self._chunk = 0
 
@@ -114,6 +139,7 @@ class Follower:
         """
         if (events := self._reader.events(self._event, deployment_id=self._id)) or self._deployment is None:
             self._event = events[-1].sequence if events else 0
+            self._note(events)
             self._deployment = self._reader.deployment(self._id)
             for record in self._reader.steps(self._id):
                 step = self._steps.setdefault((record.attempt, record.number), FollowedStep(record))
@@ -121,7 +147,13 @@ class Follower:
         new = self._reader.log(self._id, self._chunk)
         self._chunk = new[-1].sequence if new else self._chunk
         self._early = list(self._not_placed([*self._early, *new]))
-        return Progress(self._deployment, list(self._steps.values()))
+        return Progress(self._deployment, list(self._steps.values()), list(self._remarks))
+
+    def _note(self, events: Iterable[DeploymentEvent]) -> None:
+        for event in events:
+            self._started += event.event == "step_started"
+            if event.event == "rollback_started":
+                self._remarks.append(Remark(f"rolling back: {event.message}", self._started))
 
     def _not_placed(self, chunks: Iterable[LogChunk]) -> Iterator[LogChunk]:
         """Give each chunk to its step, and return those whose step was not read yet."""

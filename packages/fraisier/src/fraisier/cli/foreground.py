@@ -93,8 +93,6 @@ class Foreground:
             where = f"{deployment.fraise_id} {deployment.environment}"
             waits = f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
             self._once(display, f"{where} is busy with deployment {short_id(running)}: {waits}")
-        elif deployment.status == "running" and deployment.error_message:
-            self._once(display, f"rolling back: {deployment.error_message}")
 
     def _once(self, display: Display, message: str) -> bool:
         """Announce something, and return whether it was the first time."""

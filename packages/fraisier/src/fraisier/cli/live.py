@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from fraisier.cli.follow import Display, FollowedStep, Progress
+from fraisier.cli.follow import Display, FollowedStep, Progress, Remark
 from fraisier.cli.tables import COLOURS
 from fraisier.cli.times import lasted, since
 from fraisier.terminal import clean
@@ -36,12 +38,19 @@ class LiveDisplay(Display):
     def show(self, progress: Progress) -> None:
         """Draw the picture again."""
         lines = Text(no_wrap=True, overflow="ellipsis")
-        for step in progress.steps:
-            _append_step(lines, step)
+        for each in progress.in_order():
+            if isinstance(each, Remark):
+                lines.append(_wrapped(each.text, self._console.width), style="yellow")
+            else:
+                _append_step(lines, each)
         if not progress.steps:
             lines.append(f"{progress.deployment.status} ...", style="dim")
         lines.rstrip()
         self._live.update(lines, refresh=True)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "".join(f"{line}\n" for line in wrap(clean(text), width, subsequent_indent="  "))
 
 
 def _append_step(lines: Text, step: FollowedStep) -> None:

@@ -52,7 +52,7 @@ def logs(
     known = {each.name for each in reader.steps(deployment_id)}
     if step is not None and step not in known:
         raise UnknownNameError(f"{what} has no step {step!r} (known: {listing(known)})")
-    tell(f"{what}: {shown.status}")
+    tell(f"{what}: {shown.status}{f': {shown.error_message}' if shown.error_message else ''}")
 
 
 def _deployment(session: Session, name: str, environment: str | None) -> tuple[Reader, str]:
@@ -71,8 +71,10 @@ def _text_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterato
     follower, display = Follower(reader, deployment_id), PlainDisplay(say)
     while True:
         progress = follower.progress()
-        steps = [each for each in progress.steps if step in {None, each.record.name}]
-        display.show(replace(progress, steps=steps))
+        if step is not None:
+            steps = [each for each in progress.steps if each.record.name == step]
+            progress = replace(progress, steps=steps, remarks=[])
+        display.show(progress)
         yield progress.has_ended
 
 

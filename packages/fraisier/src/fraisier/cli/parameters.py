@@ -68,6 +68,4 @@ Fraise = Annotated[str, argument("FRAISE", "A fraise.", fraises)]
 AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", fraises)]
 Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", environments)]
 AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", environments)]
-DeploymentId = Annotated[
-    str, typer.Argument(metavar="DEPLOYMENT", help="The beginning or the end of a deployment's id.")
-]
+DeploymentId = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="A part of a deployment's id.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fraisier.cli.follow import FollowedStep, Follower
+from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import print_facts, status_cell
@@ -27,8 +27,11 @@ def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = N
         print_json(progress.deployment._asdict() | {"steps": steps})
         return
     _print_deployment(progress.deployment)
-    for step in progress.steps:
-        _print_step(step)
+    for each in progress.in_order():
+        if isinstance(each, Remark):
+            say(f"\n{each.text}", "yellow")
+        else:
+            _print_step(each)
 
 
 def _print_deployment(record: Deployment) -> None:

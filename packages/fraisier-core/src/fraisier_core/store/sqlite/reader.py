@@ -22,6 +22,7 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
 
 T = TypeVar("T")
+SHOWN = 3
 _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 
 
@@ -54,14 +55,19 @@ class SqliteReader:
         return self._records(Deployment, query, fraise_id=fraise_id, environment=environment, limit=limit)
 
     def find(self, id_part: str) -> str:
-        found = []
-        if _ID_PART.fullmatch(id_part):
-            prefix = self._all("deployments_by_prefix", prefix=id_part, after=id_part + "~")
-            found = prefix or self._all("deployments_by_suffix", suffix=f"%{id_part}")
+        part, found = id_part.strip().lower(), []
+        if _ID_PART.fullmatch(part):
+            found = (
+                self._all("deployments_by_prefix", prefix=part, after=part + "~")
+                or self._all("deployments_by_pattern", pattern=f"%{part}")
+                or self._all("deployments_by_pattern", pattern=f"%{part}%")
+            )
         if not found:
             raise UnknownNameError(f"there is no deployment {id_part!r}: `fraisier history` lists them")
         if len(found) > 1:
-            raise UnknownNameError(f"more than one deployment is called {id_part!r}: give more of the id")
+            ids = ", ".join(str(row["id"]) for row in found[:SHOWN])
+            some = f"{ids} and more" if len(found) > SHOWN else ids
+            raise UnknownNameError(f"more than one deployment is called {id_part!r}: {some}")
         return str(found[0]["id"])
 
     def deployment(self, deployment_id: str) -> Deployment:

@@ -14,10 +14,10 @@ SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
 SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
 
 -- name: deployments_by_prefix
-SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 2;
+SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 4;
 
--- name: deployments_by_suffix
-SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000) WHERE id LIKE :suffix LIMIT 2;
+-- name: deployments_by_pattern
+SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000) WHERE id LIKE :pattern LIMIT 4;
 
 -- name: deployment
 SELECT * FROM v_deployment_history WHERE id = :id;
