@@ -79,19 +79,17 @@ class SimulatedWorkspace(Workspace):
         self._server = server
         self._pause = pause
 
-    def check(self) -> None:
-        pass
-
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         self._pause()
         release = _release(commit if self.in_place else name, commit)
         self._server.releases[release.name] = release
         return release
 
-    def activate(self, release: Release) -> None:
+    def activate(self, release: Release, deployment_id: str) -> list[str]:
         self._pause()
         assert self._server.release(release.name) is not None
         self._server.active = release.name
+        return []
 
     def withdraw(self) -> None:
         self._pause()

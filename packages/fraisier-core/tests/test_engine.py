@@ -60,6 +60,8 @@ def deploy(run):
         run.command(["verify"])
     with run.step("migrate", repeatable=False):
         obey(run, "migrate")
+        if (run.release.path / "change").exists():
+            run.command(["sh", "change"])
     run.activate()
     with run.step("restart"):
         run.note(run.release.name)
@@ -376,6 +378,64 @@ def test_the_first_deployment_in_place_rolls_back_to_what_was_checked_out(instal
     done = installation.execute(installation.forge.push_files({"unhealthy": ""}))
     assert (done.status, installation.serving) == ("rolled_back", before)
     assert not (clone / "unhealthy").exists()
+
+
+@pytest.fixture
+def clone(installation: Installation) -> Path:
+    """The clone in which the environment is deployed in place, at a healthy commit."""
+    installation.forge.push_files({"site/page": "1", "lock": "1"})
+    folder = installation.folder / "app"
+    subprocess.run(["git", "clone", "--quiet", installation.forge.url, folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("change", ["echo built >> lock", "rm lock", "rm lock; mkdir lock; echo 1 > lock/1"])
+def test_what_a_deployment_changes_in_place_hinders_neither_it_nor_the_next(
+    installation: Installation, clone: Path, change: str
+) -> None:
+    first = installation.forge.push_files({"change": change})
+    assert installation.execute(first).status == "success"
+    done = installation.execute(installation.forge.push_files({"lock": "2", "unhealthy": ""}))
+    assert (done.status, installation.serving) == ("rolled_back", first)
+    assert not (clone / "unhealthy").exists()
+    kept = f"refs/fraisier/kept/{done.id}"
+    assert f"`git -C {clone} restore --source={kept} -- lock" in (done.error_message or "")
+    back = installation.execute(first, kind="rollback", release=first, ref=None)
+    assert back.status == "success"
+    told = "".join(chunk.text for chunk in installation.store.log(back.id))
+    assert "-- lock` brings back what was replaced" in told
+    assert (
+        installation.execute(installation.forge.push_files({"unhealthy": "", "x": ""})).status
+        == "rolled_back"
+    )
+
+
+def test_what_others_change_in_place_refuses_a_deployment_and_no_rollback(
+    installation: Installation, clone: Path
+) -> None:
+    first = installation.execute(installation.forge.push_files({"change": "echo built > lock"}))
+    second = installation.execute(installation.forge.push_files({"site/page": "2"}))
+    (clone / "lock").write_text("edited")
+    refused = installation.execute(installation.forge.push_files({"site/page": "3"}))
+    assert (refused.status, refused.activation_started) == ("failed", False)
+    assert f"{clone} has changes that deploying would lose (lock)" in (refused.error_message or "")
+    assert (clone / "site/page").read_text() == "2"
+    back = installation.execute(first.commit_sha, kind="rollback", release=first.release, ref=None)
+    assert (back.status, installation.serving) == ("success", first.commit_sha)
+    kept = subprocess.check_output(["git", "-C", clone, "show", f"refs/fraisier/kept/{back.id}:lock"])
+    assert kept == b"edited"
+    assert second.status == "success"
+
+
+def test_a_rollback_in_place_that_fails_says_what_it_has_kept(
+    installation: Installation, clone: Path
+) -> None:
+    bad = {"change": "echo built > lock", "unhealthy": ""}
+    installation.execute(installation.forge.push_files(bad))
+    (clone / ".git/index.lock").touch()
+    done = installation.execute(installation.forge.push_files({"lock": "2"}))
+    assert done.status == "failed"
+    assert "index.lock" in (done.error_message or "")
 
 
 def test_a_rollback_that_also_fails_leaves_the_serving_release_unknown(installation: Installation) -> None:

@@ -39,9 +39,9 @@ def test_an_absent_app_path_will_be_a_link_to_releases(
     assert not workspace.in_place
     one, two = (workspace.prepare(f"r{commit[:4]}", commit, mirror) for commit in commits)
     assert workspace.current() is None
-    workspace.activate(two)
+    workspace.activate(two, "d1")
     assert (workspace.current(), (tmp_path / "app/page").read_text()) == (two.name, "two")
-    workspace.activate(one)
+    workspace.activate(one, "d1")
     assert (tmp_path / "app/page").read_text() == "one"
     assert workspace.get(two.name) == two
     assert workspace.get("another") is None
@@ -53,7 +53,7 @@ def test_an_absent_app_path_will_be_a_link_to_releases(
 def test_the_active_release_is_never_set_aside(tmp_path: Path, mirror: Mirror, commits: list[str]) -> None:
     workspace = opened(tmp_path, mirror)
     one, two = (workspace.prepare(f"r{commit[:4]}", commit, mirror) for commit in commits)
-    workspace.activate(one)
+    workspace.activate(one, "d1")
     workspace.tidy(0, [], set())
     assert (workspace.get(one.name), workspace.get(two.name)) == (one, None)
 
@@ -61,7 +61,7 @@ def test_the_active_release_is_never_set_aside(tmp_path: Path, mirror: Mirror, c
 def test_without_app_path_nothing_is_switched(tmp_path: Path, mirror: Mirror, commits: list[str]) -> None:
     workspace = open_workspace(tmp_path / "releases", None, mirror)
     release = workspace.prepare("r1", commits[0], mirror)
-    workspace.activate(release)
+    workspace.activate(release, "d1")
     workspace.withdraw()
     assert (workspace.current(), workspace.get("r1")) == (None, release)
     assert {entry.name for entry in (tmp_path / "releases").iterdir()} == {"r1", ".commit-r1"}
@@ -85,7 +85,7 @@ def test_a_clone_is_worked_on_in_place(
     release = workspace.prepare("ignored", commits[0], mirror)
     assert (release.name, release.path) == (commits[0], tmp_path / "app")
     assert (tmp_path / "app/page").read_text() == "two"
-    workspace.activate(release)
+    workspace.activate(release, "d1")
     assert (workspace.current(), (tmp_path / "app/page").read_text()) == (commits[0], "one")
     workspace.withdraw()
     workspace.tidy(1, [], set())

@@ -16,11 +16,11 @@ def fail(execution: Execution, error: Exception) -> None:
     status: Ending = "cancelled" if cancelled else "failed"
     execution.cancellation.withdraw()
     if not execution.deployment.activation_started:
-        execution.recorder.end(status, f"{message}; nothing was activated")
+        execution.end(status, f"{message}; nothing was activated")
     elif isinstance(error, ActivationRefusedError):
         undo_activation(execution)
         untouched = "The previous process is still running, and activation was undone"
-        execution.recorder.end(status, f"{message}. {untouched}")
+        execution.end(status, f"{message}. {untouched}")
     else:
         roll_back(execution, message, "cancelled" if cancelled else "rolled_back")
 
@@ -42,7 +42,7 @@ def roll_back(execution: Execution, message: str, status: Ending = "rolled_back"
         fail_unknown(execution, f"{message}. {also}")
     else:
         serving = Event("serving", release=previous.name, commit_sha=previous.commit_sha)
-        execution.recorder.end(status, f"{message}; release {previous.name} serves again", serving)
+        execution.end(status, f"{message}; release {previous.name} serves again", serving)
 
 
 def undo_activation(execution: Execution) -> None:
@@ -51,9 +51,9 @@ def undo_activation(execution: Execution) -> None:
     if previous is None:
         execution.context.workspace.withdraw()
     else:
-        execution.context.workspace.activate(previous)
+        execution.context.workspace.activate(previous, execution.deployment.id)
 
 
 def fail_unknown(execution: Execution, message: str) -> None:
     """End a deployment as failed, with the serving release unknown."""
-    execution.recorder.end("failed", message, Event("serving"))
+    execution.end("failed", message, Event("serving"))

@@ -13,13 +13,14 @@ from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.workspace import Workspace, open_workspace
-from fraisier_core.errors import FraisierError, InterruptedRunError, StoreError
+from fraisier_core.errors import FraisierError, InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event
+from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint
 
@@ -63,8 +64,22 @@ class Execution:
         previous = self.context.workspace.current()
         self.recorder.append(Event("activation_started", release=release.name, previous_release=previous))
         failpoint("before_activate")
-        self.context.workspace.activate(release)
+        for replaced in self.context.workspace.activate(release, self.deployment.id):
+            self.recorder.note(replaced)
         failpoint("after_activate")
+
+    def end(self, ending: Ending, message: str, *events: Event) -> None:
+        """End the deployment; `events` come before, in the same transaction."""
+        self.recorder.end(ending, self.concluded(message), *events)
+
+    def concluded(self, message: str) -> str:
+        """Return the last message of a deployment, with what there is to say of what it replaced."""
+        if not self.deployment.activation_started:
+            return message
+        try:
+            return "; ".join([message, *self.context.workspace.leave(self.deployment.id)])
+        except StepFailedError as error:  # it has ended all the same
+            return f"{message}; what changed in {self.context.settings.app_path} is unknown: {error}"
 
     def caught(self, error: Exception) -> str:
         """Return what an error says; what a plugin raised is logged whole, without secrets. Raises again what

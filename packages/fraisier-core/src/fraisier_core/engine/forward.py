@@ -42,7 +42,7 @@ def finish(execution: Execution, release: Release) -> None:
     failpoint("before_success")
     _tidy(execution, release)
     serving = Event("serving", release=release.name, commit_sha=release.commit_sha)
-    execution.recorder.end("success", detail, serving)
+    execution.end("success", detail, serving)
 
 
 def _record(execution: Execution, release: Release, previous: Release | None) -> None:

@@ -85,7 +85,7 @@ def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, A
     if own is not None:
         checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
         yield {"steps": ("fetch", *checkout, *(name for name in own if name not in left_out), "verify")}
-    context.workspace.check()
+    context.workspace.check(commit)
 
 
 def _digest(text: str) -> str:

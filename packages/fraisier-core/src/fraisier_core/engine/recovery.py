@@ -72,7 +72,7 @@ def _inspect(execution: Execution) -> None:
         roll_back(execution, message, status)
     elif [step.status for step in steps if step.name in SWITCHES] == ["running"]:  # nothing came after it
         undo_activation(execution)
-        message = "the deployment process ended during activation, which was undone"
+        message = execution.concluded("the deployment process ended during activation, which was undone")
         interrupt(execution.store, execution.recorder.lease, deployment, message)
     else:
         _finish_or_roll_back(execution, steps)

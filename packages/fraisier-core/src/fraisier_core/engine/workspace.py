@@ -12,6 +12,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
+from fraisier_core.text.printable import printable
 
 
 class Workspace(Protocol):
@@ -19,15 +20,19 @@ class Workspace(Protocol):
 
     in_place: bool
 
-    def check(self) -> None:
-        """Raise `StepFailedError` if no release could be prepared; changes nothing."""
+    def check(self, commit: str) -> None:  # noqa: ARG002 - most have nothing to refuse
+        """Raise `StepFailedError` if a fetched commit could not be deployed; changes nothing."""
         return
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         """Return a complete release of `commit`."""
 
-    def activate(self, release: Release) -> None:
-        """Point `app_path` at `release`."""
+    def activate(self, release: Release, deployment_id: str) -> list[str]:
+        """Point `app_path` at `release`; return what there is to say of what that replaced."""
+
+    def leave(self, deployment_id: str) -> list[str]:  # noqa: ARG002 - most have nothing to say
+        """Return what there is to say of what a deployment replaced, now that it ends."""
+        return []
 
     def withdraw(self) -> None:
         """Point `app_path` at no release, as before the first deployment."""
@@ -58,9 +63,10 @@ class ReleasesWorkspace(Workspace):
             self._link.sweep()
         return self._releases.create(name, commit, lambda folder: mirror.export(commit, folder))
 
-    def activate(self, release: Release) -> None:
+    def activate(self, release: Release, deployment_id: str) -> list[str]:  # noqa: ARG002
         if self._link is not None:
             self._link.activate(release)
+        return []
 
     def withdraw(self) -> None:
         if self._link is not None:
@@ -86,18 +92,22 @@ class ClonedWorkspace(Workspace):
         self._clone = clone
         self._mirror = mirror
 
-    def check(self) -> None:
+    def check(self, commit: str) -> None:
         if changed := self._clone.modified_files():
-            names = ", ".join(changed[:5])
-            lost = f"{self._clone.path} has changes that deploying would lose ({names})"
-            raise StepFailedError(f"{lost}: commit or discard them")
+            self._refuse("changes", changed, "commit or discard them")
+        if found := self._clone.in_the_way(self._mirror.files(commit)):
+            self._refuse("untracked files", found, "move them away")
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
-        self.check()
+        self.check(commit)
         return Release(commit, self._clone.path, commit)
 
-    def activate(self, release: Release) -> None:
-        self._clone.checkout(release.commit_sha, self._mirror)
+    def activate(self, release: Release, deployment_id: str) -> list[str]:
+        return list(map(str, self._clone.checkout(release.commit_sha, self._mirror, deployment_id)))
+
+    def leave(self, deployment_id: str) -> list[str]:
+        self._clone.leave()
+        return list(map(str, self._clone.kept(deployment_id)))
 
     def get(self, name: str) -> Release | None:
         return Release(name, self._clone.path, name)
@@ -107,6 +117,10 @@ class ClonedWorkspace(Workspace):
 
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Do nothing: a clone keeps its own history."""
+
+    def _refuse(self, what: str, names: Sequence[str], advice: str) -> None:
+        shown = printable(", ".join(names[:5]))
+        raise StepFailedError(f"{self._clone.path} has {what} that deploying would lose ({shown}): {advice}")
 
 
 def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:

@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
+from fraisier_core.git.changes import Changes
 from fraisier_core.git.local import LocalRepository, full_id
+
+_KEPT, _LEFT = "refs/fraisier/kept", "refs/fraisier/left"
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Files of the clone at `path` that a check-out replaced: as they were, they are in the commit `ref`."""
+
+    path: Path
+    ref: str
+    names: list[str]
+
+    def __str__(self) -> str:
+        what = ", ".join(self.names[:_NAMED]) if self._can_be_named else f"{len(self.names)} files"
+        return f"{what} had changed, and `{self._command}` brings back what was replaced"
+
+    @property
+    def _can_be_named(self) -> bool:
+        return len(self.names) <= _NAMED and all(map(str.isprintable, self.names))
+
+    @property
+    def _command(self) -> str:
+        git = f"git -C {shlex.quote(str(self.path))}"
+        restore = f"{git} restore --source={self.ref}"
+        if self._can_be_named:
+            return f"{restore} -- {shlex.join(self.names)}"
+        return (
+            f"{git} diff --name-only -z {self.ref}^ {self.ref} | "
+            f"{restore} --pathspec-from-file=- --pathspec-file-nul"
+        )
 
 
 class Clone(LocalRepository):
     """A clone at `app_path`; its `path` is its working tree."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._changes = Changes(self)
 
     @staticmethod
     def is_clone(path: Path) -> bool:
@@ -21,29 +60,93 @@ class Clone(LocalRepository):
         return full_id(self.expect("rev-parse", "--verify", "HEAD^{commit}").strip())
 
     def modified_files(self) -> list[str]:
-        """Return the tracked files that differ from what is checked out: a deployment would lose them. None
-        do after a checkout of ours that was interrupted: what differs then is what it had written.
+        """Return the tracked files that have changed since the last deployment, if not by itself. None have
+        after a checkout of ours that was interrupted: what differs then is what it had written.
         """
         if self._marker().exists():
             return []
-        self.ask("update-index", "-q", "--refresh")  # a file that was only touched is not modified
-        listed = self.expect("diff-index", "--name-only", "--ignore-submodules", "-z", "HEAD", "--")
-        return [name for name in listed.split("\0") if name]
+        changed = self._changes.tracked()
+        if changed and self._has(_LEFT):
+            now = self._changes.commit(changed, "What has changed", "HEAD")
+            changed = sorted({*changed}.intersection(self._changes.between(_LEFT, now)))
+        below = (self._below(clone, name) for clone in self._submodules() for name in clone.modified_files())
+        return [*changed, *below]
 
-    def checkout(self, commit: str, mirror: LocalRepository) -> None:
-        """Bring the working tree to a commit, detached from every branch. Raises `StepFailedError`."""
-        marker = self._marker()
-        force = ["--force"] if marker.exists() else []
+    def in_the_way(self, files: Collection[str]) -> list[str]:
+        """Return the untracked files that a check-out of `files` would overwrite."""
+        return self._changes.in_the_way(files)
+
+    def checkout(self, commit: str, mirror: LocalRepository, deployment_id: str) -> list[Kept]:
+        """Bring the working tree to a commit, detached from every branch. What that replaces is kept first,
+        and returned. Raises `StepFailedError`.
+        """
         if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:
             options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
             self.expect("fetch", *options, str(mirror.path), commit)
-        if force:
-            marker.with_name("index.lock").unlink(missing_ok=True)
+        self._finish_interrupted()
+        kept = list(self._keep(deployment_id, self.files(commit)))
+        self._switch(commit)
+        return kept
+
+    def leave(self) -> None:
+        """Remember what a deployment has changed, so that the next one may overwrite it."""
+        changed = self._changes.tracked()
+        if changed:
+            left = self._changes.commit(changed, "What a deployment has changed", "HEAD")
+            self.expect("update-ref", _LEFT, left)
+        elif self._has(_LEFT):
+            self.expect("update-ref", "-d", _LEFT)
+        for clone in self._submodules():
+            clone.leave()
+
+    def kept(self, deployment_id: str) -> Iterator[Kept]:
+        """Yield what the check-outs of a deployment have replaced, the newest first."""
+        ref = f"{_KEPT}/{deployment_id}"
+        while self._has(ref):
+            yield Kept(self.path, ref, self._changes.between(f"{ref}^", ref))
+            ref = f"{ref}^2"
+        for clone in self._submodules():
+            yield from clone.kept(deployment_id)
+
+    def _keep(self, deployment_id: str, files: Collection[str] = ()) -> Iterator[Kept]:
+        names = [*self._changes.tracked(), *self._changes.in_the_way(files)]
+        if names:
+            ref = f"{_KEPT}/{deployment_id}"
+            earlier = [ref] if self._has(ref) else []
+            commit = self._changes.commit(
+                names, f"What deployment {deployment_id} replaced", "HEAD", *earlier
+            )
+            self.expect("update-ref", ref, commit)
+            yield Kept(self.path, commit, names)
+        for clone in self._submodules():
+            yield from clone._keep(deployment_id)
+
+    def _switch(self, commit: str) -> None:
+        marker = self._marker()
         marker.write_text(commit)
-        answer = self.ask("checkout", "--quiet", "--detach", *force, commit, "--")
+        # A file of which only the mode, owner or times have changed is not written again.
+        git = ("-c", "core.fileMode=false")
+        self.ask(*git, "update-index", "-q", "--refresh")
+        answer = self.ask(*git, "checkout", "--quiet", "--detach", "--force", commit, "--")
         marker.unlink()
         if answer.status != 0:
             raise StepFailedError(f"{self.path} cannot be brought to {commit}: {answer.errors.strip()}")
+
+    def _finish_interrupted(self) -> None:
+        """Finish a checkout that was interrupted, so that what it wrote is tracked."""
+        marker = self._marker()
+        if marker.exists():
+            marker.with_name("index.lock").unlink(missing_ok=True)
+            self.ask("checkout", "--quiet", "--detach", "--force", marker.read_text() or "HEAD", "--")
+
+    def _submodules(self) -> Iterator[Clone]:
+        yield from map(Clone, self._changes.submodules())
+
+    def _below(self, clone: Clone, name: str) -> str:
+        return str((clone.path / name).relative_to(self.path))
+
+    def _has(self, ref: str) -> bool:
+        return self.ask("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").status == 0
 
     def _marker(self) -> Path:
         """Return what exists while a checkout of ours is under way."""

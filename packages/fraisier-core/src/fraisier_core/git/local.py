@@ -76,25 +76,26 @@ class LocalRepository:
         """Return the command line of git in this repository."""
         return ["git", "-C", str(self.path), *arguments]
 
-    def ask(self, *arguments: str, given: str = "") -> GitOutput:
-        """Return what git says about what is on the disk. Raises `StepFailedError` if it does not answer."""
+    def ask(self, *arguments: str, given: str = "", **variables: str) -> GitOutput:
+        """Return what git says about what is on the disk, names of files as `os.fsdecode` does; `variables`
+        are added to its environment. Raises `StepFailedError` if it does not answer.
+        """
         try:
             done = subprocess.run(
                 self.argv(*arguments),
-                env=self.environment(),
-                input=given.encode(),
+                env=self.environment() | variables,
+                input=os.fsencode(given),
                 capture_output=True,
                 timeout=QUERY_SECONDS,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
-        output, errors = (said.decode(errors="replace") for said in (done.stdout, done.stderr))
-        return GitOutput(done.returncode, output, errors)
+        return GitOutput(done.returncode, os.fsdecode(done.stdout), done.stderr.decode(errors="replace"))
 
-    def expect(self, *arguments: str, given: str = "") -> str:
+    def expect(self, *arguments: str, given: str = "", **variables: str) -> str:
         """Return git's output; raises `StepFailedError` with its last line if it fails."""
-        answer = self.ask(*arguments, given=given)
+        answer = self.ask(*arguments, given=given, **variables)
         if answer.status != 0:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {last_line(answer.errors)}")
         return answer.output
@@ -121,9 +122,9 @@ class LocalRepository:
         return self.ask("diff-tree", "-r", *arguments).status != 0
 
     def files(self, commit: str) -> frozenset[str]:
-        """Return the paths of a commit's files."""
-        listed = self.expect("ls-tree", "-r", "-z", "--name-only", full_id(commit))
-        return frozenset(listed.split("\0")) - {""}
+        """Return the paths of a commit's files; a submodule is none."""
+        listed = self.expect("ls-tree", "-r", "-z", full_id(commit)).split("\0")
+        return frozenset(entry.partition("\t")[2] for entry in listed if " blob " in entry.partition("\t")[0])
 
     def _known(self, commits: Sequence[str]) -> set[str]:
         lines = self.expect("cat-file", "--batch-check", given="\n".join(commits)).splitlines()
