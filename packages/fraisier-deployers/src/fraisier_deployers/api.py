@@ -115,9 +115,9 @@ def health_check(run: Run[ApiSettings]) -> Health:
 
 
 def _build(run: Run[ApiSettings]) -> None:
-    command, script = run.settings.build, run.release.path / BUILD_SCRIPT
-    if command is None and script.is_file():
-        command = [f"./{BUILD_SCRIPT}"] if os.access(script, os.X_OK) else ["sh", BUILD_SCRIPT]
+    command = run.settings.build
+    if command is None and (run.release.path / BUILD_SCRIPT).is_file():
+        command = [f"./{BUILD_SCRIPT}"]
     if command:
         with run.step("build"):
             run.command(command)

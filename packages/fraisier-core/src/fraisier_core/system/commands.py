@@ -10,7 +10,6 @@ appears below it while a command runs counts as that command's.
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import shlex
@@ -34,6 +33,7 @@ from fraisier_core.system.processes import (
     kill_descendants,
     leave_running,
 )
+from fraisier_core.system.scripts import ScriptError, start_failure, startable
 
 _READ_BYTES = 65_536
 _DRAIN_SECONDS = 0.2
@@ -68,7 +68,8 @@ def run_command(
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
 ) -> None:
-    """Run a command to its end, in a session and a process group of its own.
+    """Run a command to its end, in a session and a process group of its own; a script that may not be
+    executed is given to the interpreter that it names.
 
     `env` is its whole environment. `on_output` is called in this thread with each piece of what it prints,
     output and errors merged, and `on_start` once it runs. `leave_running` spares what it started and left
@@ -102,7 +103,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            argv,
+            startable([os.fspath(argument) for argument in argv], cwd, env),
             cwd=cwd,
             env=env,
             stdin=stdin,
@@ -112,15 +113,9 @@ def _start(
             start_new_session=True,
             pass_fds=pass_fds,
         )
-    except (OSError, ValueError) as error:
-        raise CommandFailedError(f"{shown(argv)} cannot be started: {_start_error(error)}") from error
-
-
-def _start_error(error: OSError | ValueError) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    hint = "; does its first line name an interpreter, such as #!/bin/sh?"
-    return f"{error.strerror}: {error.filename}{hint if error.errno == errno.ENOEXEC else ''}"
+    except (OSError, ValueError, ScriptError) as error:
+        why = start_failure(error, cwd) if isinstance(error, OSError) else str(error)
+        raise CommandFailedError(f"{shown(argv)} cannot be started: {why}") from error
 
 
 class _Command:
