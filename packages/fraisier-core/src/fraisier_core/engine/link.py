@@ -15,7 +15,7 @@ from fraisier_core.engine.releases import entries, explained
 from fraisier_core.errors import AppPathRefusedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.release import Release
-from fraisier_core.system.disk import sync_directory
+from fraisier_core.system.disk import make_folder, sync_directory
 from fraisier_core.system.failpoints import failpoint
 
 
@@ -52,7 +52,7 @@ class Link:
         if os.path.lexists(self.path) and not self._is_ours(self.path):
             raise AppPathRefusedError(f"{self._found()}, and Fraisier did not make it; move it away")
         with explained(f"the link {self.path} cannot be written"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             temporary = self.path.with_name(f"{self._temporary}{os.urandom(6).hex()}")
             temporary.symlink_to(release.path.absolute())
             failpoint("before_swap")

@@ -15,7 +15,7 @@ from pathlib import Path
 from fraisier_core.engine.trash import delete, set_aside
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
-from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
+from fraisier_core.system.disk import cause, make_folder, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -35,7 +35,7 @@ class Releases:
         """
         final, temporary = self._path(name), self.root / f"{_TEMPORARY}{name}"
         with explained(f"release {name} cannot be written"):
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             for path in filter(os.path.lexists, (final, temporary)):
                 what = f"{path} is in the way of a new release"
                 raise AppPathRefusedError(f"{what}; remove it if nothing needs it")

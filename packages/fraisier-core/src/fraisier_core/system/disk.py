@@ -1,10 +1,11 @@
-"""Making files durable, and what a disk says when it takes no more."""
+"""Making folders, making files durable, and what a disk says when it takes no more."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,17 @@ def cause(message: str) -> str:
     """Return an error message with the name of its cause before it, if the disk is full or read-only."""
     name = next((name for number, name in _CAUSES.items() if os.strerror(number) in message), None)
     return f"{name}: {message}" if name else message
+
+
+def make_folder(folder: Path, mode: int = 0o755) -> None:
+    """Make a folder of exactly this mode, whatever the umask, and what is missing above it, readable for
+    everyone; a folder that is there is left alone. Raises `OSError`.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o777 | mode)  # the group may be inherited
 
 
 def sync_directory(directory: Path) -> None:

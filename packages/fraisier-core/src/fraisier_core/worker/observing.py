@@ -28,6 +28,7 @@ from fraisier_core.plugins import Observer, Plugins
 from fraisier_core.settings import ObserverSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import DeploymentEvent, Observed
+from fraisier_core.system.disk import make_folder
 from fraisier_core.system.host import Host
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.processes import die_with_parent, forbid_dumps
@@ -78,7 +79,7 @@ class Observing:
 
     def _lock(self, folder: Path) -> int | None:
         """Wait until no other such process works; return None if the owner is gone before."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, 0o751)
         while (lock := try_lock(folder / "observers.lock")) is None:
             if self._is_over([]):
                 return None

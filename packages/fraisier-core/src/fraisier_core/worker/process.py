@@ -39,6 +39,8 @@ from fraisier_core.worker.assignment import Assignment, receive, send
 logger = logging.getLogger(__name__)
 
 NOWHERE = Path("/nowhere")
+MAY_FORBID, MUST_FORBID = 0o022, 0o002
+"""What a umask may forbid others, so that a service's user can read what is built, and what it must."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class DeploymentProcess:
     def __call__(self, line: Connection) -> None:
         """Wait for an assignment and execute it."""
         become_subreaper()
+        os.umask(os.umask(0) & MAY_FORBID | MUST_FORBID)
         store = self.plugins.store(self.database).open(self.database, self.host)
         self._prepare(store)
         keeper = LeaseKeeper(line, store)

@@ -157,5 +157,9 @@ def _next_in_words(shown: Shown) -> str | None:
 
 
 def _left_in_words(shown: Shown) -> str | None:
-    reasons = "; ".join(shown.undeletable.values())
-    return f"old releases cannot be deleted ({reasons})" if reasons else None
+    if not shown.undeletable:
+        return None
+    import shlex
+
+    reasons, command = "; ".join(shown.undeletable.values()), shlex.join(["rm", "-r", *shown.undeletable])
+    return f"old releases cannot be deleted ({reasons}); as root: `{command}`"

@@ -68,9 +68,11 @@ class Connection:
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Connection:
         """Open the store, creating and migrating it, and its folder, as needed. Raises `StoreError`."""
+        from fraisier_core.system.disk import make_folder  # not for those who only read
+
         with _explained(path):
             # Passable for everyone: a service that runs as another user reaches its release through it.
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o751)
+            make_folder(path.parent, 0o751)
             connection = _connect(path, busy_seconds)
             _use_wal(connection, busy_seconds)
             migrated = migrate(connection)
@@ -167,7 +169,7 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    old = os.umask(0o027)
+    old = os.umask(0o077)
     try:
         connection = sqlite3.connect(path, busy_seconds, isolation_level=None, check_same_thread=False)
     finally:

@@ -14,11 +14,13 @@ class NamedPipe:
     """A worker's end, in the folder of the database: implements `protocol.WakeUps`."""
 
     def __init__(self, folder: Path) -> None:
+        from fraisier_core.system.disk import make_folder  # not for those who only wake
+
         folder = folder / FOLDER
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         self._path = folder / str(os.getpid())
         self._path.unlink(missing_ok=True)
-        os.mkfifo(self._path, 0o620)
+        os.mkfifo(self._path, 0o600)
         self._handle = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
