@@ -34,10 +34,10 @@ def closed_to_others(root: Path) -> list[Path]:
 
 
 def at(installation: Installation, app_path: Path) -> None:
-    text = installation.config.read_text()
-    installation.config.write_text(
-        text.replace("branch: main", f"branch: main\n        app_path: {app_path}")
-    )
+    where = f"branch: main\n        app_path: {app_path}"
+    installation.config.write_text(installation.config.read_text().replace("branch: main", where))
+    installation.folder.chmod(0o755)
+    installation.config.chmod(0o644)
 
 
 @pytest.mark.usefixtures("umask")
