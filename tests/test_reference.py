@@ -23,6 +23,7 @@ from fraisier_core.settings import (
     ObserverSettings,
     ProviderSettings,
     Section,
+    SharedPath,
 )
 from fraisier_core.system import timing
 from fraisier_deployers.api import ApiSettings
@@ -52,6 +53,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("A fraise", FraiseSection, None),
     ("An environment", EnvironmentSettings, None),
     ("An environment of type api", ApiSettings, EnvironmentSettings),
+    ("shared", SharedPath, None),
     ("health_check", HealthCheck, None),
     ("branch_mapping", RuleSection, None),
     ("database", DatabaseSection, None),

@@ -2,10 +2,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from fraisier_core.engine.shared import SharedFiles
 from fraisier_core.engine.workspace import ClonedWorkspace, ReleasesWorkspace, Workspace, open_workspace
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.testing.forge import Forge
+
+NOTHING_SHARED = SharedFiles(Path("/nowhere"), ())
 
 pytest_plugins = ["fraisier_core.testing.forge"]
 
@@ -23,7 +26,7 @@ def commits(forge: Forge, mirror: Mirror) -> list[str]:
 
 
 def opened(tmp_path: Path, mirror: Mirror) -> Workspace:
-    return open_workspace(tmp_path / "releases", tmp_path / "app", mirror)
+    return open_workspace(tmp_path / "releases", tmp_path / "app", mirror, NOTHING_SHARED)
 
 
 def cloned(tmp_path: Path, forge: Forge, mirror: Mirror) -> Workspace:
@@ -59,7 +62,7 @@ def test_the_active_release_is_never_set_aside(tmp_path: Path, mirror: Mirror, c
 
 
 def test_without_app_path_nothing_is_switched(tmp_path: Path, mirror: Mirror, commits: list[str]) -> None:
-    workspace = open_workspace(tmp_path / "releases", None, mirror)
+    workspace = open_workspace(tmp_path / "releases", None, mirror, NOTHING_SHARED)
     release = workspace.prepare("r1", commits[0], mirror)
     workspace.activate(release, "d1")
     workspace.withdraw()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import (
@@ -43,10 +43,20 @@ def _variable_text(written: object) -> object:
     return written["value"]
 
 
+def _within_release(path: str) -> str:
+    parts = path.removesuffix("/").split("/")
+    if not path.isprintable() or {"", ".", ".."}.intersection(parts):
+        raise ValueError("must be a path within the release, such as uploads/images, without . or ..")
+    if parts[0].lower() == ".git":
+        raise ValueError("must not be a part of .git")
+    return path
+
+
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
+ReleasePath = Annotated[str, AfterValidator(_within_release)]
 
 
 class Section(BaseModel):
@@ -99,6 +109,47 @@ class HealthCheck(Section):
         return self
 
 
+class SharedPath(Section):
+    """A file or folder that lies beside the releases and is linked into each of them.
+
+    Args:
+        path: where it belongs in a release. A folder if it ends with `/`, or its last part has no dot.
+        default: what of the first release that needs it becomes it, such as `.env.example`; it may be
+            `path` itself. Without it, a folder begins empty, and a file must be there.
+    """
+
+    path: ReleasePath
+    default: ReleasePath | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the path."""
+        return PurePosixPath(self.path).parts
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder is meant, unless what is there already says otherwise."""
+        return self.path.endswith("/") or "." not in self.parts[-1]
+
+
+def _apart(shared: Sequence[SharedPath]) -> Sequence[SharedPath]:
+    for number, one in enumerate(shared):
+        for other in shared[number + 1 :]:
+            length = min(len(one.parts), len(other.parts))
+            if one.parts[:length] == other.parts[:length]:
+                raise ValueError(f"must not overlap: {one.path}, {other.path}")
+    return shared
+
+
+Shared = Annotated[
+    SharedPath,
+    BeforeValidator(
+        lambda value: {"path": value} if isinstance(value, str) else value,
+        json_schema_input_type=str | SharedPath,
+    ),
+]
+
+
 class EnvironmentSettings(Section):
     """What every fraise type's environment section may say; a type adds its own keys by subclassing.
 
@@ -112,6 +163,7 @@ class EnvironmentSettings(Section):
         keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.
         env: extra environment variables for the commands of this environment; each is text, or a mapping of
             its `value` and whether it is `secret`.
+        shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
     """
 
     name: str | None = None
@@ -122,6 +174,7 @@ class EnvironmentSettings(Section):
     silence_timeout: Seconds = 300.0
     keep_releases: int = Field(default=5, ge=2)
     env: dict[str, Variable] = Field(default_factory=dict)
+    shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
 
     @field_validator("app_path")
     @classmethod

@@ -97,6 +97,11 @@ class ResolvedEnvironment:
         """The folder in which the releases of the environment lie side by side."""
         return self.state_dir / "releases" / self.fraise / self.environment
 
+    @property
+    def shared(self) -> Path:
+        """The folder of what the releases of the environment share."""
+        return self.state_dir / "shared" / self.fraise / self.environment
+
 
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
     """Return the fraises that are well written; without plugins, what only a type knows is passed over."""

@@ -12,6 +12,7 @@ import pluggy
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.recorder import Recorder
+from fraisier_core.engine.shared import SharedFiles
 from fraisier_core.engine.workspace import Workspace, open_workspace
 from fraisier_core.errors import FraisierError, InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.git.mirrors import Mirror
@@ -110,5 +111,6 @@ def open_context(
     limits = Limits(settings.timeout, settings.silence_timeout)
     mirrors = resolved.state_dir / "mirrors"
     mirror = Mirror.in_folder(mirrors, resolved.repository, cancellation.event, limits)
-    workspace = open_workspace(resolved.releases, settings.app_path, mirror)
+    shared = SharedFiles(resolved.shared, settings.shared)
+    workspace = open_workspace(resolved.releases, settings.app_path, mirror, shared)
     return DeploymentContext(resolved.fraise, resolved.environment, settings, deployer, mirror, workspace)

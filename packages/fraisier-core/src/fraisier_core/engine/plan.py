@@ -79,13 +79,14 @@ def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, A
         "app_path": str(settings.app_path) if settings.app_path else None,
         "mode": "in place" if in_place else "releases",
     }
+    context.workspace.check_place()
     commit = commit_of(request, context.mirror)
     yield {"commit_sha": commit}
     own = context.deployer.steps(settings, context.mirror.files(commit))
     if own is not None:
         checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
         yield {"steps": ("fetch", *checkout, *(name for name in own if name not in left_out), "verify")}
-    context.workspace.check(commit)
+    context.workspace.check_commit(commit)
 
 
 def _digest(text: str) -> str:

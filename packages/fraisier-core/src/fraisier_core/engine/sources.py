@@ -20,6 +20,7 @@ def fetched(execution: Execution) -> Release | None:
     """Return a new release of the commit; None if the deployment ended as superseded or skipped."""
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():
+        context.workspace.check_place()
         commit = commit_of(deployment, context.mirror)
         newer = _newer(execution, deployment, commit)
         if newer is None and not _is_unchanged(execution, commit):

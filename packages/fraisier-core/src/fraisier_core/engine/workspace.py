@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fraisier_core.engine.link import Link
 from fraisier_core.engine.releases import Releases
+from fraisier_core.engine.shared import SharedFiles
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.mirrors import Mirror
@@ -20,7 +21,11 @@ class Workspace(Protocol):
 
     in_place: bool
 
-    def check(self, commit: str) -> None:  # noqa: ARG002 - most have nothing to refuse
+    def check_place(self) -> None:
+        """Raise `StepFailedError` if no commit could be deployed; changes nothing."""
+        return
+
+    def check_commit(self, commit: str) -> None:  # noqa: ARG002 - most have nothing to refuse
         """Raise `StepFailedError` if a fetched commit could not be deployed; changes nothing."""
         return
 
@@ -53,15 +58,24 @@ class ReleasesWorkspace(Workspace):
 
     in_place = False
 
-    def __init__(self, releases: Releases, link: Link | None) -> None:
+    def __init__(self, releases: Releases, link: Link | None, shared: SharedFiles) -> None:
         self._releases = releases
         self._link = link
+        self._shared = shared
+
+    def check_place(self) -> None:
+        self._shared.check()
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:
         self._releases.sweep()
         if self._link is not None:
             self._link.sweep()
-        return self._releases.create(name, commit, lambda folder: mirror.export(commit, folder))
+
+        def fill(folder: Path) -> None:
+            mirror.export(commit, folder)
+            self._shared.link(folder)
+
+        return self._releases.create(name, commit, fill)
 
     def activate(self, release: Release, deployment_id: str) -> list[str]:  # noqa: ARG002
         if self._link is not None:
@@ -88,18 +102,26 @@ class ClonedWorkspace(Workspace):
 
     in_place = True
 
-    def __init__(self, clone: Clone, mirror: Mirror) -> None:
+    def __init__(self, clone: Clone, mirror: Mirror, shared: SharedFiles) -> None:
         self._clone = clone
         self._mirror = mirror
+        self._shared = shared
 
-    def check(self, commit: str) -> None:
+    def check_place(self) -> None:
+        if self._shared.paths:
+            raise StepFailedError(
+                f"{self._clone.path} is a clone, in which files stay where they are: remove `shared:`, which "
+                "is for releases"
+            )
+
+    def check_commit(self, commit: str) -> None:
         if changed := self._clone.modified_files():
             self._refuse("changes", changed, "commit or discard them")
         if found := self._clone.in_the_way(self._mirror.files(commit)):
             self._refuse("untracked files", found, "move them away")
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
-        self.check(commit)
+        self.check_commit(commit)
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release, deployment_id: str) -> list[str]:
@@ -123,9 +145,11 @@ class ClonedWorkspace(Workspace):
         raise StepFailedError(f"{self._clone.path} has {what} that deploying would lose ({shown}): {advice}")
 
 
-def open_workspace(releases_root: Path, app_path: Path | None, mirror: Mirror) -> Workspace:
+def open_workspace(
+    releases_root: Path, app_path: Path | None, mirror: Mirror, shared: SharedFiles
+) -> Workspace:
     """Return the workspace that the disk determines. Raises `AppPathRefusedError` if it is neither."""
     link = Link(app_path, releases_root) if app_path is not None else None
     if link is not None and link.is_clone():
-        return ClonedWorkspace(Clone(link.path), mirror)
-    return ReleasesWorkspace(Releases(releases_root), link)
+        return ClonedWorkspace(Clone(link.path), mirror, shared)
+    return ReleasesWorkspace(Releases(releases_root), link, shared)
