@@ -197,6 +197,19 @@ def test_what_one_deployment_replaces_twice_is_kept_twice(clone: Clone, mirror: 
     assert [git(clone.path, "show", f"{ref}:app.py") for ref in refs] == ["second", "first"]
 
 
+def test_a_commit_that_was_made_in_the_clone_alone_is_kept(clone: Clone, mirror: Mirror) -> None:
+    mirror.fetch()
+    first = clone.head()
+    clone.checkout(first, mirror, "first")
+    (clone.path / "app.py").write_text("mine")
+    git(clone.path, "commit", "-q", "-a", "-m", "by hand")
+    clone.checkout(first, mirror, ID)
+    (kept,) = clone.kept(ID)
+    assert (kept.names, str(kept).startswith("a commit that was made in ")) == ([], True)
+    git(clone.path, *str(kept).split("`")[1].split()[3:])
+    assert (clone.path / "app.py").read_text() == "mine"
+
+
 def test_keeping_touches_no_index_and_needs_no_identity(clone: Clone, mirror: Mirror) -> None:
     mirror.fetch()
     (clone.path / "staged").write_text("mine")

@@ -630,3 +630,33 @@ def test_recovery_of_a_rollback_that_was_under_way_goes_on_with_it(installation:
     done = recovered(installation, lease)
     assert (done.status, installation.current) == ("rolled_back", first.release)
     assert done.error_message == f"unhealthy; release {first.release} serves again"
+
+
+@pytest.mark.parametrize("step", ["migrate", "verify"])
+def test_recovery_in_place_replaces_what_a_step_has_changed_and_says_so(
+    installation: Installation, clone: Path, step: str
+) -> None:
+    first = installation.execute(installation.forge.push_files({"site/page": "2"}))
+    lease = installation.claim(commit := installation.forge.push_files({"lock": "2", "unhealthy": ""}))
+    execution = installation.execution(lease)
+    execution.context.mirror.fetch()
+    created = Event(
+        "release_chosen",
+        release=commit,
+        commit_sha=commit,
+        previous_release=first.release,
+        previous_commit_sha=first.commit_sha,
+    )
+    execution.recorder.append(created)
+    release = execution.existing(commit)
+    assert release is not None
+    with execution.recorder.step("checkout"):
+        execution.activate(release)
+    (clone / "lock").write_text("half")
+    installation.store.append(lease, Event("step_started", step=step, step_number=2))
+    done = recovered(installation, lease)
+    assert (done.status, installation.serving) == ("rolled_back", first.commit_sha)
+    assert (clone / "lock").read_text() == "1"
+    kept = f"refs/fraisier/kept/{done.id}"
+    assert f"{kept} -- lock`" in (done.error_message or "")
+    assert subprocess.check_output(["git", "-C", clone, "show", f"{kept}:lock"]) == b"half"

@@ -17,13 +17,19 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Files of the clone at `path` that a check-out replaced: as they were, they are in the commit `ref`."""
+    """Files of the clone at `path` that a check-out replaced: as they were, they are in the commit `ref`. If
+    there are none, what is kept is the commit above it, which was made in the clone alone.
+    """
 
     path: Path
     ref: str
     names: list[str]
 
     def __str__(self) -> str:
+        if not self.names:
+            above = f"{self.ref}^"
+            pick = f"git -C {shlex.quote(str(self.path))} cherry-pick {above}"
+            return f"a commit that was made in {self.path} alone is kept as {above}, and `{pick}` repeats it"
         what = ", ".join(self.names[:_NAMED]) if self._can_be_named else f"{len(self.names)} files"
         return f"{what} had changed, and `{self._command}` brings back what was replaced"
 
@@ -84,7 +90,7 @@ class Clone(LocalRepository):
             options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
             self.expect("fetch", *options, str(mirror.path), commit)
         self._finish_interrupted()
-        kept = list(self._keep(deployment_id, self.files(commit)))
+        kept = list(self._keep(deployment_id, mirror, self.files(commit)))
         self._switch(commit)
         return kept
 
@@ -108,9 +114,9 @@ class Clone(LocalRepository):
         for clone in self._submodules():
             yield from clone.kept(deployment_id)
 
-    def _keep(self, deployment_id: str, files: Collection[str] = ()) -> Iterator[Kept]:
+    def _keep(self, deployment_id: str, mirror: LocalRepository, files: Collection[str]) -> Iterator[Kept]:
         names = [*self._changes.tracked(), *self._changes.in_the_way(files)]
-        if names:
+        if names or self._is_alone(mirror):
             ref = f"{_KEPT}/{deployment_id}"
             earlier = [ref] if self._has(ref) else []
             commit = self._changes.commit(
@@ -118,8 +124,11 @@ class Clone(LocalRepository):
             )
             self.expect("update-ref", ref, commit)
             yield Kept(self.path, commit, names)
-        for clone in self._submodules():
-            yield from clone._keep(deployment_id)
+
+    def _is_alone(self, mirror: LocalRepository) -> bool:
+        """Whether what is checked out is a commit that neither a branch nor the mirror has."""
+        detached = self.ask("symbolic-ref", "--quiet", "HEAD").status != 0
+        return detached and mirror.ask("cat-file", "-e", self.head()).status != 0
 
     def _switch(self, commit: str) -> None:
         marker = self._marker()
