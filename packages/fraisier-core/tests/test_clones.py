@@ -218,7 +218,8 @@ def test_keeping_touches_no_index_and_needs_no_identity(clone: Clone, mirror: Mi
     clone.leave()
     assert (clone.path / ".git/index").read_bytes() == index
     assert (
-        git(clone.path, "show", "--no-patch", "--format=%an %cn", "refs/fraisier/left") == "Fraisier Fraisier"
+        git(clone.path, "show", "--no-patch", "--format=%an %cn", "refs/worktree/fraisier/left")
+        == "Fraisier Fraisier"
     )
 
 
@@ -235,6 +236,17 @@ def test_what_a_deployment_has_changed_is_told_from_other_changes(clone: Clone, 
     clone.leave()
     (clone.path / "app.py").write_text("built")
     assert clone.modified_files() == ["app.py"]
+
+
+def test_another_working_tree_of_the_same_repository_has_changes_of_its_own(
+    clone: Clone, tmp_path: Path
+) -> None:
+    git(clone.path, "worktree", "add", "-q", "--detach", str(tmp_path / "staging"))
+    staging = Clone(tmp_path / "staging")
+    for each, text in ((clone, "production"), (staging, "staging")):
+        (each.path / "app.py").write_text(text)
+        each.leave()
+    assert (clone.modified_files(), staging.modified_files()) == ([], [])
 
 
 def in_a_file(clone: Clone) -> None:

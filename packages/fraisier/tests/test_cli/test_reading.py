@@ -140,7 +140,7 @@ def test_status_tells_which_old_releases_cannot_be_deleted(installation: Install
     releases = installation.database.parent / "releases" / "my_api" / "production"
     (releases / ".trash-old").mkdir()
     (releases / ".kept-old").write_text("Permission denied: /the/file")
-    advice = f"as root: `rm -r {releases / '.trash-old'}`"
+    advice = f"as root: `rm -r {releases}/.trash-*`"
     said = f"old releases cannot be deleted (Permission denied: /the/file); {advice}\n"
     assert installation.run("status").stdout.endswith(f"my_api production: {said}")
     assert installation.run("status", "my_api", "prod").stdout.endswith(f"left     {said}")

@@ -11,7 +11,8 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
 from fraisier_core.git.local import LocalRepository, full_id
 
-_KEPT, _LEFT = "refs/fraisier/kept", "refs/fraisier/left"
+_KEPT = "refs/fraisier/kept"
+_LEFT = "refs/worktree/fraisier/left"  # another working tree of the same repository has its own
 _NAMED = 10
 
 

@@ -41,6 +41,8 @@ def startable(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> list[st
         _require_interpreter(shebang, cwd, env)
     if os.access(path, os.X_OK):
         return list(argv)
+    if not os.access(path, os.R_OK):
+        raise ScriptError("it can neither be executed nor be read")
     if shebang is None:
         raise ScriptError(f"{_obstacle(path)}, and its first line names no interpreter, such as #!/bin/sh")
     return [shebang.interpreter, *shebang.arguments, *argv]

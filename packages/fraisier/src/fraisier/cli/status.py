@@ -159,7 +159,7 @@ def _next_in_words(shown: Shown) -> str | None:
 def _left_in_words(shown: Shown) -> str | None:
     if not shown.undeletable:
         return None
-    import shlex
+    from shlex import quote
 
-    reasons, command = "; ".join(shown.undeletable.values()), shlex.join(["rm", "-r", *shown.undeletable])
-    return f"old releases cannot be deleted ({reasons}); as root: `{command}`"
+    reasons, folder = "; ".join(shown.undeletable.values()), next(iter(shown.undeletable)).rpartition("/")[0]
+    return f"old releases cannot be deleted ({reasons}); as root: `rm -r {quote(folder)}/.trash-*`"
