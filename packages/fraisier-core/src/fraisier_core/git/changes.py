@@ -8,7 +8,7 @@ from __future__ import annotations
 import filecmp
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -57,9 +57,9 @@ class Changes:
         with self._index_of_head() as index:
             self._update(index, names, "--force-remove")
             self._update(index, there, "--add", "--replace")
-            tree = self._clone.expect("write-tree", GIT_INDEX_FILE=index).strip()
+            tree = self._clone.expect("write-tree", env=index).strip()
         options = [option for parent in parents for option in ("-p", parent)]
-        return self._clone.expect("commit-tree", tree, *options, given=f"{message}\n", **_AUTHOR).strip()
+        return self._clone.expect("commit-tree", tree, *options, given=f"{message}\n", env=_AUTHOR).strip()
 
     def between(self, old: str, new: str) -> list[str]:
         """Return the files that differ between two commits."""
@@ -80,18 +80,19 @@ class Changes:
             return []
         with self._index_of_head() as index, tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
             options = ["--force", "--quiet", "-z", "--stdin", f"--prefix={folder}/"]
-            self._clone.ask("checkout-index", *options, given="\0".join(wanted), GIT_INDEX_FILE=index)
+            self._clone.ask("checkout-index", *options, given="\0".join(wanted), env=index)
             return [name for name in wanted if not _is_same(Path(folder), self._clone.path, name)]
 
-    def _update(self, index: str, names: Sequence[str], *options: str) -> None:
+    def _update(self, index: Mapping[str, str], names: Sequence[str], *options: str) -> None:
         arguments = ["-z", *options, "--stdin"]
-        self._clone.expect("update-index", *arguments, given="\0".join(names), GIT_INDEX_FILE=index)
+        self._clone.expect("update-index", *arguments, given="\0".join(names), env=index)
 
     @contextmanager
-    def _index_of_head(self) -> Iterator[str]:
+    def _index_of_head(self) -> Iterator[Mapping[str, str]]:
+        """Yield what lets git use an index of its own, in which nothing has changed."""
         with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
-            index = str(Path(folder, "index"))
-            self._clone.expect("read-tree", "HEAD", GIT_INDEX_FILE=index)
+            index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            self._clone.expect("read-tree", "HEAD", env=index)
             yield index
 
     def _index(self) -> Iterator[tuple[str, str, str]]:

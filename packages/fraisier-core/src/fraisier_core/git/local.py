@@ -76,14 +76,14 @@ class LocalRepository:
         """Return the command line of git in this repository."""
         return ["git", "-C", str(self.path), *arguments]
 
-    def ask(self, *arguments: str, given: str = "", **variables: str) -> GitOutput:
-        """Return what git says about what is on the disk, names of files as `os.fsdecode` does; `variables`
-        are added to its environment. Raises `StepFailedError` if it does not answer.
+    def ask(self, *arguments: str, given: str = "", env: Mapping[str, str] | None = None) -> GitOutput:
+        """Return what git says about what is on the disk, names of files as `os.fsdecode` does; `env` is
+        added to its environment. Raises `StepFailedError` if it does not answer.
         """
         try:
             done = subprocess.run(
                 self.argv(*arguments),
-                env=self.environment() | variables,
+                env={**self.environment(), **(env or {})},
                 input=os.fsencode(given),
                 capture_output=True,
                 timeout=QUERY_SECONDS,
@@ -93,9 +93,9 @@ class LocalRepository:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
         return GitOutput(done.returncode, os.fsdecode(done.stdout), done.stderr.decode(errors="replace"))
 
-    def expect(self, *arguments: str, given: str = "", **variables: str) -> str:
+    def expect(self, *arguments: str, given: str = "", env: Mapping[str, str] | None = None) -> str:
         """Return git's output; raises `StepFailedError` with its last line if it fails."""
-        answer = self.ask(*arguments, given=given, **variables)
+        answer = self.ask(*arguments, given=given, env=env)
         if answer.status != 0:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {last_line(answer.errors)}")
         return answer.output
