@@ -32,7 +32,7 @@ from fraisier_core.git.local import LocalRepository, abbreviation, checked_ref, 
 from fraisier_core.git.remotes import Remote
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
 from fraisier_core.system.commands import Limits, run_command
-from fraisier_core.system.disk import cause, make_folder
+from fraisier_core.system.disk import cause
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.locks import locked
 from fraisier_core.system.processes import ProcessIdentity
@@ -82,7 +82,7 @@ class Mirror(LocalRepository):
 
     def fetch(self) -> None:
         """Bring every branch and tag up to date. Raises `GitUnreachableError` or `StepFailedError`."""
-        make_folder(self.path.parent, 0o700)  # it holds whole histories
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds whole histories
         lock_path = self.path.with_name(f"{self.path.name}.lock")
         with locked(lock_path, seconds=self._limits.wall, cancelled=self._cancelled) as lock:
             repaired = self._repair(lock)
