@@ -57,7 +57,7 @@ fraises:
       staging: {{}}
 """
 
-HEALTHY = {"build.sh": "echo building\n", "check.sh": "exit 0\n"}
+HEALTHY = {"build.sh": "#!/bin/sh\necho building\n", "check.sh": "exit 0\n"}
 
 
 @dataclass(frozen=True, slots=True)
