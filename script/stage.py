@@ -44,6 +44,7 @@ fraises:
         restart: [python3, service.py]
         env: {{APP: {folder}/app, PORT: "{port}"}}
         health_check: {{url: "http://127.0.0.1:{port}/health", retries: 15, interval: 0.1}}
+        stable_for: 0.5
 branch_mapping:
   main: {{fraise: hello, environment: production}}
 """

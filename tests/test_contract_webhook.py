@@ -36,6 +36,7 @@ fraises:
         app_path: {folder}/app
         restart: [touch, {folder}/restarted]
         health_check: {{command: [test, -f, build.txt], retries: 1}}
+        stable_for: 0
 branch_mapping:
   main: {{fraise: my_api, environment: production}}
 """

@@ -53,6 +53,7 @@ fraises:
           timeout: 5
           retries: 2
           interval: 0.05
+        stable_for: 0
         timeout: 8
         silence_timeout: 8
         env: {{API_TOKEN: "${{API_TOKEN}}", LEDGER: {folder}/ledger}}

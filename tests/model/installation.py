@@ -225,7 +225,7 @@ class Installation:
         return DeploymentContext(
             "site",
             environment,
-            found.model_copy(update={"health_check": check}),
+            found.model_copy(update={"health_check": check, "stable_for": 0}),
             SimulatedDeployer(server, process.pause),
             self.mirror,
             SimulatedWorkspace(server, process.pause),

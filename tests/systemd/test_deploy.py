@@ -33,6 +33,7 @@ fraises:
         app_path: {app_path}
         systemd_service: my-api
         health_check: {{url: "http://127.0.0.1:{port}/health", interval: 0.1}}
+        stable_for: 0
 """
 
 

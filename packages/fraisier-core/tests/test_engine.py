@@ -3,11 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import parse_config
-from fraisier_core.engine.cancellation import CancellationToken
-from fraisier_core.engine.execution import Execution, open_context
 from fraisier_core.engine.forward import execute
-from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
 from fraisier_core.errors import (
     AppPathRefusedError,
@@ -16,15 +12,13 @@ from fraisier_core.errors import (
     InterruptedRunError,
     StoreError,
 )
-from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Deployment, Event, Lease, Request
+from fraisier_core.store.records import Deployment, Event, Lease
 from fraisier_core.store.vocabulary import KINDS, Kind
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
-from fraisier_core.text.redaction import Redactor
 
+from tests.installation import Installation
 from tests.packages import PackageFolder
-from tests.stores import open_store
 
 pytest_plugins = ["fraisier_core.testing.forge"]
 
@@ -84,65 +78,12 @@ fraises:
         branch: main
         app_path: {folder}/app
         health_check: {{command: ["true"], retries: 2, interval: 0}}
+        stable_for: 0
         keep_releases: 2
         env: {{RUNNING: {folder}/running}}
 branch_mapping:
   main: {{fraise: site, environment: production, paths: [site]}}
 """
-
-
-class Installation:
-    """One environment, whose deployments are executed in this process."""
-
-    def __init__(self, folder: Path, forge: Forge, packages: PackageFolder, configuration: str) -> None:
-        packages.deployer("static", DEPLOYER)
-        self.folder, self.forge, self.plugins = folder, forge, packages.plugins()
-        text = configuration.format(repository=forge.url, folder=folder)
-        self.config = parse_config(text, folder / "fraises.yaml", self.plugins)
-        self.database = open_store(self.config.database)
-        self.store = open_store(self.config.database)
-        configure_store(self.store, self.config)
-        self.stop = CancellationToken()
-
-    def claim(self, commit: str | None = None, **changes: object) -> Lease:
-        values = {
-            "kind": "deploy",
-            "trigger": "manual",
-            "requested_by": "ada",
-            "ref": "refs/heads/main",
-        } | changes
-        self.store.request(Request("site", "production", commit_sha=commit, **values))  # type: ignore[arg-type]
-        lease = self.store.claim(ME)
-        assert lease is not None
-        return lease
-
-    def execution(self, lease: Lease) -> Execution:
-        context = open_context(self.config.resolved("site", "production"), self.plugins, self.stop)
-        steps = self.store.steps(lease.deployment_id)
-        recorder = Recorder(
-            self.store, lease, self.deployment(lease), Redactor({"hunter2hunter2"}), len(steps)
-        )
-        return Execution(context, self.store, recorder, self.stop)
-
-    def execute(self, commit: str | None = None, **changes: object) -> Deployment:
-        lease = self.claim(commit, **changes)
-        execute(self.execution(lease))
-        return self.deployment(lease)
-
-    def deployment(self, lease: Lease) -> Deployment:
-        return self.store.deployment(lease.deployment_id)
-
-    def steps(self, deployment: Deployment) -> list[tuple[str, str]]:
-        return [(step.name, step.status) for step in self.database.steps(deployment.id)]
-
-    @property
-    def serving(self) -> str | None:
-        serving = self.store.serving("site", "production")
-        return serving.commit_sha if serving else None
-
-    @property
-    def current(self) -> str:
-        return (self.folder / "app").resolve(strict=True).name
 
 
 AUDIT = Kind(
@@ -158,13 +99,15 @@ def audits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
-    return Installation(tmp_path, forge, site, CONFIGURATION)
+    return Installation(tmp_path, forge, site, DEPLOYER, CONFIGURATION)
 
 
 @pytest.fixture
 def unlinked(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
     """An environment without `app_path`: its deployer alone knows what runs."""
-    return Installation(tmp_path, forge, site, CONFIGURATION.replace("        app_path: {folder}/app\n", ""))
+    return Installation(
+        tmp_path, forge, site, DEPLOYER, CONFIGURATION.replace("        app_path: {folder}/app\n", "")
+    )
 
 
 def test_a_deployment_takes_its_own_commit_and_not_the_newest(installation: Installation) -> None:

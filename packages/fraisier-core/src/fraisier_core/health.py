@@ -12,7 +12,10 @@ class Health:
     Args:
         healthy: the verdict; if it is unknown, the service counts as unhealthy.
         detail: what was seen, such as `200 from http://localhost:8000/health`.
+        final: whether a later probe cannot say otherwise: a failure ends the verification at once, and after
+            a success there is nothing to wait for.
     """
 
     healthy: bool
     detail: str
+    final: bool = False

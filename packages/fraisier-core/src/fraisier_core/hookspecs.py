@@ -137,8 +137,9 @@ class DeployerHooks:
     def health_check(self, run: Run[Any]) -> Health:
         """Return whether the service is healthy: one probe. Required.
 
-        Called after `deploy`, after `rollback`, and again while it returns "unhealthy", as often and
-        as long as the engine decides.
+        Called after `deploy`, after `rollback`, and again while it returns "unhealthy", as often and as long
+        as the engine decides; then for `stable_for`. `Health(..., final=True)` says that a later probe cannot
+        say otherwise.
 
         Args:
             run: as in `deploy`.

@@ -90,8 +90,8 @@ class HealthCheck(Section):
         tcp: `host:port` that must accept a connection.
         unit: systemd unit that must be active.
         timeout: seconds that one probe may take.
-        retries: probes before the deployment counts as unhealthy.
-        interval: seconds between two probes.
+        retries: probes before the deployment counts as unhealthy; none begins after `probing_seconds`.
+        interval: seconds from the start of one probe to that of the next.
     """
 
     url: str | None = Field(default=None, pattern=r"^https?://")
@@ -107,6 +107,11 @@ class HealthCheck(Section):
         if sum(probe is not None for probe in (self.url, self.command, self.tcp, self.unit)) != 1:
             raise ValueError("set exactly one of url, command, tcp, unit")
         return self
+
+    @property
+    def probing_seconds(self) -> float:
+        """For how long new probes begin while the service is unhealthy, however long each of them takes."""
+        return max((self.retries - 1) * self.interval, self.timeout)
 
 
 class SharedPath(Section):
@@ -158,6 +163,7 @@ class EnvironmentSettings(Section):
         branch: what `fraisier deploy` takes when no commit is named.
         app_path: where the application lives: absent or a link of ours (releases), or a clone (in place).
         health_check: how to tell that the service is healthy; absent, an error-free deployment is a success.
+        stable_for: seconds that a release must stay healthy, from its first healthy probe, to be a success.
         timeout: seconds that one command may take.
         silence_timeout: seconds that one command may go without printing anything.
         keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.
@@ -170,6 +176,7 @@ class EnvironmentSettings(Section):
     branch: BranchName | None = None
     app_path: Path | None = None
     health_check: HealthCheck | None = None
+    stable_for: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     timeout: Seconds = 900.0
     silence_timeout: Seconds = 300.0
     keep_releases: int = Field(default=5, ge=2)

@@ -54,6 +54,7 @@ fraises:
         name: api.example.com
         branch: main
         health_check: {{command: [sh, check.sh], retries: 1}}
+        stable_for: 0
       staging: {{}}
 """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fraisier_core.engine.execution import Execution
-from fraisier_core.engine.hooks import call, verify
+from fraisier_core.engine.hooks import call
+from fraisier_core.engine.verification import verify
 from fraisier_core.errors import ActivationRefusedError, CancelledError
 from fraisier_core.store.records import Event
 from fraisier_core.store.vocabulary import Ending
@@ -35,8 +36,7 @@ def roll_back(execution: Execution, message: str, status: Ending = "rolled_back"
     execution.recorder.append(Event("rollback_started", release=previous.name, message=message))
     failpoint("rollback")
     try:
-        call(execution, "rollback", previous)
-        verify(execution, previous)
+        verify(execution, call(execution, "rollback", previous))
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
         also = f"Rollback to {previous.name} also failed: {execution.caught(error)}"
         fail_unknown(execution, f"{message}. {also}")

@@ -6,8 +6,9 @@ import logging
 
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
-from fraisier_core.engine.hooks import call, verify
+from fraisier_core.engine.hooks import RecordedRun, call
 from fraisier_core.engine.sources import SOURCES
+from fraisier_core.engine.verification import verify
 from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.store.records import Event
@@ -27,18 +28,18 @@ def execute(execution: Execution) -> None:
         release = SOURCES[kind.source](execution)
         if release is not None:
             _record(execution, release, _serving(execution) if kind.activates else None)
-            call(execution, kind.hook, release)
+            run = call(execution, kind.hook, release)
             if kind.activates:
-                finish(execution, release)
+                finish(execution, run)
             else:
                 execution.recorder.end("success", kind.done)
     except Exception as error:  # noqa: BLE001 - the run boundary: a plugin may raise anything
         fail(execution, error)
 
 
-def finish(execution: Execution, release: Release) -> None:
+def finish(execution: Execution, run: RecordedRun) -> None:
     """Verify an activated release and record success. Raises `StepFailedError` if it is unhealthy."""
-    detail = verify(execution, release)
+    detail, release = verify(execution, run), run.release
     failpoint("before_success")
     _tidy(execution, release)
     serving = Event("serving", release=release.name, commit_sha=release.commit_sha)

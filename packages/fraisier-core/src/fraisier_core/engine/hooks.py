@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from fraisier_core.engine.execution import Execution, raised
+from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.probes import probe
-from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError, StoreError
+from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
-from fraisier_core.settings import EnvironmentSettings, HealthCheck
+from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.commands import Limits, run_command
-
-ONE_PROBE = HealthCheck(command=["true"], retries=1)
 
 
 class RecordedRun(Run[EnvironmentSettings]):
@@ -81,15 +79,16 @@ class RecordedRun(Run[EnvironmentSettings]):
     def probe(self) -> Health:
         check = self.settings.health_check
         if check is None:
-            return Health(True, "no health_check is configured")
+            return Health(True, "no health_check is configured", final=True)
         with self._cancellation.explained():
             env, cancelled = self.command_environment(), self._cancellation.event
             return probe(check, cwd=self.release.path, env=env, cancelled=cancelled)
 
 
-def call(execution: Execution, hook: str, release: Release) -> None:
-    """Call a hook for a release, which it activates if its kind does; in place, it is checked out first, and
-    that activates it. Raises `StepFailedError` if the hook should have called `run.activate()`, and did not.
+def call(execution: Execution, hook: str, release: Release) -> RecordedRun:
+    """Call a hook for a release, which it activates if its kind does, and return its run; in place, it is
+    checked out first, and that activates it. Raises `StepFailedError` if the hook should have called
+    `run.activate()`, and did not.
     """
     run, activates = RecordedRun(execution, release), KINDS[execution.deployment.kind].activates
     if run.in_place and activates:
@@ -99,33 +98,4 @@ def call(execution: Execution, hook: str, release: Release) -> None:
     if activates and not (run.activated or run.in_place):
         rule = "call it before the first command that may change what runs"
         raise StepFailedError(f"{hook} returned without run.activate(): {rule}")
-
-
-def verify(execution: Execution, release: Release) -> str:
-    """Probe a release until it is healthy; return what was seen, or raise `StepFailedError`."""
-    check = execution.context.settings.health_check or ONE_PROBE
-    run = RecordedRun(execution, release)
-    with execution.recorder.step("verify"):
-        for probe in range(1, check.retries + 1):
-            health = _probe(execution, run)
-            execution.recorder.note(f"{probe}/{check.retries}: {health.detail}")
-            if health.healthy:
-                return health.detail
-            if probe < check.retries:
-                execution.cancellation.wait(check.interval)
-        raise StepFailedError(_unhealthy(check, health))
-
-
-def _probe(execution: Execution, run: RecordedRun) -> Health:
-    try:
-        return execution.context.deployer.health_check(run)
-    except (CancelledError, StoreError, InterruptedRunError):
-        raise
-    except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
-        return Health(False, f"the health check raised {raised(error)}")
-
-
-def _unhealthy(check: HealthCheck, health: Health) -> str:
-    probes = "one probe" if check.retries == 1 else f"{check.retries} probes {check.interval:g} s apart"
-    longer = "(health_check.retries, .interval and .timeout give it longer)"
-    return f"unhealthy after {probes}: {health.detail} {longer}"
+    return run

@@ -10,6 +10,7 @@ from fraisier_core.engine.backward import fail_unknown, roll_back, undo_activati
 from fraisier_core.engine.decision import decide
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
+from fraisier_core.engine.hooks import RecordedRun
 from fraisier_core.errors import CancelledError, FraisierError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease, Request, Step
@@ -87,7 +88,7 @@ def _finish_or_roll_back(execution: Execution, steps: Sequence[Step]) -> None:
         roll_back(execution, f"the deployment process ended {when}")
         return
     try:
-        finish(execution, release)
+        finish(execution, RecordedRun(execution, release))
     except FraisierError as error:
         status: Ending = "cancelled" if isinstance(error, CancelledError) else "rolled_back"
         message = "the deployment process ended before the health check, and recovery failed: "

@@ -126,7 +126,7 @@ class FakeRun(Run[S]):
     def probe(self) -> Health:
         check = self.settings.health_check
         if check is None:
-            return Health(True, "no health_check is configured")
+            return Health(True, "no health_check is configured", final=True)
         environment = self.command_environment()
         return probe(check, cwd=self.release.path, env=environment, cancelled=threading.Event())
 
