@@ -134,6 +134,9 @@ class SimulatedDeployer(Deployer):
             self._do("restart", run)
             self._server.running = run.release.name
 
+    def watch(self, run: Run[Any]) -> None:
+        """Watch nothing."""
+
     def health_check(self, run: Run[Any]) -> Health:
         self._pause()
         healthy = self._server.history.faults.get(run.commit_sha) != "verify"

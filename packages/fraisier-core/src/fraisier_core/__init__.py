@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fraisier_core.system.host import Host
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
+    from fraisier_core.system.unit_watch import UnitWatch, unit_failure
 
 # What every plugin needs; then what a provider, a deployer, an observer and a store need beside it.
 __all__ = ["FraisierError", "Section", "hookimpl"]
@@ -47,13 +48,15 @@ __all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPa
 __all__ += ["PayloadCommit", "PayloadRef", "PayloadText", "ProviderSettings", "Push"]
 __all__ += ["Verified", "commit_or_none"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "EnvironmentSettings", "Health", "Release", "Run"]
-__all__ += ["RunsFrom", "StepFailedError", "UnitState", "release_of_process", "unit_state"]
+__all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
+__all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["FencedError", "Host", "OutdatedStoreError", "ProcessIdentity", "StoreError", "UnknownNameError"]
 
 _MODULES = (
     *("errors", "health", "markers", "push", "release"),  # the cheap ones first: all are looked through
-    *("system.host", "system.processes", "payload", "settings", "store.records", "system.systemd", "run"),
+    *("system.host", "system.processes", "payload", "settings", "store.records", "system.systemd"),
+    *("system.unit_watch", "run"),
 )
 
 

@@ -7,7 +7,7 @@ is called on exactly the one plugin that is named; only observers all hear of ev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +151,28 @@ class DeployerHooks:
             @hookimpl
             def health_check(run):
                 return run.probe()
+        """
+
+    @hookspec(firstresult=True)
+    def watch(self, run: Run[Any]) -> Callable[[], object] | None:
+        """Return a function that raises once what was started has failed, None if there is nothing to watch.
+        Optional.
+
+        Called after `deploy` and after `rollback`, before the first probe. What it returns is called a few
+        times a second until the release is stable, during probes and between them. It raises
+        `StepFailedError` if the service failed, or is another one than at first: then it is not probed any
+        further.
+
+        Args:
+            run: as in `deploy`.
+
+        May raise, as what it returns may.
+
+        Example::
+
+            @hookimpl
+            def watch(run):
+                return UnitWatch("api.service", run.note)
         """
 
     @hookspec(firstresult=True)

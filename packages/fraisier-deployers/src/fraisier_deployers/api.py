@@ -8,7 +8,6 @@ import pwd
 import re
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Annotated
 
 from fraisier_core import (
@@ -21,15 +20,16 @@ from fraisier_core import (
     RunsFrom,
     StepFailedError,
     UnitState,
+    UnitWatch,
     hookimpl,
     release_of_process,
+    unit_failure,
     unit_state,
 )
 from pydantic import AfterValidator, Field, model_validator
 
 BUILD_SCRIPT = "build.sh"
 SETTLE_SECONDS = 0.2
-JOURNAL_LINES = "20"
 
 _UNIT = re.compile(r"[A-Za-z0-9_.:@\\][A-Za-z0-9_.:@\\-]*")
 _OTHER_UNIT_TYPES = (".mount", ".path", ".scope", ".slice", ".socket", ".target", ".timer")
@@ -114,6 +114,13 @@ def health_check(run: Run[ApiSettings]) -> Health:
     return run.probe()
 
 
+@hookimpl
+def watch(run: Run[ApiSettings]) -> UnitWatch | None:
+    """Watch the unit, if there is one."""
+    unit = run.settings.systemd_service
+    return UnitWatch(unit, run.note) if unit is not None else None
+
+
 def _build(run: Run[ApiSettings]) -> None:
     command = run.settings.build
     if command is None and (run.release.path / BUILD_SCRIPT).is_file():
@@ -149,8 +156,8 @@ def _failed_restart(run: Run[ApiSettings], before: UnitState, error: CommandFail
     if after == before:
         return ActivationRefusedError(f"{error}; systemd left the service as it was. {_permission(after)}")
     if not before.is_active or before.restarts:  # one that keeps failing changes by itself
-        return _not_running(run, f"{error}: {after}. {_permission(after)}")
-    return _not_running(run, f"{error}: {after}")
+        return unit_failure(f"{error}: {after}. {_permission(after)}", after, run.note)
+    return unit_failure(f"{error}: {after}", after, run.note)
 
 
 def _permission(unit: UnitState) -> str:
@@ -185,7 +192,7 @@ def _verify_restarted(run: Run[ApiSettings], before: UnitState) -> None:
     time.sleep(SETTLE_SECONDS)  # a unit of Type=simple counts as started before its program could even fail
     settled = unit_state(before.name)
     if not settled.is_active or settled.invocation_id != started.invocation_id:
-        raise _not_running(run, f"after the restart {settled}")
+        raise unit_failure(f"after the restart {settled}", started, run.note)
     run.note(str(settled))
     if not run.in_place:
         _verify_release(run, settled)
@@ -199,10 +206,3 @@ def _verify_release(run: Run[ApiSettings], unit: UnitState) -> None:
             f"{unit.name} runs from another release than {run.release.name}: "
             "its WorkingDirectory= must lead through the link at app_path"
         )
-
-
-def _not_running(run: Run[ApiSettings], what: str) -> StepFailedError:
-    unit = run.settings.systemd_service or ""
-    with suppress(CommandFailedError):  # reading the journal needs a right that one may not have
-        run.command(["journalctl", "--quiet", "--no-pager", "-o", "cat", "-n", JOURNAL_LINES, "-u", unit])
-    return StepFailedError(f"{what}; the output of this step ends with its journal")

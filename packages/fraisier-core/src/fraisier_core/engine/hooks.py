@@ -16,11 +16,14 @@ from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.vocabulary import KINDS
-from fraisier_core.system.commands import Limits, run_command
+from fraisier_core.system.commands import Interruption, Limits, run_command
+from fraisier_core.system.daemons import Daemons
 
 
 class RecordedRun(Run[EnvironmentSettings]):
-    """A run whose steps, output and commands are recorded; `activated` says whether activation has begun."""
+    """A run whose steps, output and commands are recorded; `activated` says whether activation has begun,
+    `daemons` what its commands left running, if they were permitted to, `interruption` what ends a probe.
+    """
 
     def __init__(self, execution: Execution, release: Release) -> None:
         context = execution.context
@@ -28,6 +31,9 @@ class RecordedRun(Run[EnvironmentSettings]):
         previous = execution.existing(execution.deployment.previous_release)
         super().__init__(*place, context.settings, release, previous, in_place=in_place)
         self.activated = False
+        self.daemons = Daemons()
+        self.permitted_daemons = False
+        self.interruption: Interruption = execution.cancellation.event
         self._execution = execution
         self._recorder = execution.recorder
         self._cancellation = execution.cancellation
@@ -45,6 +51,7 @@ class RecordedRun(Run[EnvironmentSettings]):
         env: Mapping[str, str] | None = None,
         leave_running: bool = False,
     ) -> None:
+        self.permitted_daemons |= leave_running
         marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._execution.deployment.id}
         step = nullcontext() if self._recorder.in_step else self.step(Path(argv[0]).name)
         with step, self._cancellation.explained():
@@ -60,6 +67,7 @@ class RecordedRun(Run[EnvironmentSettings]):
                 on_start=None if leave_running else self._recorder.record_command,
                 leave_running=leave_running,
             )
+            self.daemons.look()
 
     def note(self, text: str) -> None:
         self._recorder.note(text)
@@ -81,8 +89,8 @@ class RecordedRun(Run[EnvironmentSettings]):
         if check is None:
             return Health(True, "no health_check is configured", final=True)
         with self._cancellation.explained():
-            env, cancelled = self.command_environment(), self._cancellation.event
-            return probe(check, cwd=self.release.path, env=env, cancelled=cancelled)
+            env = self.command_environment()
+            return probe(check, cwd=self.release.path, env=env, cancelled=self.interruption)
 
 
 def call(execution: Execution, hook: str, release: Release) -> RecordedRun:

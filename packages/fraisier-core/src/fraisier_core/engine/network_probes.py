@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from fraisier_core.errors import CancelledError
 from fraisier_core.health import Health
+from fraisier_core.system.commands import Interruption
 from fraisier_core.text.printable import printable
 
 SETTING = "health_check.timeout"
@@ -21,7 +22,7 @@ _TICK_SECONDS = 0.05
 _SHOWN = 400
 
 
-def probe_address(url: str, timeout: float, cancelled: threading.Event) -> Health:
+def probe_address(url: str, timeout: float, cancelled: Interruption) -> Health:
     """Probe an address, or a connection (`tcp://`), within `timeout` seconds. Raises `CancelledError`."""
     parts = urlsplit(url)
     return _Attempt(parts, timeout).ask(_connected if parts.scheme == "tcp" else _get, cancelled)
@@ -39,7 +40,7 @@ class _Attempt:
         self._connection: socket.socket | None = None
         self._over = False
 
-    def ask(self, question: Callable[[_Attempt], Health], cancelled: threading.Event) -> Health:
+    def ask(self, question: Callable[[_Attempt], Health], cancelled: Interruption) -> Health:
         """Return the answer to a question, or that there was none in time."""
         until = time.monotonic() + self.timeout
         thread = threading.Thread(target=self._answer_to, args=(question,), daemon=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,14 @@ from pathlib import Path
 from fraisier_core.errors import CommandFailedError, StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
-from fraisier_core.system.commands import Limits, run_command, shown
+from fraisier_core.system.commands import Interruption, Limits, run_command, shown
 from fraisier_core.system.systemd import unit_state
 from fraisier_core.text.printable import printable
 
 _SHOWN = 400
 
 
-def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: threading.Event) -> Health:
+def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: Interruption) -> Health:
     """Probe once, for at most `check.timeout`; what goes wrong is unhealthy. Raises `CancelledError`."""
     if check.command is not None:
         return _command(check.command, check.timeout, cwd, env, cancelled)
@@ -30,7 +29,7 @@ def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: t
 
 
 def _command(
-    argv: list[str], timeout: float, cwd: Path, env: Mapping[str, str], cancelled: threading.Event
+    argv: list[str], timeout: float, cwd: Path, env: Mapping[str, str], cancelled: Interruption
 ) -> Health:
     printed = deque[int](maxlen=_SHOWN)
     limits = Limits(wall=timeout, silence=math.inf, grace=1.0, setting="health_check.timeout")

@@ -6,6 +6,8 @@ import time
 
 from fraisier_core.engine.execution import Execution, raised
 from fraisier_core.engine.hooks import RecordedRun
+from fraisier_core.engine.started import Started
+from fraisier_core.engine.watch import TICK_SECONDS, Watch
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
@@ -30,13 +32,23 @@ class _Verification:
         self._run = run
         self._check = run.settings.health_check or _ONE_PROBE
         self._stable_for = run.settings.stable_for
+        self._started = Started(run.daemons, run.release, run.settings.health_check, in_place=run.in_place)
+        self._watch = run.interruption = Watch(execution.cancellation.event)
+        self._watch.add(execution.context.deployer.watch(run))
+        self._watch.add(self._started.require_running if run.daemons.any else None)
 
     def verdict(self) -> str:
         health = self._become_healthy()
-        if health.final or not self._stable_for:
+        if (health.final and not self._watch) or not self._stable_for:
+            self._look_at_last()
             return health.detail
         self._note(f"healthy; it must stay so for {self._stable_for:g} s (stable_for)")
-        self._stay_healthy(time.monotonic())
+        since = time.monotonic()
+        try:
+            self._stay_healthy(since)
+        except StepFailedError as error:
+            later = f"was healthy, then {time.monotonic() - since:.1f} s later: {error}"
+            raise StepFailedError(f"{later} (stable_for is {self._stable_for:g})") from error
         return f"{health.detail}, and it stayed healthy for {self._stable_for:g} s"
 
     def _become_healthy(self) -> Health:
@@ -62,19 +74,30 @@ class _Verification:
             probed = time.monotonic()
             health = self._probe()
             if not health.healthy:
-                later = f"was healthy, then {time.monotonic() - since:.1f} s later: {health.detail}"
-                raise StepFailedError(f"{later} (stable_for is {self._stable_for:g})")
+                self._wait_until(time.monotonic() + TICK_SECONDS)  # what ended the service may say more
+                self._watch.look(now=True)
+                raise StepFailedError(health.detail)
+        self._look_at_last()
+
+    def _look_at_last(self) -> None:
+        self._watch.look(now=True)
+        if self._run.permitted_daemons:
+            self._started.require_answering()
 
     def _probe(self) -> Health:
         try:
-            return self._execution.context.deployer.health_check(self._run)
+            health = self._execution.context.deployer.health_check(self._run)
         except (CancelledError, StoreError, InterruptedRunError):
             raise
         except Exception as error:  # noqa: BLE001 - the run boundary: so may its probe
-            return Health(False, f"the health check raised {raised(error)}")
+            health = Health(False, f"the health check raised {raised(error)}")
+        self._watch.look()
+        return health
 
     def _wait_until(self, moment: float) -> None:
-        self._execution.cancellation.wait(max(0.0, moment - time.monotonic()))
+        while (seconds := moment - time.monotonic()) > 0:
+            self._watch.look()
+            self._execution.cancellation.wait(min(seconds, TICK_SECONDS))
 
     def _note(self, text: str) -> None:
         self._execution.recorder.note(text)

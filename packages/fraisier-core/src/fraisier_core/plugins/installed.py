@@ -7,7 +7,7 @@ names it; one that cannot be used is set aside with its reason, and refused only
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -100,6 +100,13 @@ class Deployer(_Plugin[EnvironmentSettings]):
         if isinstance(answer, Health):
             return answer
         raise self._wrong("health_check", answer)
+
+    def watch(self, run: Run[Any]) -> Callable[[], object] | None:
+        """Return what raises once what was deployed has failed, None if this type cannot tell."""
+        answer: Callable[[], object] | None = self._plugin.call["watch"](run=run)
+        if answer is None or callable(answer):
+            return answer
+        raise self._wrong("watch", answer)
 
 
 class StorePlugin(_Plugin[Section]):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
 from fraisier_core.system.processes import (
@@ -45,6 +46,13 @@ _SHOWN_CHARACTERS = 200
 _TURN = threading.Lock()
 
 
+class Interruption(Protocol):
+    """Such as a `threading.Event`: asked again and again whether to stop; what it raises stops as well."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds that a command may take: in all, between two outputs, and from SIGTERM to SIGKILL."""
@@ -62,7 +70,7 @@ def run_command(
     env: Mapping[str, str],
     limits: Limits,
     on_output: Callable[[bytes], None],
-    cancelled: threading.Event,
+    cancelled: Interruption,
     on_start: Callable[[ProcessIdentity], None] | None = None,
     leave_running: bool = False,
     pass_fds: Sequence[int] = (),
@@ -92,6 +100,15 @@ def shown(argv: Sequence[str | os.PathLike[str]]) -> str:
     """Return a command as one would type it, shortened, for messages."""
     text = shlex.join(os.fspath(argument) for argument in argv)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def exit_text(status: int) -> str | None:
+    """Return how a process failed, None if it succeeded; a negative status is the signal that killed it."""
+    if status == 0:
+        return None
+    if status < 0:
+        return f"was killed by signal {-status} ({signal.strsignal(-status)})"
+    return f"exited with status {status}"
 
 
 def _start(
@@ -127,7 +144,7 @@ class _Command:
         title: str,
         limits: Limits,
         on_output: Callable[[bytes], None],
-        cancelled: threading.Event,
+        cancelled: Interruption,
     ) -> None:
         with _TURN:
             self._earlier = children()
@@ -166,12 +183,7 @@ class _Command:
     @property
     def exit_text(self) -> str | None:
         """How it failed, None if it succeeded."""
-        status = self._process.returncode
-        if status == 0:
-            return None
-        if status < 0:
-            return f"was killed by signal {-status} ({signal.strsignal(-status)})"
-        return f"exited with status {status}"
+        return exit_text(self._process.returncode)
 
     def follow(self) -> None:
         """Hand on what it prints until it exits; raises if it goes beyond its limits or is cancelled."""

@@ -87,6 +87,11 @@ def leave_running(processes: Collection[ProcessIdentity]) -> None:
     _LEFT_RUNNING.update(processes)
 
 
+def left_running() -> frozenset[ProcessIdentity]:
+    """Return all that `leave_running` was told of, whether or not it still runs."""
+    return frozenset(_LEFT_RUNNING)
+
+
 def kill_descendants(
     *, spare: Collection[ProcessIdentity] = frozenset(), grace_seconds: float
 ) -> frozenset[ProcessIdentity]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +11,11 @@ from pathlib import Path
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.environment import clean_environment
 
-_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts")
+_PROPERTIES = (
+    *("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts"),
+    *("ExecMainCode", "ExecMainStatus"),
+)
+_EXITED = "1"  # CLD_EXITED, see waitid(2); 2 and 3 mean that a signal ended it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class UnitState:
         main_pid: its main process, 0 if it has none.
         invocation_id: another one each time it is started; empty if it never was.
         restarts: how often systemd restarted it by itself.
+        ended: how its main process ended, such as `status: 1` or `signal: SIGSEGV`; empty if it runs.
     """
 
     name: str
@@ -36,17 +42,27 @@ class UnitState:
     main_pid: int
     invocation_id: str
     restarts: int
+    ended: str = ""
 
     @property
     def is_active(self) -> bool:
         """Whether it has started and not ended."""
         return self.active_state == "active"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has started and not ended, be it that it reloads its configuration."""
+        return self.active_state in {"active", "reloading", "refreshing"}
+
     def __str__(self) -> str:
         if self.load_state != "loaded":
             return f"{self.name} is {self.load_state}"
-        result = "" if self.result in {"", "success"} else f", result: {self.result}"
-        return f"{self.name} is {self.active_state} ({self.sub_state}{result})"
+        facts = [self.sub_state]
+        if self.result not in {"", "success"}:
+            facts.append(f"result: {self.result}")
+        if self.ended and not self.is_alive:
+            facts.append(self.ended)
+        return f"{self.name} is {self.active_state} ({', '.join(facts)})"
 
 
 class RunsFrom(Enum):
@@ -106,5 +122,16 @@ def release_of_process(pid: int, release_path: Path) -> RunsFrom:
 
 def _parsed(name: str, output: str) -> UnitState:
     values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    load, active, sub, result, main_pid, invocation, restarts = (values.get(key, "") for key in _PROPERTIES)
-    return UnitState(name, load, active, sub, result, int(main_pid or 0), invocation, int(restarts or 0))
+    told = (values.get(key, "") for key in _PROPERTIES)
+    load, active, sub, result, main_pid, invocation, restarts, code, status = told
+    numbers = int(main_pid or 0), invocation, int(restarts or 0)
+    return UnitState(name, load, active, sub, result, *numbers, _ended(code, int(status or 0)))
+
+
+def _ended(code: str, status: int) -> str:
+    if code in {"", "0"}:
+        return ""
+    if code == _EXITED:
+        return f"status: {status}"
+    known = status in signal.valid_signals()
+    return f"signal: {signal.Signals(status).name if known else status}"

@@ -1,0 +1,71 @@
+"""Watching a unit after its restart: it keeps its invocation and its state, or it has failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fraisier_core.errors import StepFailedError
+from fraisier_core.system.journal import unit_journal
+from fraisier_core.system.systemd import UnitState, unit_state
+
+JOURNAL_LINES = 20
+_JOURNAL_SECONDS = 0.2
+_UNKNOWN_SECONDS = 3.0
+
+Note = Callable[[str], None]
+
+
+class UnitWatch:
+    """Whether a unit still is as it was when this was made; each call looks again.
+
+    Args:
+        unit: the unit, such as `api.service`.
+        note: takes the last lines of its journal if it has failed, as `run.note` does.
+
+    A call raises `StepFailedError` if the unit failed, ended, or was started anew, by systemd or by others;
+    and if systemd has not told its state for three seconds.
+    """
+
+    def __init__(self, unit: str, note: Note) -> None:
+        self._note = note
+        self._started = unit_state(unit)
+        self._told_at = time.monotonic()
+        self._require_alive(self._started)
+
+    def __call__(self) -> None:
+        """Look at it."""
+        try:
+            now = unit_state(self._started.name)
+        except StepFailedError:  # as while systemd executes itself anew
+            if time.monotonic() - self._told_at > _UNKNOWN_SECONDS:
+                raise
+            return
+        self._told_at = time.monotonic()
+        self._require_alive(now)
+        if now.invocation_id != self._started.invocation_id:
+            by = f"restarted by systemd (NRestarts is {now.restarts})" if now.restarts else "started anew"
+            raise unit_failure(f"{now.name} was {by}", self._started, self._note)
+
+    def _require_alive(self, unit: UnitState) -> None:
+        if not unit.is_alive:
+            raise unit_failure(str(unit), self._started, self._note)
+
+
+def unit_failure(what: str, unit: UnitState, note: Note) -> StepFailedError:
+    """Return an error that says what became of a unit and what it said last, after noting its journal.
+
+    Args:
+        what: what became of it.
+        unit: its state while the invocation ran that is told of.
+        note: takes the last lines of that invocation's journal.
+    """
+    lines = unit_journal(unit.invocation_id, JOURNAL_LINES)
+    if not any(own for _, own in lines):  # what it said last may still be on its way
+        time.sleep(_JOURNAL_SECONDS)
+        lines = unit_journal(unit.invocation_id, JOURNAL_LINES)
+    for line, _ in lines:
+        note(line)
+    said = [line.strip().splitlines()[-1] for line, own in lines if own]
+    last = f"; it said last: {said[-1]}" if said else ""
+    return StepFailedError(f"{what}{last}{'; its journal is in the output of this step' if lines else ''}")
