@@ -204,7 +204,7 @@ def host(folder: Path, **configuration: Any) -> Iterator[Host]:
 
 @pytest.fixture
 def new_host(tmp_path: Path) -> Iterator[Host]:
-    """A host where nothing was deployed yet."""
+    """A host without any deployment yet."""
     with host(tmp_path) as found:
         yield found
 

@@ -82,7 +82,7 @@ def test_a_service_that_does_not_start_fails_with_its_state_and_journal(
     install_unit(UNIT, start)
     run = make_run()
     with pytest.raises(
-        StepFailedError, match=r"my-api.service is failed \(failed, result: exit-code\)"
+        StepFailedError, match=r"my-api.service is failed \(failed, result: exit-code, status: (203|1)\)"
     ) as caught:
         api.deploy(run)
     assert not isinstance(caught.value, ActivationRefusedError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -53,9 +55,10 @@ class Server:
     config: Path
     port: int
 
-    def fraisier(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def fraisier(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "fraisier", "-c", str(self.config), *arguments]
-        return subprocess.run(command, cwd=self.config.parent, capture_output=True, text=True, check=False)
+        env, cwd = os.environ | variables, self.config.parent
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
     def version(self) -> str:
         """Return the version that the running service answers with."""
@@ -107,3 +110,42 @@ def test_a_refused_restart_fails_and_leaves_everything_as_it_was(
     assert second.returncode == ExitCode.FAILED, second.stdout + second.stderr
     assert "previous process is still running" in second.stdout + second.stderr
     assert (server.app_path.resolve(), unit_state(UNIT)) == (release, before)
+
+
+CRASHING = """
+import http.server, os, sys, threading, time
+
+def crash():
+    time.sleep(0.4)
+    print("cannot reach", os.environ["DATABASE"], file=sys.stderr, flush=True)
+    os._exit(3)
+
+threading.Thread(target=crash).start()
+handler = http.server.SimpleHTTPRequestHandler
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), handler).serve_forever()
+"""
+STABLE = CRASHING.replace("threading.Thread(target=crash).start()", "")
+DATABASE = "postgresql://nobody-may-see-this"
+
+
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_service_that_answers_and_then_crashes_is_rolled_back_with_its_last_words(
+    server: Server, install_unit: Callable[[str, str], None], restart: str
+) -> None:
+    command = f"ExecStart=/usr/bin/python3 service.py {server.port}"
+    service = re.sub("ExecStart=.*", command, SERVICE.format(app_path=server.app_path, port=server.port))
+    install_unit(UNIT, f"{service}\nEnvironment=DATABASE={DATABASE}\nRestart={restart}\nRestartSec=50ms")
+    text = server.config.read_text().replace("stable_for: 0", "stable_for: 1.5")
+    server.config.write_text(f"{text}        env: {{DATABASE: '${{SERVICE_DATABASE}}'}}\n")
+
+    for version, program, status in (("1", STABLE, ExitCode.SUCCESS), ("2", CRASHING, ExitCode.ROLLED_BACK)):
+        server.forge.push_files({"version": version, "health": "well", "service.py": program})
+        done = server.fraisier("deploy", "my_api", "production", SERVICE_DATABASE=DATABASE)
+        assert done.returncode == status, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    message = next(line for line in output.splitlines() if line.startswith("my_api production"))
+    assert re.search(r"was healthy, then \d\.\d s later: my-api.service (is|was) ", message)
+    assert "it said last: cannot reach ***; its journal is in the output of this step" in message
+    assert "retries" not in message
+    assert DATABASE not in output
+    assert server.version() == "1"

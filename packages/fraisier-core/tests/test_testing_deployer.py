@@ -90,6 +90,10 @@ MISTAKES = {
     ),
     "activation_comes_before": (f"    run.activate()\n{START}", f"{START}    run.activate()\n"),
     "the_health_check_follows": ("return run.probe()", "return type(run.probe())(True, 'always')"),
+    "what_was_deployed_is_watched": (
+        "@hookimpl\ndef rollback",
+        "@hookimpl\ndef watch(run):\n    return (run.release.path / 'pid').stat\n\n@hookimpl\ndef rollback",
+    ),
     "an_earlier_release": ("run.activate(to)", "run.activate(run.previous)"),
 }
 

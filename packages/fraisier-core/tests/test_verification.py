@@ -1,3 +1,4 @@
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ pytest_plugins = ["fraisier_core.testing.forge"]
 DEPLOYER = """
 from pathlib import Path
 
-from fraisier_core import Health, hookimpl
+from fraisier_core import Health, StepFailedError, hookimpl
 
 @hookimpl
 def deploy(run):
@@ -36,7 +37,22 @@ def health_check(run):
         raise RuntimeError("it broke")
     if word == "configured":
         return run.probe()
+    if word == "concealing":
+        try:
+            return run.probe()
+        except Exception:
+            return Health(True, "never mind")
     return Health(word in {"good", "best"}, f"seen to be {word}", final=word in {"best", "worst"})
+
+@hookimpl
+def watch(run):
+    failing = run.release.path / "failing"
+
+    def look():
+        if failing.exists():
+            raise StepFailedError(failing.read_text())
+
+    return look if (run.release.path / "watched").exists() else None
 """
 CONFIGURATION = """\
 fraises:
@@ -171,3 +187,53 @@ def test_cancelling_ends_the_wait_at_once(install: Install) -> None:
     execute(execution)
     thread.join()
     assert "cancelled by ada" in (installation.deployment(lease).error_message or "")
+
+
+def test_what_is_watched_makes_the_time_hold_without_a_health_check(install: Install) -> None:
+    installation = install(check="null")
+    commit = installation.forge.push_files({"answers": "configured", "watched": ""})
+    assert installation.execute(commit).status == "success"
+    assert probes(installation) > 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "check"),
+    [
+        ("bad", '{{command: ["true"], retries: 900}}'),
+        ("configured", "{{command: [sleep, '60'], timeout: 90}}"),
+    ],
+)
+def test_a_service_that_has_failed_is_not_probed_any_further(
+    install: Install, answers: str, check: str
+) -> None:
+    """Neither is a probe waited for that is under way, nor is there advice to probe for longer."""
+    installation = install(check=check)
+    commit = installation.forge.push_files({"answers": answers, "watched": "", "failing": "it ended"})
+    done = installation.execute(commit)
+    assert (done.status, probes(installation)) == ("failed", 1)
+    assert (done.error_message or "").startswith("it ended; there is no earlier release")
+
+
+def test_a_failure_that_a_health_check_conceals_is_told_all_the_same(install: Install) -> None:
+    installation = install(check="{{command: [sleep, '60'], timeout: 90}}")
+    commit = installation.forge.push_files({"answers": "concealing", "watched": "", "failing": "it ended"})
+    assert (installation.execute(commit).error_message or "").startswith("it ended")
+
+
+def test_a_service_that_fails_while_it_is_healthy_is_told_with_the_time(install: Install) -> None:
+    installation = install(stable_for=60)
+    deploy(installation, "best")
+    commit = installation.forge.push_files({"answers": "good", "watched": ""})
+
+    def fail() -> None:
+        wait_until(lambda: probes(installation) > 2)
+        (installation.folder / "app/failing").write_text("it ended")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    done = installation.execute(commit)
+    thread.join()
+    assert done.status == "rolled_back"
+    assert re.match(
+        r"was healthy, then \d\.\d s later: it ended \(stable_for is 60\)", done.error_message or ""
+    )

@@ -74,10 +74,15 @@ class _Verification:
             probed = time.monotonic()
             health = self._probe()
             if not health.healthy:
-                self._wait_until(time.monotonic() + TICK_SECONDS)  # what ended the service may say more
-                self._watch.look(now=True)
+                self._look_once_more()
                 raise StepFailedError(health.detail)
         self._look_at_last()
+
+    def _look_once_more(self) -> None:
+        """Raise what a look says about a service that has just become unhealthy, if it says more."""
+        if self._watch:
+            self._wait_until(time.monotonic() + TICK_SECONDS)
+            self._watch.look(now=True)
 
     def _look_at_last(self) -> None:
         self._watch.look(now=True)

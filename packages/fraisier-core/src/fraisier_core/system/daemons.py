@@ -23,8 +23,8 @@ _SHOWN_CHARACTERS = 100
 class Daemons:
     """What the commands of this process leave running from now on. `since` is when that was, in clock ticks.
 
-    Only a subreaper finds what has lost its parent. While a command runs, nobody can tell what that starts
-    from what daemons start: then nothing is noticed.
+    Only a subreaper finds what has lost its parent. While a command runs, what it starts cannot be told from
+    what daemons start: then nothing is noticed.
     """
 
     def __init__(self) -> None:

@@ -42,10 +42,13 @@ class UnitWatch:
                 raise
             return
         self._told_at = time.monotonic()
-        self._require_alive(now)
-        if now.invocation_id != self._started.invocation_id:
+        if now.invocation_id not in {
+            self._started.invocation_id,
+            "",
+        }:  # one that is gone may have none
             by = f"restarted by systemd (NRestarts is {now.restarts})" if now.restarts else "started anew"
             raise unit_failure(f"{now.name} was {by}", self._started, self._note)
+        self._require_alive(now)
 
     def _require_alive(self, unit: UnitState) -> None:
         if not unit.is_alive:

@@ -265,6 +265,13 @@ class DeployerConformance:
         deployer.call("deploy", run, run.release)
         assert deployer.health_check(run).healthy is (program == "true")
 
+    def test_what_was_deployed_is_watched_and_found_running(self, deployer: Deployer, tmp_path: Path) -> None:
+        run = self._run(deployer, tmp_path, "1")
+        deployer.call("deploy", run, run.release)
+        look = deployer.watch(run)
+        if look is not None:
+            look()
+
     def test_an_earlier_release_is_restored(self, deployer: Deployer, tmp_path: Path) -> None:
         earlier, newer = self._run(deployer, tmp_path, "1"), self._run(deployer, tmp_path, "2")
         deployer.call("deploy", earlier, earlier.release)
