@@ -19,6 +19,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
 from fraisier_core.settings import (
     EnvironmentSettings,
+    Expectation,
     HealthCheck,
     ObserverSettings,
     ProviderSettings,
@@ -55,6 +56,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("An environment of type api", ApiSettings, EnvironmentSettings),
     ("shared", SharedPath, None),
     ("health_check", HealthCheck, None),
+    ("expect", Expectation, None),
     ("branch_mapping", RuleSection, None),
     ("database", DatabaseSection, None),
     ("Observers", ObserverSettings, None),
@@ -66,7 +68,9 @@ def test_the_reference_has_every_key_with_its_default(
     heading: str, model: type[Section], base: type[Section] | None
 ) -> None:
     inherited = set(base.model_fields) if base else set()
-    fields = {name: field for name, field in model.model_fields.items() if name not in inherited}
+    fields = {
+        field.alias or name: field for name, field in model.model_fields.items() if name not in inherited
+    }
     table = rows(reference("configuration.md"), heading)
     assert set(table) == set(fields)
     for name, field in fields.items():

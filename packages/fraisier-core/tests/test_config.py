@@ -161,6 +161,35 @@ ONE_PROBLEM = {
         "fraises.yaml:16: fraises.my_api.environments.production.health_check: "
         "set exactly one of url, command, tcp, unit",
     ),
+    "an expectation of what is no address": (
+        ("{url: https://api.example.com/health}", "{tcp: 'localhost:80', expect: {status: 200}}"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check: "
+        "expect, headers and host are for url alone",
+    ),
+    "an expectation of something unknown": (
+        ("{url: https", "{expect: {statuss: 200}, url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.expect.statuss: "
+        'unknown key; did you mean "status"?',
+    ),
+    "an expected status that is none": (
+        ("{url: https", "{expect: {status: 7}, url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.expect.status: "
+        "should be at least 100, found 7",
+    ),
+    "a header that is none": (
+        ("{url: https", "{headers: {'X Y': a}, url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.headers.X Y: "
+        "is not the name of a header",
+    ),
+    "a header with a key of its own": (
+        ("{url: https", "{headers: {Host: a}, url: https"),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.headers.Host: is set by host",
+    ),
+    "a header of two lines": (
+        ("{url: https", '{headers: {X-A: "a\\nb"}, url: https'),
+        "fraises.yaml:16: fraises.my_api.environments.production.health_check.headers.X-A: "
+        "must be one line of printable ASCII characters",
+    ),
     "an environment that is no mapping": (
         ("      production:\n", "      staging: main\n      production:\n"),
         'fraises.yaml:11: fraises.my_api.environments.staging: should be a mapping, found "main"',
@@ -283,6 +312,23 @@ def test_a_problem_is_one_line_with_file_line_key_and_reason(
     plugins: Plugins, edit: tuple[str, str], problem: str
 ) -> None:
     assert problems(edited(*edit), plugins) == [problem]
+
+
+def test_what_is_expected_may_name_the_commit_that_is_not_known_yet(plugins: Plugins) -> None:
+    expect = "body: '${TOKEN}', json: {version: ['v-${commit}']}, header: {X-A: '${commit} ${TOKEN}'}"
+    text = edited("{url: ", f"{{expect: {{{expect}}}, url: ")
+    config = parse(text, plugins, {**SECRET, "TOKEN": "abcdef", "commit": "another"})
+    check = config.environment("my_api", "production").settings.health_check
+    assert check is not None
+    found = check.for_commit("1" * 40).expect
+    assert found is not None
+    assert (found.body, found.json_) == ("abcdef", {"version": ["v-" + "1" * 40]})
+    assert found.header == {"X-A": "1" * 40 + " abcdef"}
+
+
+def test_elsewhere_the_commit_is_a_variable_like_others(plugins: Plugins) -> None:
+    config = parse(edited("{url: https", "{headers: {X-A: '${commit}'}, url: https"), plugins)
+    assert [message for message in config.unset.values() if "the variable commit is not set" in message]
 
 
 def test_every_problem_is_reported_at_once_in_the_order_of_the_file(plugins: Plugins) -> None:

@@ -59,6 +59,98 @@ def test_any_2xx_answer_is_healthy_and_others_are_not(status: bytes, healthy: bo
     assert b"\r\nHost: " + host.encode() + b"\r\n" in requests[0]
 
 
+COMMIT = "1f0d2c3b" * 5
+ANSWER = (
+    b"HTTP/1.1 201 Created\r\nX-Version:  " + COMMIT.encode() + b" \r\nContent-Type: application/json\r\n\r\n"
+    b'{"version": "' + COMMIT.encode() + b'", "database": {"up": true, "size": 5}, "workers": [1, 2]}'
+)
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {},
+        {"status": 201},
+        {"body": '"up": true'},
+        {"body": "${commit}"},
+        {"header": {"x-version": "${commit}", "Content-Type": "application/json"}},
+        {"json": {"version": "${commit}"}},
+        {"json": {"database": {"up": True}, "workers": [1, 2]}},
+        {
+            "status": 201,
+            "body": "workers",
+            "json": {"database": {"size": 5}},
+            "header": {"X-Version": COMMIT},
+        },
+    ],
+)
+def test_an_answer_that_says_what_is_expected_is_healthy(expect: dict[str, object]) -> None:
+    with server(ANSWER) as (host, _):
+        health = ask(checked(host, expect).for_commit(COMMIT))
+    assert health == Health(True, f"201 from http://{host}/")
+
+
+@pytest.mark.parametrize(
+    ("expect", "told"),
+    [
+        ({"status": 200}, "201 from http://HOST/, not 200"),
+        (
+            {"body": "down"},
+            '201 from http://HOST/, but its body does not contain "down": it begins "{\\"version',
+        ),
+        ({"header": {"X-Version": "1"}}, f', but header X-Version is "{COMMIT}", not "1"'),
+        ({"header": {"X-Other": "1"}}, ', but header X-Other is missing, not "1"'),
+        ({"json": {"version": "${commit}0"}}, f', but json.version is "{COMMIT}", not "{COMMIT}0"'),
+        ({"json": {"release": 1}}, ", but json.release is missing, not 1"),
+        ({"json": {"database": {"up": 1}}}, ", but json.database.up is true, not 1"),
+        ({"json": {"workers": [2, 1]}}, ", but json.workers is [1, 2], not [2, 1]"),
+        ({"json": {"version": {"id": 1}}}, f', but json.version is "{COMMIT}", not {{"id": 1}}'),
+    ],
+)
+def test_what_an_answer_says_otherwise_is_told(expect: dict[str, object], told: str) -> None:
+    with server(ANSWER) as (host, _):
+        health = ask(checked(host, expect).for_commit(COMMIT))
+    assert not health.healthy
+    assert told.replace("HOST", host) in health.detail
+
+
+def test_an_expected_redirect_is_healthy_and_another_status_is_not() -> None:
+    for status, healthy in ((302, True), (301, False)):
+        with server(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n") as (host, _):
+            assert ask(checked(host, {"status": status})).healthy is healthy
+
+
+@pytest.mark.parametrize(("body", "told"), [(b"", "it is empty"), (b"<p>up\xff</p>", 'it begins "<p>up')])
+def test_a_body_that_is_no_json_is_told(body: bytes, told: str) -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n" + body) as (host, _):
+        health = ask(checked(host, {"json": {"up": True}}))
+    assert f"but its body is not JSON: {told}" in health.detail
+
+
+def test_a_body_that_never_ends_is_given_up() -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n", then_wait=True) as (host, _):
+        assert "within 0.2 s" in ask(checked(host, {"body": "y"}, timeout=0.2)).detail
+
+
+def test_headers_and_the_host_are_sent_as_they_are_set() -> None:
+    headers = {"authorization": "Bearer abc", "X-Probe": "1"}
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as (host, requests):
+        assert ask(HealthCheck(url=f"http://a:b@{host}/", headers=headers, host="api.example.com")).healthy
+    sent = sorted(requests[0].decode().split("\r\n")[1:-2])
+    assert sent == [
+        "Accept-Encoding: identity",
+        "Authorization: Bearer abc",
+        "Connection: close",
+        "Host: api.example.com",
+        "User-Agent: fraisier",
+        "X-Probe: 1",
+    ]
+
+
+def checked(host: str, expect: dict[str, object], **more: object) -> HealthCheck:
+    return HealthCheck.model_validate({"url": f"http://{host}/", "expect": expect, **more})
+
+
 def test_a_redirect_is_unhealthy_and_says_where_it_points() -> None:
     with server(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n") as (host, _):
         health = ask(HealthCheck(url=f"http://{host}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -18,6 +19,13 @@ from pydantic import (
 )
 
 from fraisier_core.push import is_ref_name
+
+COMMIT_PLACEHOLDER = "${commit}"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_OWN_HEADERS = {
+    "host": "is set by host",
+    **dict.fromkeys(("connection", "content-length", "transfer-encoding"), "cannot be set"),
+}
 
 
 def _not_blank(secret: SecretStr) -> SecretStr:
@@ -52,9 +60,33 @@ def _within_release(path: str) -> str:
     return path
 
 
+def _header_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("is not the name of a header")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(_OWN_HEADERS[name.lower()])
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not value.isprintable() or not value.isascii():
+        raise ValueError("must be one line of printable ASCII characters")
+    return value
+
+
+def _filled(value: object, commit_sha: str) -> object:
+    if isinstance(value, dict):
+        return {key: _filled(item, commit_sha) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, commit_sha) for item in value]
+    return value.replace(COMMIT_PLACEHOLDER, commit_sha) if isinstance(value, str) else value
+
+
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]
 
@@ -81,14 +113,37 @@ class LongVariable(Section):
 Variable = Annotated[str, BeforeValidator(_variable_text, json_schema_input_type=str | LongVariable)]
 
 
+class Expectation(Section):
+    """What an answer must say to be healthy; `${commit}` in a value is the full id of the release's commit.
+
+    Args:
+        status: its status; by default, any 2xx.
+        body: text that its body contains.
+        json: what its body says as JSON; a mapping may hold more.
+        header: headers that it has, with these values.
+    """
+
+    status: int | None = Field(default=None, ge=100, le=599)
+    body: Annotated[str, Field(min_length=1)] | None = None
+    json_: dict[str, object] = Field(default_factory=dict, alias="json")
+    header: dict[str, str] = Field(default_factory=dict)
+
+    def takes(self, status: int) -> bool:
+        """Whether a status is one that is expected."""
+        return status == self.status if self.status is not None else 200 <= status < 300
+
+
 class HealthCheck(Section):
     """How `run.probe()` probes the service; exactly one of the first four.
 
     Args:
-        url: GET it; any 2xx answer is healthy, a redirect is not.
+        url: GET it; any 2xx answer is healthy, a redirect is not, unless `expect` says otherwise.
         command: run it in the release; exit status 0 is healthy.
         tcp: `host:port` that must accept a connection.
         unit: systemd unit that must be active.
+        expect: what the answer from `url` must say.
+        headers: headers of the request to `url`.
+        host: the host that the request is for and the certificate must name, instead of that of `url`.
         timeout: seconds that one probe may take.
         retries: probes before the deployment counts as unhealthy; none begins after `probing_seconds`.
         interval: seconds from the start of one probe to that of the next.
@@ -98,6 +153,9 @@ class HealthCheck(Section):
     command: list[str] | None = Field(default=None, min_length=1)
     tcp: str | None = Field(default=None, pattern=r"^.+:\d+$")
     unit: str | None = None
+    expect: Expectation | None = None
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:\[\]-]+$")
     timeout: Seconds = 5.0
     retries: int = Field(default=10, ge=1)
     interval: float = Field(default=1.0, ge=0, allow_inf_nan=False)
@@ -106,7 +164,16 @@ class HealthCheck(Section):
     def _exactly_one_probe(self) -> HealthCheck:
         if sum(probe is not None for probe in (self.url, self.command, self.tcp, self.unit)) != 1:
             raise ValueError("set exactly one of url, command, tcp, unit")
+        if self.url is None and (self.expect or self.headers or self.host):
+            raise ValueError("expect, headers and host are for url alone")
         return self
+
+    def for_commit(self, commit_sha: str) -> HealthCheck:
+        """Return this check with `${commit}` in what it expects replaced."""
+        if self.expect is None:
+            return self
+        filled = {name: _filled(value, commit_sha) for name, value in vars(self.expect).items()}
+        return self.model_copy(update={"expect": self.expect.model_copy(update=filled)})
 
     @property
     def probing_seconds(self) -> float:

@@ -1,4 +1,5 @@
-"""`${VAR}`, `${VAR:-default}`, `${file:/path}` in the text of a configuration, and `$${` for a plain `${`.
+"""`${VAR}`, `${VAR:-default}`, `${file:/path}` in the text of a configuration, and `$${` for a plain `${`;
+what a health check expects may also hold `${commit}`, which is none of them.
 
 Substituted in scalars after YAML was parsed: a value can never become structure. What a variable brings is
 not looked at again.
@@ -11,9 +12,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fraisier_core.config.yamlfile import Keys
+from fraisier_core.settings import COMMIT_PLACEHOLDER
 
 MIN_SECRET_LENGTH = 6
 MAX_FILE_BYTES = 1_000_000
+
+# Replaced when a release is probed: fraises, NAME, environments, NAME, and this.
+_COMMIT_AT = ("health_check", "expect")
 
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -70,6 +75,8 @@ class Substituted:
         name, closed = match.groups()
         if name is None:
             return "${"
+        if match[0] == COMMIT_PLACEHOLDER and self._keys[4:6] == _COMMIT_AT:
+            return match[0]
         if not closed:
             raise _MalformedError("${ without }; write $${ for the characters themselves")
         if name.startswith("file:"):

@@ -90,6 +90,7 @@ class RecordedRun(Run[EnvironmentSettings]):
             return Health(True, "no health_check is configured", final=True)
         with self._cancellation.explained():
             env = self.command_environment()
+            check = check.for_commit(self.commit_sha)
             return probe(check, cwd=self.release.path, env=env, cancelled=self.interruption)
 
 

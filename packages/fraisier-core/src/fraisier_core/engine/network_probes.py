@@ -12,8 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from fraisier_core.engine.answers import mismatch
 from fraisier_core.errors import CancelledError
 from fraisier_core.health import Health
+from fraisier_core.settings import Expectation, HealthCheck
 from fraisier_core.system.commands import Interruption
 from fraisier_core.text.printable import printable
 
@@ -22,10 +24,9 @@ _TICK_SECONDS = 0.05
 _SHOWN = 400
 
 
-def probe_address(url: str, timeout: float, cancelled: Interruption) -> Health:
-    """Probe an address, or a connection (`tcp://`), within `timeout` seconds. Raises `CancelledError`."""
-    parts = urlsplit(url)
-    return _Attempt(parts, timeout).ask(_connected if parts.scheme == "tcp" else _get, cancelled)
+def probe_address(check: HealthCheck, cancelled: Interruption) -> Health:
+    """Probe an address or a connection once, for at most `check.timeout`. Raises `CancelledError`."""
+    return _Attempt(check).ask(_get if check.url else _connected, cancelled)
 
 
 class _Attempt:
@@ -33,16 +34,17 @@ class _Attempt:
     no more than each part of looking up a name and reading a response: a thread does that.
     """
 
-    def __init__(self, url: SplitResult, timeout: float) -> None:
-        self.url = url
-        self.timeout = timeout
-        self._answer = Health(False, f"no answer from {_address(url)} within {timeout:g} s ({SETTING})")
+    def __init__(self, check: HealthCheck) -> None:
+        self.check = check
+        self.url = urlsplit(check.url or f"tcp://{check.tcp}")
+        late = f"within {check.timeout:g} s ({SETTING})"
+        self._answer = Health(False, f"no answer from {_address(self.url)} {late}")
         self._connection: socket.socket | None = None
         self._over = False
 
     def ask(self, question: Callable[[_Attempt], Health], cancelled: Interruption) -> Health:
         """Return the answer to a question, or that there was none in time."""
-        until = time.monotonic() + self.timeout
+        until = time.monotonic() + self.check.timeout
         thread = threading.Thread(target=self._answer_to, args=(question,), daemon=True)
         thread.start()
         try:
@@ -56,7 +58,7 @@ class _Attempt:
 
     def connect(self, port: int) -> socket.socket:
         """Return a connection that ends with this attempt."""
-        connection = socket.create_connection((self.url.hostname or "", port), timeout=self.timeout)
+        connection = socket.create_connection((self.url.hostname or "", port), timeout=self.check.timeout)
         self._connection = connection.dup()
         if self._over:
             self._hang_up()
@@ -83,37 +85,46 @@ def _connected(attempt: _Attempt) -> Health:
 
 
 def _get(attempt: _Attempt) -> Health:
-    """GET the address; its body is not read, no redirect is followed, and no proxy is used."""
-    url = attempt.url
+    """GET the address; its body is read only if it is expected to say something, no redirect is followed, and
+    no proxy is used.
+    """
+    url, check = attempt.url, attempt.check
     secure = url.scheme == "https"
     plain = attempt.connect(url.port or (443 if secure else 80))
-    with plain, _encrypted(plain, url) if secure else plain as connection:
+    with plain, _encrypted(plain, check.host or url.netloc) if secure else plain as connection:
         client = http.client.HTTPConnection(url.hostname or "")
         client.sock = connection
         path = url._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        client.request("GET", path, headers=_headers(url))
+        client.request("GET", path, headers=_headers(url, check))
         with client.getresponse() as response:
-            return _verdict(response, url)
+            return _verdict(response, url, check.expect or Expectation())
 
 
-def _encrypted(connection: socket.socket, url: SplitResult) -> ssl.SSLSocket:
-    return ssl.create_default_context().wrap_socket(connection, server_hostname=url.hostname)
+def _encrypted(connection: socket.socket, host: str) -> ssl.SSLSocket:
+    name = urlsplit(f"https://{host}").hostname
+    return ssl.create_default_context().wrap_socket(connection, server_hostname=name)
 
 
-def _headers(url: SplitResult) -> dict[str, str]:
-    headers = {"Host": url.netloc.rpartition("@")[2], "User-Agent": "fraisier", "Connection": "close"}
-    if url.username is None:
-        return headers
-    login = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
-    return headers | {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+def _headers(url: SplitResult, check: HealthCheck) -> dict[str, str]:
+    headers = {"User-Agent": "fraisier"}
+    if url.username is not None:
+        login = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+    given = {name.title(): value for name, value in check.headers.items()}
+    return headers | given | {"Host": check.host or url.netloc.rpartition("@")[2], "Connection": "close"}
 
 
-def _verdict(response: http.client.HTTPResponse, url: SplitResult) -> Health:
+def _verdict(response: http.client.HTTPResponse, url: SplitResult, expect: Expectation) -> Health:
     detail = f"{response.status} from {_address(url)}"
+    if expect.takes(response.status):
+        other = mismatch(expect, response)
+        return Health(other is None, f"{detail}, but {other}" if other else detail)
+    if expect.status is not None:
+        return Health(False, f"{detail}, not {expect.status}")
     if 300 <= response.status < 400:
         where = printable(response.headers.get("Location", "nowhere"))
         detail += f", which points to {where[:_SHOWN]}; a health check follows no redirect"
-    return Health(200 <= response.status < 300, detail)
+    return Health(False, detail)
 
 
 def _address(url: SplitResult) -> str:

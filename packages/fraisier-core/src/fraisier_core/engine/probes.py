@@ -25,7 +25,7 @@ def probe(check: HealthCheck, *, cwd: Path, env: Mapping[str, str], cancelled: I
         return _unit(check.unit, check.timeout)
     from fraisier_core.engine.network_probes import probe_address
 
-    return probe_address(check.url or f"tcp://{check.tcp}", check.timeout, cancelled)
+    return probe_address(check, cancelled)
 
 
 def _command(

@@ -128,6 +128,7 @@ class FakeRun(Run[S]):
         if check is None:
             return Health(True, "no health_check is configured", final=True)
         environment = self.command_environment()
+        check = check.for_commit(self.commit_sha)
         return probe(check, cwd=self.release.path, env=environment, cancelled=threading.Event())
 
     def _print(self, data: bytes) -> None:
