@@ -1,7 +1,10 @@
 import contextlib
 import errno
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +18,17 @@ from fraisier_core.system.environment import clean_environment
 
 
 @contextlib.contextmanager
-def server(*answer: bytes, then_wait: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+def server(
+    *answer: bytes, then_wait: bool = False, context: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[bytes]]]:
     """Answer one connection with raw bytes; yields `host:port` and what was asked."""
     requests: list[bytes] = []
     over = threading.Event()
 
     def serve() -> None:
         with contextlib.suppress(OSError):
-            connection, _ = listener.accept()
-            with connection:
+            accepted, _ = listener.accept()
+            with accepted, context.wrap_socket(accepted, True) if context else accepted as connection:
                 requests.append(connection.recv(65_536))
                 for piece in answer:
                     connection.sendall(piece)
@@ -145,6 +150,32 @@ def test_headers_and_the_host_are_sent_as_they_are_set() -> None:
         "User-Agent: fraisier",
         "X-Probe: 1",
     ]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A certificate of `api.example.com` with its key, which this process trusts."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed here")
+    path = tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subject = ["-subj", "/CN=api.example.com", "-addext", "subjectAltName=DNS:api.example.com"]
+    files = ["-keyout", str(path), "-out", str(tmp_path / "only")]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + (tmp_path / "only").read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return path
+
+
+@pytest.mark.parametrize("named", ["api.example.com", "other.example.com", None])
+def test_the_certificate_must_name_the_host_that_is_set(certificate: Path, named: str | None) -> None:
+    right = named == "api.example.com"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with server(b"HTTP/1.1 200 OK\r\n\r\n", context=context) as (host, requests):
+        health = ask(HealthCheck(url=f"https://{host}/", host=named))
+    assert health.healthy is right, health.detail
+    assert [b"\r\nHost: api.example.com\r\n" in request for request in requests] == [True] * right
 
 
 def checked(host: str, expect: dict[str, object], **more: object) -> HealthCheck:
