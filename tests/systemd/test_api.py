@@ -68,6 +68,17 @@ def test_a_rollback_restarts_the_service_from_the_earlier_release(make_run: Make
     assert unit_state(UNIT).invocation_id != invocation
 
 
+def test_the_service_is_stopped_and_started_once_and_only_after_the_switch(
+    place: Path, make_run: MakeRun, install_unit: InstallUnit
+) -> None:
+    log = f"/bin/sh -c 'echo {{verb}} $(basename $(readlink {place}/app)) >> {place}/log'"
+    start, stop = log.format(verb="start"), log.format(verb="stop")
+    install_unit(UNIT, f"Type=exec\nExecStartPre={start}\nExecStart=/bin/sleep 1000\nExecStop={stop}")
+    for name in ("1", "2"):
+        api.deploy(make_run(name))
+    assert (place / "log").read_text().splitlines() == ["start 1", "stop 2", "start 2"]
+
+
 @pytest.mark.parametrize(
     "start",
     [

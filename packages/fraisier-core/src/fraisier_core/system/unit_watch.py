@@ -11,8 +11,10 @@ from fraisier_core.system.systemd import UnitState, unit_state
 
 JOURNAL_LINES = 20
 _JOURNAL_SECONDS = 0.2
+_JOURNAL_READS = 3
 _UNKNOWN_SECONDS = 3.0
 
+Lines = list[tuple[str, bool]]
 Note = Callable[[str], None]
 
 
@@ -63,12 +65,21 @@ def unit_failure(what: str, unit: UnitState, note: Note) -> StepFailedError:
         unit: its state while the invocation ran that is told of.
         note: takes the last lines of that invocation's journal.
     """
-    lines = unit_journal(unit.invocation_id, JOURNAL_LINES)
-    if not any(own for _, own in lines):  # what it said last may still be on its way
-        time.sleep(_JOURNAL_SECONDS)
-        lines = unit_journal(unit.invocation_id, JOURNAL_LINES)
+    lines = _last_lines(unit.invocation_id)
     for line, _ in lines:
         note(line)
     said = [line.strip().splitlines()[-1] for line, own in lines if own]
     last = f"; it said last: {said[-1]}" if said else ""
     return StepFailedError(f"{what}{last}{'; its journal is in the output of this step' if lines else ''}")
+
+
+def _last_lines(invocation_id: str) -> Lines:
+    """Return what the journal ends with once nothing is added: what was said last may still be on its way."""
+    lines = unit_journal(invocation_id, JOURNAL_LINES)
+    for _ in range(_JOURNAL_READS):
+        earlier = lines
+        time.sleep(_JOURNAL_SECONDS)
+        lines = unit_journal(invocation_id, JOURNAL_LINES)
+        if lines == earlier:
+            break
+    return lines
