@@ -128,6 +128,23 @@ STABLE = CRASHING.replace("threading.Thread(target=crash).start()", "")
 DATABASE = "postgresql://nobody-may-see-this"
 
 
+def test_a_unit_that_is_only_probed_must_stay_the_same_too(
+    server: Server, install_unit: Callable[[str, str], None]
+) -> None:
+    """Probed now and then, a unit that systemd restarts again and again is active each time."""
+    install_unit(
+        UNIT, f"WorkingDirectory={server.app_path}\nExecStart=/bin/sh run.sh\nRestart=always\nRestartSec=1ms"
+    )
+    text = re.sub(r"systemd_service: .*", "restart: [systemctl, restart, my-api]", server.config.read_text())
+    text = re.sub(r"health_check: .*", f"health_check: {{unit: {UNIT}, interval: 0.1}}", text)
+    server.config.write_text(text.replace("stable_for: 0", "stable_for: 1"))
+    for run, status in (("exec sleep 1000", ExitCode.SUCCESS), ("sleep 0.3", ExitCode.ROLLED_BACK)):
+        server.forge.push_files({"run.sh": run})
+        done = server.fraisier("deploy", "my_api", "production")
+        assert done.returncode == status, done.stdout + done.stderr
+    assert re.search(r"was healthy, then 0\.\d s later: my-api.service ", done.stdout + done.stderr)
+
+
 @pytest.mark.parametrize("restart", ["no", "always"])
 def test_a_service_that_answers_and_then_crashes_is_rolled_back_with_its_last_words(
     server: Server, install_unit: Callable[[str, str], None], restart: str

@@ -11,6 +11,7 @@ from fraisier_core.engine.watch import TICK_SECONDS, Watch
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.health import Health
 from fraisier_core.settings import HealthCheck
+from fraisier_core.system.unit_watch import UnitWatch
 
 _ONE_PROBE = HealthCheck(command=["true"], retries=1)
 _SHORTEST_INTERVAL = 0.1
@@ -68,6 +69,8 @@ class _Verification:
 
     def _stay_healthy(self, since: float) -> None:
         """Probe until the time is over: a last time when it is, however long the interval is."""
+        if self._check.unit is not None:
+            self._watch.add(UnitWatch(self._check.unit, self._note))
         probed, until = since, since + self._stable_for
         while probed < until:
             self._wait_until(min(probed + max(self._check.interval, _SHORTEST_INTERVAL), until))
