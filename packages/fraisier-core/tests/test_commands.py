@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import CancelledError, CommandFailedError
-from fraisier_core.system.commands import Limits, run_command
+from fraisier_core.system.commands import CommandResult, Limits, run_command
 from fraisier_core.system.environment import clean_environment
 from fraisier_core.system.processes import ProcessIdentity, become_subreaper, children, kill_descendants
 
@@ -32,8 +32,9 @@ def run(
     on_start: Callable[[ProcessIdentity], None] | None = None,
     cancelled: threading.Event | None = None,
     leave_running: bool = False,
-) -> None:
-    run_command(
+    check: bool = True,
+) -> CommandResult:
+    return run_command(
         argv,
         cwd=Path("/tmp"),
         env=clean_environment(env or {}),
@@ -42,6 +43,7 @@ def run(
         on_start=on_start,
         cancelled=cancelled or threading.Event(),
         leave_running=leave_running,
+        check=check,
     )
 
 
@@ -59,6 +61,16 @@ def end_left_running(process: ProcessIdentity) -> None:
 
 def test_output_and_errors_arrive_in_order() -> None:
     assert printed_by("sh", "-c", "echo one; echo two >&2; echo three") == b"one\ntwo\nthree\n"
+
+
+def test_its_status_and_its_last_lines_are_returned_if_asked_for() -> None:
+    assert run("sh", "-c", "echo one; echo two >&2") == CommandResult(0, "one\ntwo\n")
+    assert run("sh", "-c", "printf gone; exit 3", check=False) == CommandResult(3, "gone")
+    assert run("sh", "-c", "kill -9 $$", check=False).status == -signal.SIGKILL
+    last = run("seq", "-f", "line %g", "100000").output
+    assert last.startswith("line ")
+    assert last.endswith("line 100000\n")
+    assert len(last) <= 4096
 
 
 def test_arguments_are_never_read_by_a_shell() -> None:

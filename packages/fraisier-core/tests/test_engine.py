@@ -58,7 +58,7 @@ def deploy(run):
             run.command(["sh", "change"])
     run.activate()
     with run.step("restart"):
-        run.note(run.release.name)
+        run.note(f"{run.release.name} after {run.previous and run.previous.name}")
     Path(run.settings.env["RUNNING"]).write_text(run.release.commit_sha)
     obey(run, "after")
 
@@ -225,6 +225,20 @@ def test_a_plugin_that_raises_after_the_activation_is_rolled_back(
     assert done.status == "rolled_back"
     assert "RuntimeError" in (done.error_message or "")
     assert (installation.serving, installation.current) == (old, before)
+
+
+def test_what_is_rolled_back_from_is_the_release_before(installation: Installation) -> None:
+    old = installation.execute(installation.forge.push_files({"site/page": "1"}))
+    new = installation.execute(installation.forge.push_files({"after": "raise"}))
+    back = installation.execute(kind="rollback", release=old.release)
+    notes = [chunk.text for each in (old, new, back) for chunk in installation.store.log(each.id)]
+    said = [line for line in "".join(notes).splitlines() if " after " in line]
+    assert said == [
+        f"{old.release} after None",
+        f"{new.release} after {old.release}",
+        f"{old.release} after {new.release}",
+        f"{old.release} after {old.release}",
+    ]
 
 
 def test_a_refused_restart_restores_the_link_and_runs_nothing_more(installation: Installation) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
     from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
@@ -47,7 +48,8 @@ __all__ = ["FraisierError", "Section", "hookimpl"]
 __all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
 __all__ += ["PayloadCommit", "PayloadRef", "PayloadText", "ProviderSettings", "Push"]
 __all__ += ["Verified", "commit_or_none"]
-__all__ += ["ActivationRefusedError", "CommandFailedError", "EnvironmentSettings", "Health", "Release", "Run"]
+__all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
+__all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]

@@ -14,6 +14,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.system.commands import CommandResult
 from fraisier_core.system.environment import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
@@ -31,7 +32,8 @@ class Run(ABC, Generic[S]):
         environment: the environment's name.
         settings: the environment's section, validated by the type's own model.
         release: the release to deploy, checked out and complete.
-        previous: the previous release, None if there is none.
+        previous: the release that was active before, None if there is none; in a rollback, the one that is
+            rolled back from.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
@@ -75,7 +77,8 @@ class Run(ABC, Generic[S]):
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         leave_running: bool = False,
-    ) -> None:
+        check: bool = True,
+    ) -> CommandResult:
         """Run a command; its output belongs to the step under way, or to one named after it.
 
         Args:
@@ -84,8 +87,10 @@ class Run(ABC, Generic[S]):
             env: variables beside the clean environment and the environment's own `env:`.
             leave_running: whether processes it leaves behind may live on, as when it starts a daemon;
                 otherwise they are ended with it.
+            check: whether another exit status than 0 is a failure.
 
-        Raises `CommandFailedError` if it exits with another status than 0 or exceeds the time limits.
+        Returns its exit status and the last lines that it printed, which are not redacted. Raises
+        `CommandFailedError` if it fails, cannot be started or exceeds the time limits.
         """
 
     @abstractmethod

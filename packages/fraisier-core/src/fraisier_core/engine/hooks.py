@@ -16,7 +16,7 @@ from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.vocabulary import KINDS
-from fraisier_core.system.commands import Interruption, Limits, run_command
+from fraisier_core.system.commands import CommandResult, Interruption, Limits, run_command
 from fraisier_core.system.daemons import Daemons
 
 
@@ -28,7 +28,9 @@ class RecordedRun(Run[EnvironmentSettings]):
     def __init__(self, execution: Execution, release: Release) -> None:
         context = execution.context
         place, in_place = (context.fraise, context.environment), context.workspace.in_place
-        previous = execution.existing(execution.deployment.previous_release)
+        deployment = execution.deployment
+        is_rollback = release.name == deployment.previous_release
+        previous = execution.existing(deployment.release if is_rollback else deployment.previous_release)
         super().__init__(*place, context.settings, release, previous, in_place=in_place)
         self.activated = False
         self.daemons = Daemons()
@@ -50,13 +52,14 @@ class RecordedRun(Run[EnvironmentSettings]):
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         leave_running: bool = False,
-    ) -> None:
+        check: bool = True,
+    ) -> CommandResult:
         self.permitted_daemons |= leave_running
         marked = {} if leave_running else {DEPLOYMENT_VARIABLE: self._execution.deployment.id}
         step = nullcontext() if self._recorder.in_step else self.step(Path(argv[0]).name)
         with step, self._cancellation.explained():
             self._recorder.note(f"$ {' '.join(os.fspath(argument) for argument in argv)}")
-            run_command(
+            result = run_command(
                 argv,
                 cwd=cwd or self.release.path,
                 env=self.command_environment() | marked | dict(env or {}),
@@ -66,8 +69,10 @@ class RecordedRun(Run[EnvironmentSettings]):
                 # Recovery must not end what the command leaves running.
                 on_start=None if leave_running else self._recorder.record_command,
                 leave_running=leave_running,
+                check=check,
             )
             self.daemons.look()
+        return result
 
     def note(self, text: str) -> None:
         self._recorder.note(text)

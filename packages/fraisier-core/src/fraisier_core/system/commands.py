@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
 from fraisier_core.system.processes import (
@@ -40,6 +40,7 @@ _READ_BYTES = 65_536
 _DRAIN_SECONDS = 0.2
 _TICK_SECONDS = 0.05
 _SHOWN_CHARACTERS = 200
+_TAIL_BYTES = 4096
 
 # The children of a process belong to all of its threads: while one starts a command or ends what a command
 # left, another that did so could take the one's for its own.
@@ -51,6 +52,15 @@ class Interruption(Protocol):
 
     def is_set(self) -> bool:
         """Whether to stop."""
+
+
+class CommandResult(NamedTuple):
+    """How a command exited (negative: the signal that killed it), and the last lines that it printed, at most
+    4,096 bytes of output and errors merged.
+    """
+
+    status: int
+    output: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +83,30 @@ def run_command(
     cancelled: Interruption,
     on_start: Callable[[ProcessIdentity], None] | None = None,
     leave_running: bool = False,
+    check: bool = True,
     pass_fds: Sequence[int] = (),
     stdin: int = subprocess.DEVNULL,
-) -> None:
+) -> CommandResult:
     """Run a command to its end, in a session and a process group of its own; a script that may not be
     executed is given to the interpreter that it names.
 
     `env` is its whole environment. `on_output` is called in this thread with each piece of what it prints,
     output and errors merged, and `on_start` once it runs. `leave_running` spares what it started and left
     behind, such as a daemon, if it succeeds; that must have redirected its output. Raises
-    `CommandFailedError` if it exits with another status than 0, exceeds a limit or cannot be started, and
-    `CancelledError`.
+    `CommandFailedError` if it exits with another status than 0 and that is to be checked, exceeds a limit or
+    cannot be started, and `CancelledError`.
     """
     start = partial(_start, argv, cwd, env, pass_fds, stdin)
-    with _Command(start, shown(argv), limits, on_output, cancelled) as command:
+    tail = _Tail(on_output)
+    with _Command(start, shown(argv), limits, tail, cancelled) as command:
         if on_start is not None:
             on_start(command.identity)
         command.follow()
         if leave_running and command.exit_text is None:
             command.leave_running()
-    if command.exit_text is not None:
+    if check and command.exit_text is not None:
         raise CommandFailedError(f"{shown(argv)} {command.exit_text}")
+    return CommandResult(command.status, tail.text())
 
 
 def shown(argv: Sequence[str | os.PathLike[str]]) -> str:
@@ -133,6 +146,26 @@ def _start(
     except (OSError, ValueError, ScriptError) as error:
         why = start_failure(error, cwd) if isinstance(error, OSError) else str(error)
         raise CommandFailedError(f"{shown(argv)} cannot be started: {why}") from error
+
+
+class _Tail:
+    """Hands output on, and keeps the end of it."""
+
+    def __init__(self, on_output: Callable[[bytes], None]) -> None:
+        self._on_output = on_output
+        self._kept = bytearray()
+        self._is_whole = True
+
+    def __call__(self, data: bytes) -> None:
+        self._kept += data
+        self._is_whole &= len(self._kept) <= _TAIL_BYTES
+        del self._kept[:-_TAIL_BYTES]
+        self._on_output(data)
+
+    def text(self) -> str:
+        """Return whole lines, if there is more than one."""
+        start = 0 if self._is_whole else self._kept.find(b"\n") + 1
+        return self._kept[start:].decode("utf-8", "replace")
 
 
 class _Command:
@@ -181,9 +214,14 @@ class _Command:
             os.close(self._pidfd)
 
     @property
+    def status(self) -> int:
+        """Its exit status; negative is the signal that killed it."""
+        return int(self._process.returncode)
+
+    @property
     def exit_text(self) -> str | None:
         """How it failed, None if it succeeded."""
-        return exit_text(self._process.returncode)
+        return exit_text(self.status)
 
     def follow(self) -> None:
         """Hand on what it prints until it exits; raises if it goes beyond its limits or is cancelled."""

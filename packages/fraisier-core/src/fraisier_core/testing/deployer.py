@@ -22,7 +22,7 @@ from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, S, require_own_step
 from fraisier_core.settings import EnvironmentSettings
-from fraisier_core.system.commands import Limits, run_command
+from fraisier_core.system.commands import CommandResult, Limits, run_command
 
 COMMAND_SECONDS = 60.0
 Section = Mapping[str, object]
@@ -94,13 +94,14 @@ class FakeRun(Run[S]):
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         leave_running: bool = False,
-    ) -> None:
+        check: bool = True,
+    ) -> CommandResult:
         if not self._in_step:
             with self.step(Path(argv[0]).name):
-                return self.command(argv, cwd=cwd, env=env, leave_running=leave_running)
+                return self.command(argv, cwd=cwd, env=env, leave_running=leave_running, check=check)
         settings = self.settings
         self.commands.append(tuple(os.fspath(argument) for argument in argv))
-        run_command(
+        return run_command(
             argv,
             cwd=cwd or self.release.path,
             env=self.command_environment() | dict(env or {}),
@@ -108,8 +109,8 @@ class FakeRun(Run[S]):
             on_output=self._print,
             cancelled=threading.Event(),
             leave_running=leave_running,
+            check=check,
         )
-        return None
 
     def note(self, text: str) -> None:
         self.output += f"{text}\n"
