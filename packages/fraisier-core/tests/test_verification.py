@@ -50,7 +50,9 @@ def watch(run):
 
     def look():
         if failing.exists():
-            raise StepFailedError(failing.read_text())
+            text = failing.read_text()
+            failing.unlink()  # it says so once
+            raise StepFailedError(text)
 
     return look if (run.release.path / "watched").exists() else None
 """
@@ -200,7 +202,7 @@ def test_what_is_watched_makes_the_time_hold_without_a_health_check(install: Ins
     ("answers", "check"),
     [
         ("bad", '{{command: ["true"], retries: 900}}'),
-        ("configured", "{{command: [sleep, '60'], timeout: 90}}"),
+        ("configured", "{{command: [sh, -c, 'sleep 5; touch $PROBES.ended'], timeout: 90}}"),
     ],
 )
 def test_a_service_that_has_failed_is_not_probed_any_further(
@@ -211,6 +213,7 @@ def test_a_service_that_has_failed_is_not_probed_any_further(
     commit = installation.forge.push_files({"answers": answers, "watched": "", "failing": "it ended"})
     done = installation.execute(commit)
     assert (done.status, probes(installation)) == ("failed", 1)
+    assert not (installation.folder / "probes.ended").exists()
     assert (done.error_message or "").startswith("it ended; there is no earlier release")
 
 
@@ -221,12 +224,12 @@ def test_a_failure_that_a_health_check_conceals_is_told_all_the_same(install: In
 
 
 def test_a_service_that_fails_while_it_is_healthy_is_told_with_the_time(install: Install) -> None:
-    installation = install(stable_for=60)
+    installation = install(stable_for=60, check='{{command: ["true"], interval: 60}}')
     deploy(installation, "best")
     commit = installation.forge.push_files({"answers": "good", "watched": ""})
 
     def fail() -> None:
-        wait_until(lambda: probes(installation) > 2)
+        wait_until(lambda: (installation.folder / "app/watched").exists() and probes(installation))
         (installation.folder / "app/failing").write_text("it ended")
 
     thread = threading.Thread(target=fail)
