@@ -120,13 +120,20 @@ def test_a_file_that_becomes_executable_in_a_commit_becomes_so(
     assert os.access(clone.path / "app.py", os.X_OK)
 
 
-def test_a_file_that_git_was_told_not_to_look_at_is_modified_too(clone: Clone) -> None:
-    git(clone.path, "update-index", "--assume-unchanged", "app.py")
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_file_that_git_was_told_not_to_look_at_stays_unless_a_commit_changes_it(
+    clone: Clone, origin: Path, mirror: Mirror, flag: str
+) -> None:
+    (origin / "other.py").write_text("1")
+    second, third = commit(origin, "one"), commit(origin, "three")
+    mirror.fetch()
+    git(clone.path, "update-index", flag, "app.py")
+    (clone.path / "app.py").write_text("local settings")
     assert clone.modified_files() == []
-    (clone.path / "app.py").write_text("secret settings")
-    assert clone.modified_files() == ["app.py"]
-    git(clone.path, "update-index", "--no-assume-unchanged", "--skip-worktree", "app.py")
-    assert clone.modified_files() == ["app.py"]
+    assert clone.checkout(second, mirror, ID) == []
+    assert (clone.path / "app.py").read_text() == "local settings"
+    kept = clone.checkout(third, mirror, ID)
+    assert ([each.names for each in kept], (clone.path / "app.py").read_text()) == ([["app.py"]], "three")
 
 
 def restored(clone: Clone) -> None:

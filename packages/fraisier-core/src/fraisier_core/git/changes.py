@@ -31,13 +31,26 @@ class Changes:
 
     def tracked(self) -> list[str]:
         """Return the tracked files with another content than a check-out would give them. Neither modes
-        count, nor what a check-out itself writes otherwise than git would commit it, such as line ends.
+        count, nor what a check-out itself writes otherwise than git would commit it, such as line ends; nor
+        files that git was told not to look at.
         """
         options = ["--name-only", "--no-renames", "--ignore-submodules", "-z"]
-        differing = _split(self._clone.expect("diff-index", *options, "HEAD", "--"))
-        # Git was told not to look at some of them: in lower case, or "S".
-        unseen = (name for tag, _, name in self._index() if tag.islower() or tag == "S")
-        return self._differing([*differing, *(name for name in unseen if _lies_in(self._clone.path, name))])
+        return self._differing(_split(self._clone.expect("diff-index", *options, "HEAD", "--")))
+
+    def unhide(self, commit: str) -> list[str]:
+        """Return the changed files that git was told not to look at, and that are others in a commit. Git is
+        told to look at these again, or it would refuse to check the commit out, and to skip the others.
+        """
+        # In lower case: assumed to be unchanged. S: skipped, which is there all the same.
+        hidden = {name for tag, _, name in self._index() if tag.islower() or tag == "S"}
+        there = {name for name in hidden if _lies_in(self._clone.path, name)}
+        if not there:
+            return []
+        replaced = sorted(there.intersection(self.between("HEAD", commit)))
+        self._update({}, sorted(there.difference(replaced)), "--skip-worktree")
+        for option in ("--no-assume-unchanged", "--no-skip-worktree"):
+            self._update({}, replaced, option)
+        return self._differing(replaced)
 
     def in_the_way(self, files: Collection[str]) -> list[str]:
         """Return the untracked files that a check-out of `files` would overwrite; a repository is one."""

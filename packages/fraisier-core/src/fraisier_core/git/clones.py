@@ -91,7 +91,7 @@ class Clone(LocalRepository):
             options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
             self.expect("fetch", *options, str(mirror.path), commit)
         self._finish_interrupted()
-        kept = list(self._keep(deployment_id, mirror, self.files(commit)))
+        kept = list(self._keep(deployment_id, commit, mirror))
         self._switch(commit)
         return kept
 
@@ -115,16 +115,15 @@ class Clone(LocalRepository):
         for clone in self._submodules():
             yield from clone.kept(deployment_id)
 
-    def _keep(self, deployment_id: str, mirror: LocalRepository, files: Collection[str]) -> Iterator[Kept]:
-        names = [*self._changes.tracked(), *self._changes.in_the_way(files)]
+    def _keep(self, deployment_id: str, commit: str, mirror: LocalRepository) -> Iterator[Kept]:
+        changes = self._changes
+        names = [*changes.tracked(), *changes.unhide(commit), *changes.in_the_way(self.files(commit))]
         if names or self._is_alone(mirror):
             ref = f"{_KEPT}/{deployment_id}"
             earlier = [ref] if self._has(ref) else []
-            commit = self._changes.commit(
-                names, f"What deployment {deployment_id} replaced", "HEAD", *earlier
-            )
-            self.expect("update-ref", ref, commit)
-            yield Kept(self.path, commit, names)
+            kept = changes.commit(names, f"What deployment {deployment_id} replaced", "HEAD", *earlier)
+            self.expect("update-ref", ref, kept)
+            yield Kept(self.path, kept, names)
 
     def _is_alone(self, mirror: LocalRepository) -> bool:
         """Whether what is checked out is a commit that neither a branch nor the mirror has."""
