@@ -617,3 +617,17 @@ def test_recovery_in_place_replaces_what_a_step_has_changed_and_says_so(
     kept = f"refs/fraisier/kept/{done.id}"
     assert f"{kept} -- lock`" in (done.error_message or "")
     assert subprocess.check_output(["git", "-C", clone, "show", f"{kept}:lock"]) == b"half"
+
+
+def test_a_check_out_that_recovery_undoes_says_what_it_has_replaced(
+    installation: Installation, clone: Path
+) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "2"}))
+    previous = subprocess.check_output(["git", "-C", clone, "rev-parse", "HEAD"], text=True).strip()
+    lease = installation.claim(installation.forge.push_files({"lock": "2"}))
+    installation.store.append(lease, Event("step_started", step="checkout", step_number=1))
+    installation.store.append(lease, Event("activation_started", previous_release=previous))
+    (clone / "lock").write_text("by the service")
+    done = recovered(installation, lease)
+    assert (done.status, (clone / "lock").read_text()) == ("interrupted", "1")
+    assert f"restore --source=refs/fraisier/kept/{done.id} -- lock`" in (done.error_message or "")
