@@ -78,7 +78,7 @@ def _shebang(path: Path) -> _Shebang | None:
         return None
     if line.endswith(b"\r"):
         raise ScriptError(
-            "its lines end with CRLF, as on Windows, and so the system takes its interpreter for another: "
+            "its lines end with CRLF, as on Windows, and the system reads that into its interpreter's name: "
             f"commit it with LF, such as by `{path.name} text eol=lf` in .gitattributes"
         )
     return _parsed(os.fsdecode(line[2:]).strip(" \t"))
