@@ -49,3 +49,36 @@ def test_a_configuration_that_cannot_be_read_completes_nothing(
 ) -> None:
     installation.config.write_bytes(content)
     assert complete(installation, "fraisier deploy ") == []
+
+
+def test_ids_are_completed_from_the_store(installation: Installation) -> None:
+    installation.deploy()
+    installation.run("deploy", "my_api", "staging", "--branch", "main", "--detach")
+    newest, first = (each.id for each in installation.recorded())
+    ends = [newest[-8:], first[-8:]]
+    for command in ("show", "cancel"):
+        assert complete(installation, f"fraisier {command} ") == ends
+        assert complete(installation, f"fraisier {command} {first[:16]}") == [first]
+        assert complete(installation, f"fraisier {command} {newest[-8:-2]}") == [newest[-8:]]
+    assert complete(installation, "fraisier logs ") == ["my_api", *ends]
+    assert complete(installation, f"fraisier logs {newest}") == [newest]
+
+
+def test_releases_are_completed_from_the_store(installation: Installation) -> None:
+    commits = [installation.deploy(), installation.deploy()]
+    releases = [str(each.release) for each in installation.recorded()]
+    for line in ("my_api production --to ", "my_api prod --to "):
+        assert complete(installation, f"fraisier rollback {line}") == releases
+    assert complete(installation, f"fraisier rollback my_api prod --to {commits[0][:9]}") == [commits[0]]
+    assert complete(installation, "fraisier rollback my_api staging --to ") == []
+    assert complete(installation, "fraisier rollback my_api nosuch --to ") == []
+    installation.config.write_text("fraises: [")
+    assert complete(installation, "fraisier show ") == [each.id[-8:] for each in installation.recorded()]
+
+
+@pytest.mark.parametrize("line", ["show ", "cancel 0", "logs 0", "rollback my_api production --to "])
+def test_without_a_store_no_id_is_completed_and_none_is_made(installation: Installation, line: str) -> None:
+    assert complete(installation, f"fraisier {line}") == []
+    assert not installation.database.parent.exists()
+    installation.config.unlink()
+    assert complete(installation, f"fraisier {line}") == []

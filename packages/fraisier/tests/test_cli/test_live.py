@@ -84,3 +84,30 @@ def test_long_messages_are_cut_to_the_terminal(installation: Installation) -> No
     rows = on_a_terminal(installation, "history", NO_COLOR="1", COLUMNS="120").splitlines()
     assert rows[1].endswith("…")
     assert len(rows[1]) == 120
+
+
+def test_tables_fit_the_terminal_and_are_whole_in_a_pipe(installation: Installation) -> None:
+    installation.deploy()
+    installation.forge.push_files(HEALTHY | {"check.sh": f"echo {'why ' * 20}; exit 1\n"})
+    installation.run("deploy", "my_api", "production")
+    for command in (["history"], ["status"], ["list"], ["plugins"], ["status", "my_api", "prod"]):
+        for columns in (60, 80, 100, 200):
+            written = on_a_terminal(installation, *command, NO_COLOR="1", COLUMNS=str(columns))
+            rows = [row for row in written.splitlines() if "`" not in row]  # commands are left to be copied
+            assert max(map(len, rows)) <= columns
+            if command[0] in {"history", "status"} and columns == 60:
+                assert "why why why" in " ".join(written.split())
+        assert "…" not in installation.run(*command).stdout
+
+
+def test_live_the_reason_of_a_rollback_is_shown_below_the_step_that_failed(
+    installation: Installation,
+) -> None:
+    installation.deploy()
+    installation.forge.push_files(HEALTHY | {"check.sh": "echo no answer; exit 1\n"})
+    written = ESCAPE.sub("", on_a_terminal(installation, "deploy", "my_api", "production"))
+    picture = written[written.rindex("✓ fetch") :].splitlines()
+    starts = [line.split(":")[0].split("  ")[0] for line in picture if not line.startswith(" ")]
+    assert starts[:7] == [
+        "✓ fetch", "✓ build", "✓ activate", "✗ verify", "rolling back", "✓ build", "✓ activate",
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ from fraisier_core.store.records import Request
 from fraisier_core.store.sqlite.migrations import migrations
 
 from tests.stores import open_store
+from tests.waiting import wait_until
 
 from .installation import HEALTHY, Installation
 
@@ -133,6 +134,58 @@ def test_status_tells_which_commands_take_a_decision(installation: Installation)
     assert [each["commands"] for each in installation.json("status")] == [[command], []]
     assert installation.deploy({"build.sh": "true\n"})
     assert [each["commands"] for each in installation.json("status")] == [[], []]
+
+
+def pushed(installation: Installation, commit: str, ref: str = "refs/heads/main") -> str:
+    """Request what a push of a commit does, and return the deployment's id."""
+    with closing(open_store(installation.database)) as store:
+        request = Request("my_api", "production", "deploy", "webhook", "ada", ref=ref, commit_sha=commit)
+        return store.request(request)
+
+
+def ahead(installation: Installation) -> object:
+    found = installation.json("status", "my_api", "production")[0]["ahead"]
+    return found and found["commit_sha"]
+
+
+def test_status_tells_that_a_branch_is_ahead(installation: Installation) -> None:
+    first = installation.deploy()
+    assert ahead(installation) is None
+    second = "2" * 40
+    waiting = pushed(installation, second)
+    assert ahead(installation) == second
+    assert "one is waiting" in installation.run("status").stdout
+    installation.run("cancel", waiting)
+    assert "main is ahead" in installation.run("status").stdout
+    said = installation.run("status", "my_api", "prod").stdout
+    assert f"ahead    main is at {second[:12]} (push of just now: cancelled, {waiting[-8:]})\n" in said
+    installation.deploy()
+    assert ahead(installation) is None
+    assert installation.json("rollback", "my_api", "prod")["commit_sha"] == first
+    assert ahead(installation) == second  # of pushes only: what a user deployed and took back is no branch
+    pushed(installation, first)
+    assert ahead(installation) is None
+
+
+def test_nothing_is_ahead_before_something_serves(installation: Installation) -> None:
+    installation.run("db", "migrate")
+    installation.run("deploy", "my_api", "production", "--detach")
+    pushed(installation, "1" * 40)
+    assert ahead(installation) is None
+
+
+def test_status_tells_that_no_worker_lives(installation: Installation) -> None:
+    told = "no worker is running: pushes wait until one is\n"
+    assert installation.run("status").stderr == ""  # there is no store yet
+    installation.deploy()
+    for command in (["status"], ["status", "my_api", "prod"]):
+        assert installation.run(*command).stderr == told
+    assert installation.json("status")[0]["live_workers"] == 0
+    with installation.started("worker") as worker:
+        wait_until(lambda: installation.json("status")[0]["live_workers"] == 1)
+        assert installation.run("status").stderr == ""
+        worker.process.terminate()
+        worker.end()
 
 
 def test_status_tells_which_old_releases_cannot_be_deleted(installation: Installation) -> None:

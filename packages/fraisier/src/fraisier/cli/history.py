@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TITLES = (
     "ID", "KIND", "STATUS", "FRAISE", "ENVIRONMENT", "COMMIT", "REF", "BY", "WHEN", "TOOK", "MESSAGE",
 )  # fmt: skip
+FIRST_TO_GO = ("KIND", "BY", "TOOK", "REF", "COMMIT")
 app = command_app()
 
 
@@ -39,7 +40,7 @@ def history(
     if as_json:
         print_json([record._asdict() for record in found])
     elif found:
-        print_table(TITLES, [_row(record) for record in found])
+        print_table(TITLES, [_row(record) for record in found], FIRST_TO_GO)
     else:
         tell("nothing was ever deployed")
 

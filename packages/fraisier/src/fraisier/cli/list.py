@@ -31,7 +31,7 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
         print_json(listed)
         return
     titles = ("FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION")
-    print_table(titles, [_row(each) for each in listed])
+    print_table(titles, [_row(each) for each in listed], ("NAME", "BRANCH", "TYPE"))
     for problem in sorted({each["problem"] for each in listed if each["problem"]}):
         tell(problem, "red")
 

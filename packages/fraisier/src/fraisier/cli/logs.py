@@ -15,9 +15,10 @@ from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.text.suggestions import listing
 
+from fraisier.cli.completion import fraises_and_deployments
 from fraisier.cli.follow import Follower, PlainDisplay
 from fraisier.cli.history import newest
-from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app, fraises
+from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
 from fraisier.terminal import say, tell
@@ -34,7 +35,7 @@ app = command_app()
 
 @app.command()
 def logs(
-    fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, fraises)],
+    fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, fraises_and_deployments)],
     environment: AnyEnvironment = None,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")] = False,

@@ -1,4 +1,4 @@
-"""What commands have in common: how they look, their arguments, and the completion of these."""
+"""What commands have in common: how they look, and their arguments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from fraisier.cli.completion import deployments, environments, fraises
 
 
 def command_app(*, groups: str | None = None) -> typer.Typer:
@@ -27,35 +29,9 @@ def _given(ctx: typer.Context, file: Path | None) -> Path | None:
     return given
 
 
-def argument(metavar: str, text: str, complete: Callable[[typer.Context], list[str]]) -> Any:
+def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
     """Return an argument for which of the completions those are offered that begin as the word does."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
-
-
-def fraises(ctx: typer.Context) -> list[str]:
-    """Return the configured fraises."""
-    return _section(ctx)
-
-
-def environments(ctx: typer.Context) -> list[str]:
-    """Return the environments of the fraise that is named before."""
-    return _section(ctx, str(ctx.params.get("fraise")), "environments")
-
-
-def _section(ctx: typer.Context, *keys: str) -> list[str]:
-    """Return the keys of a section below `fraises:`, read as it is written: completion has to be fast."""
-    from fraisier_core.config import find_config
-    from fraisier_core.config.finding import config_text
-    from fraisier_core.config.yamlfile import YamlError, parse_yaml
-    from fraisier_core.errors import ConfigurationError
-
-    try:
-        value = parse_yaml(config_text(find_config(ctx.obj))).value
-    except (ConfigurationError, YamlError):
-        return []
-    for key in ("fraises", *keys):
-        value = value.get(key) if isinstance(value, dict) else None
-    return [str(key) for key in value] if isinstance(value, dict) else []
 
 
 _WHICH_FILE = "The configuration; else $FRAISIER_CONFIG, ./fraises.yaml or /etc/fraisier/fraises.yaml."
@@ -68,4 +44,4 @@ Fraise = Annotated[str, argument("FRAISE", "A fraise.", fraises)]
 AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", fraises)]
 Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", environments)]
 AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", environments)]
-DeploymentId = Annotated[str, typer.Argument(metavar="DEPLOYMENT", help="A part of a deployment's id.")]
+DeploymentId = Annotated[str, argument("DEPLOYMENT", "A part of a deployment's id.", deployments)]

@@ -25,4 +25,4 @@ def plugins(as_json: Json = False) -> None:
         (each.name, each.group, each.distribution, each.version, status_cell(each.status), each.reason)
         for each in reports
     ]
-    print_table(titles, rows)
+    print_table(titles, rows, ("VERSION", "PACKAGE", "GROUP"))

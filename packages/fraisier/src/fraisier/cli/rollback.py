@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import BusyError, UnknownNameError
 
+from fraisier.cli.completion import releases
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.tables import short_id
@@ -28,7 +29,11 @@ def rollback(
     *,
     to: Annotated[
         str | None,
-        typer.Option(metavar="RELEASE", help="A release or commit, or its beginning; else the previous one."),
+        typer.Option(
+            metavar="RELEASE",
+            help="A release or commit, or a part of it; else the previous one.",
+            autocompletion=releases,
+        ),
     ] = None,
     detach: Detach = False,
     as_json: Json = False,
@@ -60,7 +65,7 @@ def _request(
 def _chosen(
     session: ActingSession, environment: ConfiguredEnvironment, to: str | None, store: Store
 ) -> HealthyRelease:
-    """Return the release to roll back to: the one whose name or commit begins with `to`. If `to` is None,
+    """Return the release to roll back to: the one whose name or commit `to` is a part of. If `to` is None,
     that is the newest healthy one that is older than the serving one and was not itself rolled back from.
     Raises `UnknownNameError` if there is none, or more than one; it lists those there are.
     """
@@ -94,9 +99,11 @@ def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) ->
 def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyRelease:
     if not to:
         raise UnknownNameError(f"--to names no release of {what}{_listing(there)}")
-    found = [each for each in there if each.release == to] or [
-        each for each in there if each.release.startswith(to) or each.commit_sha.startswith(to.lower())
-    ]
+    found = (
+        [each for each in there if each.release == to]
+        or [each for each in there if each.release.startswith(to) or each.commit_sha.startswith(to.lower())]
+        or [each for each in there if to in each.release or to.lower() in each.commit_sha]
+    )
     if not found:
         raise UnknownNameError(f'{what} has no healthy release "{to}"{_listing(there)}')
     if len({each.commit_sha for each in found}) > 1:

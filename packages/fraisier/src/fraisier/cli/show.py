@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
+from fraisier.cli.layout import GAP
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
 from fraisier.cli.session import Session
-from fraisier.cli.tables import print_facts, status_cell
+from fraisier.cli.tables import print_facts, print_text, status_cell
 from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say
 
@@ -29,7 +30,8 @@ def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = N
     _print_deployment(progress.deployment)
     for each in progress.in_order():
         if isinstance(each, Remark):
-            say(f"\n{each.text}", "yellow")
+            say("")
+            print_text(each.text, colour="yellow")
         else:
             _print_step(each)
 
@@ -60,4 +62,4 @@ def _print_step(step: FollowedStep) -> None:
     for line in step.output.splitlines():
         say(f"  {line}")
     if record.message:
-        say(f"  {record.message}")
+        print_text(record.message, GAP)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fraisier.cli.history import resolved
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted
-from fraisier.terminal import print_json, say
+from fraisier.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
     from fraisier_core.store.protocol import Reader
-    from fraisier_core.store.records import EnvironmentStatus
+    from fraisier_core.store.records import Deployment, EnvironmentStatus
 
+NO_WORKER = "no worker is running: pushes wait until one is"
 app = command_app()
 
 
@@ -28,35 +29,51 @@ def status(
 ) -> None:
     """Show the serving release, and how the last deployment ended."""
     session = Session.read(config)
-    found = _read(session, fraise, environment)
+    reader = session.reader()
+    found = _read(session, reader, fraise, environment)
+    workers = reader.live_workers() if reader else 0
     if as_json:
-        print_json(
-            [each._asdict() | {"commands": commands, "undeletable": left} for each, commands, left in found]
-        )
-    elif environment is not None:
+        print_json([_as_json(each) | {"live_workers": workers} for each in found])
+        return
+    if environment is not None:
         _print_one(found[0])
     else:
         _print_all(found)
+    if reader and not workers:
+        tell(NO_WORKER, "yellow")
 
 
 class Shown(NamedTuple):
-    """What is shown of an environment; a user runs one of `commands` if it waits for a decision."""
+    """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
+    the newest push that does not serve.
+    """
 
     status: EnvironmentStatus
     commands: tuple[str, ...]
     undeletable: dict[str, str]
+    ahead: Deployment | None
 
 
-def _read(session: Session, fraise: str | None, environment: str | None) -> list[Shown]:
+def _as_json(shown: Shown) -> dict[str, Any]:
+    ahead = shown.ahead
+    return shown.status._asdict() | {
+        "commands": shown.commands,
+        "undeletable": shown.undeletable,
+        "ahead": ahead and {key: getattr(ahead, key) for key in ("id", "ref", "commit_sha", "status")},
+    }
+
+
+def _read(
+    session: Session, reader: Reader | None, fraise: str | None, environment: str | None
+) -> list[Shown]:
     from fraisier_core.engine.trash import undeletable
 
-    reader = session.reader()
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = []
     for names in _environments(session.names(reader), fraise, environment):
         status = known.get(names) or _never_deployed(session, *names)
         left = undeletable(session.place.state_dir, *names)
-        found.append(Shown(status, _decision(reader, status), left))
+        found.append(Shown(status, _decision(reader, status), left, _ahead(reader, status)))
     return found
 
 
@@ -86,6 +103,22 @@ def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ..
     return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
 
 
+def _ahead(reader: Reader | None, status: EnvironmentStatus) -> Deployment | None:
+    """Return the newest push that was routed to an environment, if it is newer than the serving commit."""
+    if reader is None or status.serving_commit_sha is None:
+        return None
+    from fraisier_core.store.vocabulary import KINDS
+
+    for each in reader.deployments(status.fraise_id, status.environment):
+        if each.kind not in KINDS or KINDS[each.kind].source != "commit":
+            continue
+        if each.commit_sha == status.serving_commit_sha:
+            return None
+        if each.trigger == "webhook" and each.status not in {"skipped", "superseded"}:
+            return each
+    return None
+
+
 def _print_all(found: list[Shown]) -> None:
     titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
     rows = [
@@ -96,16 +129,17 @@ def _print_all(found: list[Shown]) -> None:
             ago(each.last_deployed),
             _last(each),
             ago(each.completed_at or each.started_at),
-            _next(each),
+            _next(shown),
             each.error_message,
         )
-        for each, _, _ in found
+        for shown in found
+        for each in [shown.status]
     ]
-    print_table(titles, rows)
+    titles_shown = print_table(titles, rows, ("SINCE", "WHEN", "NEXT"))
     for shown in found:
         where = f"{shown.status.fraise_id} {shown.status.environment}"
-        if shown.commands:
-            say(f"{where} {_next_in_words(shown)}", "yellow")
+        if shown.commands or ("NEXT" not in titles_shown and _next(shown)):
+            say(f"{where}{' ' if shown.commands else ': '}{_next_in_words(shown)}", "yellow")
         if shown.undeletable:
             say(f"{where}: {_left_in_words(shown)}", "yellow")
 
@@ -129,6 +163,7 @@ def _print_one(shown: Shown) -> None:
             ("when", ago(status.completed_at or status.started_at)),
             ("took", lasted(status.duration)),
             ("message", status.error_message),
+            ("ahead", _ahead_in_words(shown.ahead)),
             ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),
             ("left", Cell(_left_in_words(shown), "yellow")),
         ],
@@ -145,15 +180,24 @@ def _last(status: EnvironmentStatus) -> Cell:
     return status_cell(status.status or "never deployed")
 
 
-def _next(status: EnvironmentStatus) -> str | None:
-    if status.awaits_decision is not None:
+def _next(shown: Shown) -> str | None:
+    if shown.status.awaits_decision is not None:
         return "waits for a decision"
-    return "one is waiting" if status.pending else None
+    if shown.status.pending:
+        return "one is waiting"
+    return f"{shown.ahead.ref_name} is ahead" if shown.ahead else None
+
+
+def _ahead_in_words(ahead: Deployment | None) -> str | None:
+    if ahead is None:
+        return None
+    what = f"{ahead.ref_name} is at {short_commit(ahead.commit_sha)}"
+    return f"{what} (push of {ago(ahead.requested_at)}: {ahead.status}, {short_id(ahead.id)})"
 
 
 def _next_in_words(shown: Shown) -> str | None:
     commands = " or ".join(f"`{command}`" for command in shown.commands)
-    return f"{_next(shown.status)}: {commands}" if commands else _next(shown.status)
+    return f"{_next(shown)}: {commands}" if commands else _next(shown)
 
 
 def _left_in_words(shown: Shown) -> str | None:

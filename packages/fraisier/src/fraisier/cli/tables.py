@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import typer
 
+from fraisier.cli.layout import GAP, NARROWEST, Layout, layout
 from fraisier.terminal import clean_line, coloured
 
-GAP = "  "
 EMPTY = "-"
+MOST_LINES = 4
 COLOURS = {
     "success": "green",
     "running": "cyan",
@@ -57,19 +58,32 @@ def short_id(deployment_id: str) -> str:
     return deployment_id[-8:]
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[Cell | str | None]]) -> None:
-    """Print rows under their titles; on a terminal the last column is cut to its width."""
+def print_table(
+    titles: Sequence[str], rows: Sequence[Sequence[Cell | str | None]], first_to_go: Sequence[str] = ()
+) -> Sequence[str]:
+    """Print rows under their titles, whole or, on a terminal, as far as they fit: the columns `first_to_go`
+    give way to the last one, which otherwise goes below its row. Return the titles that are shown.
+    """
     cells = [[_cell(value) for value in row] for row in [titles, *rows]]
-    *widths, longest = (max(len(cell.shown) for cell in column) for column in zip(*cells, strict=True))
+    widths = [max(len(cell.shown) for cell in column) for column in zip(*cells, strict=True)]
     if sys.stdout.isatty():
-        longest = max(20, shutil.get_terminal_size().columns - sum(widths) - len(GAP) * len(widths))
-    for *others, last in cells:
-        padded = [
-            cell.coloured + " " * (width - len(cell.shown))
-            for cell, width in zip(others, widths, strict=True)
-        ]
-        text = last.shown if len(last.shown) <= longest else f"{last.shown[: longest - 1]}…"
-        typer.echo(GAP.join([*padded, Cell(text, last.colour).coloured]).rstrip())
+        plan = layout(titles, widths, first_to_go, _width())
+    else:
+        plan = Layout(range(len(widths) - 1), widths[:-1], widths[-1])
+    for number, row in enumerate(cells):
+        _print_row(row, plan, is_head=number == 0)
+    return [titles[column] for column in plan.columns]
+
+
+def _print_row(row: Sequence[Cell], plan: Layout, *, is_head: bool) -> None:
+    shown = [(row[column], width) for column, width in zip(plan.columns, plan.widths, strict=True)]
+    line = [_cut(cell, width) + " " * (width - len(cell.shown)) for cell, width in shown]
+    if plan.room is not None:
+        line.append(_cut(row[-1], plan.room))
+    typer.echo(GAP.join(line).rstrip())
+    if plan.room is None and not is_head and row[-1].text:
+        for part in _wrapped(row[-1].shown, len(GAP), max_lines=MOST_LINES):
+            typer.echo(GAP + Cell(part, row[-1].colour).coloured)
 
 
 def print_facts(title: str, facts: Sequence[tuple[str, Cell | str | None]]) -> None:
@@ -78,7 +92,36 @@ def print_facts(title: str, facts: Sequence[tuple[str, Cell | str | None]]) -> N
     told = [(name, cell) for name, value in facts if (cell := _cell(value)).shown != EMPTY]
     width = max((len(name) for name, _ in told), default=0)
     for name, cell in told:
-        typer.echo(f"{GAP}{name.ljust(width)}{GAP}{cell.coloured}")
+        head = f"{GAP}{name.ljust(width)}{GAP}"
+        for part in _parts(cell.shown, len(head)):
+            typer.echo(head + Cell(part, cell.colour).coloured)
+            head = " " * len(head)
+
+
+def print_text(text: str, indent: str = "", colour: str | None = None) -> None:
+    """Print a message, on a terminal in lines that fit."""
+    for part in _parts(clean_line(text), len(indent)):
+        typer.echo(indent + Cell(part, colour).coloured)
+
+
+def _parts(text: str, indent: int) -> Sequence[str]:
+    """Return the lines of a text on a terminal; one that holds a command is one line, to be copied."""
+    return _wrapped(text, indent) if sys.stdout.isatty() and "`" not in text else [text]
+
+
+def _wrapped(text: str, indent: int, max_lines: int | None = None) -> Sequence[str]:
+    from textwrap import wrap
+
+    return wrap(text, max(NARROWEST, _width() - indent), max_lines=max_lines, placeholder=" …")
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _cut(cell: Cell, width: int) -> str:
+    text = cell.shown if len(cell.shown) <= width else f"{cell.shown[: width - 1]}…"
+    return Cell(text, cell.colour).coloured
 
 
 def _cell(value: Cell | str | None) -> Cell:

@@ -1,0 +1,90 @@
+"""What the shell offers for an argument: names from the configuration, ids and releases from the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Reader
+
+OFFERED = 50
+
+
+def fraises(ctx: typer.Context) -> list[str]:
+    """Return the configured fraises."""
+    return _section(ctx)
+
+
+def environments(ctx: typer.Context) -> list[str]:
+    """Return the environments of the fraise that is named before."""
+    return _section(ctx, str(ctx.params.get("fraise")), "environments")
+
+
+def deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the newest deployments, by the end of their ids or, if the word begins it, the whole."""
+    from fraisier.cli.tables import short_id
+
+    reader = _reader(ctx)
+    found = reader.deployments(limit=OFFERED) if reader else []
+    offered = []
+    for each in found:
+        what = f"{each.kind} of {each.fraise_id} {each.environment}: {each.status}"
+        ids = [short_id(each.id), *([each.id] if incomplete else [])]
+        offered += [(name, what) for name in ids]
+    return offered
+
+
+def fraises_and_deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the configured fraises and the newest deployments."""
+    return [*((name, "its newest deployment") for name in fraises(ctx)), *deployments(ctx, incomplete)]
+
+
+def releases(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the releases that the environment named before can be rolled back to, and their commits if the
+    word begins one.
+    """
+    fraise, begun, *_ = [
+        *ctx.args,
+        "",
+        "",
+    ]  # where an option without its value leaves them
+    known = _section(ctx, fraise, "environments")
+    names = [each for each in known if each == begun] or [each for each in known if each.startswith(begun)]
+    reader = _reader(ctx)
+    found = reader.healthy_releases(fraise, names[0]) if reader and len(names) == 1 else []
+    offered = {each.release: f"commit {each.commit_sha[:12]}" for each in found}
+    commits = {each.commit_sha: f"release {each.release}" for each in found} if incomplete else {}
+    return list((offered | commits).items())
+
+
+def _reader(ctx: typer.Context) -> Reader | None:
+    """Return the read side, None if there is none that this user may read: the shell is told no reason."""
+    from fraisier_core.config import find_config, place_of_store
+    from fraisier_core.errors import FraisierError
+    from fraisier_core.plugins import Plugins
+
+    from fraisier.cli.session import Session
+
+    plugins = Plugins.installed()
+    try:
+        return Session(place_of_store(find_config(ctx.obj), plugins), plugins).reader()
+    except FraisierError:
+        return None
+
+
+def _section(ctx: typer.Context, *keys: str) -> list[str]:
+    """Return the keys of a section below `fraises:`, read as it is written: completion has to be fast."""
+    from fraisier_core.config import find_config
+    from fraisier_core.config.finding import config_text
+    from fraisier_core.config.yamlfile import YamlError, parse_yaml
+    from fraisier_core.errors import ConfigurationError
+
+    try:
+        value = parse_yaml(config_text(find_config(ctx.obj))).value
+    except (ConfigurationError, YamlError):
+        return []
+    for key in ("fraises", *keys):
+        value = value.get(key) if isinstance(value, dict) else None
+    return [str(key) for key in value] if isinstance(value, dict) else []
