@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fraisier.cli.layout import layout
-from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id
+from fraisier.cli.tables import Cell, layout, print_facts, print_table, short_commit, short_id
 
 
 def test_columns_are_aligned_and_an_empty_cell_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:

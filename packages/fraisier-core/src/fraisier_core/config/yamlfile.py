@@ -14,7 +14,6 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
 
-from fraisier_core.config.yaml_syntax import syntax_problem
 from fraisier_core.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
@@ -142,6 +141,8 @@ def parse_yaml(text: str) -> Document:
         _check_depth(text)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
+        from fraisier_core.config.yaml_syntax import syntax_problem  # only a wrong text needs it
+
         raise YamlError(*syntax_problem(error, text)) from None
     return Document(root)
 

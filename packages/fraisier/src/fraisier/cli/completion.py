@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 OFFERED = 50
 
 
-def fraises(ctx: typer.Context) -> list[str]:
+def fraises(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
     """Return the configured fraises."""
     return _section(ctx)
 
 
-def environments(ctx: typer.Context) -> list[str]:
+def environments(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
     """Return the environments of the fraise that is named before."""
     return _section(ctx, str(ctx.params.get("fraise")), "environments")
 
@@ -38,7 +38,7 @@ def deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 def fraises_and_deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the configured fraises and the newest deployments."""
-    return [*((name, "its newest deployment") for name in fraises(ctx)), *deployments(ctx, incomplete)]
+    return [*((name, "its newest deployment") for name in _section(ctx)), *deployments(ctx, incomplete)]
 
 
 def releases(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from fraisier_core.errors import UnknownNameError
-from fraisier_core.text.suggestions import begun, unknown
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
@@ -51,18 +50,11 @@ def newest(
     """Return the newest deployments of everything, of a fraise or an environment, configured or not."""
     try:
         if fraise is not None:
-            environment = resolved(session.names(reader), fraise, environment)
+            environment = session.environment(reader, fraise, environment)
     except UnknownNameError:
         if reader is None or not reader.deployments(fraise, environment, limit=1):
             raise
     return reader.deployments(fraise, environment, limit) if reader else []
-
-
-def resolved(names: Mapping[str, Sequence[str]], fraise: str, environment: str | None) -> str | None:
-    """Return the environment of a fraise that a word begins, None for none. Raises `UnknownNameError`."""
-    if fraise not in names:
-        raise UnknownNameError(unknown("fraise", fraise, names))
-    return begun(f"environment of {fraise}", environment, names[fraise]) if environment is not None else None
 
 
 def _row(record: Deployment) -> Sequence[Cell | str | None]:

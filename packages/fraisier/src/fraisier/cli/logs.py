@@ -15,7 +15,6 @@ from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.text.suggestions import listing
 
-from fraisier.cli.completion import fraises_and_deployments
 from fraisier.cli.follow import Follower, PlainDisplay
 from fraisier.cli.history import newest
 from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
     from fraisier_core.store.records import LogChunk
 
 POLL_SECONDS = 0.1
-ID_PART = re.compile(r"[0-9a-f-]{4,36}")
+ID_PART = re.compile(r"[0-9A-Fa-f-]{4,36}")
 FRAISE_OR_ID = "A fraise, for its newest deployment, or a part of a deployment's id."
 app = command_app()
 
 
 @app.command()
 def logs(
-    fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, fraises_and_deployments)],
+    fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, "fraises_and_deployments")],
     environment: AnyEnvironment = None,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")] = False,

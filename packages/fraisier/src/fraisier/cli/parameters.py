@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from fraisier.cli.completion import deployments, environments, fraises
 
 
 def command_app(*, groups: str | None = None) -> typer.Typer:
@@ -29,9 +28,18 @@ def _given(ctx: typer.Context, file: Path | None) -> Path | None:
     return given
 
 
-def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
-    """Return an argument for which of the completions those are offered that begin as the word does."""
-    return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
+def offered(name: str) -> Callable[[typer.Context, str], Any]:
+    """Return a function of `completion`, which only completing imports."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> Any:
+        return getattr(import_module("fraisier.cli.completion"), name)(ctx, incomplete)
+
+    return complete
+
+
+def argument(metavar: str, text: str, complete: str) -> Any:
+    """Return an argument; what that function of `completion` returns is offered if the word begins it."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=offered(complete))
 
 
 _WHICH_FILE = "The configuration; else $FRAISIER_CONFIG, ./fraises.yaml or /etc/fraisier/fraises.yaml."
@@ -40,8 +48,8 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]
-Fraise = Annotated[str, argument("FRAISE", "A fraise.", fraises)]
-AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", fraises)]
-Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", environments)]
-AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", environments)]
-DeploymentId = Annotated[str, argument("DEPLOYMENT", "A part of a deployment's id.", deployments)]
+Fraise = Annotated[str, argument("FRAISE", "A fraise.", "fraises")]
+AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", "fraises")]
+Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", "environments")]
+AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", "environments")]
+DeploymentId = Annotated[str, argument("DEPLOYMENT", "A part of a deployment's id.", "deployments")]

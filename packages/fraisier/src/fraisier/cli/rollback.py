@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import BusyError, UnknownNameError
 
-from fraisier.cli.completion import releases
-from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
+from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app, offered
 from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.tables import short_id
 
@@ -32,7 +31,7 @@ def rollback(
         typer.Option(
             metavar="RELEASE",
             help="A release or commit, or a part of it; else the previous one.",
-            autocompletion=releases,
+            autocompletion=offered("releases"),
         ),
     ] = None,
     detach: Detach = False,

@@ -111,6 +111,15 @@ class Session:
             found.setdefault(each.fraise_id, []).append(each.environment)
         return found
 
+    def environment(self, reader: Reader | None, fraise: str, begun_as: str | None) -> str | None:
+        """Return the environment of a fraise that a word begins, None for None. Raises `UnknownNameError`."""
+        from fraisier_core.text.suggestions import begun, unknown
+
+        names = self.names(reader)
+        if fraise not in names:
+            raise UnknownNameError(unknown("fraise", fraise, names))
+        return None if begun_as is None else begun(f"environment of {fraise}", begun_as, names[fraise])
+
 
 class ActingSession(Session):
     """What a command that acts works with: it follows the configuration, as `ConfigSource` does."""

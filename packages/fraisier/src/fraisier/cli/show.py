@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
-from fraisier.cli.layout import GAP
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
 from fraisier.cli.session import Session
-from fraisier.cli.tables import print_facts, print_text, status_cell
+from fraisier.cli.tables import GAP, print_facts, print_text, status_cell
 from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fraisier.cli.history import resolved
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
@@ -70,7 +68,7 @@ def _read(
 
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = []
-    for names in _environments(session.names(reader), fraise, environment):
+    for names in _environments(session, reader, fraise, environment):
         status = known.get(names) or _never_deployed(session, *names)
         left = undeletable(session.place.state_dir, *names)
         found.append(Shown(status, _decision(reader, status), left, _ahead(reader, status)))
@@ -86,11 +84,12 @@ def _never_deployed(session: Session, fraise: str, environment: str) -> Environm
 
 
 def _environments(
-    names: Mapping[str, Sequence[str]], fraise: str | None, environment: str | None
+    session: Session, reader: Reader | None, fraise: str | None, environment: str | None
 ) -> list[tuple[str, str]]:
+    names = session.names(reader)
     if fraise is None:
         return [(name, each) for name, known in names.items() for each in known]
-    one = resolved(names, fraise, environment)
+    one = session.environment(reader, fraise, environment)
     return [(fraise, each) for each in ([one] if one is not None else names[fraise])]
 
 
