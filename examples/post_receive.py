@@ -70,9 +70,13 @@ def deliver(body: bytes) -> str:
 
 
 def accepted(answer: dict[str, Any]) -> str:
-    """Return the status of a response, and its reasons if it has any."""
-    reasons = "; ".join(answer.get("reasons", []))
-    return f"{answer['status']}: {reasons}" if reasons else str(answer["status"])
+    """Return the status of a response, and its deployments and how to follow them, or its reasons."""
+    deployments = [
+        f"{each['fraise']} {each['environment']}, follow it with: {each['follow']}"
+        for each in answer.get("deployments", [])
+    ]
+    details = "; ".join([*deployments, *answer.get("reasons", [])])
+    return f"{answer['status']}: {details}" if details else str(answer["status"])
 
 
 def refused(answer: str) -> str:

@@ -21,6 +21,11 @@ from tests.environments import ROOT
 HOOK = ROOT / "examples/post_receive.py"
 SERVICE = ROOT / "examples/hello/service.py"
 
+DEPLOYMENTS = [
+    {"fraise": "my_api", "environment": name, "follow": f"fraisier logs {number} --follow"}
+    for number, name in enumerate(("production", "staging"), 1)
+]
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -75,6 +80,12 @@ def answering(status: int, body: str) -> Iterator[str]:
     ("status", "body", "sentence"),
     [
         (202, json.dumps({"status": "accepted"}), "202 accepted"),
+        (
+            202,
+            json.dumps({"status": "accepted", "deployments": DEPLOYMENTS}),
+            "202 accepted: my_api production, follow it with: fraisier logs 1 --follow; "
+            "my_api staging, follow it with: fraisier logs 2 --follow",
+        ),
         (
             200,
             json.dumps({"status": "ignored", "reasons": ["no rule", "no tag"]}),

@@ -56,6 +56,14 @@ def test_names_are_those_that_the_store_was_told_last(deployed: Installation) ->
     assert 'did you mean "staging"?' in deployed.run("history", "my_api", "stagign").stderr
 
 
+@pytest.mark.parametrize("command", [["status"], ["history"], ["show", "abcd"], ["cancel", "abcd"]])
+def test_without_a_store_only_what_is_wrong_is_told(installation: Installation, command: list[str]) -> None:
+    installation.config.write_text("fraises: 3\n")
+    ended = installation.run(*command)
+    problem = "fraises.yaml:1: fraises: should be a mapping of fraises, found 3\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", problem)
+
+
 @pytest.mark.parametrize("command", [["list"], ["config", "check"], ["deploy", "my_api", "production"]])
 def test_what_needs_the_configuration_says_only_what_is_wrong(
     deployed: Installation, command: list[str]

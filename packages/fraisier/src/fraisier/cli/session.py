@@ -155,13 +155,17 @@ class ActingSession(Session):
 
 
 def _place_despite(problem: ConfigurationError, path: Path, plugins: Plugins) -> StorePlace:
-    """Return where the store is, or raise the problem if that cannot be told either."""
+    """Return where the store is, or raise the problem if there is none, or that cannot be told either."""
     from fraisier_core.config import place_of_store
+    from fraisier_core.system.owner import existing_place
 
     try:
-        return place_of_store(path, plugins)
+        place = place_of_store(path, plugins)
     except ConfigurationError:
         raise problem from None
+    if existing_place(place.state_dir) != place.state_dir:
+        raise problem
+    return place
 
 
 def fork_early() -> Connection:
