@@ -919,3 +919,20 @@ def test_a_change_to_a_type_that_is_not_there_keeps_the_last_good_configuration(
     source = ConfigSource(path, plugins, SECRET, parts={"git"})  # from the start, the others can be used
     write(path, edited("My GraphQL API", "Another", edited("type: api", "type: apy")))
     assert source.current().fraise("my_api").description == "Another"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fraises:\nmy_app:\n  type: api\n", "2: my_app: unknown key; wrong indentation? `fraises:` above"),
+        (
+            "fraises:\n  my_api:\n    type: api\n    environments:\n    production: {branch: main}\n",
+            "5: fraises.my_api.production: unknown key; wrong indentation? `environments:` above",
+        ),
+        ("branch_mapping:\nmain: {}\nv1: {}\nfraises: {}\n", "3: v1: unknown key; wrong indentation?"),
+        ("fraises: {}\nmy_app: {}\n", "2: my_app: unknown key; known here:"),
+        ("fraises: {}\nstate_dir:\nfraise: {}\n", '3: fraise: unknown key; did you mean "fraises"?'),
+    ],
+)
+def test_a_key_that_is_not_deep_enough_is_told_so(plugins: Plugins, text: str, expected: str) -> None:
+    assert any(each.startswith(f"fraises.yaml:{expected}") for each in problems(text, plugins))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Set
+from itertools import takewhile
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
@@ -93,9 +94,20 @@ class ConfigReader:
 
     def refuse_unknown(self, keys: Keys, known: Collection[str]) -> None:
         """Collect that the last of `keys` is none of the known ones."""
-        match = nearest(str(keys[-1]), known)
+        match, empty = nearest(str(keys[-1]), known), self._empty_above(keys, known)
         offer = f'did you mean "{match}"?' if match else f"known here: {listing(known)}"
+        if empty is not None and not match:
+            offer = f"wrong indentation? `{empty}:` above has nothing below it"
         self.refuse(keys, f"unknown key; {offer}")
+
+    def _empty_above(self, keys: Keys, known: Collection[str]) -> str | None:
+        """Return the last known key above an unknown one, if it has no value."""
+        siblings = self.value(keys[:-1])
+        names = list(siblings) if isinstance(siblings, dict) else []
+        above = (
+            [name for name in names[: names.index(keys[-1])] if name in known] if keys[-1] in names else []
+        )
+        return above[-1] if above and self.value((*keys[:-1], above[-1])) is None else None
 
     def unset(self) -> dict[Keys, str]:
         """Return a message for each unset variable, by the keys of the value that needs it."""
