@@ -102,12 +102,10 @@ class ConfigReader:
 
     def _empty_above(self, keys: Keys, known: Collection[str]) -> str | None:
         """Return the last known key above an unknown one, if it has no value."""
-        siblings = self.value(keys[:-1])
-        names = list(siblings) if isinstance(siblings, dict) else []
-        above = (
-            [name for name in names[: names.index(keys[-1])] if name in known] if keys[-1] in names else []
-        )
-        return above[-1] if above and self.value((*keys[:-1], above[-1])) is None else None
+        found = self.value(keys[:-1])
+        siblings = found if isinstance(found, dict) else {}
+        above = [name for name in takewhile(lambda name: name != keys[-1], siblings) if name in known]
+        return above[-1] if above and siblings[above[-1]] is None else None
 
     def unset(self) -> dict[Keys, str]:
         """Return a message for each unset variable, by the keys of the value that needs it."""
