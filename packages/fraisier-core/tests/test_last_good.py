@@ -128,11 +128,18 @@ def test_two_configurations_with_one_state_folder_are_kept_apart(config: Path, p
         ConfigSource(other, plugins, ENVIRON, last_good=True)
 
 
+def test_the_state_folder_is_made_if_the_store_is_elsewhere(config: Path, plugins: Plugins) -> None:
+    (config.parent / ".fraisier").rmdir()
+    keep_it(config, plugins)
+    assert len(kept_files(config)) == 1
+
+
 def test_a_text_that_cannot_be_kept_is_logged(
     config: Path, plugins: Plugins, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = ConfigSource(config, plugins, ENVIRON).current()
     (config.parent / ".fraisier").rmdir()
+    (config.parent / ".fraisier").write_text("in the way")
     with caplog.at_level(logging.WARNING):
         keep(loaded)
     assert "could not be kept as" in caplog.text

@@ -15,7 +15,7 @@ from fraisier_core.errors import ConfigurationError
 
 def keep(config: Config) -> None:
     """Keep the text of a configuration, unless something in it cannot be used. It is called by the owner of
-    the state folder, which is there; a full disk is logged.
+    the state folder; a full disk is logged.
     """
     if unusable(config) or kept_text(config.place) == config.text:
         return
@@ -59,6 +59,9 @@ def _is_ours(place: Path) -> bool:
 
 
 def _write(place: Path, text: bytes) -> None:
+    from fraisier_core.system.disk import make_folder  # what only reads the configuration does without
+
+    make_folder(place.parent, 0o751)
     new = place.with_suffix(f".{os.getpid()}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
