@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import accepting, commands, deploying, starting
+from benchmarks import accepting, commands, deploying, starting, submodules
 from benchmarks.figures import Figure
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "starting": starting.figures,
     "deploying": deploying.figures,
     "commands": commands.figures,
+    "submodules": submodules.figures,
 }
 HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "performance.md"

@@ -14,6 +14,7 @@ from fraisier_core.config import SECTIONS
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import FraiseSection
+from fraisier_core.config.reach import CredentialsSection
 from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
@@ -52,6 +53,7 @@ def rows(text: str, heading: str) -> Mapping[str, list[str]]:
 SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("A provider", ProviderSettings, None),
     ("A fraise", FraiseSection, None),
+    ("credentials", CredentialsSection, None),
     ("An environment", EnvironmentSettings, None),
     ("An environment of type api", ApiSettings, EnvironmentSettings),
     ("shared", SharedPath, None),

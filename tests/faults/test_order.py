@@ -216,6 +216,23 @@ def test_f34_two_environments_share_a_mirror(driver: Driver) -> None:
     check_invariants(driver)
 
 
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/heads/new", "refs/tags/v1"])
+def test_a_commit_that_is_announced_before_it_is_served_is_asked_for_again(driver: Driver, ref: str) -> None:
+    rules = "branch_mapping:\n  new: {{fraise: my_api, environment: production}}\n"
+    rules += '  "v*": {{fraise: my_api, environment: production, tags: true}}'
+    driver.configure({"branch_mapping:": rules})
+    driver.start()
+    before = driver.commit()
+    assert driver.deploy(before)["status"] == "success"
+    late = driver.forge.commit({"a-first": "late"})
+    deployment = driver.deliver(late, None if "main" not in ref else before, ref=ref).deployment
+    again = "SELECT 1 FROM tb_deployment_logs WHERE deployment_id = ? AND text LIKE '%asked for again%'"
+    driver.wait_for(lambda: driver.rows(again, deployment))
+    driver.forge.git("push", "--quiet", "origin", f"HEAD:{ref}")
+    assert driver.ended(deployment)["status"] == "success"
+    assert driver.serving() == late
+
+
 def test_f35_a_commit_that_a_force_push_took_away_is_said_to_be_gone(driver: Driver) -> None:
     driver.start()
     old = driver.commit()
@@ -223,7 +240,10 @@ def test_f35_a_commit_that_a_force_push_took_away_is_said_to_be_gone(driver: Dri
     gone = driver.commit()
     driver.forge.git("reset", "--hard", "--quiet", old)
     driver.forge.push(force=True)
-    ended = driver.deploy(gone, before=old)
+    missing = driver.deliver(gone, before=old).deployment
+    driver.wait_for_step(missing, "fetch")
+    driver.deliver(old, before=gone)
+    ended = driver.ended(missing)
     assert ended["status"] == "failed"
     assert ended["error_message"].startswith(f"ref_gone: commit {gone} is not in")
     assert ended["error_message"].endswith("nothing was activated")

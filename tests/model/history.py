@@ -49,14 +49,15 @@ class SimulatedMirror(Mirror):
         super().__init__(Path("/nowhere/site.git"), "https://forge.example/acme/site.git", threading.Event())
         self._history = history
 
-    def fetch(self) -> None:
+    def fetch(self, wanted: str | None = None) -> None:
         pass
 
     def resolve_ref(self, ref: str) -> str:
         return self._history.refs[ref]
 
-    def require(self, commit: str) -> None:
+    def require(self, commit: str) -> str:
         assert commit in self._history.parents
+        return commit
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool | None:
         return ancestor == descendant or ancestor in self._history.ancestors[descendant]

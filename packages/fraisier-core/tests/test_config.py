@@ -105,7 +105,8 @@ ONE_PROBLEM = {
     "an unknown key with nothing near": (
         ("    description: My", "    zzz: My"),
         "fraises.yaml:8: fraises.my_api.zzz: "
-        "unknown key; known here: description, environments, repository, type",
+        "unknown key; known here: aliases, ca_file, credentials, describe, description, environments, "
+        "ignore_filters, known_hosts, lfs, protocols, proxy, repository, submodules, type",
     ),
     "an unknown section": (
         ("branch_mapping:", "branch_maping:"),
@@ -646,7 +647,7 @@ def test_a_clone_without_repository_says_whose_it_is(plugins: Plugins, tmp_path:
     text = edited("    repository: https://github.com/acme/my-api.git ", "    ")
     text = edited("/var/www/api", str(clone), text)
     config = parse(text, plugins)
-    assert config.fraise("my_api").repository is None
+    assert config.fraise("my_api").reach.repository is None
     repository = config.environment("my_api", "production").repository
     assert repository.url == "git@github.com:acme/my-api.git"
     assert repository.identity == "github.com/acme/my-api"

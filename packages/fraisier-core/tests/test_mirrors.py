@@ -18,32 +18,11 @@ from fraisier_core.errors import (
     GitUnreachableError,
     StepFailedError,
 )
+from fraisier_core.git.contents import Contents
 from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
-from fraisier_core.system.commands import Limits
 
-IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-
-
-class Origin:
-    """A repository to fetch from."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
-
-    def git(self, *arguments: str) -> str:
-        argv = ["git", "-C", str(self.path), *IDENTITY, *arguments]
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(self, **files: str) -> str:
-        for name, text in files.items():
-            path = self.path / name.replace("__", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "change")
-        return self.git("rev-parse", "HEAD")
+from tests.origins import Origin, mirror_of
 
 
 @pytest.fixture
@@ -54,23 +33,6 @@ def origin(tmp_path: Path) -> Origin:
 @pytest.fixture
 def mirror(origin: Origin, tmp_path: Path) -> Mirror:
     return mirror_of(str(origin.path), tmp_path)
-
-
-def mirror_of(
-    url: str,
-    tmp_path: Path,
-    *,
-    wall: float = 30,
-    silence: float = 30,
-    cancelled: threading.Event | None = None,
-) -> Mirror:
-    return Mirror(
-        tmp_path / "mirrors/api.git",
-        url,
-        cancelled or threading.Event(),
-        limits=Limits(wall, silence, grace=1),
-        retry_seconds=(),
-    )
 
 
 def names(directory: Path) -> set[str]:
@@ -192,7 +154,8 @@ def test_what_is_exported_is_what_was_committed(origin: Origin, mirror: Mirror, 
     assert (tmp_path / "out/version").read_text() == text
 
 
-def test_nothing_of_the_repository_runs(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+def test_nothing_of_the_repository_runs(origin: Origin, tmp_path: Path) -> None:
+    mirror = mirror_of(str(origin.path), tmp_path, contents=Contents(ignore_filters=frozenset({"evil"})))
     subprocess.run(
         ["git", "-C", origin.path, "config", "filter.evil.smudge", f"touch {tmp_path}/ran"], check=True
     )
@@ -313,8 +276,10 @@ def test_a_fetch_is_cancelled(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def http_origin(origin: Origin, login: str) -> Iterator[tuple[str, list[str]]]:
-    """Serve a repository to whoever logs in; yields `host:port` and the command lines seen meanwhile."""
+def http_origin(origin: Origin, login: str | None) -> Iterator[tuple[str, list[str]]]:
+    """Serve a repository, if there is a login to whoever logs in; yields `host:port` and the command lines
+    seen meanwhile.
+    """
     seen: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -325,8 +290,10 @@ def http_origin(origin: Origin, login: str) -> Iterator[tuple[str, list[str]]]:
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 with contextlib.suppress(OSError):
                     seen.append(process.read_bytes().decode("utf-8", "replace"))
-            if self.headers.get("Authorization") != login:
-                self.send_error(403)
+            if login is not None and self.headers.get("Authorization") != login:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="forge"')
+                self.end_headers()
                 return
             super().do_GET()
 
@@ -348,7 +315,7 @@ def test_credentials_reach_the_remote_and_nothing_else(origin: Origin, tmp_path:
         mirror = mirror_of(f"http://me:hunter22@{host}/origin/.git", tmp_path)
         mirror.fetch()
         assert mirror.resolve_ref("refs/heads/main") == commit
-        with pytest.raises(GitUnreachableError, match="403") as caught:
+        with pytest.raises(GitUnreachableError, match="refuses these credentials") as caught:
             mirror_of(f"http://me:wrong-pw@{host}/origin/.git", tmp_path).fetch()
     assert "wrong-pw" not in str(caught.value)
     assert any("fetch" in line and host in line for line in seen)
@@ -430,6 +397,168 @@ def damage(mirror: Mirror) -> None:
         if file.is_file() and file.suffix != ".idx":
             file.chmod(0o644)
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("server", ["path", "file", "http"])
+def test_a_repository_of_sha256_ids_has_a_mirror_of_them(tmp_path: Path, server: str) -> None:
+    origin = Origin(tmp_path / "origin", "sha256")
+    commit = origin.commit(a="1")
+    origin.git("update-server-info")
+    with http_origin(origin, None) as (host, _):
+        urls = {"path": str(origin.path), "file": origin.path.as_uri(), "http": f"http://{host}/origin/.git"}
+        mirror = mirror_of(urls[server], tmp_path)
+        mirror.fetch()
+    assert len(commit) == 64
+    assert mirror.resolve_ref("refs/heads/main") == commit
+    assert (
+        mirror.require(commit) == mirror.require(commit[:40]) == mirror.resolve_commit(commit[:9]) == commit
+    )
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/a").read_text() == "1"
+
+
+def test_a_repository_that_is_made_anew_in_another_format_is_followed(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    origin.commit(a="1")
+    mirror.fetch()
+    origin.path.rename(tmp_path / "before")
+    commit = Origin(origin.path, "sha256").commit(a="2")
+    mirror.fetch()
+    assert mirror.resolve_ref("refs/heads/main") == commit
+
+
+def test_an_empty_repository_is_fetched_and_followed(origin: Origin, mirror: Mirror) -> None:
+    mirror.fetch()
+    with pytest.raises(CommitGoneError, match="has no refs/heads/main"):
+        mirror.resolve_ref("refs/heads/main")
+    commit = origin.commit(a="1")
+    mirror.fetch()
+    assert mirror.resolve_ref("refs/heads/main") == commit
+
+
+OLD_AUTHORS = {
+    "no date": b"Ada <ada@example.com>",
+    "no space before the date": b"Ada <ada@example.com>1262356920 +0000",
+    "no space before the address": b"Ada<ada@example.com> 1262356920 +0000",
+    "no address": b"Ada 1262356920 +0000",
+    "no name": b"<ada@example.com> 1262356920 +0000",
+    "a date that begins with 0": b"Ada <ada@example.com> 01262356920 +0000",
+    "a date that no clock shows": b"Ada <ada@example.com> 99999999999999999999 +0000",
+    "a time zone that is none": b"Ada <ada@example.com> 1262356920 +051800",
+    "an address within an address": b"Ada <<ada@example.com>> 1262356920 +0000",
+}
+
+
+@pytest.mark.parametrize("author", OLD_AUTHORS.values(), ids=OLD_AUTHORS)
+@pytest.mark.parametrize("branch", ["main", "old"])
+def test_faults_of_old_tools_are_deployed_as_git_clones_them(
+    origin: Origin, mirror: Mirror, tmp_path: Path, author: bytes, branch: str
+) -> None:
+    origin.commit(a="1")
+    committer = b"committer Ada <ada@example.com> 1262356920 +0000\n"
+    tree = origin.git("rev-parse", "HEAD^{tree}")
+    origin.write_commit(tree, branch, b"author " + author + b"\n" + committer)
+    mirror.fetch()
+    mirror.export(mirror.resolve_ref("refs/heads/main"), tmp_path / "out")
+    assert (tmp_path / "out/a").read_text() == "1"
+
+
+def evil_trees(origin: Origin) -> dict[str, str]:
+    blob = origin.write("blob", b"[core]\nfsmonitor = touch ran\n")
+    inner = origin.write_tree(("100644", "config", blob))
+    link = origin.write("blob", b"/etc")
+    return {
+        "a .git": origin.write_tree(("40000", ".git", inner)),
+        "a .GIT": origin.write_tree(("40000", ".GIT", inner)),
+        "a .git that is a file": origin.write_tree(("100644", ".git", blob)),
+        "a .git below": origin.write_tree(("40000", "lib", origin.write_tree(("40000", ".git", inner)))),
+        "a way out": origin.write_tree(("40000", "..", inner)),
+        "a path in a name": origin.write_tree(("100644", "../out/a", blob)),
+        "an absolute name": origin.write_tree(("100644", "/tmp/a", blob)),
+        "the directory itself": origin.write_tree(("40000", ".", inner)),
+        "a .gitmodules that is a link": origin.write_tree(("120000", ".gitmodules", link)),
+    }
+
+
+def test_a_tree_that_could_hurt_is_refused_where_it_would_be_written_and_nowhere_else(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    good = origin.commit(a="1")
+    for number, (what, tree) in enumerate(evil_trees(origin).items()):
+        evil = origin.write_commit(tree, "other")
+        mirror.fetch()
+        with pytest.raises(StepFailedError, match="refuses to check out: error: invalid path"):
+            mirror.export(evil, tmp_path / f"evil{number}")
+        assert not list((tmp_path / f"evil{number}").rglob("*")), what
+        mirror.export(good, tmp_path / f"good{number}")
+
+
+def test_a_tree_that_names_a_file_twice_is_deployed_as_git_clones_it(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    blob = origin.write("blob", b"1")
+    commit = origin.write_commit(origin.write_tree(("100644", "a", blob), ("100644", "a", blob)), "main")
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/a").read_text() == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("address", ["{path}", "{path}/.git", "file://{path}", "{link}", "{path}/"])
+def test_a_local_repository_of_another_user_is_fetched(origin: Origin, tmp_path: Path, address: str) -> None:
+    commit = origin.commit(a="1")
+    (tmp_path / "link").symlink_to(origin.path)
+    subprocess.run(["chown", "-R", "12345", origin.path], check=True)
+    mirror = mirror_of(address.format(path=origin.path, link=tmp_path / "link"), tmp_path)
+    mirror.fetch()
+    assert mirror.resolve_ref("refs/heads/main") == commit
+
+
+def test_a_repository_that_turns_shallow_is_refused_as_such(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    origin.commit(a="1")
+    mirror.fetch()
+    newest = [origin.commit(a=text) for text in "456"][-1]
+    origin.path.rename(tmp_path / "whole")
+    whole = (tmp_path / "whole").as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=1", whole, str(origin.path)], check=True)
+    with pytest.raises(GitUnreachableError, match=r"shallow.*; the repository: .*--unshallow"):
+        mirror.fetch()
+    origin.git("fetch", "-q", "--unshallow")
+    mirror.fetch()
+    assert mirror.resolve_ref("refs/heads/main") == newest
+
+
+def test_a_damaged_repository_is_told_from_a_damaged_mirror(origin: Origin, mirror: Mirror) -> None:
+    origin.commit(a="1")
+    mirror.fetch()
+    good = mirror.resolve_ref("refs/heads/main")
+    origin.commit(b="2" * 5000)
+    blob = origin.git("rev-parse", "HEAD:b")
+    file = origin.path / ".git/objects" / blob[:2] / blob[2:]
+    file.chmod(0o644)
+    file.write_bytes(b"garbage")
+    with pytest.raises(GitUnreachableError, match="the repository: it is damaged") as caught:
+        mirror.fetch()
+    assert blob in caught.value.output
+    assert mirror.require(good) == good  # the mirror is as it was
+
+
+def test_a_branch_that_its_repository_cannot_read_keeps_no_other_from_being_deployed(
+    origin: Origin, mirror: Mirror
+) -> None:
+    origin.commit(a="1")
+    (origin.path / ".git/refs/heads/broken").write_text(f"{'1' * 40}\n")
+    for wanted in ("1", "2"):
+        commit = origin.commit(a=wanted)
+        mirror.fetch("refs/heads/main")
+        assert mirror.resolve_ref("refs/heads/main") == commit
+    with pytest.raises(CommitGoneError, match=r"has no refs/heads/broken; git said: .*1111"):
+        mirror.resolve_ref("refs/heads/broken")
+    with pytest.raises(GitUnreachableError, match="the repository: it is damaged"):
+        mirror.fetch("refs/heads/broken")
 
 
 @pytest.mark.parametrize("packed", [True, False])

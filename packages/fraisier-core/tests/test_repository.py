@@ -142,7 +142,7 @@ def clone_of(folder: Path, origin: str | None) -> Path:
 
 def test_the_origin_of_a_clone_is_its_repository(tmp_path: Path) -> None:
     found = origin_of(clone_of(tmp_path / "clone", "git@git.example.com:acme/my-api.git"))
-    assert found == Repository("git@git.example.com:acme/my-api.git", SAME)
+    assert found == Repository.at("git@git.example.com:acme/my-api.git")
 
 
 def test_the_origin_is_read_whoever_owns_the_clone(tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ class MalformedPayloadError(FraisierError):
 
 
 class StepFailedError(FraisierError):
-    """A step of a deployment failed."""
+    """A step of a deployment failed; `output` is more than its message says, for the step's own output."""
+
+    output = ""
 
 
 class CommandFailedError(StepFailedError):

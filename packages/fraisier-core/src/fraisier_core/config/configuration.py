@@ -13,7 +13,7 @@ from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import StorePlace, read_place
 from fraisier_core.config.finding import config_text
-from fraisier_core.config.fraise import Environment, Fraise, ResolvedEnvironment, read_fraises
+from fraisier_core.config.fraise import REACH, Environment, Fraise, ResolvedEnvironment, read_fraises
 from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.variables import Substituted, variables_by_section
@@ -77,10 +77,24 @@ class Config:
         url = found.repository.url
         if url is None:
             raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])
+        for key in REACH:
+            self.require("fraises", fraise, key)
+        of = self.fraise(fraise)
+        access = of.reach.access(url)
         passwords = [SecretStr(url_password(each) or "") for each in (url, self.database)]
-        secrets = found.secrets | long_secrets(found.settings, passwords)
-        kind = self.fraise(fraise).type
-        return ResolvedEnvironment(fraise, found.name, kind, url, self.state_dir, found.section, secrets)
+        answers = [SecretStr(each) for each in access.secrets()]
+        return ResolvedEnvironment(
+            fraise=fraise,
+            environment=found.name,
+            type=of.type,
+            repository=url,
+            state_dir=self.state_dir,
+            section=found.section,
+            secrets=found.secrets | long_secrets(found.settings, passwords, answers),
+            access=access,
+            contents=of.reach.contents(),
+            describe=of.reach.describe,
+        )
 
     def secret_variables(self) -> set[str]:
         """Return the names of the variables that are used under `git:` and nowhere else."""

@@ -8,36 +8,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import MIN_SECRET_LENGTH
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import FraisierError, PluginError, UnsetVariableError
+from fraisier_core.git.access import NO_ACCESS, Access
+from fraisier_core.git.contents import ALL, Contents
 from fraisier_core.git.repository import Repository, address_problem, origin_of
 from fraisier_core.plugins import Plugins
-from fraisier_core.settings import EnvironmentSettings, Section
+from fraisier_core.settings import EnvironmentSettings
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
 
 
-class FraiseSection(Section):
+class FraiseSection(ReachSection):
     """A fraise: its `type`, which a plugin offers, a description for people, its environments by name, and
-    where to fetch from; absent, the origin of the clone at `app_path`.
+    what there is to say about its repository.
     """
 
     type: Annotated[str, Field(min_length=1)]
     description: str = ""
-    repository: str | None = None
     environments: Annotated[dict[str, Any], Field(min_length=1)]
 
-    @field_validator("repository")
-    @classmethod
-    def _accepted(cls, repository: str | None) -> str | None:
-        if repository is not None and (problem := address_problem(repository)):
-            raise ValueError(problem)
-        return repository
+
+REACH: tuple[str, ...] = tuple(ReachSection.model_fields)
+"""The keys of a fraise that say how its repository is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,14 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Fraise:
-    """One deployable thing; `problem` says why its type's plugin cannot be used."""
+    """One deployable thing; `problem` says why its type's plugin cannot be used, `reach` how its repository
+    is reached.
+    """
 
     name: str
     type: str
     description: str = field(repr=False)
-    repository: str | None = field(repr=False)
+    reach: ReachSection = field(repr=False)
     environments: Mapping[str, Environment]
     problem: str | None = None
 
@@ -80,8 +81,9 @@ class Fraise:
 @dataclass(frozen=True, slots=True)
 class ResolvedEnvironment:
     """What the process of one deployment gets: its environment, with the variables filled in, and nothing of
-    `git:` or of other fraises. `repository` is the address to fetch from, credentials included; `section` is
-    for the settings model of its fraise type; `secrets` are what must be redacted in output.
+    `git:` or of other fraises. `repository` is the address to fetch from, `access` how it is reached,
+    `contents` what of it becomes part of a release; `section` is for the settings model of its fraise type;
+    `secrets` are what must be redacted in output; `describe`: commands get `FRAISIER_DESCRIBE`.
     """
 
     fraise: str
@@ -91,6 +93,9 @@ class ResolvedEnvironment:
     state_dir: Path
     section: Mapping[str, object] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    access: Access = field(default=NO_ACCESS, repr=False)
+    contents: Contents = ALL
+    describe: bool = False
 
     @property
     def releases(self) -> Path:
@@ -129,7 +134,7 @@ def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fr
         return None
     why = str(problem) if problem else None
     description = reader.public((*keys, "description"), section.description) or ""
-    return Fraise(name, section.type, description, section.repository, environments, why)
+    return Fraise(name, section.type, description, section, environments, why)
 
 
 class _CoreKeys(EnvironmentSettings, extra="ignore"):
@@ -176,7 +181,7 @@ def _secrets(reader: ConfigReader, keys: Keys) -> frozenset[str]:
     marked = {name: each for name, each in env if isinstance(each, dict)}
     secret = [str(each.get("value")) for each in marked.values() if each.get("secret") is True]
     shown = [(*keys, "env", name, "value") for name, each in marked.items() if each.get("secret") is False]
-    places = keys, (*keys[:2], "repository"), ("database",), ("state_dir",)
+    places = keys, *((*keys[:2], key) for key in REACH), ("database",), ("state_dir",)
     brought = reader.secrets_at(*places, public=[*shown, (*keys, "branch")])
     return brought | {text for text in secret if len(text) >= MIN_SECRET_LENGTH}
 
@@ -187,7 +192,14 @@ def _repository(reader: ConfigReader, fraise: Keys, settings: EnvironmentSetting
     if unset := reader.unset_under(keys):
         return Repository(unknown=unset[0])
     if isinstance(url, str) and url:
-        return Repository(unknown="refused") if address_problem(url) else Repository.at(url)
+        known = not address_problem(url)
+        return Repository.at(url, _aliases(reader, fraise)) if known else Repository(unknown="refused")
     if settings is None or settings.app_path is None:
         return Repository(unknown="no `repository:`, and no `app_path:` whose clone could say it")
     return origin_of(settings.app_path)
+
+
+def _aliases(reader: ConfigReader, fraise: Keys) -> list[str]:
+    value = reader.value((*fraise, "aliases"))
+    found = value if isinstance(value, list) else [value]
+    return [each for each in found if isinstance(each, str) and not address_problem(each)]

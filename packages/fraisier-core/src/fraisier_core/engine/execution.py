@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb, format_exception
@@ -40,6 +41,15 @@ class DeploymentContext:
     deployer: Deployer
     mirror: Mirror
     workspace: Workspace
+    describe: bool = False
+
+    def facts(self, release: Release) -> dict[str, str]:
+        """Return the variables that commands get beside those of every run."""
+        if not self.describe:
+            return {}
+        with suppress(StepFailedError):  # the commit of an old release may be gone
+            return {"FRAISIER_DESCRIBE": self.mirror.describe(release.commit_sha)}
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,15 @@ def open_context(
     settings = deployer.settings_model.model_validate(resolved.section)
     limits = Limits(settings.timeout, settings.silence_timeout)
     mirrors = resolved.state_dir / "mirrors"
-    mirror = Mirror.in_folder(mirrors, resolved.repository, cancellation.event, limits)
+    mirror = Mirror.in_folder(
+        mirrors,
+        resolved.repository,
+        cancellation.event,
+        access=resolved.access,
+        contents=resolved.contents,
+        limits=limits,
+    )
     shared = SharedFiles(resolved.shared, settings.shared)
     workspace = open_workspace(resolved.releases, settings.app_path, mirror, shared)
-    return DeploymentContext(resolved.fraise, resolved.environment, settings, deployer, mirror, workspace)
+    names = (resolved.fraise, resolved.environment)
+    return DeploymentContext(*names, settings, deployer, mirror, workspace, resolved.describe)

@@ -36,9 +36,13 @@ class RecordedRun(Run[EnvironmentSettings]):
         self.daemons = Daemons()
         self.permitted_daemons = False
         self.interruption: Interruption = execution.cancellation.event
+        self._facts = context.facts(release)
         self._execution = execution
         self._recorder = execution.recorder
         self._cancellation = execution.cancellation
+
+    def command_environment(self) -> dict[str, str]:
+        return super().command_environment() | self._facts
 
     def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
         require_own_step(name)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.commits import commit_of
 from fraisier_core.engine.execution import DeploymentContext, open_context
-from fraisier_core.engine.sources import commit_of
 from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Reader

@@ -60,6 +60,8 @@ class Recorder:
         try:
             yield
         except BaseException as error:
+            if output := getattr(error, "output", ""):
+                self.note(output)
             self._finish(step, _status_of(error), str(error))
             raise
         self._finish(step, "success")

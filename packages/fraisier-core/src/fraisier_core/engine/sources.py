@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from fraisier_core.engine.commits import announced
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
@@ -12,7 +13,6 @@ from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import Source
 
-FULL_ID = 40
 RECENT = 100
 
 
@@ -21,7 +21,7 @@ def fetched(execution: Execution) -> Release | None:
     context, deployment = execution.context, execution.deployment
     with execution.recorder.step("fetch"), execution.cancellation.explained():
         context.workspace.check_place()
-        commit = commit_of(deployment, context.mirror)
+        commit = announced(execution)
         newer = _newer(execution, deployment, commit)
         if newer is None and not _is_unchanged(execution, commit):
             return context.workspace.prepare(_release_name(deployment, commit), commit, context.mirror)
@@ -58,18 +58,6 @@ SOURCES: Mapping[Source, Callable[[Execution], Release | None]] = {
     "release": named,
     "serving": serving,
 }
-
-
-def commit_of(asked: Deployment | Request, mirror: Mirror) -> str:
-    """Return the full id of the commit that is asked for, fetched. Raises `StepFailedError` if it is gone."""
-    mirror.fetch()
-    commit = asked.commit_sha
-    if commit is None:
-        return mirror.resolve_ref(asked.ref or "")
-    if len(commit) < FULL_ID:
-        return mirror.resolve_commit(commit)
-    mirror.require(commit)
-    return commit
 
 
 def newer_commit(

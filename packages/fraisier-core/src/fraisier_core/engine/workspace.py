@@ -122,10 +122,11 @@ class ClonedWorkspace(Workspace):
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
         self.check_commit(commit)
+        mirror.obtain_contents(commit)
         return Release(commit, self._clone.path, commit)
 
     def activate(self, release: Release, deployment_id: str) -> list[str]:
-        return list(map(str, self._clone.checkout(release.commit_sha, self._mirror, deployment_id)))
+        return list(map(str, self._clone.bring(release.commit_sha, self._mirror, deployment_id)))
 
     def leave(self, deployment_id: str) -> list[str]:
         self._clone.leave()
@@ -151,5 +152,5 @@ def open_workspace(
     """Return the workspace that the disk determines. Raises `AppPathRefusedError` if it is neither."""
     link = Link(app_path, releases_root) if app_path is not None else None
     if link is not None and link.is_clone():
-        return ClonedWorkspace(Clone(link.path), mirror, shared)
+        return ClonedWorkspace(Clone(link.path, mirror.path), mirror, shared)
     return ReleasesWorkspace(Releases(releases_root), link, shared)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
+from fraisier_core.git.filters import lfs_in_place
 from fraisier_core.git.local import LocalRepository, full_id
+from fraisier_core.git.mirrors import Mirror
+from fraisier_core.git.submodules import directory_in
 
 _KEPT = "refs/fraisier/kept"
 _LEFT = "refs/worktree/fraisier/left"  # another working tree of the same repository has its own
@@ -51,10 +54,10 @@ class Kept:
 
 
 class Clone(LocalRepository):
-    """A clone at `app_path`; its `path` is its working tree."""
+    """A clone at `app_path`; its `path` is its working tree, `mirror` that of its repository's mirror."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, mirror: Path | None = None) -> None:
+        super().__init__(path, lfs_in_place(mirror))
         self._changes = Changes(self)
 
     @staticmethod
@@ -87,13 +90,28 @@ class Clone(LocalRepository):
         """Bring the working tree to a commit, detached from every branch. What that replaces is kept first,
         and returned. Raises `StepFailedError`.
         """
-        if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:
-            options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
-            self.expect("fetch", *options, str(mirror.path), commit)
+        self._fetch(commit, mirror)
         self._finish_interrupted()
         kept = list(self._keep(deployment_id, commit, mirror))
         self._switch(commit)
         return kept
+
+    def make(self, commit: str, mirror: Mirror) -> None:
+        """Make a clone, where there is none or an interrupted one, with a commit checked out. Raises
+        `StepFailedError`.
+        """
+        if not Clone.is_clone(self.path) and any(self.path.iterdir()):
+            raise StepFailedError(f"{self.path} is not empty, and a submodule belongs there: move it away")
+        self.expect("init", "--quiet", f"--object-format={mirror.object_format}", ".")
+        self.expect("config", "remote.origin.url", mirror.remote.url)
+        self.expect("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+        self._fetch(commit, mirror)
+        self._switch(commit)
+
+    def bring(self, commit: str, mirror: Mirror, deployment_id: str) -> list[Kept]:
+        """Bring the working tree and its submodules to a commit, as `checkout` does."""
+        kept = self.checkout(commit, mirror, deployment_id)
+        return [*kept, *self._bring_submodules(commit, mirror, deployment_id)]
 
     def leave(self) -> None:
         """Remember what a deployment has changed, so that the next one may overwrite it."""
@@ -114,6 +132,11 @@ class Clone(LocalRepository):
             ref = f"{ref}^2"
         for clone in self._submodules():
             yield from clone.kept(deployment_id)
+
+    def _fetch(self, commit: str, mirror: LocalRepository) -> None:
+        if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:
+            options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
+            self.expect("fetch", *options, str(mirror.path), commit)
 
     def _keep(self, deployment_id: str, commit: str, mirror: LocalRepository) -> Iterator[Kept]:
         changes = self._changes
@@ -140,6 +163,14 @@ class Clone(LocalRepository):
         marker.unlink()
         if answer.status != 0:
             raise StepFailedError(f"{self.path} cannot be brought to {commit}: {answer.errors.strip()}")
+
+    def _bring_submodules(self, commit: str, mirror: Mirror, deployment_id: str) -> Iterator[Kept]:
+        """Bring the submodules of a commit, at any depth, to theirs; one that is missing is made."""
+        for submodule, its_mirror in mirror.submodules(commit):
+            clone = Clone(directory_in(self.path, submodule.path), its_mirror.path)
+            if not (Clone.is_clone(clone.path) and clone._has("HEAD")):
+                clone.make(submodule.commit, its_mirror)
+            yield from clone.bring(submodule.commit, its_mirror, deployment_id)
 
     def _finish_interrupted(self) -> None:
         """Finish a checkout that was interrupted, so that what it wrote is tracked."""

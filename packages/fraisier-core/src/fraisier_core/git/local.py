@@ -7,22 +7,18 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fraisier_core.errors import CommitGoneError, StepFailedError
+from fraisier_core.git.diagnosis import last_line
 from fraisier_core.git.remotes import Remote
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, is_ref_name
 from fraisier_core.system.environment import clean_environment
 
 QUERY_SECONDS = 60.0
-_SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
-_EMPTY_WORDS = (
-    "fatal: Could not read from remote repository",
-    "Please make sure you have the correct access rights",
-    "and the repository exists",
-)
 _CONFIG = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -32,14 +28,10 @@ _CONFIG = {
     "maintenance.autoDetach": "false",
     "http.lowSpeedLimit": "10",  # bytes a second: a server that counts objects sends little else
     "http.lowSpeedTime": "30",
-    "transfer.fsckObjects": "true",
-    # Harmless faults of old tools, found in the history of many a well-known repository.
-    "fetch.fsck.badTimezone": "ignore",
-    "fetch.fsck.missingSpaceBeforeDate": "ignore",
-    "fetch.fsck.zeroPaddedFilemode": "ignore",
-    # What is exported has the modes of a checkout, whatever this process's umask.
-    "tar.umask": "0022",
 }
+
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class GitOutput(NamedTuple):
@@ -51,26 +43,34 @@ class GitOutput(NamedTuple):
 
 
 class LocalRepository:
-    """A repository on this machine, in the directory `path`."""
+    """A repository on this machine, in the directory `path`; `config` is more of git's configuration."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: Mapping[str, str] = NOTHING) -> None:
         self.path = path
+        self.config = config
 
-    def environment(self, remote: Remote | None = None) -> dict[str, str]:
-        """Return git's whole environment, a clean one; with the credentials of `remote` if it is given."""
-        config = {**_CONFIG, "safe.directory": str(self.path), **(remote.config if remote else {})}
-        ours = {
+    def environment(
+        self,
+        remote: Remote | None = None,
+        opened: Mapping[str, str] | None = None,
+        more: Mapping[str, str] = NOTHING,
+    ) -> dict[str, str]:
+        """Return git's whole environment, a clean one; for `remote` if it is given, `opened` or not.
+        `more` is configuration.
+        """
+        ours = {**_CONFIG, "safe.directory": str(self.path), **self.config}
+        config = {**ours, **(remote.config if remote else {}), **more}
+        variables = {
             **_config_variables(config),
             "LC_ALL": "C",
-            "GIT_ALLOW_PROTOCOL": remote.protocols if remote else "file",
+            "GIT_ALLOW_PROTOCOL": "file",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_GLOB_PATHSPECS": "1",
-            "GIT_SSH_COMMAND": _SSH,
             "GIT_TERMINAL_PROMPT": "0",
         }
-        return clean_environment(ours)
+        return clean_environment({**variables, **(opened or (remote.environment if remote else {}))})
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the command line of git in this repository."""
@@ -131,9 +131,14 @@ class LocalRepository:
         return {line.split()[0] for line in lines if line.split()[1:2] == ["commit"]}
 
 
+def is_full_id(text: str) -> bool:
+    """Whether `text` is as long as a commit id, SHA-1 or SHA-256."""
+    return _COMMIT.fullmatch(text) is not None
+
+
 def full_id(text: str) -> str:
     """Return `text` if it is a full commit id; raises `CommitGoneError` for anything else."""
-    if _COMMIT.fullmatch(text) is None:
+    if not is_full_id(text):
         raise CommitGoneError(f"ref_gone: {text[:80]!r} is not a full commit id")
     return text
 
@@ -151,13 +156,6 @@ def checked_ref(ref: str) -> str:
     if name == ref or not is_ref_name(name):
         raise CommitGoneError(f"ref_gone: {ref[:80]!r} is not the name of a branch or tag")
     return ref
-
-
-def last_line(output: str) -> str:
-    """Return the last line of git's output that says something."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(_EMPTY_WORDS)]
-    return (telling or lines or ["no reason given"])[-1]
 
 
 def _config_variables(config: Mapping[str, str]) -> dict[str, str]:

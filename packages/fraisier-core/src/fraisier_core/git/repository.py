@@ -6,14 +6,16 @@ import os
 import posixpath
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from fraisier_core.git.access import PORTS
+
 GIT_TIMEOUT = 5.0
 
-_PORTS = {"http": 80, "https": 443, "ssh": 22}
 _SCP_FORM = re.compile(r"(?:([^/:@]+)@)?([^/:@]+|\[[0-9A-Fa-f:]+\]):(?!:)(.+)", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute path"
@@ -21,16 +23,20 @@ _ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute p
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository of an environment; two addresses of one have the same `identity`."""
+    """The repository of an environment; two addresses of one have the same `identity`, or are listed as its
+    aliases: `identities` are those of all of them.
+    """
 
     url: str | None = field(default=None, repr=False)
     identity: str | None = None
     unknown: str | None = None
+    identities: frozenset[str | None] = frozenset()
 
     @classmethod
-    def at(cls, url: str) -> Repository:
-        """Return the repository at an address that `address_problem` accepts."""
-        return cls(url, repository_identity(url))
+    def at(cls, url: str, aliases: Iterable[str] = ()) -> Repository:
+        """Return the repository at an address that `address_problem` accepts, as it does its aliases."""
+        identity = repository_identity(url)
+        return cls(url, identity, None, frozenset([identity, *map(repository_identity, aliases)]))
 
 
 def address_problem(url: str) -> str | None:
@@ -71,9 +77,9 @@ def _url_identity(url: str) -> str | None:
         return None
     if parts.scheme == "file":
         return _local_identity(parts.path) if parts.netloc in {"", "localhost"} else None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in PORTS or not parts.hostname:
         return None
-    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    port = "" if parts.port in {None, PORTS[parts.scheme]} else f":{parts.port}"
     return _identity(parts.username or "", parts.hostname + port, parts.path)
 
 

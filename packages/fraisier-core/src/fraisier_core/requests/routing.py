@@ -116,7 +116,7 @@ def _repository_mismatch(rule: Rule, identities: AbstractSet[str | None], config
     repository = config.fraises[rule.fraise].environments[rule.environment].repository
     if repository.identity is None:
         return f"the repository of {rule.fraise} is not known: {repository.unknown}"
-    if repository.identity not in identities:
+    if not repository.identities & identities:
         pushed = ", ".join(sorted(filter(None, identities))) or "an unnamed repository"
         return f"the push is to {pushed}, and {rule.fraise} comes from {repository.identity}"
     return None

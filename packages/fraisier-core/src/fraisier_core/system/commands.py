@@ -85,18 +85,18 @@ def run_command(
     leave_running: bool = False,
     check: bool = True,
     pass_fds: Sequence[int] = (),
-    stdin: int = subprocess.DEVNULL,
+    umask: int = -1,
 ) -> CommandResult:
     """Run a command to its end, in a session and a process group of its own; a script that may not be
     executed is given to the interpreter that it names.
 
     `env` is its whole environment. `on_output` is called in this thread with each piece of what it prints,
     output and errors merged, and `on_start` once it runs. `leave_running` spares what it started and left
-    behind, such as a daemon, if it succeeds; that must have redirected its output. Raises
-    `CommandFailedError` if it exits with another status than 0 and that is to be checked, exceeds a limit or
-    cannot be started, and `CancelledError`.
+    behind, such as a daemon, if it succeeds; that must have redirected its output. `umask` is the command's,
+    if not this process's. Raises `CommandFailedError` if it exits with another status than 0 and that is to
+    be checked, exceeds a limit or cannot be started, and `CancelledError`.
     """
-    start = partial(_start, argv, cwd, env, pass_fds, stdin)
+    start = partial(_start, argv, cwd, env, pass_fds, umask)
     tail = _Tail(on_output)
     with _Command(start, shown(argv), limits, tail, cancelled) as command:
         if on_start is not None:
@@ -129,19 +129,20 @@ def _start(
     cwd: Path,
     env: Mapping[str, str],
     pass_fds: Sequence[int],
-    stdin: int,
+    umask: int,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             startable([os.fspath(argument) for argument in argv], cwd, env),
             cwd=cwd,
             env=env,
-            stdin=stdin,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
             pass_fds=pass_fds,
+            umask=umask,
         )
     except (OSError, ValueError, ScriptError) as error:
         why = start_failure(error, cwd) if isinstance(error, OSError) else str(error)

@@ -23,6 +23,9 @@ DELETION = 60.0  # from when an old release was set aside until it is deleted th
 FOLLOW = 0.1  # between two looks at its progress
 RECOVERY = 1.0  # between two looks for a deployment whose process is gone
 
+# A forge may announce a commit before every one of its servers has it.
+LATE_COMMIT = 20.0  # for which it is asked for again
+
 # What ends is started again: later each time, unless it ran for longer than the longest pause.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
