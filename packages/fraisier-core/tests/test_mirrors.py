@@ -22,7 +22,7 @@ from fraisier_core.git.contents import Contents
 from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
 
-from tests.origins import Origin, mirror_of
+from tests.origins import FACTS, Origin, mirror_of
 
 
 @pytest.fixture
@@ -492,6 +492,29 @@ def test_a_tree_that_could_hurt_is_refused_where_it_would_be_written_and_nowhere
             mirror.export(evil, tmp_path / f"evil{number}")
         assert not list((tmp_path / f"evil{number}").rglob("*")), what
         mirror.export(good, tmp_path / f"good{number}")
+
+
+UNREADABLE = {
+    "a tree with an empty name": ("tree", b"100644 \0" + b"1" * 20),
+    "a tree that is cut off": ("tree", b"100644 a\0" + b"1" * 3),
+    "a commit of no tree": ("commit", b"tree\n"),
+    "a commit whose tree is missing": ("commit", b"tree " + b"1" * 40 + b"\n" + FACTS + b"\nx\n"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_git_cannot_read_of_another_branch_keeps_this_one_from_nothing(
+    origin: Origin, mirror: Mirror, tmp_path: Path, kind: str
+) -> None:
+    made = origin.write(*UNREADABLE[kind])
+    if kind.startswith("a tree"):
+        made = origin.write_commit(made, "other")
+    (origin.path / ".git/refs/heads/other").write_text(f"{made}\n")
+    for number in "12":
+        good = origin.commit(a=number)
+        mirror.fetch("refs/heads/main")
+        mirror.export(good, tmp_path / f"out{number}")
+        assert (tmp_path / f"out{number}/a").read_text() == number
 
 
 def test_a_tree_that_names_a_file_twice_is_deployed_as_git_clones_it(

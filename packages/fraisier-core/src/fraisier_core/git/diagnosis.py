@@ -107,8 +107,8 @@ _CAUSES = (
     _DAMAGED,
     _cause(r"dubious ownership", _REPOSITORY, "it belongs to another user"),
     _cause(
-        r"refused|timed out|reset by peer|hung up|RPC failed|error: 5\d\d\b|internal|early EOF|unexpected"
-        r"|Empty reply|No route to host|unreachable|closed by",
+        r"refused|Failed to connect|Couldn.t connect|timed out|reset by peer|hung up|RPC failed"
+        r"|error: 5\d\d\b|internal|early EOF|unexpected|Empty reply|No route to host|unreachable|closed by",
         _FORGE,
         "it cannot be reached, or broke off: check the address and the network, then deploy again",
     ),

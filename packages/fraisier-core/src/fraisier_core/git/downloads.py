@@ -106,11 +106,7 @@ class Download:
 
     def object_format(self, beside: Path) -> str:
         """Return in which format the remote names its objects, `sha1` or `sha256`."""
-        printed = bytearray()
-        repository = LocalRepository(beside)
-        options = [*self._options(), "--end-of-options", self.git.remote.url]
-        self._attempted(lambda until: self._run(repository, until, printed, "ls-remote", *options))
-        return "sha256" if _LONG_ID.search(printed.decode(errors="replace")) else "sha1"
+        return self._attempted(lambda until: self._object_format(LocalRepository(beside), until))
 
     def fetch(self, path: Path, *, fresh: bool) -> list[str]:
         """Bring the branches and tags at `path` up to date, and return what git complained of. Raises
@@ -129,6 +125,12 @@ class Download:
         """
         here, arguments = LocalRepository(path), ["lfs", "fetch", "origin", commit]
         self._attempted(lambda until: self._run(here, until, bytearray(), *arguments, config=config))
+
+    def _object_format(self, repository: LocalRepository, until: float) -> str:
+        printed = bytearray()
+        arguments = [*self._options(), "--end-of-options", self.git.remote.url]
+        self._run(repository, until, printed, "ls-remote", *arguments)
+        return "sha256" if _LONG_ID.search(printed.decode(errors="replace")) else "sha1"
 
     def _fetch_or_one(self, path: Path, until: float, fresh: bool) -> list[str]:
         try:
@@ -189,7 +191,8 @@ class Download:
         return attempt(until)
 
     def _unreachable(self, printed: bytearray, how: str) -> GitUnreachableError:
-        said = [self.git.redactor.redact(line) for line in spoken(printed)]
+        redactor = self.git.redactor
+        said = [redactor.redact(line) for line in spoken(printed)]
         ended = "exited with status" in how or "shallow" in how
         reason = reason_of(said) if said and ended else how
         what = f"git_unreachable: {self.git.remote.url} cannot be fetched: {reason}"

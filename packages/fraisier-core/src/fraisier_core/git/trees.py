@@ -38,8 +38,8 @@ class Tree:
 
     def may_filter(self) -> bool:
         """Whether the word `filter` stands in any file of attributes."""
-        contents = (self.repository.ask("cat-file", "blob", blob) for blob in dict.fromkeys(self.attributes))
-        return any("filter" in content.output for content in contents)
+        wanted = "\n".join(dict.fromkeys(self.attributes))
+        return bool(wanted) and "filter" in self.repository.expect("cat-file", "--batch", given=wanted)
 
     def config(self, file: str) -> Iterator[tuple[str, str]]:
         """Yield the keys and values of a file in git's own form, such as `.gitmodules`, if there is one.

@@ -24,7 +24,7 @@ FOLLOW = 0.1  # between two looks at its progress
 RECOVERY = 1.0  # between two looks for a deployment whose process is gone
 
 # A forge may announce a commit before every one of its servers has it.
-LATE_COMMIT = 20.0  # for which it is asked for again
+LATE_COMMIT = 30.0  # for which it is asked for again
 
 # What ends is started again: later each time, unless it ran for longer than the longest pause.
 FIRST_PAUSE = 1.0
