@@ -598,6 +598,39 @@ def test_a_damaged_mirror_is_fetched_anew(origin: Origin, mirror: Mirror, packed
     assert names(mirror.path.parent) == {"api.git", "api.git.lock"}
 
 
+def test_a_damaged_mirror_whose_remote_is_away_is_fetched_anew_later(
+    origin: Origin, mirror: Mirror, tmp_path: Path
+) -> None:
+    commit = origin.commit(a="1")
+    mirror.fetch()
+    damage(mirror)
+    origin.path.rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(GitUnreachableError):
+            mirror.require(commit)
+    (tmp_path / "away").rename(origin.path)
+    assert mirror.require(commit) == commit
+
+
+def test_a_mirror_that_cannot_be_written_names_this_server(origin: Origin, mirror: Mirror) -> None:
+    origin.commit(a="1")
+    mirror.path.parent.mkdir()
+    mirror.path.with_name("api.git.fetching").mkdir()
+    with pytest.raises(
+        StepFailedError, match=r"the mirror .*api\.git cannot be written: .*; this server: check"
+    ):
+        mirror.fetch()
+
+
+def test_what_a_killed_fetch_left_of_a_key_is_removed(origin: Origin, mirror: Mirror) -> None:
+    origin.commit(a="1")
+    left = mirror.path.with_name("api.git.secrets")
+    left.mkdir(parents=True)
+    (left / "key").write_text("a key")
+    mirror.fetch()
+    assert not left.exists()
+
+
 def test_damage_found_while_looking_for_a_commit_is_repaired(origin: Origin, mirror: Mirror) -> None:
     commit = origin.commit(a="1")
     mirror.fetch()

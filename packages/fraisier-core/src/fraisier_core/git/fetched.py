@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fraisier_core.errors import CommandFailedError, GitUnreachableError
+from fraisier_core.errors import CommandFailedError, GitUnreachableError, StepFailedError
 from fraisier_core.git.downloads import DamagedError, Download, Git
 from fraisier_core.git.local import LocalRepository
 from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits
-from fraisier_core.system.disk import make_folder
+from fraisier_core.system.disk import cause, make_folder
 from fraisier_core.system.locks import locked as lock_file
 
 LIMITS = Limits(wall=900.0, silence=300.0)
@@ -53,7 +53,7 @@ class FetchedRepository(LocalRepository):
         """Bring every branch and tag up to date; if the remote cannot read them all, `wanted` alone. Raises
         `GitUnreachableError` or `StepFailedError`.
         """
-        with self.locked(wanted) as download:
+        with _explained(self.path), self.locked(wanted) as download:
             repaired = self._repair(download)
             self._marker.write_text(_FETCHING)
             if not repaired:
@@ -70,16 +70,17 @@ class FetchedRepository(LocalRepository):
             yield Download(git, self.retry_seconds, lock, self._secrets, wanted)
 
     def _update(self, download: Download) -> None:
-        if not (self.path / "HEAD").exists():
-            return self._replace(download)
         try:
-            self._complaints = download.fetch(self.path, fresh=False)
+            if (self.path / "HEAD").exists():
+                self._complaints = download.fetch(self.path, fresh=False)
+            else:
+                self._replace(download)
         except GitUnreachableError:
             self._marker.unlink()  # git ended in order: there is nothing to repair
             raise
         except DamagedError:
+            self._marker.write_text(_DAMAGED)
             self._replace(download)
-        return None
 
     def _repair(self, download: Download) -> bool:
         """Return whether the mirror had to be fetched again."""
@@ -106,7 +107,6 @@ class FetchedRepository(LocalRepository):
             self._complaints = download.fetch(new, fresh=True)
         except GitUnreachableError:
             shutil.rmtree(new, ignore_errors=True)
-            self._marker.unlink(missing_ok=True)
             raise
         with suppress(FileNotFoundError):
             self.path.rename(old)
@@ -129,3 +129,14 @@ class FetchedRepository(LocalRepository):
         """Return what git complained of though it succeeded, such as a ref that it left out."""
         said = self.git.redactor.redact(" | ".join(self._complaints))
         return f"; git said: {said}" if said else ""
+
+
+@contextmanager
+def _explained(mirror: Path) -> Iterator[None]:
+    """Raise `StepFailedError` for an error of the system."""
+    try:
+        yield
+    except OSError as error:
+        what = f"the mirror {mirror} cannot be written: {error.strerror or error}"
+        rights = "this server: check its disk and the rights of the user that runs Fraisier"
+        raise StepFailedError(cause(f"{what}; {rights}")) from error
