@@ -11,13 +11,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier.exit_codes import ExitCode
+from fraisier_core.system.processes import kill_marked
 from fraisier_core.testing import Forge
 
 CONFIG = """
@@ -197,9 +198,7 @@ def host(folder: Path, **configuration: Any) -> Iterator[Host]:
     try:
         yield found
     finally:
-        for pid in found.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        assert not kill_marked("PLACE", str(folder))
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_what_runs_goes_on_if_the_launcher_is_killed_and_so_does_the_worker(driv
     driver.start_worker(slots=2)
     driver.start_web()
     worker = driver.workers[0]
-    gates = f"while [ ! -e {driver.folder}/$FRAISIER_ENVIRONMENT-gate ]; do sleep 0.01; done\n"
+    gates = f"#!/bin/sh\nwhile [ ! -e {driver.folder}/$FRAISIER_ENVIRONMENT-gate ]; do sleep 0.01; done\n"
     body = driver.deliver(driver.commit({"build.sh": gates})).body["deployments"]
     staging, production = (each["id"] for each in body)
     for each in (staging, production):

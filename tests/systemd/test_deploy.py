@@ -78,7 +78,7 @@ def server(place: Path, install_unit: Callable[[str, str], None]) -> Server:
 
 
 def test_an_unhealthy_push_is_rolled_back_and_the_old_release_serves_again(server: Server) -> None:
-    server.forge.push_files({"version": "1", "health": "well", "build.sh": "echo built > built"})
+    server.forge.push_files({"version": "1", "health": "well", "build.sh": "#!/bin/sh\necho built > built"})
     first = server.fraisier("deploy", "my_api", "production")
     assert first.returncode == ExitCode.SUCCESS, first.stdout + first.stderr
     assert (server.version(), (server.app_path / "built").read_text()) == ("1", "built\n")

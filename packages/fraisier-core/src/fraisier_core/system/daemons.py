@@ -28,7 +28,7 @@ class Daemons:
     """
 
     def __init__(self) -> None:
-        self.since = time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+        self.since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         self._earlier = left_running()
         self._shown: dict[ProcessIdentity, str] = {}
         self._failures: list[str] = []
@@ -63,7 +63,7 @@ class Daemons:
                 self._failures.append(f"{self._shown.get(process, f'process {process.pid}')} {text}")
 
 
-def has_newer_descendant(pid: int, ticks: float) -> bool:
+def has_newer_descendant(pid: int, ticks: int) -> bool:
     """Whether a process has a running descendant that was started since, in clock ticks from the boot."""
     return any(process.start_time >= ticks for process in descendants(pid))
 

@@ -40,6 +40,12 @@ def _holders(sockets: set[str]) -> Iterator[int]:
         if name.isdigit():
             with suppress(OSError):
                 folder = f"/proc/{name}/fd"
-                links = (os.readlink(f"{folder}/{number}") for number in os.listdir(folder))  # noqa: PTH115, PTH208
-                if any(link in sockets for link in links):
+                if any(_target(f"{folder}/{number}") in sockets for number in os.listdir(folder)):  # noqa: PTH208
                     yield int(name)
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115
+    except OSError:  # closed meanwhile
+        return ""

@@ -44,10 +44,8 @@ class UnitWatch:
                 raise
             return
         self._told_at = time.monotonic()
-        if now.invocation_id not in {
-            self._started.invocation_id,
-            "",
-        }:  # one that is gone may have none
+        same = {self._started.invocation_id, ""}  # one that is gone may have none
+        if now.invocation_id not in same:
             by = f"restarted by systemd (NRestarts is {now.restarts})" if now.restarts else "started anew"
             raise unit_failure(f"{now.name} was {by}", self._started, self._note)
         self._require_alive(now)
