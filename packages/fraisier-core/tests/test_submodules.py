@@ -11,6 +11,7 @@ from fraisier_core.errors import CommitGoneError, StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.contents import Contents
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.git.submodules import directory_in
 
 from tests.origins import Origin, mirror_of
 
@@ -220,6 +221,36 @@ def test_a_submodule_is_never_written_through_a_link(family: Family, tmp_path: P
     with suppress(StepFailedError):
         exported(family.mirror(), commit, tmp_path / "out")
     assert not list((tmp_path / "outside/lib").iterdir())
+
+
+@pytest.mark.parametrize("path", ["link", "link/lib", "in/link/lib", "../outside"])
+def test_the_directory_of_a_submodule_lies_behind_no_link(tmp_path: Path, path: str) -> None:
+    folder, outside = tmp_path / "release", tmp_path / "outside"
+    (outside / "lib").mkdir(parents=True)
+    (folder / "in").mkdir(parents=True)
+    (folder / "link").symlink_to(outside)
+    (folder / "in/link").symlink_to(outside)
+    with pytest.raises(StepFailedError, match="leads out of the release"):
+        directory_in(folder, path)
+    assert directory_in(folder, "in/lib") == folder / "in/lib"
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0o002])
+def test_a_release_has_the_modes_of_a_checkout_whatever_the_umask(
+    family: Family, tmp_path: Path, umask: int
+) -> None:
+    family.origin.add_submodule("vendor/lib", "../library", family.first)
+    commit = family.origin.commit_staged()
+    before = os.umask(umask)
+    try:
+        exported(family.mirror(), commit, tmp_path / "out")
+    finally:
+        os.umask(before)
+    modes = {
+        str(path.relative_to(tmp_path / "out")): path.stat().st_mode & 0o777
+        for path in (tmp_path / "out").rglob("*")
+    }
+    assert modes == {".gitmodules": 0o644, "vendor": 0o755, "vendor/lib": 0o755, "vendor/lib/version": 0o644}
 
 
 def test_a_link_in_place_of_gitmodules_is_not_followed(family: Family, tmp_path: Path) -> None:
