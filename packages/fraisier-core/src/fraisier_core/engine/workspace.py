@@ -12,8 +12,8 @@ from fraisier_core.engine.shared import SharedFiles
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.clones import Clone
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.git.trees import shown
 from fraisier_core.release import Release
-from fraisier_core.text.printable import printable
 
 
 class Workspace(Protocol):
@@ -115,10 +115,11 @@ class ClonedWorkspace(Workspace):
             )
 
     def check_commit(self, commit: str) -> None:
-        if changed := self._clone.modified_files():
-            self._refuse("changes", changed, "commit or discard them")
-        if found := self._clone.in_the_way(self._mirror.files(commit)):
-            self._refuse("untracked files", found, "move them away")
+        for clone, its_commit, mirror in self._clone.followed(commit, self._mirror):
+            if changed := clone.modified_files():
+                _refuse(clone, "changes", changed, "commit or discard them")
+            if found := clone.in_the_way(mirror.files(its_commit)):
+                _refuse(clone, "untracked files", found, "move them away")
 
     def prepare(self, name: str, commit: str, mirror: Mirror) -> Release:  # noqa: ARG002 - named by its commit
         self.check_commit(commit)
@@ -141,9 +142,10 @@ class ClonedWorkspace(Workspace):
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         """Do nothing: a clone keeps its own history."""
 
-    def _refuse(self, what: str, names: Sequence[str], advice: str) -> None:
-        shown = printable(", ".join(names[:5]))
-        raise StepFailedError(f"{self._clone.path} has {what} that deploying would lose ({shown}): {advice}")
+
+def _refuse(clone: Clone, what: str, names: Sequence[str], advice: str) -> None:
+    listed = shown(", ".join(names[:5]))
+    raise StepFailedError(f"{clone.path} has {what} that deploying would lose ({listed}): {advice}")
 
 
 def open_workspace(

@@ -12,7 +12,8 @@ from fraisier_core.git.changes import Changes
 from fraisier_core.git.filters import lfs_in_place
 from fraisier_core.git.local import LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
-from fraisier_core.git.submodules import directory_in
+from fraisier_core.git.submodules import Submodule, directory_in
+from fraisier_core.git.trees import Tree
 
 _KEPT = "refs/fraisier/kept"
 _LEFT = "refs/worktree/fraisier/left"  # another working tree of the same repository has its own
@@ -78,13 +79,22 @@ class Clone(LocalRepository):
         changed = self._changes.tracked()
         if changed and self._has(_LEFT):
             now = self._changes.commit(changed, "What has changed", "HEAD")
-            changed = sorted({*changed}.intersection(self._changes.between(_LEFT, now)))
-        below = (self._below(clone, name) for clone in self._submodules() for name in clone.modified_files())
-        return [*changed, *below]
+            return sorted({*changed}.intersection(self._changes.between(_LEFT, now)))
+        return changed
 
     def in_the_way(self, files: Collection[str]) -> list[str]:
         """Return the untracked files that a check-out of `files` would overwrite."""
         return self._changes.in_the_way(files)
+
+    def followed(self, commit: str, mirror: Mirror) -> Iterator[tuple[Clone, str, Mirror]]:
+        """Yield this clone with a commit and its mirror, and so each submodule of the commit that is checked
+        out already, at any depth. Raises `StepFailedError` if a submodule cannot be had.
+        """
+        yield self, commit, mirror
+        for submodule, its_mirror in mirror.submodules(commit):
+            path = self.path / submodule.path
+            if self.is_clone(path) and path.resolve() == self.path.resolve() / submodule.path:
+                yield from Clone(path, its_mirror.path).followed(submodule.commit, its_mirror)
 
     def checkout(self, commit: str, mirror: LocalRepository, deployment_id: str) -> list[Kept]:
         """Bring the working tree to a commit, detached from every branch. What that replaces is kept first,
@@ -166,11 +176,21 @@ class Clone(LocalRepository):
 
     def _bring_submodules(self, commit: str, mirror: Mirror, deployment_id: str) -> Iterator[Kept]:
         """Bring the submodules of a commit, at any depth, to theirs; one that is missing is made."""
-        for submodule, its_mirror in mirror.submodules(commit):
+        for submodule, its_mirror in self._wanted(commit, mirror):
             clone = Clone(directory_in(self.path, submodule.path), its_mirror.path)
             if not (Clone.is_clone(clone.path) and clone._has("HEAD")):
                 clone.make(submodule.commit, its_mirror)
             yield from clone.bring(submodule.commit, its_mirror, deployment_id)
+
+    def _wanted(self, commit: str, mirror: Mirror) -> list[tuple[Submodule, Mirror]]:
+        """Return the submodules of a commit. Those of a rollback are here, and need no mirror."""
+        try:
+            return list(mirror.submodules(commit))
+        except StepFailedError:
+            here = Tree.of(self, commit).submodules.items()
+            if not all(Clone(self.path / path)._has(each) for path, each in here):
+                raise
+            return [(Submodule(path, each, ""), mirror) for path, each in here]
 
     def _finish_interrupted(self) -> None:
         """Finish a checkout that was interrupted, so that what it wrote is tracked."""
@@ -181,9 +201,6 @@ class Clone(LocalRepository):
 
     def _submodules(self) -> Iterator[Clone]:
         yield from map(Clone, self._changes.submodules())
-
-    def _below(self, clone: Clone, name: str) -> str:
-        return str((clone.path / name).relative_to(self.path))
 
     def _has(self, ref: str) -> bool:
         return self.ask("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").status == 0
