@@ -55,3 +55,14 @@ def test_a_remark_is_printed_once_and_between_the_steps_where_it_was_made(deploy
         Progress(deployment, [FollowedStep(failed), FollowedStep(next_step)], [remark])
     )
     assert again == lines
+
+
+def test_a_step_that_fails_before_the_activation_says_why(deployment: Deployment) -> None:
+    failed = FollowedStep(DONE._replace(status="failed", message="no interpreter"), "one\n")
+    lines: list[str] = []
+    PlainDisplay(lines.append).show(Progress(deployment, [failed]))
+    assert lines == ["build ...", "  one", "  no interpreter", "build: failed, 1.2 s"]
+    lines.clear()
+    activated = deployment._replace(activation_started=True)  # a remark on the rollback says why
+    PlainDisplay(lines.append).show(Progress(activated, [failed]))
+    assert lines == ["build ...", "  one", "build: failed, 1.2 s"]

@@ -53,6 +53,11 @@ class Progress:
             yield step
         yield from (each for each in self.remarks if each.steps_before >= len(self.steps))
 
+    def reason(self, step: FollowedStep) -> str | None:
+        """Return why a step failed; None if a remark after it says so, as when what was activated is undone."""
+        failed = step.record.status not in {"running", "success"}
+        return step.record.message if failed and not self.deployment.activation_started else None
+
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will happen."""
@@ -93,20 +98,22 @@ class PlainDisplay(Display):
             if isinstance(each, Remark):
                 self._show_remark(each)
             elif (key := (each.record.attempt, each.record.number)) not in self._finished:
-                self._show_step(key, each)
+                self._show_step(key, each, progress.reason(each))
 
     def _show_remark(self, remark: Remark) -> None:
         if remark not in self._remarks:
             self._remarks.add(remark)
             self._write(remark.text)
 
-    def _show_step(self, key: tuple[int, int], step: FollowedStep) -> None:
+    def _show_step(self, key: tuple[int, int], step: FollowedStep, reason: str | None) -> None:
         if key not in self._printed:
             self._printed[key] = 0
             self._write(f"{step.record.name} ...")
         self._show_output(key, step)
         if not step.is_running:
             self._finished.add(key)
+            if reason:
+                self._write(f"  {reason}")
             status = "done" if step.record.status == "success" else step.record.status
             self._write(f"{step.record.name}: {status}, {lasted(step.record.duration)}")
 

@@ -43,14 +43,16 @@ class LiveDisplay(Display):
                 lines.append(_wrapped(each.text, self._console.width), style="yellow")
             else:
                 _append_step(lines, each)
+                lines.append(_wrapped(progress.reason(each) or "", self._console.width, "    "))
         if not progress.steps:
             lines.append(f"{progress.deployment.status} ...", style="dim")
         lines.rstrip()
         self._live.update(lines, refresh=True)
 
 
-def _wrapped(text: str, width: int) -> str:
-    return "".join(f"{line}\n" for line in wrap(clean(text), width, subsequent_indent="  "))
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    lines = wrap(clean(text), width, initial_indent=indent, subsequent_indent=indent or "  ")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _append_step(lines: Text, step: FollowedStep) -> None:
