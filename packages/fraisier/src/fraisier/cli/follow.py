@@ -54,7 +54,7 @@ class Progress:
         yield from (each for each in self.remarks if each.steps_before >= len(self.steps))
 
     def reason(self, step: FollowedStep) -> str | None:
-        """Return why a step failed; None if a remark after it says so, as when what was activated is undone."""
+        """Return why a step failed; None after the activation, where a remark on the rollback says so."""
         failed = step.record.status not in {"running", "success"}
         return step.record.message if failed and not self.deployment.activation_started else None
 
