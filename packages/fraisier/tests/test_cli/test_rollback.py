@@ -37,6 +37,13 @@ def test_a_release_that_was_rolled_back_from_is_taken_only_by_name(installation:
     assert installation.json("rollback", "my_api", "production", "--to", second)["commit_sha"] == second
 
 
+def test_a_release_that_was_left_for_a_newer_one_was_not_rolled_back_from(installation: Installation) -> None:
+    first, second = installation.deploy(), installation.deploy()
+    installation.json("rollback", "my_api", "production")
+    installation.json("rollback", "my_api", "production", "--to", second)
+    assert installation.json("rollback", "my_api", "production")["commit_sha"] == first
+
+
 def test_while_something_is_deployed_a_rollback_has_to_say_where_to(installation: Installation) -> None:
     first, _ = installation.deploy(), installation.deploy()
     installation.run("deploy", "my_api", "production", "--detach")

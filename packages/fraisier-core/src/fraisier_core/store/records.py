@@ -200,11 +200,11 @@ class PushedCommit(NamedTuple):
 
 
 class HealthyRelease(NamedTuple):
-    """A release that was deployed and healthy, and whether it was rolled back from."""
+    """A release that was deployed and healthy, and the release to which the last rollback from it led."""
 
     release: str
     commit_sha: str
-    rolled_back_from: bool = False
+    rolled_back_to: str | None = None
 
 
 class Lease(NamedTuple):

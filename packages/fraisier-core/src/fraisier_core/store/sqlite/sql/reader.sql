@@ -44,14 +44,15 @@ WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT
 SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
 
 -- name: healthy_releases
--- The releases that a rollback may go to, newest first, and whether each was ever rolled back from.
+-- The releases that a rollback may go to, newest first, and to which release the last rollback from each led.
 SELECT
     release, commit_sha,
-    EXISTS (SELECT 1 FROM tb_deployments AS back
-            WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
-              AND back.previous_release = d.release AND back.source = 'release' AND back.status = 'success'
-              AND back.sequence > d.sequence
-           ) AS rolled_back_from
+    (SELECT back.release FROM tb_deployments AS back
+     WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
+       AND back.previous_release = d.release AND back.source = 'release' AND back.status = 'success'
+       AND back.sequence > d.sequence
+     ORDER BY back.sequence DESC LIMIT 1
+    ) AS rolled_back_to
 FROM tb_deployments AS d
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND source = 'commit'
   AND release IS NOT NULL
