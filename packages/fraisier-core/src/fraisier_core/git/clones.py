@@ -107,7 +107,7 @@ class Clone(LocalRepository):
         return kept
 
     def make(self, commit: str, mirror: Mirror) -> None:
-        """Make a clone, where there is none or an interrupted one, with a commit checked out. Raises
+        """Make a clone with a commit checked out, or finish one that was interrupted. Raises
         `StepFailedError`.
         """
         if not Clone.is_clone(self.path) and any(self.path.iterdir()):
