@@ -9,6 +9,7 @@ from fraisier_core.git.access import Key, Login
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import route
+from fraisier_core.text.redaction import Redactor
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAA\n-----END OPENSSH PRIVATE KEY-----"
 
@@ -78,6 +79,13 @@ def test_what_is_answered_is_redacted_and_shown_nowhere() -> None:
     assert {"t0ken-t0ken", "pr0xy-pw"} <= resolved.secrets
     assert not any(secret in f"{config!r}{resolved!r}" for secret in ("t0ken-t0ken", "pr0xy-pw"))
     assert set(secret_texts(config.fraise("api").reach)) == {"t0ken-t0ken"}
+
+
+def test_each_line_of_a_key_is_redacted_and_not_the_words_that_any_key_has() -> None:
+    resolved = configured("credentials: {ssh_key: '${KEY}'}", env={"KEY": KEY}).resolved("api", "production")
+    redact = Redactor(resolved.secrets).redact
+    assert redact(f"$ cat key\n{KEY.splitlines()[1]}\n") == "$ cat key\n***\n"
+    assert redact("-----BEGIN OPENSSH PRIVATE KEY-----") == "-----BEGIN OPENSSH PRIVATE KEY-----"
 
 
 def test_a_variable_that_is_not_set_keeps_only_the_deployment_from_going_on() -> None:

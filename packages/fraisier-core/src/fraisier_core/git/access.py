@@ -24,6 +24,11 @@ class Key:
     text: str = field(repr=False)
 
     @property
+    def lines(self) -> list[str]:
+        """What is between the first and the last line, which say only that it is a key."""
+        return [line.strip() for line in self.text.strip().splitlines()[1:-1] if line.strip()]
+
+    @property
     def content(self) -> str:
         """What ssh reads: lines without CR, the last one with its end."""
         return "\n".join([*self.text.strip().splitlines(), ""])
@@ -64,9 +69,10 @@ class Access:
         return {place: secret for place, secret in found if isinstance(secret, Login)}
 
     def secrets(self) -> Iterator[str]:
-        """Yield what must not be shown."""
+        """Yield what must not be shown; of a key, each line."""
         for each in self.credentials:
-            yield each.secret.password if isinstance(each.secret, Login) else each.secret.text
+            secret = each.secret
+            yield from [secret.password] if isinstance(secret, Login) else secret.lines
         if password := proxy_password(self.proxy):
             yield password
 
