@@ -181,6 +181,12 @@ def test_status_tells_that_no_worker_lives(installation: Installation) -> None:
     for command in (["status"], ["status", "my_api", "prod"]):
         assert installation.run(*command).stderr == told
     assert installation.json("status")[0]["live_workers"] == 0
+    text = installation.config.read_text()
+    installation.config.write_text(text[text.index("fraises:") :])
+    assert installation.run("status").stderr == ""  # nothing can be pushed, and nothing waits
+    installation.run("deploy", "my_api", "staging", "--branch", "main", "--detach")
+    assert installation.run("status").stderr == told
+    installation.run("cancel", installation.last().id)
     with installation.started("worker") as worker:
         wait_until(lambda: installation.json("status")[0]["live_workers"] == 1)
         assert installation.run("status").stderr == ""

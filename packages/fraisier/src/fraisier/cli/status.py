@@ -37,7 +37,7 @@ def status(
         _print_one(found[0])
     else:
         _print_all(found)
-    if reader and not workers:
+    if reader and not workers and _needs_worker(session, found):
         tell(NO_WORKER, "yellow")
 
 
@@ -50,6 +50,13 @@ class Shown(NamedTuple):
     commands: tuple[str, ...]
     undeletable: dict[str, str]
     ahead: Deployment | None
+
+
+def _needs_worker(session: Session, found: list[Shown]) -> bool:
+    """Whether something waits for a worker, or may be pushed at any time."""
+    configured = session.configured
+    pushes = configured is None or configured.git.default or configured.branch_mapping
+    return bool(pushes) or any(each.status.pending for each in found)
 
 
 def _as_json(shown: Shown) -> dict[str, Any]:
