@@ -20,6 +20,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+UNKNOWN = "Fraisier does not know of this push: `fraisier deploy` deploys it"
+
 
 def git(*arguments: str) -> str:
     """Return what git prints, an empty string if it fails."""
@@ -64,9 +66,9 @@ def deliver(body: bytes) -> str:
     except urllib.error.HTTPError as error:
         return f"{error.code} {refused(error.read().decode())}"
     except urllib.error.URLError as error:
-        return f"not reached: {url}: {error.reason}"
+        return f"not reached: {url}: {error.reason}; {UNKNOWN}"
     except OSError as error:
-        return f"not reached: {url}: {error}"
+        return f"not reached: {url}: {error}; {UNKNOWN}"
 
 
 def accepted(answer: dict[str, Any]) -> str:

@@ -107,7 +107,8 @@ def test_the_hook_says_if_nothing_listens(repository: Path) -> None:
     configure(repository, "fraisier.url", url)
     assert (
         said(repository)
-        == f"fraisier: not reached: {url}: {OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))}\n"
+        == f"fraisier: not reached: {url}: {OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))}; "
+        "Fraisier does not know of this push: `fraisier deploy` deploys it\n"
     )
 
 

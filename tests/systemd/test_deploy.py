@@ -89,6 +89,7 @@ def test_an_unhealthy_push_is_rolled_back_and_the_old_release_serves_again(serve
     second = server.fraisier("deploy", "my_api", "production")
     assert second.returncode == ExitCode.ROLLED_BACK, second.stdout + second.stderr
     assert "404" in second.stdout + second.stderr
+    assert '"GET /health HTTP/1.1" 404' in second.stdout, "what the service said while it was not healthy"
 
     assert (server.version(), server.app_path.resolve()) == ("1", release)
     assert Path(f"/proc/{unit_state(UNIT).main_pid}/cwd").readlink() == release
@@ -162,7 +163,7 @@ def test_a_service_that_answers_and_then_crashes_is_rolled_back_with_its_last_wo
     output = done.stdout + done.stderr
     message = next(line for line in output.splitlines() if line.startswith("my_api production"))
     assert re.search(r"was healthy, then \d\.\d s later: my-api.service (is|was) ", message)
-    assert "it said last: cannot reach ***; its journal is in the output of this step" in message
+    assert "it said last: cannot reach ***; fraisier show has the end of its journal" in message
     assert "retries" not in message
     assert DATABASE not in output
     assert server.version() == "1"

@@ -73,7 +73,7 @@ def test_a_unit_that_does_not_stay_as_it_was_is_told_with_its_last_words(
     message, journal = watched(end, service)
     assert re.search(told if told == RESTARTED else re.escape(told), message), message
     said = "no database" if "no database" in end else "up"
-    assert f"; it said last: {said}; its journal is in the output of this step" in message
+    assert f"; it said last: {said}; fraisier show has the end of its journal" in message
     assert "up" in journal.splitlines()
 
 

@@ -201,7 +201,8 @@ def _verify_restarted(run: Run[ApiSettings], before: UnitState) -> None:
 
 def _verify_release(run: Run[ApiSettings], unit: UnitState) -> None:
     runs_from = release_of_process(unit.main_pid, run.release.path)
-    run.note(f"release that its main process runs from: {runs_from.value}")
+    hidden = " (another user's process does not show it)" if runs_from is RunsFrom.UNKNOWN else ""
+    run.note(f"release that its main process runs from: {runs_from.value}{hidden}")
     if runs_from is RunsFrom.OTHER:
         raise StepFailedError(
             f"{unit.name} runs from another release than {run.release.name}: "

@@ -156,7 +156,7 @@ def test_status_tells_that_a_branch_is_ahead(installation: Installation) -> None
     assert ahead(installation) == second
     assert "one is waiting" in installation.run("status").stdout
     installation.run("cancel", waiting)
-    assert "main is ahead" in installation.run("status").stdout
+    assert "main is ahead: `fraisier deploy my_api production`" in installation.run("status").stdout
     said = installation.run("status", "my_api", "prod").stdout
     assert f"ahead    main is at {second[:12]} (push of just now: cancelled, {waiting[-8:]})\n" in said
     installation.deploy()

@@ -65,6 +65,7 @@ class _Verification:
             if number == check.retries or seconds >= check.probing_seconds:
                 break
             self._wait_until(started + number * check.interval)
+        self._watch.note_journals()
         raise StepFailedError(f"unhealthy after {_probes(check, number, seconds)}: {health.detail} {_LONGER}")
 
     def _stay_healthy(self, since: float) -> None:

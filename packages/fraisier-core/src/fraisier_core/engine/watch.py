@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from fraisier_core.system.commands import Interruption
+from fraisier_core.system.unit_watch import UnitWatch
 
 Look = Callable[[], object]
 
@@ -30,6 +31,12 @@ class Watch:
     def add(self, look: Look | None) -> None:
         """Add what raises `StepFailedError` once the service failed; None can tell nothing."""
         self._looks += [look] if look is not None else []
+
+    def note_journals(self) -> None:
+        """Note what the units said last that are watched."""
+        for look in self._looks:
+            if isinstance(look, UnitWatch):
+                look.note_journal()
 
     def is_set(self) -> bool:
         """Whether the attempt is cancelled. Raises what `look` raises."""

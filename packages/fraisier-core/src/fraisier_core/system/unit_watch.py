@@ -50,6 +50,11 @@ class UnitWatch:
             raise unit_failure(f"{now.name} was {by}", self._started, self._note)
         self._require_alive(now)
 
+    def note_journal(self) -> None:
+        """Note what it said last, although it has not failed."""
+        for line, _ in _last_lines(self._started.invocation_id):
+            self._note(line)
+
     def _require_alive(self, unit: UnitState) -> None:
         if not unit.is_alive:
             raise unit_failure(str(unit), self._started, self._note)
@@ -68,7 +73,8 @@ def unit_failure(what: str, unit: UnitState, note: Note) -> StepFailedError:
         note(line)
     said = [line.strip().splitlines()[-1] for line, own in lines if own]
     last = f"; it said last: {said[-1]}" if said else ""
-    return StepFailedError(f"{what}{last}{'; its journal is in the output of this step' if lines else ''}")
+    more = "fraisier show has the end of its journal" if lines else f"see journalctl -u {unit.name}"
+    return StepFailedError(f"{what}{last}; {more}")
 
 
 def _last_lines(invocation_id: str) -> Lines:

@@ -144,7 +144,7 @@ def _print_all(found: list[Shown]) -> None:
     titles_shown = print_table(titles, rows, ("SINCE", "WHEN", "NEXT"))
     for shown in found:
         where = f"{shown.status.fraise_id} {shown.status.environment}"
-        if shown.commands or ("NEXT" not in titles_shown and _next(shown)):
+        if _commands(shown) or ("NEXT" not in titles_shown and _next(shown)):
             say(f"{where}{' ' if shown.commands else ': '}{_next_in_words(shown)}", "yellow")
         if shown.undeletable:
             say(f"{where}: {_left_in_words(shown)}", "yellow")
@@ -202,8 +202,17 @@ def _ahead_in_words(ahead: Deployment | None) -> str | None:
 
 
 def _next_in_words(shown: Shown) -> str | None:
-    commands = " or ".join(f"`{command}`" for command in shown.commands)
+    commands = " or ".join(f"`{command}`" for command in _commands(shown))
     return f"{_next(shown)}: {commands}" if commands else _next(shown)
+
+
+def _commands(shown: Shown) -> tuple[str, ...]:
+    """Return the commands for what is next: they take a decision, or deploy or follow what is ahead."""
+    if shown.commands or shown.ahead is None or shown.status.pending:
+        return shown.commands
+    if shown.ahead.status == "running":
+        return (f"fraisier logs {short_id(shown.ahead.id)} --follow",)
+    return (f"fraisier deploy {shown.status.fraise_id} {shown.status.environment}",)
 
 
 def _left_in_words(shown: Shown) -> str | None:
