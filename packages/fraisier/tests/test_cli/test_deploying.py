@@ -35,7 +35,7 @@ def test_a_failing_build_has_its_own_exit_code_and_names_the_serving_release(
     installation.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
     done = installation.run("deploy", "my_api", "production")
     assert done.returncode == 10
-    assert "  no compiler\nbuild: failed, " in done.stdout
+    assert "  no compiler\n  sh build.sh exited with status 3\nbuild: failed, " in done.stdout
     assert "my_api production: failed: sh build.sh exited with status 3; nothing was activated" in done.stderr
     assert f"nothing serves; see `fraisier show {installation.last().id[-8:]}`" in done.stderr
 
