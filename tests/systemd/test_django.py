@@ -191,21 +191,26 @@ def test_only_what_stays_well_is_a_success_and_what_rollbacks_return_to(server: 
     assert server.push({})["status"] == "success"
     assert server.push({})["status"] == "success"
     broken = {
-        "a release that dies after two seconds": {"gunicorn.conf.py": DIES.format(seconds=2)},
-        "one that dies after four": {"gunicorn.conf.py": DIES.format(seconds=4)},
-        "one that cannot be imported": {"shop/wsgi.py": "import nosuchmodule\n"},
-        "one that never answers": {"shop/wsgi.py": WAITS},
-        "one whose migration fails": {"notes/migrations/0002_price.py": MIGRATION},
+        "a release that dies after two seconds": ({"gunicorn.conf.py": DIES.format(seconds=2)}, "status: 3"),
+        "one that dies after four": ({"gunicorn.conf.py": DIES.format(seconds=4)}, "status: 3"),
+        "one that cannot be imported": ({"shop/wsgi.py": "import nosuchmodule\n"}, "Worker failed to boot"),
+        "one that never answers": ({"shop/wsgi.py": WAITS}, "no answer from"),
+        "one whose migration fails": (
+            {"notes/migrations/0002_price.py": MIGRATION},
+            "--no-input exited with",
+        ),
     }
-    for what, files in broken.items():
+    for what, (files, reason) in broken.items():
         done = server.push(files)
         print(f"=== {what}: {done['status']}: {done['error_message']}")
         assert done["status"] in {"rolled_back", "failed"}, what
         assert (server.page(), server.page("/health")) == ("2", "well, 0 notes"), what
         for columns in (80, 60):
             shows(server, columns, "status")
-            shows(server, columns, "status", "shop", "production")
-            shows(server, columns, "show", done["id"])
+            said = shows(server, columns, "status", "shop", "production")
+            assert reason in said
+            assert f"`fraisier deploy shop production --commit {done['commit_sha']}`" in said
+            assert reason in shows(server, columns, "show", done["id"])
     assert server.push({})["status"] == "success"
     server.fraisier("rollback", "shop", "production")
     assert server.page() == "2"

@@ -162,7 +162,8 @@ def _parts(text: str, indent: int) -> Sequence[str]:
 def _wrapped(text: str, indent: int, max_lines: int | None = None) -> Sequence[str]:
     from textwrap import wrap
 
-    return wrap(text, max(NARROWEST, _width() - indent), max_lines=max_lines, placeholder=" …")
+    width = max(NARROWEST, _width() - indent)
+    return wrap(text, width, max_lines=max_lines, placeholder=" …", break_on_hyphens=False)
 
 
 def _width() -> int:
