@@ -14,6 +14,7 @@ from pathlib import Path
 from fraisier_core.engine.releases import entries, explained
 from fraisier_core.errors import AppPathRefusedError
 from fraisier_core.git.clones import Clone
+from fraisier_core.git.ownership import require_own, require_own_clone
 from fraisier_core.release import Release
 from fraisier_core.system.disk import make_folder, sync_directory
 from fraisier_core.system.failpoints import failpoint
@@ -34,7 +35,7 @@ class Link:
                 self._require_writable_parent()
                 return False
             if Clone.is_clone(self.path):
-                _require_trusted(self.path, self.path / ".git")
+                require_own_clone(self.path)
                 return True
         except OSError as error:
             raise AppPathRefusedError(f"cannot inspect {self.path}: {error.strerror}") from error
@@ -92,21 +93,10 @@ class Link:
                 "user that runs Fraisier; give it that right, or create the folder for it"
             )
         if self.path.is_symlink():
-            _require_trusted(self.path)
+            require_own(self.path)
         mode = parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise AppPathRefusedError(
                 f"{parent} is writable for everyone, who could then replace {self.path}; "
                 f"run: chmod o-w {parent}"
-            )
-
-
-def _require_trusted(*paths: Path) -> None:
-    """Refuse what another user made: a clone's configuration runs commands, and a link may point anywhere."""
-    for path in paths:
-        owner = path.lstat().st_uid
-        if owner not in {0, os.geteuid()}:
-            raise AppPathRefusedError(
-                f"{path} belongs to user {owner}, and could make the user that runs Fraisier run anything; "
-                f"if it is meant, run: chown -R {os.geteuid()} {path}"
             )

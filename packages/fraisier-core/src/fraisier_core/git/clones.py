@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
 from fraisier_core.git.filters import lfs_in_place
-from fraisier_core.git.local import LocalRepository, full_id
+from fraisier_core.git.local import NOTHING, LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.git.ownership import require_own_clone
+from fraisier_core.git.remotes import Remote
 from fraisier_core.git.submodules import Submodule, directory_in
 from fraisier_core.git.trees import Tree
 
@@ -60,6 +62,18 @@ class Clone(LocalRepository):
     def __init__(self, path: Path, mirror: Path | None = None) -> None:
         super().__init__(path, lfs_in_place(mirror))
         self._changes = Changes(self)
+
+    def environment(
+        self,
+        remote: Remote | None = None,
+        opened: Mapping[str, str] | None = None,
+        more: Mapping[str, str] = NOTHING,
+    ) -> dict[str, str]:
+        """Return git's environment, in which git trusts the clone. Raises `AppPathRefusedError` if it is not
+        to be trusted.
+        """
+        require_own_clone(self.path)
+        return super().environment(remote, opened, more)
 
     @staticmethod
     def is_clone(path: Path) -> bool:
