@@ -1,6 +1,10 @@
 import shutil
+import socketserver
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from fraisier_core.engine.shared import SharedFiles
@@ -71,11 +75,69 @@ def test_in_place_files_in_lfs_follow(origin: Origin, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(origin.path), tmp_path / "app"], check=True)
     second = origin.commit(**{"large.bin": "another\n"})
     mirror = mirror_of(str(origin.path), tmp_path)
-    workspace = ClonedWorkspace(Clone(tmp_path / "app", mirror.path), mirror, SharedFiles(tmp_path, ()))
+    workspace = ClonedWorkspace(Clone(tmp_path / "app", mirror), mirror, SharedFiles(tmp_path, ()))
     for commit, text in ((second, "another\n"), (first, LARGE["large.bin"]), (second, "another\n")):
         mirror.fetch()
         assert not workspace.activate(workspace.prepare("", commit, mirror), "d1")
         assert (tmp_path / "app/large.bin").read_text() == text
+
+
+class Elsewhere(socketserver.BaseRequestHandler):
+    """Notes that it was asked."""
+
+    asked: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.asked.append(self.request.recv(4096))
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Return an address for Git LFS that nothing may ask."""
+    Elsewhere.asked.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/evil"
+        server.shutdown()
+
+
+def with_lfs_elsewhere(origin: Origin, tmp_path: Path, url: str, key: str = "lfs.url") -> str:
+    """Clone a repository, and return a newer commit of it, whose files in Git LFS are elsewhere."""
+    origin.commit(version="1")
+    subprocess.run(["git", "clone", "-q", str(origin.path), tmp_path / "app"], check=True)
+    use_lfs(origin)
+    origin.git("config", "--file", ".lfsconfig", key, url)
+    return origin.commit(**LARGE)
+
+
+@needs_lfs
+@pytest.mark.parametrize("key", ["lfs.url", "remote.origin.lfsurl"])
+@pytest.mark.parametrize("contents", [Contents(lfs=False), Contents(ignore_filters=frozenset({"lfs"}))])
+def test_in_place_nothing_is_downloaded_if_files_in_lfs_are_not_wanted(
+    origin: Origin, tmp_path: Path, elsewhere: str, contents: Contents, key: str
+) -> None:
+    commit = with_lfs_elsewhere(origin, tmp_path, elsewhere, key)
+    mirror = mirror_of(str(origin.path), tmp_path, contents=contents)
+    mirror.fetch()
+    clone = Clone(tmp_path / "app", mirror)
+    workspace = ClonedWorkspace(clone, mirror, SharedFiles(tmp_path, ()))
+    workspace.activate(workspace.prepare("", commit, mirror), "d1")
+    workspace.leave("d1")
+    assert (tmp_path / "app/large.bin").read_text().startswith("version https://git-lfs")
+    assert not clone.modified_files()
+    assert not Elsewhere.asked
+
+
+@needs_lfs
+def test_in_place_a_file_in_lfs_that_the_mirror_lacks_is_had_from_nowhere_else(
+    origin: Origin, tmp_path: Path, elsewhere: str
+) -> None:
+    commit = with_lfs_elsewhere(origin, tmp_path, elsewhere)
+    mirror = mirror_of(str(origin.path), tmp_path)
+    mirror.fetch()
+    with pytest.raises(StepFailedError, match=r"cannot be brought to .*large\.bin"):
+        Clone(tmp_path / "app", mirror).checkout(commit, mirror, "d1")
+    assert not Elsewhere.asked
 
 
 @needs_lfs

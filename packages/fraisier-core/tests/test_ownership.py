@@ -97,7 +97,7 @@ def test_the_configuration_of_a_submodule_that_another_user_made_runs_nothing(tm
     commit = origin.commit_staged()
     mirror = mirror_of(str(origin.path), tmp_path)
     mirror.fetch()
-    clone = Clone(tmp_path / "app", mirror.path)
+    clone = Clone(tmp_path / "app", mirror)
     workspace = ClonedWorkspace(clone, mirror, SharedFiles(tmp_path, ()))
     with pytest.raises(AppPathRefusedError, match="uploads/sub belongs to user 65534"):
         workspace.activate(workspace.prepare("", commit, mirror), "d1")

@@ -297,7 +297,7 @@ class InPlace:
 
     def clone(self, *options: str) -> ClonedWorkspace:
         subprocess.run([*self.options, *options, str(self.origin), str(self.path)], check=True)
-        return ClonedWorkspace(Clone(self.path, self.mirror.path), self.mirror, SharedFiles(self.path, ()))
+        return ClonedWorkspace(Clone(self.path, self.mirror), self.mirror, SharedFiles(self.path, ()))
 
     def deploy(self, workspace: ClonedWorkspace, commit: str) -> None:
         self.mirror.fetch()

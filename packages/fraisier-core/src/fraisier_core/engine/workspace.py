@@ -154,5 +154,5 @@ def open_workspace(
     """Return the workspace that the disk determines. Raises `AppPathRefusedError` if it is neither."""
     link = Link(app_path, releases_root) if app_path is not None else None
     if link is not None and link.is_clone():
-        return ClonedWorkspace(Clone(link.path, mirror.path), mirror, shared)
+        return ClonedWorkspace(Clone(link.path, mirror), mirror, shared)
     return ReleasesWorkspace(Releases(releases_root), link, shared)

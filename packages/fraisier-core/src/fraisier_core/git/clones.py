@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
+from fraisier_core.git.contents import ALL
 from fraisier_core.git.filters import lfs_in_place
 from fraisier_core.git.local import NOTHING, LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
@@ -57,10 +58,11 @@ class Kept:
 
 
 class Clone(LocalRepository):
-    """A clone at `app_path`; its `path` is its working tree, `mirror` that of its repository's mirror."""
+    """A clone at `app_path`; its `path` is its working tree, `mirror` that of its repository."""
 
-    def __init__(self, path: Path, mirror: Path | None = None) -> None:
-        super().__init__(path, lfs_in_place(mirror))
+    def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
+        lfs = lfs_in_place(mirror.path, mirror.contents) if mirror else lfs_in_place(None, ALL)
+        super().__init__(path, lfs)
         self._changes = Changes(self)
 
     def environment(
@@ -108,7 +110,7 @@ class Clone(LocalRepository):
         for submodule, its_mirror in mirror.submodules(commit):
             path = self.path / submodule.path
             if self.is_clone(path) and path.resolve() == self.path.resolve() / submodule.path:
-                yield from Clone(path, its_mirror.path).followed(submodule.commit, its_mirror)
+                yield from Clone(path, its_mirror).followed(submodule.commit, its_mirror)
 
     def checkout(self, commit: str, mirror: LocalRepository, deployment_id: str) -> list[Kept]:
         """Bring the working tree to a commit, detached from every branch. What that replaces is kept first,
@@ -191,7 +193,7 @@ class Clone(LocalRepository):
     def _bring_submodules(self, commit: str, mirror: Mirror, deployment_id: str) -> Iterator[Kept]:
         """Bring the submodules of a commit, at any depth, to theirs; one that is missing is made."""
         for submodule, its_mirror in self._wanted(commit, mirror):
-            clone = Clone(directory_in(self.path, submodule.path), its_mirror.path)
+            clone = Clone(directory_in(self.path, submodule.path), its_mirror)
             if not (Clone.is_clone(clone.path) and clone._has("HEAD")):
                 clone.make(submodule.commit, its_mirror)
             yield from clone.bring(submodule.commit, its_mirror, deployment_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,10 +58,21 @@ _DRIVER = {
 }
 
 
-def lfs_in_place(mirror: Path | None) -> dict[str, str]:
-    """Return git's configuration for files in Git LFS of a clone, which come from a mirror."""
-    storage = {"lfs.storage": str(mirror / "lfs")} if mirror else {}
-    return {**_DRIVER, **storage} if shutil.which(_PROGRAM) else {}
+_NO_DRIVER = {f"filter.lfs.{key}": "" for key in ("process", "clean", "smudge")} | {
+    "filter.lfs.required": "false"
+}
+
+
+def lfs_in_place(mirror: Path | None, contents: Contents) -> dict[str, str]:
+    """Return git's configuration for files in Git LFS of a clone: they come from a mirror, which has them
+    already, and from nowhere else.
+    """
+    if not contents.lfs or LFS in contents.ignore_filters:
+        return dict(_NO_DRIVER)
+    if shutil.which(_PROGRAM) is None:
+        return {}
+    local = {"lfs.url": f"file://{quote(str(mirror or os.devnull))}", "lfs.skipdownloaderrors": "false"}
+    return {**_DRIVER, **local, **({"lfs.storage": str(mirror / "lfs")} if mirror else {})}
 
 
 def uses_lfs(tree: Tree, index: Path, contents: Contents) -> bool:

@@ -69,6 +69,11 @@ class Mirror(FetchedRepository):
         path = Remote.of(url).mirror_path(folder)
         return cls(path, url, cancelled, access=access, contents=contents, limits=limits)
 
+    @property
+    def contents(self) -> Contents:
+        """What becomes part of a release beside the repository's own files."""
+        return self._contents
+
     def resolve_ref(self, ref: str) -> str:
         """Return the full id of a branch's or tag's newest commit; raises `CommitGoneError` if it is gone."""
         found = checked_ref(ref)
