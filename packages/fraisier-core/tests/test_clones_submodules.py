@@ -167,3 +167,25 @@ def test_a_link_in_the_place_of_a_submodule_is_replaced_and_never_followed(
     family.clone.bring(second, family.mirror, ID)
     assert family.versions == ["2", "2"]
     assert other.git("rev-parse", "HEAD") == head
+
+
+@pytest.mark.parametrize("without", ["", "update = none", "submodules: false"])
+def test_a_way_back_to_what_the_mirror_never_had_needs_the_clone_alone(family: Family, without: str) -> None:
+    if without == "update = none":
+        family.origin.git("config", "--file", ".gitmodules", "submodule.vendor/lib.update", "none")
+        family.origin.git("add", ".gitmodules")
+        family.first = family.origin.commit_staged()
+        argv = ["git", "-c", "fetch.recurseSubmodules=false", "-C", str(family.clone.path), "pull", "-q"]
+        subprocess.run(argv, check=True)
+    family.origin.git("checkout", "-q", "--orphan", "new")
+    family.origin.git("branch", "-q", "-D", "main")
+    second = family.version("2")
+    family.origin.git("branch", "-q", "-m", "main")
+    shutil.rmtree(family.mirror.path)
+    family.mirror = family.mirror_with(Contents(submodules=without != "submodules: false"))
+    assert family.mirror.ask("cat-file", "-e", family.first).status != 0
+    family.clone.bring(second, family.mirror, ID)
+    if without:
+        shutil.rmtree(family.clone.path / "vendor/lib")
+    family.clone.bring(family.first, family.mirror, ID)
+    assert family.versions == (["1"] if without else ["1", "1"])

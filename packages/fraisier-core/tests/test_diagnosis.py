@@ -1,5 +1,5 @@
 import pytest
-from fraisier_core.git.diagnosis import explained, reason_of, spoken
+from fraisier_core.git.diagnosis import damage_in, explained, reason_of, spoken
 
 SAID = {
     "this server: it cannot resolve": (
@@ -82,3 +82,22 @@ def test_progress_says_nothing() -> None:
 
 def test_what_is_unknown_has_advice_all_the_same() -> None:
     assert explained("error: something new").startswith("check the address")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fatal: remote error: packfile is corrupt",
+        "fatal: remote error: sorry\nfatal: packfile is corrupt",
+        "remote: fatal: loose object 11 is corrupt\nfatal: remote error: inflate: data stream error",
+        "error: RPC failed\nfatal: remote error: x\nfatal: mismatched algorithms: client sha1; server sha256",
+    ],
+)
+def test_what_a_remote_says_does_not_make_a_mirror_anew(said: str) -> None:
+    assert damage_in("\n".join(spoken(said.encode()))) is None
+
+
+def test_what_git_says_of_its_own_files_does() -> None:
+    said = "error: inflate: data stream error\nfatal: remote error: sorry"
+    assert damage_in(said) == "error: inflate:"
+    assert damage_in("fatal: mismatched algorithms: client sha1; server sha256")

@@ -15,7 +15,7 @@ from fraisier_core.git.local import NOTHING, LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.git.ownership import require_own_clone
 from fraisier_core.git.remotes import Remote
-from fraisier_core.git.submodules import Submodule, directory_in
+from fraisier_core.git.submodules import Submodule, chosen, directory_in
 from fraisier_core.git.trees import Tree
 
 _KEPT = "refs/fraisier/kept"
@@ -203,10 +203,13 @@ class Clone(LocalRepository):
         try:
             return list(mirror.submodules(commit))
         except StepFailedError:
-            here = Tree.of(self, commit).submodules.items()
-            if not all(Clone(self.path / path)._has(each) for path, each in here):
+            here = [
+                (each, Clone(self.path / each.path))
+                for each in chosen(Tree.of(self, commit), mirror.contents)
+            ]
+            if not all(Clone.is_clone(clone.path) and clone._has(each.commit) for each, clone in here):
                 raise
-            return [(Submodule(path, each, ""), mirror) for path, each in here]
+            return [(each, mirror) for each, _ in here]
 
     def _finish_interrupted(self) -> None:
         """Finish a checkout that was interrupted, so that what it wrote is tracked."""

@@ -28,6 +28,7 @@ DAMAGE = re.compile(
     r"|unable to (?:read sha1 file|unpack|read tree))",
     re.MULTILINE,
 )
+_REMOTE_ERROR = "fatal: remote error: "
 OTHER_FORMAT = re.compile(r"^fatal: mismatched algorithms: ", re.MULTILINE)
 
 
@@ -136,6 +137,15 @@ def explained(reason: str, keyscan: str = "ssh-keyscan HOST") -> str:
     cause = _known(reason) or _UNKNOWN
     advice = cause.advice.replace("{keyscan}", keyscan)
     return f"{cause.side}: {advice}" if cause.side else advice
+
+
+def damage_in(said: str) -> str | None:
+    """Return the words by which git complains of its own files, or that the remote is of another format than
+    they. What a remote says itself is none of these: the first such line and all that follows do not count.
+    """
+    ours = said.partition(_REMOTE_ERROR)[0]
+    found = DAMAGE.search(ours) or OTHER_FORMAT.search(ours)
+    return found[0] if found else None
 
 
 def is_damage(reason: str) -> bool:

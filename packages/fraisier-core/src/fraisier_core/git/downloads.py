@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 from fraisier_core.errors import CancelledError, CommandFailedError, GitUnreachableError, StepFailedError
-from fraisier_core.git.diagnosis import DAMAGE, OTHER_FORMAT, explained, is_damage, reason_of, spoken
+from fraisier_core.git.diagnosis import damage_in, explained, is_damage, reason_of, spoken
 from fraisier_core.git.local import NOTHING, LocalRepository
 from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits, run_command
@@ -207,6 +207,5 @@ def _check_damage(path: Path, printed: bytearray) -> None:
     """Raise if git complained of its own files, even if it could make up for them this time, or if the remote
     is of another format than they.
     """
-    said = "\n".join(spoken(printed))
-    if damage := DAMAGE.search(said) or OTHER_FORMAT.search(said):
-        raise DamagedError(f"{path} is damaged: {damage[0]}")
+    if damage := damage_in("\n".join(spoken(printed))):
+        raise DamagedError(f"{path} is damaged: {damage}")

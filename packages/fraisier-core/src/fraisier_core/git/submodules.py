@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fraisier_core.errors import ConfigurationError, StepFailedError
@@ -27,9 +27,16 @@ class Submodule:
 
 
 def submodules_of(tree: Tree, parent: Remote, repository: Remote, contents: Contents) -> Iterator[Submodule]:
-    """Yield the submodules of a commit that are checked out by `git clone --recurse-submodules`. `parent` is
-    the repository of the commit, itself or a submodule of `repository`. Of `.gitmodules`, only paths,
-    addresses and `update = none` count. Raises `StepFailedError` for an address that it must not choose.
+    """Yield the submodules of a commit that are `chosen`. `parent` is the repository of the commit, itself or
+    a submodule of `repository`. Raises `StepFailedError` for an address that it must not choose.
+    """
+    for each in chosen(tree, contents):
+        yield replace(each, url=_checked(each.path, each.url, parent, repository, contents))
+
+
+def chosen(tree: Tree, contents: Contents) -> Iterator[Submodule]:
+    """Yield the submodules of a commit that are checked out by `git clone --recurse-submodules`, with the
+    addresses that it says. Of `.gitmodules`, only paths, addresses and `update = none` count.
     """
     if not contents.submodules or not tree.submodules:
         return
@@ -37,7 +44,7 @@ def submodules_of(tree: Tree, parent: Remote, repository: Remote, contents: Cont
     for path, commit in tree.submodules.items():
         url, update = said.get(path, ("", ""))
         if update != "none":
-            yield Submodule(path, commit, _checked(path, url, parent, repository, contents))
+            yield Submodule(path, commit, url)
 
 
 def directory_in(folder: Path, path: str) -> Path:
