@@ -30,6 +30,22 @@ def release(root: Path, name: str) -> Path:
     return path
 
 
+def deepened(path: Path, name: str, depth: int, *, mode: int = 0o755, link: Path | None = None) -> Path:
+    """Give a directory folders in folders, the innermost with a file and a link."""
+    here = os.open(path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, mode=0o755, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.fchmod(here, mode)
+        os.close(here)
+        here = inner
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.symlink(link or path, "link", dir_fd=here)
+    os.close(here)
+    path.chmod(0o755)
+    return path
+
+
 @pytest.fixture
 def another_user() -> Iterator[Path]:
     """A state folder of another user, whom this process is while the test runs."""
@@ -59,6 +75,32 @@ def test_a_read_only_tree_is_deleted_too(root: Path, tmp_path: Path) -> None:
     set_aside(path)
     empty_trash(tmp_path)
     assert names(root) == set()
+
+
+@pytest.mark.parametrize("name", ["d", "d" * 200, "a b"])
+def test_a_tree_of_any_depth_is_deleted_and_so_is_what_comes_after_it(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    for number in range(3):
+        path = release(root, f"old{number}")
+        set_aside(deepened(path, name, 1500) if number == 1 else path)
+    empty_trash(tmp_path)
+    assert names(root) == set()
+
+
+def test_a_tree_with_deep_read_only_folders_is_deleted(root: Path, tmp_path: Path) -> None:
+    path = deepened(release(root, "old"), "d", 1500, mode=0o500)
+    set_aside(path)
+    empty_trash(tmp_path)
+    assert names(root) == set()
+
+
+def test_a_folder_outside_that_a_deep_tree_links_to_stays(root: Path, tmp_path: Path) -> None:
+    kept = release(root, "kept")
+    set_aside(deepened(release(root, "old"), "d", 1100, link=kept))
+    empty_trash(tmp_path)
+    assert names(root) == {"kept"}
+    assert (kept / "folder/file").exists()
 
 
 def test_an_empty_trash_is_no_error(tmp_path: Path) -> None:
