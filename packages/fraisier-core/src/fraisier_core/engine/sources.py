@@ -19,7 +19,8 @@ RECENT = 100
 def fetched(execution: Execution) -> Release | None:
     """Return a new release of the commit; None if the deployment ended as superseded or skipped."""
     context, deployment = execution.context, execution.deployment
-    with execution.recorder.step("fetch"), execution.cancellation.explained():
+    bounded = context.mirror.bounded()
+    with execution.recorder.step("fetch"), execution.cancellation.explained(), bounded:
         context.workspace.check_place()
         commit = announced(execution)
         newer = _newer(execution, deployment, commit)

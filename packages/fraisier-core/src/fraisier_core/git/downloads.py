@@ -10,11 +10,12 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 from fraisier_core.errors import CancelledError, CommandFailedError, GitUnreachableError, StepFailedError
+from fraisier_core.git.bounds import Deadline
 from fraisier_core.git.diagnosis import damage_in, explained, is_damage, reason_of, spoken
 from fraisier_core.git.local import NOTHING, LocalRepository
 from fraisier_core.git.remotes import Remote
@@ -49,11 +50,14 @@ class RunOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Runs git on one remote's behalf: bounded, cancelled with the deployment, its output kept."""
+    """Runs git on one remote's behalf: bounded, cancelled with the deployment, its output kept; `deadline`
+    is that of all runs.
+    """
 
     remote: Remote
     limits: Limits
     cancelled: threading.Event
+    deadline: Deadline = field(default_factory=Deadline)
 
     @property
     def redactor(self) -> Redactor:
@@ -69,17 +73,20 @@ class Git:
         limits: Limits | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
-        """Run a command and keep what it prints. Raises `CommandFailedError` or `CancelledError`."""
+        """Run a command and keep what it prints. Raises `CommandFailedError` or `CancelledError`, and
+        `StepFailedError` if the deadline has passed.
+        """
 
         def keep(data: bytes) -> None:
             printed.extend(data)
             del printed[:-_OUTPUT_BYTES]
 
+        bounds = limits or self.limits
         run_command(
             argv,
             cwd=cwd,
             env=env,
-            limits=limits or self.limits,
+            limits=replace(bounds, wall=self.deadline.left(bounds.wall)),
             on_output=keep,
             cancelled=self.cancelled,
             **options,
@@ -179,7 +186,7 @@ class Download:
             raise self._unreachable(printed, str(error)) from None
 
     def _attempted(self, attempt: Callable[[float], Result]) -> Result:
-        until = time.monotonic() + self.git.limits.wall
+        until = time.monotonic() + self.git.deadline.left(self.git.limits.wall)
         for delay in self.retry_seconds:
             try:
                 return attempt(until)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fraisier_core.errors import CommandFailedError, GitUnreachableError, StepFailedError
+from fraisier_core.git.bounds import Deadline
 from fraisier_core.git.downloads import DamagedError, Download, Git
 from fraisier_core.git.local import LocalRepository
 from fraisier_core.git.remotes import Remote
@@ -24,7 +25,7 @@ _FETCHING, _DAMAGED = "fetching", "damaged"
 class FetchedRepository(LocalRepository):
     """A bare copy of a remote repository. `PATH.lock` and `PATH.fetching` lie beside it, and `PATH.secrets`
     during a fetch by ssh. The limits of one fetch include all attempts and the wait for others;
-    `retry_seconds` is the wait before each further attempt.
+    `retry_seconds` is the wait before each further attempt, and `deadline` that of several repositories.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class FetchedRepository(LocalRepository):
         *,
         limits: Limits = LIMITS,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
+        deadline: Deadline | None = None,
     ) -> None:
         super().__init__(path)
         self.remote = remote
-        self.git = Git(remote, limits, cancelled)
+        self.git = Git(remote, limits, cancelled, deadline or Deadline())
         self.retry_seconds = retry_seconds
         self._complaints: list[str] = []
         self._marker = path.with_name(f"{path.name}.fetching")
@@ -66,7 +68,8 @@ class FetchedRepository(LocalRepository):
         make_folder(self.path.parent, 0o700)  # it holds whole histories
         lock_path = self.path.with_name(f"{self.path.name}.lock")
         git = self.git
-        with lock_file(lock_path, seconds=git.limits.wall, cancelled=git.cancelled) as lock:
+        seconds = git.deadline.left(git.limits.wall)
+        with lock_file(lock_path, seconds=seconds, cancelled=git.cancelled) as lock:
             yield Download(git, self.retry_seconds, lock, self._secrets, wanted)
 
     def _update(self, download: Download) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from os import getpid
 from pathlib import Path
 
 from fraisier_core.errors import AppPathRefusedError, CommitGoneError, GitUnreachableError, StepFailedError
 from fraisier_core.git.access import NO_ACCESS, Access
+from fraisier_core.git.bounds import Deadline, Nesting
 from fraisier_core.git.checkouts import Checkout
 from fraisier_core.git.contents import ALL, Contents
 from fraisier_core.git.diagnosis import DAMAGE
@@ -33,7 +34,7 @@ from fraisier_core.text.suggestions import hint
 
 class Mirror(FetchedRepository):
     """The copy of a repository that is shared by every fraise that comes from it. `contents` says what
-    becomes part of a release; of a submodule, `within` is the repository of the release.
+    becomes part of a release; of a submodule, `within` says where in a release it is.
     """
 
     def __init__(
@@ -44,15 +45,18 @@ class Mirror(FetchedRepository):
         *,
         access: Access = NO_ACCESS,
         contents: Contents = ALL,
-        within: Remote | None = None,
+        within: Nesting | None = None,
         limits: Limits = LIMITS,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
+        deadline: Deadline | None = None,
     ) -> None:
         remote = Remote.of(url, access)
-        super().__init__(path, remote, cancelled, limits=limits, retry_seconds=retry_seconds)
+        super().__init__(
+            path, remote, cancelled, limits=limits, retry_seconds=retry_seconds, deadline=deadline
+        )
         self._contents = contents
         self._within = within
-        self._top = within or remote
+        self._top = within.top if within else remote
 
     @classmethod
     def in_folder(
@@ -121,7 +125,8 @@ class Mirror(FetchedRepository):
         `StepFailedError` if the files cannot be had or written. A damaged mirror is fetched again first.
         """
         _make_empty_directory(into)
-        self._export(full_id(commit), into, into.with_name(f"{into.name}.index"))
+        with self.bounded():
+            self._export(full_id(commit), into, into.with_name(f"{into.name}.index"))
 
     def obtain(self, commit: str) -> None:
         """Make sure that a commit is here, fetching it if it is not. Raises `CommitGoneError`."""
@@ -137,8 +142,10 @@ class Mirror(FetchedRepository):
         """Yield each submodule of a commit and the mirror of its repository, which has that of the submodule.
         Raises `StepFailedError` for one that must not be fetched, or cannot be.
         """
+        nesting = self._within or Nesting(self._top)
         for submodule in submodules_of(Tree.of(self, commit), self.remote, self._top, self._contents):
-            mirror = self._mirror_of(submodule.url)
+            self.git.deadline.left()
+            mirror = self._mirror_of(submodule.url, nesting.inner(shown(submodule.path)))
             try:
                 mirror.obtain(submodule.commit)
             except StepFailedError as error:
@@ -148,9 +155,17 @@ class Mirror(FetchedRepository):
 
     def obtain_contents(self, commit: str) -> None:
         """Make sure that all that belongs to a commit is here. Raises `StepFailedError`."""
-        self._lfs(commit, Checkout(self, self.git, self.path.with_name(f"{self.path.name}.index-{getpid()}")))
-        for submodule, mirror in self.submodules(commit):
-            mirror.obtain_contents(submodule.commit)
+        index = self.path.with_name(f"{self.path.name}.index-{getpid()}")
+        with self.bounded():
+            self._lfs(commit, Checkout(self, self.git, index))
+            for submodule, mirror in self.submodules(commit):
+                mirror.obtain_contents(submodule.commit)
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """Have all that is fetched and written during the block, submodules included, take no longer than one
+        fetch may.
+        """
+        return self.git.deadline.after(self.git.limits.wall)
 
     def describe(self, commit: str) -> str:
         """Return what `git describe --tags --always` says of a commit. Raises `StepFailedError`."""
@@ -159,7 +174,7 @@ class Mirror(FetchedRepository):
     def _has(self, commit: str) -> bool:
         return self.path.exists() and self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status == 0
 
-    def _mirror_of(self, url: str) -> Mirror:
+    def _mirror_of(self, url: str, within: Nesting) -> Mirror:
         """Return the mirror of a submodule; it lies beside that of the repository of the release, because
         others that have the same submodule need not have the same access to it.
         """
@@ -171,9 +186,10 @@ class Mirror(FetchedRepository):
             self.git.cancelled,
             access=self.remote.access,
             contents=self._contents,
-            within=self._top,
+            within=within,
             limits=self.git.limits,
             retry_seconds=self.retry_seconds,
+            deadline=self.git.deadline,
         )
 
     def _export(self, commit: str, into: Path, index: Path) -> None:
