@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,8 +14,10 @@ from fraisier_core.git.diagnosis import last_line
 from fraisier_core.git.remotes import Remote
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, is_ref_name
 from fraisier_core.system.environment import clean_environment
+from fraisier_core.system.queries import NoAnswerError, answer
 
 QUERY_SECONDS = 60.0
+QUERY_BYTES = 128 * 2**20  # the list of about a million files
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
 _CONFIG = {
@@ -81,17 +82,16 @@ class LocalRepository:
         added to its environment. Raises `StepFailedError` if it does not answer.
         """
         try:
-            done = subprocess.run(
+            said = answer(
                 self.argv(*arguments),
                 env={**self.environment(), **(env or {})},
-                input=os.fsencode(given),
-                capture_output=True,
-                timeout=QUERY_SECONDS,
-                check=False,
+                given=os.fsencode(given),
+                seconds=QUERY_SECONDS,
+                most_bytes=QUERY_BYTES,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except NoAnswerError as error:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {error}") from error
-        return GitOutput(done.returncode, os.fsdecode(done.stdout), done.stderr.decode(errors="replace"))
+        return GitOutput(said.status, os.fsdecode(said.output), said.errors.decode(errors="replace"))
 
     def expect(self, *arguments: str, given: str = "", env: Mapping[str, str] | None = None) -> str:
         """Return git's output; raises `StepFailedError` with its last line if it fails."""
