@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-PORTS = {"http": 80, "https": 443, "ssh": 22}
+from fraisier_core.git.addresses import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,10 @@ NO_ACCESS = Access()
 
 def place_of(url: str) -> str | None:
     """Return the scheme, host and port of an address, such as `https://forge.example:443`; None if it is a
-    path.
+    path, or none that Fraisier fetches from.
     """
-    if "://" not in url:
-        host = url.partition(":")[0].rpartition("@")[2]
-        return None if url.startswith("/") else f"ssh://{host.lower()}:22"
-    parts = _split(url)
-    if parts is None or parts.scheme not in PORTS or not parts.hostname:
-        return None
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or PORTS[parts.scheme]}"
+    address = parsed(url)
+    return address.place if address else None
 
 
 def places_of(urls: Iterable[str], *schemes: str) -> frozenset[str]:
@@ -101,14 +96,7 @@ def places_of(urls: Iterable[str], *schemes: str) -> frozenset[str]:
 
 def proxy_password(proxy: str | None) -> str | None:
     """Return the password in a proxy's address."""
-    parts = _split(proxy or "")
-    return parts.password if parts else None
-
-
-def _split(url: str) -> SplitResult | None:
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        return urlsplit(proxy or "").password
     except ValueError:
         return None
-    return parts

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.git.access import NO_ACCESS, Access, Key, Login, place_of, proxy_password
+from fraisier_core.git.addresses import Address, parsed
 from fraisier_core.git.repository import address_problem, repository_identity
 
 # What git may use for each scheme: a server may move on from http to https, and to nothing else.
@@ -51,19 +52,10 @@ class Remote:
     @classmethod
     def of(cls, url: str, access: Access = NO_ACCESS) -> Remote:
         """Return the remote at `url`. Raises `ConfigurationError`, such as for `ext::`, a command."""
-        identity = repository_identity(url)
-        if identity is None or address_problem(url) is not None:
+        identity, address = repository_identity(url), parsed(url)
+        if identity is None or address is None or address_problem(url) is not None:
             raise ConfigurationError([f"the repository's address {address_problem(url) or 'is none'}"])
-        login = None
-        if "://" not in url:
-            return cls(url, _PROTOCOLS["file" if url.startswith("/") else "ssh"], identity, access)
-        parts = urlsplit(url)
-        if not parts.scheme.startswith("http"):
-            return cls(_without_password(parts), _PROTOCOLS[parts.scheme], identity, access)
-        if parts.username is not None:
-            login = Login(unquote(parts.username), unquote(parts.password or ""))
-        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        return cls(plain, _PROTOCOLS[parts.scheme], identity, access, login)
+        return cls(address.url, _PROTOCOLS[address.scheme], identity, access, _login(address))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -83,14 +75,16 @@ class Remote:
     @property
     def local_path(self) -> str:
         """The path of a local repository."""
-        return unquote(urlsplit(self.url).path) if "://" in self.url else self.url
+        address = parsed(self.url)
+        return address.path if address else ""
 
     @property
     def keyscan(self) -> str:
         """The command that prints the host keys of a server that is reached by ssh."""
-        place = urlsplit(place_of(self.url) or "")
-        port = f"-p {place.port} " if place.port not in {None, 22} else ""
-        return f"ssh-keyscan {port}{place.hostname or 'HOST'}"
+        address = parsed(self.url)
+        host = address.host.strip("[]") if address else ""
+        port = ["-p", str(address.port)] if address and address.port not in {None, 22} else []
+        return shlex.join(["ssh-keyscan", *port, host or "HOST"])
 
     @property
     def config(self) -> dict[str, str]:
@@ -150,7 +144,8 @@ def _written(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def _without_password(parts: SplitResult) -> str:
-    """Return the address with the name alone, which is all that ssh takes from it."""
-    user, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=user.partition(":")[0] + at + host).geturl()
+def _login(address: Address) -> Login | None:
+    if address.login is None:
+        return None
+    user, _, password = address.login.partition(":")
+    return Login(unquote(user), unquote(password))

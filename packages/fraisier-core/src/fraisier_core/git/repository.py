@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from fraisier_core.git.access import PORTS
+from fraisier_core.git.addresses import PORTS, Address, parsed
 
 GIT_TIMEOUT = 5.0
 
-_SCP_FORM = re.compile(r"(?:([^/:@]+)@)?([^/:@]+|\[[0-9A-Fa-f:]+\]):(?!:)(.+)", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _ACCEPTED = "https://, http://, ssh://, user@host:path, file:// or an absolute path"
 
@@ -50,8 +49,10 @@ def address_problem(url: str) -> str | None:
 
 def url_password(url: str) -> str | None:
     """Return the password in an address, so that it can be kept out of output."""
-    parts = _split(url)
-    return parts.password if parts else None
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=4096)
@@ -60,48 +61,19 @@ def repository_identity(url: str) -> str | None:
     default port, `.git` and slashes at the end make no difference, nor does the case of the host. None if it
     is not an address that Fraisier fetches from.
     """
-    if url.startswith("/"):
-        return _local_identity(url)
-    if "://" in url:
-        return _url_identity(url)
-    match = _SCP_FORM.fullmatch(url)
-    if match is None:
+    address = parsed(url)
+    if address is None:
         return None
-    user, host, path = match.groups()
-    return _identity(user or "", host, path)
+    return _local_identity(address.path) if address.scheme == "file" else _identity(address)
 
 
-def _url_identity(url: str) -> str | None:
-    parts = _split(url)
-    if parts is None:
-        return None
-    if parts.scheme == "file":
-        return _local_identity(parts.path) if parts.netloc in {"", "localhost"} else None
-    if parts.scheme not in PORTS or not parts.hostname:
-        return None
-    port = "" if parts.port in {None, PORTS[parts.scheme]} else f":{parts.port}"
-    return _identity(parts.username or "", parts.hostname + port, parts.path)
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _identity(user: str, host: str, path: str) -> str | None:
-    name = path.strip("/").removesuffix(".git").rstrip("/")
-    if not name or any(part.startswith("-") for part in (user, host, path.lstrip("/"))):
-        return None
-    return f"{host.lower()}/{name}"
+def _identity(address: Address) -> str | None:
+    name = address.path.strip("/").removesuffix(".git").rstrip("/")
+    port = "" if address.port in {None, PORTS[address.scheme]} else f":{address.port}"
+    return f"{address.host.lower()}{port}/{name}" if name else None
 
 
 def _local_identity(path: str) -> str | None:
-    if not path.startswith("/"):
-        return None
     return posixpath.normpath("/" + path.strip("/")).removesuffix(".git").rstrip("/") or None
 
 
