@@ -341,3 +341,27 @@ def test_no_hook_of_the_clone_runs(clone: Clone, origin: Path, mirror: Mirror, t
     mirror.fetch()
     clone.checkout(clone.head(), mirror, ID)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "folder/b"], ["app.py", "folder/deep/c"]])
+def test_a_checkout_that_fails_leaves_no_file_behind_that_stops_the_next(
+    clone: Clone, origin: Path, mirror: Mirror, names: list[str]
+) -> None:
+    first = clone.head()
+    (clone.path / "mine").write_text("mine")
+    git(clone.path, "config", "filter.own.smudge", "false")
+    git(clone.path, "config", "filter.own.required", "true")
+    (clone.path / ".git/info/attributes").write_text("zzz filter=own\n")
+    for name in (*names, "zzz"):
+        (origin / name).parent.mkdir(parents=True, exist_ok=True)
+        (origin / name).write_text("new")
+    second = commit(origin, "two")
+    mirror.fetch()
+    with pytest.raises(StepFailedError, match="cannot be brought to"):
+        clone.checkout(second, mirror, ID)
+    clone.checkout(first, mirror, ID)
+    assert clone.in_the_way(mirror.files(second)) == []
+    assert (clone.path / "mine").read_text() == "mine"
+    git(clone.path, "config", "filter.own.smudge", "cat")
+    assert clone.checkout(second, mirror, ID) == []
+    assert all((clone.path / name).exists() for name in (*names, "zzz"))

@@ -11,7 +11,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
 from fraisier_core.git.contents import ALL
 from fraisier_core.git.filters import lfs_in_place
-from fraisier_core.git.local import NOTHING, LocalRepository, full_id
+from fraisier_core.git.local import NOTHING, GitOutput, LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.git.ownership import require_own_clone
 from fraisier_core.git.remotes import Remote
@@ -185,7 +185,7 @@ class Clone(LocalRepository):
         # A file of which only the mode, owner or times have changed is not written again.
         git = ("-c", "core.fileMode=false")
         self.ask(*git, "update-index", "-q", "--refresh")
-        answer = self.ask(*git, "checkout", "--quiet", "--detach", "--force", commit, "--")
+        answer = self._check_out(commit, *git)
         marker.unlink()
         if answer.status != 0:
             raise StepFailedError(f"{self.path} cannot be brought to {commit}: {answer.errors.strip()}")
@@ -216,7 +216,16 @@ class Clone(LocalRepository):
         marker = self._marker()
         if marker.exists():
             marker.with_name("index.lock").unlink(missing_ok=True)
-            self.ask("checkout", "--quiet", "--detach", "--force", marker.read_text() or "HEAD", "--")
+            self._check_out(marker.read_text() or self.head())
+
+    def _check_out(self, commit: str, *options: str) -> GitOutput:
+        """Check a commit out; if that fails, none of the files that it would have added stay behind."""
+        answer = self.ask(*options, "checkout", "--quiet", "--detach", "--force", commit, "--")
+        if answer.status != 0:
+            files = self.files(commit)
+            for name in files.intersection(self.in_the_way(files)):
+                (self.path / name).unlink()
+        return answer
 
     def _submodules(self) -> Iterator[Clone]:
         yield from map(Clone, self._changes.submodules())
