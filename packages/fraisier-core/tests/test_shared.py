@@ -169,3 +169,36 @@ def test_paths_do_not_overlap(paths: list[str]) -> None:
     with pytest.raises(ValidationError, match="must not overlap: "):
         EnvironmentSettings.model_validate({"shared": paths})
     EnvironmentSettings.model_validate({"shared": ["a", "ab", "b/a", "b/c"]})
+
+
+@pytest.mark.parametrize(
+    ("entry", "made"),
+    [
+        ({"path": "up/l/new", "default": "f"}, "new"),
+        ({"path": "up/l/deep/new", "default": "f"}, "deep/new"),
+        ("up/l/folder/", "folder"),
+        ({"path": "up/l/folder/", "default": "other/"}, "folder"),
+    ],
+)
+def test_nothing_is_made_behind_a_link_that_a_default_brought(
+    tmp_path: Path, entry: object, made: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    release = released(tmp_path, f="text", default__kept="", other__kept="")
+    (release / "default/l").symlink_to(outside)
+    first = {"path": "up/", "default": "default/"}
+    shared(tmp_path, first).link(release)
+    (release / "up").unlink()
+    files = shared(tmp_path, entry)
+    with pytest.raises(StepFailedError, match=rf"up/l is one\): make {tmp_path}/shared/up/l/{made} if"):
+        files.link(release)
+    assert not list(outside.iterdir())
+    place = outside / made
+    place.parent.mkdir(exist_ok=True)
+    if "folder" in made:
+        place.mkdir()
+    else:
+        place.write_text("mine")
+    files.link(release)
+    assert (release / "up/l" / made).readlink() == tmp_path / "shared/up/l" / made

@@ -58,6 +58,11 @@ class SharedFiles:
 
     def _make(self, path: SharedPath, release: Path) -> None:
         place = self._place(path)
+        if links := [above for above in _above(self._root, path.parts) if above.is_symlink()]:
+            raise StepFailedError(
+                f"shared: {path.path} is not made behind a link, which may lead anywhere ({links[0]} is "
+                f"one): make {place} if that is meant"
+            )
         make_folder(place.parent)
         if path.default is None:
             make_folder(place)
@@ -99,10 +104,10 @@ def _default(release: Path, path: SharedPath) -> Path:
     return source
 
 
-def _above(release: Path, parts: Sequence[str]) -> Iterator[Path]:
-    """Yield the folders of a release on the way to a path."""
+def _above(root: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield the folders on the way to a path."""
     for count in range(1, len(parts)):
-        yield release.joinpath(*parts[:count])
+        yield root.joinpath(*parts[:count])
 
 
 def _kind(path: Path) -> str:
