@@ -631,6 +631,29 @@ def test_what_a_killed_fetch_left_of_a_key_is_removed(origin: Origin, mirror: Mi
     assert not left.exists()
 
 
+@pytest.mark.parametrize("place", ["earlier.git.secrets", "api.git.submodules/lib.git.secrets"])
+def test_a_fetch_removes_the_key_that_a_killed_one_left_for_another_address(
+    origin: Origin, mirror: Mirror, place: str
+) -> None:
+    origin.commit(a="1")
+    left = mirror.path.parent / place
+    left.mkdir(parents=True)
+    (left / "key").write_text("a key")
+    mirror.fetch()
+    assert not left.exists()
+
+
+def test_the_key_of_a_fetch_under_way_stays(origin: Origin, mirror: Mirror, tmp_path: Path) -> None:
+    origin.commit(a="1")
+    other = Mirror(mirror.path.with_name("other.git"), str(origin.path), threading.Event())
+    with other.locked():
+        key = mirror.path.with_name("other.git.secrets") / "key"
+        key.parent.mkdir()
+        key.write_text("a key")
+        mirror.fetch()
+        assert key.exists()
+
+
 def test_damage_found_while_looking_for_a_commit_is_repaired(origin: Origin, mirror: Mirror) -> None:
     commit = origin.commit(a="1")
     mirror.fetch()

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import Config, load_config
+from fraisier_core.config import Config, ResolvedEnvironment, load_config
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Event, Lease, Request
@@ -45,6 +45,14 @@ class Installation:
         assert lease is not None
         return lease
 
+    def recover(self, lease: Lease) -> None:
+        """Have a deployment recovered whose environment is known, though its type is not."""
+        deployment, state = self.store.deployment(lease.deployment_id), self.config.state_dir
+        url = "https://example.com/acme/api.git"
+        known = ResolvedEnvironment("api", "production", "not-installed", url, state, {}, frozenset())
+        send(self._channel, Assignment(lease, deployment, recover=True, environment=known))
+        assert receive(self._channel) is None  # the process has ended
+
     def execute(self, lease: Lease, *, recover: bool = False) -> Deployment:
         deployment = self.store.deployment(lease.deployment_id)
         send(self._channel, Assignment.under(self.config, deployment, lease, recover=recover))
@@ -71,6 +79,17 @@ def test_what_cannot_be_looked_up_fails_before_anything_is_done(installation: In
 
 def test_a_run_that_started_nothing_is_requeued_by_recovery(installation: Installation) -> None:
     assert installation.execute(installation.claim(), recover=True).status == "pending"
+
+
+@pytest.mark.parametrize(
+    "place", ["api-1.git.secrets", "gone.git.secrets", "api-1.git.submodules/b.git.secrets"]
+)
+def test_recovery_removes_the_key_of_a_fetch_that_was_killed(installation: Installation, place: str) -> None:
+    left = installation.config.state_dir / "mirrors" / place
+    left.mkdir(parents=True)
+    (left / "key").write_text("a key")
+    installation.recover(installation.claim())
+    assert not left.exists()
 
 
 def test_recovery_that_cannot_look_anything_up_says_that_the_serving_release_is_unknown(

@@ -103,6 +103,11 @@ class ResolvedEnvironment:
         return self.state_dir / "releases" / self.fraise / self.environment
 
     @property
+    def mirrors(self) -> Path:
+        """The folder of the mirrors of all repositories."""
+        return self.state_dir / "mirrors"
+
+    @property
     def shared(self) -> Path:
         """The folder of what the releases of the environment share."""
         return self.state_dir / "shared" / self.fraise / self.environment

@@ -119,9 +119,8 @@ def open_context(
     deployer = plugins.deployer(resolved.type)
     settings = deployer.settings_model.model_validate(resolved.section)
     limits = Limits(settings.timeout, settings.silence_timeout)
-    mirrors = resolved.state_dir / "mirrors"
     mirror = Mirror.in_folder(
-        mirrors,
+        resolved.mirrors,
         resolved.repository,
         cancellation.event,
         access=resolved.access,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.disk import cause, make_folder
 from fraisier_core.system.locks import locked as lock_file
+from fraisier_core.system.locks import try_lock
 
 LIMITS = Limits(wall=900.0, silence=300.0)
 RETRY_SECONDS = (1.0, 4.0)
@@ -70,6 +72,7 @@ class FetchedRepository(LocalRepository):
         git = self.git
         seconds = git.deadline.left(git.limits.wall)
         with lock_file(lock_path, seconds=seconds, cancelled=git.cancelled) as lock:
+            sweep_secrets(self.path.parent)
             yield Download(git, self.retry_seconds, lock, self._secrets, wanted)
 
     def _update(self, download: Download) -> None:
@@ -132,6 +135,19 @@ class FetchedRepository(LocalRepository):
         """Return what git complained of though it succeeded, such as a ref that it left out."""
         said = self.git.redactor.redact(" | ".join(self._complaints))
         return f"; git said: {said}" if said else ""
+
+
+def sweep_secrets(mirrors: Path) -> None:
+    """Delete what ssh read for fetches that were killed, of any mirror in a folder; a fetch under way has the
+    lock, and keeps it.
+    """
+    for pattern in ("*.secrets", "*.submodules/*.secrets"):
+        for folder in mirrors.glob(pattern):
+            with suppress(OSError):
+                lock = try_lock(folder.with_suffix(".lock"))
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.close(lock)
 
 
 @contextmanager

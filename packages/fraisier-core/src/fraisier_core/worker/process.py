@@ -27,6 +27,7 @@ from fraisier_core.errors import (
     InterruptedRunError,
     StoreError,
 )
+from fraisier_core.git.fetched import sweep_secrets
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event
@@ -77,6 +78,8 @@ class DeploymentProcess:
 
     def _execute(self, assignment: Assignment, store: Store, keeper: LeaseKeeper) -> None:
         lease, deployment = assignment.lease, assignment.deployment
+        if assignment.recover and assignment.environment:
+            sweep_secrets(assignment.environment.mirrors)
         if assignment.recover and recover_unactivated(store, lease, deployment):
             return
         secrets = assignment.environment.secrets if assignment.environment else ()
