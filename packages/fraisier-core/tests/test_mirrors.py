@@ -538,6 +538,26 @@ def test_a_local_repository_of_another_user_is_fetched(origin: Origin, tmp_path:
     assert mirror.resolve_ref("refs/heads/main") == commit
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("way", ["alternates", "objects/pack", "refs/heads/stolen", "objects", "packed-refs"])
+def test_a_local_repository_of_another_user_leads_to_no_other_files(
+    origin: Origin, tmp_path: Path, way: str
+) -> None:
+    secret, bare = Origin(tmp_path / "secret"), tmp_path / "forge.git"
+    secret.commit(secret="s3cret")
+    origin.commit(a="1")
+    subprocess.run(["git", "clone", "-q", "--bare", str(origin.path), str(bare)], check=True)
+    if way == "alternates":
+        (bare / "objects/info/alternates").write_text(f"{secret.path}/.git/objects\n")
+    else:
+        if (bare / way).exists():
+            (bare / way).rename(tmp_path / "away")
+        (bare / way).symlink_to(secret.path / ".git" / way)
+    subprocess.run(["chown", "-R", "-h", "12345", str(bare)], check=True)
+    with pytest.raises(StepFailedError, match=r"belongs to another user, and .* leads to files"):
+        mirror_of(str(bare), tmp_path).fetch()
+
+
 def test_a_repository_that_turns_shallow_is_refused_as_such(
     origin: Origin, mirror: Mirror, tmp_path: Path
 ) -> None:

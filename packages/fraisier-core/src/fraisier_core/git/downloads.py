@@ -17,6 +17,7 @@ from typing import TypedDict, TypeVar, Unpack
 from fraisier_core.errors import CancelledError, CommandFailedError, GitUnreachableError, StepFailedError
 from fraisier_core.git.bounds import Deadline
 from fraisier_core.git.diagnosis import damage_in, explained, is_damage, reason_of, spoken
+from fraisier_core.git.foreign import check_foreign
 from fraisier_core.git.local import NOTHING, LocalRepository
 from fraisier_core.git.remotes import Remote
 from fraisier_core.system.commands import Limits, run_command
@@ -164,6 +165,7 @@ class Download:
     def _options(self) -> Iterator[str]:
         """Yield what lets git read a directory of another user: the one that the configuration names."""
         if places := self.git.remote.directories:
+            check_foreign(places)
             trusted = " ".join(f"-c safe.directory={shlex.quote(place)}" for place in places)
             yield f"--upload-pack=git {trusted} upload-pack"
 
