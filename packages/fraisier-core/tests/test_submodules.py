@@ -1,6 +1,7 @@
 import os
 import shutil
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -191,6 +192,20 @@ def test_a_submodule_chooses_no_command_no_protocol_and_no_path(
     assert "`submodules: false`" in str(caught.value)
     assert not (tmp_path / "ran").exists()
     assert not list((tmp_path / "out").rglob("secret"))
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "../state/mirrors/{name}", "../link/{name}"])
+def test_a_submodule_is_never_the_mirror_of_another_fraise(family: Family, tmp_path: Path, form: str) -> None:
+    folder = family.folder / "state/mirrors"
+    folder.mkdir(parents=True)
+    other = Mirror.in_folder(folder, str(family.secret.path), threading.Event())
+    other.fetch()
+    (family.folder / "link").symlink_to(folder)
+    family.origin.add_submodule("lib", form.format(other.path, name=other.path.name), family.stolen)
+    commit = family.origin.commit_staged()
+    mirror = Mirror.in_folder(folder, str(family.origin.path), threading.Event())
+    with pytest.raises(StepFailedError, match="folder of mirrors"):
+        exported(mirror, commit, tmp_path / "out")
 
 
 @pytest.mark.parametrize("update", ["!touch ran", "rebase", "merge", "checkout"])

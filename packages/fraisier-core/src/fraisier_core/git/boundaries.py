@@ -21,6 +21,11 @@ def check_boundaries(what: str, found: Remote, repository: Remote, contents: Con
             f"{what} is at {found.url}: `repository:` uses {ours}, and what it contains may not choose "
             f"{protocol}; {choice}set `{setting}: false`"
         )
+    if protocol == "file" and _is_mirror(found, contents):
+        raise StepFailedError(
+            f"{what} is at {found.url}, in Fraisier's folder of mirrors; name the repository itself, or set "
+            f"`{setting}: false`"
+        )
     if protocol == "file" and not _beside(found, repository):
         raise StepFailedError(
             f"{what} is at {found.url}, outside of the folder of `repository:`; move it there, or set "
@@ -31,3 +36,8 @@ def check_boundaries(what: str, found: Remote, repository: Remote, contents: Con
 def _beside(found: Remote, repository: Remote) -> bool:
     """Whether a local repository lies in the folder that holds the other."""
     return Path(found.local_path).resolve().is_relative_to(Path(repository.local_path).resolve().parent)
+
+
+def _is_mirror(found: Remote, contents: Contents) -> bool:
+    path = Path(found.local_path).resolve()
+    return contents.mirrors is not None and path.is_relative_to(contents.mirrors.resolve())

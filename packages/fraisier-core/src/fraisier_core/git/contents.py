@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,14 @@ class Contents:
         lfs: whether files in Git LFS are downloaded.
         ignore_filters: the filters of `.gitattributes` whose files are taken as they are committed.
         protocols: what submodules and LFS may use beside the protocol of `repository:`.
+        mirrors: the folder of what was fetched for every fraise, with the credentials of each.
     """
 
     submodules: bool = True
     lfs: bool = True
     ignore_filters: frozenset[str] = frozenset()
     protocols: frozenset[str] = frozenset()
+    mirrors: Path | None = None
 
 
 ALL = Contents()

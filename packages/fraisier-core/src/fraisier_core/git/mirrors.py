@@ -71,7 +71,8 @@ class Mirror(FetchedRepository):
     ) -> Mirror:
         """Return the one mirror of a repository among the mirrors in `folder`, whichever address it has."""
         path = Remote.of(url).mirror_path(folder)
-        return cls(path, url, cancelled, access=access, contents=contents, limits=limits)
+        found = replace(contents, mirrors=folder)
+        return cls(path, url, cancelled, access=access, contents=found, limits=limits)
 
     @property
     def contents(self) -> Contents:
