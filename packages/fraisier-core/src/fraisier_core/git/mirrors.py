@@ -98,11 +98,12 @@ class Mirror(FetchedRepository):
     def resolve_commit(self, text: str) -> str:
         """Return the full id of the commit that `text` begins; raises `CommitGoneError` unless it is one."""
         short = abbreviation(text)
-        answer = self.ask("rev-parse", "--verify", "--end-of-options", f"{short}^{{commit}}")
-        found = answer.output.strip()
-        if answer.status == 0 and found.startswith(short):
-            return full_id(found)
-        reason = "is ambiguous, give more digits" if "ambiguous" in answer.errors else "is not a commit of"
+        # A branch may have such a name, and git would take that first.
+        listed = self.ask("rev-parse", f"--disambiguate={short}").output.split()
+        found = self._known(listed) if listed else set()
+        if len(found) == 1:
+            return full_id(found.pop())
+        reason = "is ambiguous, give more digits" if found else "is not a commit of"
         raise CommitGoneError(f"ref_gone: {short} {reason}: {self.remote.url}{self.git_said()}")
 
     def require(self, commit: str) -> str:
