@@ -27,7 +27,7 @@ from fraisier_core.git.local import abbreviation, checked_ref, full_id
 from fraisier_core.git.remotes import Remote
 from fraisier_core.git.submodules import Submodule, directory_in, submodules_of
 from fraisier_core.git.trees import Tree, shown
-from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, is_ref_name
 from fraisier_core.system.commands import Limits
 from fraisier_core.text.suggestions import hint
 
@@ -170,8 +170,16 @@ class Mirror(FetchedRepository):
         return self.git.deadline.after(self.git.limits.wall)
 
     def describe(self, commit: str) -> str:
-        """Return what `git describe --tags --always` says of a commit. Raises `StepFailedError`."""
-        return self.expect("describe", "--tags", "--always", full_id(commit)).strip()
+        """Return what `git describe --tags --always` says of a commit, its abbreviation if that would not be
+        made of the name of a tag that is here. Raises `StepFailedError`.
+        """
+        said = self.expect("describe", "--tags", "--always", "--long", full_id(commit)).strip()
+        # git takes the name that an annotated tag says it has, which is any text.
+        tag = said.rsplit("-", 2)[0]
+        is_name = is_ref_name(tag) and tag.isprintable()
+        if is_name and self.ask("show-ref", "--verify", "--quiet", f"{TAG_PREFIX}{tag}").status == 0:
+            return self.expect("describe", "--tags", "--always", full_id(commit)).strip()
+        return self.expect("rev-parse", "--short", full_id(commit)).strip()
 
     def _has(self, commit: str) -> bool:
         return self.path.exists() and self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status == 0
