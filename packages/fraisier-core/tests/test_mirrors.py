@@ -1,5 +1,7 @@
 import contextlib
+import hashlib
 import http.server
+import itertools
 import os
 import resource
 import signal
@@ -78,6 +80,81 @@ def test_a_commit_is_found_by_its_beginning(origin: Origin, mirror: Mirror) -> N
     for text in ("beef", "0" * 40, "HEAD", "main", "-h", "--all", "", "abc", f"{commit}\n"):
         with pytest.raises(CommitGoneError, match="ref_gone"):
             mirror.resolve_commit(text)
+
+
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+@pytest.mark.parametrize("digits", [4, 7, 12])
+def test_a_name_that_looks_like_the_beginning_of_a_commit_is_none(
+    origin: Origin, mirror: Mirror, kind: str, digits: int
+) -> None:
+    wanted = origin.commit(a="1")
+    short = wanted[:digits]
+    origin.git(kind, short, origin.commit(a="2"))
+    mirror.fetch()
+    assert mirror.resolve_commit(short) == wanted
+
+
+def test_a_branch_does_not_decide_which_of_two_commits_is_meant(origin: Origin, mirror: Mirror) -> None:
+    short = origin.commit(a="1")[:4]
+    tree = origin.git("rev-parse", "HEAD^{tree}")
+    for number in itertools.count():
+        facts = FACTS.replace(b"Ada ", f"Ada{number} ".encode())
+        raw = b"tree " + tree.encode() + b"\n" + facts + b"\nimported\n"
+        if hashlib.sha1(b"commit %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest().startswith(short):
+            break
+    other = origin.write_commit(tree, short, facts)
+    assert other.startswith(short)
+    mirror.fetch()
+    with pytest.raises(CommitGoneError, match="ambiguous"):
+        mirror.resolve_commit(short)
+
+
+@pytest.mark.parametrize("name", ["$(id)", "a b", "x\x1b[31m", "other", "../v1"])
+def test_a_description_is_made_of_the_name_of_a_tag_that_is_here(
+    origin: Origin, mirror: Mirror, name: str
+) -> None:
+    commit = origin.commit(a="1")
+    text = f"object {commit}\ntype commit\ntag {name}\ntagger A <a@b> 1262356920 +0000\n\nx\n"
+    tag = origin.write("tag", text.encode())
+    (origin.path / ".git/refs/tags/v1").write_text(f"{tag}\n")
+    mirror.fetch()
+    described = mirror.describe(commit)
+    assert len(described) >= 4
+    assert commit.startswith(described)
+
+
+@pytest.mark.parametrize("name", ["v1\u202e", "v1\x9b", "v1\u2028"])
+def test_a_description_holds_no_name_that_cannot_be_shown(origin: Origin, mirror: Mirror, name: str) -> None:
+    commit = origin.commit(a="1")
+    origin.git("tag", name)
+    mirror.fetch()
+    assert commit.startswith(mirror.describe(commit))
+
+
+def test_a_description_counts_the_commits_since_a_tag(origin: Origin, mirror: Mirror) -> None:
+    origin.git("tag", "v1-rc-2", first := origin.commit(a="1"))
+    second = origin.commit(a="2")
+    mirror.fetch()
+    assert mirror.describe(first) == "v1-rc-2"
+    assert mirror.describe(second) == f"v1-rc-2-1-g{second[:7]}"
+
+
+@pytest.mark.parametrize("attributes", ["* text eol=crlf", "a ident", "* working-tree-encoding=UTF-16"])
+def test_the_attributes_of_the_user_count_for_nothing(
+    origin: Origin,
+    mirror: Mirror,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    attributes: str,
+) -> None:
+    commit = origin.commit(a="$Id$\n")
+    folder = tmp_path / "user/.config/git"
+    folder.mkdir(parents=True)
+    (folder / "attributes").write_text(f"{attributes}\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    mirror.fetch()
+    mirror.export(commit, tmp_path / "out")
+    assert (tmp_path / "out/a").read_bytes() == b"$Id$\n"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 _ABBREVIATION = re.compile(r"[0-9a-fA-F]{4,64}")
 _CONFIG = {
     "core.hooksPath": "/dev/null",
+    "core.attributesFile": "/dev/null",
     "core.fsmonitor": "false",
     "submodule.recurse": "false",
     "fetch.recurseSubmodules": "false",
