@@ -27,7 +27,7 @@ def execute(execution: Execution) -> None:
     try:
         release = SOURCES[kind.source](execution)
         if release is not None:
-            _record(execution, release, _serving(execution) if kind.activates else None)
+            _record(execution, release, _to_return_to(execution) if kind.activates else None)
             run = call(execution, kind.hook, release)
             if kind.activates:
                 finish(execution, run)
@@ -53,7 +53,7 @@ def _record(execution: Execution, release: Release, previous: Release | None) ->
     execution.recorder.append(created)
 
 
-def _serving(execution: Execution) -> Release | None:
+def _to_return_to(execution: Execution) -> Release | None:
     """Return the release to roll back to: the serving one or, if it is unknown, the last healthy one. In a
     clone that was never deployed to, it is what is checked out.
     """

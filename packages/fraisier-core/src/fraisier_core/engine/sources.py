@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from fraisier_core.engine.commits import announced
+from fraisier_core.engine.commits import RECENT, announced
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
@@ -12,8 +12,6 @@ from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import Source
-
-RECENT = 100
 
 
 def fetched(execution: Execution) -> Release | None:

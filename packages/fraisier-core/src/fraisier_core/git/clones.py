@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,9 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.git.changes import Changes
 from fraisier_core.git.contents import ALL
 from fraisier_core.git.filters import lfs_in_place
-from fraisier_core.git.local import NOTHING, GitOutput, LocalRepository, full_id
+from fraisier_core.git.local import GitOutput, LocalRepository, full_id
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.git.ownership import require_own_clone
-from fraisier_core.git.remotes import Remote
 from fraisier_core.git.submodules import Submodule, chosen, directory_in
 from fraisier_core.git.trees import Tree
 
@@ -65,17 +64,9 @@ class Clone(LocalRepository):
         super().__init__(path, lfs)
         self._changes = Changes(self)
 
-    def environment(
-        self,
-        remote: Remote | None = None,
-        opened: Mapping[str, str] | None = None,
-        more: Mapping[str, str] = NOTHING,
-    ) -> dict[str, str]:
-        """Return git's environment, in which git trusts the clone. Raises `AppPathRefusedError` if it is not
-        to be trusted.
-        """
+    def require_trusted(self) -> None:
+        """Raise `AppPathRefusedError` if another user may decide what git runs here."""
         require_own_clone(self.path)
-        return super().environment(remote, opened, more)
 
     @staticmethod
     def is_clone(path: Path) -> bool:
@@ -93,7 +84,7 @@ class Clone(LocalRepository):
         if self._marker().exists():
             return []
         changed = self._changes.tracked()
-        if changed and self._has(_LEFT):
+        if changed and self.has(_LEFT):
             now = self._changes.commit(changed, "What has changed", "HEAD")
             return sorted({*changed}.intersection(self._changes.between(_LEFT, now)))
         return changed
@@ -145,7 +136,7 @@ class Clone(LocalRepository):
         if changed:
             left = self._changes.commit(changed, "What a deployment has changed", "HEAD")
             self.expect("update-ref", _LEFT, left)
-        elif self._has(_LEFT):
+        elif self.has(_LEFT):
             self.expect("update-ref", "-d", _LEFT)
         for clone in self._submodules():
             clone.leave()
@@ -153,14 +144,14 @@ class Clone(LocalRepository):
     def kept(self, deployment_id: str) -> Iterator[Kept]:
         """Yield what the check-outs of a deployment have replaced, the newest first."""
         ref = f"{_KEPT}/{deployment_id}"
-        while self._has(ref):
+        while self.has(ref):
             yield Kept(self.path, ref, self._changes.between(f"{ref}^", ref))
             ref = f"{ref}^2"
         for clone in self._submodules():
             yield from clone.kept(deployment_id)
 
     def _fetch(self, commit: str, mirror: LocalRepository) -> None:
-        if self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status != 0:
+        if not self.has(full_id(commit)):
             options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
             self.expect("fetch", *options, str(mirror.path), commit)
 
@@ -169,7 +160,7 @@ class Clone(LocalRepository):
         names = [*changes.tracked(), *changes.unhide(commit), *changes.in_the_way(self.files(commit))]
         if names or self._is_alone(mirror):
             ref = f"{_KEPT}/{deployment_id}"
-            earlier = [ref] if self._has(ref) else []
+            earlier = [ref] if self.has(ref) else []
             kept = changes.commit(names, f"What deployment {deployment_id} replaced", "HEAD", *earlier)
             self.expect("update-ref", ref, kept)
             yield Kept(self.path, kept, names)
@@ -177,7 +168,7 @@ class Clone(LocalRepository):
     def _is_alone(self, mirror: LocalRepository) -> bool:
         """Whether what is checked out is a commit that neither a branch nor the mirror has."""
         detached = self.ask("symbolic-ref", "--quiet", "HEAD").status != 0
-        return detached and mirror.ask("cat-file", "-e", self.head()).status != 0
+        return detached and not mirror.has(self.head())
 
     def _switch(self, commit: str) -> None:
         marker = self._marker()
@@ -194,7 +185,7 @@ class Clone(LocalRepository):
         """Bring the submodules of a commit, at any depth, to theirs; one that is missing is made."""
         for submodule, its_mirror in self._wanted(commit, mirror):
             clone = Clone(directory_in(self.path, submodule.path), its_mirror)
-            if not (Clone.is_clone(clone.path) and clone._has("HEAD")):
+            if not (Clone.is_clone(clone.path) and clone.has("HEAD")):
                 clone.make(submodule.commit, its_mirror)
             yield from clone.bring(submodule.commit, its_mirror, deployment_id)
 
@@ -207,7 +198,7 @@ class Clone(LocalRepository):
                 (each, Clone(self.path / each.path))
                 for each in chosen(Tree.of(self, commit), mirror.contents)
             ]
-            if not all(Clone.is_clone(clone.path) and clone._has(each.commit) for each, clone in here):
+            if not all(Clone.is_clone(clone.path) and clone.has(each.commit) for each, clone in here):
                 raise
             return [(each, mirror) for each, _ in here]
 
@@ -229,9 +220,6 @@ class Clone(LocalRepository):
 
     def _submodules(self) -> Iterator[Clone]:
         yield from map(Clone, self._changes.submodules())
-
-    def _has(self, ref: str) -> bool:
-        return self.ask("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").status == 0
 
     def _marker(self) -> Path:
         """Return what exists while a checkout of ours is under way."""

@@ -34,87 +34,83 @@ OTHER_FORMAT = re.compile(r"^fatal: mismatched algorithms: ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """What words of git's show it, which side is at fault, and what to do about it."""
+    """What words of git's show it, a pattern; which side is at fault, and what to do about it."""
 
-    words: re.Pattern[str]
+    words: str
     side: str
     advice: str
 
 
-def _cause(words: str, side: str, advice: str) -> _Cause:
-    return _Cause(re.compile(words, re.IGNORECASE), side, advice)
-
-
 _SERVER, _FORGE, _REPOSITORY = "this server", "the forge", "the repository"
-_DAMAGED = _cause(
+_DAMAGED = _Cause(
     r"bad object|corrupt|not our ref|missing (?:blob|tree|commit|object)|necessary objects|packfile"
     r"|loose object|valid object|pack-objects died|unable to read|broken|bad tree|inflate",
     _REPOSITORY,
     "it is damaged: run `git fsck` where it lies",
 )
 _CAUSES = (
-    _cause(
+    _Cause(
         r"remote missing object|Object does not exist on the server",
         _REPOSITORY,
         "its Git LFS lacks a file: run `git lfs push --all` where it is, or set `lfs: false`",
     ),
-    _cause(
+    _Cause(
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         _SERVER,
         "it does not know this host key: compare what `{keyscan}` prints with what the forge publishes, then "
         "`{keyscan} >> ~/.ssh/known_hosts` as the user that runs Fraisier, or put it into `known_hosts:`",
     ),
-    _cause(
+    _Cause(
         r"shallow",
         _REPOSITORY,
         "it is shallow, a part of its history is missing: run `git fetch --unshallow` in it, or name the "
         "complete one in `repository:`",
     ),
-    _cause(r"No space left|Disk quota exceeded", _SERVER, "its disk is full: free some space"),
-    _cause(r"Read-only file system", _SERVER, "its disk is read-only"),
-    _cause(
+    _Cause(r"No space left|Disk quota exceeded", _SERVER, "its disk is full: free some space"),
+    _Cause(r"Read-only file system", _SERVER, "its disk is read-only"),
+    _Cause(
         r"insufficient permission|unable to (?:create|write|append|mkdir)|cannot (?:open|lock|mkdir)\b",
         _SERVER,
         "the user that runs Fraisier may not write to its folder of mirrors",
     ),
-    _cause(
+    _Cause(
         r"certificate|SSL|CAfile|CApath|TLS",
         _SERVER,
         "it does not trust the certificate: name the authority's in `ca_file:`",
     ),
-    _cause(
+    _Cause(
         r"proxy|CONNECT tunnel",
         _SERVER,
         "it does not get through its proxy: check `proxy:`, or http_proxy, https_proxy and no_proxy",
     ),
-    _cause(
+    _Cause(
         r"Could not resolve|Name or service not known|Temporary failure in name resolution",
         _SERVER,
         "it cannot resolve the name: check the address and its DNS",
     ),
-    _cause(r"cannot run|ssh: not found|ssh: No such file", _SERVER, "install what is missing"),
-    _cause(
+    _Cause(r"cannot run|ssh: not found|ssh: No such file", _SERVER, "install what is missing"),
+    _Cause(
         r"Permission denied \(|Authentication failed|could not read (?:Username|Password)"
         r"|(?:error:|HTTP|status) 40[13]\b|invalid credentials|access denied|Too many authentication failures"
         r"|error in libcrypto|invalid format",
         _FORGE,
         "it refuses these credentials: check `credentials:`, or what the user that runs Fraisier may read",
     ),
-    _cause(
+    _Cause(
         r"\bnot found|error: 404\b|does not exist|not appear to be a git repository|No such file|not valid:",
         _FORGE,
         "it has no such repository for these credentials: check `repository:` and `credentials:`",
     ),
     _DAMAGED,
-    _cause(r"dubious ownership", _REPOSITORY, "it belongs to another user"),
-    _cause(
+    _Cause(r"dubious ownership", _REPOSITORY, "it belongs to another user"),
+    _Cause(
         r"refused|Failed to connect|Couldn.t connect|timed out|reset by peer|hung up|RPC failed"
         r"|error: 5\d\d\b|internal|early EOF|unexpected|Empty reply|No route to host|unreachable|closed by",
         _FORGE,
         "it cannot be reached, or broke off: check the address and the network, then deploy again",
     ),
 )
-_UNKNOWN = _cause("", "", "check the address, the network and `credentials:`, then deploy again")
+_UNKNOWN = _Cause("", "", "check the address, the network and `credentials:`, then deploy again")
 
 
 def spoken(output: bytes | bytearray) -> list[str]:
@@ -155,7 +151,7 @@ def is_damage(reason: str) -> bool:
 
 def _known(line: str) -> _Cause | None:
     words = _NAMES.sub("", line)
-    return next((cause for cause in _CAUSES if cause.words.search(words)), None)
+    return next((cause for cause in _CAUSES if re.search(cause.words, words, re.IGNORECASE)), None)
 
 
 def last_line(output: str) -> str:

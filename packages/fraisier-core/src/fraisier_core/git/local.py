@@ -60,6 +60,7 @@ class LocalRepository:
         """Return git's whole environment, a clean one; for `remote` if it is given, `opened` or not.
         `more` is configuration.
         """
+        self.require_trusted()
         ours = {**_CONFIG, "safe.directory": str(self.path), **self.config}
         config = {**ours, **(remote.config if remote else {}), **more}
         variables = {
@@ -73,6 +74,9 @@ class LocalRepository:
             "GIT_TERMINAL_PROMPT": "0",
         }
         return clean_environment({**variables, **(opened or (remote.environment if remote else {}))})
+
+    def require_trusted(self) -> None:
+        """Raise if git must not run here, which is asked each time before it does; a bare copy is ours."""
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the command line of git in this repository."""
@@ -100,6 +104,10 @@ class LocalRepository:
         if answer.status != 0:
             raise StepFailedError(f"git {arguments[0]} in {self.path}: {last_line(answer.errors)}")
         return answer.output
+
+    def has(self, name: str) -> bool:
+        """Whether a ref or a full id is that of a commit that is here."""
+        return self.ask("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").status == 0
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool | None:
         """Return whether one commit is the other or an ancestor of it; None if git cannot tell."""

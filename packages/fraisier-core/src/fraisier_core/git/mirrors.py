@@ -54,7 +54,7 @@ class Mirror(FetchedRepository):
         super().__init__(
             path, remote, cancelled, limits=limits, retry_seconds=retry_seconds, deadline=deadline
         )
-        self._contents = contents
+        self.contents = contents
         self._within = within
         self._top = within.top if within else remote
 
@@ -73,11 +73,6 @@ class Mirror(FetchedRepository):
         path = Remote.of(url).mirror_path(folder)
         found = replace(contents, mirrors=folder)
         return cls(path, url, cancelled, access=access, contents=found, limits=limits)
-
-    @property
-    def contents(self) -> Contents:
-        """What becomes part of a release beside the repository's own files."""
-        return self._contents
 
     def resolve_ref(self, ref: str) -> str:
         """Return the full id of a branch's or tag's newest commit; raises `CommitGoneError` if it is gone."""
@@ -132,10 +127,10 @@ class Mirror(FetchedRepository):
 
     def obtain(self, commit: str) -> None:
         """Make sure that a commit is here, fetching it if it is not. Raises `CommitGoneError`."""
-        if self._has(commit):
+        if self.path.exists() and self.has(full_id(commit)):
             return
         self.fetch()
-        if not self._has(commit):
+        if not self.has(commit):
             with suppress(GitUnreachableError), self.locked() as download:
                 download.fetch_commit(self.path, commit)
             self.require(commit)
@@ -144,8 +139,11 @@ class Mirror(FetchedRepository):
         """Yield each submodule of a commit and the mirror of its repository, which has that of the submodule.
         Raises `StepFailedError` for one that must not be fetched, or cannot be.
         """
+        return self._submodules(Tree.of(self, commit))
+
+    def _submodules(self, tree: Tree) -> Iterator[tuple[Submodule, Mirror]]:
         nesting = self._within or Nesting(self._top)
-        for submodule in submodules_of(Tree.of(self, commit), self.remote, self._top, self._contents):
+        for submodule in submodules_of(tree, self.remote, self._top, self.contents):
             self.git.deadline.left()
             mirror = self._mirror_of(submodule.url, nesting.inner(shown(submodule.path)))
             try:
@@ -159,8 +157,9 @@ class Mirror(FetchedRepository):
         """Make sure that all that belongs to a commit is here. Raises `StepFailedError`."""
         index = self.path.with_name(f"{self.path.name}.index-{getpid()}")
         with self.bounded():
-            self._lfs(commit, Checkout(self, self.git, index))
-            for submodule, mirror in self.submodules(commit):
+            tree = Tree.of(self, commit)
+            self._lfs(tree, Checkout(self, self.git, index))
+            for submodule, mirror in self._submodules(tree):
                 mirror.obtain_contents(submodule.commit)
 
     def bounded(self) -> AbstractContextManager[None]:
@@ -181,9 +180,6 @@ class Mirror(FetchedRepository):
             return self.expect("describe", "--tags", "--always", full_id(commit)).strip()
         return self.expect("rev-parse", "--short", full_id(commit)).strip()
 
-    def _has(self, commit: str) -> bool:
-        return self.path.exists() and self.ask("cat-file", "-e", f"{full_id(commit)}^{{commit}}").status == 0
-
     def _mirror_of(self, url: str, within: Nesting) -> Mirror:
         """Return the mirror of a submodule; it lies beside that of the repository of the release, because
         others that have the same submodule need not have the same access to it.
@@ -195,7 +191,7 @@ class Mirror(FetchedRepository):
             url,
             self.git.cancelled,
             access=self.remote.access,
-            contents=self._contents,
+            contents=self.contents,
             within=within,
             limits=self.git.limits,
             retry_seconds=self.retry_seconds,
@@ -203,8 +199,8 @@ class Mirror(FetchedRepository):
         )
 
     def _export(self, commit: str, into: Path, index: Path) -> None:
-        checkout = Checkout(self, self.git, index)
-        config = self._lfs(commit, checkout)
+        checkout, tree = Checkout(self, self.git, index), Tree.of(self, commit)
+        config = self._lfs(tree, checkout)
         try:
             checkout.write(commit, into, config)
         except DamagedError:
@@ -214,21 +210,20 @@ class Mirror(FetchedRepository):
             into.mkdir()
             into.chmod(mode)
             checkout.write(commit, into, config)
-        for submodule, mirror in self.submodules(commit):
+        for submodule, mirror in self._submodules(tree):
             mirror._export(submodule.commit, directory_in(into, submodule.path), index)
 
-    def _lfs(self, commit: str, checkout: Checkout) -> Mapping[str, str]:
+    def _lfs(self, tree: Tree, checkout: Checkout) -> Mapping[str, str]:
         """Return git's configuration for the large files of a commit, which are here then."""
-        tree = Tree.of(self, commit)
         if not tree.may_filter():
             return {}
-        checkout.list(commit)
-        if not uses_lfs(tree, checkout.index, self._contents):
+        checkout.list(tree.commit)
+        if not uses_lfs(tree, checkout.index, self.contents):
             return {}
-        lfs = Lfs.of(tree, self.remote, self._top, self._contents)
+        lfs = Lfs.of(tree, self.remote, self._top, self.contents)
         with self.locked() as download:
             from_lfs = replace(download, git=replace(self.git, remote=lfs.remote))
-            from_lfs.fetch_large_files(self.path, commit, lfs.config)
+            from_lfs.fetch_large_files(self.path, tree.commit, lfs.config)
         return lfs.config
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 
-from fraisier_core.system.environment import clean_environment
+from fraisier_core.system.queries import NoAnswerError
+from fraisier_core.system.systemd import asked
 
 _INVOCATION = "_SYSTEMD_INVOCATION_ID"
 _SECONDS = 5.0
@@ -24,17 +24,9 @@ def unit_journal(invocation_id: str, lines: int) -> list[tuple[str, bool]]:
     fields = f"--output-fields=MESSAGE,{_INVOCATION}"
     argv = ["journalctl", "--quiet", "--no-pager", "-o", "json", fields, "-n", str(lines), own, "+", *about]
     try:
-        done = subprocess.run(
-            argv,
-            env=clean_environment({"LC_ALL": "C"}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return list(_lines(asked(argv, _SECONDS).output, invocation_id)) if invocation_id else []
+    except NoAnswerError:
         return []
-    return list(_lines(done.stdout, invocation_id)) if invocation_id else []
 
 
 def _lines(output: bytes, invocation_id: str) -> Iterator[tuple[str, bool]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.environment import clean_environment
+from fraisier_core.system.queries import NoAnswerError, QueryOutput, answer
 
+MOST_BYTES = 16 * 2**20  # more than systemd says of a unit, or the end of a journal
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts"),
     *("ExecMainCode", "ExecMainStatus"),
@@ -84,20 +86,19 @@ def unit_state(name: str, timeout: float = 10.0) -> UnitState:
     """
     argv = ["systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", name]
     try:
-        done = subprocess.run(
-            argv,
-            env=clean_environment({"LC_ALL": "C"}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            text=True,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        said = asked(argv, timeout)
+    except NoAnswerError as error:
         raise StepFailedError(f"cannot read the state of {name} from systemd: {error}") from error
-    if done.returncode != 0:
-        raise StepFailedError(f"cannot read the state of {name} from systemd: {done.stderr.strip()}")
-    return _parsed(name, done.stdout)
+    if said.status != 0:
+        reason = said.errors.decode(errors="replace").strip()
+        raise StepFailedError(f"cannot read the state of {name} from systemd: {reason}")
+    return _parsed(name, said.output.decode(errors="replace"))
+
+
+def asked(argv: Sequence[str], seconds: float) -> QueryOutput:
+    """Return what a program of systemd's says, in English. Raises `NoAnswerError`."""
+    env = clean_environment({"LC_ALL": "C"})
+    return answer(argv, env=env, given=b"", seconds=seconds, most_bytes=MOST_BYTES)
 
 
 def release_of_process(pid: int, release_path: Path) -> RunsFrom:
