@@ -9,10 +9,11 @@ from functools import lru_cache
 
 from fraisier_core.config import Config
 from fraisier_core.config.branch_mapping import Rule
-from fraisier_core.git.repository import repository_identity
+from fraisier_core.git.repository import Repository, repository_identity
 from fraisier_core.push import BRANCH_PREFIX, Push
 
 REMEMBERED = 256
+Identities = AbstractSet[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def route(push: Push, config: Config) -> Routing:
     if push.after is None:
         deleted = f'"{push.name}" was deleted, and a deletion never deploys'
         rejections = tuple((rule, deleted) for rule in config.branch_mapping)
-        return Routing((), rejections, _reasons((), rejections, push, config))
+        return Routing((), rejections, _reasons((), rejections, push, _identities(push.urls), config))
     return _route(config, push.repository, tuple(push.urls), push.ref)
 
 
@@ -62,45 +63,38 @@ def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> 
         else:
             rejections.append((rule, reason))
     targets = tuple(_target(rules, push) for rules in matches.values())
-    return Routing(targets, tuple(rejections), _reasons(targets, rejections, push, config))
+    return Routing(targets, tuple(rejections), _reasons(targets, rejections, push, identities, config))
 
 
 def _reasons(
-    targets: Sequence[Target], rejections: Sequence[tuple[Rule, str]], push: Push, config: Config
+    targets: Sequence[Target],
+    rejections: Sequence[tuple[Rule, str]],
+    push: Push,
+    identities: Identities,
+    config: Config,
 ) -> tuple[str, ...]:
     """Return why each rule for the repository matches or does not; if there is none, only that."""
     matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in targets]
     own = [
         f"{rule.fraise} {rule.environment}: {reason}"
         for rule, reason in rejections
-        if not _is_elsewhere(rule, push, config)
+        if _repository(rule, config).identity is None
+        or _repository_mismatch(rule, push, identities, config) is None
     ]
-    nothing = f"no rule is for {_pushed(push)}" if rejections else "branch_mapping is empty"
+    nothing = f"no rule is for {_shown(identities)}" if rejections else "branch_mapping is empty"
     return tuple(matched + own) or (nothing,)
 
 
-def _is_elsewhere(rule: Rule, push: Push, config: Config) -> bool:
-    """Whether a rule is for another repository than was pushed to."""
-    if config.fraises[rule.fraise].environments[rule.environment].repository.identity is None:
-        return False
-    mismatch = _repository_mismatch(rule, _identities(push.urls), config)
-    return mismatch is not None or rule.repository not in (None, push.repository.lower())
-
-
-def _identities(urls: Iterable[str]) -> AbstractSet[str | None]:
+def _identities(urls: Iterable[str]) -> Identities:
     return {repository_identity(url) for url in urls}
 
 
-def _pushed(push: Push) -> str:
-    return ", ".join(sorted(filter(None, _identities(push.urls)))) or "an unnamed repository"
+def _shown(identities: Identities) -> str:
+    return ", ".join(sorted(filter(None, identities))) or "an unnamed repository"
 
 
-def _mismatch(rule: Rule, push: Push, identities: AbstractSet[str | None], config: Config) -> str | None:
-    if mismatch := _ref_mismatch(rule, push) or _repository_mismatch(rule, identities, config):
-        return mismatch
-    if rule.repository in (None, push.repository.lower()):
-        return None
-    return f"the push is to {push.repository}, and the rule is for {rule.repository}"
+def _mismatch(rule: Rule, push: Push, identities: Identities, config: Config) -> str | None:
+    return _ref_mismatch(rule, push) or _repository_mismatch(rule, push, identities, config)
 
 
 def _ref_mismatch(rule: Rule, push: Push) -> str | None:
@@ -112,14 +106,19 @@ def _ref_mismatch(rule: Rule, push: Push) -> str | None:
     return None if matches else f'"{push.name}" does not match "{rule.pattern}"'
 
 
-def _repository_mismatch(rule: Rule, identities: AbstractSet[str | None], config: Config) -> str | None:
-    repository = config.fraises[rule.fraise].environments[rule.environment].repository
+def _repository_mismatch(rule: Rule, push: Push, identities: Identities, config: Config) -> str | None:
+    repository = _repository(rule, config)
     if repository.identity is None:
         return f"the repository of {rule.fraise} is not known: {repository.unknown}"
     if not repository.identities & identities:
-        pushed = ", ".join(sorted(filter(None, identities))) or "an unnamed repository"
-        return f"the push is to {pushed}, and {rule.fraise} comes from {repository.identity}"
+        return f"the push is to {_shown(identities)}, and {rule.fraise} comes from {repository.identity}"
+    if rule.repository not in (None, push.repository.lower()):
+        return f"the push is to {push.repository}, and the rule is for {rule.repository}"
     return None
+
+
+def _repository(rule: Rule, config: Config) -> Repository:
+    return config.fraises[rule.fraise].environments[rule.environment].repository
 
 
 def _target(rules: list[Rule], push: Push) -> Target:
