@@ -13,11 +13,12 @@ from fraisier_core.errors import (
     StoreError,
 )
 from fraisier_core.store.records import Deployment, Event, Lease
-from fraisier_core.store.vocabulary import KINDS, Kind
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 
 from tests.installation import Installation
+from tests.kinds import AUDIT
 from tests.packages import PackageFolder
 
 pytest_plugins = ["fraisier_core.testing.forge"]
@@ -84,11 +85,6 @@ fraises:
 branch_mapping:
   main: {{fraise: site, environment: production, paths: [site]}}
 """
-
-
-AUDIT = Kind(
-    "audit", "health_check", "serving", "audited", ("audit", "--of", "release"), lane=None, shown=False
-)
 
 
 @pytest.fixture

@@ -9,15 +9,16 @@ import pytest
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE, end_leftovers
 from fraisier_core.engine.recovery import ATTEMPTS, recover_unactivated
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
-from fraisier_core.store.vocabulary import KINDS, Kind
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host, boot_id
 from fraisier_core.system.processes import ProcessIdentity, descendants
 
+from tests.kinds import AUDIT
 from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 ME = ProcessIdentity.of(os.getpid())
-AUDIT = Request("api", "production", "audit", "manual", "ada")
+REQUEST = Request("api", "production", "audit", "manual", "ada")
 PUSH = Request("api", "production", "deploy", "webhook", "ada", ref="refs/heads/main", commit_sha="c" * 40)
 
 
@@ -145,14 +146,13 @@ def test_an_interrupted_push_is_requested_anew_once(store: OpenStore, pushed: Le
 @pytest.fixture
 def audits(store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A further row of the kinds: it activates nothing, and runs beside deployments."""
-    again = ("audit", "--of", "release")
-    monkeypatch.setitem(KINDS, "audit", Kind("audit", "health_check", "serving", "audited", again, lane=None))
+    monkeypatch.setitem(KINDS, AUDIT.name, AUDIT)
     store.add_kinds()
 
 
 @pytest.mark.usefixtures("audits")
 def test_what_runs_in_another_lane_does_not_follow_an_interruption(store: OpenStore, pushed: Lease) -> None:
-    audit = store.request(AUDIT)
+    audit = store.request(REQUEST)
     assert recovered(store, pushed)
     recovery, beside = waiting(store)
     assert (recovery.recovers, beside.id) == (pushed.deployment_id, audit)
@@ -162,7 +162,7 @@ def test_what_runs_in_another_lane_does_not_follow_an_interruption(store: OpenSt
 def test_a_kind_that_activates_nothing_is_not_repeated_as_its_hook_is_called_at_once(
     store: OpenStore,
 ) -> None:
-    _, lease = store.request_and_claim(AUDIT, ME)
+    _, lease = store.request_and_claim(REQUEST, ME)
     assert lease is not None
     assert recovered(store, lease)
     assert store.deployment(lease.deployment_id).status == "interrupted"

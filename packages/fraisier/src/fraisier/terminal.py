@@ -25,6 +25,15 @@ def clean_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def wrapped(text: str, width: int, **options: Any) -> list[str]:
+    """Return a text in lines of at most `width` characters; no option of a command is broken at its hyphens.
+    `options` are those of `textwrap.wrap`.
+    """
+    from textwrap import wrap  # for terminals alone
+
+    return wrap(text, width, break_on_hyphens=False, **options)
+
+
 def wants_live(stream: IO[str]) -> bool:
     """Whether `stream` is a terminal on which a picture can be kept up to date."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"

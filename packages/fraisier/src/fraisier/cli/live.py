@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
-
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -11,7 +9,7 @@ from rich.text import Text
 from fraisier.cli.follow import Display, FollowedStep, Progress, Remark
 from fraisier.cli.tables import COLOURS
 from fraisier.cli.times import lasted, since
-from fraisier.terminal import clean
+from fraisier.terminal import clean, wrapped
 
 TAIL_LINES = 8
 _MARKS = {"success": "✓", "running": "•", "failed": "✗"}
@@ -51,7 +49,7 @@ class LiveDisplay(Display):
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> str:
-    lines = wrap(clean(text), width, initial_indent=indent, subsequent_indent=indent or "  ")
+    lines = wrapped(clean(text), width, initial_indent=indent, subsequent_indent=indent or "  ")
     return "".join(f"{line}\n" for line in lines)
 
 

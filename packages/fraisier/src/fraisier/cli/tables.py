@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import typer
 
-from fraisier.terminal import clean_line, coloured
+from fraisier.terminal import clean_line, coloured, wrapped
 
 GAP = "  "
 EMPTY = "-"
@@ -160,10 +160,7 @@ def _parts(text: str, indent: int) -> Sequence[str]:
 
 
 def _wrapped(text: str, indent: int, max_lines: int | None = None) -> Sequence[str]:
-    from textwrap import wrap
-
-    width = max(NARROWEST, _width() - indent)
-    return wrap(text, width, max_lines=max_lines, placeholder=" …", break_on_hyphens=False)
+    return wrapped(text, max(NARROWEST, _width() - indent), max_lines=max_lines, placeholder=" …")
 
 
 def _width() -> int:
