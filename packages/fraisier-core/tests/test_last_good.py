@@ -104,8 +104,10 @@ def test_without_a_kept_text_the_file_is_an_error(config: Path, plugins: Plugins
         ConfigSource(config, plugins, ENVIRON, last_good=True)
 
 
-@pytest.mark.parametrize("fault", ["mode", "link", "text"])
-def test_what_another_user_may_have_written_is_not_used(config: Path, plugins: Plugins, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["mode", "link", "text", "bytes"])
+def test_a_kept_text_that_another_may_have_written_or_is_damaged_is_not_used(
+    config: Path, plugins: Plugins, fault: str
+) -> None:
     keep_it(config, plugins)
     (kept,) = kept_files(config)
     config.write_text("fraises: [")
@@ -115,9 +117,17 @@ def test_what_another_user_may_have_written_is_not_used(config: Path, plugins: P
         kept.rename(config.with_name("moved"))
         kept.symlink_to(config.with_name("moved"))
     else:
-        kept.write_text("fraises: [")
+        kept.write_bytes(b"fraises: [" if fault == "text" else b"\xff\x00")
     with pytest.raises(ConfigurationError, match=r"fraises\.yaml:"):
         ConfigSource(config, plugins, ENVIRON, last_good=True)
+
+
+def test_a_damaged_text_is_replaced(config: Path, plugins: Plugins) -> None:
+    keep_it(config, plugins)
+    (kept,) = kept_files(config)
+    kept.write_bytes(b"\xff")
+    keep_it(config, plugins)
+    assert kept.read_text() == TEXT
 
 
 def test_two_configurations_with_one_state_folder_are_kept_apart(config: Path, plugins: Plugins) -> None:

@@ -29,9 +29,9 @@ def keep(config: Config) -> None:
 
 
 def kept_text(place: StorePlace) -> str | None:
-    """Return the text that was kept of a configuration; None if this user may read none."""
+    """Return the text that was kept of a configuration; None if this user may read none, or it is damaged."""
     kept = _place(place)
-    with suppress(OSError):
+    with suppress(OSError, UnicodeDecodeError):
         return kept.read_bytes().decode() if _is_ours(kept) else None
     return None
 
