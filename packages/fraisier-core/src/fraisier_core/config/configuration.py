@@ -52,7 +52,7 @@ class Config:
 
     @property
     def state_dir(self) -> Path:
-        """The folder of mirrors, releases and logs."""
+        """The folder of mirrors, releases and what these share."""
         return self.place.state_dir
 
     @property

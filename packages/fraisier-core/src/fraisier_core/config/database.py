@@ -32,8 +32,8 @@ class DatabaseSection(Section):
 class StorePlace(NamedTuple):
     """Where the store of a configuration is.
 
-    `path` is the file, absolute and resolved, `state_dir` the folder of mirrors, releases and logs,
-    `database` the resolved url of the store, `shown` the same without secrets.
+    `path` is the file, absolute and resolved, `state_dir` the state folder, `database` the resolved url of
+    the store, `shown` the same without secrets.
     """
 
     path: Path
@@ -92,7 +92,7 @@ def _sections_alone(lines: Sequence[str]) -> str | None:
 
 
 def _read_state_dir(reader: ConfigReader, path: Path) -> Path:
-    """Return the folder of mirrors, releases and logs: `state_dir`, else the usual one for this file."""
+    """Return `state_dir`, else the usual state folder for this file."""
     written = reader.value(("state_dir",))
     if written is not None and not (isinstance(written, str) and Path(written).is_absolute()):
         reader.refuse(("state_dir",), "should be an absolute path")
