@@ -175,6 +175,7 @@ def test_a_line_that_is_indented_wrongly_is_told_so(text: str, line: int) -> Non
     ("text", "line", "problem"),
     [
         ("a: http://x: y", 1, "column 12: a second `: ` in one value; put the value in quotes"),
+        ("a: b\tc: d", 1, "column 7: a second `: ` in one value; put the value in quotes"),
         ("a:\n  b\n  c: 1", 3, "column 4: line 2 has no `:` after its key"),
         ("#\na\n\n  c: 1", 4, "column 4: line 2 has no `:` after its key"),
         ("a: @x", 1, "column 4: no value may begin with @; put it in quotes"),

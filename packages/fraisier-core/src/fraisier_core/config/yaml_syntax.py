@@ -31,7 +31,7 @@ def syntax_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
 
 def _reason(problem: str, lines: list[str], number: int, column: int) -> str | None:
     line = lines[number] if number < len(lines) else ""
-    if "\t" in line[: column + 1]:
+    if line[: column + 1].lstrip(" -").startswith("\t"):
         return "a tab in the indentation; indent with spaces"
     if _CANNOT_BEGIN in problem:
         return f"no value may begin with {line[column : column + 1]}; put it in quotes"
