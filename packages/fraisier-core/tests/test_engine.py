@@ -383,12 +383,14 @@ def test_what_others_change_in_place_refuses_a_deployment_and_no_rollback(
 def test_a_rollback_in_place_that_fails_says_what_it_has_kept(
     installation: Installation, clone: Path
 ) -> None:
-    bad = {"change": "echo built > lock", "unhealthy": ""}
-    installation.execute(installation.forge.push_files(bad))
-    (clone / ".git/index.lock").touch()
-    done = installation.execute(installation.forge.push_files({"lock": "2"}))
+    installation.execute(installation.forge.push_files({"site/page": "2"}))
+    bad = {"change": "echo built > lock; touch .git/index.lock", "lock": "2", "unhealthy": ""}
+    done = installation.execute(installation.forge.push_files(bad))
     assert done.status == "failed"
     assert "index.lock" in (done.error_message or "")
+    assert f"`git -C {clone} restore --source=refs/fraisier/kept/{done.id} -- lock" in (
+        done.error_message or ""
+    )
 
 
 def test_a_rollback_that_also_fails_leaves_the_serving_release_unknown(installation: Installation) -> None:
