@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
-from fraisier_core.config import PARTS, Config, find_config, load_config, parse_config
+from fraisier_core.config import PARTS, Config, find_config, load_config, parse_config, place_of_store
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import ConfigurationError, PluginError, UnknownNameError, UnsetVariableError
 from fraisier_core.plugins import Plugins
@@ -573,6 +573,17 @@ def test_the_place_of_the_store_follows_from_the_file(
 ) -> None:
     config = parse_config(EXAMPLE + section + "\n", Path(path), plugins, SECRET)
     assert config.database == f"sqlite://{database}"
+
+
+@pytest.mark.parametrize("place", ["${GONE}", "/srv/${GONE}"])
+def test_a_state_folder_whose_variable_is_not_set_is_none(
+    plugins: Plugins, tmp_path: Path, place: str
+) -> None:
+    path = tmp_path / "fraises.yaml"
+    path.write_text(f"{EXAMPLE}state_dir: {place}\n")
+    for read in (load_config, place_of_store):
+        with pytest.raises(UnsetVariableError, match=r":19: state_dir: the variable GONE is not set"):
+            read(path, plugins, SECRET)
 
 
 def test_a_link_to_the_file_has_the_store_of_the_file(

@@ -156,6 +156,7 @@ def parse_config(
     check_whole(reader, fraises, rules)
     reader.finish()
     config.require("database")
+    config.require("state_dir")
     return config
 
 

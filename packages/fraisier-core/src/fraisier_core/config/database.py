@@ -51,7 +51,7 @@ def place_of_store(path: Path, plugins: Plugins, environ: Mapping[str, str] = os
     reader = ConfigReader(str(path), document, Substituted(document.value, environ))
     place = read_place(reader, plugins, path.resolve())
     reader.finish()
-    if unset := reader.unset_under(("database",)):
+    if unset := [message for section in SECTIONS for message in reader.unset_under((section,))]:
         raise UnsetVariableError(unset)
     return place
 
@@ -94,11 +94,13 @@ def _sections_alone(lines: Sequence[str]) -> str | None:
 def _read_state_dir(reader: ConfigReader, path: Path) -> Path:
     """Return `state_dir`, else the usual state folder for this file."""
     written = reader.value(("state_dir",))
-    if written is not None and not (isinstance(written, str) and Path(written).is_absolute()):
+    if written is None or reader.unset_under(("state_dir",)):
+        return default_state_dir(path)
+    if not (isinstance(written, str) and Path(written).is_absolute()):
         reader.refuse(("state_dir",), "should be an absolute path")
-    elif written is not None and Path(written) == Path("/"):
+    elif Path(written) == Path("/"):
         reader.refuse(("state_dir",), "should be a folder of its own")
-    elif written is not None:
+    else:
         return Path(written)
     return default_state_dir(path)
 
