@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         DeliveryId,
         Ignored,
         Push,
+        Unverified,
         Verified,
         commit_or_none,
     )
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["FraisierError", "Section", "hookimpl"]
 __all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
 __all__ += ["PayloadCommit", "PayloadRef", "PayloadText", "ProviderSettings", "Push"]
-__all__ += ["Verified", "commit_or_none"]
+__all__ += ["Unverified", "Verified", "commit_or_none"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
 __all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]

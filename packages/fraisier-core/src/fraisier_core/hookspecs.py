@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.markers import hookspec
-from fraisier_core.push import DeliveryId, Ignored, Push, Verified
+from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class ProviderHooks:
     @hookspec(firstresult=True)
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
-    ) -> Verified | None:
-        """Return which secret verifies a delivery, or None. Required.
+    ) -> Verified | Unverified | None:
+        """Return which secret verifies a delivery, or why none does; None gives no reason. Required.
 
         Called first, for every delivery, before anything of the body is parsed.
 
@@ -53,7 +53,7 @@ class ProviderHooks:
                     digest = hmac.new(secret.encode(), body, "sha256").hexdigest().encode()
                     if hmac.compare_digest(digest, given):
                         return Verified(index)
-                return None
+                return Unverified("wrong secret" if given else "no X-Signature header")
         """
 
     @hookspec(firstresult=True)

@@ -27,6 +27,18 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Unverified:
+    """Why none of the configured secrets verifies a delivery.
+
+    Args:
+        reason: for the record and those who read it, never for the sender; it quotes no secret, and of what
+            was sent only what is needed, such as how far a clock is off.
+    """
+
+    reason: str = "the signature or token does not verify"
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryId:
     """The forge's own id of a delivery.
 
@@ -47,8 +59,8 @@ class Push:
     Args:
         event: the forge's name of the event, such as `push` or `tag_push`.
         repository: full name, such as `acme/my-api`.
-        urls: the addresses the forge offers for cloning. They identify the repository and are never
-            fetched from: what is fetched comes from the configuration alone.
+        urls: the addresses the forge offers for cloning; none if it sends none. They identify the repository
+            and are never fetched from: what is fetched comes from the configuration alone.
         ref: the full ref, such as `refs/heads/main`.
         before: the commit it pointed to, None if it was created.
         after: the commit it points to, None if it was deleted.

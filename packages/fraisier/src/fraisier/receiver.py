@@ -15,7 +15,7 @@ from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import MalformedPayloadError, StoreError
 from fraisier_core.plugins import Plugins, Provider
-from fraisier_core.push import Ignored, Push, Verified
+from fraisier_core.push import Ignored, Push, Unverified, Verified
 from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
@@ -115,8 +115,8 @@ class Receiver:
         """Respond to a delivery from the address `client`, once what it requests is on disk."""
         plugin = provider.plugin
         verified = plugin.verify(headers, body, provider.secrets, datetime.now(UTC))
-        if verified is None:
-            await self._refusals.add(plugin.name, client, "the signature or token does not verify")
+        if isinstance(verified, Unverified):
+            await self._refusals.add(plugin.name, client, verified.reason)
             return JSONResponse({"error": UNVERIFIED}, 401)
         try:
             delivery = _delivery(provider, verified, headers, body)

@@ -17,7 +17,7 @@ from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
-from fraisier_core.push import DeliveryId, Ignored, Push, Verified
+from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ class Provider(_Plugin[ProviderSettings]):
 
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
-    ) -> Verified | None:
-        """Return which secret verifies a delivery; only a `Verified` counts."""
+    ) -> Verified | Unverified:
+        """Return which secret verifies a delivery, or why none does; only a `Verified` verifies."""
         verdict = self._plugin.call["verify"](headers=headers, body=body, secrets=secrets, now=now)
-        return verdict if isinstance(verdict, Verified) else None
+        return verdict if isinstance(verdict, Verified | Unverified) else Unverified()
 
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
         """Return what a delivery pushes, or why nothing. Raises `MalformedPayloadError`, `PluginError`."""

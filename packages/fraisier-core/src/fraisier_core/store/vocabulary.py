@@ -27,7 +27,7 @@ ENDED: frozenset[Ending] = frozenset(get_args(Ending))
 ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 """The events that end an attempt; its lease is dropped with them."""
 
-Trigger = Literal["webhook", "manual", "recovery"]
+Trigger = Literal["webhook", "manual", "recovery", "replay", "reconcile"]
 """Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
 Source = Literal["commit", "release", "serving"]
 """Where a deployment's release comes from: fetched and built, named by the request, or it serves already."""

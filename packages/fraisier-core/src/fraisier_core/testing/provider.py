@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fraisier_core.errors import MalformedPayloadError
 from fraisier_core.plugins import PROVIDERS, Plugins, Provider
-from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId, Ignored, Push, Verified
+from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId, Ignored, Push, Unverified, Verified
 from fraisier_core.testing.hostile import HOSTILE_HEADERS, MALFORMED_BODIES, with_one_wrong
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -144,49 +144,56 @@ class ProviderConformance:
         assert verified == Verified(1, self.signs_body)
 
     def test_a_delivery_with_another_secret_is_refused(self, provider: Provider, genuine: Delivery) -> None:
-        assert _verify(provider, genuine, self.other_secret) is None
+        assert isinstance(_verify(provider, genuine, self.other_secret), Unverified)
 
     def test_without_secrets_everything_is_refused(self, provider: Provider, genuine: Delivery) -> None:
-        assert _verify(provider, genuine) is None
+        assert isinstance(_verify(provider, genuine), Unverified)
 
     def test_a_delivery_with_an_empty_secret_is_refused(self, provider: Provider, genuine: Delivery) -> None:
         forged = genuine.with_headers(self.sign(genuine.body, "", NOW))
-        assert _verify(provider, forged, self.secret) is None
+        assert isinstance(_verify(provider, forged, self.secret), Unverified)
 
     def test_a_delivery_without_a_signature_is_refused(self, provider: Provider, genuine: Delivery) -> None:
-        assert _verify(provider, genuine.without_header(self.signature_header), self.secret) is None
+        assert isinstance(
+            _verify(provider, genuine.without_header(self.signature_header), self.secret), Unverified
+        )
 
     def test_a_delivery_without_headers_is_refused(self, provider: Provider, genuine: Delivery) -> None:
-        assert _verify(provider, replace(genuine, headers={}), self.secret) is None
+        assert isinstance(_verify(provider, replace(genuine, headers={}), self.secret), Unverified)
 
     def test_a_damaged_signature_is_refused(self, provider: Provider, genuine: Delivery) -> None:
         for damaged in self._damaged(genuine.headers[self.signature_header]):
             forged = genuine.with_headers({self.signature_header: damaged})
-            assert _verify(provider, forged, self.secret) is None, damaged
+            assert isinstance(_verify(provider, forged, self.secret), Unverified), damaged
 
     def test_a_changed_body_is_refused_if_the_forge_signs_it(
         self, provider: Provider, genuine: Delivery
     ) -> None:
         for changed in (genuine.body + b" ", genuine.body[:-1], b""):
             verified = _verify(provider, replace(genuine, body=changed), self.secret)
-            assert (verified is None) is self.signs_body
+            assert isinstance(verified, Unverified) is self.signs_body
 
     def test_a_signed_time_is_refused_beyond_the_tolerance(
         self, provider: Provider, genuine: Delivery
     ) -> None:
         if self.tolerance is None:
-            assert _verify(provider, genuine, self.secret, now=NOW + timedelta(days=365))
+            verified = _verify(provider, genuine, self.secret, now=NOW + timedelta(days=365))
+            assert isinstance(verified, Verified)
             return
         beyond = self.tolerance + timedelta(seconds=1)
         for age, verifies in {self.tolerance: True, beyond: False}.items():
-            assert bool(_verify(provider, genuine, self.secret, now=NOW + age)) is verifies
-            assert bool(_verify(provider, genuine, self.secret, now=NOW - age)) is verifies
+            for now in (NOW + age, NOW - age):
+                verified = _verify(provider, genuine, self.secret, now=now)
+                assert isinstance(verified, Verified) is verifies
 
     def test_hostile_headers_are_refused_or_harmless(self, provider: Provider, genuine: Delivery) -> None:
         for name in genuine.headers:
             for value in HOSTILE_HEADERS:
                 hostile = genuine.with_headers({name: value})
-                assert _verify(provider, hostile, self.secret) is None or name != self.signature_header
+                assert (
+                    isinstance(_verify(provider, hostile, self.secret), Unverified)
+                    or name != self.signature_header
+                )
                 assert isinstance(provider.delivery_id(hostile.headers), DeliveryId | None)
                 _assert_sound_or_malformed(provider, hostile)
 
@@ -236,7 +243,9 @@ class ProviderConformance:
             yield value
 
 
-def _verify(provider: Provider, delivery: Delivery, *secrets: str, now: datetime = NOW) -> Verified | None:
+def _verify(
+    provider: Provider, delivery: Delivery, *secrets: str, now: datetime = NOW
+) -> Verified | Unverified:
     return provider.verify(delivery.headers, delivery.body, secrets, now)
 
 

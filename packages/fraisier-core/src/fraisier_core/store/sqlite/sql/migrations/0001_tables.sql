@@ -92,7 +92,9 @@ CREATE TABLE tb_deployment_events (
     fraise_id           TEXT,
     environment         TEXT,
     kind                TEXT,
-    trigger             TEXT CHECK (trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery'),
+    trigger             TEXT CHECK (
+        trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery' OR trigger = 'replay' OR
+        trigger = 'reconcile'),
     requested_by        TEXT,
     ref                 TEXT,
     commit_sha          TEXT,
