@@ -4,9 +4,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fraisier_core.git.remotes import Remote
 from fraisier_core.git.repository import (
     Repository,
     address_problem,
+    identities_of,
+    in_any_case,
     origin_of,
     repository_identity,
     url_password,
@@ -39,6 +42,10 @@ names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}[a-z0-9]", fullmatch=True).filt
         "git@Git.Example.COM:acme/my-api.git",
         "deploy@git.example.com:acme/my-api.git",
         "git.example.com:acme/my-api.git",
+        "https://git.example.com/%61cme/my%2Dapi",
+        "https://git.example.com/acme/my-api%2Egit",
+        "ssh://git@git.example.com/acme/%6dy-api.git",
+        "git@git.example.com:acme/%6Dy-api.git",
     ],
 )
 def test_every_address_of_a_repository_has_one_identity(url: str) -> None:
@@ -55,10 +62,75 @@ def test_every_address_of_a_repository_has_one_identity(url: str) -> None:
         "https://example.com/acme/my-api.git",
         "https://git.example.com/acme/my-api.git.git",
         "/srv/git.example.com/acme/my-api",
+        "https://git.example.com/acme%2Fmy-api",
+        "https://git.example.com/acme/%256dy-api",
+        "https://git.example.com/acme/x/../my-api",
+        "https://git.example.com/acme/x/%2e%2e/my-api",
+        "https://git.example.com/acme//my-api",
+        "https://git.example.com/acme/my-api%00",
+        "https://git.example.com.evil.example/acme/my-api",
+        "https://git.example.com@evil.example/acme/my-api",
+        "https://evil.example/git.example.com/acme/my-api",
     ],
 )
 def test_another_repository_has_another_identity(url: str) -> None:
     assert repository_identity(url) not in {None, SAME}
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ("https://h/acme/a%2Fb", "https://h/acme/a%252Fb"),
+        ("https://h/acme/%41", "https://h/acme/%2541"),
+        ("https://h/acme/%C3%A9", "https://h/acme/%E9"),
+        ("/srv/a%20b", "/srv/a b"),
+    ],
+)
+def test_what_is_encoded_is_decoded_once(urls: tuple[str, str]) -> None:
+    assert repository_identity(urls[0]) != repository_identity(urls[1])
+
+
+@given(st.text(min_size=1))
+def test_what_a_path_holds_can_neither_end_a_line_nor_reach_a_terminal(text: str) -> None:
+    identity = repository_identity(f"git@host:acme/{text}")
+    assert identity is None or (identity.isascii() and identity.isprintable() and " " not in identity)
+
+
+def test_a_forge_ignores_the_case_of_ascii_letters_and_a_path_on_this_machine_does_not() -> None:
+    assert in_any_case("host/Acme/My-API") == in_any_case("host/acme/my-api")
+    assert in_any_case("/srv/Acme") != in_any_case("/srv/acme")
+    for lookalike in (
+        "\N{KELVIN SIGN}it",
+        "\N{LATIN SMALL LETTER LONG S}it",
+        "\N{LATIN SMALL LETTER SHARP S}",
+    ):
+        identity = repository_identity(f"https://host/acme/{lookalike}") or ""
+        assert in_any_case(identity) not in {"host/acme/kit", "host/acme/sit", "host/acme/ss"}
+
+
+def test_a_link_on_the_way_to_a_local_repository_is_followed_in_the_configuration_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "disk/api.git").mkdir(parents=True)
+    (tmp_path / "git").symlink_to(tmp_path / "disk")
+    linked = f"{tmp_path}/git/api"
+    assert identities_of([linked]) == {linked, f"{tmp_path}/disk/api"}
+    assert identities_of([f"file://{linked}.git/"]) == {linked, f"{tmp_path}/disk/api"}
+    assert repository_identity(linked) == linked  # a delivery may name any path
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ("git@host:acme/a%20b", "https://host/acme/a%20b"),
+        ("https://host/acme/api", "https://host/Acme/api"),
+        ("https://host/acme/a%2Fb", "https://host/acme/a/b"),
+        ("/srv/a%20b", "file:///srv/a%20b"),
+    ],
+)
+def test_mirrors_stay_apart_if_git_may_reach_two_repositories(urls: tuple[str, str]) -> None:
+    paths = {Remote.of(url).mirror_path(Path("/mirrors")) for url in urls}
+    assert len(paths) == 2
 
 
 @pytest.mark.parametrize(

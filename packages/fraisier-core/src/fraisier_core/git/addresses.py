@@ -49,6 +49,11 @@ class Address:
     url: str = ""
 
     @property
+    def is_encoded(self) -> bool:
+        """Whether `path` is one that git, or the server, decodes: that of a URL with a host."""
+        return self.url.startswith(("https://", "http://", "ssh://"))
+
+    @property
     def place(self) -> str | None:
         """The scheme, host and port, such as `https://forge.example:443`; None on this machine."""
         if self.scheme == "file":

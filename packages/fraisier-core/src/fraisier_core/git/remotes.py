@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.git.access import NO_ACCESS, Access, Key, Login, place_of, proxy_password
 from fraisier_core.git.addresses import Address, parsed
-from fraisier_core.git.repository import address_problem, repository_identity
+from fraisier_core.git.repository import address_problem, mirror_identity
 
 # What git may use for each scheme: a server may move on from http to https, and to nothing else.
 _PROTOCOLS = {"https": "https", "http": "http:https", "ssh": "ssh", "file": "file"}
@@ -40,7 +40,7 @@ _HELPER = (
 class Remote:
     """A repository's address, and how it is reached; `login` is the one in the address. Credentials are for
     git's environment alone, and in `secrets`, to be redacted. `protocols` is the value of
-    `GIT_ALLOW_PROTOCOL`; `identity` is the same for every address of this repository.
+    `GIT_ALLOW_PROTOCOL`; `identity` is the same for every address by which git reaches this repository.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Remote:
     @classmethod
     def of(cls, url: str, access: Access = NO_ACCESS) -> Remote:
         """Return the remote at `url`. Raises `ConfigurationError`, such as for `ext::`, a command."""
-        identity, address = repository_identity(url), parsed(url)
+        identity, address = mirror_identity(url), parsed(url)
         if identity is None or address is None or address_problem(url) is not None:
             raise ConfigurationError([f"the repository's address {address_problem(url) or 'is none'}"])
         return cls(address.url, _PROTOCOLS[address.scheme], identity, access, _login(address))
