@@ -114,7 +114,7 @@ ONE_PROBLEM = {
     ),
     "an unknown key of a provider": (
         ("    webhook_secret: $", "    timeout: 3\n    webhook_secret: $"),
-        "fraises.yaml:4: git.github.timeout: unknown key; known here: webhook_secret",
+        "fraises.yaml:4: git.github.timeout: unknown key; known here: hosts, type, webhook_secret",
     ),
     "an unknown key of a rule": (
         ("environment: production}", "environment: production, tag: true}"),
@@ -244,7 +244,17 @@ ONE_PROBLEM = {
     "a path from the root": (
         ("environment: production}", "environment: production, paths: [/src]}"),
         "fraises.yaml:18: branch_mapping.main.paths: "
-        "should be relative to the repository, without a leading /",
+        "should be relative to the repository, without a leading /, : or ..; !docs excludes docs",
+    ),
+    "a path out of the repository": (
+        ("environment: production}", "environment: production, paths: ['!../x']}"),
+        "fraises.yaml:18: branch_mapping.main.paths: "
+        "should be relative to the repository, without a leading /, : or ..; !docs excludes docs",
+    ),
+    "a magic pathspec": (
+        ("environment: production}", "environment: production, paths: [':(exclude)docs']}"),
+        "fraises.yaml:18: branch_mapping.main.paths: "
+        "should be relative to the repository, without a leading /, : or ..; !docs excludes docs",
     ),
     "a full ref": (
         ("  main: {", "  refs/heads/main: {"),
@@ -517,7 +527,75 @@ def test_a_provider_that_is_not_installed_is_kept_with_its_reason(plugins: Plugi
     assert config.git.missing == {
         "forgejo": 'no provider "forgejo" is installed '
         "(in a checkout of Fraisier, try: pip install ./packages/fraisier-forgejo; installed: github, gitlab)"
+        "; a section with a name of its own needs `type:`"
     }
+
+
+INSTANCES = """\
+git:
+  provider: work
+  work:
+    type: gitlab
+    webhook_secret: [one secret, {secret: another secret, repositories: "git@host:a/b"}]
+  home: {type: gitlab, webhook_secret: home secret, hosts: [Git.Example.com, "h:8443"]}
+fraises: {}
+"""
+
+
+def test_a_section_may_have_a_name_of_its_own_and_a_type(plugins: Plugins) -> None:
+    git = parse(INSTANCES, plugins).git
+    assert (git.default, git.types) == ("work", {"work": "gitlab", "home": "gitlab"})
+    assert git.hosts == {"work": frozenset(), "home": {"git.example.com", "h:8443"}}
+    assert git.providers["work"].secrets() == ("one secret", "another secret")
+    assert git.providers["work"].bounds() == (None, ("git@host:a/b",))
+    without = parse(INSTANCES, plugins, parts=()).git
+    assert (without.types, without.hosts, without.providers) == (git.types, git.hosts, {})
+
+
+def test_a_bound_secret_is_not_shown(plugins: Plugins) -> None:
+    git = parse(INSTANCES, plugins).git
+    shown = repr([git, *git.providers.values(), *git.providers["work"].webhook_secret])
+    assert not any(secret in shown for each in git.providers.values() for secret in each.secrets())
+
+
+SECRETS = 'webhook_secret: [one secret, {secret: another secret, repositories: "git@host:a/b"}]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("another secret", "one secret", "webhook_secret: has the same secret twice"),
+        ('"git@host:a/b"', "[]", "webhook_secret.1.repositories: should not be empty"),
+        ('"git@host:a/b"', "", "webhook_secret.1.repositories: should be text, in quotes if YAML would read"),
+        (', repositories: "git@host:a/b"', "", "webhook_secret.1.repositories: required key is missing"),
+        (
+            "repositories:",
+            "repository:",
+            'webhook_secret.1.repository: unknown key; did you mean "repositories"?',
+        ),
+        ("another secret", '""', "webhook_secret.1.secret: must not be empty"),
+        ("secret: another secret, ", "", "webhook_secret.1.secret: required key is missing"),
+        ("git@host:a/b", "ext::sh", "webhook_secret.1.repositories: should be https://"),
+        (
+            SECRETS,
+            'webhook_secret: {secret: x, repositories: "a b"}',
+            "webhook_secret.repositories: holds a space",
+        ),
+        (
+            SECRETS,
+            f"webhook_secret: [{', '.join(f'secret {n}' for n in range(21))}]",
+            "at most 20 entries",
+        ),
+        ("hosts: [Git", "hosts: [https://Git", "hosts.0: is not a host, such as git.example.com or"),
+        ("type: gitlab\n", "type: [gitlab]\n", "git.work.type: should be the name of a provider's plugin"),
+    ],
+)
+def test_what_is_wrong_with_an_instance_is_said_without_its_secrets(
+    plugins: Plugins, old: str, new: str, expected: str
+) -> None:
+    found = problems(edited(old, new, INSTANCES).replace("provider: work", "provider: home"), plugins)
+    assert any(expected in problem for problem in found)
+    assert "another secret" not in str(found)
 
 
 def test_a_fraise_whose_type_is_not_installed_is_listed_with_its_problem(plugins: Plugins) -> None:

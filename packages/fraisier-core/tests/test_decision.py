@@ -15,7 +15,7 @@ PUSH = Request(
     ref="refs/heads/main",
     commit_sha="c" * 40,
     before_sha="b" * 40,
-    pathspecs=("src",),
+    pathspecs=(("src", ":(exclude)docs"),),
     reason="main",
 )
 

@@ -180,7 +180,7 @@ def test_a_push_that_touched_none_of_the_paths_is_skipped(installation: Installa
     served = installation.forge.push_files({"site/page": "1"})
     installation.execute(served, trigger="webhook")
     elsewhere = installation.forge.push_files({"docs/page": "1"})
-    done = installation.execute(elsewhere, trigger="webhook", pathspecs=("site",))
+    done = installation.execute(elsewhere, trigger="webhook", pathspecs=(("site",),))
     assert done.status == "skipped"
     assert installation.serving == served
     by_hand = installation.execute(elsewhere)
@@ -193,9 +193,43 @@ def test_what_changed_is_compared_with_the_serving_commit_and_not_with_the_previ
     installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
     installation.forge.push_files({"site/page": "2"})  # superseded by the next one
     done = installation.execute(
-        installation.forge.push_files({"docs/page": "1"}), trigger="webhook", pathspecs=("site",)
+        installation.forge.push_files({"docs/page": "1"}), trigger="webhook", pathspecs=(("site",),)
     )
     assert done.status == "success"
+
+
+def test_a_change_counts_if_one_of_the_lists_matches_it(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
+    pages = ("site", ":(exclude)site/drafts")
+    draft = installation.forge.push_files({"site/drafts/page": "1"})
+    done = installation.execute(draft, trigger="webhook", pathspecs=(pages, ("docs",)))
+    assert done.status == "skipped"
+    done = installation.execute(draft, trigger="webhook", pathspecs=(pages, ("site/drafts",)))
+    assert done.status == "success"
+
+
+def test_a_new_branch_is_compared_with_the_serving_commit(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"site/page": "1"}), trigger="webhook")
+    new = {"trigger": "webhook", "pathspecs": (("site",),), "ref": "refs/heads/next", "before_sha": None}
+    docs = installation.forge.push_files({"docs/page": "1"}, branch="next")
+    assert installation.execute(docs, **new).status == "skipped"
+    page = installation.forge.push_files({"site/page": "2"}, branch="next")
+    assert installation.execute(page, **new).status == "success"
+
+
+def test_a_force_push_is_compared_with_the_serving_commit(installation: Installation) -> None:
+    first = installation.forge.push_files({"site/page": "1"})
+    second = installation.forge.push_files({"site/page": "2"})
+    installation.execute(second, trigger="webhook")
+    installation.forge.git("reset", "--quiet", "--hard", first)
+    installation.forge.commit({"docs/page": "1"})
+    rewound = installation.forge.push(force=True)
+    done = installation.execute(rewound, trigger="webhook", pathspecs=(("site",),), before_sha=second)
+    assert done.status == "success"
+    installation.forge.git("commit", "--quiet", "--amend", "--message=Reworded")
+    reworded = installation.forge.push(force=True)
+    done = installation.execute(reworded, trigger="webhook", pathspecs=(("site",),), before_sha=rewound)
+    assert done.status == "skipped"
 
 
 def test_a_plugin_that_raises_before_the_activation_changed_nothing(installation: Installation) -> None:

@@ -316,6 +316,10 @@ def test_changed_paths_are_matched_by_directory_and_glob(origin: Origin, mirror:
     assert not mirror.has_changes(old, new, ["web/*"])
     assert not mirror.has_changes(old, old, ["web"])
     assert mirror.has_changes("0" * 40, new, ["api"])
+    assert not mirror.has_changes(old, new, ["web", ":(exclude)web/deep"])
+    assert not mirror.has_changes(old, new, [":(exclude)web"])
+    assert mirror.has_changes(old, new, [":(exclude)api"])
+    assert mirror.has_changes(old, new, ["web/**", ":(exclude)web/*"])
 
 
 def test_a_remote_that_is_not_there_is_unreachable(tmp_path: Path) -> None:

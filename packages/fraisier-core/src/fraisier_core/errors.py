@@ -55,6 +55,10 @@ class MalformedPayloadError(FraisierError):
     """A verified delivery is not what its forge would send; answered with 400."""
 
 
+class UnvouchedError(FraisierError):
+    """A secret verifies a delivery, but is bound to other repositories; answered with 401."""
+
+
 class StepFailedError(FraisierError):
     """A step of a deployment failed; `output` is more than its message says, for the step's own output."""
 

@@ -12,8 +12,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -21,7 +23,9 @@ from pydantic import (
 from fraisier_core.push import is_ref_name
 
 COMMIT_PLACEHOLDER = "${commit}"
+MAX_SECRETS = 20
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _OWN_HEADERS = {
     "host": "is set by host",
     **dict.fromkeys(("connection", "content-length", "transfer-encoding"), "cannot be set"),
@@ -74,6 +78,12 @@ def _header_value(value: str) -> str:
     return value
 
 
+def _host_name(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host.lower()):
+        raise ValueError("is not a host, such as git.example.com or git.example.com:8443")
+    return host.lower()
+
+
 def _filled(value: object, commit_sha: str) -> object:
     if isinstance(value, dict):
         return {key: _filled(item, commit_sha) for key, item in value.items()}
@@ -87,6 +97,7 @@ NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], AsList]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]
 
@@ -258,18 +269,59 @@ class EnvironmentSettings(Section):
         return app_path
 
 
+class BoundSecret(Section):
+    """A webhook secret that vouches for some repositories alone.
+
+    Args:
+        secret: the secret that is shared with the forge.
+        repositories: an address of each, or the address of the only one.
+    """
+
+    secret: NonEmptySecret
+    repositories: Annotated[tuple[str, ...], AsList, Field(min_length=1)]
+
+
+WebhookSecret = Annotated[
+    Annotated[NonEmptySecret, Tag("secret text")] | Annotated[BoundSecret, Tag("bound secret")],
+    Discriminator(
+        lambda found: "bound secret" if isinstance(found, Mapping | BoundSecret) else "secret text"
+    ),
+]
+
+
 class ProviderSettings(Section):
     """What every provider's section says; a provider adds its own keys by subclassing.
 
     Args:
-        webhook_secret: the secret shared with the forge, or a list of them while one is being rotated.
+        type: the provider that it configures; by default, the one that the section is named after.
+        webhook_secret: the secret shared with the forge, or a list of them; one may be bound to repositories.
+        hosts: the forge's host names, with or without a port. Pushes that name other hosts match nothing.
     """
 
-    webhook_secret: Annotated[tuple[NonEmptySecret, ...], AsList, Field(min_length=1)]
+    type: Annotated[str, Field(min_length=1)] | None = None
+    webhook_secret: Annotated[tuple[WebhookSecret, ...], AsList, Field(min_length=1, max_length=MAX_SECRETS)]
+    hosts: Hosts = ()
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _distinct(cls, found: tuple[SecretStr | BoundSecret, ...]) -> tuple[SecretStr | BoundSecret, ...]:
+        if len(set(map(_secret_text, found))) < len(found):
+            raise ValueError("has the same secret twice")
+        return found
 
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets in plain text, for `verify` alone."""
-        return tuple(secret.get_secret_value() for secret in self.webhook_secret)
+        return tuple(map(_secret_text, self.webhook_secret))
+
+    def bounds(self) -> tuple[tuple[str, ...] | None, ...]:
+        """Return for each of the secrets the addresses that it is bound to, None if it is not bound."""
+        return tuple(
+            each.repositories if isinstance(each, BoundSecret) else None for each in self.webhook_secret
+        )
+
+
+def _secret_text(found: SecretStr | BoundSecret) -> str:
+    return (found.secret if isinstance(found, BoundSecret) else found).get_secret_value()
 
 
 class ObserverSettings(Section):

@@ -26,7 +26,7 @@ from fraisier_core import (
     commit_or_none,
     hookimpl,
 )
-from pydantic import SecretStr, field_validator
+from pydantic import model_validator
 
 SIGNING_TOKEN_PREFIX = "whsec_"  # noqa: S105
 SIGNING_KEY_BYTES = 32
@@ -37,17 +37,15 @@ PUSH_EVENTS = ("push", "tag_push")
 class GitLabSettings(ProviderSettings):
     """The section `git.gitlab`: secret tokens, and signing tokens, which start with `whsec_`."""
 
-    @field_validator("webhook_secret")
-    @classmethod
-    def _decodable_signing_tokens(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        for number, secret in enumerate(secrets, start=1):
-            token = secret.get_secret_value()
+    @model_validator(mode="after")
+    def _decodable_signing_tokens(self) -> GitLabSettings:
+        for number, token in enumerate(self.secrets(), start=1):
             if _is_signing_token(token) and _signing_key(token) is None:
                 raise ValueError(
                     f"secret {number} starts with {SIGNING_TOKEN_PREFIX}, but what follows is not base64 of"
                     f" {SIGNING_KEY_BYTES} bytes: copy the whole signing token"
                 )
-        return secrets
+        return self
 
 
 class Project(Payload):

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import MalformedPayloadError, StoreError
+from fraisier_core.errors import MalformedPayloadError, StoreError, UnvouchedError
+from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Unverified, Verified
 from fraisier_core.requests.requesting import configure_store, requests_of
@@ -39,11 +40,29 @@ UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfiguredProvider:
-    """A provider with its secrets, as one request meets it; the configuration may change meanwhile."""
+    """A provider under the name of its section, as one request meets it; the configuration may change
+    meanwhile. `bounds` are, for each of the secrets, the repositories that it is bound to, if it is.
+    """
 
+    name: str
     plugin: Provider
     secrets: tuple[str, ...] = field(repr=False)
+    bounds: tuple[frozenset[str] | None, ...]
     config: Config
+
+    @classmethod
+    def of(cls, name: str, plugins: Plugins, config: Config) -> ConfiguredProvider:
+        """Return the provider of a section of `git:`."""
+        plugin, settings = plugins.provider(config.git.types[name]), config.git.providers[name]
+        bounds = tuple(None if urls is None else identities_of(urls) for urls in settings.bounds())
+        return cls(name, plugin, settings.secrets(), bounds, config)
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> Verified | Unverified:
+        """Return which of the secrets verifies a delivery, or why none does."""
+        verdict = self.plugin.verify(headers, body, self.secrets, datetime.now(UTC))
+        if isinstance(verdict, Verified) and verdict.secret not in range(len(self.secrets)):
+            return Unverified(f'plugin "{self.plugin.name}" names a secret that is not configured')
+        return verdict
 
 
 class Refusals:
@@ -88,8 +107,7 @@ class Receiver:
             configure_store(self._store, config)
             _warn(config, self._config)
             self._providers = {
-                name: ConfiguredProvider(self._plugins.provider(name), settings.secrets(), config)
-                for name, settings in config.git.providers.items()
+                name: ConfiguredProvider.of(name, self._plugins, config) for name in config.git.providers
             }
             self._config = config
         return config
@@ -113,17 +131,21 @@ class Receiver:
         self, provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes, client: str
     ) -> Response:
         """Respond to a delivery from the address `client`, once what it requests is on disk."""
-        plugin = provider.plugin
-        verified = plugin.verify(headers, body, provider.secrets, datetime.now(UTC))
+        verified = provider.verify(headers, body)
         if isinstance(verified, Unverified):
-            await self._refusals.add(plugin.name, client, verified.reason)
-            return JSONResponse({"error": UNVERIFIED}, 401)
+            return await self._refuse_unverified(provider, client, verified.reason)
         try:
             delivery = _delivery(provider, verified, headers, body)
+        except UnvouchedError as error:
+            return await self._refuse_unverified(provider, client, str(error))
         except MalformedPayloadError as error:
-            await self._refusals.add(plugin.name, client, f"malformed: {error}")
+            await self._refusals.add(provider.name, client, f"malformed: {error}")
             return JSONResponse({"error": str(error)}, 400)
         return await self._keep(delivery, client)
+
+    async def _refuse_unverified(self, provider: ConfiguredProvider, client: str, reason: str) -> Response:
+        await self._refusals.add(provider.name, client, reason)
+        return JSONResponse({"error": UNVERIFIED}, 401)
 
     async def _keep(self, delivery: Delivery, client: str) -> Response:
         try:
@@ -142,6 +164,8 @@ def _warn(config: Config, before: Config | None) -> None:
         logger.warning("git.%s: %s", name, reason)
     if not config.git.providers:
         logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
+    for warning in config.warnings:
+        logger.warning("%s", warning)
     if before is not None and config.database != before.database:
         logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
 
@@ -157,14 +181,17 @@ def _delivery(
     _check_name("event", event)
     if identity is not None:
         _check_name("delivery id", identity.value)
-    delivery = Delivery(plugin.name, event, identity, verified.signs_body, body, utc_now(), ())
+    delivery = Delivery(provider.name, event, identity, verified.signs_body, body, utc_now(), ())
     if isinstance(outcome, Ignored):
         return delivery._replace(reasons=(outcome.reason,))
-    return _requesting(delivery, outcome, provider.config)
+    return _requesting(delivery, outcome, provider, provider.bounds[verified.secret])
 
 
-def _requesting(delivery: Delivery, pushes: Sequence[Push], config: Config) -> Delivery:
-    routed = [(push, route(push, config)) for push in pushes]
+def _requesting(
+    delivery: Delivery, pushes: Sequence[Push], provider: ConfiguredProvider, bound: frozenset[str] | None
+) -> Delivery:
+    """Return it with what its pushes request. Raises `UnvouchedError` if its secret is for others."""
+    routed = [(push, route(push, provider.config, provider.name, bound)) for push in pushes]
     first = pushes[0]
     return delivery._replace(
         reasons=tuple(reason for _, routing in routed for reason in routing.reasons),

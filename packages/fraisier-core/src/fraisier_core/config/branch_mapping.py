@@ -12,28 +12,42 @@ from fraisier_core.config.yamlfile import Keys
 from fraisier_core.push import is_ref_name
 from fraisier_core.settings import Section
 
+EXCLUDED = "!"
+
 _WILDCARD = re.compile(r"(\*\*|\*|\?)")
 _EXPRESSIONS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class RuleSection(Section):
     """One target of a branch mapping: a fraise, an environment of it, and what narrows the match. With `tags`
-    the key matches tags, else branches. Git pathspecs in `paths` deploy only if one of them changed since the
-    commit that is serving; `repository` is a full name, such as `acme/my-api`, in any case.
+    the key matches tags, else branches. With `paths`, it deploys only if a file that one of them matches, and
+    none of those after a `!`, changed since the commit that is serving; `repository` is a full name, such as
+    `acme/my-api`, in any case.
     """
 
     fraise: str
     environment: str
     tags: bool = False
     paths: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    repository: Annotated[str, StringConstraints(pattern=r"^[^\s:]+$", to_lower=True)] | None = None
+    repository: Annotated[str, StringConstraints(pattern=r"^[^\s:]+$")] | None = None
 
     @field_validator("paths")
     @classmethod
-    def _relative(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        if any(path.startswith("/") for path in paths):
-            raise ValueError("should be relative to the repository, without a leading /")
+    def _within_repository(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in (path.removeprefix(EXCLUDED) for path in paths):
+            if not path or path.startswith(("/", EXCLUDED, ":")) or ".." in path.split("/"):
+                raise ValueError(
+                    "should be relative to the repository, without a leading /, : or ..; !docs excludes docs"
+                )
         return paths
+
+    @property
+    def pathspecs(self) -> tuple[str, ...]:
+        """The paths as git takes them."""
+        return tuple(
+            f":(exclude){path.removeprefix(EXCLUDED)}" if path.startswith(EXCLUDED) else path
+            for path in self.paths
+        )
 
 
 class Rule(RuleSection):

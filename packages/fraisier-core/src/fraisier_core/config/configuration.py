@@ -16,6 +16,7 @@ from fraisier_core.config.finding import config_text
 from fraisier_core.config.fraise import REACH, Environment, Fraise, ResolvedEnvironment, read_fraises
 from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
 from fraisier_core.config.sections import ConfigReader, long_secrets
+from fraisier_core.config.unmatchable import find_unmatchable
 from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Keys, read_document
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
@@ -33,7 +34,8 @@ class Config:
     """A configuration in which everything fits together.
 
     `text` is as it was written, the rules are in the order of the file. `variables` are the names of those
-    that each section uses, by its key, `unset` a message for each value that needs one that is not set.
+    that each section uses, by its key, `unset` a message for each value that needs one that is not set;
+    `warnings` say what no push can match.
     """
 
     place: StorePlace
@@ -44,6 +46,7 @@ class Config:
     observers: ObserversConfig
     variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def path(self) -> Path:
@@ -143,15 +146,17 @@ def parse_config(
     reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
     _check_root(reader, [*SECTIONS, *observers, *anchors])
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
+    git = read_git(reader, plugins, with_secrets="git" in parts)
     config = Config(
         place=read_place(reader, plugins, path.resolve()),
         text=text,
-        git=read_git(reader, plugins, with_secrets="git" in parts),
+        git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
         variables=variables_by_section(document.value, anchors),
         unset=reader.unset(),
+        warnings=find_unmatchable(reader, fraises, rules, git) if "git" in parts else (),
     )
     check_whole(reader, fraises, rules)
     reader.finish()

@@ -2,49 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+
+from pydantic import ValidationError
 
 from fraisier_core.config.fraise import check_name
 from fraisier_core.config.sections import ConfigReader, long_secrets
+from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
+from fraisier_core.git.repository import address_problem
 from fraisier_core.plugins import Plugins
-from fraisier_core.settings import ObserverSettings, ProviderSettings
+from fraisier_core.settings import Hosts, ObserverSettings, ProviderSettings, Section
 from fraisier_core.text.suggestions import hint, listing
 
 
 @dataclass(frozen=True, slots=True)
 class GitConfig:
-    """The providers that can be used, the one that `/webhook` means, and why others are missing."""
+    """The configured providers that can be used, by the name of their section; the one that `/webhook` means,
+    and why others are missing. `types` are the names of their plugins, `hosts` those of their forges: these
+    are read even if the secrets are not.
+    """
 
     default: str | None = None
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, frozenset[str]] = field(default_factory=dict)
+
+
+class _Hosts(Section, extra="ignore"):
+    """What of a provider's section is read even if its secrets are not."""
+
+    hosts: Hosts = ()
 
 
 def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
-    """Return the configured providers; without `with_secrets` only names are read."""
+    """Return the configured providers; without `with_secrets` only names, types and hosts are read."""
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
     git = GitConfig(_default(reader, names))
     for name in names:
         check_name(reader, ("git", name))
-        reader.mapping(("git", name), "settings")
+        section = reader.mapping(("git", name), "settings")
+        git.types[name] = _type(reader, name, section.get("type"))
+        git.hosts[name] = _hosts(section)
         if with_secrets and isinstance(sections[name] or {}, dict):
             _read_provider(reader, plugins, name, git)
     return git
 
 
-def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitConfig) -> None:
+def _type(reader: ConfigReader, name: str, written: object) -> str:
+    if written is None:
+        return name
+    if not isinstance(written, str) or not written:
+        reader.refuse(("git", name, "type"), "should be the name of a provider's plugin")
+    return str(written)
+
+
+def _hosts(section: Mapping[str, object]) -> frozenset[str]:
+    """Return the hosts, none if they are not well written, which is refused with everything else."""
     try:
-        model = plugins.provider(name).settings_model
-    except PluginError as error:
-        git.missing[name] = str(error)
+        return frozenset(_Hosts.model_validate(section).hosts)
+    except ValidationError:
+        return frozenset()
+
+
+def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitConfig) -> None:
+    keys: Keys = ("git", name)
+    section = reader.mapping(keys, "settings")
+    if reader.unset_under((*keys, "type")):
         return
-    keys = ("git", name)
+    try:
+        model = plugins.provider(git.types[name]).settings_model
+    except PluginError as error:
+        own = "" if "type" in section else "; a section with a name of its own needs `type:`"
+        git.missing[name] = f"{error}{own}"
+        return
     settings = reader.read(model, keys, reader.known(keys), secret=True)
     if settings is not None and not reader.unset_under(keys):
         git.providers[name] = settings
+        _check_bounds(reader, (*keys, "webhook_secret"), settings)
+
+
+def _check_bounds(reader: ConfigReader, keys: Keys, settings: ProviderSettings) -> None:
+    """Refuse a secret that is bound to something else than addresses of repositories."""
+    for number, addresses in enumerate(settings.bounds()):
+        for problem in filter(None, map(address_problem, addresses or ())):
+            item = (*keys, number) if isinstance(reader.value(keys), list) else keys
+            reader.refuse((*item, "repositories"), problem)
 
 
 def _default(reader: ConfigReader, names: list[str]) -> str | None:

@@ -37,7 +37,7 @@ def config_schema(plugins: Plugins) -> Schema:
     rules = {"anyOf": [rule, {"type": "array", "items": rule}]}
     sections = {
         **found(observers),
-        "git": _closed({"provider": {"enum": sorted(providers)}, **found(providers)}),
+        "git": _git(found(providers)),
         "fraises": _named(_fraise(definitions, found(types))),
         "branch_mapping": {"type": "object", "additionalProperties": rules},
         "database": schemas[DatabaseSection, "validation"],
@@ -72,15 +72,27 @@ def _named(schema: Schema) -> Schema:
     return _closed({f"^{NAME.pattern}$": schema}, "patternProperties")
 
 
+def _git(providers: Schema) -> Schema:
+    """The `type` of a section, by default its name, decides what it may say."""
+    known = {"properties": {"type": {"enum": sorted(providers)}}, "required": ["type"]}
+    typed = {"type": "object", **known, "allOf": [_if_type(*each) for each in providers.items()]}
+    has_type = {"required": ["type"]}
+    named = {name: {"if": has_type, "then": typed, "else": model} for name, model in providers.items()}
+    sections = {"provider": {"type": "string"}, **named}
+    names = {"pattern": f"^{NAME.pattern}$"}
+    return {"type": "object", "propertyNames": names, "properties": sections, "additionalProperties": typed}
+
+
+def _if_type(name: str, then: Schema) -> Schema:
+    return {"if": {"properties": {"type": {"const": name}}, "required": ["type"]}, "then": then}
+
+
 def _fraise(definitions: Schema, types: Schema) -> Schema:
     """Each type decides what its environments may say."""
     fraise: Schema = definitions["$defs"].pop(FraiseSection.__name__)
     fraise["properties"]["type"] = {"enum": sorted(types)}
     fraise["allOf"] = [
-        {
-            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"properties": {"environments": _named(environment)}},
-        }
+        _if_type(name, {"properties": {"environments": _named(environment)}})
         for name, environment in types.items()
     ]
     return fraise

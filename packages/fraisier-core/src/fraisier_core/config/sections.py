@@ -26,6 +26,7 @@ _WORDS = {
     "list_type": "should be a list",
     "string_type": "should be text, in quotes if YAML would read something else",
     "too_short": "should not be empty",
+    "too_long": "should have at most {max_length} entries",
     "int_parsing": "should be a whole number",
     "float_parsing": "should be a number",
     "finite_number": "should be a finite number",

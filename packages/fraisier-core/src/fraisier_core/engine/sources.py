@@ -107,7 +107,8 @@ def _is_unchanged(execution: Execution, commit: str) -> bool:
     serving = execution.store.serving(deployment.fraise_id, deployment.environment)
     if serving is None or not deployment.pathspecs:
         return False
-    return not execution.context.mirror.has_changes(serving.commit_sha, commit, deployment.pathspecs)
+    mirror, old = execution.context.mirror, serving.commit_sha
+    return not any(mirror.has_changes(old, commit, pathspecs) for pathspecs in deployment.pathspecs)
 
 
 def _release_name(deployment: Deployment, commit: str) -> str:

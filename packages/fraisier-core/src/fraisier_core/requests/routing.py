@@ -2,102 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from fraisier_core.config import Config
 from fraisier_core.config.branch_mapping import Rule
-from fraisier_core.git.repository import Repository, repository_identity
+from fraisier_core.git.origins import Origin, Repositories
+from fraisier_core.git.repository import Repository, canonical_path, in_any_case
 from fraisier_core.push import BRANCH_PREFIX, Push
 
 REMEMBERED = 256
-Identities = AbstractSet[str | None]
+REMEMBERED_CONFIGS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployment that a push requests, and why; without pathspecs, every change deploys."""
+    """A deployment that a push requests, and why. Of the lists of pathspecs, one must match a change; if
+    there are none, every change deploys.
+    """
 
     fraise: str
     environment: str
-    pathspecs: tuple[str, ...]
+    pathspecs: tuple[tuple[str, ...], ...]
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a push requests, at most once for each environment, and which rules it does not match, and why;
-    `reasons` say that of the rules for its repository, in words.
+    """What a push requests, at most once for each environment; `reasons` say in words why each rule for its
+    repository matches or does not.
     """
 
     targets: tuple[Target, ...]
-    rejections: tuple[tuple[Rule, str], ...]
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[str, ...]
+    _matching: _Matching
+
+    @property
+    def rejections(self) -> tuple[tuple[Rule, str], ...]:
+        """The rules that it does not match, and why; those for other repositories included."""
+        return tuple(self._matching.rejected(self._matching.config.branch_mapping))
 
 
-def route(push: Push, config: Config) -> Routing:
+def route(push: Push, config: Config, provider: str = "", bound: frozenset[str] | None = None) -> Routing:
     """Return the deployments that one ref of a verified delivery requests. A rule with `paths:` matches here
     whatever was changed: comparing takes the repository, and the deployment does it. If several rules name
     one environment, a change that matches any of them counts.
+
+    Args:
+        push: what was pushed.
+        config: with the rules.
+        provider: the section under `git:` that received it; its `hosts:` count.
+        bound: the identities of the repositories that the delivery's secret vouches for; None means all.
+
+    Raises `UnvouchedError` if the secret does not vouch for the repository.
     """
-    if push.after is None:
-        deleted = f'"{push.name}" was deleted, and a deletion never deploys'
-        rejections = tuple((rule, deleted) for rule in config.branch_mapping)
-        return Routing((), rejections, _reasons((), rejections, push, _identities(push.urls), config))
-    return _route(config, push.repository, tuple(push.urls), push.ref)
+    after = None if push.after is None else "any"
+    ref = Push("", push.repository, tuple(push.urls), push.ref, None, after, "")
+    return _route(ref, config, provider, bound)
 
 
 @lru_cache(REMEMBERED)
-def _route(config: Config, repository: str, urls: tuple[str, ...], ref: str) -> Routing:
-    """Return what every push to a ref requests: refs are few, and each is compared with every rule."""
-    push = Push("", repository, urls, ref, None, None, "")
-    identities = _identities(urls)
+def _route(push: Push, config: Config, provider: str, bound: frozenset[str] | None) -> Routing:
+    """Return what every push to a ref requests: refs are few, and comparing them is not cheap."""
+    origin = Origin.of(push, config.git.hosts.get(provider, frozenset()))
+    origin = origin if bound is None else origin.vouched_for(bound)
+    rules = _Rules.of(config)
+    matching = _Matching(push, config, provider, origin, rules.repositories.named_by(origin))
+    own = rules.of_repositories(matching.found)
     matches: dict[tuple[str, str], list[Rule]] = {}
-    rejections: list[tuple[Rule, str]] = []
-    for rule in config.branch_mapping:
-        reason = _mismatch(rule, push, identities, config)
-        if reason is None:
+    for rule in own:
+        if matching.mismatch(rule) is None:
             matches.setdefault((rule.fraise, rule.environment), []).append(rule)
-        else:
-            rejections.append((rule, reason))
-    targets = tuple(_target(rules, push) for rules in matches.values())
-    return Routing(targets, tuple(rejections), _reasons(targets, rejections, push, identities, config))
-
-
-def _reasons(
-    targets: Sequence[Target],
-    rejections: Sequence[tuple[Rule, str]],
-    push: Push,
-    identities: Identities,
-    config: Config,
-) -> tuple[str, ...]:
-    """Return why each rule for the repository matches or does not; if there is none, only that."""
+    targets = tuple(_target(found, push, config) for found in matches.values())
     matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in targets]
-    own = [
+    rejected = [
         f"{rule.fraise} {rule.environment}: {reason}"
-        for rule, reason in rejections
-        if _repository(rule, config).identity is None
-        or _repository_mismatch(rule, push, identities, config) is None
+        for rule, reason in matching.rejected(own)
+        if _repository(rule, config).identity is None or matching.repository_mismatch(rule) is None
     ]
-    nothing = f"no rule is for {_shown(identities)}" if rejections else "branch_mapping is empty"
-    return tuple(matched + own) or (nothing,)
+    return Routing(targets, tuple(matched + rejected) or (matching.nothing(),), matching)
 
 
-def _identities(urls: Iterable[str]) -> Identities:
-    return {repository_identity(url) for url in urls}
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """One push beside the rules; `found` are the identities of the configured repositories that it means."""
+
+    push: Push
+    config: Config
+    provider: str
+    origin: Origin
+    found: frozenset[str]
+
+    def rejected(self, rules: tuple[Rule, ...]) -> Iterator[tuple[Rule, str]]:
+        """Yield the rules that the push does not match, and why."""
+        for rule in rules:
+            if reason := self.mismatch(rule):
+                yield rule, reason
+
+    def mismatch(self, rule: Rule) -> str | None:
+        """Return why the push does not match a rule; None if it does."""
+        return self.repository_mismatch(rule) or _ref_mismatch(rule, self.push)
+
+    def repository_mismatch(self, rule: Rule) -> str | None:
+        """Return why the push is to another repository than that of a rule."""
+        repository = _repository(rule, self.config)
+        if repository.identity is None:
+            return f"the repository of {rule.fraise} is not known: {repository.unknown}"
+        if not repository.identities & self.found:
+            return self._elsewhere() or self._other(rule.fraise, repository)
+        if rule.repository and not _is_called(self.push.repository, rule.repository):
+            return f"the push is to {self.push.repository}, and the rule is for {rule.repository}"
+        return None
+
+    def nothing(self) -> str:
+        """Return why no rule is for the repository."""
+        if not self.config.branch_mapping:
+            return "branch_mapping is empty"
+        return self._elsewhere() or f"no rule is for {self.origin}"
+
+    def _elsewhere(self) -> str | None:
+        hosts = f"git.{self.provider or 'PROVIDER'}.hosts"
+        if self.origin.name and not self.origin.hosts:
+            return f"the push names no address of {self.origin.name}; list the forge's host names in {hosts}"
+        if self.origin.elsewhere and not self.origin.identities:
+            return f"the push is to {self.origin}, which is on none of {hosts}"
+        return None
+
+    def _other(self, fraise: str, repository: Repository) -> str:
+        named = set(map(in_any_case, self.origin.identities))
+        is_told_apart = not named.isdisjoint(map(in_any_case, repository.identities))
+        why = ", which is told apart by its case" if is_told_apart else ""
+        return f"the push is to {self.origin}, and {fraise} comes from {repository.identity}{why}"
 
 
-def _shown(identities: Identities) -> str:
-    return ", ".join(sorted(filter(None, identities))) or "an unnamed repository"
+class _Rules:
+    """The rules of a configuration by the repositories that they are for: a push is to one or two of many."""
 
+    def __init__(self, config: Config) -> None:
+        self._rules = config.branch_mapping
+        self._unknown: set[int] = set()
+        self._numbers: dict[str, set[int]] = {}
+        fraises = config.fraises.values()
+        environments = (each for fraise in fraises for each in fraise.environments.values())
+        self.repositories = Repositories(
+            identity for environment in environments for identity in environment.repository.identities
+        )
+        for number, rule in enumerate(self._rules):
+            repository = _repository(rule, config)
+            if repository.identity is None:
+                self._unknown.add(number)
+            for identity in repository.identities:
+                self._numbers.setdefault(identity, set()).add(number)
 
-def _mismatch(rule: Rule, push: Push, identities: Identities, config: Config) -> str | None:
-    return _ref_mismatch(rule, push) or _repository_mismatch(rule, push, identities, config)
+    @staticmethod
+    @lru_cache(REMEMBERED_CONFIGS)
+    def of(config: Config) -> _Rules:
+        """Return the rules of a configuration."""
+        return _Rules(config)
+
+    def of_repositories(self, identities: frozenset[str]) -> tuple[Rule, ...]:
+        """Return the rules for some repositories, and those whose repository is not known, in their order."""
+        numbers = self._unknown.union(*(self._numbers.get(each, ()) for each in identities))
+        return tuple(self._rules[number] for number in sorted(numbers))
 
 
 def _ref_mismatch(rule: Rule, push: Push) -> str | None:
+    if push.after is None:
+        return f'"{push.name}" was deleted, and a deletion never deploys'
     if not push.is_tag and not push.ref.startswith(BRANCH_PREFIX):
         return f"{push.ref} is neither a branch nor a tag"
     if push.is_tag != rule.tags:
@@ -106,26 +178,21 @@ def _ref_mismatch(rule: Rule, push: Push) -> str | None:
     return None if matches else f'"{push.name}" does not match "{rule.pattern}"'
 
 
-def _repository_mismatch(rule: Rule, push: Push, identities: Identities, config: Config) -> str | None:
-    repository = _repository(rule, config)
-    if repository.identity is None:
-        return f"the repository of {rule.fraise} is not known: {repository.unknown}"
-    if not repository.identities & identities:
-        return f"the push is to {_shown(identities)}, and {rule.fraise} comes from {repository.identity}"
-    if rule.repository not in (None, push.repository.lower()):
-        return f"the push is to {push.repository}, and the rule is for {rule.repository}"
-    return None
+def _is_called(name: str, wanted: str) -> bool:
+    """Whether a repository's full name is the one that is wanted, compared as paths of addresses are."""
+    return in_any_case(canonical_path(name)) == in_any_case(canonical_path(wanted))
 
 
 def _repository(rule: Rule, config: Config) -> Repository:
     return config.fraises[rule.fraise].environments[rule.environment].repository
 
 
-def _target(rules: list[Rule], push: Push) -> Target:
+def _target(rules: list[Rule], push: Push, config: Config) -> Target:
     kind = "tag" if push.is_tag else "branch"
     patterns = " and ".join(f'"{rule.pattern}"' for rule in rules)
     fraise, environment = rules[0].fraise, rules[0].environment
     reason = f'the {kind} "{push.name}" matches {patterns} and the repository is {fraise}\'s'
+    problem = config.fraises[fraise].problem
     narrowed = all(rule.paths for rule in rules)
-    pathspecs = tuple(path for rule in rules for path in rule.paths) if narrowed else ()
-    return Target(fraise, environment, pathspecs, reason)
+    pathspecs = tuple(dict.fromkeys(rule.pathspecs for rule in rules)) if narrowed else ()
+    return Target(fraise, environment, pathspecs, f"{reason}; {problem}" if problem else reason)

@@ -29,9 +29,9 @@ class Request(NamedTuple):
     """A deployment that is requested; what was decided about it travels with it.
 
     `kind` is a name in `KINDS`, `ref` a full ref. `commit_sha` is a full id, by hand also the beginning of
-    one, which fetching completes; None takes the newest one of `ref`. Of the git `pathspecs`, if there are
-    any, one must have changed; `before_sha` is what `ref` pointed to before a push. `reason` says which rule
-    matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated.
+    one, which fetching completes; None takes the newest one of `ref`. If there are git `pathspecs`, a change
+    must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
+    rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated.
     """
 
     fraise_id: str
@@ -42,7 +42,7 @@ class Request(NamedTuple):
     ref: str | None = None
     commit_sha: str | None = None
     before_sha: str | None = None
-    pathspecs: tuple[str, ...] = ()
+    pathspecs: tuple[tuple[str, ...], ...] = ()
     reason: str | None = None
     release: str | None = None
     recovers: str | None = None
@@ -65,7 +65,7 @@ class Deployment(NamedTuple):
     commit_sha: str | None
     ref: str | None
     before_sha: str | None
-    pathspecs: tuple[str, ...]
+    pathspecs: tuple[tuple[str, ...], ...]
     reason: str | None
     trigger: Trigger
     requested_by: str | None

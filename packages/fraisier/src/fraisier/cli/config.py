@@ -27,14 +27,17 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
         _require_usable(loaded)
     except (ConfigurationError, PluginError) as error:
         if as_json:
-            print_json({"path": str(path), "ok": False, "problems": str(error).splitlines()})
+            print_json({"path": str(path), "ok": False, "problems": str(error).splitlines(), "warnings": []})
         raise
     if as_json:
-        print_json({"path": str(path), "ok": True, "problems": []})
+        print_json({"path": str(path), "ok": True, "problems": [], "warnings": loaded.warnings})
     else:
+        for warning in loaded.warnings:
+            say(f"warning: {warning}")
         environments = sum(len(fraise.environments) for fraise in loaded.fraises.values())
         found = f"{_plural(len(loaded.fraises), 'fraise')} in {_plural(environments, 'environment')}"
-        say(f"{loaded.path}: {found}, no problem found")
+        outcome = _plural(len(loaded.warnings), "warning") if loaded.warnings else "no problem found"
+        say(f"{loaded.path}: {found}, {outcome}")
 
 
 @app.command()

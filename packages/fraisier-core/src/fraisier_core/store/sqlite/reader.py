@@ -124,4 +124,6 @@ def record(kind: type[T], row: Row) -> T:
 def _value(annotation: str, value: Any) -> Any:
     if annotation == "bool":
         return bool(value)
+    if annotation.startswith("tuple[tuple"):
+        return tuple(map(tuple, json.loads(value or "[]")))
     return tuple(json.loads(value or "[]")) if annotation.startswith("tuple") else value

@@ -1,0 +1,67 @@
+"""What no push can match: said as a warning, because `fraisier deploy` works all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fraisier_core.config.branch_mapping import Rule
+from fraisier_core.config.fraise import Fraise
+from fraisier_core.config.plugin_sections import GitConfig
+from fraisier_core.config.sections import ConfigReader
+from fraisier_core.git.addresses import parsed
+from fraisier_core.git.origins import Origin, Repositories, is_on
+from fraisier_core.git.repository import Repository, identities_of
+
+
+def find_unmatchable(
+    reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule], git: GitConfig
+) -> tuple[str, ...]:
+    """Return a message for each address and secret that no push can match, with the setting that helps."""
+    return (*_addresses(reader, fraises, rules, git), *_bound_secrets(reader, fraises, git))
+
+
+def _addresses(
+    reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule], git: GitConfig
+) -> Iterator[str]:
+    mapped = dict.fromkeys((rule.fraise, rule.environment) for rule in rules if rule.fraise in fraises)
+    found: dict[str, None] = {}
+    for fraise, name in mapped:
+        environment = fraises[fraise].environments.get(name)
+        problem = environment and _problem(environment.repository, git)
+        if problem:
+            found[reader.message(("fraises", fraise, "repository"), problem)] = None
+    yield from found
+
+
+def _problem(repository: Repository, git: GitConfig) -> str | None:
+    if repository.identity is None:
+        return None
+    hosts = frozenset[str]().union(*git.hosts.values())
+    if any(is_on(each, hosts) for each in repository.identities):
+        return None
+    if git.hosts and all(git.hosts.values()):
+        places = " and ".join(f"git.{name}.hosts" for name in git.hosts)
+        return f"no push can match {repository.identity}: list its host in {places}"
+    alias = _host_alias(repository)
+    return alias and (
+        f"no push can match {repository.identity}: {alias} is a host alias of ssh; "
+        "list the forge's own address in `aliases:`"
+    )
+
+
+def _host_alias(repository: Repository) -> str | None:
+    """Return the host of the only address, if nothing but the configuration of ssh can know it."""
+    address = parsed(repository.url or "")
+    if address is None or address.scheme != "ssh" or len(repository.identities) > 1:
+        return None
+    return None if {".", "["} & set(address.host) or address.host == "localhost" else address.host
+
+
+def _bound_secrets(reader: ConfigReader, fraises: Mapping[str, Fraise], git: GitConfig) -> Iterator[str]:
+    environments = (each for fraise in fraises.values() for each in fraise.environments.values())
+    known = Repositories(each for place in environments for each in place.repository.identities)
+    for name, settings in git.providers.items():
+        for number, addresses in enumerate(settings.bounds()):
+            if addresses and not known.named_by(Origin(identities_of(addresses))):
+                keys = ("git", name, "webhook_secret", number, "repositories")
+                yield reader.message(keys, "no fraise has any of these repositories; add one that has")
