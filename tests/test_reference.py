@@ -19,6 +19,7 @@ from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks,
 from fraisier_core.plugins import Plugins
 from fraisier_core.run import Run
 from fraisier_core.settings import (
+    BoundSecret,
     EnvironmentSettings,
     Expectation,
     HealthCheck,
@@ -52,6 +53,7 @@ def rows(text: str, heading: str) -> Mapping[str, list[str]]:
 
 SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("A provider", ProviderSettings, None),
+    ("A bound secret", BoundSecret, None),
     ("A fraise", FraiseSection, None),
     ("credentials", CredentialsSection, None),
     ("An environment", EnvironmentSettings, None),

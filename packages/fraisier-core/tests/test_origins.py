@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fraisier_core.errors import UnvouchedError
+from fraisier_core.errors import BoundSecretError
 from fraisier_core.git.origins import Origin, Repositories, is_on
 from fraisier_core.git.repository import identities_of
 from fraisier_core.push import Push
@@ -85,12 +85,12 @@ def test_a_push_without_an_address_names_one_exactly_as_well() -> None:
     assert len(named(known, name="Proj/api")) == 2
 
 
-def test_a_secret_vouches_for_its_own_repositories_alone() -> None:
+def test_a_secret_verifies_pushes_to_its_own_repositories_alone() -> None:
     bound = identities_of(["https://git.example.com/acme/my-api"])
     both = push("https://git.example.com/acme/my-api", "https://git.example.com/acme/other")
-    assert Origin.of(both).vouched_for(bound).identities == {API}
-    with pytest.raises(UnvouchedError) as caught:
-        Origin.of(push("https://git.example.com/acme/other")).vouched_for(bound)
+    assert Origin.of(both).within(bound).identities == {API}
+    with pytest.raises(BoundSecretError) as caught:
+        Origin.of(push("https://git.example.com/acme/other")).within(bound)
     assert str(caught.value) == (
         "its secret is for git.example.com/acme/my-api, and the push is to git.example.com/acme/other"
     )
@@ -108,19 +108,19 @@ def test_a_secret_vouches_for_its_own_repositories_alone() -> None:
         ("/git.example.com/acme/my-api",),
     ],
 )
-def test_what_a_secret_does_not_vouch_for_is_refused(urls: tuple[str, ...]) -> None:
-    with pytest.raises(UnvouchedError):
-        Origin.of(push(*urls)).vouched_for(frozenset([API]))
+def test_what_a_secret_is_not_bound_to_is_refused(urls: tuple[str, ...]) -> None:
+    with pytest.raises(BoundSecretError):
+        Origin.of(push(*urls)).within(frozenset([API]))
 
 
 def test_another_case_is_taken_for_the_repository_that_the_secret_is_bound_to() -> None:
-    other = Origin.of(push("https://git.example.com/Acme/My-API")).vouched_for(frozenset([API]))
+    other = Origin.of(push("https://git.example.com/Acme/My-API")).within(frozenset([API]))
     known = Repositories([API, "git.example.com/Acme/My-API"])
     assert known.named_by(other) == {API}
 
 
-def test_a_push_without_an_address_is_vouched_for_on_the_hosts() -> None:
+def test_a_push_without_an_address_is_verified_by_its_full_name_on_the_hosts() -> None:
     bound = frozenset(["git.example.com/scm/acme/my-api"])
-    assert Origin.of(push(), HOST).vouched_for(bound).identities == bound
-    with pytest.raises(UnvouchedError, match="the push is to acme/other, without an address"):
-        Origin.of(push(name="acme/other"), HOST).vouched_for(bound)
+    assert Origin.of(push(), HOST).within(bound).identities == bound
+    with pytest.raises(BoundSecretError, match="the push is to acme/other, without an address"):
+        Origin.of(push(name="acme/other"), HOST).within(bound)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.config import Config, parse_config
-from fraisier_core.errors import UnvouchedError
+from fraisier_core.errors import BoundSecretError
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
 from fraisier_core.requests.requesting import requests_of
@@ -306,15 +306,15 @@ def test_a_push_without_an_address_is_routed_by_its_full_name_on_the_hosts(plugi
     )
 
 
-def test_a_bound_secret_leaves_only_what_it_vouches_for(plugins: Plugins) -> None:
+def test_a_bound_secret_leaves_only_its_own_repositories(plugins: Plugins) -> None:
     config = of_addresses(plugins, "https://git.example.com/acme/my-api", "https://git.example.com/acme/job")
     both = replace(PUSH, urls=("https://git.example.com/acme/my-api", "https://git.example.com/acme/job"))
     assert len(places(route(both, config))) == 2
     bound = frozenset(["git.example.com/acme/job"])
     assert places(route(both, config, bound=bound)) == [("f1", "production")]
-    with pytest.raises(UnvouchedError):
+    with pytest.raises(BoundSecretError):
         route(PUSH, config, bound=bound)
-    with pytest.raises(UnvouchedError):
+    with pytest.raises(BoundSecretError):
         route(replace(PUSH, after=None), config, bound=frozenset())
 
 

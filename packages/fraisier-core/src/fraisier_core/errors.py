@@ -55,7 +55,7 @@ class MalformedPayloadError(FraisierError):
     """A verified delivery is not what its forge would send; answered with 400."""
 
 
-class UnvouchedError(FraisierError):
+class BoundSecretError(FraisierError):
     """A secret verifies a delivery, but is bound to other repositories; answered with 401."""
 
 

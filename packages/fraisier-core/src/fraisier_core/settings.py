@@ -270,7 +270,7 @@ class EnvironmentSettings(Section):
 
 
 class BoundSecret(Section):
-    """A webhook secret that vouches for some repositories alone.
+    """A webhook secret that verifies pushes to some repositories alone.
 
     Args:
         secret: the secret that is shared with the forge.

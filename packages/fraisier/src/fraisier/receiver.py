@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import MalformedPayloadError, StoreError, UnvouchedError
+from fraisier_core.errors import BoundSecretError, MalformedPayloadError, StoreError
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Unverified, Verified
@@ -136,7 +136,7 @@ class Receiver:
             return await self._refuse_unverified(provider, client, verified.reason)
         try:
             delivery = _delivery(provider, verified, headers, body)
-        except UnvouchedError as error:
+        except BoundSecretError as error:
             return await self._refuse_unverified(provider, client, str(error))
         except MalformedPayloadError as error:
             await self._refusals.add(provider.name, client, f"malformed: {error}")
@@ -190,7 +190,7 @@ def _delivery(
 def _requesting(
     delivery: Delivery, pushes: Sequence[Push], provider: ConfiguredProvider, bound: frozenset[str] | None
 ) -> Delivery:
-    """Return it with what its pushes request. Raises `UnvouchedError` if its secret is for others."""
+    """Return it with what its pushes request. Raises `BoundSecretError` if its secret is for others."""
     routed = [(push, route(push, provider.config, provider.name, bound)) for push in pushes]
     first = pushes[0]
     return delivery._replace(

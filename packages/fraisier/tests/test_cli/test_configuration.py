@@ -26,6 +26,20 @@ def test_every_problem_is_told_with_its_line(installation: Installation) -> None
     assert checked["problems"][0] in done.stderr
 
 
+def test_what_no_push_can_match_is_a_warning(installation: Installation) -> None:
+    text = installation.config.read_text()
+    mapping = "branch_mapping:\n  main: {fraise: my_api, environment: production}\n"
+    installation.config.write_text(text.replace(installation.forge.url, "git@work:acme/api") + mapping)
+    done = installation.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 0
+    warning, last = done.stdout.splitlines()
+    assert warning.startswith("warning: fraises.yaml:")
+    assert "work is a host alias of ssh" in warning
+    assert last.endswith(" 1 fraise in 2 environments, 1 warning")
+    shown = installation.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert json.loads(shown.stdout)["warnings"] == [warning.removeprefix("warning: ")]
+
+
 def test_an_unset_secret_is_told_by_its_name(installation: Installation) -> None:
     done = installation.run("config", "check")
     assert done.returncode == 3

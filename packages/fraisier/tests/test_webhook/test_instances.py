@@ -90,6 +90,16 @@ def test_each_instance_has_a_route_and_secrets_of_its_own(server: Server) -> Non
     assert server.send(to_gitlab("gitlab", "work-token")).status_code == 404
 
 
+def test_what_no_push_can_match_is_logged_at_the_start(installation: Installation) -> None:
+    installation.config.write_text(CONFIG.replace("hosts: git.home.example", "hosts: []"))
+    with installation.serving() as server:
+        assert "no push can match" not in server.log.read_text()
+    installation.config.write_text(CONFIG.replace("https://github.com/acme/other.git", "git@work:acme/other"))
+    with installation.serving() as server:
+        assert "WARNING" in server.log.read_text()
+        assert "work is a host alias of ssh" in server.log.read_text()
+
+
 def test_the_default_provider_is_an_instance(server: Server) -> None:
     hook = replace(to_gitlab("work", "work-token"), path="/webhook")
     assert server.send(hook).status_code == 202
@@ -110,7 +120,7 @@ def test_an_instance_of_a_type_that_is_not_installed_is_unavailable(server: Serv
     assert "`type:`" not in answer.json()["error"]
 
 
-def test_a_bound_secret_vouches_for_its_repository_in_every_environment(server: Server) -> None:
+def test_a_bound_secret_verifies_a_push_to_its_repository_in_every_environment(server: Server) -> None:
     answer = server.send(by_team(*["https://github.com/acme/my-api.git"] * 2))
     deployments = answer.json()["deployments"]
     assert [each["environment"] for each in deployments] == ["production", "staging"]
@@ -129,7 +139,7 @@ OTHER = "https://github.com/acme/other.git"
     ],
     ids=["branch", "deletion", "tag", "nonsense"],
 )
-def test_what_a_bound_secret_does_not_vouch_for_is_unverified(server: Server, hook: Hook) -> None:
+def test_what_a_secret_is_not_bound_to_is_unverified(server: Server, hook: Hook) -> None:
     before = server.rows("SELECT count(*) AS events FROM tb_webhook_events")
     answer = server.send(hook)
     assert (answer.status_code, answer.json()) == (401, UNVERIFIED)
@@ -140,7 +150,7 @@ def test_what_a_bound_secret_does_not_vouch_for_is_unverified(server: Server, ho
     assert TEAM_SECRET not in server.log.read_text()
 
 
-def test_of_a_push_with_two_addresses_only_the_one_vouched_for_counts(server: Server) -> None:
+def test_of_a_push_with_two_addresses_only_the_one_that_the_secret_is_bound_to_counts(server: Server) -> None:
     answer = server.send(by_team(OTHER, "git@github.com:acme/my-api.git"))
     assert {each["fraise"] for each in answer.json()["deployments"]} == {"my_api"}
 

@@ -61,7 +61,7 @@ def _type(reader: ConfigReader, name: str, written: object) -> str:
 
 
 def _hosts(section: Mapping[str, object]) -> frozenset[str]:
-    """Return the hosts, none if they are not well written, which is refused with everything else."""
+    """Return the hosts, none if they are no hosts, which is refused with everything else."""
     try:
         return frozenset(_Hosts.model_validate(section).hosts)
     except ValidationError:

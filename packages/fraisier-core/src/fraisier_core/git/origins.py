@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fraisier_core.errors import UnvouchedError
+from fraisier_core.errors import BoundSecretError
 from fraisier_core.git.addresses import PORTS
 from fraisier_core.git.repository import canonical_path, in_any_case, repository_identity
 from fraisier_core.push import Push
@@ -39,14 +39,14 @@ class Origin:
         here = frozenset(each for each in named if is_on(each, hosts)) if hosts else named
         return cls(here, named - here, hosts=hosts)
 
-    def vouched_for(self, bound: frozenset[str]) -> Origin:
+    def within(self, bound: frozenset[str]) -> Origin:
         """Return what a secret that is bound to some repositories leaves of it, in the spelling to which the
-        secret is bound: another one may be another repository. Raises `UnvouchedError` if that is nothing.
+        secret is bound: another one may be another repository. Raises `BoundSecretError` if that is nothing.
         """
-        vouched = Repositories(bound).named_by(self)
-        if not vouched:
-            raise UnvouchedError(f"its secret is for {listed(bound)}, and the push is to {self}")
-        return Origin(vouched)
+        named = Repositories(bound).named_by(self)
+        if not named:
+            raise BoundSecretError(f"its secret is for {listed(bound)}, and the push is to {self}")
+        return Origin(named)
 
     def __str__(self) -> str:
         named = listed(self.identities | self.elsewhere)

@@ -53,9 +53,9 @@ def route(push: Push, config: Config, provider: str = "", bound: frozenset[str] 
         push: what was pushed.
         config: with the rules.
         provider: the section under `git:` that received it; its `hosts:` count.
-        bound: the identities of the repositories that the delivery's secret vouches for; None means all.
+        bound: the identities of the repositories that the delivery's secret is bound to; None means all.
 
-    Raises `UnvouchedError` if the secret does not vouch for the repository.
+    Raises `BoundSecretError` if it is bound to other repositories.
     """
     after = None if push.after is None else "any"
     ref = Push("", push.repository, tuple(push.urls), push.ref, None, after, "")
@@ -66,7 +66,7 @@ def route(push: Push, config: Config, provider: str = "", bound: frozenset[str] 
 def _route(push: Push, config: Config, provider: str, bound: frozenset[str] | None) -> Routing:
     """Return what every push to a ref requests: refs are few, and comparing them is not cheap."""
     origin = Origin.of(push, config.git.hosts.get(provider, frozenset()))
-    origin = origin if bound is None else origin.vouched_for(bound)
+    origin = origin if bound is None else origin.within(bound)
     rules = _Rules.of(config)
     matching = _Matching(push, config, provider, origin, rules.repositories.named_by(origin))
     own = rules.of_repositories(matching.found)
