@@ -22,6 +22,18 @@ def test_the_schema_holds_the_sections_of_everything_installed(site: PackageFold
     assert "systemd_service" in schema["$defs"][name]["properties"]
 
 
+def test_a_section_of_git_with_a_name_of_its_own_needs_a_type(site: PackageFolder) -> None:
+    site.provider("forge")
+    git = config_schema(site.plugins())["properties"]["git"]
+    own, named = git["additionalProperties"], git["properties"]["forge"]
+    assert own["required"] == ["type"]
+    assert own["properties"]["type"] == {"enum": ["forge"]}
+    (by_type,) = own["allOf"]
+    assert by_type["if"]["properties"] == {"type": {"const": "forge"}}
+    assert by_type["then"] == named["else"]
+    assert named["then"] == own
+
+
 def test_every_reference_of_the_schema_leads_somewhere(site: PackageFolder) -> None:
     site.provider("forge")
     site.deployer("api")

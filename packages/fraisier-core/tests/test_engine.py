@@ -226,9 +226,11 @@ def test_a_force_push_is_compared_with_the_serving_commit(installation: Installa
     rewound = installation.forge.push(force=True)
     done = installation.execute(rewound, trigger="webhook", pathspecs=(("site",),), before_sha=second)
     assert done.status == "success"
+    superseded = installation.forge.push_files({"site/page": "3"})  # before it was deployed
+    installation.forge.git("reset", "--quiet", "--hard", rewound)
     installation.forge.git("commit", "--quiet", "--amend", "--message=Reworded")
     reworded = installation.forge.push(force=True)
-    done = installation.execute(reworded, trigger="webhook", pathspecs=(("site",),), before_sha=rewound)
+    done = installation.execute(reworded, trigger="webhook", pathspecs=(("site",),), before_sha=superseded)
     assert done.status == "skipped"
 
 

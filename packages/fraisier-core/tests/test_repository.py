@@ -71,6 +71,7 @@ def test_every_address_of_a_repository_has_one_identity(url: str) -> None:
         "https://git.example.com.evil.example/acme/my-api",
         "https://git.example.com@evil.example/acme/my-api",
         "https://evil.example/git.example.com/acme/my-api",
+        "ssh://git@ssh.git.example.com:443/acme/my-api",
     ],
 )
 def test_another_repository_has_another_identity(url: str) -> None:
@@ -116,6 +117,8 @@ def test_a_link_on_the_way_to_a_local_repository_is_followed_in_the_configuratio
     linked = f"{tmp_path}/git/api"
     assert identities_of([linked]) == {linked, f"{tmp_path}/disk/api"}
     assert identities_of([f"file://{linked}.git/"]) == {linked, f"{tmp_path}/disk/api"}
+    (tmp_path / "linked.git").symlink_to(tmp_path / "disk/api.git")
+    assert f"{tmp_path}/disk/api" in identities_of([f"{tmp_path}/linked"])
     assert repository_identity(linked) == linked  # a delivery may name any path
 
 
