@@ -290,7 +290,8 @@ WebhookSecret = Annotated[
 
 
 class ProviderSettings(Section):
-    """What every provider's section says; a provider adds its own keys by subclassing.
+    """What every provider's section says; a provider adds its own keys by subclassing. One that checks the
+    secrets does so in a model validator, by `secrets()`.
 
     Args:
         type: the provider that it configures; by default, the one that the section is named after.
