@@ -60,7 +60,7 @@ class PushPayload(Payload):
         """Return the push, with the commit that the ref points to."""
         after = commit_or_none(self.after)
         if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
-            after = self.head_commit.id
+            after = commit_or_none(self.head_commit.id)
         return Push(
             event="push",
             repository=self.repository.full_name,

@@ -76,7 +76,7 @@ class PushPayload(Event):
         """Return the push; of an annotated tag, `after` is the tag object and `checkout_sha` the commit."""
         after = commit_or_none(self.after)
         if after and self.checkout_sha and self.ref.startswith(TAG_PREFIX):
-            after = self.checkout_sha
+            after = commit_or_none(self.checkout_sha)
         return Push(
             event=self.object_kind,
             repository=self.project.path_with_namespace,
