@@ -2,7 +2,8 @@
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in ("deployer", "forge", "provider")))
+_TESTS = ("deployer", "fixtures", "forge", "normalizing", "provider", "verifying")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _TESTS))
 
 from fraisier_core.testing.deployer import DeployerConformance, FakeRun  # noqa: E402
 from fraisier_core.testing.forge import Forge  # noqa: E402
