@@ -32,7 +32,7 @@ PAGES = [
     *(page for page in sorted(DOCS.rglob("*.md")) if page not in ELSEWHERE),
 ]
 ALL_PAGES = [*PAGES, *(page for page in ELSEWHERE if page.exists())]
-FILES = {"ini", "python", "toml", "yaml", "bash", "text", "javascript"}
+FILES = {"ini", "json", "python", "toml", "yaml", "bash", "text", "javascript"}
 ALONE = {"bash", "console", "yaml", "python", "sql"}
 
 # What a part of `fraises.yaml` on a page is laid over.

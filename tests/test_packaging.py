@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 PACKAGES = package_names()
 APPLICATION = ("fraisier-core", "fraisier-deployers", "fraisier")
 THIRD_PARTY = ROOT / "tests/third_party"
-ACME_SITE = THIRD_PARTY / "acme_site"
+ACME_FORGE, ACME_SITE = THIRD_PARTY / "acme_forge", THIRD_PARTY / "acme_site"
 SECRET = "a secret of this test"
 SECONDS = 60.0
 
@@ -204,10 +204,19 @@ def with_acme_site(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Py
 
 
 def test_a_deployer_of_a_third_party_conforms(with_acme_site: PythonEnvironment, tmp_path: Path) -> None:
-    tests = str(ACME_SITE / "test_acme_site.py")
+    assert_tests_pass(with_acme_site, ACME_SITE / "test_acme_site.py", tmp_path)
+
+
+def test_a_provider_of_a_third_party_conforms(wheels: Path, tmp_path: Path) -> None:
+    environment = installed(tmp_path, wheels, "fraisier-core")
+    environment.install(ACME_FORGE, "hypothesis", "pytest")
+    assert_tests_pass(environment, ACME_FORGE / "test_acme_forge.py", tmp_path)
+
+
+def assert_tests_pass(environment: PythonEnvironment, tests: Path, folder: Path) -> None:
     options = ["-p", "tests.skips", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null"]
     strict = {"CI": "1", "PYTHONPATH": str(ROOT)}
-    done = with_acme_site.run("python", "-m", "pytest", *options, tests, cwd=tmp_path, env=strict)
+    done = environment.run("python", "-m", "pytest", *options, str(tests), cwd=folder, env=strict)
     assert done.returncode == 0, done.stdout
 
 

@@ -181,7 +181,11 @@ def test_the_reference_has_every_package_and_plugin() -> None:
 
 @pytest.mark.parametrize(
     ("page", "package"),
-    [("tutorial/deployer.md", "acme_site"), ("how-to/add-an-observer.md", "acme_journal")],
+    [
+        ("tutorial/deployer.md", "acme_site"),
+        ("how-to/add-an-observer.md", "acme_journal"),
+        ("how-to/add-a-provider.md", "acme_forge"),
+    ],
 )
 def test_the_documentation_shows_the_package_that_is_tested(page: str, package: str) -> None:
     shown = {block.file: block.text for block in blocks(DOCS / page) if block.file}
