@@ -8,7 +8,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from benchmarks import accepting, commands, deploying, starting, submodules
+from benchmarks import accepting, commands, deploying, providers, starting, submodules
 from benchmarks.figures import Figure
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "deploying": deploying.figures,
     "commands": commands.figures,
     "submodules": submodules.figures,
+    "providers": providers.figures,
 }
 HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "performance.md"
