@@ -129,6 +129,15 @@ WITH_JSON = """import json
     except WRONG:
         raise MalformedPayloadError("not what the forge sends") from None
 """
+FIRST_OF_LIST = """import json
+    try:
+        given = json.loads(body)
+        rest, given["changes"] = given["changes"][1:], given["changes"][:1]
+        payload = Changes.parse(json.dumps(given).encode())
+        payload.changes += [Change(**each) for each in rest]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise MalformedPayloadError("not what the forge sends") from None
+"""
 
 MISTAKES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "the_plugin_is_loaded": (("def normalize(", "def normalise("),),
@@ -231,6 +240,7 @@ MISTAKES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("new: PayloadCommit", "new: PayloadText"),
         ("ref: PayloadRef", "ref: str"),
         (PARSED, WITH_JSON.replace("WRONG", "(ValueError, KeyError, TypeError)")),
+        (PARSED, FIRST_OF_LIST),
     ),
     "of_a_key_that_is_there_twice_the_last_counts": (
         (
