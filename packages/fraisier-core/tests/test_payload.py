@@ -1,8 +1,17 @@
 from typing import Literal
+from urllib.parse import quote_plus, unquote_to_bytes
 
 import msgspec
 import pytest
-from fraisier_core import MalformedPayloadError, Payload, PayloadCommit, PayloadRef, PayloadText
+from fraisier_core import (
+    MalformedPayloadError,
+    Payload,
+    PayloadCommit,
+    PayloadRef,
+    PayloadRefName,
+    PayloadText,
+    form_or_json,
+)
 
 
 class Owner(Payload):
@@ -58,3 +67,35 @@ def test_the_kinds_of_text_take_what_forges_send_and_refuse_the_rest(
     for text in wrong:
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(text, kind)
+
+
+class Named(Payload):
+    name: PayloadRefName
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/", "a\n", "a\x7f"])
+def test_a_name_of_a_ref_is_checked(name: str) -> None:
+    assert Named.parse(msgspec.json.encode({"name": "feature/é"})).name == "feature/é"
+    with pytest.raises(MalformedPayloadError, match="name"):
+        Named.parse(msgspec.json.encode({"name": name}))
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", "text/plain"])
+def test_a_body_is_its_own_json_unless_it_is_a_form(media_type: str) -> None:
+    assert form_or_json({"content-type": media_type}, b"payload=%7B%7D") == b"payload=%7B%7D"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{}", b'{"a": "=3D %20 + & _ \r\n \t \xc3\xa9"}', bytes(range(256)), b"=\r\n=", b" \n \r\n", b""],
+)
+def test_a_form_is_decoded_as_it_was_encoded(payload: bytes) -> None:
+    form = b"payload=" + quote_plus(payload).encode()
+    headers = {"content-type": "Application/X-WWW-Form-Urlencoded; charset=utf-8"}
+    assert form_or_json(headers, form) == payload == unquote_to_bytes(quote_plus(payload).replace("+", " "))
+
+
+@pytest.mark.parametrize("form", [b"", b"other={}", b"PAYLOAD={}"])
+def test_a_form_without_the_field_is_malformed(form: bytes) -> None:
+    with pytest.raises(MalformedPayloadError, match="no field named payload"):
+        form_or_json({"content-type": "application/x-www-form-urlencoded"}, form)

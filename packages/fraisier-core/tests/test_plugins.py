@@ -9,7 +9,7 @@ import pytest
 from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
-from fraisier_core.push import DeliveryId, Ignored, Verified
+from fraisier_core.push import DeliveryId, Ignored, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ProviderSettings
 
 from tests.packages import PackageFolder
@@ -57,9 +57,9 @@ def test_a_plugin_loaded_later_cannot_answer_for_one_loaded_before(site: Package
     site.provider("generous", PROVIDER_THAT_RECORDS)
     plugins = site.plugins()
     honest = plugins.provider("honest")
-    assert honest.verify({}, b"", ["a"], NOW) is None
+    assert honest.verify({}, b"", ["a"], NOW) == Unverified()
     plugins.provider("generous")
-    assert honest.verify({}, b"", ["a"], NOW) is None
+    assert honest.verify({}, b"", ["a"], NOW) == Unverified()
     assert honest.delivery_id({}) is None
 
 
@@ -75,7 +75,14 @@ def test_two_names_may_share_one_module(site: PackageFolder) -> None:
 def test_only_a_verified_verifies(site: PackageFolder, answer: str) -> None:
     source = PROVIDER_OF.replace("VERDICT", answer).replace("ANSWER", "[]")
     site.provider("forge", source)
-    assert site.plugins().provider("forge").verify({}, b"", ["a"], NOW) is None
+    assert site.plugins().provider("forge").verify({}, b"", ["a"], NOW) == Unverified()
+
+
+@pytest.mark.parametrize("answer", ["Unverified('no signature')", "Ignored('ping', 'a test')"])
+def test_a_reason_and_a_test_delivery_are_the_plugins(site: PackageFolder, answer: str) -> None:
+    site.provider("forge", PROVIDER_OF.replace("VERDICT", answer).replace("ANSWER", "[]"))
+    verdict = site.plugins().provider("forge").verify({}, b"", ["a"], NOW)
+    assert verdict in (Unverified("no signature"), Ignored("ping", "a test"))
 
 
 @pytest.mark.parametrize(("answer", "kind"), [("None", "NoneType"), ("'push'", "str"), ("[1]", "list")])
@@ -177,7 +184,7 @@ PROVIDER_WITHOUT_OPINION = PROVIDER_THAT_RECORDS.replace("return Verified(0)", "
 
 PROVIDER_OF = """
 from fraisier_core.markers import hookimpl
-from fraisier_core.push import DeliveryId
+from fraisier_core.push import DeliveryId, Ignored, Unverified
 
 @hookimpl
 def verify(headers, body, secrets, now):

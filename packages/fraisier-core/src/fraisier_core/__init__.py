@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     )
     from fraisier_core.health import Health
     from fraisier_core.markers import hookimpl
-    from fraisier_core.payload import Payload, PayloadCommit, PayloadRef, PayloadText
+    from fraisier_core.payload import (
+        Payload,
+        PayloadCommit,
+        PayloadRef,
+        PayloadRefName,
+        PayloadText,
+        form_or_json,
+    )
     from fraisier_core.push import (
         BRANCH_PREFIX,
         TAG_PREFIX,
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
+    from fraisier_core.signature import sender, verify_hmac
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
@@ -47,8 +55,8 @@ if TYPE_CHECKING:
 # What every plugin needs; then what a provider, a deployer, an observer and a store need beside it.
 __all__ = ["FraisierError", "Section", "hookimpl"]
 __all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
-__all__ += ["PayloadCommit", "PayloadRef", "PayloadText", "ProviderSettings", "Push"]
-__all__ += ["Unverified", "Verified", "commit_or_none"]
+__all__ += ["PayloadCommit", "PayloadRef", "PayloadRefName", "PayloadText", "ProviderSettings", "Push"]
+__all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender", "verify_hmac"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
 __all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
@@ -57,7 +65,14 @@ __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["FencedError", "Host", "OutdatedStoreError", "ProcessIdentity", "StoreError", "UnknownNameError"]
 
 _MODULES = (
-    *("errors", "health", "markers", "push", "release"),  # the cheap ones first: all are looked through
+    *(
+        "errors",
+        "health",
+        "markers",
+        "push",
+        "release",
+        "signature",
+    ),  # the cheap ones first: all are looked through
     *("system.host", "system.processes", "payload", "settings", "store.records", "system.systemd"),
     *("system.unit_watch", "run"),
 )

@@ -31,10 +31,12 @@ class ProviderHooks:
     @hookspec(firstresult=True)
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
-    ) -> Verified | Unverified | None:
+    ) -> Verified | Unverified | Ignored | None:
         """Return which secret verifies a delivery, or why none does; None gives no reason. Required.
 
-        Called first, for every delivery, before anything of the body is parsed.
+        Called first, for every delivery, before anything of the body is parsed. `Ignored` is for a test
+        delivery that the forge never signs: anybody can send it, so it must carry nothing. It is answered
+        with 200, and not stored.
 
         Args:
             headers: the request's headers, names in lower case, values decoded as Latin-1.

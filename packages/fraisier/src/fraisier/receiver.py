@@ -57,8 +57,8 @@ class ConfiguredProvider:
         bounds = tuple(None if urls is None else identities_of(urls) for urls in settings.bounds())
         return cls(name, plugin, settings.secrets(), bounds, config)
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> Verified | Unverified:
-        """Return which of the secrets verifies a delivery, or why none does."""
+    def verify(self, headers: Mapping[str, str], body: bytes) -> Verified | Unverified | Ignored:
+        """Return which of the secrets verifies a delivery, or why none does; `Ignored` as `verify` says."""
         verdict = self.plugin.verify(headers, body, self.secrets, datetime.now(UTC))
         if isinstance(verdict, Verified) and verdict.secret not in range(len(self.secrets)):
             return Unverified(f'plugin "{self.plugin.name}" names a secret that is not configured')
@@ -134,6 +134,8 @@ class Receiver:
         verified = provider.verify(headers, body)
         if isinstance(verified, Unverified):
             return await self._refuse_unverified(provider, client, verified.reason)
+        if isinstance(verified, Ignored):
+            return JSONResponse({"status": "ignored", "reasons": [verified.reason]})
         try:
             delivery = _delivery(provider, verified, headers, body)
         except BoundSecretError as error:

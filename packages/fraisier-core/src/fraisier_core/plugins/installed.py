@@ -53,10 +53,12 @@ class Provider(_Plugin[ProviderSettings]):
 
     def verify(
         self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
-    ) -> Verified | Unverified:
-        """Return which secret verifies a delivery, or why none does; only a `Verified` verifies."""
+    ) -> Verified | Unverified | Ignored:
+        """Return which secret verifies a delivery, or why none does; only a `Verified` verifies. `Ignored` is
+        a test delivery that is never signed.
+        """
         verdict = self._plugin.call["verify"](headers=headers, body=body, secrets=secrets, now=now)
-        return verdict if isinstance(verdict, Verified | Unverified) else Unverified()
+        return verdict if isinstance(verdict, Verified | Unverified | Ignored) else Unverified()
 
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
         """Return what a delivery pushes, or why nothing. Raises `MalformedPayloadError`, `PluginError`."""
