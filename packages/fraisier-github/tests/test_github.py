@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import fraisier_github
 import pytest
-from fraisier_core import DeliveryId, Ignored, MalformedPayloadError, Verified
+from fraisier_core import DeliveryId, Ignored, MalformedPayloadError, Unverified, Verified
 from fraisier_core.testing import ProviderConformance
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -60,19 +60,46 @@ def test_the_published_example_is_verified() -> None:
 def test_a_sha1_signature_counts_for_nothing() -> None:
     digest = hmac.new(b"secret", b"{}", hashlib.sha1).hexdigest()
     for header in ("x-hub-signature", "x-hub-signature-256"):
-        assert fraisier_github.verify({header: f"sha1={digest}"}, b"{}", ["secret"]) is None
+        verdict = fraisier_github.verify({header: f"sha1={digest}"}, b"{}", ["secret"])
+        assert isinstance(verdict, Unverified)
 
 
 def test_a_sha256_signature_in_the_sha1_header_counts_for_nothing() -> None:
     headers = {"x-hub-signature": signed(b"{}", "secret")["x-hub-signature-256"]}
-    assert fraisier_github.verify(headers, b"{}", ["secret"]) is None
+    assert isinstance(fraisier_github.verify(headers, b"{}", ["secret"]), Unverified)
 
 
 @pytest.mark.parametrize("header", ["x-gitea-event", "x-gogs-delivery", "x-forgejo-signature"])
 def test_a_look_alike_with_the_same_secret_is_not_github(header: str) -> None:
     headers = PUSH_HEADERS | signed(b"{}", "secret")
     assert fraisier_github.verify(headers, b"{}", ["secret"]) == Verified(0)
-    assert fraisier_github.verify(headers | {header: ""}, b"{}", ["secret"]) is None
+    verdict = fraisier_github.verify(headers | {header: ""}, b"{}", ["secret"])
+    assert isinstance(verdict, Unverified)
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "no X-Hub-Signature-256 header: the webhook has no secret"),
+        ({"x-hub-signature-256": ""}, "X-Hub-Signature-256 is empty: the webhook has no secret"),
+        ({"x-hub-signature-256": "sha256="}, "X-Hub-Signature-256 is empty: the webhook has no secret"),
+        ({"x-hub-signature-256": "sha256=0"}, "X-Hub-Signature-256 is no signature: `sha256=` and 64"),
+        ({"x-hub-signature-256": f"sha256={'0' * 64}"}, "is the signature of another secret"),
+        ({"x-hub-signature": "sha1=0"}, "signed with SHA-1 alone (X-Hub-Signature)"),
+        (
+            {"x-gitea-event": "push", "x-gogs-event": "push"},
+            "headers of Gitea: use the provider of that forge",
+        ),
+        ({"x-forgejo-event": "push", "x-gitea-event": "push"}, "headers of Forgejo"),
+        ({"x-gogs-event": "push"}, "headers of Gogs"),
+        ({"x-gitlab-token": "secret"}, "headers of GitLab"),
+        ({"x-event-key": "repo:push", "x-hub-signature": "sha256=0"}, "headers of Bitbucket"),
+    ],
+)
+def test_the_reason_says_why_a_delivery_does_not_verify(headers: dict[str, str], reason: str) -> None:
+    verdict = fraisier_github.verify(headers, b"{}", ["secret"])
+    assert isinstance(verdict, Unverified)
+    assert reason in verdict.reason
 
 
 def test_a_secret_need_not_be_ascii() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
-from urllib.parse import unquote_to_bytes
 
 from fraisier_core import (
     BRANCH_PREFIX,
@@ -17,13 +15,23 @@ from fraisier_core import (
     PayloadRef,
     PayloadText,
     Push,
+    Unverified,
     Verified,
     commit_or_none,
+    form_or_json,
     hookimpl,
+    sender,
+    verify_hmac,
 )
 
-# These forges send GitHub's headers beside their own, so with a shared secret they would pass for GitHub.
-LOOK_ALIKES = ("x-forgejo-", "x-gitea-", "x-gogs-")
+# The first three send GitHub's headers beside their own, so with a shared secret they would pass for GitHub.
+OTHER_FORGES = {
+    "x-forgejo-": "Forgejo",
+    "x-gitea-": "Gitea",
+    "x-gogs-": "Gogs",
+    "x-gitlab-": "GitLab",
+    "x-event-key": "Bitbucket",
+}
 
 
 class Repository(Payload):
@@ -73,18 +81,15 @@ class PushPayload(Payload):
 
 
 @hookimpl
-def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | None:
+def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | Unverified:
     """Return the secret whose HMAC-SHA256 of the raw body is in `X-Hub-Signature-256`: `sha256=` and 64
     lower-case hexadecimal digits. `X-Hub-Signature` (SHA-1) counts for nothing.
     """
-    if any(name.startswith(LOOK_ALIKES) for name in headers):
-        return None
-    given = headers.get("x-hub-signature-256", "").encode("latin-1")
-    for index, secret in enumerate(secrets):
-        signature = "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
-        if hmac.compare_digest(signature.encode(), given):
-            return Verified(index)
-    return None
+    if other := sender(headers, OTHER_FORGES):
+        return Unverified(f"it has headers of {other}: use the provider of that forge")
+    if "x-hub-signature-256" not in headers and "x-hub-signature" in headers:
+        return Unverified("it is signed with SHA-1 alone (X-Hub-Signature), not with X-Hub-Signature-256")
+    return verify_hmac(headers, "X-Hub-Signature-256", body, secrets, prefix="sha256=")
 
 
 @hookimpl
@@ -97,7 +102,7 @@ def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignor
         raise MalformedPayloadError("the X-GitHub-Event header is missing")
     if event != "push":
         return Ignored(event, "a test delivery" if event == "ping" else "only push events deploy")
-    payload = PushPayload.parse(_json(headers, body))
+    payload = PushPayload.parse(form_or_json(headers, body))
     if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
         return Ignored(event, "only branches and tags deploy")
     return [payload.push()]
@@ -108,12 +113,3 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     """Return `X-GitHub-Delivery`, which stays the same on redelivery and is not signed."""
     value = headers.get("x-github-delivery")
     return DeliveryId(value, signed=False) if value else None
-
-
-def _json(headers: Mapping[str, str], body: bytes) -> bytes:
-    if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        return body
-    name, _, value = body.partition(b"=")
-    if name != b"payload":
-        raise MalformedPayloadError("the form has no field named payload")
-    return unquote_to_bytes(value.replace(b"+", b" "))
