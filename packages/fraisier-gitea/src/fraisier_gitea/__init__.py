@@ -1,0 +1,172 @@
+"""Pushes from Gitea, Forgejo and Gogs, of which each grew from the next, so that one module reads all three.
+
+Sources: https://docs.gitea.com/usage/repository/webhooks, https://forgejo.org/docs/latest/user/webhooks/,
+https://github.com/gogs/gogs/blob/main/internal/database/webhook.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fraisier_core import (
+    BRANCH_PREFIX,
+    TAG_PREFIX,
+    DeliveryId,
+    Ignored,
+    MalformedPayloadError,
+    Payload,
+    PayloadCommit,
+    PayloadRef,
+    PayloadRefName,
+    PayloadText,
+    Push,
+    Unverified,
+    Verified,
+    commit_or_none,
+    form_or_json,
+    hookimpl,
+    sender,
+    verify_hmac,
+)
+
+# How the headers of each begin. It sends those of all that follow as well, so the first that is found counts.
+FAMILY = {"x-forgejo-": "Forgejo", "x-gitea-": "Gitea", "x-gogs-": "Gogs"}
+OTHER_FORGES = {"x-gitlab-": "GitLab", "x-event-key": "Bitbucket"}
+
+
+class Repository(Payload):
+    """The repository that was pushed to."""
+
+    full_name: PayloadText
+    clone_url: PayloadText
+    ssh_url: PayloadText
+
+
+class User(Payload):
+    """Who pushed."""
+
+    login: PayloadText
+
+
+class HeadCommit(Payload):
+    """The commit that the ref points to; of an annotated tag, `after` is the tag object."""
+
+    id: PayloadCommit
+
+
+class PushPayload(Payload):
+    """A `push` event. Gogs sends none for tags, and no `head_commit`."""
+
+    ref: PayloadRef
+    before: PayloadCommit
+    after: PayloadCommit
+    repository: Repository
+    pusher: User
+    head_commit: HeadCommit | None = None
+
+    def push(self) -> Push:
+        """Return the push, with the commit that the ref points to."""
+        after = commit_or_none(self.after)
+        if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
+            after = self.head_commit.id
+        repository = self.repository
+        return Push(
+            event="push",
+            repository=repository.full_name,
+            urls=(repository.clone_url, repository.ssh_url),
+            ref=self.ref,
+            before=commit_or_none(self.before),
+            after=after,
+            pusher=self.pusher.login,
+        )
+
+
+class CreatePayload(Payload):
+    """A `create` event: `ref` is the short name, `sha` of an annotated tag the tag object."""
+
+    ref: PayloadRefName
+    ref_type: PayloadText
+    sha: PayloadCommit
+    repository: Repository
+    sender: User
+
+    def push(self) -> Push:
+        """Return the tag as a push. Gogs sends the same if a tag was moved, and never says from where."""
+        repository = self.repository
+        return Push(
+            event="create",
+            repository=repository.full_name,
+            urls=(repository.clone_url, repository.ssh_url),
+            ref=f"{TAG_PREFIX}{self.ref}",
+            before=None,
+            after=commit_or_none(self.sha),
+            pusher=self.sender.login,
+        )
+
+
+@hookimpl
+def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | Unverified:
+    """Return the secret whose HMAC-SHA256 of the JSON is in `X-Forgejo-Signature`, `X-Gitea-Signature` or
+    `X-Gogs-Signature`, the first of them that is there: 64 lower-case hexadecimal digits. Of a form, the
+    field `payload` is signed. The headers of GitHub that come along count for nothing.
+    """
+    if other := sender(headers, OTHER_FORGES):
+        return Unverified(f"it has headers of {other}: use the provider of that forge")
+    forge = sender(headers, FAMILY)
+    if forge is None:
+        return Unverified(_why_of_no_family(headers))
+    try:
+        signed = form_or_json(headers, body)
+    except MalformedPayloadError as error:
+        return Unverified(str(error))
+    return verify_hmac(headers, f"X-{forge}-Signature", signed, secrets)
+
+
+@hookimpl
+def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
+    """Return the one ref of a `push` event, or a tag of Gogs that was created. The event's name is not
+    signed; another event's body that is called `push` or `create` lacks fields and is malformed.
+    """
+    event = _header(headers, "event")
+    if not event:
+        raise MalformedPayloadError("no X-Forgejo-Event, X-Gitea-Event or X-Gogs-Event header")
+    if event == "push":
+        return _pushed(PushPayload.parse(form_or_json(headers, body)))
+    if event == "create":
+        return _created(headers, CreatePayload.parse(form_or_json(headers, body)))
+    return Ignored(event, "a deletion deploys nothing" if event == "delete" else "only pushes deploy")
+
+
+@hookimpl
+def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
+    """Return `X-Forgejo-Delivery`, `X-Gitea-Delivery` or `X-Gogs-Delivery`, which is not signed. Gogs repeats
+    it when it sends a delivery again.
+    """
+    value = _header(headers, "delivery")
+    return DeliveryId(value, signed=False) if value else None
+
+
+def _pushed(payload: PushPayload) -> Sequence[Push] | Ignored:
+    # https://github.com/go-gitea/gitea/blob/main/routers/web/repo/setting/webhook.go, TestWebhook
+    if payload.before == payload.after:
+        return Ignored("push", "a test delivery")
+    if not payload.ref.startswith((BRANCH_PREFIX, TAG_PREFIX)):
+        return Ignored("push", "only branches and tags deploy")
+    return [payload.push()]
+
+
+def _created(headers: Mapping[str, str], payload: CreatePayload) -> Sequence[Push] | Ignored:
+    """Return a tag of Gogs; whatever else is created is pushed as well, and deployed once."""
+    if payload.ref_type != "tag" or sender(headers, FAMILY) != "Gogs":
+        return Ignored("create", "what is created is deployed by its push event")
+    return [payload.push()]
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((headers[f"{mark}{name}"] for mark in FAMILY if f"{mark}{name}" in headers), "")
+
+
+def _why_of_no_family(headers: Mapping[str, str]) -> str:
+    if sender(headers, {"x-github-": "GitHub"}):
+        return "it has headers of GitHub alone: use the provider of that forge"
+    return "no X-Forgejo-Signature, X-Gitea-Signature or X-Gogs-Signature header"
