@@ -32,6 +32,8 @@ git:
     webhook_secret: ["${FRAISIER_WEBHOOK_SECRET}", "${OLD_SECRET}"]
   gitlab:
     webhook_secret: ["${GITLAB_TOKEN}", "${GITLAB_SIGNING_TOKEN}"]
+  bitbucket:
+    webhook_secret: a secret of Bitbucket
 fraises:
   my_api:
     type: api

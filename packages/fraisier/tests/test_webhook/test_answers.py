@@ -222,6 +222,17 @@ def test_an_unknown_path_is_not_found_and_never_redirected(server: Server) -> No
         assert server.send(Hook(path, b"{}", {"content-type": "application/json"})).status_code == 404
 
 
+def test_a_test_delivery_that_is_never_signed_is_answered_and_leaves_nothing(server: Server) -> None:
+    headers = {"content-type": "application/json; charset=UTF-8", "x-event-key": "diagnostics:ping"}
+    tables = ("tb_webhook_events", "tb_deployments", "tb_refused_deliveries")
+    before = [server.rows(f"SELECT * FROM {table}") for table in tables]
+    answer = server.send(Hook("/webhook/bitbucket", b'{"test": true}', headers))
+    assert (answer.status_code, answer.json()["status"]) == (200, "ignored")
+    assert answer.json()["reasons"] == ["a test delivery, which Bitbucket does not sign"]
+    assert [server.rows(f"SELECT * FROM {table}") for table in tables] == before
+    assert server.send(Hook("/webhook/bitbucket", b'{"test": 1}', headers)).status_code == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_any_method_but_post_is_refused(server: Server, method: str) -> None:
     answer = server.client.request(method, "/webhook")

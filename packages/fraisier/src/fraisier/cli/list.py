@@ -43,7 +43,7 @@ def provider_to_install(wanted: str | None, installed: Collection[str]) -> str |
     if not installed:
         return (
             "no Git provider is installed, so no push can deploy anything; install the one of your forge: "
-            f"{_advice('github')}, or fraisier-gitlab"
+            f"{_advice('github')}, or fraisier-gitlab, fraisier-bitbucket, or fraisier-gitea (Forgejo, Gogs)"
         )
     return None
 
