@@ -44,12 +44,24 @@ def test_every_package_carries_the_licence(package: str) -> None:
     assert project(package)["license-files"] == ["LICENSE"]
 
 
-def test_the_extras_offer_every_provider() -> None:
-    extras = project("fraisier")["optional-dependencies"]
-    providers = {
+def providers() -> set[str]:
+    return {
         package.removeprefix("fraisier-")
         for package in PACKAGES
         if "fraisier.providers" in project(package).get("entry-points", {})
     }
-    assert providers <= set(extras)
+
+
+def test_the_extras_offer_every_provider() -> None:
+    extras = project("fraisier")["optional-dependencies"]
+    assert providers() <= set(extras)
     assert extras["all"] == [f"fraisier[{','.join(sorted(set(extras) - {'all'}))}]"]
+
+
+def test_every_plugin_is_tested_with_the_core_alone_and_every_provider_with_the_application() -> None:
+    environments = tomllib.loads((ROOT / "hatch.toml").read_text())["envs"]
+    plugins = {package.removeprefix("fraisier-") for package in PACKAGES} - {"fraisier", "core"}
+    assert set(environments["solo"]["matrix"][0]["plugin"]) == plugins
+    assert set(environments["served"]["matrix"][0]["plugin"]) == providers()
+    for name in providers():
+        assert (ROOT / f"packages/fraisier-{name}/tests/test_{name}_end_to_end.py").exists()
