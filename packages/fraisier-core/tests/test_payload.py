@@ -95,6 +95,11 @@ def test_a_form_is_decoded_as_it_was_encoded(payload: bytes) -> None:
     assert form_or_json(headers, form) == payload == unquote_to_bytes(quote_plus(payload).replace("+", " "))
 
 
+def test_what_a_form_need_not_encode_stays_as_it_is() -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert form_or_json(headers, b"payload=a=3Db=%3D") == b"a=3Db=="
+
+
 @pytest.mark.parametrize("form", [b"", b"other={}", b"PAYLOAD={}"])
 def test_a_form_without_the_field_is_malformed(form: bytes) -> None:
     with pytest.raises(MalformedPayloadError, match="no field named payload"):

@@ -41,9 +41,10 @@ def sender(headers: Mapping[str, str], marks: Mapping[str, str]) -> str | None:
         headers: as `verify` gets them.
         marks: how headers of a forge begin, and what the forge is called. The first that is found counts.
     """
-    return next(
-        (forge for mark, forge in marks.items() if any(name.startswith(mark) for name in headers)), None
-    )
+    marked = [name for name in headers if name.startswith(tuple(marks))]
+    if not marked:
+        return None
+    return next(forge for mark, forge in marks.items() if any(name.startswith(mark) for name in marked))
 
 
 def _mismatch(name: str, given: str, prefix: str) -> str:
