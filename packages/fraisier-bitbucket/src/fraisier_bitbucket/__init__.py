@@ -173,7 +173,7 @@ class Commit(Payload):
 
 class DataCenterPayload(Payload, rename="camel"):
     """A `repo:refs_changed` event: https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html.
-    There is one `toCommit` for the whole push, so it tells of a tag only if nothing else was pushed.
+    There is one `toCommit` for the whole push, so it tells of a tag only if all refs point to the same.
     """
 
     repository: Repository
@@ -203,8 +203,10 @@ class DataCenterPayload(Payload, rename="camel"):
 
     def _after(self, change: Change) -> str | None:
         after = commit_or_none(change.to_hash)
-        is_only_tag = change.ref.id.startswith(TAG_PREFIX) and len(self.changes) == 1
-        return self.to_commit.id if after and is_only_tag and self.to_commit else after
+        is_shared = len({each.to_hash for each in self.changes}) == 1
+        if after and is_shared and self.to_commit and change.ref.id.startswith(TAG_PREFIX):
+            return commit_or_none(self.to_commit.id)
+        return after
 
 
 @hookimpl

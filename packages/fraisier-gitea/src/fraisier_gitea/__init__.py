@@ -7,6 +7,8 @@ https://github.com/gogs/gogs/blob/main/internal/database/webhook.go
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from urllib.parse import quote_plus
 
 from fraisier_core import (
     BRANCH_PREFIX,
@@ -68,7 +70,7 @@ class PushPayload(Payload):
         """Return the push, with the commit that the ref points to."""
         after = commit_or_none(self.after)
         if after and self.head_commit and self.ref.startswith(TAG_PREFIX):
-            after = self.head_commit.id
+            after = commit_or_none(self.head_commit.id)
         repository = self.repository
         return Push(
             event="push",
@@ -108,18 +110,21 @@ class CreatePayload(Payload):
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | Unverified:
     """Return the secret whose HMAC-SHA256 of the JSON is in `X-Forgejo-Signature`, `X-Gitea-Signature` or
     `X-Gogs-Signature`, the first of them that is there: 64 lower-case hexadecimal digits. Of a form, the
-    field `payload` is signed. The headers of GitHub that come along count for nothing.
+    field `payload` is signed, and what is encoded otherwise than by the forge counts as it is: no two bodies
+    share a signature. The headers of GitHub that come along count for nothing.
     """
     if other := sender(headers, OTHER_FORGES):
         return Unverified(f"it has headers of {other}: use the provider of that forge")
     forge = sender(headers, FAMILY)
     if forge is None:
         return Unverified(_why_of_no_family(headers))
-    try:
+    name = f"X-{forge}-Signature"
+    with suppress(MalformedPayloadError):
         signed = form_or_json(headers, body)
-    except MalformedPayloadError as error:
-        return Unverified(str(error))
-    return verify_hmac(headers, f"X-{forge}-Signature", signed, secrets)
+        verdict = verify_hmac(headers, name, signed, secrets)
+        if isinstance(verdict, Verified) and _is_own_encoding(signed, body):
+            return verdict
+    return verify_hmac(headers, name, body, secrets)
 
 
 @hookimpl
@@ -144,6 +149,13 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     """
     value = _header(headers, "delivery")
     return DeliveryId(value, signed=False) if value else None
+
+
+def _is_own_encoding(signed: bytes, body: bytes) -> bool:
+    """Whether a body is its own JSON or the form that the forge makes of it (https://pkg.go.dev/net/url#QueryEscape).
+    Otherwise, one delivery could be repeated under as many hashes as there are ways to encode it.
+    """
+    return signed is body or body == b"payload=" + quote_plus(signed).encode()
 
 
 def _pushed(payload: PushPayload) -> Sequence[Push] | Ignored:
