@@ -112,15 +112,15 @@ def test_a_provider_whose_package_is_missing_is_named_at_the_start_and_in_the_an
 ) -> None:
     config = installation.config.read_text()
     installation.config.write_text(
-        config.replace("git:\n", "git:\n  gitea: {webhook_secret: '${OLD_SECRET}'}\n")
+        config.replace("git:\n", "git:\n  acme: {webhook_secret: '${OLD_SECRET}'}\n")
     )
     with installation.serving() as server:
-        answer = server.send(Hook("/webhook/gitea", b"{}", {"content-type": "application/json"}))
+        answer = server.send(Hook("/webhook/acme", b"{}", {"content-type": "application/json"}))
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-        assert "pip install ./packages/fraisier-gitea" in answer.json()["error"]
-        assert "WARNING git.gitea: " in server.log.read_text()
-        assert "pip install ./packages/fraisier-gitea" in server.log.read_text()
+        assert "pip install ./packages/fraisier-acme" in answer.json()["error"]
+        assert "WARNING git.acme: " in server.log.read_text()
+        assert "pip install ./packages/fraisier-acme" in server.log.read_text()
         assert server.send(github(github_push(new_commit()))).status_code == 202
 
 
