@@ -8,11 +8,12 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from benchmarks import accepting, commands, deploying, providers, starting, submodules
+from benchmarks import accepting, commands, deploying, providers, refs, starting, submodules
 from benchmarks.figures import Figure
 
 BENCHMARKS = {
     "accepting": accepting.figures,
+    "refs": refs.figures,
     "starting": starting.figures,
     "deploying": deploying.figures,
     "commands": commands.figures,

@@ -24,7 +24,7 @@ COLUMNS = {
     "lane": {kind.lane for kind in vocabulary.KINDS.values()},
     "source": {*get_args(vocabulary.Source)},
     "trigger": {*get_args(vocabulary.Trigger)},
-    "verdict": {*get_args(vocabulary.Verdict)},
+    "verdict": {*get_args(vocabulary.RecordedVerdict)},
     "step_status": STEP_STATUSES,
 }
 # What each CHECK lists: what a row may say, and neither more nor less.
@@ -33,7 +33,7 @@ CHECKS = {
     "event": COLUMNS["event"],
     "trigger": COLUMNS["trigger"],
     "source": COLUMNS["source"],
-    "verdict": COLUMNS["verdict"] - {"conflict"},
+    "verdict": COLUMNS["verdict"] - {"refused"},
     "step_status": STEP_STATUSES - {"running"},
 }
 

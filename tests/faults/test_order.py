@@ -249,3 +249,183 @@ def test_f35_a_commit_that_a_force_push_took_away_is_said_to_be_gone(driver: Dri
     assert ended["error_message"].endswith("nothing was activated")
     assert driver.serving() == old
     check_invariants(driver)
+
+
+def force_back(driver: Driver, commit: str, ref: str = "refs/heads/main") -> None:
+    """Push a ref to a commit that is not the newest."""
+    driver.forge.git("push", "--quiet", "--force", "origin", f"{commit}:{ref}")
+
+
+def back_and_forth(driver: Driver) -> list[tuple[str, str]]:
+    """Return a push, the one that undoes it, and the push once more: its body is that of the first."""
+    base = driver.commit()
+    newer = driver.commit()
+    return [(newer, base), (base, newer), (newer, base)]
+
+
+def test_a_branch_that_is_pushed_away_and_back_deploys_each_time(driver: Driver) -> None:
+    driver.start()
+    pushes = back_and_forth(driver)
+    for commit, before in [*pushes, *pushes[1:]]:
+        force_back(driver, commit)
+        assert driver.deploy(commit, before)["status"] == "success"
+        assert driver.serving() == commit
+    check_invariants(driver)
+
+
+def test_a_branch_that_is_pushed_away_and_back_while_no_worker_runs_deploys_what_it_is_at(
+    driver: Driver,
+) -> None:
+    driver.start_web()
+    pushes = back_and_forth(driver)
+    answers = [driver.deliver(*push) for push in pushes]
+    assert [answer.body.get("repeats") for answer in answers] == [None, None, answers[0].body["event"]]
+    driver.start_worker()
+    driver.settled()
+    assert driver.serving() == pushes[2][0]
+    check_invariants(driver)
+
+
+def test_what_a_replay_superseded_is_requested_again(driver: Driver) -> None:
+    driver.start()
+    pushes = back_and_forth(driver)
+    for commit, before in pushes[:2]:
+        force_back(driver, commit)
+        driver.deploy(commit, before)
+    gated = driver.commit({"build.sh": GATED}, branch="gated")
+    running = driver.command("deploy", "my_api", "production", "--commit", gated)
+    driver.wait_for(lambda: driver.rows("SELECT 1 FROM tb_steps WHERE name = 'build' AND status = 'running'"))
+    force_back(driver, pushes[2][0])
+    genuine = driver.deliver(*pushes[2]).deployment
+    replays = [driver.deliver(*pushes[1]).deployment for _ in range(3)]
+    driver.gate.touch()
+    driver.wait(running)
+    driver.settled()
+    assert driver.deployment(genuine)["status"] == "superseded"
+    ended = driver.deployment(replays[-1])
+    assert (ended["status"], ended["superseded_by"] is not None) == ("skipped", True)
+    assert f"main is at {pushes[2][0][:12]} now" in ended["error_message"]
+    assert driver.serving() == pushes[2][0]
+    check_invariants(driver)
+
+
+def test_a_replay_neither_deploys_nor_keeps_a_genuine_push_from_deploying(driver: Driver) -> None:
+    driver.start_web()
+    pushes = three_pushes(driver, driver.commit())
+    genuine = [driver.deliver(*push).deployment for push in pushes]
+    replays = [driver.deliver(*push).deployment for push in pushes]
+    waiting = driver.rows("SELECT id FROM tb_deployments WHERE status = 'pending' ORDER BY sequence")
+    assert [row["id"] for row in waiting] == [genuine[-1], replays[-1]]
+    driver.start_worker()
+    driver.settled()
+    assert driver.deployment(genuine[-1])["status"] == "success"
+    ended = driver.deployment(replays[-1])
+    assert ended["status"] == "skipped"
+    assert "no delivery since says that main had left" in ended["error_message"]
+    assert driver.ledger().count("migrate") == 1
+    check_invariants(driver)
+
+
+def test_a_replay_does_not_undo_what_a_user_returned_to(driver: Driver) -> None:
+    driver.start()
+    pushes = three_pushes(driver, driver.commit())
+    for push in pushes:
+        driver.deploy(*push)
+    assert driver.wait(driver.command("rollback", "my_api", "production")) == 0
+    for push in (*pushes, *pushes):
+        assert driver.deploy(*push)["status"] == "skipped"
+    assert driver.serving() == pushes[1][0]
+    check_invariants(driver)
+
+
+def test_a_replay_does_not_make_a_genuine_push_stale(driver: Driver) -> None:
+    driver.start()
+    base = driver.commit()
+    between = driver.commit()
+    newest = driver.commit()
+    driver.deploy(newest, base)
+    force_back(driver, base)
+    driver.deploy(base, newest)
+    assert driver.deploy(newest, base)["status"] == "skipped"
+    force_back(driver, between)
+    assert driver.deploy(between, base)["status"] == "success"
+    assert driver.serving() == between
+    check_invariants(driver)
+
+
+def test_a_tag_deploys_again_if_it_is_made_again_and_not_if_its_push_is_replayed(driver: Driver) -> None:
+    driver.configure({"  main: {": '  "v*": {{tags: true, '})
+    driver.start()
+    first, second = driver.commit(), driver.commit()
+    old, new = "refs/tags/v1", "refs/tags/v2"
+    force_back(driver, first, old)
+    force_back(driver, second, new)
+    for commit, ref in ((first, old), (second, new)):
+        assert driver.ended(driver.deliver(commit, ref=ref).deployment)["status"] == "success"
+    assert driver.ended(driver.deliver(first, ref=old).deployment)["status"] == "skipped"
+    assert driver.serving() == second
+    driver.forge.git("push", "--quiet", "origin", f":{old}")
+    gone = driver.deliver("0" * 40, first, ref=old)
+    assert (gone.status, gone.body["status"]) == (200, "ignored")
+    replay = driver.ended(driver.deliver(first, ref=old).deployment)
+    assert (replay["status"], replay["error_message"].endswith("tag v1 is gone")) == ("skipped", True)
+    force_back(driver, first, old)
+    assert driver.ended(driver.deliver(first, ref=old).deployment)["status"] == "success"
+    assert driver.serving() == first
+    check_invariants(driver)
+
+
+def test_what_a_replay_kept_from_being_requested_anew_is(driver: Driver) -> None:
+    driver.start_web()
+    worker = driver.start_worker()
+    pushes = three_pushes(driver, driver.commit())
+    assert driver.deploy(*pushes[2])["status"] == "success"
+    newest = driver.commit({"build.sh": GATED})
+    interrupted = driver.deliver(newest, pushes[2][0]).deployment
+    driver.wait_for_step(interrupted, "build")
+    replay = driver.deliver(*pushes[2]).deployment
+    driver.kill(worker)
+    driver.gate.touch()
+    driver.start_worker()
+    assert driver.ended(interrupted)["status"] == "interrupted"
+    assert driver.ended(replay)["status"] == "skipped"
+    assert driver.ended(driver.anew(interrupted))["status"] == "success"
+    assert driver.serving() == newest
+    check_invariants(driver)
+
+
+def message(driver: Driver, text: str) -> str:
+    """Push a new version with a commit message, and return its commit."""
+    driver.versions += 1
+    (driver.forge.clone / "a-first").write_text(str(driver.versions))
+    (driver.forge.clone / "z-last").write_text(str(driver.versions))
+    driver.forge.git("commit", "--quiet", "--all", f"--message={text}")
+    driver.forge.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return driver.forge.git("rev-parse", "HEAD").strip()
+
+
+def test_skip_deploy_skips_a_push_and_not_what_it_superseded_nor_a_user(driver: Driver) -> None:
+    driver.configure({"        stable_for: 0\n": "        stable_for: 0\n        skip_deploy: true\n"})
+    driver.start_web()
+    base = driver.commit()
+    wanted = message(driver, "Wanted")
+    unwanted = message(driver, "Unwanted [skip deploy]\n\nfor now")
+    first, second = driver.deliver(wanted, base).deployment, driver.deliver(unwanted, wanted).deployment
+    driver.start_worker()
+    driver.settled()
+    assert driver.deployment(first)["status"] == "superseded"
+    ended = driver.deployment(second)
+    assert (ended["status"], ended["error_message"]) == (
+        "skipped",
+        f"the message of {unwanted[:12]} says [skip deploy]",
+    )
+    assert driver.serving() == wanted
+    assert driver.wait(driver.command("deploy", "my_api", "production")) == 0
+    assert driver.serving() == unwanted
+    check_invariants(driver)
+
+
+def test_skip_deploy_is_off_unless_it_is_set(driver: Driver) -> None:
+    driver.start()
+    driver.commit()
+    assert driver.deploy(message(driver, "[skip deploy]"))["status"] == "success"

@@ -55,6 +55,9 @@ class SimulatedMirror(Mirror):
     def resolve_ref(self, ref: str) -> str:
         return self._history.refs[ref]
 
+    def has(self, name: str) -> bool:
+        return name in self._history.parents
+
     def require(self, commit: str) -> str:
         assert commit in self._history.parents
         return commit

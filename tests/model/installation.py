@@ -64,7 +64,7 @@ class Installation:
         self.record, self.order = Record(), Order()
         self.processes: list[SimulatedProcess] = []
         self.started = 0
-        self.pushes = 0
+        self.pushes = self.replays = 0
         self.held: list[Pushed] = []
         self.delivered: list[Pushed] = []
 
@@ -102,6 +102,14 @@ class Installation:
         pushed = self.delivered[-1 - which % len(self.delivered)]
         assert self._accept(pushed).verdict == "duplicate"
 
+    def replay(self, which: int) -> None:
+        """Deliver the body of one of the newest deliveries under another id. It deploys nothing: what is
+        pushed once more has a body of its own here.
+        """
+        self.replays += 1
+        pushed = self.delivered[-1 - which % len(self.delivered)]
+        assert self._accept(pushed, f"replay {self.replays}").repeats is not None
+
     def _force(self, ref: str, commit: str) -> None:
         """Push a ref to a commit that does not descend from where it was; git knows nothing of its order."""
         for pushed in [each for each in self.held if each.ref == ref]:
@@ -122,18 +130,18 @@ class Installation:
         assert receipt.verdict == "accepted"
         self.order.accept_push(pushed, [self.record.deployments[each.id] for each in receipt.deployments])
 
-    def _accept(self, pushed: Pushed) -> Receipt:
+    def _accept(self, pushed: Pushed, identity: str | None = None) -> Receipt:
         push = Push("push", "acme/site", (URL,), pushed.ref, pushed.before, pushed.after, "ada")
-        (receipt,) = self.loop.run_until_complete(self.store.accept([self._delivery(push, pushed.number)]))
+        delivery = self._delivery(push, identity or str(pushed.number), f"{pushed}".encode())
+        (receipt,) = self.loop.run_until_complete(self.store.accept([delivery]))
         assert isinstance(receipt, Receipt), receipt
         return receipt
 
-    def _delivery(self, push: Push, number: int) -> Delivery:
+    def _delivery(self, push: Push, identity: str, body: bytes) -> Delivery:
         requests = requests_of(push, route(push, self.config))
-        identity = DeliveryId(str(number), signed=False)
-        return Delivery(
-            "github", push.event, identity, True, f"{number} {push}".encode(), utc_now(), (), requests
-        )
+        facts = push.repository, push.ref, push.after, push.before
+        known = DeliveryId(identity, signed=False)
+        return Delivery("github", push.event, known, True, body, utc_now(), (), requests, *facts)
 
     # People
 

@@ -103,6 +103,7 @@ class Record:
         found.steps += 1
 
     def _activation_started(self, found: Followed) -> None:
+        assert found.request.repeats is None, "a replay deploys nothing"
         found.activated = True
 
     def _requeued(self, found: Followed) -> None:

@@ -90,6 +90,11 @@ class Model(RuleBasedStateMachine):
     def deliver_again(self, which: int) -> None:
         self.site.deliver_again(which)
 
+    @precondition(lambda self: self.site.delivered)
+    @rule(which=few)
+    def replay(self, which: int) -> None:
+        self.site.replay(which)
+
     @precondition(lambda self: self.site.history.refs)
     @rule(environment=st.sampled_from(ENVIRONMENTS), branch=branches, steps=few)
     def deploy(self, environment: str, branch: str, steps: int) -> None:

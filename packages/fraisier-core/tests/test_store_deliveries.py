@@ -1,11 +1,21 @@
 import asyncio
+import os
 from pathlib import Path
 
 import lz4.frame
 import pytest
-from fraisier_core.errors import StoreError
+from fraisier_core.errors import StoreError, UnknownNameError
 from fraisier_core.push import DeliveryId
-from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
+from fraisier_core.store.records import (
+    ConfiguredEnvironment,
+    DeliveredRef,
+    Delivery,
+    DeliveryDetails,
+    Event,
+    Receipt,
+    Request,
+)
+from fraisier_core.system.processes import ProcessIdentity
 
 from tests.stores import OpenStore, open_store
 
@@ -113,9 +123,197 @@ def test_the_same_id_with_another_body_is_a_conflict(
     assert count(database, "tb_webhook_events") == 1
 
 
-def test_the_same_signed_body_under_another_unsigned_id_is_a_duplicate(store: OpenStore) -> None:
-    first, second = receipts(store, delivery("d1", b"body"), delivery("d2", b"body"))
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_the_same_signed_body_under_another_unsigned_id_repeats_the_first(
+    database: OpenStore, store: OpenStore, together: bool
+) -> None:
+    batch = delivery("d1", b"body"), delivery("d2", b"body")
+    first, second = receipts(store, *batch) if together else [receipts(store, each)[0] for each in batch]
+    assert (first.verdict, first.repeats) == ("accepted", None)
+    assert (second.verdict, second.repeats) == ("accepted", first.event_id)
+    found = database.deployment(second.deployments[0].id)
+    assert (found.status, found.repeats, found.webhook_event_id) == (
+        "pending",
+        first.event_id,
+        second.event_id,
+    )
+    assert database.delivery(second.event_id).delivery.duplicate_of == first.event_id
+    assert receipts(store, batch[1])[0].verdict == "duplicate"
+
+
+def test_what_repeats_a_delivery_supersedes_only_what_repeats_one_too(store: OpenStore) -> None:
+    batch = [delivery(each, each[:1].encode()) for each in ("a1", "b1", "a2", "b2", "c1", "a3")]
+    found = [store.deployment(each.deployments[0].id) for each in receipts(store, *batch)]
+    assert [each.status for each in found] == ["superseded"] * 4 + ["pending"] * 2
+    _first_a, first_b, _second_a, second_b, only_c, third_a = (each.id for each in found)
+    assert [each.superseded_by for each in found[:4]] == [first_b, only_c, second_b, third_a]
+
+
+def test_what_repeats_a_delivery_does_not_take_the_place_of_a_genuine_one_that_waits_again(
+    store: OpenStore,
+) -> None:
+    (genuine,) = receipts(store, delivery("a1", b"a"))
+    lease = store.claim(ProcessIdentity.of(os.getpid()))
+    assert lease is not None
+    receipts(store, delivery("a2", b"a"))
+    store.requeue(lease)
+    assert store.deployment(genuine.deployments[0].id).status == "pending"
+
+
+def ran(store: OpenStore, receipt: Receipt) -> None:
+    """Claim a deployment, and end it as if its commit had been deployed."""
+    lease = store.claim(ProcessIdentity.of(os.getpid()), receipt.deployments[0].id)
+    assert lease is not None
+    store.append(lease, Event("release_chosen", release="r", commit_sha=receipt_commit(store, receipt)))
+    store.append(lease, Event("success"))
+
+
+def receipt_commit(store: OpenStore, receipt: Receipt) -> str | None:
+    return store.deployment(receipt.deployments[0].id).commit_sha
+
+
+def moved(identity: str, to: str, ref: str = "refs/heads/main", before: str = "") -> Delivery:
+    """Return a delivery whose body depends on what it says alone; there are the commits a and b."""
+    facts = {"ref": ref, "commit_sha": to * 40, "before_sha": (before or {"a": "b", "b": "a"}[to]) * 40}
+    body = f"{facts}".encode()
+    return delivery(identity, body)._replace(**facts, requests=(REQUEST._replace(**facts),))
+
+
+def has_left(store: OpenStore, receipt: Receipt) -> bool:
+    return store.has_left(store.deployment(receipt.deployments[0].id))
+
+
+def test_a_ref_has_left_a_commit_if_a_delivery_says_so_since_it_was_deployed(store: OpenStore) -> None:
+    _first, replay = receipts(store, moved("1", "b"), moved("2", "b"))
+    assert not has_left(store, replay)
+    _away, back = receipts(store, moved("3", "a"), moved("4", "b"))
+    assert has_left(store, back)
+    ran(store, back)
+    (replay,) = receipts(store, moved("5", "b"))
+    assert not has_left(store, replay)
+    (replay_of_away,) = receipts(store, moved("6", "a"))
+    assert not has_left(store, receipts(store, moved("7", "b"))[0]), "a replay proves nothing"
+    assert has_left(store, replay_of_away), "it returned to b, which was found to be true"
+    (away_again,) = receipts(store, moved("8", "a"))
+    ran(store, away_again)
+    assert has_left(store, receipts(store, moved("9", "b"))[0])
+
+
+def test_a_late_delivery_of_what_came_before_does_not_say_that_a_ref_had_left(store: OpenStore) -> None:
+    _, _, replay = receipts(store, moved("1", "b"), moved("2", "a", before="c"), moved("3", "b"))
+    assert not has_left(store, replay)
+
+
+def test_a_deletion_says_that_a_tag_had_left_its_commit(store: OpenStore) -> None:
+    tag = "refs/tags/v1"
+    _, replay = receipts(store, moved("1", "b", tag), moved("2", "b", tag))
+    assert not has_left(store, replay)
+    receipts(store, delivery("3")._replace(ref=tag, commit_sha=None, requests=()))
+    assert has_left(store, receipts(store, moved("4", "b", tag))[0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        moved("2", "a", "refs/heads/next"),
+        moved("2", "a")._replace(provider="another"),
+        moved("2", "a")._replace(repository="acme/other"),
+    ],
+    ids=["ref", "provider", "repository"],
+)
+def test_what_another_ref_or_repository_does_says_nothing(store: OpenStore, other: Delivery) -> None:
+    _, _, back = receipts(store, moved("1", "b"), other, moved("3", "b"))
+    assert not has_left(store, back)
+
+
+SEVERAL = DELIVERY._replace(
+    more_refs=(
+        DeliveredRef("refs/heads/next", "d" * 40, None, ("no rule",)),
+        DeliveredRef(
+            "refs/heads/live",
+            "e" * 40,
+            "c" * 40,
+            ("matched too",),
+            (
+                REQUEST._replace(ref="refs/heads/live", commit_sha="e" * 40),
+                REQUEST._replace(environment="staging"),
+            ),
+        ),
+    )
+)
+
+
+def test_of_several_refs_in_a_delivery_each_is_recorded_and_the_last_for_an_environment_waits(
+    store: OpenStore,
+) -> None:
+    (receipt,) = receipts(store, SEVERAL)
+    assert [(each.environment, each.status) for each in receipt.deployments] == [
+        ("production", "superseded"),
+        ("production", "pending"),
+        ("staging", "pending"),
+    ]
+    details = store.delivery(receipt.event_id)
+    assert [(each.number, each.ref, each.commit_sha, each.reasons) for each in details.refs] == [
+        (1, "refs/heads/main", "c" * 40, ("matched",)),
+        (2, "refs/heads/next", "d" * 40, ("no rule",)),
+        (3, "refs/heads/live", "e" * 40, ("matched too",)),
+    ]
+    assert details.delivery.refs == 3
+    assert [each.id for each in details.deployments] == [each.id for each in receipt.deployments]
+
+
+def test_a_delivery_of_which_only_a_later_ref_requests_anything_is_accepted_once(store: OpenStore) -> None:
+    (first,), (second,) = (receipts(store, SEVERAL._replace(requests=())) for _ in range(2))
     assert (first.verdict, second.verdict) == ("accepted", "duplicate")
+    assert second.deployments == first.deployments
+    assert len(store.delivery(store.deliveries()[0].id).refs) == 3
+
+
+@pytest.mark.parametrize("change", ["UPDATE tb_webhook_refs SET ref = ''", "DELETE FROM tb_webhook_refs"])
+def test_the_refs_of_a_delivery_are_append_only(store: OpenStore, change: str) -> None:
+    receipts(store, SEVERAL)
+    with pytest.raises(StoreError, match="append-only"):
+        store.execute(change)
+    with pytest.raises(StoreError, match="append-only"):
+        store.execute("INSERT OR REPLACE INTO tb_webhook_refs SELECT * FROM tb_webhook_refs")
+
+
+def test_deliveries_are_listed_newest_first_recorded_and_refused(store: OpenStore) -> None:
+    receipts(store, DELIVERY)
+    asyncio.run(store.refuse("forge", "2026-01-31T12:00:01.000000Z", "192.0.2.1", "wrong secret"))
+    receipts(store, delivery("d2")._replace(requests=()), DELIVERY)
+    found = store.deliveries()
+    assert [each.verdict for each in found] == ["duplicate", "ignored", "refused", "accepted"]
+    assert found[0].duplicate_of == found[3].id
+    refused = found[2]
+    assert (refused.client, refused.reasons, refused.refs) == ("192.0.2.1", ("wrong secret",), 0)
+    assert (found[3].ref, found[3].refs, found[3].reasons) == ("refs/heads/main", 1, ("matched",))
+    assert store.deliveries(limit=2) == found[:2]
+    assert store.deliveries(verdict="refused") == [refused]
+    assert store.deliveries(verdict="ignored", limit=1) == [found[1]]
+    for each in found:
+        assert store.find_delivery(each.id[-9:]) == each.id
+        assert store.delivery(each.id).delivery == each
+    with pytest.raises(UnknownNameError, match="there is no delivery 'ffff': `fraisier webhooks list`"):
+        store.find_delivery("ffff")
+    with pytest.raises(UnknownNameError, match="more than one delivery is called"):
+        store.find_delivery(found[0].id[:4])
+    with pytest.raises(UnknownNameError, match="there is no delivery"):
+        store.delivery("ffff")
+
+
+def test_a_delivery_is_read_with_its_body_if_that_is_kept(store: OpenStore) -> None:
+    (receipt,) = receipts(store, DELIVERY._replace(urls=("https://forge.example/acme/api",)))
+    details = store.delivery(receipt.event_id)
+    assert (details.delivery_id, details.urls) == ("d1", ("https://forge.example/acme/api",))
+    assert (details.body_kept, store.delivery_body(receipt.event_id)) == (True, b"body")
+    store.execute("DELETE FROM tb_webhook_payloads")
+    assert not store.delivery(receipt.event_id).body_kept
+    assert store.delivery_body(receipt.event_id) is None
+    asyncio.run(store.refuse("forge", "2026-01-31T12:00:01.000000Z", "192.0.2.1", "wrong secret"))
+    (refused,) = store.deliveries(verdict="refused")
+    assert store.delivery(refused.id) == DeliveryDetails(refused)
+    assert store.delivery_body(refused.id) is None
 
 
 @pytest.mark.parametrize(
@@ -172,10 +370,10 @@ def test_a_store_that_is_held_for_long_refuses_the_batch(tmp_path: Path, databas
 def test_only_the_newest_thousand_refusals_are_kept(database: OpenStore, store: OpenStore) -> None:
     with database.transaction():
         for number in range(1100):
-            row = {"provider": "forge", "received_at": "t", "client": str(number), "reason": "r"}
+            row = {"id": str(number), "provider": "forge", "client": str(number), "reason": "r"}
             database.execute(
-                "INSERT INTO tb_refused_deliveries (provider, received_at, client, reason) "
-                "VALUES (:provider, :received_at, :client, :reason)",
+                "INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason) "
+                "VALUES (:id, :provider, 't', :client, :reason)",
                 row,
             )
     asyncio.run(store.refuse("forge", "t", "last", "unsigned"))

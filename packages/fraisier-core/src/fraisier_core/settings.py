@@ -245,6 +245,7 @@ class EnvironmentSettings(Section):
         timeout: seconds that one command may take.
         silence_timeout: seconds that one command may go without printing anything.
         keep_releases: complete releases to keep, never fewer than the serving one and its predecessor.
+        skip_deploy: whether a push is skipped if the message of its commit says `[skip deploy]`.
         env: extra environment variables for the commands of this environment; each is text, or a mapping of
             its `value` and whether it is `secret`.
         shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
@@ -258,6 +259,7 @@ class EnvironmentSettings(Section):
     timeout: Seconds = 900.0
     silence_timeout: Seconds = 300.0
     keep_releases: int = Field(default=5, ge=2)
+    skip_deploy: bool = False
     env: dict[str, Variable] = Field(default_factory=dict)
     shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from fraisier_core.push import Ignored, Push, Unverified, Verified
 from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Delivery, Receipt
+from fraisier_core.store.records import DeliveredRef, Delivery, Receipt
 from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -35,6 +36,7 @@ MAX_NAME_LENGTH = 200
 REFUSALS_PER_SECOND = 5
 MAX_CLIENT_LENGTH = 100
 MAX_REASON_LENGTH = 500
+CONDITION = "this body was accepted before: its commit is deployed only if the ref left it and is there again"
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 
 
@@ -193,17 +195,20 @@ def _requesting(
     delivery: Delivery, pushes: Sequence[Push], provider: ConfiguredProvider, bound: frozenset[str] | None
 ) -> Delivery:
     """Return it with what its pushes request. Raises `BoundSecretError` if its secret is for others."""
-    routed = [(push, route(push, provider.config, provider.name, bound)) for push in pushes]
     first = pushes[0]
+    ref, *more_refs = (_delivered(push, provider, bound) for push in pushes)
     return delivery._replace(
-        reasons=tuple(reason for _, routing in routed for reason in routing.reasons),
-        requests=tuple(request for push, routing in routed for request in requests_of(push, routing)),
+        **ref._asdict(),
         repository=first.repository,
-        ref=first.ref,
-        commit_sha=first.after,
-        before_sha=first.before,
         pusher=first.pusher,
+        urls=tuple(first.urls),
+        more_refs=tuple(more_refs),
     )
+
+
+def _delivered(push: Push, provider: ConfiguredProvider, bound: frozenset[str] | None) -> DeliveredRef:
+    routing = route(push, provider.config, provider.name, bound)
+    return DeliveredRef(push.ref, push.after, push.before, routing.reasons, requests_of(push, routing))
 
 
 def _check_name(what: str, name: str) -> None:
@@ -216,7 +221,8 @@ def _check_name(what: str, name: str) -> None:
 def _response(delivery: Delivery, receipt: Receipt) -> Response:
     body: dict[str, Any] = {"status": receipt.verdict, "event": receipt.event_id}
     if receipt.verdict == "ignored":
-        return JSONResponse(body | {"reasons": delivery.reasons})
+        reasons = [*delivery.reasons, *(reason for each in delivery.more_refs for reason in each.reasons)]
+        return JSONResponse(body | {"reasons": reasons} | _refs(delivery, receipt))
     if receipt.verdict == "conflict":
         text = "a delivery with this id and another body was accepted before"
         return JSONResponse(body | {"error": text}, 409)
@@ -231,10 +237,33 @@ def _response(delivery: Delivery, receipt: Receipt) -> Response:
         for each in receipt.deployments
     ]
     if receipt.verdict == "duplicate":
-        body["deploy_again"] = [
-            f"fraisier deploy {each.fraise_id} {each.environment} --commit {each.commit_sha}"
-            for each in delivery.requests
-        ]
-        return JSONResponse(body)
+        return JSONResponse(body | _deploy_again(delivery))
+    if receipt.repeats is not None:
+        body |= {"repeats": receipt.repeats, "condition": CONDITION} | _deploy_again(delivery)
+    if delivery.more_refs:
+        body |= _refs(delivery, receipt)
     # Not JSONResponse: it takes twice as long, and in a flood of pushes this is the response to nearly all.
     return Response(msgspec.json.encode(body), 202, media_type="application/json")
+
+
+def _deploy_again(delivery: Delivery) -> dict[str, Any]:
+    commands = [
+        f"fraisier deploy {each.fraise_id} {each.environment} --commit {each.commit_sha}"
+        for each in delivery.all_requests
+    ]
+    return {"deploy_again": commands}
+
+
+def _refs(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
+    """Return what became of each ref, if there are several."""
+    if not delivery.more_refs:
+        return {}
+    ids = iter([each.id for each in receipt.deployments])
+    requested = [(delivery.ref, delivery.reasons, delivery.requests)]
+    requested += [(each.ref, each.reasons, each.requests) for each in delivery.more_refs]
+    return {
+        "refs": [
+            {"ref": ref, "deployments": list(islice(ids, len(requests))), "reasons": reasons}
+            for ref, reasons, requests in requested
+        ]
+    }

@@ -120,12 +120,20 @@ def test_a_duplicate_shows_what_became_of_the_first_deployment(server: Server) -
     assert server.send(hook).json()["deployments"][0]["status"] == "superseded"
 
 
-def test_a_replay_under_a_fresh_id_is_a_duplicate(server: Server) -> None:
+def test_a_known_body_under_a_fresh_id_is_accepted_on_a_condition(server: Server) -> None:
     commit = new_commit()
     hook = github(github_push(commit))
-    server.send(hook)
-    assert server.send(hook.with_headers(x_github_delivery="fresh")).json()["status"] == "duplicate"
-    assert len(deployments_of(server, commit)) == 1
+    first = server.send(hook).json()
+    again = server.send(hook.with_headers(x_github_delivery=f"fresh-{commit}"))
+    assert again.status_code == 202
+    found = again.json()
+    assert (found["status"], found["repeats"]) == ("accepted", first["event"])
+    assert found["condition"] == (
+        "this body was accepted before: its commit is deployed only if the ref left it and is there again"
+    )
+    assert found["deploy_again"] == [f"fraisier deploy my_api production --commit {commit}"]
+    assert found["deployments"][0]["status"] == "pending"
+    assert server.send(hook.with_headers(x_github_delivery=f"fresh-{commit}")).json()["status"] == "duplicate"
 
 
 def test_the_same_id_with_another_body_is_a_conflict_and_the_first_is_kept(server: Server) -> None:

@@ -208,7 +208,7 @@ def test_refusals_are_remembered_slowly_and_without_their_bodies(installation: I
         remembered = server.rows("SELECT * FROM tb_refused_deliveries")
         assert 5 <= len(remembered) < 100
         [columns] = {tuple(row) for row in remembered}
-        assert columns == ("sequence", "provider", "received_at", "client", "reason")
+        assert columns == ("sequence", "id", "provider", "received_at", "client", "reason")
         assert remembered[0]["client"] == "127.0.0.1"
         assert server.log.read_text().count("refused a delivery") == len(remembered)
         for table in ("tb_webhook_events", "tb_webhook_payloads", "tb_deployment_events"):

@@ -44,6 +44,23 @@ def announced(execution: Execution) -> str:
         execution.cancellation.wait(min(backoff.pause(), left))
 
 
+def replayed(execution: Execution, deployment: Deployment) -> str | None:
+    """Return why a deployment that repeats an earlier delivery may be a replay. None if its ref returned to
+    its commit: in the mirror it is there, and a delivery said that it had left.
+    """
+    mirror, ref, commit = execution.context.mirror, deployment.ref or "", deployment.commit_sha or ""
+    again = f"the delivery repeats that of event {deployment.repeats}"
+    try:
+        now = mirror.resolve_ref(ref)
+    except CommitGoneError:
+        return f"{again}, and {deployment.ref_name} is gone"
+    if not mirror.has(commit) or mirror.require(commit) != now:
+        return f"{again}, and {deployment.ref_name} is at {now[:12]} now"
+    if not execution.store.has_left(deployment):
+        return f"{again}, and no delivery since says that {deployment.ref_name} had left {now[:12]}"
+    return None
+
+
 def _was_moved_on(execution: Execution) -> bool:
     """Return whether the ref is at a commit that was pushed after the one that is missing."""
     deployment, mirror = execution.deployment, execution.context.mirror

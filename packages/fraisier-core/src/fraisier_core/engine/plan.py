@@ -15,7 +15,7 @@ from fraisier_core.engine.execution import DeploymentContext, open_context
 from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Reader
-from fraisier_core.store.records import Request
+from fraisier_core.store.records import Deployment, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,19 @@ def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None,
 
 
 def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
-    where, waiting = (request.fraise_id, request.environment), ("pending", request.kind)
+    where = request.fraise_id, request.environment
     serving, newest = reader.serving(*where), reader.deployments(*where)
     return {
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
         "waits_for": reader.running(*where, request.kind),
-        "supersedes": next((each.id for each in newest if (each.status, each.kind) == waiting), None),
+        "supersedes": next((each.id for each in newest if _waits(each, request)), None),
     }
+
+
+def _waits(deployment: Deployment, request: Request) -> bool:
+    """Whether a request would supersede a deployment."""
+    return (deployment.status, deployment.kind, deployment.repeats) == ("pending", request.kind, None)
 
 
 def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, Any]]:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from fraisier_core.engine.commits import RECENT, announced
+from fraisier_core.engine.commits import RECENT, announced, replayed
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
+from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import Source
+
+SKIP_DEPLOY = "[skip deploy]"
+
+
+class Undeployed(NamedTuple):
+    """Why a commit is not deployed, and which deployment makes it stale, if one does. What it superseded is
+    requested again unless it `covers` that.
+    """
+
+    reason: str
+    newer: str | None = None
+    covers: bool = False
 
 
 def fetched(execution: Execution) -> Release | None:
@@ -20,16 +34,10 @@ def fetched(execution: Execution) -> Release | None:
     bounded = context.mirror.bounded()
     with execution.recorder.step("fetch"), execution.cancellation.explained(), bounded:
         context.workspace.check_place()
-        commit = announced(execution)
-        newer = _newer(execution, deployment, commit)
-        if newer is None and not _is_unchanged(execution, commit):
-            return context.workspace.prepare(_release_name(deployment, commit), commit, context.mirror)
-    if newer is not None:
-        message = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
-        request = _request_again(execution)
-        execution.store.supersede(execution.recorder.lease, newer.deployment_id, message, request)
-    else:
-        execution.recorder.end("skipped", f"nothing under the mapped `paths:` changed up to {commit[:12]}")
+        found = _commit_to_deploy(execution)
+        if isinstance(found, str):
+            return context.workspace.prepare(_release_name(deployment, found), found, context.mirror)
+    _end(execution, found)
     return None
 
 
@@ -59,6 +67,33 @@ SOURCES: Mapping[Source, Callable[[Execution], Release | None]] = {
 }
 
 
+def _commit_to_deploy(execution: Execution) -> str | Undeployed:
+    deployment = execution.deployment
+    if deployment.repeats is not None:
+        execution.context.mirror.fetch(deployment.ref and checked_ref(deployment.ref))
+        if reason := replayed(execution, deployment):
+            return Undeployed(reason)
+    commit = announced(execution)
+    if newer := _newer(execution, deployment, commit):
+        reason = f"{commit[:12]} is an ancestor of {newer.commit_sha[:12]}, which was also pushed"
+        return Undeployed(reason, newer.deployment_id)
+    if deployment.trigger != "manual" and _says_skip(execution, commit):
+        return Undeployed(f"the message of {commit[:12]} says {SKIP_DEPLOY}")
+    if _is_unchanged(execution, commit):
+        return Undeployed(f"nothing under the mapped `paths:` changed up to {commit[:12]}", covers=True)
+    return commit
+
+
+def _end(execution: Execution, found: Undeployed) -> None:
+    store, lease = execution.store, execution.recorder.lease
+    if found.newer is not None:
+        store.supersede(lease, found.newer, found.reason, _request_again(execution))
+    elif found.covers:
+        execution.recorder.end("skipped", found.reason)
+    else:
+        store.skip(lease, found.reason, _request_again(execution))
+
+
 def newer_commit(
     deployment: Deployment, commit: str | None, pushed: Sequence[PushedCommit], mirror: Mirror
 ) -> PushedCommit | None:
@@ -66,10 +101,12 @@ def newer_commit(
 
     Stale is a pushed deployment whose commit is a proper ancestor of another commit that was pushed to the
     same branch or tag of the same environment; `pushed` has the newest first. What was pushed before a
-    force-push no longer counts. A rewind (its `before` descends from its `after`) is never stale, nor are
-    manual deployments and rollbacks.
+    force-push no longer counts. A rewind (its `before` descends from its `after`) is never stale unless it is
+    replayed, nor are manual deployments, rollbacks, and what repeats an earlier delivery: its ref is there.
     """
-    if commit is None or deployment.trigger == "manual" or _is_rewind(commit, deployment.before_sha, mirror):
+    if commit is None or deployment.trigger == "manual" or deployment.repeats is not None:
+        return None
+    if deployment.trigger != "replay" and _is_rewind(commit, deployment.before_sha, mirror):
         return None
     if not _descendants(commit, pushed, mirror):
         return None
@@ -89,17 +126,36 @@ def superseded_by(deployment: Deployment, history: Sequence[Deployment]) -> list
 
 def _newer(execution: Execution, deployment: Deployment, commit: str | None) -> PushedCommit | None:
     pushed = execution.store.pushed_commits(deployment)
+    if execution.context.settings.skip_deploy:
+        pushed = [each for each in pushed if not _says_skip(execution, each.commit_sha)]
     return newer_commit(deployment, commit, pushed, execution.context.mirror)
 
 
 def _request_again(execution: Execution) -> Request | None:
-    """Return the request for what a stale deployment kept from being deployed, if there is anything."""
-    stale = execution.deployment
-    recent = execution.store.deployments(stale.fraise_id, stale.environment, RECENT)
-    history = [each for each in recent if each.kind == stale.kind and each.id != stale.id]
-    superseded = superseded_by(stale, history)
-    newest = next((each for each in superseded if not _newer(execution, each, each.commit_sha)), None)
-    return newest.repeated() if newest else requested_anew(history)
+    """Return the request for what an undeployed deployment kept from being deployed, if there is anything."""
+    undeployed = execution.deployment
+    recent = execution.store.deployments(undeployed.fraise_id, undeployed.environment, RECENT)
+    history = [each for each in recent if each.kind == undeployed.kind and each.id != undeployed.id]
+    superseded = superseded_by(undeployed, history)
+    newest = next((each for each in superseded if _is_due(execution, each)), None)
+    if newest is not None:
+        return newest.repeated()
+    return None if undeployed.recovers else requested_anew(history)
+
+
+def _is_due(execution: Execution, deployment: Deployment) -> bool:
+    """Whether a deployment that was superseded would be executed."""
+    if deployment.status != "superseded":
+        return False
+    if deployment.repeats is not None:
+        return replayed(execution, deployment) is None
+    commit = deployment.commit_sha
+    return not _newer(execution, deployment, commit) and not _says_skip(execution, commit)
+
+
+def _says_skip(execution: Execution, commit: str | None) -> bool:
+    context = execution.context
+    return bool(commit and context.settings.skip_deploy and SKIP_DEPLOY in context.mirror.message(commit))
 
 
 def _is_unchanged(execution: Execution, commit: str) -> bool:

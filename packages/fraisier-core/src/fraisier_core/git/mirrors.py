@@ -115,6 +115,10 @@ class Mirror(FetchedRepository):
             )
         return full_id(answer.output.strip())
 
+    def message(self, commit: str) -> str:
+        """Return the message of a commit, nothing if the commit is not here."""
+        return self.ask("log", "--no-walk", "--format=%B", "--end-of-options", full_id(commit)).output
+
     def export(self, commit: str, into: Path) -> None:
         """Write the files of a commit into a new directory, those of submodules and Git LFS included.
 

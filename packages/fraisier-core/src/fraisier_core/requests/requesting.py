@@ -6,9 +6,9 @@ from fraisier_core.config import Config
 from fraisier_core.config.last_good import keep
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.push import Push
-from fraisier_core.requests.routing import Routing
+from fraisier_core.requests.routing import Routing, route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
+from fraisier_core.store.records import ConfiguredEnvironment, DeliveryDetails, Lease, Request
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -52,6 +52,20 @@ def request_deployment(
     return deployment_id, lease
 
 
+def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | None) -> tuple[Request, ...]:
+    """Return what a recorded delivery requests under the current configuration, as if it came in now. Neither
+    its body nor its headers are needed: the record has what routing reads.
+    """
+    found = delivery.delivery
+    where, who = (found.event_type or "", found.repository or "", delivery.urls), found.pusher or ""
+    pushes = [Push(*where, each.ref, each.before_sha, each.commit_sha, who) for each in delivery.refs]
+    return tuple(
+        request._replace(trigger="replay", requested_by=requested_by, webhook_event_id=found.id)
+        for push in pushes
+        for request in requests_of(push, route(push, config))
+    )
+
+
 def requests_of(push: Push, routing: Routing) -> tuple[Request, ...]:
     """Return the requests of a push, with everything that routing decided; a delivery brings them."""
     return tuple(
@@ -76,5 +90,7 @@ def _check(request: Request) -> None:
     if kind is None:
         known = ", ".join(sorted(KINDS))
         raise InvalidRequestError(f'unknown kind of deployment "{request.kind}" (known: {known})')
+    if request.trigger == "replay" and request.webhook_event_id is None:
+        raise InvalidRequestError("a replay must name its webhook_event_id")
     if missing := [name for name in kind.arguments if getattr(request, name) is None]:
         raise InvalidRequestError(f"a {kind.name} must name its {' and '.join(missing)}")

@@ -11,6 +11,7 @@ from typing import Protocol
 from fraisier_core.store.records import (
     ConfiguredEnvironment,
     Delivery,
+    DeliveryDetails,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
@@ -22,9 +23,11 @@ from fraisier_core.store.records import (
     Observed,
     PushedCommit,
     Receipts,
+    ReceivedDelivery,
     Request,
     Step,
 )
+from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
 
 
@@ -69,6 +72,18 @@ class Reader(Protocol):
 
     def healthy_releases(self, fraise_id: str, environment: str) -> list[HealthyRelease]:
         """Return the releases that were healthy, newest first."""
+
+    def deliveries(self, limit: int = 20, verdict: RecordedVerdict | None = None) -> list[ReceivedDelivery]:
+        """Return the newest deliveries, recorded and refused, of any verdict or of one; newest first."""
+
+    def find_delivery(self, id_part: str) -> str:
+        """Return the id of a recorded or refused delivery, as `find` does. Raises `UnknownNameError`."""
+
+    def delivery(self, delivery_id: str) -> DeliveryDetails:
+        """Return one delivery. Raises `UnknownNameError`."""
+
+    def delivery_body(self, delivery_id: str) -> bytes | None:
+        """Return the body of a delivery as it was sent, None if it is not kept."""
 
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
@@ -148,6 +163,15 @@ class Store(Reader, Protocol):
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         """Record which command runs, so that recovery can end it. Raises `FencedError`."""
 
+    def skip(self, lease: Lease, message: str, request: Request | None = None) -> None:
+        """End a deployment that turned out to have nothing to do.
+
+        Args:
+            lease: of the deployment.
+            message: why.
+            request: requested in the same transaction, unless another one waits that would supersede it.
+        """
+
     def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
         """Append events in one transaction; an ending drops the lease.
 
@@ -183,7 +207,12 @@ class Store(Reader, Protocol):
         """Return the name of the release that `app_path` pointed to before this deployment, if any."""
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
-        """Return what else pushes to the same ref requested there, newest request first."""
+        """Return what else pushes to the same ref requested there, newest request first; no replays."""
+
+    def has_left(self, deployment: Deployment) -> bool:
+        """Return whether a delivery said that the ref of this deployment had left its commit, since that
+        was last deployed from there or requested. Deliveries that may be replays do not count.
+        """
 
     def heartbeat(self, worker: ProcessIdentity) -> None:
         """Say that this worker lives, and forget those that no longer do."""

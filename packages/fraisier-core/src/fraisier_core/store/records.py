@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
-from fraisier_core.store.vocabulary import KINDS, EventName, Status, StepStatus, Trigger, Verdict
+from fraisier_core.store.vocabulary import (
+    KINDS,
+    EventName,
+    RecordedVerdict,
+    Status,
+    StepStatus,
+    Trigger,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from fraisier_core.push import DeliveryId
@@ -31,7 +39,8 @@ class Request(NamedTuple):
     `kind` is a name in `KINDS`, `ref` a full ref. `commit_sha` is a full id, by hand also the beginning of
     one, which fetching completes; None takes the newest one of `ref`. If there are git `pathspecs`, a change
     must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
-    rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated.
+    rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. A request
+    that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` returned to the commit.
     """
 
     fraise_id: str
@@ -46,6 +55,7 @@ class Request(NamedTuple):
     reason: str | None = None
     release: str | None = None
     recovers: str | None = None
+    repeats: str | None = None
     webhook_event_id: str | None = None
 
 
@@ -74,6 +84,7 @@ class Deployment(NamedTuple):
     previous_release: str | None
     superseded_by: str | None
     recovers: str | None
+    repeats: str | None
     attempt: int
     activation_started: bool
     rollback_started: bool
@@ -227,12 +238,23 @@ class HeldLease(NamedTuple):
     command: ProcessIdentity | None
 
 
+class DeliveredRef(NamedTuple):
+    """A ref that a delivery pushed, what it requests, and why each rule matched or did not."""
+
+    ref: str
+    commit_sha: str | None
+    before_sha: str | None
+    reasons: tuple[str, ...] = ()
+    requests: tuple[Request, ...] = ()
+
+
 class Delivery(NamedTuple):
-    """A verified delivery, ready to be stored; without `requests` it is recorded as ignored.
+    """A verified delivery, ready to be stored; if nothing of it requests anything, it is recorded as ignored.
 
     `delivery_id` is the forge's, if it sends one; the hash of a body that the signature covers (`signs_body`)
-    can tell a replay. `reasons` say why each rule matched or did not. `repository` and what follows are of
-    the (first) push.
+    tells what repeats an earlier one. `reasons` say why each rule matched or did not. `reasons`, `requests`
+    and what follows are of the first ref, and `more_refs` are the others; all are of one repository, and
+    `urls` are its addresses.
     """
 
     provider: str
@@ -248,6 +270,15 @@ class Delivery(NamedTuple):
     commit_sha: str | None = None
     before_sha: str | None = None
     pusher: str | None = None
+    urls: tuple[str, ...] = ()
+    more_refs: tuple[DeliveredRef, ...] = ()
+
+    @property
+    def all_requests(self) -> tuple[Request, ...]:
+        """What every ref requests, in the order of the refs."""
+        if not self.more_refs:
+            return self.requests
+        return self.requests + tuple(request for each in self.more_refs for request in each.requests)
 
 
 class Requested(NamedTuple):
@@ -261,12 +292,58 @@ class Requested(NamedTuple):
 
 class Receipt(NamedTuple):
     """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
-    webhook event and the deployments of a duplicate are those of the first delivery.
+    webhook event and the deployments of a duplicate are those of the first delivery. `deployments` are in the
+    order of the requests. Those of a delivery that `repeats` the signed body of an earlier webhook event are
+    executed only if their refs returned to its commits.
     """
 
     verdict: Verdict
     event_id: str
     deployments: tuple[Requested, ...] = ()
+    repeats: str | None = None
 
 
 Receipts = list[Receipt | StoreError]
+
+
+class ReceivedDelivery(NamedTuple):
+    """A delivery as it was recorded or refused; `ref` and `commit_sha` are of the first of its `refs`, which
+    are counted. `duplicate_of` is the first delivery of the same, and of one that was accepted all the same,
+    of the same body. A refused one has a `client`, the address that it came from, and no body.
+    """
+
+    id: str
+    received_at: str
+    provider: str
+    event_type: str | None
+    repository: str | None
+    ref: str | None
+    refs: int
+    commit_sha: str | None
+    pusher: str | None
+    verdict: RecordedVerdict
+    duplicate_of: str | None
+    reasons: tuple[str, ...]
+    client: str | None
+
+
+class ReceivedRef(NamedTuple):
+    """A ref of a delivery, counted from 1, and why each rule matched it or did not."""
+
+    number: int
+    ref: str
+    commit_sha: str | None
+    before_sha: str | None
+    reasons: tuple[str, ...]
+
+
+class DeliveryDetails(NamedTuple):
+    """Everything that is recorded of a delivery, and the deployments that it requested, replays included."""
+
+    delivery: ReceivedDelivery
+    delivery_id: str | None = None
+    urls: tuple[str, ...] = ()
+    body_sha256: str | None = None
+    body_kept: bool = False
+    refs: tuple[ReceivedRef, ...] = ()
+    deployments: tuple[Deployment, ...] = ()

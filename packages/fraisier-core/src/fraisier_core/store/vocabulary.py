@@ -33,6 +33,8 @@ Source = Literal["commit", "release", "serving"]
 """Where a deployment's release comes from: fetched and built, named by the request, or it serves already."""
 Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 """What became of a delivery; one that conflicts with an earlier one is not recorded."""
+RecordedVerdict = Literal["accepted", "ignored", "duplicate", "refused"]
+"""What the record says of a delivery; what was not verified, malformed or in conflict is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -13,9 +14,11 @@ import uuid_utils
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.records import Delivery, Receipt, Receipts, Requested
-from fraisier_core.store.sqlite.connection import ConstraintError
+from fraisier_core.store.sqlite.connection import ConstraintError, Row
 from fraisier_core.store.sqlite.deployments import Deployments, request_row
 from fraisier_core.system.failpoints import failpoint
+
+REMEMBERED = 256
 
 
 class Deliveries(Deployments):
@@ -43,19 +46,46 @@ class Deliveries(Deployments):
 
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
         events = [_event_row(delivery) for delivery in deliveries]
-        receipts: Receipts = []
+        receipts: Receipts = [*self._record(events, deliveries)]
+        self._connection.execute_many(self._sql["insert_payload"], events)
+        return receipts
+
+    def _record(
+        self, events: Sequence[dict[str, Any]], deliveries: Sequence[Delivery], repeats: str | None = None
+    ) -> list[Receipt]:
+        """Write events with their refs and requests; those that repeat an earlier event are conditional."""
+        receipts: list[Receipt] = []
         requests: list[dict[str, Any]] = []
         for event, delivery in zip(events, deliveries, strict=True):
-            own = (each._replace(webhook_event_id=event["id"]) for each in delivery.requests)
+            own = (
+                each._replace(webhook_event_id=event["id"], repeats=repeats) for each in delivery.all_requests
+            )
             rows = [request_row(request, delivery.received_at) for request in own]
             requests += rows
             places = ((row["deployment_id"], row["fraise_id"], row["environment"]) for row in rows)
             requested = tuple(Requested(*place, "pending") for place in places)
-            receipts.append(Receipt(event["verdict"], event["id"], requested))
+            receipts.append(Receipt(event["verdict"], event["id"], requested, repeats))
         self._connection.execute_many(self._sql["insert_event"], events)
-        self._connection.execute_many(self._sql["insert_payload"], events)
+        self._write_more_refs(events, deliveries)
         self._connection.execute_many(self._sql["request"], requests)
-        return receipts
+        return [
+            each._replace(deployments=self._deployments(each.event_id)) if delivery.more_refs else each
+            for each, delivery in zip(receipts, deliveries, strict=True)
+        ]
+
+    def _deployments(self, event_id: str) -> tuple[Requested, ...]:
+        """Return what an event requested; a later ref may have superseded an earlier one."""
+        return tuple(self._records(Requested, "deployments_of_event", webhook_event_id=event_id))
+
+    def _write_more_refs(self, events: Sequence[dict[str, Any]], deliveries: Sequence[Delivery]) -> None:
+        rows = [
+            each._asdict()
+            | {"webhook_event_id": event["id"], "number": number, "reasons": _texts(each.reasons)}
+            for event, delivery in zip(events, deliveries, strict=True)
+            for number, each in enumerate(delivery.more_refs, 2)
+        ]
+        if rows:
+            self._connection.execute_many(self._sql["insert_ref"], rows)
 
     def _accept_alone(self, delivery: Delivery) -> Receipt | StoreError:
         try:
@@ -65,38 +95,51 @@ class Deliveries(Deployments):
             return StoreError(f"this delivery cannot be stored: {error}")
 
     def _repeated(self, delivery: Delivery) -> Receipt | None:
-        """Return the receipt of a delivery that came before, None if this one is the first."""
+        """Return the receipt of a delivery whose id or signed body came before, None if neither did."""
         event = _event_row(delivery)
-        first = self._one("same_delivery", **event) or self._one("same_body", **event)
-        if first is None:
+        if (first := self._one("same_delivery", **event)) is not None:
+            return self._known(event, delivery, first)
+        if (first := self._one("same_body", **event)) is None:
             return None
+        event |= {"duplicate_of": first["id"], "body_key": None}
+        return self._record([event], [delivery], repeats=first["id"])[0]
+
+    def _known(self, event: dict[str, Any], delivery: Delivery, first: Row) -> Receipt:
+        """Return the receipt of a delivery whose id is that of an earlier event."""
         if first["body_sha256"] != event["body_sha256"]:
             return Receipt("conflict", first["id"])
         event |= {"verdict": "duplicate", "duplicate_of": first["id"], "delivery_key": None, "body_key": None}
-        self._write("insert_event", **event)
-        requested = self._records(Requested, "deployments_of_event", webhook_event_id=first["id"])
-        return Receipt("duplicate", first["id"], tuple(requested))
+        self._connection.execute_many(self._sql["insert_event"], [event])
+        self._write_more_refs([event], [delivery])
+        return Receipt("duplicate", first["id"], self._deployments(first["id"]))
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}
         with self._connection.transaction():
-            self._write(
-                "insert_refused", provider=provider, received_at=received_at, client=client, reason=reason
-            )
+            self._write("insert_refused", **row, client=client, reason=reason)
 
 
 def _event_row(delivery: Delivery) -> dict[str, Any]:
     digest = sha256(delivery.body).hexdigest()
     given, ref = delivery.delivery_id, delivery.ref or ""
     by_body = delivery.signs_body and not (given and given.signed)
+    requests = delivery.all_requests
     return delivery._asdict() | {
         "id": str(uuid_utils.uuid7()),
         "delivery_id": given.value if given else None,
-        "delivery_key": given.value if given and delivery.requests else None,
+        "delivery_key": given.value if given and requests else None,
         "body_sha256": digest,
-        "body_key": digest if by_body and delivery.requests else None,
+        "body_key": digest if by_body and requests else None,
         "branch": ref.removeprefix(BRANCH_PREFIX) if ref.startswith(BRANCH_PREFIX) else None,
-        "verdict": "accepted" if delivery.requests else "ignored",
+        "verdict": "accepted" if requests else "ignored",
         "duplicate_of": None,
-        "reasons": json.dumps(delivery.reasons),
+        "urls": _texts(delivery.urls),
+        "reasons": _texts(delivery.reasons),
         "body": lz4.frame.compress(delivery.body),
     }
+
+
+@lru_cache(REMEMBERED)
+def _texts(texts: tuple[str, ...]) -> str:
+    """Return a list in JSON: nearly every push brings the same addresses and reasons."""
+    return json.dumps(texts)

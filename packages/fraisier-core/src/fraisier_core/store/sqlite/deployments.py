@@ -64,6 +64,11 @@ class Deployments(Leases):
             if request is not None and self._one("is_last", id=lease.deployment_id):
                 self._request(request)
 
+    def skip(self, lease: Lease, message: str, request: Request | None = None) -> None:
+        with self._connection.transaction():
+            by = self._waiting(lease) or (self._request(request) if request else None)
+            self._append(lease, [Event("skipped", superseded_by=by, message=message)])
+
     def supersede(self, lease: Lease, newer: str, message: str, request: Request | None = None) -> None:
         with self._connection.transaction():
             by = self._waiting(lease) or (self._request(request) if request else newer)
@@ -76,7 +81,7 @@ class Deployments(Leases):
             self._append(lease, [event])
 
     def _waiting(self, lease: Lease) -> str | None:
-        waiting = self._one("pending_of_environment", **self.deployment(lease.deployment_id)._asdict())
+        waiting = self._one("waiting_instead", **self.deployment(lease.deployment_id)._asdict())
         return str(waiting["id"]) if waiting else None
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
@@ -98,6 +103,9 @@ class Deployments(Leases):
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         return self._records(PushedCommit, "pushed_commits", **deployment._asdict())
+
+    def has_left(self, deployment: Deployment) -> bool:
+        return self._one("left_since", **deployment._asdict()) is not None
 
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())

@@ -9,20 +9,28 @@ from typing import Any, Self, TypeVar
 
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.records import (
+    DeliveryDetails,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
     HealthyRelease,
     LogChunk,
+    ReceivedDelivery,
+    ReceivedRef,
     Step,
 )
 from fraisier_core.store.sqlite.connection import Connection, Row, statements
-from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.store.vocabulary import KINDS, RecordedVerdict
 from fraisier_core.system.host import Host
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
 
 T = TypeVar("T")
 SHOWN = 3
+_BY_PART = {
+    "deployment": ("deployments_by_prefix", "deployments_by_pattern"),
+    "delivery": ("deliveries_by_prefix", "deliveries_by_pattern"),
+}
+_LISTS = {"deployment": "fraisier history", "delivery": "fraisier webhooks list"}
 _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 
 
@@ -55,25 +63,29 @@ class SqliteReader:
         return self._records(Deployment, query, fraise_id=fraise_id, environment=environment, limit=limit)
 
     def find(self, id_part: str) -> str:
+        return self._found(id_part, "deployment")
+
+    def _found(self, id_part: str, what: str) -> str:
         part, found = id_part.strip().lower(), []
         if _ID_PART.fullmatch(part):
+            prefix, pattern = _BY_PART[what]
             found = (
-                self._all("deployments_by_prefix", prefix=part, after=part + "~")
-                or self._all("deployments_by_pattern", pattern=f"%{part}")
-                or self._all("deployments_by_pattern", pattern=f"%{part}%")
+                self._all(prefix, prefix=part, after=part + "~")
+                or self._all(pattern, pattern=f"%{part}")
+                or self._all(pattern, pattern=f"%{part}%")
             )
         if not found:
-            raise UnknownNameError(f"there is no deployment {id_part!r}: `fraisier history` lists them")
+            raise _unknown(what, id_part)
         if len(found) > 1:
             ids = ", ".join(str(row["id"]) for row in found[:SHOWN])
             some = f"{ids} and more" if len(found) > SHOWN else ids
-            raise UnknownNameError(f"more than one deployment is called {id_part!r}: {some}")
+            raise UnknownNameError(f"more than one {what} is called {id_part!r}: {some}")
         return str(found[0]["id"])
 
     def deployment(self, deployment_id: str) -> Deployment:
         found = self._records(Deployment, "deployment", id=deployment_id)
         if not found:
-            raise UnknownNameError(f"there is no deployment {deployment_id!r}: `fraisier history` lists them")
+            raise _unknown("deployment", deployment_id)
         return found[0]
 
     def steps(self, deployment_id: str) -> list[Step]:
@@ -101,6 +113,33 @@ class SqliteReader:
     def healthy_releases(self, fraise_id: str, environment: str) -> list[HealthyRelease]:
         return self._records(HealthyRelease, "healthy_releases", fraise_id=fraise_id, environment=environment)
 
+    def deliveries(self, limit: int = 20, verdict: RecordedVerdict | None = None) -> list[ReceivedDelivery]:
+        return self._records(ReceivedDelivery, "deliveries", limit=limit, verdict=verdict)
+
+    def find_delivery(self, id_part: str) -> str:
+        return self._found(id_part, "delivery")
+
+    def delivery(self, delivery_id: str) -> DeliveryDetails:
+        found = self._records(ReceivedDelivery, "delivery", id=delivery_id)
+        if not found:
+            raise _unknown("delivery", delivery_id)
+        more = self._one("delivered", id=delivery_id)
+        if more is None:
+            return DeliveryDetails(found[0])
+        return DeliveryDetails(
+            found[0],
+            more["delivery_id"],
+            _value("tuple", more["urls"]),
+            more["body_sha256"],
+            bool(more["body_kept"]),
+            tuple(self._records(ReceivedRef, "delivered_refs", id=delivery_id)),
+            tuple(self._records(Deployment, "deployments_of_delivery", id=delivery_id)),
+        )
+
+    def delivery_body(self, delivery_id: str) -> bytes | None:
+        row = self._one("delivery_body", id=delivery_id)
+        return _decompressed(row["body"]) if row else None
+
     def live_workers(self) -> int:
         oldest = self._host.seconds() - HEARTBEAT_TIMEOUT
         (row,) = self._all("live_workers", boot_id=self._host.boot_id, oldest=oldest)
@@ -114,6 +153,16 @@ class SqliteReader:
 
     def _records(self, kind: type[T], query: str, /, **parameters: Any) -> list[T]:
         return [record(kind, row) for row in self._all(query, **parameters)]
+
+
+def _unknown(what: str, name: str) -> UnknownNameError:
+    return UnknownNameError(f"there is no {what} {name!r}: `{_LISTS[what]}` lists them")
+
+
+def _decompressed(body: bytes) -> bytes:
+    import lz4.frame  # not for those who read no body
+
+    return bytes(lz4.frame.decompress(body))
 
 
 def record(kind: type[T], row: Row) -> T:

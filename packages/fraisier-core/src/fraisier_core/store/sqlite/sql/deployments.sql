@@ -29,10 +29,10 @@ SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supers
 -- name: request
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, webhook_event_id, release)
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
 VALUES (
     :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
-    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :webhook_event_id, :release);
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release);
 
 -- name: append
 INSERT INTO tb_deployment_events (
@@ -70,10 +70,11 @@ UPDATE tb_leases SET command_pid = :pid, command_started = :started WHERE token 
 -- name: drop_lease
 DELETE FROM tb_leases WHERE token = :token;
 
--- name: pending_of_environment
+-- name: waiting_instead
+-- What waits and would supersede this deployment if it waited too.
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending'
-  AND supersedes = 1;
+  AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL);
 
 -- name: is_last
 -- A deployment after which nothing was requested in its lane, not even its cancellation.
@@ -85,11 +86,30 @@ WHERE id = :id AND cancel_requested = 0
         AND later.lane IS last.lane AND later.sequence > last.sequence);
 
 -- name: pushed_commits
--- The newest deployments that pushes to the same ref requested, other than the one at hand.
+-- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither
+-- those that a user requests nor a repeated delivery whose commit was not found at its ref.
 SELECT id AS deployment_id, commit_sha, before_sha FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND trigger <> 'manual' AND ref IS :ref
-  AND id <> :id
+WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS :ref AND id <> :id
+  AND trigger <> 'manual' AND trigger <> 'replay' AND (repeats IS NULL OR release IS NOT NULL)
 ORDER BY sequence DESC LIMIT 20;
+
+-- name: left_since
+-- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
+-- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time.
+SELECT 1 FROM v_webhook_refs AS said
+WHERE said.ref = :ref
+  AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
+  AND (said.provider, said.repository) = (
+      SELECT provider, repository FROM tb_webhook_events WHERE id = :repeats)
+  AND said.webhook_event_id > (
+      SELECT coalesce(max(id), :repeats) FROM tb_deployments
+      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+        AND commit_sha = :commit_sha AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+  AND (said.duplicate_of IS NULL
+       OR EXISTS (SELECT 1 FROM tb_deployments AS found
+                  WHERE found.webhook_event_id = said.webhook_event_id AND found.ref = said.ref
+                    AND found.release IS NOT NULL))
+LIMIT 1;
 
 -- name: append_log
 INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text, dropped)

@@ -58,5 +58,52 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'succes
   AND release IS NOT NULL
 ORDER BY sequence DESC LIMIT 100;
 
+-- name: deliveries
+-- Recorded and refused ones in one list; ids sort by time.
+SELECT * FROM (
+    SELECT id, received_at, provider, event_type, repository, ref, refs, commit_sha, pusher, verdict,
+           duplicate_of, reasons, NULL AS client
+    FROM v_webhook_events WHERE :verdict IS NULL OR verdict = :verdict LIMIT :limit)
+UNION ALL
+SELECT * FROM (
+    SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, json_array(reason), client
+    FROM tb_refused_deliveries WHERE :verdict IS NULL OR :verdict = 'refused'
+    ORDER BY sequence DESC LIMIT :limit)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: deliveries_by_prefix
+SELECT id FROM (SELECT id FROM tb_webhook_events UNION ALL SELECT id FROM tb_refused_deliveries)
+WHERE id >= :prefix AND id < :after LIMIT 4;
+
+-- name: deliveries_by_pattern
+SELECT id FROM (
+    SELECT * FROM (SELECT id FROM tb_webhook_events ORDER BY sequence DESC LIMIT 10000)
+    UNION ALL
+    SELECT id FROM tb_refused_deliveries)
+WHERE id LIKE :pattern LIMIT 4;
+
+-- name: delivery
+SELECT id, received_at, provider, event_type, repository, ref, refs, commit_sha, pusher, verdict, duplicate_of,
+       reasons, NULL AS client
+FROM v_webhook_events WHERE id = :id
+UNION ALL
+SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, json_array(reason), client
+FROM tb_refused_deliveries WHERE id = :id;
+
+-- name: delivered
+SELECT delivery_id, urls, body_sha256,
+       EXISTS (SELECT 1 FROM tb_webhook_payloads WHERE sequence = w.sequence) AS body_kept
+FROM tb_webhook_events AS w WHERE id = :id;
+
+-- name: delivered_refs
+SELECT number, ref, commit_sha, before_sha, reasons FROM v_webhook_refs
+WHERE webhook_event_id = :id ORDER BY number;
+
+-- name: deployments_of_delivery
+SELECT * FROM v_deployment_history WHERE webhook_event_id = :id ORDER BY sequence;
+
+-- name: delivery_body
+SELECT body FROM tb_webhook_payloads WHERE sequence = (SELECT sequence FROM tb_webhook_events WHERE id = :id);
+
 -- name: live_workers
 SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :oldest;

@@ -29,8 +29,9 @@ CREATE TABLE tb_kinds (
     priority   INTEGER NOT NULL
 ) STRICT;
 
--- Every verified delivery. A key column is set only if the delivery requested a deployment: only then
--- does the same delivery, or the same signed body, count as a duplicate.
+-- Every verified delivery, with the first ref that it pushed. A key column is set only if the delivery requested
+-- a deployment: only then is the same delivery a duplicate, or a delivery of the same signed body a repetition.
+-- `duplicate_of` is the first delivery; `urls` and `reasons` are lists in JSON.
 CREATE TABLE tb_webhook_events (
     sequence      INTEGER PRIMARY KEY,
     id            TEXT NOT NULL UNIQUE,
@@ -41,6 +42,7 @@ CREATE TABLE tb_webhook_events (
     body_sha256   TEXT NOT NULL,
     body_key      TEXT,
     repository    TEXT,
+    urls          TEXT NOT NULL,
     ref           TEXT,
     branch        TEXT,
     commit_sha    TEXT,
@@ -57,8 +59,20 @@ CREATE UNIQUE INDEX webhook_event_by_delivery ON tb_webhook_events (provider, de
 CREATE UNIQUE INDEX webhook_event_by_body ON tb_webhook_events (provider, body_key)
     WHERE body_key IS NOT NULL;
 
+-- What else was pushed, if a delivery brings several refs: the second is number 2.
+CREATE TABLE tb_webhook_refs (
+    sequence         INTEGER PRIMARY KEY,
+    webhook_event_id TEXT NOT NULL,
+    number           INTEGER NOT NULL,
+    ref              TEXT NOT NULL,
+    commit_sha       TEXT,
+    before_sha       TEXT,
+    reasons          TEXT NOT NULL,
+    UNIQUE (webhook_event_id, number)
+) STRICT;
+
 -- The bodies lie apart, so that retention can empty this table while the event keeps hash and facts. Each is
--- an LZ4 frame: a third of the pages to write, for less time than writing them takes.
+-- an LZ4 frame: a third of the pages to write, for less time than writing them takes. `sequence` is the event's.
 CREATE TABLE tb_webhook_payloads (
     sequence         INTEGER PRIMARY KEY,
     webhook_event_id TEXT NOT NULL,
@@ -68,6 +82,7 @@ CREATE TABLE tb_webhook_payloads (
 -- The newest thousand deliveries that did not verify, without their bodies.
 CREATE TABLE tb_refused_deliveries (
     sequence    INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
     provider    TEXT NOT NULL,
     received_at TEXT NOT NULL,
     client      TEXT NOT NULL,
@@ -102,6 +117,7 @@ CREATE TABLE tb_deployment_events (
     pathspecs           TEXT,
     reason              TEXT,
     recovers            TEXT,
+    repeats             TEXT,
     webhook_event_id    TEXT,
     superseded_by       TEXT,
     release             TEXT,
@@ -152,6 +168,7 @@ CREATE TABLE tb_deployments (
     previous_commit_sha TEXT,
     superseded_by       TEXT,
     recovers            TEXT,
+    repeats             TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0,
     activation_started  INTEGER NOT NULL DEFAULT 0,
     rollback_started    INTEGER NOT NULL DEFAULT 0,
@@ -160,7 +177,7 @@ CREATE TABLE tb_deployments (
     last_event          INTEGER NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) STRICT;
-CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind)
+CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, repeats IS NULL)
     WHERE status = 'pending' AND supersedes = 1;
 CREATE INDEX pending_deployment ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'pending';

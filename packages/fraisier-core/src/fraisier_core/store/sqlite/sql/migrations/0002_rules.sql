@@ -37,7 +37,20 @@ CREATE TRIGGER webhook_events_no_replace BEFORE INSERT ON tb_webhook_events
 WHEN EXISTS (SELECT 1 FROM tb_webhook_events WHERE sequence = NEW.sequence OR id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'tb_webhook_events is append-only'); END;
 
--- A request is of a known kind and, if the kind says so, supersedes the one that waits.
+CREATE TRIGGER webhook_refs_no_update BEFORE UPDATE ON tb_webhook_refs
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_refs is append-only'); END;
+
+CREATE TRIGGER webhook_refs_no_delete BEFORE DELETE ON tb_webhook_refs
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_refs is append-only'); END;
+
+CREATE TRIGGER webhook_refs_no_replace BEFORE INSERT ON tb_webhook_refs
+WHEN EXISTS (SELECT 1 FROM tb_webhook_refs
+             WHERE sequence = NEW.sequence
+                OR (webhook_event_id = NEW.webhook_event_id AND number = NEW.number))
+BEGIN SELECT RAISE(ABORT, 'tb_webhook_refs is append-only'); END;
+
+-- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
+-- earlier delivery may turn out to be a replay, so it supersedes only another such.
 CREATE TRIGGER deployment_request BEFORE INSERT ON tb_deployment_events
 WHEN NEW.event = 'requested'
 BEGIN
@@ -47,7 +60,7 @@ BEGIN
     SELECT id, last_event + 1, 'superseded', NEW.at, NEW.deployment_id
     FROM tb_deployments INDEXED BY one_pending_deployment
     WHERE fraise_id = NEW.fraise_id AND environment = NEW.environment AND kind = NEW.kind
-      AND status = 'pending' AND supersedes = 1;
+      AND status = 'pending' AND supersedes = 1 AND (repeats IS NULL) = (NEW.repeats IS NULL);
 END;
 
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries

@@ -5,7 +5,7 @@ SELECT
     d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
     d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
     d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-    d.recovers, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
+    d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
     d.sequence
 FROM tb_deployments AS d
 ORDER BY d.sequence DESC;
@@ -71,7 +71,22 @@ GROUP BY fraise_id, environment;
 
 CREATE VIEW v_webhook_events AS
 SELECT
-    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.ref, w.branch, w.commit_sha, w.pusher,
-    w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256
+    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.urls, w.ref, w.branch, w.commit_sha,
+    w.before_sha, w.pusher, w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256,
+    1 + (SELECT count(*) FROM tb_webhook_refs AS r WHERE r.webhook_event_id = w.id) AS refs, w.sequence
 FROM tb_webhook_events AS w
 ORDER BY w.sequence DESC;
+
+-- Every ref that a delivery pushed, the first as number 1.
+CREATE VIEW v_webhook_refs AS
+SELECT
+    w.id AS webhook_event_id, 1 AS number, w.provider, w.repository, w.ref, w.commit_sha, w.before_sha,
+    w.reasons, w.received_at, w.duplicate_of
+FROM tb_webhook_events AS w
+WHERE w.ref IS NOT NULL
+UNION ALL
+SELECT
+    w.id, r.number, w.provider, w.repository, r.ref, r.commit_sha, r.before_sha, r.reasons, w.received_at,
+    w.duplicate_of
+FROM tb_webhook_refs AS r
+JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;
