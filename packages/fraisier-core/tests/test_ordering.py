@@ -96,6 +96,18 @@ def test_a_manual_deployment_is_not_stale(pushes: Pushes) -> None:
     assert pushes.newer(pushes.a, pushed(pushes.c), trigger="manual") is None
 
 
+def test_a_replayed_rewind_is_stale_if_something_was_pushed_since(pushes: Pushes) -> None:
+    back, since = pushed(pushes.a, before=pushes.c), pushed(pushes.b, before=pushes.a)
+    again = {"before": pushes.c, "trigger": "replay"}
+    assert pushes.newer(pushes.a, since, back, pushed(pushes.c), **again) == pushes.b
+    assert pushes.newer(pushes.a, back, pushed(pushes.c), **again) is None
+
+
+def test_what_repeats_a_delivery_is_not_stale_as_its_ref_is_there(pushes: Pushes) -> None:
+    found = deployment(pushes.a, None, "webhook")._replace(repeats="event")
+    assert newer_commit(found, pushes.a, [pushed(pushes.b)], pushes.mirror) is None
+
+
 def test_what_git_does_not_know_makes_nothing_stale(pushes: Pushes) -> None:
     assert pushes.newer(pushes.a, pushed("1" * 40)) is None
     assert pushes.newer("1" * 40, pushed(pushes.c)) is None

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fraisier_core.config import parse_config
 from fraisier_core.errors import InvalidRequestError, StoreError
-from fraisier_core.requests.requesting import request_deployment
-from fraisier_core.store.records import ConfiguredEnvironment, Request
+from fraisier_core.plugins import Plugins
+from fraisier_core.requests.requesting import replay_of, request_deployment
+from fraisier_core.store.records import ConfiguredEnvironment, DeliveredRef, Delivery, Receipt, Request
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.stores import OpenStore, open_store
@@ -52,6 +54,7 @@ def test_a_request_of_a_process_is_claimed_for_it_unless_the_environment_is_busy
     [
         (REQUEST._replace(kind="restart"), 'unknown kind of deployment "restart" (known: deploy, rollback)'),
         (REQUEST._replace(kind="rollback"), "a rollback must name its release"),
+        (REQUEST._replace(trigger="replay"), "a replay must name its webhook_event_id"),
     ],
 )
 @pytest.mark.parametrize("holder", [None, ProcessIdentity.of(os.getpid())])
@@ -67,3 +70,35 @@ def test_what_no_deployer_could_execute_is_not_requested(
 def test_what_is_not_configured_is_not_requested(store: OpenStore) -> None:
     with pytest.raises(StoreError):
         request_deployment(store, REQUEST._replace(environment="elsewhere"))
+
+
+URL = "https://forge.example/acme/my-api.git"
+MAPPED = f"""\
+fraises:
+  my_api: {{type: api, repository: {URL}, environments: {{production: {{}}}}}}
+branch_mapping:
+  next: {{fraise: my_api, environment: production, paths: [src/**]}}
+"""
+
+
+def test_a_recorded_delivery_is_routed_again_by_the_configuration_of_today(store: OpenStore) -> None:
+    known = Delivery("forge", "push", None, True, b"", "2026-01-31T12:00:00.000000Z", ("no rule",))
+    others = (
+        DeliveredRef("refs/heads/next", "d" * 40, "c" * 40),
+        DeliveredRef("refs/heads/next", None, "d" * 40),
+    )
+    facts = {"repository": "acme/my-api", "ref": "refs/heads/main", "commit_sha": "b" * 40, "pusher": "ada"}
+    (receipt,) = store.accept_now(known._replace(**facts, urls=(URL,), more_refs=others))  # type: ignore[arg-type]
+    assert isinstance(receipt, Receipt)
+    config = parse_config(MAPPED, Path("/nowhere/fraises.yaml"), Plugins.installed())
+    (request,) = replay_of(store.delivery(receipt.event_id), config, "grace")
+    reason = 'the branch "next" matches "next" and the repository is my_api\'s'
+    assert request == Request(
+        *("my_api", "production", "deploy", "replay", "grace", "refs/heads/next", "d" * 40, "c" * 40),
+        pathspecs=("src/**",),
+        reason=reason,
+        webhook_event_id=receipt.event_id,
+    )
+    replayed, _ = request_deployment(store, request)
+    assert [each.id for each in store.delivery(receipt.event_id).deployments] == [replayed]
+    assert store.pushed_commits(store.deployment(replayed)._replace(id="another")) == []

@@ -174,9 +174,10 @@ def receipt_commit(store: OpenStore, receipt: Receipt) -> str | None:
 
 def moved(identity: str, to: str, ref: str = "refs/heads/main", before: str = "") -> Delivery:
     """Return a delivery whose body depends on what it says alone; there are the commits a and b."""
-    facts = {"ref": ref, "commit_sha": to * 40, "before_sha": (before or {"a": "b", "b": "a"}[to]) * 40}
-    body = f"{facts}".encode()
-    return delivery(identity, body)._replace(**facts, requests=(REQUEST._replace(**facts),))
+    before = (before or {"a": "b", "b": "a"}[to]) * 40
+    known = delivery(identity, f"{ref} {before} {to}".encode())
+    request = REQUEST._replace(ref=ref, commit_sha=to * 40, before_sha=before)
+    return known._replace(ref=ref, commit_sha=to * 40, before_sha=before, requests=(request,))
 
 
 def has_left(store: OpenStore, receipt: Receipt) -> bool:

@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fraisier_core.store.records import Request
+
+from tests.stores import open_store
 
 from .installation import HEALTHY, Installation
 
@@ -12,6 +15,7 @@ STEPS = """
 def steps(settings, files):
     return [*(["build"] if "build.sh" in files else []), "activate"]
 """
+REPEATED = Request("my_api", "production", "deploy", "webhook", "ada", repeats="an event")
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
@@ -90,8 +94,9 @@ def test_a_plan_says_which_deployments_are_in_its_way(installation: Installation
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         waiting = installation.run("deploy", "my_api", "production", "--detach").stdout.strip()
+        open_store(installation.database).request(REPEATED)
         made = plan(installation)
-        assert (made["waits_for"], made["supersedes"]) == (installation.recorded()[1].id, waiting)
+        assert (made["waits_for"], made["supersedes"]) == (installation.recorded()[2].id, waiting)
         gate.open()
         command.end()
 
