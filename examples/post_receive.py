@@ -72,12 +72,13 @@ def deliver(body: bytes) -> str:
 
 
 def accepted(answer: dict[str, Any]) -> str:
-    """Return the status of a response, and its deployments and how to follow them, or its reasons."""
+    """Return the status of a response, its deployments, how to follow them, and its condition or reasons."""
     deployments = [
         f"{each['fraise']} {each['environment']}, follow it with: {each['follow']}"
         for each in answer.get("deployments", [])
     ]
-    details = "; ".join([*deployments, *answer.get("reasons", [])])
+    conditions = [answer["condition"]] if "condition" in answer else []
+    details = "; ".join([*deployments, *conditions, *answer.get("reasons", [])])
     return f"{answer['status']}: {details}" if details else str(answer["status"])
 
 

@@ -425,6 +425,21 @@ def test_skip_deploy_skips_a_push_and_not_what_it_superseded_nor_a_user(driver: 
     check_invariants(driver)
 
 
+def test_what_says_skip_deploy_is_not_requested_again_after_a_replay(driver: Driver) -> None:
+    driver.configure({"        stable_for: 0\n": "        stable_for: 0\n        skip_deploy: true\n"})
+    driver.start_web()
+    base = driver.commit()
+    unwanted = message(driver, "[skip deploy]")
+    for commit, before in ((unwanted, base), (base, unwanted), (unwanted, base), (base, unwanted)):
+        driver.deliver(commit, before)
+    driver.start_worker()
+    driver.settled()
+    assert driver.serving() == base
+    statuses = [row["status"] for row in driver.rows("SELECT status FROM tb_deployments ORDER BY sequence")]
+    assert statuses == ["superseded", "success", "superseded", "skipped"]
+    check_invariants(driver)
+
+
 def test_skip_deploy_is_off_unless_it_is_set(driver: Driver) -> None:
     driver.start()
     driver.commit()

@@ -145,12 +145,11 @@ def _request_again(execution: Execution) -> Request | None:
 
 def _is_due(execution: Execution, deployment: Deployment) -> bool:
     """Whether a deployment that was superseded would be executed."""
-    if deployment.status != "superseded":
+    if deployment.status != "superseded" or _says_skip(execution, deployment.commit_sha):
         return False
     if deployment.repeats is not None:
         return replayed(execution, deployment) is None
-    commit = deployment.commit_sha
-    return not _newer(execution, deployment, commit) and not _says_skip(execution, commit)
+    return not _newer(execution, deployment, deployment.commit_sha)
 
 
 def _says_skip(execution: Execution, commit: str | None) -> bool:
