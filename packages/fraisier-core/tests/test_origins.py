@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from fraisier_core.errors import BoundSecretError
-from fraisier_core.git.origins import Origin, Repositories, is_on
+from fraisier_core.git.origins import Origin, Repositories, covered, is_on
 from fraisier_core.git.repository import identities_of
 from fraisier_core.push import Push
 
@@ -124,3 +124,9 @@ def test_a_push_without_an_address_is_verified_by_its_full_name_on_the_hosts() -
     assert Origin.of(push(), HOST).within(bound).identities == bound
     with pytest.raises(BoundSecretError, match="the push is to acme/other, without an address"):
         Origin.of(push(name="acme/other"), HOST).within(bound)
+
+
+def test_of_a_push_only_the_addresses_are_recorded_that_its_secret_is_bound_to() -> None:
+    own, other = "https://git.example.com/Acme/My-API.git", "git@git.example.com:acme/other.git"
+    assert covered([own, other], frozenset([API])) == (own,)
+    assert covered([own, other], None) == (own, other)

@@ -95,7 +95,7 @@ def test_a_recorded_delivery_is_routed_again_by_the_configuration_of_today(store
     reason = 'the branch "next" matches "next" and the repository is my_api\'s'
     assert request == Request(
         *("my_api", "production", "deploy", "replay", "grace", "refs/heads/next", "d" * 40, "c" * 40),
-        pathspecs=("src/**",),
+        pathspecs=(("src/**",),),
         reason=reason,
         webhook_event_id=receipt.event_id,
     )

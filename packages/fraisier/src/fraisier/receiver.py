@@ -15,6 +15,7 @@ import msgspec
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import BoundSecretError, MalformedPayloadError, StoreError
+from fraisier_core.git.origins import covered
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Unverified, Verified
@@ -201,7 +202,7 @@ def _requesting(
         **ref._asdict(),
         repository=first.repository,
         pusher=first.pusher,
-        urls=tuple(first.urls),
+        urls=covered(first.urls, bound),
         more_refs=tuple(more_refs),
     )
 

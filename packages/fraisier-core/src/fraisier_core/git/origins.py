@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fraisier_core.errors import BoundSecretError
 from fraisier_core.git.addresses import PORTS
-from fraisier_core.git.repository import canonical_path, in_any_case, repository_identity
+from fraisier_core.git.repository import canonical_path, identities_of, in_any_case, repository_identity
 from fraisier_core.push import Push
 
 _PORT = re.compile(r":[0-9]+\Z")
@@ -78,6 +78,17 @@ class Repositories:
         ending = f"/{in_any_case(name)}"
         there = [each for each in self._exact if in_any_case(each).endswith(ending) and is_on(each, hosts)]
         return frozenset(each for each in there if each.endswith(f"/{name}")) or frozenset(there)
+
+
+def covered(urls: Iterable[str], bound: frozenset[str] | None) -> tuple[str, ...]:
+    """Return those of a push's addresses that its secret is bound to, None meaning all: the others are
+    not recorded, so that no replay is of another repository.
+    """
+    if bound is None:
+        return tuple(urls)
+    repositories = Repositories(bound)
+    named = ((url, Origin(identities_of([url]))) for url in urls)
+    return tuple(url for url, origin in named if repositories.named_by(origin))
 
 
 def is_on(identity: str, hosts: frozenset[str]) -> bool:

@@ -62,7 +62,7 @@ def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | Non
     return tuple(
         request._replace(trigger="replay", requested_by=requested_by, webhook_event_id=found.id)
         for push in pushes
-        for request in requests_of(push, route(push, config))
+        for request in requests_of(push, route(push, config, found.provider))
     )
 
 

@@ -39,7 +39,7 @@ class Request(NamedTuple):
     `kind` is a name in `KINDS`, `ref` a full ref. `commit_sha` is a full id, by hand also the beginning of
     one, which fetching completes; None takes the newest one of `ref`. If there are git `pathspecs`, a change
     must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
-    rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. A request
+    rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. One
     that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` returned to the commit.
     """
 
