@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
 
 from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -28,13 +31,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _received = 0
+    waiting_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, unless there are too many."""
+        """Take a connection; if there are too many, drop the one that keeps us waiting most."""
         super().connection_made(transport)
+        self.waiting_since = self.loop.time()
         self._await_head()
         if len(self.connections) > self.max_connections:
-            transport.abort()
+            others = [each for each in self.connections if isinstance(each, BoundedConnection)]
+            (_most_waited_for(others, self.waiting_since) or self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -62,6 +68,30 @@ class BoundedConnection(HttpToolsProtocol):
         if self._received > (self.head_bytes if in_head else self.request_bytes):
             self.transport.abort()
 
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or begin with the one that has come meanwhile."""
+        super().on_response_complete()
+        self.waiting_since = self.loop.time()
+
+    def send_400_response(self, msg: str) -> None:
+        """Respond in JSON, as to every other error, and close."""
+        body = json.dumps({"error": msg}).encode()
+        head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
+
+    @property
+    def peer(self) -> str:
+        """The address of the client; empty if there is none."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has to send more before there is anything to answer."""
+        if self.transport.is_closing() or self.pipeline:
+            return False
+        return self.cycle is None or self.cycle.more_body or self.cycle.response_complete
+
     def _await_head(self) -> None:
         self._received = 0
         self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
@@ -70,3 +100,12 @@ class BoundedConnection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _most_waited_for(connections: Iterable[BoundedConnection], now: float) -> BoundedConnection | None:
+    """Return which of the connections whose client must send more has waited longest, the time counted for
+    each connection of its address: neither many addresses nor many connections of one keep others out.
+    """
+    waiting = [each for each in connections if each.is_waiting and each.waiting_since < now]
+    of_address = Counter(each.peer for each in waiting)
+    return max(waiting, key=lambda each: (now - each.waiting_since) * of_address[each.peer], default=None)
