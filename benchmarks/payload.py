@@ -6,6 +6,7 @@ import json
 import secrets
 from functools import cache
 from typing import Any
+from urllib.parse import quote_plus
 
 API = "https://api.forge.example"
 FORGE = "https://forge.example"
@@ -35,6 +36,25 @@ def push_body(commit: str) -> bytes:
     """Return the body of a push of that commit."""
     before, after = template()
     return f"{before}{commit}{after}".encode()
+
+
+def large_push_body(commit: str, size: int, form: bool = False) -> bytes:
+    """Return the body of a push of that commit, of many commits: at most `size` bytes, and nearly as many.
+
+    Args:
+        commit: the commit.
+        size: in bytes.
+        form: whether it is a form with the field `payload`, or the JSON itself.
+    """
+    encoded = _form if form else str.encode
+    payload = _payload() | {"after": commit}
+    each = len(encoded(json.dumps(_commit()) + ", "))
+    many = (size - len(encoded(json.dumps(payload)))) // each
+    return encoded(json.dumps(payload | {"commits": [_commit() for _ in range(many)]}))
+
+
+def _form(text: str) -> bytes:
+    return b"payload=" + quote_plus(text).encode()
 
 
 def _payload() -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -14,6 +16,7 @@ from fraisier.responses import unavailable
 MAX_BODY_BYTES = 25_000_000
 BODY_SECONDS = 15.0
 INCOMPLETE_BYTES = 100_000_000
+LARGE_BYTES = 1_000_000
 
 
 class ClientGoneError(Exception):
@@ -21,9 +24,9 @@ class ClientGoneError(Exception):
 
 
 class BodyReader:
-    """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds. All bodies that are incomplete
-    together hold at most `INCOMPLETE_BYTES`, so that unverified senders cannot fill the memory; an ordinary
-    delivery comes in one piece and never waits for them.
+    """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds. All bodies that are incomplete, or
+    complete and `held`, have at most `INCOMPLETE_BYTES` together, so that unverified senders cannot fill the
+    memory; an ordinary delivery comes in one piece and never waits for them.
     """
 
     def __init__(self, seconds: float = BODY_SECONDS) -> None:
@@ -47,25 +50,32 @@ class BodyReader:
         message = await _next_message(receive)
         if not message.get("more_body", False):
             return bytes(message.get("body", b""))
-        body = bytearray()
+        body = BytesIO()  # which gives away what it holds without a copy
         try:
             self._hold(body, message)
             while message.get("more_body", False):
                 message = await _next_message(receive)
                 self._hold(body, message)
-            return bytes(body)
+            return body.getvalue()
         finally:
-            self._held -= len(body)
-            body.clear()  # a refusal's traceback would hold on to it
+            self._held -= body.tell()
+            body.close()  # a refusal's traceback would hold on to it
 
-    def _hold(self, body: bytearray, message: Message) -> None:
-        piece = message.get("body", b"")
-        body += piece
-        self._held += len(piece)
-        if len(body) > MAX_BODY_BYTES:
+    def _hold(self, body: BytesIO, message: Message) -> None:
+        self._held += body.write(message.get("body", b""))
+        if body.tell() > MAX_BODY_BYTES:
             raise _too_large()
         if self._held > INCOMPLETE_BYTES:
             raise unavailable("server busy: too many bytes in flight")
+
+    @contextmanager
+    def held(self, body: bytes) -> Iterator[None]:
+        """Count a body that waits, once it is complete, to be verified and stored."""
+        self._held += len(body)
+        try:
+            yield
+        finally:
+            self._held -= len(body)
 
 
 async def _next_message(receive: Receive) -> Message:

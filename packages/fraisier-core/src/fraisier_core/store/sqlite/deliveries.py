@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lz4.frame
 import uuid_utils
@@ -18,17 +18,41 @@ from fraisier_core.store.sqlite.connection import ConstraintError, Row
 from fraisier_core.store.sqlite.deployments import Deployments, request_row
 from fraisier_core.system.failpoints import failpoint
 
+if TYPE_CHECKING:
+    from asyncio import Lock
+
 REMEMBERED = 256
+LARGE_BATCH_BYTES = 2_000_000
 
 
 class Deliveries(Deployments):
     """The write side of webhooks. Failpoints: `before_commit` and `after_commit`."""
 
+    @cached_property
+    def _turn(self) -> Lock:
+        from asyncio import Lock
+
+        return Lock()
+
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         """Store a batch as if each delivery were new, in one statement a table. If the database refuses that,
         because one came before or cannot be stored, store them one by one. The event loop waits for the disk:
-        whatever could be answered meanwhile waits for the same disk.
+        whatever could be answered meanwhile waits for the same disk. A large batch takes long before it comes
+        to the disk, so it is stored in a thread, and those after it wait for their turn.
         """
+        from asyncio import to_thread  # not for commands: importing it takes as long as many of them
+
+        is_large = sum(len(each.body) for each in deliveries) > LARGE_BATCH_BYTES
+        if not is_large and not self._turn.locked():
+            return self._accept_together(deliveries)
+        async with self._turn:
+            return (
+                await to_thread(self._accept_together, deliveries)
+                if is_large
+                else self._accept_together(deliveries)
+            )
+
+    def _accept_together(self, deliveries: Sequence[Delivery]) -> Receipts:
         try:
             receipts = self._commit(self._store, deliveries)
         except (ConstraintError, UnicodeError):
@@ -114,6 +138,10 @@ class Deliveries(Deployments):
         return Receipt("duplicate", first["id"], self._deployments(first["id"]))
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        async with self._turn:
+            self._refuse(provider, received_at, client, reason)
+
+    def _refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}
         with self._connection.transaction():
             self._write("insert_refused", **row, client=client, reason=reason)
