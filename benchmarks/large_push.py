@@ -1,4 +1,4 @@
-"""Pushes as large as they may be: the memory they take, and for how long nobody else is answered."""
+"""Pushes as large as they may be: the memory they take, and how long the others wait meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 def figures(folder: Path) -> Iterator[Figure]:
     """Send large pushes while `/healthz` is asked again and again, and yield the figures."""
     yield from _figures(folder / "json", "a push of 25 MB", as_form=False)
-    # yield from _figures(folder / "form", "a push of 25 MB as a form", as_form=True)
+    yield from _figures(folder / "form", "a push of 25 MB as a form", as_form=True)
 
 
 def _figures(folder: Path, what: str, *, as_form: bool) -> Iterator[Figure]:

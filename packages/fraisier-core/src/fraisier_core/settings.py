@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -84,6 +85,16 @@ def _host_name(host: str) -> str:
     return host.lower()
 
 
+def _network(written: object) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(written if isinstance(written, str) else "")
+    except ValueError:
+        raise ValueError("should be an address, or a network such as 192.0.2.0/24") from None
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
+        raise ValueError("should be written as the IPv4 network that it is")
+    return network
+
+
 def _filled(value: object, commit_sha: str) -> object:
     if isinstance(value, dict):
         return {key: _filled(item, commit_sha) for key, item in value.items()}
@@ -100,6 +111,8 @@ HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], AsList]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)]
+Networks = Annotated[tuple[Network, ...], AsList, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -299,11 +312,15 @@ class ProviderSettings(Section):
         type: the provider that it configures; by default, the one that the section is named after.
         webhook_secret: the secret shared with the forge, or a list of them; one may be bound to repositories.
         hosts: the forge's host names, with or without a port. Pushes that name other hosts match nothing.
+        allow: the addresses and networks that deliveries come from; by default, any.
+        trusted_proxies: those of the proxies whose `X-Forwarded-For` says where a delivery comes from.
     """
 
     type: Annotated[str, Field(min_length=1)] | None = None
     webhook_secret: Annotated[tuple[WebhookSecret, ...], AsList, Field(min_length=1, max_length=MAX_SECRETS)]
     hosts: Hosts = ()
+    allow: Networks = ()
+    trusted_proxies: Networks = ()
 
     @field_validator("webhook_secret")
     @classmethod

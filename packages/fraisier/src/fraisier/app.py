@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -19,12 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from fraisier.body import BodyReader, ClientGoneError
-from fraisier.receiver import Receiver
+from fraisier.body import LARGE_BYTES, BodyReader, ClientGoneError
+from fraisier.receiver import ConfiguredProvider, Receiver
 from fraisier.responses import error_response, handle_error, unavailable
+from fraisier.senders import Address
 
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
-PATH = re.compile(r"/webhook(?:/([^/]+))?")
+PATH = re.compile(r"/webhook(?:/([^/]+))?/?")
 LINGER_SECONDS = 2.0
 
 
@@ -57,9 +58,27 @@ class WebhookEndpoint:
         headers = _headers(scope)
         _check_request(scope["method"], headers)
         configured = self._receiver.provider(provider)
+        peer = scope["client"][0] if scope.get("client") else ""
+        sender = configured.senders.address(peer, headers.get("x-forwarded-for"))
+        if not configured.senders.allows(sender):
+            raise await self._receiver.refuse_sender(configured, sender)
+        if not self._receiver.failures.is_over(sender):
+            return await self._take(configured, headers, receive, sender)
+        async with self._receiver.failures.turn(sender):
+            return await self._take(configured, headers, receive, sender)
+
+    async def _take(
+        self,
+        provider: ConfiguredProvider,
+        headers: Mapping[str, str],
+        receive: Receive,
+        sender: Address | None,
+    ) -> Response:
         body = await self._bodies.read(headers, receive)
-        client = scope["client"][0] if scope.get("client") else ""
-        return await self._receiver.receive(configured, headers, body, client)
+        if len(body) <= LARGE_BYTES:
+            return await self._receiver.receive(provider, headers, body, sender)
+        with self._bodies.held(body):
+            return await self._receiver.receive(provider, headers, body, sender)
 
 
 def create_app(
@@ -83,7 +102,7 @@ async def _healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
+def _readyz(store: Store) -> Callable[[Request], Response]:
     """Return the endpoint that says whether deliveries can be stored and a worker is alive."""
 
     @lru_cache(1)  # the store is asked at most once a second
@@ -94,7 +113,7 @@ def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
         except StoreError:
             return ["the store cannot be written"]
 
-    async def readyz(_request: Request) -> Response:
+    def readyz(_request: Request) -> Response:  # in a thread: it may have to wait for the store
         found = problems(int(time.monotonic()))
         status, code = ("not ready", 503) if found else ("ok", 200)
         return JSONResponse({"status": status, "problems": found}, code)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -27,18 +26,19 @@ from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from fraisier.body import LARGE_BYTES
+from fraisier.failures import Failures
 from fraisier.inbox import Inbox
-from fraisier.responses import error_response, unavailable
-from fraisier.terminal import clean_line
+from fraisier.refusals import Refusals
+from fraisier.responses import error_response, too_many, unavailable
+from fraisier.senders import Address, Senders
 
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
-REFUSALS_PER_SECOND = 5
-MAX_CLIENT_LENGTH = 100
-MAX_REASON_LENGTH = 500
 CONDITION = "this body was accepted before: its commit is deployed only if the ref left it and is there again"
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
+NOT_COUNTED = "deliveries through a proxy on a private address are not limited by sender"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +51,7 @@ class ConfiguredProvider:
     plugin: Provider
     secrets: tuple[str, ...] = field(repr=False)
     bounds: tuple[frozenset[str] | None, ...]
+    senders: Senders
     config: Config
 
     @classmethod
@@ -58,7 +59,8 @@ class ConfiguredProvider:
         """Return the provider of a section of `git:`."""
         plugin, settings = plugins.provider(config.git.types[name]), config.git.providers[name]
         bounds = tuple(None if urls is None else identities_of(urls) for urls in settings.bounds())
-        return cls(name, plugin, settings.secrets(), bounds, config)
+        senders = Senders(settings.allow, settings.trusted_proxies)
+        return cls(name, plugin, settings.secrets(), bounds, senders, config)
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> Verified | Unverified | Ignored:
         """Return which of the secrets verifies a delivery, or why none does; `Ignored` as `verify` says."""
@@ -66,29 +68,6 @@ class ConfiguredProvider:
         if isinstance(verdict, Verified) and verdict.secret not in range(len(self.secrets)):
             return Unverified(f'plugin "{self.plugin.name}" names a secret that is not configured')
         return verdict
-
-
-class Refusals:
-    """Answers "why did my push not deploy?", in a record that no client can keep the disk busy with."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._second = 0
-        self._written = 0
-
-    async def add(self, provider: str, client: str, reason: str) -> None:
-        """Remember a refusal, unless this second has seen enough; `client` may be any text."""
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._written = second, 0
-        self._written += 1
-        if self._written > REFUSALS_PER_SECOND:
-            return
-        client = clean_line(client)[:MAX_CLIENT_LENGTH]
-        reason = clean_line(reason)[:MAX_REASON_LENGTH]
-        logger.warning("refused a delivery for %s from %s: %s", provider, client, reason)
-        with suppress(StoreError):
-            await self._store.refuse(provider, utc_now(), client, reason)
 
 
 class Receiver:
@@ -100,6 +79,7 @@ class Receiver:
         self._store = store
         self._inbox = Inbox(store)
         self._refusals = Refusals(store)
+        self.failures = Failures()
         self._config: Config | None = None
         self._providers: Mapping[str, ConfiguredProvider] = {}
 
@@ -130,36 +110,46 @@ class Receiver:
         problem = "no such provider is configured" if name else "no git.provider is configured"
         raise HTTPException(404, problem)
 
+    async def refuse_sender(self, provider: ConfiguredProvider, sender: Address | None) -> HTTPException:
+        """Record that a sender may not send, and return the error for it, that of any unverified delivery."""
+        await self._refusals.add(provider.name, sender, f"the sender is not in git.{provider.name}.allow")
+        return HTTPException(401, UNVERIFIED)
+
     async def receive(
-        self, provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes, client: str
+        self, provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes, sender: Address | None
     ) -> Response:
-        """Respond to a delivery from the address `client`, once what it requests is on disk."""
-        verified = provider.verify(headers, body)
-        if isinstance(verified, Unverified):
-            return await self._refuse_unverified(provider, client, verified.reason)
-        if isinstance(verified, Ignored):
-            return JSONResponse({"status": "ignored", "reasons": [verified.reason]})
-        try:
-            delivery = _delivery(provider, verified, headers, body)
-        except BoundSecretError as error:
-            return await self._refuse_unverified(provider, client, str(error))
-        except MalformedPayloadError as error:
-            await self._refusals.add(provider.name, client, f"malformed: {error}")
-            return JSONResponse({"error": str(error)}, 400)
-        return await self._keep(delivery, client)
+        """Respond to a delivery, once what it requests is on disk. A large one is judged in a thread, so that
+        others are answered meanwhile.
+        """
+        if len(body) <= LARGE_BYTES:
+            judged = _judged(provider, headers, body)
+        else:
+            judged = await asyncio.to_thread(_judged, provider, headers, body)
+        if isinstance(judged, Unverified):
+            await self._refusals.add(provider.name, sender, judged.reason)
+            return self._unverified(provider, sender)
+        if isinstance(judged, Ignored):
+            return JSONResponse({"status": "ignored", "reasons": [judged.reason]})
+        if isinstance(judged, MalformedPayloadError):
+            await self._refusals.add(provider.name, sender, f"malformed: {judged}")
+            return JSONResponse({"error": str(judged)}, 400)
+        return await self._keep(judged, sender)
 
-    async def _refuse_unverified(self, provider: ConfiguredProvider, client: str, reason: str) -> Response:
-        await self._refusals.add(provider.name, client, reason)
-        return JSONResponse({"error": UNVERIFIED}, 401)
+    def _unverified(self, provider: ConfiguredProvider, sender: Address | None) -> Response:
+        """Count the failure, and respond to it."""
+        seconds = self.failures.add(sender) if provider.senders.tells_apart(sender) else 0
+        if not seconds:
+            return JSONResponse({"error": UNVERIFIED}, 401)
+        return error_response(too_many(f"{UNVERIFIED}; too many of this sender do not verify", seconds))
 
-    async def _keep(self, delivery: Delivery, client: str) -> Response:
+    async def _keep(self, delivery: Delivery, sender: Address | None) -> Response:
         try:
             receipt = await self._inbox.store(delivery)
         except StoreError:
             return error_response(unavailable("the event could not be stored"))
         if receipt.verdict == "conflict":
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
-            await self._refusals.add(delivery.provider, client, reason)
+            await self._refusals.add(delivery.provider, sender, reason)
         return _response(delivery, receipt)
 
 
@@ -167,12 +157,30 @@ def _warn(config: Config, before: Config | None) -> None:
     """Say what of a configuration will not work."""
     for name, reason in config.git.missing.items():
         logger.warning("git.%s: %s", name, reason)
+    for name, settings in config.git.providers.items():
+        if not settings.trusted_proxies:
+            logger.info("git.%s: trusted_proxies is not set: %s", name, NOT_COUNTED)
     if not config.git.providers:
         logger.warning("%s: no provider under `git:` can be used, so every webhook is refused", config.path)
     for warning in config.warnings:
         logger.warning("%s", warning)
     if before is not None and config.database != before.database:
         logger.warning("database.url changed; restart fraisier-webhook and the worker to use it")
+
+
+def _judged(
+    provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes
+) -> Delivery | Ignored | Unverified | MalformedPayloadError:
+    """Return what is stored of a delivery, or why nothing is."""
+    verified = provider.verify(headers, body)
+    if not isinstance(verified, Verified):
+        return verified
+    try:
+        return _delivery(provider, verified, headers, body)
+    except BoundSecretError as error:
+        return Unverified(str(error))
+    except MalformedPayloadError as error:
+        return error
 
 
 def _delivery(

@@ -14,6 +14,11 @@ def unavailable(error: str) -> HTTPException:
     return HTTPException(503, error, {"retry-after": RETRY_SECONDS})
 
 
+def too_many(error: str, seconds: int) -> HTTPException:
+    """Return the error for a client that should wait for some seconds."""
+    return HTTPException(429, error, {"retry-after": str(seconds)})
+
+
 def error_response(error: HTTPException) -> JSONResponse:
     """Return the response to a request that fails."""
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)

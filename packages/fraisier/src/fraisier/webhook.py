@@ -76,9 +76,11 @@ def _run(web: Starlette, listener: socket.socket) -> None:
     import logging
 
     import uvicorn
+    from fraisier_core.system.processes import return_large_blocks
 
     from fraisier.bounded_connection import BoundedConnection
 
+    return_large_blocks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)  # what a batch makes outlives it; traversing it is a tenth of the work
@@ -91,6 +93,7 @@ def _run(web: Starlette, listener: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # each provider says which proxies it trusts
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(settings).run(sockets=[listener])

@@ -226,8 +226,16 @@ def test_an_unknown_provider_is_not_found(server: Server) -> None:
 
 
 def test_an_unknown_path_is_not_found_and_never_redirected(server: Server) -> None:
-    for path in ("/", "/webhook/", "/webhook/github/x"):
-        assert server.send(Hook(path, b"{}", {"content-type": "application/json"})).status_code == 404
+    for path in ("/", "/webhooks", "/webhook//", "/webhook/github/x", "/webhook/github//"):
+        answer = server.send(Hook(path, b"{}", {"content-type": "application/json"}))
+        assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
+
+
+@pytest.mark.parametrize("path", ["/webhook/", "/webhook/github/"])
+def test_a_final_slash_changes_nothing(server: Server, path: str) -> None:
+    assert server.send(github(github_push(new_commit()), path=path)).status_code == 202
+    answer = server.get(path)
+    assert (answer.status_code, answer.json()) == (405, {"error": "only POST"})
 
 
 def test_a_test_delivery_that_is_never_signed_is_answered_and_leaves_nothing(server: Server) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote_plus
 
+import lz4.frame
 import pytest
-from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, MAX_BODY_BYTES
+from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, LARGE_BYTES, MAX_BODY_BYTES
 from fraisier.bounded_connection import BoundedConnection
 from fraisier.receiver import MAX_NAME_LENGTH
 from fraisier.webhook import SHUTDOWN_SECONDS
@@ -29,7 +33,7 @@ HEAD = b"POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 MEGABYTE = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
 CLOSE = ("connection", b"close")
-LOG_LINE = re.compile(r"((INFO )?github '|INFO listening |WARNING refused a delivery )")
+LOG_LINE = re.compile(r"((INFO )?github '|INFO (listening |git\.)|WARNING refused a delivery )")
 
 
 def resident(server: Server) -> int:
@@ -76,6 +80,47 @@ def test_a_refused_client_that_goes_on_sending_still_gets_its_answer(server: Ser
     head = b"POST /webhook/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000000\r\n"
     answer = server.exchange(head + b"Content-Type: application/json\r\n\r\n", body)
     assert answer.startswith(b"404 ")
+
+
+def large(commit: str, megabytes: int, form: bool = False) -> Hook:
+    """Return a push that large, as JSON or as a form."""
+    payload = github_push(commit) | {"commits": [{"message": secrets.token_hex(5_000) * 100}] * megabytes}
+    if not form:
+        return github(payload)
+    body = b"payload=" + quote_plus(json.dumps(payload)).encode()
+    return github(body).with_headers(content_type="application/x-www-form-urlencoded")
+
+
+@pytest.mark.parametrize(("megabytes", "form"), [(24, False), (3, False), (3, True), (1, False)])
+def test_a_large_delivery_is_stored_beside_others(server: Server, megabytes: int, form: bool) -> None:
+    commits = [new_commit() for _ in range(30)]
+    hooks = [large(commits[0], megabytes, form), *(github(github_push(commit)) for commit in commits[1:])]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(server.send, hooks))
+    assert [answer.status_code for answer in answers] == [202] * len(hooks)
+    event = answers[0].json()["event"]
+    [row] = server.rows(f"SELECT body FROM tb_webhook_payloads WHERE webhook_event_id = '{event}'")
+    assert lz4.frame.decompress(row["body"]) == hooks[0].body
+    assert server.send(hooks[0]).json()["status"] == "duplicate"
+
+
+def test_a_large_delivery_is_refused_like_any_other(server: Server) -> None:
+    hook = large(new_commit(), 2)
+    assert server.send(hook.with_headers(x_hub_signature_256="guessed")).status_code == 401
+    malformed = server.send(github(hook.body[:-1]))
+    assert malformed.status_code == 400
+    assert malformed.json()["error"].startswith("the payload is not what the forge sends")
+
+
+def test_large_deliveries_take_little_more_memory_than_one_of_them(installation: Installation) -> None:
+    with installation.serving() as server:
+        deliver(server, 40)
+        before = resident(server)
+        for _ in range(3):
+            assert server.send(large(new_commit(), 24)).status_code == 202
+        assert peak(server) < before + 2 * 24
+        deliver(server, 8)
+        assert resident(server) < before + 20
 
 
 def test_incomplete_bodies_are_bounded_together_and_ordinary_deliveries_go_on(server: Server) -> None:
@@ -158,6 +203,8 @@ def test_a_hostile_header_is_refused_and_never_an_error(server: Server, name: st
 
 
 def test_no_sender_can_forge_a_line_of_the_log_or_drive_a_terminal(installation: Installation) -> None:
+    trust = "  github:\n    trusted_proxies: [127.0.0.1]\n"
+    installation.config.write_text(installation.config.read_text().replace("  github:\n", trust))
     with installation.serving() as server:
         line = "\nINFO forged\r\x1b[2J\x9b2J"
         for payload in (
@@ -169,7 +216,7 @@ def test_no_sender_can_forge_a_line_of_the_log_or_drive_a_terminal(installation:
             | {"repository": {"full_name": line, "clone_url": line, "ssh_url": line}},
         ):
             assert server.send(github(payload)).status_code in {200, 400}
-        for value in (b"\x9b2J\x85INFO forged", b"1.2.3.4, " + b"\x9b" * 10_000, b"\xe2\x80\xae"):
+        for value in (b"\x9b2J\x85INFO forged", b"1.2.3.4, " + b"\x9b" * 10_000, b"::1%\x9b2J", b"\xe2\x80"):
             server.exchange(raw(github(b"{}", secret="guessed"), ("x-forwarded-for", value), CLOSE))
         clients = server.rows("SELECT client, reason FROM tb_refused_deliveries")
         assert all(len(row["client"]) <= 100 and row["client"].isprintable() for row in clients)
@@ -244,6 +291,7 @@ def test_the_reference_states_the_limits() -> None:
         f"| Body | {MAX_BODY_BYTES:,} bytes | 413 |",
         f"| Time for the body | {BODY_SECONDS:g} s | 408 |",
         f"| Bodies that are incomplete, together | {INCOMPLETE_BYTES:,} bytes | 503 |",
+        f"those over {LARGE_BYTES:,} bytes",
         f"| {BoundedConnection.head_bytes:,} bytes, {BoundedConnection.head_seconds:g} s |",
         f"| {BoundedConnection.request_bytes:,} bytes |",
         f"| Connections | {BoundedConnection.max_connections} |",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import select
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,23 @@ def test_the_worker_is_woken_once_a_deployment_waits(inbox: Inbox, database: Ope
         assert select.select([wake_ups], [], [], SECONDS)[0] == [wake_ups]
     finally:
         wake_ups.close()
+
+
+def test_the_loop_goes_on_while_a_large_delivery_waits_for_the_store(
+    inbox: Inbox, database: OpenStore, tmp_path: Path
+) -> None:
+    async def crowd(other: sqlite3.Connection) -> list[str]:
+        large = asyncio.create_task(inbox.store(delivery("x" * 3_000_000)))
+        await asyncio.sleep(0.2)
+        small = asyncio.create_task(inbox.store(delivery("small")))
+        refused = asyncio.create_task(database.refuse("github", utc_now(), "198.51.100.7", "guessed"))
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in (large, small, refused))
+        other.execute("ROLLBACK")
+        await refused
+        return [(await task).verdict for task in (large, small)]
+
+    path = tmp_path / "state" / "fraisier.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert asyncio.run(crowd(other)) == ["accepted", "accepted"]

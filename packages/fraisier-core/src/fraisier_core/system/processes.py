@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_LARGE_BLOCK_BYTES = 1_000_000
+_KEPT_BYTES = 8_000_000
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -145,6 +148,16 @@ class _Stat:
     @property
     def runs(self) -> bool:
         return self.state not in {"Z", "X"}
+
+
+def return_large_blocks() -> None:
+    """Let malloc return each block of a megabyte or more to the system as soon as it is free, rather than
+    raise that limit with each that is freed: https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    with suppress(AttributeError):  # not every C library has it
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)  # or it would return what the next small request needs
 
 
 def _prctl(option: int, value: int) -> None:

@@ -40,17 +40,15 @@ class Deliveries(Deployments):
         whatever could be answered meanwhile waits for the same disk. A large batch takes long before it comes
         to the disk, so it is stored in a thread, and those after it wait for their turn.
         """
-        from asyncio import to_thread  # not for commands: importing it takes as long as many of them
-
         is_large = sum(len(each.body) for each in deliveries) > LARGE_BATCH_BYTES
         if not is_large and not self._turn.locked():
             return self._accept_together(deliveries)
         async with self._turn:
-            return (
-                await to_thread(self._accept_together, deliveries)
-                if is_large
-                else self._accept_together(deliveries)
-            )
+            if not is_large:
+                return self._accept_together(deliveries)
+            from asyncio import to_thread  # for commands, importing it would take too long
+
+            return await to_thread(self._accept_together, deliveries)
 
     def _accept_together(self, deliveries: Sequence[Delivery]) -> Receipts:
         try:
