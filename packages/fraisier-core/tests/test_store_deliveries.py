@@ -6,11 +6,11 @@ import lz4.frame
 import pytest
 from fraisier_core.errors import StoreError, UnknownNameError
 from fraisier_core.push import DeliveryId
+from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import (
     ConfiguredEnvironment,
     DeliveredRef,
     Delivery,
-    DeliveryDetails,
     Event,
     Receipt,
     Request,

@@ -8,7 +8,8 @@ from fraisier_core.errors import InvalidRequestError
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing, route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import ConfiguredEnvironment, DeliveryDetails, Lease, Request
+from fraisier_core.store.received import DeliveryDetails
+from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 

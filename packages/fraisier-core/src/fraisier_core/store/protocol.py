@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery
 from fraisier_core.store.records import (
     ConfiguredEnvironment,
     Delivery,
-    DeliveryDetails,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
@@ -23,7 +23,6 @@ from fraisier_core.store.records import (
     Observed,
     PushedCommit,
     Receipts,
-    ReceivedDelivery,
     Request,
     Step,
 )

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from fraisier_core.errors import UnknownNameError
+from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
-    DeliveryDetails,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
     HealthyRelease,
     LogChunk,
-    ReceivedDelivery,
-    ReceivedRef,
     Step,
 )
 from fraisier_core.store.sqlite.connection import Connection, Row, statements
