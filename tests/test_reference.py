@@ -25,6 +25,7 @@ from fraisier_core.settings import (
     HealthCheck,
     ObserverSettings,
     ProviderSettings,
+    ReconcileSection,
     Section,
     SharedPath,
 )
@@ -59,6 +60,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("An environment", EnvironmentSettings, None),
     ("An environment of type api", ApiSettings, EnvironmentSettings),
     ("shared", SharedPath, None),
+    ("reconcile", ReconcileSection, None),
     ("health_check", HealthCheck, None),
     ("expect", Expectation, None),
     ("branch_mapping", RuleSection, None),
@@ -87,7 +89,7 @@ def shown_default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value in ({}, (), ""):
         return "-"
-    return f"`{str(value).lower() if isinstance(value, bool) else f'{value:g}'}`"
+    return f"`{f'{value:g}' if type(value) in {int, float} else str(value).lower()}`"
 
 
 def test_the_reference_has_every_section_of_the_file() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings, ReconcileSection
 from pydantic import ValidationError
 
 
@@ -38,3 +38,18 @@ def test_a_health_check_says_exactly_one_way() -> None:
     for section in ({}, {"tcp": "localhost:80", "unit": "api.service"}):
         with pytest.raises(ValidationError, match="exactly one of url, command, tcp, unit"):
             HealthCheck.model_validate(section)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [(90, 90), ("90", 90), ("90s", 90), ("1.5 m", 90), ("10m", 600), ("1h", 3600), ("1d", 86400)],
+)
+def test_an_interval_is_written_with_its_unit_or_in_seconds(written: object, seconds: float) -> None:
+    found = EnvironmentSettings.model_validate({"reconcile": {"every": written}}).reconcile
+    assert found == ReconcileSection(every=seconds, action="show")
+
+
+@pytest.mark.parametrize("written", [59, "59s", "0.5m", "10 minutes", "-1h", "inf", None, True, [], ""])
+def test_an_interval_that_is_too_short_or_none_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError):
+        EnvironmentSettings.model_validate({"reconcile": {"every": written}})

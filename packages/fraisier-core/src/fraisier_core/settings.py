@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,8 @@ COMMIT_PLACEHOLDER = "${commit}"
 MAX_SECRETS = 20
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _OWN_HEADERS = {
     "host": "is set by host",
     **dict.fromkeys(("connection", "content-length", "transfer-encoding"), "cannot be set"),
@@ -54,6 +56,14 @@ def _variable_text(written: object) -> object:
     if not isinstance(written.get("secret", False), bool):
         raise ValueError("secret should be true or false")
     return written["value"]
+
+
+def _duration_seconds(written: object) -> object:
+    """Return the seconds of a duration as people write it."""
+    match = _DURATION.fullmatch(str(written))
+    if match is None:
+        raise ValueError("should be a duration, such as 90 or 90s, 10m, 1h, 1d")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def _within_release(path: str) -> str:
@@ -106,6 +116,7 @@ def _filled(value: object, commit_sha: str) -> object:
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[float, BeforeValidator(_duration_seconds, json_schema_input_type=float | str)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], AsList]
@@ -246,6 +257,18 @@ Shared = Annotated[
 ]
 
 
+class ReconcileSection(Section):
+    """How often the worker compares the branches that an environment follows with what was requested there.
+
+    Args:
+        every: seconds between two comparisons, at least 60; also as `90s`, `10m`, `1h`.
+        action: whether a branch head that was never requested is only shown, or deployed.
+    """
+
+    every: Annotated[Duration, Field(ge=60, allow_inf_nan=False)] = 600.0
+    action: Literal["show", "deploy"] = "show"
+
+
 class EnvironmentSettings(Section):
     """What every fraise type's environment section may say; a type adds its own keys by subclassing.
 
@@ -262,6 +285,7 @@ class EnvironmentSettings(Section):
         env: extra environment variables for the commands of this environment; each is text, or a mapping of
             its `value` and whether it is `secret`.
         shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
+        reconcile: have the worker look for pushes that were missed; absent, only webhooks deploy.
     """
 
     name: str | None = None
@@ -275,6 +299,7 @@ class EnvironmentSettings(Section):
     skip_deploy: bool = False
     env: dict[str, Variable] = Field(default_factory=dict)
     shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
+    reconcile: ReconcileSection | None = None
 
     @field_validator("app_path")
     @classmethod

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     CANCELLED = 12
     INTERRUPTED = 13
     SUPERSEDED = 14
+    DRIFT = 15
     KEYBOARD = 130
     READER_GONE = 141
 

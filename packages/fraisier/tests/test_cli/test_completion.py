@@ -25,6 +25,7 @@ def complete(installation: Installation, line: str, **environ: str) -> list[str]
         ("fraisier rollback my_api st", ["staging"]),
         ("fraisier history nosuch ", []),
         ("fraisier logs ", ["my_api"]),
+        ("fraisier reconcile my_api st", ["staging"]),
         ("fraisier logs my_api st", ["staging"]),
         ("fraisier db m", ["migrate"]),
     ],

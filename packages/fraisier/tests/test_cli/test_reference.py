@@ -110,6 +110,7 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "status": installation.json("status")[0],
         "history": installation.json("history")[0],
         "cancel": installation.json("cancel", waiting),
+        "reconcile": installation.json("reconcile")[0],
         "plugins": installation.json("plugins")[0],
         "deploy --dry-run": installation.json("deploy", "my_api", "production", "--dry-run"),
         "db migrate": installation.json("db", "migrate"),

@@ -20,6 +20,7 @@ from fraisier_core.git.diagnosis import damage_in, explained, is_damage, reason_
 from fraisier_core.git.foreign import check_foreign
 from fraisier_core.git.local import NOTHING, LocalRepository
 from fraisier_core.git.remotes import Remote
+from fraisier_core.push import BRANCH_PREFIX, is_ref_name
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.processes import ProcessIdentity
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 
 _OUTPUT_BYTES = 65_536
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_BRANCHES_BYTES = 64 * 2**20  # the heads of about half a million branches
+_HEAD = re.compile(r"^([0-9a-f]{40}(?:[0-9a-f]{24})?)\trefs/heads/(\S+)$", re.MULTILINE)
 _LONG_ID = re.compile(r"^[0-9a-f]{64}\t", re.MULTILINE)
 _SHALLOW = re.compile(r"^warning: rejected .* because shallow roots are not allowed", re.MULTILINE)
 
@@ -51,14 +54,15 @@ class RunOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Runs git on one remote's behalf: bounded, cancelled with the deployment, its output kept; `deadline`
-    is that of all runs.
+    """Runs git on one remote's behalf: bounded, cancelled with the deployment, the end of its output kept, at
+    most `most_bytes`; `deadline` is that of all runs.
     """
 
     remote: Remote
     limits: Limits
     cancelled: threading.Event
     deadline: Deadline = field(default_factory=Deadline)
+    most_bytes: int = _OUTPUT_BYTES
 
     @property
     def redactor(self) -> Redactor:
@@ -80,7 +84,7 @@ class Git:
 
         def keep(data: bytes) -> None:
             printed.extend(data)
-            del printed[:-_OUTPUT_BYTES]
+            del printed[: -self.most_bytes]
 
         bounds = limits or self.limits
         run_command(
@@ -116,6 +120,11 @@ class Download:
         """Return in which format the remote names its objects, `sha1` or `sha256`."""
         return self._attempted(lambda until: self._object_format(LocalRepository(beside), until))
 
+    def heads(self, beside: Path) -> dict[str, str]:
+        """Return the full refs of the remote's branches, and the newest commit of each."""
+        whole = replace(self, git=replace(self.git, most_bytes=_BRANCHES_BYTES))
+        return self._attempted(lambda until: whole._heads(LocalRepository(beside), until))
+
     def fetch(self, path: Path, *, fresh: bool) -> list[str]:
         """Bring the branches and tags at `path` up to date, and return what git complained of. Raises
         `GitUnreachableError`, and `DamagedError` unless `path` is `fresh`: then the remote is damaged.
@@ -139,6 +148,13 @@ class Download:
         arguments = [*self._options(), "--end-of-options", self.git.remote.url]
         self._run(repository, until, printed, "ls-remote", *arguments)
         return "sha256" if _LONG_ID.search(printed.decode(errors="replace")) else "sha1"
+
+    def _heads(self, repository: LocalRepository, until: float) -> dict[str, str]:
+        printed = bytearray()
+        arguments = [*self._options(), "--heads", "--end-of-options", self.git.remote.url]
+        self._run(repository, until, printed, "ls-remote", *arguments)
+        found = _HEAD.findall(printed.decode(errors="replace"))
+        return {f"{BRANCH_PREFIX}{name}": commit for commit, name in found if is_ref_name(name)}
 
     def _fetch_or_one(self, path: Path, until: float, fresh: bool) -> list[str]:
         try:

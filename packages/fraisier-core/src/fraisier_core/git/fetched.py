@@ -64,6 +64,13 @@ class FetchedRepository(LocalRepository):
                 self._update(download)
             self._marker.unlink()
 
+    def heads(self) -> dict[str, str]:
+        """Return the full refs of the remote's branches and the newest commit of each, without fetching any.
+        Raises `GitUnreachableError` or `StepFailedError`.
+        """
+        with _explained(self.path), self.locked() as download:
+            return download.heads(self.path.parent)
+
     @contextmanager
     def locked(self, wanted: str | None = None) -> Iterator[Download]:
         """Hold the mirror's lock, and yield what downloads into it."""

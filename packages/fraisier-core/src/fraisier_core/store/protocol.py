@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery
 from fraisier_core.store.records import (
+    BranchHead,
     ConfiguredEnvironment,
     Delivery,
     Deployment,
@@ -83,6 +84,19 @@ class Reader(Protocol):
 
     def delivery_body(self, delivery_id: str) -> bytes | None:
         """Return the body of a delivery as it was sent, None if it is not kept."""
+
+    def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
+        """Return what was requested last of each branch and tag in an environment, by the full ref; what was
+        superseded or skipped only if nothing else was requested of it. Rollbacks do not count.
+        """
+
+    def last_of_commit(self, fraise_id: str, environment: str, commit_sha: str) -> Deployment | None:
+        """Return the newest deployment of a commit in an environment, None if it was never requested there.
+        Rollbacks do not count.
+        """
+
+    def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
+        """Return the branches that an environment follows, as its repository had them when asked last."""
 
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
@@ -230,3 +244,11 @@ class Store(Reader, Protocol):
 
     def observe(self, observer: str, observed: Observed) -> None:
         """Record how far an observer has seen the events."""
+
+    def record_heads(self, fraise_id: str, environment: str, heads: Sequence[BranchHead]) -> None:
+        """Record the branches that an environment follows, as its repository has them, in place of those that
+        were recorded before.
+        """
+
+    def record_no_heads(self, fraise_id: str, environment: str, problem: str) -> None:
+        """Record that the repository could not be asked, and why, beside what it said last."""

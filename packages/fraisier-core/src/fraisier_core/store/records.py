@@ -201,6 +201,19 @@ class Observed(NamedTuple):
     problem: str | None = None
 
 
+class BranchHead(NamedTuple):
+    """The newest commit of a branch that an environment follows, as its repository had it at `seen_at`; None
+    if it has no such branch, for the reason in `problem`. Without a `ref`, the repository could not be asked.
+    """
+
+    fraise_id: str
+    environment: str
+    ref: str
+    head: str | None
+    seen_at: str
+    problem: str | None = None
+
+
 class PushedCommit(NamedTuple):
     """A commit that another push to the same ref requested in the same environment."""
 

@@ -23,6 +23,11 @@ DELETION = 60.0  # from when an old release was set aside until it is deleted th
 FOLLOW = 0.1  # between two looks at its progress
 RECOVERY = 1.0  # between two looks for a deployment whose process is gone
 
+# Asking a repository for its branches, to find pushes that were missed.
+HEADS = 30.0  # that one repository may take
+HEADS_GRACE = 15.0  # from there until a process that asks, and hangs, is given up
+LONGEST_PAUSE_OF_HEADS = 3600.0  # between two attempts to ask one that does not answer
+
 # A forge may announce a commit before every one of its servers has it.
 LATE_COMMIT = 30.0  # for which it is asked for again
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +24,7 @@ from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
+from fraisier_core.worker.reconciler import Pace, Reconciler
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Has deployments executed, as many at once as it has slots, until it is told to stop. The configuration
     comes without the secrets of webhooks. After SIGTERM, deployments may finish within the grace; the end of
-    `supervisor`, a socket or pipe, acts like SIGTERM.
+    `supervisor`, a socket or pipe, acts like SIGTERM. `pace` says how often repositories are asked for pushes
+    that were missed.
     """
 
     source: ConfigSource
@@ -40,6 +42,7 @@ class Worker:
     slots: int = 2
     grace_seconds: float = GRACE
     supervisor: int | None = None
+    pace: Pace = field(default_factory=Pace)
     _stopping_since: float | None = None
     _beat: float = 0.0
 
@@ -60,6 +63,7 @@ class Worker:
         self._dispatcher = Dispatcher(self._store, host, self.source, start, launcher)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)
+        self._reconciler = Reconciler(self._dispatcher, self._store, self.source, self.pace)
         self._me = ProcessIdentity.of(os.getpid())
         self._observers = ObserversProcess(config.path, self.plugins)
 
@@ -95,6 +99,7 @@ class Worker:
         if self._stopping_since is None:
             self._dispatcher.fill(self.slots)
             self._dispatch()
+            self._reconciler.turn()
         elif time.monotonic() - self._stopping_since > self.grace_seconds:
             self._interrupt()
         self._deletion.turn(is_quiet=False)  # not beside what was just assigned

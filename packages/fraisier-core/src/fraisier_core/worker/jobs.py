@@ -22,18 +22,20 @@ from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
 
-DEPLOYMENT, DELETE = "deployment", "delete"
+DEPLOYMENT, DELETE, ASK = "deployment", "delete", "ask"
 LOWEST_PRIORITY = 19
 
 
 def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
     """Return what a launcher forks processes for, and load what they need: no fork has to then."""
+    from fraisier_core.worker.asking import ask_repository
+
     for kind in warmth.types:
         with suppress(PluginError):  # a deployment of this type ends with the reason
             plugins.deployer(kind)
     with suppress(FraisierError):  # each process says so itself
         plugins.store(warmth.database).open(warmth.database, Host(warmth.host)).close()
-    return {DEPLOYMENT: _deployment(warmth, plugins), DELETE: delete_old_releases}
+    return {DEPLOYMENT: _deployment(warmth, plugins), DELETE: delete_old_releases, ASK: ask_repository}
 
 
 def execute_early(line: Connection) -> None:

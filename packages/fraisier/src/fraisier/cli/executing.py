@@ -49,13 +49,18 @@ def _queue(session: ActingSession, make_request: MakeRequest, *, as_json: bool) 
     store = session.open_store()
     configure_store(store, session.config)
     deployment_id, _ = request_deployment(store, make_request(store))
-    if store.live_workers() == 0:
-        start = "`fraisier worker` or `fraisier-webhook`"
-        tell(f"no worker is running: it waits until you start {start}", "yellow")
+    warn_without_worker(store)
     if as_json:
         print_json(store.deployment(deployment_id)._asdict())
     else:
         say(deployment_id)
+
+
+def warn_without_worker(store: Store) -> None:
+    """Say so if no worker is there to execute what was requested."""
+    if store.live_workers() == 0:
+        start = "`fraisier worker` or `fraisier-webhook`"
+        tell(f"no worker is running: it waits until you start {start}", "yellow")
 
 
 def _display(*, as_json: bool) -> Display:

@@ -11,8 +11,9 @@ from fraisier.cli.times import ago, lasted
 from fraisier.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
+    from fraisier_core.config import Config
     from fraisier_core.store.protocol import Reader
-    from fraisier_core.store.records import Deployment, EnvironmentStatus
+    from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus
 
 NO_WORKER = "no worker is running: pushes wait until one is"
 app = command_app()
@@ -43,28 +44,41 @@ def status(
 
 class Shown(NamedTuple):
     """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
-    the newest push that does not serve.
+    the newest push that does not serve. `missed` are the branch heads that were never requested, when it was
+    reconciled last; `unasked` says why the repository could not be asked.
     """
 
     status: EnvironmentStatus
     commands: tuple[str, ...]
     undeletable: dict[str, str]
     ahead: Deployment | None
+    missed: tuple[BranchHead, ...]
+    unasked: BranchHead | None
 
 
 def _needs_worker(session: Session, found: list[Shown]) -> bool:
     """Whether something waits for a worker, or may be pushed at any time."""
     configured = session.configured
     pushes = configured is None or configured.git.default or configured.branch_mapping
-    return bool(pushes) or any(each.status.pending for each in found)
+    return bool(pushes) or _reconciles(configured) or any(each.status.pending for each in found)
+
+
+def _reconciles(configured: Config | None) -> bool:
+    from fraisier_core.requests.following import reconcile_section
+
+    fraises = configured.fraises.values() if configured else ()
+    return any(reconcile_section(each) for fraise in fraises for each in fraise.environments.values())
 
 
 def _as_json(shown: Shown) -> dict[str, Any]:
     ahead = shown.ahead
+    missed = [{key: getattr(each, key) for key in ("ref", "head", "seen_at")} for each in shown.missed]
     return shown.status._asdict() | {
         "commands": shown.commands,
         "undeletable": shown.undeletable,
         "ahead": ahead and {key: getattr(ahead, key) for key in ("id", "ref", "commit_sha", "status")},
+        "missed": missed,
+        "unasked": shown.unasked and shown.unasked.problem,
     }
 
 
@@ -78,7 +92,8 @@ def _read(
     for names in _environments(session, reader, fraise, environment):
         status = known.get(names) or _never_deployed(session, *names)
         left = undeletable(session.place.state_dir, *names)
-        found.append(Shown(status, _decision(reader, status), left, _ahead(reader, status)))
+        ahead, missed = _ahead(reader, status), _missed(reader, *names)
+        found.append(Shown(status, _decision(reader, status), left, ahead, *missed))
     return found
 
 
@@ -120,9 +135,24 @@ def _ahead(reader: Reader | None, status: EnvironmentStatus) -> Deployment | Non
             continue
         if each.commit_sha == status.serving_commit_sha:
             return None
-        if each.trigger == "webhook" and each.status not in {"skipped", "superseded"}:
+        if each.trigger != "manual" and each.status not in {"skipped", "superseded"}:
             return each
     return None
+
+
+def _missed(
+    reader: Reader | None, fraise: str, environment: str
+) -> tuple[tuple[BranchHead, ...], BranchHead | None]:
+    """Return what was missed, by what the repository said last, and why it could not be asked since."""
+    heads = reader.branch_heads(fraise, environment) if reader else []
+    if reader is None or not heads:
+        return (), None
+    from fraisier_core.requests.drift import Record
+
+    record = Record(reader, fraise, environment)
+    named = [each for each in heads if each.ref]
+    missed = tuple(each for each in named if record.drift(each).action == "deploy")
+    return missed, next((each for each in heads if not each.ref), None)
 
 
 def _print_all(found: list[Shown]) -> None:
@@ -146,6 +176,8 @@ def _print_all(found: list[Shown]) -> None:
         where = f"{shown.status.fraise_id} {shown.status.environment}"
         if _commands(shown) or ("NEXT" not in titles_shown and _next(shown)):
             say(f"{where}{' ' if shown.commands else ': '}{_next_in_words(shown)}", "yellow")
+        if shown.unasked:
+            say(f"{where}: {_unasked_in_words(shown.unasked)}", "yellow")
         if shown.undeletable:
             say(f"{where}: {_left_in_words(shown)}", "yellow")
 
@@ -170,6 +202,8 @@ def _print_one(shown: Shown) -> None:
             ("took", lasted(status.duration)),
             ("message", status.error_message),
             ("ahead", _ahead_in_words(shown.ahead)),
+            *[("missed", _missed_in_words(each)) for each in shown.missed],
+            ("unasked", Cell(_unasked_in_words(shown.unasked), "yellow")),
             ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),
             ("left", Cell(_left_in_words(shown), "yellow")),
         ],
@@ -191,6 +225,8 @@ def _next(shown: Shown) -> str | None:
         return "waits for a decision"
     if shown.status.pending:
         return "one is waiting"
+    if shown.missed:
+        return f"{_name(shown.missed[-1])} was missed"
     return f"{shown.ahead.ref_name} is ahead" if shown.ahead else None
 
 
@@ -201,6 +237,18 @@ def _ahead_in_words(ahead: Deployment | None) -> str | None:
     return f"{what} (push of {ago(ahead.requested_at)}: {ahead.status}, {short_id(ahead.id)})"
 
 
+def _missed_in_words(missed: BranchHead) -> str:
+    return f"{_name(missed)} is at {short_commit(missed.head)}, never requested (seen {ago(missed.seen_at)})"
+
+
+def _unasked_in_words(unasked: BranchHead | None) -> str | None:
+    return unasked and f"{ago(unasked.seen_at)}: {unasked.problem}"
+
+
+def _name(missed: BranchHead) -> str:
+    return missed.ref.removeprefix("refs/heads/")
+
+
 def _next_in_words(shown: Shown) -> str | None:
     commands = " or ".join(f"`{command}`" for command in _commands(shown))
     return f"{_next(shown)}: {commands}" if commands else _next(shown)
@@ -208,8 +256,12 @@ def _next_in_words(shown: Shown) -> str | None:
 
 def _commands(shown: Shown) -> tuple[str, ...]:
     """Return the commands for what is next: they take a decision, or deploy or follow what is ahead."""
-    if shown.commands or shown.ahead is None or shown.status.pending:
+    if shown.commands or shown.status.pending:
         return shown.commands
+    if shown.missed:
+        return (f"fraisier reconcile {shown.status.fraise_id} {shown.status.environment} --deploy",)
+    if shown.ahead is None:
+        return ()
     if shown.ahead.status == "running":
         return (f"fraisier logs {short_id(shown.ahead.id)} --follow",)
     return (f"fraisier deploy {shown.status.fraise_id} {shown.status.environment}",)

@@ -16,6 +16,7 @@ COMMANDS = {
     "deploy": "Deploy, and follow it to its end.",
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
+    "reconcile": "Show which pushes were missed, and deploy them.",
     "status": "Show the serving release, and how the last deployment ended.",
     "history": "Show the deployments, newest first.",
     "show": "Show a deployment with its steps and their output.",

@@ -16,7 +16,7 @@ from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
 class Leases(SqliteReader):
     """The leases and the workers' heartbeats."""
 
-    _files = ("reader", "deployments", "deliveries")
+    _files = (*SqliteReader._files, "deployments", "deliveries")
 
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
+    BranchHead,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
@@ -35,7 +36,7 @@ _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 class SqliteReader:
     """Implements `protocol.Reader`."""
 
-    _files: tuple[str, ...] = ("reader",)
+    _files: tuple[str, ...] = ("reader", "branch_heads")
 
     def __init__(self, connection: Connection, host: Host) -> None:
         self._connection = connection
@@ -137,6 +138,17 @@ class SqliteReader:
     def delivery_body(self, delivery_id: str) -> bytes | None:
         row = self._one("delivery_body", id=delivery_id)
         return _decompressed(row["body"]) if row else None
+
+    def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
+        found = self._records(Deployment, "last_of_refs", fraise_id=fraise_id, environment=environment)
+        return {each.ref: each for each in found if each.ref is not None}
+
+    def last_of_commit(self, fraise_id: str, environment: str, commit_sha: str) -> Deployment | None:
+        where = {"fraise_id": fraise_id, "environment": environment}
+        return next(iter(self._records(Deployment, "last_of_commit", **where, commit_sha=commit_sha)), None)
+
+    def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
+        return self._records(BranchHead, "branch_heads", fraise_id=fraise_id, environment=environment)
 
     def live_workers(self) -> int:
         oldest = self._host.seconds() - HEARTBEAT_TIMEOUT

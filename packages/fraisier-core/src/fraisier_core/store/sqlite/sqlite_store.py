@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Self
 
 from fraisier_core.store.records import Observed
+from fraisier_core.store.sqlite.branch_heads import BranchHeads
 from fraisier_core.store.sqlite.connection import Connection, statements
-from fraisier_core.store.sqlite.deliveries import Deliveries
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
 
 
-class SqliteStore(Deliveries):
+class SqliteStore(BranchHeads):
     """Implements `protocol.Store`."""
 
     @classmethod

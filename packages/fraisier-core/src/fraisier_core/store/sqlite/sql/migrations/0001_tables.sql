@@ -280,3 +280,15 @@ CREATE TABLE tb_observers (
     attempts INTEGER NOT NULL,
     problem  TEXT
 ) STRICT;
+
+-- The branches that an environment follows, as the repository had them when it was asked last; mutable. A row
+-- without a name says that the repository could not be asked since, and why.
+CREATE TABLE tb_branch_heads (
+    fraise_id   TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    ref         TEXT NOT NULL,
+    head        TEXT,
+    seen_at     TEXT NOT NULL,
+    problem     TEXT,
+    PRIMARY KEY (fraise_id, environment, ref)
+) STRICT;

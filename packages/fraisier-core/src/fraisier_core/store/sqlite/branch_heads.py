@@ -1,0 +1,23 @@
+"""The branches that environments follow, as their repositories had them: no part of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fraisier_core.store.records import BranchHead
+from fraisier_core.store.sqlite.deliveries import Deliveries
+from fraisier_core.system.host import utc_now
+
+
+class BranchHeads(Deliveries):
+    """The write side of what reconciling sees."""
+
+    def record_heads(self, fraise_id: str, environment: str, heads: Sequence[BranchHead]) -> None:
+        with self._connection.transaction():
+            self._write("forget_branch_heads", fraise_id=fraise_id, environment=environment)
+            self._connection.execute_many(self._sql["record_branch_head"], [each._asdict() for each in heads])
+
+    def record_no_heads(self, fraise_id: str, environment: str, problem: str) -> None:
+        row = BranchHead(fraise_id, environment, "", None, utc_now(), problem)
+        with self._connection.transaction():
+            self._write("record_branch_head", **row._asdict())

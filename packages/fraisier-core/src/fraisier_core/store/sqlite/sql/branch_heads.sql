@@ -1,0 +1,26 @@
+-- name: branch_heads
+SELECT fraise_id, environment, ref, head, seen_at, problem FROM tb_branch_heads
+WHERE fraise_id = :fraise_id AND environment = :environment ORDER BY ref;
+
+-- name: forget_branch_heads
+DELETE FROM tb_branch_heads WHERE fraise_id = :fraise_id AND environment = :environment;
+
+-- name: record_branch_head
+INSERT INTO tb_branch_heads (fraise_id, environment, ref, head, seen_at, problem)
+VALUES (:fraise_id, :environment, :ref, :head, :seen_at, :problem)
+ON CONFLICT (fraise_id, environment, ref) DO UPDATE
+SET head = excluded.head, seen_at = excluded.seen_at, problem = excluded.problem;
+
+-- name: last_of_refs
+-- Of each branch or tag the newest deployment that was not superseded or skipped or, if all were, the newest.
+SELECT * FROM v_deployment_history WHERE sequence IN (
+    SELECT coalesce(max(iif(status <> 'superseded' AND status <> 'skipped', sequence, NULL)), max(sequence))
+    FROM tb_deployments
+    WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'commit' AND ref IS NOT NULL
+    GROUP BY ref);
+
+-- name: last_of_commit
+SELECT * FROM v_deployment_history
+WHERE fraise_id = :fraise_id AND environment = :environment AND commit_sha = :commit_sha
+  AND kind IN (SELECT name FROM tb_kinds WHERE source = 'commit')
+LIMIT 1;

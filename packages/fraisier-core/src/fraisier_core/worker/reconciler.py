@@ -1,0 +1,173 @@
+"""The worker's side of reconciling: it has repositories asked, and requests what was missed."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+
+from fraisier_core.config import Config, Environment
+from fraisier_core.config.source import ConfigSource
+from fraisier_core.errors import FraisierError
+from fraisier_core.requests.following import reconcile_section
+from fraisier_core.requests.reconciling import (
+    Finding,
+    Heads,
+    Question,
+    Questions,
+    record_heads,
+    request_missed,
+)
+from fraisier_core.store.protocol import Store
+from fraisier_core.system.host import utc_now
+from fraisier_core.system.timing import HEADS, HEADS_GRACE, LONGEST_PAUSE_OF_HEADS
+from fraisier_core.text.printable import printable
+from fraisier_core.worker.dispatcher import Dispatcher
+from fraisier_core.worker.jobs import ASK
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4
+LONGEST_START = 600.0
+"""A tenth of it passes at most until the first question: what was missed is deployed soon after a start."""
+REQUESTED_BY = "reconcile"
+
+
+def jittered(seconds: float) -> float:
+    """Return about an interval, so that many hosts do not ask one forge at the same moment."""
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often repositories are asked, and for how long.
+
+    Args:
+        pause: returns, for an interval in seconds, how many to wait until the next question.
+        patience: seconds until a process that asks is given up.
+    """
+
+    pause: Callable[[float], float] = jittered
+    patience: float = HEADS + HEADS_GRACE
+
+
+@dataclass(slots=True)
+class Appointment:
+    """When a repository is asked next, for whom, and how that went so far; times in seconds of the clock that
+    only grows.
+    """
+
+    environments: list[Environment]
+    due: float
+    failures: int = 0
+    problem: str | None = None
+    process: Connection | None = None
+    started: float = 0.0
+    seen_at: str = ""
+
+    @property
+    def every(self) -> float:
+        """The shortest interval of its environments."""
+        sections = filter(None, map(reconcile_section, self.environments))
+        return min(section.every for section in sections)
+
+
+class Reconciler:
+    """Has each repository asked by one process at a time, a few repositories at once, with growing pauses
+    while one does not answer.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, store: Store, source: ConfigSource, pace: Pace) -> None:
+        self._dispatcher = dispatcher
+        self._store = store
+        self._source = source
+        self._pace = pace
+        self._config: Config | None = None
+        self._appointments: dict[Question, Appointment] = {}
+
+    def turn(self) -> None:
+        """Have asked what is due, and give up what takes too long; never waits."""
+        self._follow(self._source.current())
+        now = time.monotonic()
+        for question, each in self._appointments.items():
+            if each.process is not None and now - each.started > self._pace.patience:
+                self._dispatcher.stop(each.process)
+                self._answered(question, None)
+            elif each.process is None and now >= each.due and self._asking() < AT_ONCE:
+                self._ask(question, each)
+
+    def _asking(self) -> int:
+        return sum(each.process is not None for each in self._appointments.values())
+
+    def _follow(self, config: Config) -> None:
+        """Make appointments for what a configuration wants reconciled; those that are kept stay."""
+        if config is self._config:
+            return
+        self._config = config
+        environments = [each for fraise in config.fraises.values() for each in fraise.environments.values()]
+        questions = Questions.of(config, filter(reconcile_section, environments))
+        before, self._appointments = self._appointments, {}
+        for question, those in questions.asked.items():
+            known = before.pop(question, None) or Appointment(those, 0.0)
+            known.environments = those
+            known.due = known.due or time.monotonic() + self._pace.pause(min(known.every, LONGEST_START)) / 10
+            self._appointments[question] = known
+        for left in before.values():
+            if left.process is not None:
+                self._dispatcher.stop(left.process)
+        for (fraise, environment), problem in questions.problems.items():
+            self._record_problem(fraise, environment, problem)
+            logger.error("%s %s cannot be reconciled: %s", fraise, environment, problem)
+
+    def _ask(self, question: Question, each: Appointment) -> None:
+        each.started, each.seen_at = time.monotonic(), utc_now()
+        each.process = self._dispatcher.start(ASK, question, partial(self._answered, question))
+
+    def _answered(self, question: Question, answer: object) -> None:
+        each = self._appointments[question]
+        each.process = None
+        if isinstance(answer, Mapping):
+            self._take(each, answer)
+            return
+        problem = str(answer or "the process that asks the repository for its branches hung, or is gone")
+        each.failures += 1
+        wait = min(each.every * 2 ** min(each.failures, 10), max(each.every, LONGEST_PAUSE_OF_HEADS))
+        each.due = time.monotonic() + self._pace.pause(wait)
+        for environment in each.environments:
+            self._record_problem(environment.fraise, environment.name, problem)
+        if problem != each.problem:
+            logger.error("reconcile: %s; it is asked again, less and less often", printable(problem))
+        each.problem = problem
+
+    def _take(self, each: Appointment, heads: Heads) -> None:
+        if each.problem is not None:
+            logger.info("reconcile: the repository answers again")
+        each.failures, each.problem = 0, None
+        each.due = time.monotonic() + self._pace.pause(each.every)
+        for environment in each.environments:
+            try:
+                self._reconcile(environment, heads, each.seen_at)
+            except FraisierError as error:
+                logger.error("%s %s cannot be reconciled: %s", environment.fraise, environment.name, error)
+
+    def _reconcile(self, environment: Environment, heads: Heads, seen_at: str) -> None:
+        assert self._config is not None  # noqa: S101 - it made the appointment
+        for found in record_heads(self._store, self._config, environment, heads, seen_at):
+            section = reconcile_section(environment)
+            if section and section.action == "deploy" and found.drift.action == "deploy":
+                self._deploy(found)
+
+    def _deploy(self, found: Finding) -> None:
+        deployment_id = request_missed(self._store, found, REQUESTED_BY)
+        what = f"{found.branch.head} of {found.branch.ref} for {found.environment.fraise}"
+        logger.info("missed: %s %s: deployment %s", what, found.environment.name, deployment_id)
+
+    def _record_problem(self, fraise: str, environment: str, problem: str) -> None:
+        try:
+            self._store.record_no_heads(fraise, environment, problem)
+        except FraisierError as error:
+            logger.error("%s", error)
