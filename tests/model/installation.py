@@ -103,8 +103,8 @@ class Installation:
         assert self._accept(pushed).verdict == "duplicate"
 
     def replay(self, which: int) -> None:
-        """Deliver the body of one of the newest deliveries under another id. It deploys nothing: what is
-        pushed once more has a body of its own here.
+        """Deliver the body of one of the newest deliveries under another id: what is pushed once more has a
+        body of its own here.
         """
         self.replays += 1
         pushed = self.delivered[-1 - which % len(self.delivered)]

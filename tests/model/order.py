@@ -72,7 +72,8 @@ def _check_heeded(newest: Followed, final: Followed, record: Record, store: Read
 def _check_serving(final: Followed, store: Reader) -> None:
     serving = store.serving(final.request.fraise_id, final.request.environment)
     assert serving is not None
-    assert serving.release == store.deployment(final.request.id).release, "Order: it serves"
+    # Not the release: a replay of what was requested last makes another one of the same commit.
+    assert serving.commit_sha == store.deployment(final.request.id).commit_sha, "Order: it serves"
 
 
 def _check_interrupted(final: Followed, record: Record, store: Reader) -> None:
@@ -80,7 +81,9 @@ def _check_interrupted(final: Followed, record: Record, store: Reader) -> None:
     found = store.deployment(final.request.id)
     later = [each for each in record.deployments.values() if _is_later(each, final)]
     others = [each for each in later if each.status == "cancelled" or each.request.ref != found.ref]
-    reasons = (found.activation_started, found.unrepeatable, found.recovers, found.cancel_requested, others)
+    replays = [each for each in later if each.activated and _asks_for_the_same(each, final)]
+    by_user = found.cancel_requested, others
+    reasons = (found.activation_started, found.unrepeatable, found.recovers, *by_user, replays)
     assert any(reasons) or found.trigger == "manual", "Order: what was interrupted is requested anew"
     if all(each.status == "superseded" for each in later):
         (status,) = store.status(found.fraise_id, found.environment)

@@ -105,7 +105,7 @@ class SimulatedWorkspace(Workspace):
     def tidy(self, keep: int, healthy: Sequence[str], protected: set[str]) -> None:
         self._pause()
         releases = self._server.releases
-        ordered = [name for name in healthy if name in releases]
+        ordered = list(dict.fromkeys(name for name in healthy if name in releases))
         ordered += [name for name in releases if name not in ordered]
         for name in ordered[keep:]:
             if name not in protected and name != self._server.active:

@@ -36,7 +36,10 @@ from fraisier.senders import Address, Senders
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
-CONDITION = "this body was accepted before: its commit is deployed only if the ref left it and is there again"
+CONDITION = (
+    "this body was accepted before: its commit is deployed only if the ref is there, and had left it or"
+    " nothing else was requested since"
+)
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 NOT_COUNTED = "deliveries through a proxy on a private address are not limited by sender"
 

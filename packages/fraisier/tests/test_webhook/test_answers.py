@@ -129,7 +129,8 @@ def test_a_known_body_under_a_fresh_id_is_accepted_on_a_condition(server: Server
     found = again.json()
     assert (found["status"], found["repeats"]) == ("accepted", first["event"])
     assert found["condition"] == (
-        "this body was accepted before: its commit is deployed only if the ref left it and is there again"
+        "this body was accepted before: its commit is deployed only if the ref is there, and had left it or"
+        " nothing else was requested since"
     )
     assert found["deploy_again"] == [f"fraisier deploy my_api production --commit {commit}"]
     assert found["deployments"][0]["status"] == "pending"

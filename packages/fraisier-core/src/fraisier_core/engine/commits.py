@@ -45,8 +45,9 @@ def announced(execution: Execution) -> str:
 
 
 def replayed(execution: Execution, deployment: Deployment) -> str | None:
-    """Return why a deployment that repeats an earlier delivery may be a replay. None if its ref returned to
-    its commit: in the mirror it is there, and a delivery said that it had left.
+    """Return why a deployment that repeats an earlier delivery may be a replay that displaces something. None
+    if its ref is at its commit in the mirror, and either a delivery said that it had left, or nothing else
+    was requested since.
     """
     mirror, ref, commit = execution.context.mirror, deployment.ref or "", deployment.commit_sha or ""
     again = f"the delivery repeats that of event {deployment.repeats}"
@@ -56,8 +57,9 @@ def replayed(execution: Execution, deployment: Deployment) -> str | None:
         return f"{again}, and {deployment.ref_name} is gone"
     if not mirror.has(commit) or mirror.require(commit) != now:
         return f"{again}, and {deployment.ref_name} is at {now[:12]} now"
-    if not execution.store.has_left(deployment):
-        return f"{again}, and no delivery since says that {deployment.ref_name} had left {now[:12]}"
+    if not execution.store.may_have_returned(deployment):
+        left = f"no delivery since says that {deployment.ref_name} had left {now[:12]}"
+        return f"{again}, {left}, and something else was requested here"
     return None
 
 

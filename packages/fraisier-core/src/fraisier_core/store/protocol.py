@@ -222,9 +222,10 @@ class Store(Reader, Protocol):
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         """Return what else pushes to the same ref requested there, newest request first; no replays."""
 
-    def has_left(self, deployment: Deployment) -> bool:
-        """Return whether a delivery said that the ref of this deployment had left its commit, since that
-        was last deployed from there or requested. Deliveries that may be replays do not count.
+    def may_have_returned(self, deployment: Deployment) -> bool:
+        """Return whether the ref of this deployment may have left its commit and returned, since that was
+        last deployed from there or requested: a delivery said that it had left, or nothing else was requested
+        there. What may be a replay does not count.
         """
 
     def heartbeat(self, worker: ProcessIdentity) -> None:

@@ -93,6 +93,17 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS :ref AND 
   AND trigger <> 'manual' AND trigger <> 'replay' AND (repeats IS NULL OR release IS NOT NULL)
 ORDER BY sequence DESC LIMIT 20;
 
+-- name: requested_since
+-- What was requested in the environment since the commit was last deployed from its ref, or requested; no replays.
+SELECT 1 FROM tb_deployments AS since
+WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
+  AND since.trigger <> 'replay' AND (since.repeats IS NULL OR since.release IS NOT NULL)
+  AND since.id > (
+      SELECT coalesce(max(id), :repeats) FROM tb_deployments
+      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+        AND commit_sha = :commit_sha AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+LIMIT 1;
+
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
 -- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time.
