@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from fraisier_core.store.records import Delivery, Receipts
+from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.sqlite.connection import BUSY_SECONDS, Connection, Parameters, Row
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host

@@ -17,14 +17,13 @@ from fraisier_core.config.fraise import FraiseSection
 from fraisier_core.config.reach import CredentialsSection
 from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.plugins import Plugins
+from fraisier_core.provider_settings import BoundSecret, ProviderSettings
 from fraisier_core.run import Run
 from fraisier_core.settings import (
-    BoundSecret,
     EnvironmentSettings,
     Expectation,
     HealthCheck,
     ObserverSettings,
-    ProviderSettings,
     ReconcileSection,
     Section,
     SharedPath,

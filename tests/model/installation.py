@@ -15,7 +15,8 @@ from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId, Push
 from fraisier_core.requests.requesting import configure_store, request_deployment, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.settings import HealthCheck
-from fraisier_core.store.records import Delivery, HeldLease, Lease, Receipt, Request
+from fraisier_core.store.received import Delivery, Receipt
+from fraisier_core.store.records import HeldLease, Lease, Request
 from fraisier_core.system.host import utc_now
 from fraisier_core.text.redaction import Redactor
 

@@ -873,7 +873,7 @@ def test_a_provider_with_one_unset_secret_of_two_is_not_used_at_all(plugins: Plu
 
 def test_nothing_that_stands_under_git_is_shown(site: PackageFolder) -> None:
     settings = """
-from fraisier_core.settings import ProviderSettings
+from fraisier_core.provider_settings import ProviderSettings
 
 class Settings(ProviderSettings):
     installation: int

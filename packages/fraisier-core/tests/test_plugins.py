@@ -10,7 +10,8 @@ from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
 from fraisier_core.push import DeliveryId, Ignored, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ProviderSettings
+from fraisier_core.provider_settings import ProviderSettings
+from fraisier_core.settings import EnvironmentSettings
 
 from tests.packages import PackageFolder
 

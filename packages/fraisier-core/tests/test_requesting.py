@@ -12,7 +12,8 @@ from fraisier_core.config import parse_config
 from fraisier_core.errors import InvalidRequestError, StoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.requesting import replay_of, request_deployment
-from fraisier_core.store.records import ConfiguredEnvironment, DeliveredRef, Delivery, Receipt, Request
+from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.stores import OpenStore, open_store

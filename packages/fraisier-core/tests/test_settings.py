@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from fraisier_core.settings import EnvironmentSettings, HealthCheck, ProviderSettings, ReconcileSection
+from fraisier_core.provider_settings import ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, HealthCheck, ReconcileSection
 from pydantic import ValidationError
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         PayloadText,
         form_or_json,
     )
+    from fraisier_core.provider_settings import ProviderSettings
     from fraisier_core.push import (
         BRANCH_PREFIX,
         TAG_PREFIX,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     )
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-    from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
+    from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
     from fraisier_core.signature import sender, verify_hmac
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.commands import CommandResult
@@ -73,7 +74,15 @@ _MODULES = (
         "release",
         "signature",
     ),  # the cheap ones first: all are looked through
-    *("system.host", "system.processes", "payload", "settings", "store.records", "system.systemd"),
+    *(
+        "system.host",
+        "system.processes",
+        "payload",
+        "settings",
+        "provider_settings",
+        "store.records",
+        "system.systemd",
+    ),
     *("system.unit_watch", "run"),
 )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.markers import hookspec
+from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings
 
 if TYPE_CHECKING:
     from fraisier_core.health import Health

@@ -1,10 +1,9 @@
-"""The sections of `fraises.yaml` that plugins extend: an environment of a fraise type, a provider."""
+"""What every section of `fraises.yaml` is, and those of environments and observers, which plugins extend."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -13,10 +12,8 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     SecretStr,
-    Tag,
     field_validator,
     model_validator,
 )
@@ -24,9 +21,7 @@ from pydantic import (
 from fraisier_core.push import is_ref_name
 
 COMMIT_PLACEHOLDER = "${commit}"
-MAX_SECRETS = 20
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _OWN_HEADERS = {
@@ -89,22 +84,6 @@ def _header_value(value: str) -> str:
     return value
 
 
-def _host_name(host: str) -> str:
-    if not _HOST_NAME.fullmatch(host.lower()):
-        raise ValueError("is not a host, such as git.example.com or git.example.com:8443")
-    return host.lower()
-
-
-def _network(written: object) -> IPv4Network | IPv6Network:
-    try:
-        network = ip_network(written if isinstance(written, str) else "")
-    except ValueError:
-        raise ValueError("should be an address, or a network such as 192.0.2.0/24") from None
-    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
-        raise ValueError("should be written as the IPv4 network that it is")
-    return network
-
-
 def _filled(value: object, commit_sha: str) -> object:
     if isinstance(value, dict):
         return {key: _filled(item, commit_sha) for key, item in value.items()}
@@ -119,11 +98,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(_duration_seconds, json_schema_input_type=float | str)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], AsList]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)]
-Networks = Annotated[tuple[Network, ...], AsList, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -307,66 +283,6 @@ class EnvironmentSettings(Section):
         if app_path is not None and not app_path.is_absolute():
             raise ValueError("must be an absolute path")
         return app_path
-
-
-class BoundSecret(Section):
-    """A webhook secret that verifies pushes to some repositories alone.
-
-    Args:
-        secret: the secret that is shared with the forge.
-        repositories: an address of each, or the address of the only one.
-    """
-
-    secret: NonEmptySecret
-    repositories: Annotated[tuple[str, ...], AsList, Field(min_length=1)]
-
-
-WebhookSecret = Annotated[
-    Annotated[NonEmptySecret, Tag("secret text")] | Annotated[BoundSecret, Tag("bound secret")],
-    Discriminator(
-        lambda found: "bound secret" if isinstance(found, Mapping | BoundSecret) else "secret text"
-    ),
-]
-
-
-class ProviderSettings(Section):
-    """What every provider's section says; a provider adds its own keys by subclassing. One that checks the
-    secrets does so in a model validator, by `secrets()`.
-
-    Args:
-        type: the provider that it configures; by default, the one that the section is named after.
-        webhook_secret: the secret shared with the forge, or a list of them; one may be bound to repositories.
-        hosts: the forge's host names, with or without a port. Pushes that name other hosts match nothing.
-        allow: the addresses and networks that deliveries come from; by default, any.
-        trusted_proxies: those of the proxies whose `X-Forwarded-For` says where a delivery comes from.
-    """
-
-    type: Annotated[str, Field(min_length=1)] | None = None
-    webhook_secret: Annotated[tuple[WebhookSecret, ...], AsList, Field(min_length=1, max_length=MAX_SECRETS)]
-    hosts: Hosts = ()
-    allow: Networks = ()
-    trusted_proxies: Networks = ()
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _distinct(cls, found: tuple[SecretStr | BoundSecret, ...]) -> tuple[SecretStr | BoundSecret, ...]:
-        if len(set(map(_secret_text, found))) < len(found):
-            raise ValueError("has the same secret twice")
-        return found
-
-    def secrets(self) -> tuple[str, ...]:
-        """Return the secrets in plain text, for `verify` alone."""
-        return tuple(map(_secret_text, self.webhook_secret))
-
-    def bounds(self) -> tuple[tuple[str, ...] | None, ...]:
-        """Return for each of the secrets the addresses that it is bound to, None if it is not bound."""
-        return tuple(
-            each.repositories if isinstance(each, BoundSecret) else None for each in self.webhook_secret
-        )
-
-
-def _secret_text(found: SecretStr | BoundSecret) -> str:
-    return (found.secret if isinstance(found, BoundSecret) else found).get_secret_value()
 
 
 class ObserverSettings(Section):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from fraisier_core.errors import StoreError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Delivery, Receipt
+from fraisier_core.store.received import Delivery, Receipt
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from fraisier_core.push import Ignored, Push, Unverified, Verified
 from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import DeliveredRef, Delivery, Receipt
+from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
 from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from fraisier_core.settings import Network
+from fraisier_core.provider_settings import Network
 
 Address = IPv4Address | IPv6Address
 

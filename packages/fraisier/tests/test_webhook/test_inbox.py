@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from fraisier.inbox import Inbox
 from fraisier_core.errors import StoreError
-from fraisier_core.store.records import ConfiguredEnvironment, Delivery, Receipt, Request
+from fraisier_core.store.received import Delivery, Receipt
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.host import utc_now
 
 from tests.stores import OpenStore, open_store

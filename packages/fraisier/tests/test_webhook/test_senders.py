@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fraisier.senders import Senders, client_of
-from fraisier_core.settings import ProviderSettings
+from fraisier_core.provider_settings import ProviderSettings
 
 from .hooks import github, github_push, new_commit
 from .installation import Installation, Server, read_answer

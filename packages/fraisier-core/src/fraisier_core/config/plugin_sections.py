@@ -13,7 +13,8 @@ from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
 from fraisier_core.git.repository import address_problem
 from fraisier_core.plugins import Plugins
-from fraisier_core.settings import Hosts, ObserverSettings, ProviderSettings, Section
+from fraisier_core.provider_settings import Hosts, ProviderSettings
+from fraisier_core.settings import ObserverSettings, Section
 from fraisier_core.text.suggestions import hint, listing
 
 

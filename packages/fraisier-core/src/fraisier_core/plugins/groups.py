@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
+from fraisier_core.provider_settings import ProviderSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
+from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, ProviderSettings, Section
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
 if TYPE_CHECKING:
     from fraisier_core.release import Release

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery
+from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
 from fraisier_core.store.records import (
     BranchHead,
     ConfiguredEnvironment,
-    Delivery,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
@@ -23,7 +22,6 @@ from fraisier_core.store.records import (
     LogChunk,
     Observed,
     PushedCommit,
-    Receipts,
     Request,
     Step,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
 from fraisier_core.store.vocabulary import (
     KINDS,
@@ -12,11 +11,9 @@ from fraisier_core.store.vocabulary import (
     Status,
     StepStatus,
     Trigger,
-    Verdict,
 )
 
 if TYPE_CHECKING:
-    from fraisier_core.push import DeliveryId
     from fraisier_core.system.processes import ProcessIdentity
 
 
@@ -248,71 +245,3 @@ class HeldLease(NamedTuple):
     boot_id: str
     holder: ProcessIdentity
     command: ProcessIdentity | None
-
-
-class DeliveredRef(NamedTuple):
-    """A ref that a delivery pushed, what it requests, and why each rule matched or did not."""
-
-    ref: str
-    commit_sha: str | None
-    before_sha: str | None
-    reasons: tuple[str, ...] = ()
-    requests: tuple[Request, ...] = ()
-
-
-class Delivery(NamedTuple):
-    """A verified delivery, ready to be stored; if nothing of it requests anything, it is recorded as ignored.
-
-    `delivery_id` is the forge's, if it sends one; the hash of a body that the signature covers (`signs_body`)
-    tells what repeats an earlier one. `reasons` say why each rule matched or did not. `reasons`, `requests`
-    and what follows are of the first ref, and `more_refs` are the others; all are of one repository, and
-    `urls` are its addresses.
-    """
-
-    provider: str
-    event_type: str
-    delivery_id: DeliveryId | None
-    signs_body: bool
-    body: bytes
-    received_at: str
-    reasons: tuple[str, ...]
-    requests: tuple[Request, ...] = ()
-    repository: str | None = None
-    ref: str | None = None
-    commit_sha: str | None = None
-    before_sha: str | None = None
-    pusher: str | None = None
-    urls: tuple[str, ...] = ()
-    more_refs: tuple[DeliveredRef, ...] = ()
-
-    @property
-    def all_requests(self) -> tuple[Request, ...]:
-        """What every ref requests, in the order of the refs."""
-        if not self.more_refs:
-            return self.requests
-        return self.requests + tuple(request for each in self.more_refs for request in each.requests)
-
-
-class Requested(NamedTuple):
-    """A deployment that a delivery requested, and its current status."""
-
-    id: str
-    fraise_id: str
-    environment: str
-    status: Status
-
-
-class Receipt(NamedTuple):
-    """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
-    webhook event and the deployments of a duplicate are those of the first delivery. `deployments` are in the
-    order of the requests. Those of a delivery that `repeats` the signed body of an earlier webhook event are
-    executed only if their refs returned to its commits.
-    """
-
-    verdict: Verdict
-    event_id: str
-    deployments: tuple[Requested, ...] = ()
-    repeats: str | None = None
-
-
-Receipts = list[Receipt | StoreError]

@@ -13,7 +13,7 @@ import uuid_utils
 
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
-from fraisier_core.store.records import Delivery, Receipt, Receipts, Requested
+from fraisier_core.store.received import Delivery, Receipt, Receipts, Requested
 from fraisier_core.store.sqlite.connection import ConstraintError, Row
 from fraisier_core.store.sqlite.deployments import Deployments, request_row
 from fraisier_core.system.failpoints import failpoint

@@ -1,0 +1,104 @@
+"""The section of a provider, below `git:`: its secrets, the hosts of its forge, and who may send."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    field_validator,
+)
+
+from fraisier_core.settings import AsList, NonEmptySecret, Section
+
+MAX_SECRETS = 20
+_HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _host_name(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host.lower()):
+        raise ValueError("is not a host, such as git.example.com or git.example.com:8443")
+    return host.lower()
+
+
+def _network(written: object) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(written if isinstance(written, str) else "")
+    except ValueError:
+        raise ValueError("should be an address, or a network such as 192.0.2.0/24") from None
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
+        raise ValueError("should be written as the IPv4 network that it is")
+    return network
+
+
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], AsList]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)]
+Networks = Annotated[tuple[Network, ...], AsList, Field(min_length=1)]
+
+
+class BoundSecret(Section):
+    """A webhook secret that verifies pushes to some repositories alone.
+
+    Args:
+        secret: the secret that is shared with the forge.
+        repositories: an address of each, or the address of the only one.
+    """
+
+    secret: NonEmptySecret
+    repositories: Annotated[tuple[str, ...], AsList, Field(min_length=1)]
+
+
+WebhookSecret = Annotated[
+    Annotated[NonEmptySecret, Tag("secret text")] | Annotated[BoundSecret, Tag("bound secret")],
+    Discriminator(
+        lambda found: "bound secret" if isinstance(found, Mapping | BoundSecret) else "secret text"
+    ),
+]
+
+
+class ProviderSettings(Section):
+    """What every provider's section says; a provider adds its own keys by subclassing. One that checks the
+    secrets does so in a model validator, by `secrets()`.
+
+    Args:
+        type: the provider that it configures; by default, the one that the section is named after.
+        webhook_secret: the secret shared with the forge, or a list of them; one may be bound to repositories.
+        hosts: the forge's host names, with or without a port. Pushes that name other hosts match nothing.
+        allow: the addresses and networks that deliveries come from; by default, any.
+        trusted_proxies: those of the proxies whose `X-Forwarded-For` says where a delivery comes from.
+    """
+
+    type: Annotated[str, Field(min_length=1)] | None = None
+    webhook_secret: Annotated[tuple[WebhookSecret, ...], AsList, Field(min_length=1, max_length=MAX_SECRETS)]
+    hosts: Hosts = ()
+    allow: Networks = ()
+    trusted_proxies: Networks = ()
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _distinct(cls, found: tuple[SecretStr | BoundSecret, ...]) -> tuple[SecretStr | BoundSecret, ...]:
+        if len(set(map(_secret_text, found))) < len(found):
+            raise ValueError("has the same secret twice")
+        return found
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secrets in plain text, for `verify` alone."""
+        return tuple(map(_secret_text, self.webhook_secret))
+
+    def bounds(self) -> tuple[tuple[str, ...] | None, ...]:
+        """Return for each of the secrets the addresses that it is bound to, None if it is not bound."""
+        return tuple(
+            each.repositories if isinstance(each, BoundSecret) else None for each in self.webhook_secret
+        )
+
+
+def _secret_text(found: SecretStr | BoundSecret) -> str:
+    return (found.secret if isinstance(found, BoundSecret) else found).get_secret_value()
