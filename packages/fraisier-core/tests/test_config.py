@@ -523,11 +523,11 @@ def test_the_worker_still_refuses_a_git_section_of_the_wrong_shape(plugins: Plug
 
 
 def test_a_provider_that_is_not_installed_is_kept_with_its_reason(plugins: Plugins) -> None:
-    config = parse(EXAMPLE.replace("github", "forgejo"), plugins)
+    config = parse(EXAMPLE.replace("github", "forgo"), plugins)
     assert config.git.providers == {}
     assert config.git.missing == {
-        "forgejo": 'no provider "forgejo" is installed '
-        "(in a checkout of Fraisier, try: pip install ./packages/fraisier-forgejo; installed: github, gitlab)"
+        "forgo": 'no provider "forgo" is installed (install the package that offers it '
+        "(entry-point group fraisier.providers); installed: github, gitlab)"
         "; a section with a name of its own needs `type:`"
     }
 

@@ -9,8 +9,8 @@ import pytest
 from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
-from fraisier_core.push import DeliveryId, Ignored, Unverified, Verified
 from fraisier_core.provider_settings import ProviderSettings
+from fraisier_core.push import DeliveryId, Ignored, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings
 
 from tests.packages import PackageFolder
@@ -152,8 +152,20 @@ def test_a_provider_that_is_not_installed_says_what_to_install(site: PackageFold
         site.plugins().provider("forgo")
     assert str(caught.value) == (
         'no provider "forgo" is installed; did you mean "forge"? '
-        "(in a checkout of Fraisier, try: pip install ./packages/fraisier-forgo; installed: forge)"
+        "(install the package that offers it (entry-point group fraisier.providers); installed: forge)"
     )
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_the_extra_of_the_application_says_which_package_to_install(site: PackageFolder, quote: str) -> None:
+    info = site.folder / "fraisier-1.0.dist-info"
+    info.mkdir()
+    text = "Metadata-Version: 2.1\nName: fraisier\nVersion: 1.0\nRequires-Dist: rich>=13\n"
+    for extra, package in (("red", "fraisier-colours"), ("forge", "fraisier-forges")):
+        text += f"Requires-Dist: {package}==1.0; extra == {quote}{extra}{quote}\n"
+    (info / "METADATA").write_text(text)
+    assert PROVIDERS.advice("forge").endswith("pip install ./packages/fraisier-forges")
+    assert PROVIDERS.advice("rich") == DEPLOYERS.advice("rich").replace("deployers", "providers")
 
 
 def test_a_fraise_type_that_is_not_installed_says_what_is(site: PackageFolder) -> None:

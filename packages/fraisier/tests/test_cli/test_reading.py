@@ -70,14 +70,17 @@ def test_list_says_which_provider_to_install(installation: Installation) -> None
     installation.config.write_text(installation.config.read_text().replace("github", "nosuchforge"))
     done = installation.run("list")
     assert done.returncode == 0
-    assert "pip install ./packages/fraisier-nosuchforge" in done.stderr
+    assert "git.provider: nosuchforge is not installed; install the package that offers it" in done.stderr
     assert "my_api" in done.stdout
 
 
 def test_without_any_provider_an_example_is_offered() -> None:
     offer = provider_to_install(None, [])
     assert offer is not None
-    assert "pip install ./packages/fraisier-" in offer
+    assert "pip install ./packages/fraisier-github, or" in offer
+    bitbucket = provider_to_install("bitbucket", ["github"])
+    assert bitbucket is not None
+    assert bitbucket.endswith("pip install ./packages/fraisier-bitbucket")
     assert provider_to_install(None, ["any"]) is None
     assert provider_to_install("any", ["any"]) is None
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 
 from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.provider_settings import ProviderSettings
@@ -13,8 +16,7 @@ from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Sectio
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
     """What the plugins of one entry-point group have in common. `noun` is what messages call one of them; the
-    model that `settings()` returns extends `model`; `advice` says what to do if `{name}` of `{group}` is not
-    installed.
+    model that `settings()` returns extends `model`.
     """
 
     group: str
@@ -22,16 +24,28 @@ class GroupSpec:
     specs: type
     model: type[Section]
     required: Collection[str]
-    advice: str = "install the package that offers it (entry-point group {group})"
+
+    def advice(self, name: str) -> str:
+        """Return what to do if a plugin of that name is not installed: the extra of the application that has
+        the name says which of our packages offers it.
+        """
+        if package := _required_by_extra(name):
+            return f"in a checkout of Fraisier, try: pip install ./packages/{package}"
+        return f"install the package that offers it (entry-point group {self.group})"
+
+
+def _required_by_extra(extra: str) -> str | None:
+    with suppress(PackageNotFoundError):
+        for requirement in requires("fraisier") or ():
+            if match := re.fullmatch(r"([\w-]+).*; extra == ['\"](.+)['\"]", requirement):
+                package, name = match.groups()
+                if name == extra:
+                    return package
+    return None
 
 
 PROVIDERS = GroupSpec(
-    "fraisier.providers",
-    "provider",
-    ProviderHooks,
-    ProviderSettings,
-    required=("verify", "normalize"),
-    advice="in a checkout of Fraisier, try: pip install ./packages/fraisier-{name}",
+    "fraisier.providers", "provider", ProviderHooks, ProviderSettings, ("verify", "normalize")
 )
 DEPLOYERS = GroupSpec(
     "fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings, ("deploy", "health_check")

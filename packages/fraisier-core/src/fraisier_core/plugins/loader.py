@@ -70,9 +70,8 @@ class Group:
     def plugin(self, name: str) -> NamedPlugin:
         """Return the plugin of that name, loading it the first time. Raises `PluginError`."""
         if name not in self._claims:
-            offer = self._spec.advice.format(name=name, group=self._spec.group)
             missing = f'no {self._spec.noun} "{name}" is installed{hint(name, self._claims)}'
-            raise PluginError(f"{missing} ({offer}; installed: {listing(self._claims)})")
+            raise PluginError(f"{missing} ({self._spec.advice(name)}; installed: {listing(self._claims)})")
         with self._lock:
             if name not in self._loaded and name not in self._set_aside:
                 self._load(name)

@@ -38,20 +38,17 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
 
 def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:
     """Return what to install before a push can deploy anything, if `git.provider` wants a provider."""
+    from fraisier_core.plugins import PROVIDERS
+
     if wanted is not None and wanted not in installed:
-        return f"git.provider: {wanted} is not installed; {_advice(wanted)}"
+        return f"git.provider: {wanted} is not installed; {PROVIDERS.advice(wanted)}"
     if not installed:
         return (
             "no Git provider is installed, so no push can deploy anything; install the one of your forge: "
-            f"{_advice('github')}, or fraisier-gitlab, fraisier-bitbucket, or fraisier-gitea (Forgejo, Gogs)"
+            f"{PROVIDERS.advice('github')}, or fraisier-gitlab, fraisier-bitbucket,"
+            " or fraisier-gitea (Forgejo, Gogs)"
         )
     return None
-
-
-def _advice(provider: str) -> str:
-    from fraisier_core.plugins import PROVIDERS
-
-    return PROVIDERS.advice.format(name=provider, group=PROVIDERS.group)
 
 
 def _row(listed: dict[str, Any]) -> list[Cell | str | None]:
