@@ -383,15 +383,27 @@ def push_body(url: str, commit: str, before: str | None = None, ref: str = "refs
 
 def post(port: int, body: bytes, delivery: str, secret: str = SECRET) -> Response:
     """Deliver a signed body and return the answer. Raises if the connection breaks."""
-    headers = {
-        "Content-Type": "application/json",
-        "X-GitHub-Event": "push",
-        "X-GitHub-Delivery": delivery,
-        "X-Hub-Signature-256": "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex(),
-    }
+    return send(
+        port,
+        body,
+        {
+            "X-GitHub-Event": "push",
+            "X-GitHub-Delivery": delivery,
+            "X-Hub-Signature-256": signature(body, secret),
+        },
+    )
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    """Return the signature of a body, as GitHub and Bitbucket write it."""
+    return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+
+
+def send(port: int, body: bytes, headers: Mapping[str, str]) -> Response:
+    """Send a body with headers and return the answer. Raises if the connection breaks."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
-        connection.request("POST", "/webhook", body, headers)
+        connection.request("POST", "/webhook", body, {"Content-Type": "application/json", **headers})
         response = connection.getresponse()
         return Response(response.status, json.loads(response.read()))
     finally:

@@ -38,11 +38,11 @@ def acknowledged_is_recorded(driver: Driver) -> None:
 
 
 def one_deployment_a_delivery(driver: Driver) -> None:
-    """I2: a delivery deploys an environment once at most."""
+    """I2: a delivery deploys each of its refs to an environment once at most, unless users replay it."""
     assert not driver.rows(
         "SELECT w.provider, w.delivery_id FROM tb_deployments AS d "
-        "JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id "
-        "GROUP BY w.provider, w.delivery_id, d.fraise_id, d.environment HAVING count(*) > 1"
+        "JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id WHERE d.trigger <> 'replay' "
+        "GROUP BY w.provider, w.delivery_id, d.fraise_id, d.environment, d.ref HAVING count(*) > 1"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -12,8 +13,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fraisier_core.config import load_config
+from fraisier_core.plugins import Plugins
+from fraisier_core.requests.requesting import replay_of, request_deployment
 
-from tests.faults.driver import Driver, Response, post, push_body
+from tests.faults.driver import SECRET, TOKEN, Driver, Response, post, push_body, send, signature
 from tests.faults.invariants import (
     acknowledged_is_recorded,
     check_invariants,
@@ -115,6 +119,43 @@ def test_f30_the_same_id_with_another_body_is_a_conflict_and_the_first_is_kept(d
     assert (first.status, other.status, other.body["status"]) == (202, 409, "conflict")
     assert other.body["event"] == first.body["event"]
     assert len(driver.rows("SELECT * FROM tb_deployments")) == 1
+
+
+def of_several_refs(driver: Driver, *refs: str) -> Response:
+    """Deliver that several refs were created at the newest commit, as Bitbucket Data Center does."""
+    commit = driver.forge.git("rev-parse", "HEAD")
+    changes = [{"ref": {"id": ref}, "fromHash": "0" * 40, "toHash": commit} for ref in refs]
+    links = {"clone": [{"href": driver.forge.url}]}
+    repository = {"slug": "my-api", "project": {"key": "ACME"}, "links": links}
+    payload = {"actor": {"name": "ada"}, "repository": repository, "changes": changes}
+    body = json.dumps(payload).encode()
+    headers = {"X-Event-Key": "repo:refs_changed", "X-Request-Id": str(uuid.uuid4())}
+    answer = send(driver.port, body, headers | {"X-Hub-Signature": signature(body)})
+    driver.answers.append(answer)
+    return answer
+
+
+def test_a_delivery_of_two_refs_and_its_replays_deploy_each_ref(driver: Driver) -> None:
+    refs = "refs/heads/main", "refs/tags/v1"
+    rules = '  "v*": {{fraise: my_api, environment: production, tags: true}}\n  main: {{'
+    driver.configure({"github": "bitbucket", "  main: {": rules})
+    driver.start_web()
+    commit = driver.commit()
+    driver.forge.git("push", "--quiet", "origin", "HEAD:refs/tags/v1")
+    answer = of_several_refs(driver, *refs)
+    assert (answer.status, len(answer.body["deployments"])) == (202, 2)
+    variables = {"FRAISIER_WEBHOOK_SECRET": SECRET, "API_TOKEN": TOKEN}
+    config = load_config(driver.folder / "fraises.yaml", Plugins.installed(), variables)
+    recorded = driver.database.delivery(answer.body["event"])
+    driver.start_worker()
+    for _ in range(2):
+        replayed = [
+            request_deployment(driver.database, request)[0] for request in replay_of(recorded, config, "ada")
+        ]
+        assert [driver.deployment(each)["ref"] for each in replayed] == [*refs]
+        assert driver.ended(replayed[-1])["status"] in {"success", "skipped"}
+    assert driver.serving() == commit
+    check_invariants(driver)
 
 
 def test_a_forged_delivery_is_not_recorded_as_an_event(driver: Driver) -> None:
