@@ -64,7 +64,7 @@ def _payload() -> dict[str, Any]:
         "before": secrets.token_hex(20),
         "after": MARK,
         "repository": _repository(),
-        "pusher": {"name": "octavia", "email": "octavia@mail.example"},
+        "pusher": {"name": "octavia", "email": "octavia@mail.example", "login": "octavia"},
         "sender": _user("octavia"),
         "created": False,
         "deleted": False,

@@ -210,10 +210,14 @@ class EndToEnd:
 
             gone = repository.push(":refs/tags/v1", "refs/tags/v1")
             assert _accepted(hook.deliver(url) for hook in self.hooks(gone, self.secret)) == 0
+            again = repository.push("v1", "refs/tags/v1")
+            assert again == tag
+            assert _accepted(hook.deliver(url) for hook in self.hooks(again, self.secret)) == 1
+            host.wait_for(3)
 
-        newest, oldest = host.history()
-        assert [oldest["status"], newest["status"]] == ["success", "success"]
-        assert [oldest["commit_sha"], newest["commit_sha"]] == [first, second]
+        history = host.history()[::-1]
+        assert [each["status"] for each in history] == ["success", "success", "success"]
+        assert [each["commit_sha"] for each in history] == [first, second, second]
         written = [path.read_bytes() for path in host.folder.rglob("*") if path.is_file()]
         assert not any(self.secret.encode() in content for content in written)
 

@@ -51,11 +51,12 @@ def test_what_is_wrong_is_named_by_its_field_and_its_value_is_not_shown(body: by
 @pytest.mark.parametrize(
     ("kind", "right", "wrong"),
     [
-        (PayloadText, ["acme/my-api", "é"], ["", "a\nb", "a\x00", "\x1b[31m", "\x9b31m"]),
+        (PayloadText, ["acme/my-api", "é", "\u05d0\u200f"], ["", "a\nb", "a\x00", "\x1b[31m", "\x9b31m"]),
+        (PayloadText, ["a b"], ["a\u2028b", "a\u2029", "\u202ab", "a\u202eb", "\u2066a", "a\u2069"]),
         (
             PayloadRef,
             ["refs/heads/main", "refs/tags/v1", "refs/stash"],
-            ["main", "refs/heads/", "refs/heads/a b"],
+            ["main", "refs/heads/", "refs/heads/a b", "refs/heads/a\u202eb", "refs/heads/a\u2028"],
         ),
         (PayloadCommit, ["0" * 40, "2e" * 20, "2e" * 32], ["2E" * 20, "2e" * 19, "2e" * 20 + "\n", "HEAD"]),
     ],
@@ -73,7 +74,7 @@ class Named(Payload):
     name: PayloadRefName
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a/", "a\n", "a\x7f"])
+@pytest.mark.parametrize("name", ["", "a b", "a/", "a\n", "a\x7f", "a\u202eb", "a\u2029"])
 def test_a_name_of_a_ref_is_checked(name: str) -> None:
     assert Named.parse(msgspec.json.encode({"name": "feature/é"})).name == "feature/é"
     with pytest.raises(MalformedPayloadError, match="name"):
@@ -93,6 +94,20 @@ def test_a_form_is_decoded_as_it_was_encoded(payload: bytes) -> None:
     form = b"payload=" + quote_plus(payload).encode()
     headers = {"content-type": "Application/X-WWW-Form-Urlencoded; charset=utf-8"}
     assert form_or_json(headers, form) == payload == unquote_to_bytes(quote_plus(payload).replace("+", " "))
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 65_538, 200_000])
+@pytest.mark.parametrize("unit", [b"a{", b"{}", b"{ ", b"{"])
+def test_a_large_form_is_decoded_whole_wherever_a_slice_ends(unit: bytes, size: int) -> None:
+    payload = b"x" * (size % 5) + unit * (size // len(unit))
+    form = b"payload=" + quote_plus(payload).encode()
+    assert form_or_json({"content-type": "application/x-www-form-urlencoded"}, form) == payload
+
+
+@pytest.mark.parametrize("end", [b"%", b"%7", b"a%", b"a%7"])
+def test_a_form_that_ends_too_early_is_decoded_to_its_end(end: bytes) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert form_or_json(headers, b"payload=%7B" + end).startswith(b"{" + end.partition(b"%")[0])
 
 
 def test_what_a_form_need_not_encode_stays_as_it_is() -> None:

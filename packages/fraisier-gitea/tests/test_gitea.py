@@ -173,6 +173,9 @@ def test_a_created_branch_of_gogs_is_deployed_once_by_the_push_event() -> None:
         ("create", "push-branch"),
         ("create", "delete-tag_deleted"),
         ("create", "pull_request"),
+        ("delete", "create-tag"),
+        ("delete", "push-branch"),
+        ("delete", "pull_request"),
     ],
 )
 def test_another_event_relabelled_is_malformed(event: str, name: str) -> None:
@@ -205,6 +208,13 @@ def test_a_created_tag_keeps_its_name(name: str) -> None:
     payload = json.loads(fixture("gogs/create-tag.json")) | {"ref": name}
     [push] = pushed({"x-gogs-event": "create"}, json.dumps(payload).encode())
     assert (push.ref, push.is_tag) == (f"refs/tags/{name}", True)
+
+
+@pytest.mark.parametrize("kind", ["pull", "wiki", "refs/tags/"])
+def test_only_branches_and_tags_are_deleted(kind: str) -> None:
+    payload = json.loads(fixture("gitea/delete-branch_deleted.json")) | {"ref_type": kind}
+    outcome = fraisier_gitea.normalize({"x-gitea-event": "delete"}, json.dumps(payload).encode())
+    assert outcome == Ignored("delete", "only branches and tags deploy")
 
 
 def test_commits_are_never_read() -> None:

@@ -62,7 +62,7 @@ class Push:
         urls: the addresses the forge offers for cloning; none if it sends none. They identify the repository
             and are never fetched from: what is fetched comes from the configuration alone.
         ref: the full ref, such as `refs/heads/main`.
-        before: the commit it pointed to, None if it was created.
+        before: the commit it pointed to, None if it was created or the forge does not say.
         after: the commit it points to, None if it was deleted.
         pusher: who pushed, as the forge names them.
     """

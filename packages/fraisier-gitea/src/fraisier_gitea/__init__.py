@@ -6,9 +6,9 @@ https://github.com/gogs/gogs/blob/main/internal/database/webhook.go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from urllib.parse import quote_plus
 
 from fraisier_core import (
     BRANCH_PREFIX,
@@ -34,6 +34,11 @@ from fraisier_core import (
 # How the headers of each begin. It sends those of all that follow as well, so the first that is found counts.
 FAMILY = {"x-forgejo-": "Forgejo", "x-gitea-": "Gitea", "x-gogs-": "Gogs"}
 OTHER_FORGES = {"x-gitlab-": "GitLab", "x-event-key": "Bitbucket"}
+PREFIXES = {"branch": BRANCH_PREFIX, "tag": TAG_PREFIX}
+FIELD = b"payload="
+SLICE_BYTES = 64 * 1024
+# What https://pkg.go.dev/net/url#QueryEscape makes of any text: it leaves letters, digits and `-._~` alone.
+ESCAPED = re.compile(rb"(?:[\w.~+-]|%(?:[0189A-F][0-9A-F]|2[1-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]))++")
 
 
 class Repository(Payload):
@@ -83,27 +88,42 @@ class PushPayload(Payload):
         )
 
 
-class CreatePayload(Payload):
-    """A `create` event: `ref` is the short name, `sha` of an annotated tag the tag object."""
+class RefPayload(Payload):
+    """What `create` and `delete` events have in common: `ref` is the short name, and where the ref was before
+    is not told.
+    """
 
     ref: PayloadRefName
     ref_type: PayloadText
-    sha: PayloadCommit
     repository: Repository
     sender: User
 
-    def push(self) -> Push:
-        """Return the tag as a push. Gogs sends the same if a tag was moved, and never says from where."""
+    def to(self, event: str, after: str | None) -> Push:
+        """Return the push of the ref to a commit, None if it was deleted."""
         repository = self.repository
         return Push(
-            event="create",
+            event=event,
             repository=repository.full_name,
             urls=(repository.clone_url, repository.ssh_url),
-            ref=f"{TAG_PREFIX}{self.ref}",
+            ref=f"{PREFIXES[self.ref_type]}{self.ref}",
             before=None,
-            after=commit_or_none(self.sha),
+            after=after,
             pusher=self.sender.login,
         )
+
+
+class CreatePayload(RefPayload):
+    """A `create` event; `sha` of an annotated tag is the tag object. Gogs sends it of a moved tag, too."""
+
+    sha: PayloadCommit
+
+
+class DeletePayload(RefPayload):
+    """A `delete` event. A `create` event has all of it but `pusher_type`:
+    https://github.com/go-gitea/gitea/blob/main/modules/structs/hook.go
+    """
+
+    pusher_type: PayloadText
 
 
 @hookimpl
@@ -122,15 +142,15 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> V
     with suppress(MalformedPayloadError):
         signed = form_or_json(headers, body)
         verdict = verify_hmac(headers, name, signed, secrets)
-        if isinstance(verdict, Verified) and _is_own_encoding(signed, body):
+        if isinstance(verdict, Verified) and (signed is body or _is_own_encoding(body)):
             return verdict
     return verify_hmac(headers, name, body, secrets)
 
 
 @hookimpl
 def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-    """Return the one ref of a `push` event, or a tag of Gogs that was created. The event's name is not
-    signed; another event's body that is called `push` or `create` lacks fields and is malformed.
+    """Return the one ref of a `push` or `delete` event, or a tag of Gogs that was created. The name of the
+    event is not signed; another event's body that is called one of these lacks fields and is malformed.
     """
     event = _header(headers, "event")
     if not event:
@@ -139,7 +159,9 @@ def normalize(headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignor
         return _pushed(PushPayload.parse(form_or_json(headers, body)))
     if event == "create":
         return _created(headers, CreatePayload.parse(form_or_json(headers, body)))
-    return Ignored(event, "a deletion deploys nothing" if event == "delete" else "only pushes deploy")
+    if event == "delete":
+        return _deleted(DeletePayload.parse(form_or_json(headers, body)))
+    return Ignored(event, "only pushes deploy")
 
 
 @hookimpl
@@ -151,11 +173,14 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     return DeliveryId(value, signed=False) if value else None
 
 
-def _is_own_encoding(signed: bytes, body: bytes) -> bool:
-    """Whether a body is its own JSON or the form that the forge makes of it (https://pkg.go.dev/net/url#QueryEscape).
-    Otherwise, one delivery could be repeated under as many hashes as there are ways to encode it.
+def _is_own_encoding(form: bytes) -> bool:
+    """Whether a form is the one that the forge makes of its JSON. Otherwise, one delivery could be repeated
+    under as many hashes as there are ways to encode it. Other threads get their turn between two slices.
     """
-    return signed is body or body == b"payload=" + quote_plus(signed).encode()
+    at = len(FIELD)
+    while found := ESCAPED.match(form, at, at + SLICE_BYTES):
+        at = found.end()
+    return at == len(form)
 
 
 def _pushed(payload: PushPayload) -> Sequence[Push] | Ignored:
@@ -171,7 +196,16 @@ def _created(headers: Mapping[str, str], payload: CreatePayload) -> Sequence[Pus
     """Return a tag of Gogs; whatever else is created is pushed as well, and deployed once."""
     if payload.ref_type != "tag" or sender(headers, FAMILY) != "Gogs":
         return Ignored("create", "what is created is deployed by its push event")
-    return [payload.push()]
+    return [payload.to("create", commit_or_none(payload.sha))]
+
+
+def _deleted(payload: DeletePayload) -> Sequence[Push] | Ignored:
+    """Return what was deleted: nothing else tells of branches, nor of tags of Gogs. A deleted tag of Gitea or
+    Forgejo is pushed as well, which says the same twice and requests nothing.
+    """
+    if payload.ref_type not in PREFIXES:
+        return Ignored("delete", "only branches and tags deploy")
+    return [payload.to("delete", None)]
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

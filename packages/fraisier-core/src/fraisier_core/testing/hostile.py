@@ -38,7 +38,14 @@ HOSTILE_JSON = (
         b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     ),
     *(b'""', b'"\\u0000"', b'"\\n"', b'"0"', b'"\\ud800"', b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\xaf"'),
-    *(b'"refs/heads/"', b'"refs/heads/\\u001b[31m"', b'"--upload-pack=x"', b'"$(x)"'),
+    *(
+        b'"refs/heads/a\\u202eb"',
+        b'"a\\u2028b"',
+        b'"refs/heads/"',
+        b'"refs/heads/\\u001b[31m"',
+        b'"--upload-pack=x"',
+        b'"$(x)"',
+    ),
     *(b'"' + "é".encode() * 500 + b'"', b'"' + b"0" * 40 + b'"', b"", b'"', b"{", b"]"),
 )
 """JSON for any position of a payload: of every type, too deep or too large, and what is no JSON at all."""
