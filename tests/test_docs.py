@@ -32,6 +32,7 @@ PAGES = [
     *(page for page in sorted(DOCS.rglob("*.md")) if page not in ELSEWHERE),
 ]
 ALL_PAGES = [*PAGES, *(page for page in ELSEWHERE if page.exists())]
+WIDTH = 130
 FILES = {"ini", "json", "python", "toml", "yaml", "bash", "text", "javascript"}
 ALONE = {"bash", "console", "yaml", "python", "sql"}
 
@@ -195,10 +196,20 @@ def test_systemd_accepts_a_unit(block: Block, tmp_path: Path) -> None:
     assert (verified.returncode, complaints) == (0, []), verified.stderr
 
 
+def prose(page: Path) -> str:
+    """Return a page without its blocks."""
+    return re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=page_id)
+def test_prose_is_wrapped(page: Path) -> None:
+    lines = [line for line in prose(page).splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > WIDTH] == []
+
+
 @pytest.mark.parametrize("page", ALL_PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"https?://|mailto:", target):
             continue
         path, _, anchor = target.partition("#")
