@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -149,6 +150,17 @@ def test_a_change_that_names_no_ref_is_passed_over() -> None:
     outcome = fraisier_bitbucket.normalize({"x-event-key": "repo:push"}, json.dumps(payload).encode())
     assert not isinstance(outcome, Ignored)
     assert [push.ref for push in outcome] == ["refs/heads/main"]
+
+
+def test_reading_many_refs_takes_no_longer_for_each_than_reading_few() -> None:
+    payload = json.loads(fixture("data_center/repo_refs_changed-branch.json"))
+    (change,) = payload["changes"]
+    payload["changes"] = [change | {"toHash": f"{number:040x}"} for number in range(1, 20_001)]
+    body, began = json.dumps(payload).encode(), time.process_time()
+    outcome = fraisier_bitbucket.normalize({"x-event-key": "repo:refs_changed"}, body)
+    assert not isinstance(outcome, Ignored)
+    assert len(outcome) == 20_000
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("kind", ["bookmark", "", 1])

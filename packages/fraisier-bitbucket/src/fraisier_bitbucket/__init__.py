@@ -183,13 +183,14 @@ class DataCenterPayload(Payload, rename="camel"):
 
     def pushes(self) -> list[Push]:
         """Return each branch and tag of the push."""
+        is_shared = len({each.to_hash for each in self.changes}) == 1
         return [
-            self._push(change)
+            self._push(change, self._after(change, is_shared=is_shared))
             for change in self.changes
             if change.ref.id.startswith((BRANCH_PREFIX, TAG_PREFIX))
         ]
 
-    def _push(self, change: Change) -> Push:
+    def _push(self, change: Change, after: str | None) -> Push:
         repository = self.repository
         return Push(
             event=DATA_CENTER_PUSH,
@@ -197,13 +198,12 @@ class DataCenterPayload(Payload, rename="camel"):
             urls=tuple(link.href for link in repository.links.clone) if repository.links else (),
             ref=change.ref.id,
             before=commit_or_none(change.from_hash),
-            after=self._after(change),
+            after=after,
             pusher=self.actor.name,
         )
 
-    def _after(self, change: Change) -> str | None:
+    def _after(self, change: Change, *, is_shared: bool) -> str | None:
         after = commit_or_none(change.to_hash)
-        is_shared = len({each.to_hash for each in self.changes}) == 1
         if after and is_shared and self.to_commit and change.ref.id.startswith(TAG_PREFIX):
             return commit_or_none(self.to_commit.id)
         return after
