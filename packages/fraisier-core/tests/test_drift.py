@@ -145,6 +145,32 @@ def test_a_head_that_was_seen_before_the_newest_request_may_be_outdated(store: O
     assert drift(store, NEW, seen_at=seen_at).action == "none"
 
 
+REPLAY = REQUEST._replace(repeats="an event")
+
+
+def test_a_replay_that_waits_or_runs_does_not_hide_that_another_commit_was_missed(store: OpenStore) -> None:
+    ended(store, "success", release="one")
+    seen_at = utc_now()
+    store.request(REPLAY)
+    assert drift(store, NEW, seen_at=seen_at).action == "deploy"
+    store.claim(ME)
+    assert drift(store, NEW, seen_at=seen_at).action == "deploy"
+
+
+def test_a_replay_that_was_skipped_does_not_hide_a_rewind_to_its_commit(store: OpenStore) -> None:
+    ended(store, "success", release="one")
+    ended(store, "success", REQUEST._replace(commit_sha=NEW), release="two")
+    ended(store, "skipped", REPLAY)
+    assert drift(store, OLD)[:2] == ("leave", f"rewound? requested before {NEW[:12]}")
+
+
+def test_what_repeats_a_delivery_counts_once_it_was_found_to_be_true(store: OpenStore) -> None:
+    ended(store, "success", release="one")
+    ended(store, "success", REQUEST._replace(commit_sha=NEW), release="two")
+    ended(store, "success", REPLAY, release="three")
+    assert drift(store, NEW)[:2] == ("leave", f"rewound? requested before {OLD[:12]}")
+
+
 def test_a_deployment_that_takes_the_newest_commit_takes_the_head(store: OpenStore) -> None:
     store.request(REQUEST._replace(trigger="manual", commit_sha=None))
     assert drift(store, NEW).action == "none"

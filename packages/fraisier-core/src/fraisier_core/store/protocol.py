@@ -85,12 +85,13 @@ class Reader(Protocol):
 
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
         """Return what was requested last of each branch and tag in an environment, by the full ref; what was
-        superseded or skipped only if nothing else was requested of it. Rollbacks do not count.
+        superseded or skipped only if nothing else was requested of it. Neither rollbacks count nor what may
+        be a replay.
         """
 
     def last_of_commit(self, fraise_id: str, environment: str, commit_sha: str) -> Deployment | None:
         """Return the newest deployment of a commit in an environment, None if it was never requested there.
-        Rollbacks do not count.
+        Neither rollbacks count nor what may be a replay.
         """
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:

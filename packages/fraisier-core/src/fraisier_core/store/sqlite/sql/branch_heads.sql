@@ -12,15 +12,18 @@ ON CONFLICT (fraise_id, environment, ref) DO UPDATE
 SET head = excluded.head, seen_at = excluded.seen_at, problem = excluded.problem;
 
 -- name: last_of_refs
--- Of each branch or tag the newest deployment that was not superseded or skipped or, if all were, the newest.
+-- Of each branch or tag the newest deployment that was not superseded or skipped or, if all were, the newest. A
+-- repeated delivery counts only if its commit was found at its ref: a replay says nothing of the ref.
 SELECT * FROM v_deployment_history WHERE sequence IN (
     SELECT coalesce(max(iif(status <> 'superseded' AND status <> 'skipped', sequence, NULL)), max(sequence))
     FROM tb_deployments
     WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'commit' AND ref IS NOT NULL
+      AND (repeats IS NULL OR release IS NOT NULL)
     GROUP BY ref);
 
 -- name: last_of_commit
 SELECT * FROM v_deployment_history
 WHERE fraise_id = :fraise_id AND environment = :environment AND commit_sha = :commit_sha
   AND kind IN (SELECT name FROM tb_kinds WHERE source = 'commit')
+  AND (repeats IS NULL OR release IS NOT NULL)
 LIMIT 1;
