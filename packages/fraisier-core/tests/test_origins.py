@@ -127,6 +127,22 @@ def test_a_push_without_an_address_is_verified_by_its_full_name_on_the_hosts() -
 
 
 def test_of_a_push_only_the_addresses_are_recorded_that_its_secret_is_bound_to() -> None:
-    own, other = "https://git.example.com/Acme/My-API.git", "git@git.example.com:acme/other.git"
+    own, other = "https://git.example.com/acme/my-api.git", "git@git.example.com:acme/other.git"
     assert covered([own, other], frozenset([API])) == (own,)
     assert covered([own, other], None) == (own, other)
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ("https://git.example.com/acme/my-api", "https://git.example.com/Acme/My-API.git"),
+        ("ssh://git.example.com:443/acme/my-api", "ssh://git.example.com:443/ACME/my-api"),
+        ("https://[::1]:8443/acme/a%25b", "https://[::1]:8443/acme/A%25b"),
+    ],
+)
+def test_of_a_push_in_another_spelling_the_one_is_recorded_that_its_secret_is_bound_to(
+    written: str, spelled: str
+) -> None:
+    bound = identities_of([written])
+    assert identities_of(covered([spelled], bound)) == bound
+    assert identities_of(covered([spelled, written], bound)) == bound

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import parse_config
 from fraisier_core.errors import InvalidRequestError, StoreError
+from fraisier_core.git.origins import covered
+from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.requesting import replay_of, request_deployment
 from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
@@ -103,3 +105,28 @@ def test_a_recorded_delivery_is_routed_again_by_the_configuration_of_today(store
     replayed, _ = request_deployment(store, request)
     assert [each.id for each in store.delivery(receipt.event_id).deployments] == [replayed]
     assert store.pushed_commits(store.deployment(replayed)._replace(id="another")) == []
+
+
+def test_a_replay_is_of_the_repository_of_the_secret_and_not_of_one_that_is_spelled_as_the_push_was(
+    store: OpenStore,
+) -> None:
+    other = URL.replace("acme", "Acme")
+    config = parse_config(
+        MAPPED.replace(
+            "  my_api: {",
+            f"  other: {{type: api, repository: {other}, environments: {{live: {{}}}}}}\n  my_api: {{",
+            1,
+        )
+        + "  '*': {fraise: other, environment: live}\n",
+        Path("/nowhere/fraises.yaml"),
+        Plugins.installed(),
+    )
+    known = Delivery("forge", "push", None, True, b"", "2026-01-31T12:00:00.000000Z", (), (), "Acme/my-api")
+    for urls in ([other], [URL, other]):
+        pushed = known._replace(
+            urls=covered(urls, identities_of([URL])), ref="refs/heads/next", commit_sha="b" * 40
+        )
+        (receipt,) = store.accept_now(pushed)
+        assert isinstance(receipt, Receipt)
+        (request,) = replay_of(store.delivery(receipt.event_id), config, "grace")
+        assert request.fraise_id == "my_api"

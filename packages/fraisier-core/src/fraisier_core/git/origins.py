@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,14 +82,20 @@ class Repositories:
 
 
 def covered(urls: Iterable[str], bound: frozenset[str] | None) -> tuple[str, ...]:
-    """Return those of a push's addresses that its secret is bound to, None meaning all: the others are
-    not recorded, so that no replay is of another repository.
+    """Return those of a push's addresses that its secret is bound to, None meaning all, each in the spelling
+    to which it is bound: the others are not recorded, so that no replay is of another repository.
     """
     if bound is None:
         return tuple(urls)
     repositories = Repositories(bound)
-    named = ((url, Origin(identities_of([url]))) for url in urls)
-    return tuple(url for url, origin in named if repositories.named_by(origin))
+    named = ((url, repositories.named_by(Origin(identities_of([url])))) for url in urls)
+    spelled = ([url] if repository_identity(url) in found else map(_address, found) for url, found in named)
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(spelled)))
+
+
+def _address(identity: str) -> str:
+    """Return an address of a repository; by ssh, because an identity has the ports that are not ssh's."""
+    return identity if identity.startswith("/") else f"ssh://{identity}"
 
 
 def is_on(identity: str, hosts: frozenset[str]) -> bool:
