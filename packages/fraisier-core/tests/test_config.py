@@ -587,6 +587,7 @@ SECRETS = 'webhook_secret: [one secret, {secret: another secret, repositories: "
             f"webhook_secret: [{', '.join(f'secret {n}' for n in range(21))}]",
             "at most 20 entries",
         ),
+        ("home secret", "another secret", "git.home.webhook_secret: has a secret that git.work has as well"),
         ("hosts: [Git", "hosts: [https://Git", "hosts.0: is not a host, such as git.example.com or"),
         ("type: gitlab\n", "type: [gitlab]\n", "git.work.type: should be the name of a provider's plugin"),
     ],

@@ -50,6 +50,7 @@ def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> G
         git.hosts[name] = _hosts(section)
         if with_secrets and isinstance(sections[name] or {}, dict):
             _read_provider(reader, plugins, name, git)
+    _check_distinct(reader, git)
     return git
 
 
@@ -92,6 +93,19 @@ def _check_bounds(reader: ConfigReader, keys: Keys, settings: ProviderSettings) 
         for problem in filter(None, map(address_problem, addresses or ())):
             item = (*keys, number) if isinstance(reader.value(keys), list) else keys
             reader.refuse((*item, "repositories"), problem)
+
+
+def _check_distinct(reader: ConfigReader, git: GitConfig) -> None:
+    """Refuse a secret that two sections have: what was delivered to one, and signed, would verify for the
+    other as well, and is no repeated delivery there.
+    """
+    owners: dict[str, str] = {}
+    for name, settings in git.providers.items():
+        for secret in settings.secrets():
+            owner = owners.setdefault(secret, name)
+            if owner != name:
+                problem = f"has a secret that git.{owner} has as well; give each a secret of its own"
+                reader.refuse(("git", name, "webhook_secret"), problem)
 
 
 def _default(reader: ConfigReader, names: list[str]) -> str | None:
