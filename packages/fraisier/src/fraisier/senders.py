@@ -13,6 +13,7 @@ from fraisier_core.provider_settings import Network
 Address = IPv4Address | IPv6Address
 
 CLIENT_SUFFIX_BITS = 64
+MAX_HOPS = 20
 MAX_HOP_LENGTH = 64
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|([^:]+):\d+")
 
@@ -36,13 +37,14 @@ class Senders:
             peer: the address that is connected.
             forwarded: `X-Forwarded-For`, several headers joined by commas; each proxy appends its own peer.
 
-        None if it cannot be told, because a hop that a proxy names is no address.
+        None if it cannot be told, because a hop that a proxy names is no address, or is behind `MAX_HOPS`
+        proxies: whoever may write hops could have thousands of them walked.
         """
         address = _address(peer)
-        while forwarded is not None and address is not None and _is_in(address, self.proxies):
-            before, comma, hop = forwarded.rpartition(",")
+        hops = [] if forwarded is None else forwarded.rsplit(",", MAX_HOPS)
+        while hops and address is not None and _is_in(address, self.proxies):
+            hop = hops.pop()
             address = _address(hop.strip()) if len(hop) <= MAX_HOP_LENGTH else None
-            forwarded = before if comma else None
         return address
 
     def allows(self, address: Address | None) -> bool:

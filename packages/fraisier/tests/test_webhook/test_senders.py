@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from fraisier.senders import Senders, client_of
+from fraisier.senders import MAX_HOPS, Senders, client_of
 from fraisier_core.provider_settings import ProviderSettings
 
 from .hooks import github, github_push, new_commit
@@ -77,6 +77,12 @@ def test_thousands_of_hops_are_not_walked_but_up_to_the_first_that_is_not_truste
     for _ in range(1_000):
         assert str(senders().address(GATEWAY, "1.1.1.1," * 8_000 + "198.51.100.7")) == "198.51.100.7"
     assert time.process_time() - began < 10
+
+
+def test_a_sender_behind_more_proxies_than_anybody_has_is_unknown() -> None:
+    known, unknown = ("198.51.100.7" + ",192.0.2.1" * count for count in (MAX_HOPS, MAX_HOPS + 1))
+    assert str(senders().address(GATEWAY, known)) == "198.51.100.7"
+    assert senders().address(GATEWAY, unknown) is None
 
 
 def test_the_allow_list_holds_networks_of_both_kinds() -> None:
