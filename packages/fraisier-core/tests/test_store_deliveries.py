@@ -227,8 +227,9 @@ def test_a_deletion_says_that_a_tag_had_left_its_commit(store: OpenStore) -> Non
         moved("2", "a", "refs/heads/next"),
         moved("2", "a")._replace(provider="another"),
         moved("2", "a")._replace(repository="acme/other"),
+        moved("2", "a")._replace(urls=("https://forge.example/evil/api",)),
     ],
-    ids=["ref", "provider", "repository"],
+    ids=["ref", "provider", "repository", "address"],
 )
 def test_what_another_ref_or_repository_does_says_nothing(store: OpenStore, other: Delivery) -> None:
     _, _, back = receipts(store, moved("1", "b"), other, moved("3", "b"))
@@ -269,6 +270,19 @@ def test_of_several_refs_in_a_delivery_each_is_recorded_and_the_last_for_an_envi
     ]
     assert details.delivery.refs == 3
     assert [each.id for each in details.deployments] == [each.id for each in receipt.deployments]
+
+
+def test_others_are_answered_while_a_delivery_of_many_refs_is_stored(store: OpenStore) -> None:
+    refs = tuple(DeliveredRef(f"refs/heads/{number}", "d" * 40, None) for number in range(2_000))
+
+    async def turns_of_the_loop() -> int:
+        task, turns = asyncio.create_task(store.accept([DELIVERY._replace(more_refs=refs)])), 0
+        while not task.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(turns_of_the_loop()) > 10
 
 
 def test_a_delivery_of_which_only_a_later_ref_requests_anything_is_accepted_once(store: OpenStore) -> None:

@@ -20,9 +20,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from fraisier.body import LARGE_BYTES, BodyReader, ClientGoneError
-from fraisier.receiver import ConfiguredProvider, Receiver
+from fraisier.receiver import Receiver
 from fraisier.responses import error_response, handle_error, unavailable
-from fraisier.senders import Address
 
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
 PATH = re.compile(r"/webhook(?:/([^/]+))?/?")
@@ -62,23 +61,11 @@ class WebhookEndpoint:
         sender = configured.senders.address(peer, headers.get("x-forwarded-for"))
         if not configured.senders.allows(sender):
             raise await self._receiver.refuse_sender(configured, sender)
-        if not self._receiver.failures.is_over(sender):
-            return await self._take(configured, headers, receive, sender)
-        async with self._receiver.failures.turn(sender):
-            return await self._take(configured, headers, receive, sender)
-
-    async def _take(
-        self,
-        provider: ConfiguredProvider,
-        headers: Mapping[str, str],
-        receive: Receive,
-        sender: Address | None,
-    ) -> Response:
         body = await self._bodies.read(headers, receive)
         if len(body) <= LARGE_BYTES:
-            return await self._receiver.receive(provider, headers, body, sender)
+            return await self._receiver.receive(configured, headers, body, sender)
         with self._bodies.held(body):
-            return await self._receiver.receive(provider, headers, body, sender)
+            return await self._receiver.receive(configured, headers, body, sender)
 
 
 def create_app(

@@ -1,4 +1,4 @@
-"""Deliveries that do not verify, counted by sender: over a bound, those of a sender are taken one by one."""
+"""Deliveries that do not verify, counted by sender: over a bound, large ones are verified one by one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,12 @@ class Failures:
 
     @asynccontextmanager
     async def turn(self, address: Address | None) -> AsyncIterator[None]:
-        """Wait for the sender's turn, and hold it. Raises `HTTPException` (503) if too many wait already."""
+        """Wait for the turn of a sender that has reached the bound, and hold it; others need not wait. Raises
+        `HTTPException` (503) if too many wait already.
+        """
+        if not self.is_over(address):
+            yield
+            return
         client = client_of(address)
         turns = self._turns.setdefault(client, _Turns())
         if turns.length > MAX_WAITING:

@@ -36,6 +36,7 @@ from fraisier.senders import Address, Senders
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
+MAX_REFS = 20_000
 CONDITION = (
     "this body was accepted before: its commit is deployed only if the ref is there, and had left it or"
     " nothing else was requested since"
@@ -122,12 +123,16 @@ class Receiver:
         self, provider: ConfiguredProvider, headers: Mapping[str, str], body: bytes, sender: Address | None
     ) -> Response:
         """Respond to a delivery, once what it requests is on disk. A large one is judged in a thread, so that
-        others are answered meanwhile.
+        others are answered meanwhile, and of a sender of many failures one at a time.
         """
         if len(body) <= LARGE_BYTES:
             judged = _judged(provider, headers, body)
         else:
-            judged = await asyncio.to_thread(_judged, provider, headers, body)
+            try:
+                async with self.failures.turn(sender):
+                    judged = await asyncio.to_thread(_judged, provider, headers, body)
+            except HTTPException as error:
+                return error_response(error)
         if isinstance(judged, Unverified):
             await self._refusals.add(provider.name, sender, judged.reason)
             return self._unverified(provider, sender)
@@ -206,7 +211,11 @@ def _delivery(
 def _requesting(
     delivery: Delivery, pushes: Sequence[Push], provider: ConfiguredProvider, bound: frozenset[str] | None
 ) -> Delivery:
-    """Return it with what its pushes request. Raises `BoundSecretError` if its secret is for others."""
+    """Return it with what its pushes request. Raises `BoundSecretError` if its secret is for others, and
+    `MalformedPayloadError` if there are so many that the store would be held for longer than others wait.
+    """
+    if len(pushes) > MAX_REFS:
+        raise MalformedPayloadError(f"it names {len(pushes):,} refs, and {MAX_REFS:,} are the most")
     first = pushes[0]
     ref, *more_refs = (_delivered(push, provider, bound) for push in pushes)
     return delivery._replace(

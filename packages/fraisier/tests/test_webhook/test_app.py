@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from ipaddress import ip_address
 
 import httpx
 import pytest
 from fraisier.app import create_app
+from fraisier.body import LARGE_BYTES
+from fraisier.failures import BOUND, MAX_WAITING
 from fraisier.receiver import Receiver
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import Plugins
+from fraisier_core.store.protocol import Store
 from fraisier_core.system.host import Host
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -36,14 +41,27 @@ async def fail(_request: Request) -> Response:
 
 
 @pytest.fixture
-def app(installation: Installation) -> Iterator[Starlette]:
-    plugins = Plugins.installed()
-    source = ConfigSource(installation.config, plugins, installation.environ, parts={"git"})
+def source(installation: Installation) -> ConfigSource:
+    return ConfigSource(installation.config, Plugins.installed(), installation.environ, parts={"git"})
+
+
+@pytest.fixture
+def store(source: ConfigSource) -> Iterator[Store]:
     database = source.current().database
-    store = plugins.store(database).open(database, Host())
-    inside = [Route("/greet", greet), Route("/refuse", refuse), Route("/fail", fail)]
-    yield create_app(Receiver(source, plugins, store), store, routes=[Mount("/extra", routes=inside)])
+    store = Plugins.installed().store(database).open(database, Host())
+    yield store
     store.close()
+
+
+@pytest.fixture
+def receiver(source: ConfigSource, store: Store) -> Receiver:
+    return Receiver(source, Plugins.installed(), store)
+
+
+@pytest.fixture
+def app(receiver: Receiver, store: Store) -> Starlette:
+    inside = [Route("/greet", greet), Route("/refuse", refuse), Route("/fail", fail)]
+    return create_app(receiver, store, routes=[Mount("/extra", routes=inside)])
 
 
 def ask(app: Starlette, method: str, path: str, **what: object) -> httpx.Response:
@@ -75,3 +93,29 @@ def test_a_route_that_is_passed_in_is_served_beside_the_webhooks(app: Starlette)
 def test_every_error_is_json(app: Starlette, method: str, path: str, status: int, error: str) -> None:
     response = ask(app, method, path)
     assert (response.status_code, json.loads(response.text)) == (status, {"error": error})
+
+
+def test_of_a_sender_of_many_failures_only_large_deliveries_wait_for_a_turn(
+    app: Starlette, receiver: Receiver
+) -> None:
+    sender = ip_address("127.0.0.1")
+
+    async def crowded(payload: dict[str, object]) -> int:
+        hook = github(payload)
+        async with receiver.failures.turn(sender), AsyncExitStack() as stack:
+            waiting = [
+                asyncio.create_task(stack.enter_async_context(receiver.failures.turn(sender)))
+                for _ in range(MAX_WAITING)
+            ]
+            await asyncio.sleep(0)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+                answer = await client.post(hook.path, content=hook.body, headers=hook.headers)
+            for each in waiting:
+                each.cancel()
+        return answer.status_code
+
+    for _ in range(BOUND):
+        receiver.failures.add(sender)
+    push = github_push(new_commit())
+    assert asyncio.run(crowded(push | {"filler": "x" * LARGE_BYTES})) == 503
+    assert asyncio.run(crowded(push)) == 202

@@ -14,7 +14,7 @@ import lz4.frame
 import pytest
 from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, LARGE_BYTES, MAX_BODY_BYTES
 from fraisier.bounded_connection import BoundedConnection
-from fraisier.receiver import MAX_NAME_LENGTH
+from fraisier.receiver import MAX_NAME_LENGTH, MAX_REFS
 from fraisier.webhook import SHUTDOWN_SECONDS
 
 from .hooks import (
@@ -296,6 +296,7 @@ def test_the_reference_states_the_limits() -> None:
         f"| {BoundedConnection.request_bytes:,} bytes |",
         f"| Connections | {BoundedConnection.max_connections} |",
         f"| Requests waiting on one connection | {BoundedConnection.max_waiting} |",
+        f"| Refs in a delivery | {MAX_REFS:,} | 400 |",
         f"| Delivery id, name of the event | {MAX_NAME_LENGTH} printable characters | 400 |",
         f"| SIGTERM to the end of open requests | {SHUTDOWN_SECONDS} s |",
     ):

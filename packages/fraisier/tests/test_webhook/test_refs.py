@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fraisier.receiver import MAX_REFS
 
 from tests.packages import PackageFolder
 from tests.stores import open_store
@@ -101,3 +102,16 @@ def test_several_refs_of_which_none_is_mapped_are_ignored_with_the_reasons_of_ea
     )
     assert found["reasons"] == [reason for each in found["refs"] for reason in each["reasons"]]
     assert 'my_api production: "main" was deleted, and a deletion never deploys' in found["reasons"]
+
+
+def test_more_refs_than_could_be_stored_while_others_wait_are_refused(server: Server) -> None:
+    pushed = [("refs/heads/other", BEFORE, None)] * (MAX_REFS + 1)
+    headers = {"content-type": "application/json", "x-token": SECRET, "x-id": "d1"}
+    answer = server.send(Hook("/webhook/many", json.dumps(pushed).encode(), headers))
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": f"it names {MAX_REFS + 1:,} refs, and {MAX_REFS:,} are the most"},
+    )
+    (refused,) = server.rows("SELECT reason FROM tb_refused_deliveries")
+    assert refused["reason"].startswith("malformed: it names")
+    assert server.rows("SELECT id FROM tb_webhook_events") == []

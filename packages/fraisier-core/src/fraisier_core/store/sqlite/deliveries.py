@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 256
 LARGE_BATCH_BYTES = 2_000_000
+BYTES_OF_A_REF = 2_000
+"""To store one more ref takes as long as to store so much more of a body."""
 
 
 class Deliveries(Deployments):
@@ -40,7 +42,8 @@ class Deliveries(Deployments):
         whatever could be answered meanwhile waits for the same disk. A large batch takes long before it comes
         to the disk, so it is stored in a thread, and those after it wait for their turn.
         """
-        is_large = sum(len(each.body) for each in deliveries) > LARGE_BATCH_BYTES
+        sizes = (len(each.body) + BYTES_OF_A_REF * len(each.more_refs) for each in deliveries)
+        is_large = sum(sizes) > LARGE_BATCH_BYTES
         if not is_large and not self._turn.locked():
             return self._accept_together(deliveries)
         async with self._turn:
