@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from fraisier_core.requests.drift import Drift, Record
-from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Delivery, Event, Lease, Request
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
@@ -47,7 +48,8 @@ def ended(
 
 def drift(store: OpenStore, head: str | None = NEW, ref: str = MAIN, seen_at: str = "") -> Drift:
     found = BranchHead("app", "production", ref, head, seen_at or utc_now())
-    return Record(store, "app", "production").drift(found)
+    (found_drift,) = Record(store, "app", "production").drifts([found])
+    return found_drift
 
 
 def test_a_head_of_a_branch_that_was_never_deployed_is_deployed(store: OpenStore) -> None:
@@ -178,6 +180,18 @@ def test_a_deployment_that_takes_the_newest_commit_takes_the_head(store: OpenSto
 
 def test_a_branch_that_is_not_there_is_left(store: OpenStore) -> None:
     assert drift(store, None).action == "leave"
+
+
+def test_comparing_many_branches_takes_no_longer_for_each_than_comparing_few(store: OpenStore) -> None:
+    heads = [BranchHead("app", "production", f"refs/heads/{n}", f"{n:040x}", utc_now()) for n in range(8_000)]
+    requests = (REQUEST._replace(ref=each.ref, commit_sha=each.head) for each in heads)
+    store.accept_now(
+        *(Delivery("forge", "push", None, False, b"", utc_now(), (), (each,)) for each in requests)
+    )
+    began = time.process_time()
+    drifts = Record(store, "app", "production").drifts(heads)
+    assert [each.decided is not None for each in drifts] == [True] * len(heads)
+    assert time.process_time() - began < 5
 
 
 def test_each_environment_remembers_its_branches_and_why_they_are_not_known_now(store: OpenStore) -> None:

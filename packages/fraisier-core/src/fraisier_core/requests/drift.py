@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -41,12 +41,16 @@ class Record:
         self.healthy = self.reader.healthy_releases(*where)
         self.serving = self.reader.serving(*where)
 
-    def drift(self, found: BranchHead) -> Drift:
-        """Return what there is to do about a branch; only what was never requested is deployed."""
+    def drifts(self, branches: Sequence[BranchHead]) -> list[Drift]:
+        """Return what there is to do about each branch; only what was never requested is deployed."""
+        heads = {each.head for each in branches if each.head is not None}
+        decided = self.reader.last_of_commits(self.fraise_id, self.environment, heads)
+        return [self._drift(each, decided.get(each.head or "")) for each in branches]
+
+    def _drift(self, found: BranchHead, decided: Deployment | None) -> Drift:
         last = self.last_of_refs.get(found.ref)
         if found.head is None:
             return Drift("leave", found.problem or "the branch is not there", last)
-        decided = self.reader.last_of_commit(self.fraise_id, self.environment, found.head)
         if decided is None:
             return _undecided(found, last)
         if self.serving is not None and self.serving.commit_sha == found.head:

@@ -105,7 +105,10 @@ def record_heads(
     branches = followed(config, environment, heads, record.last_of_refs.keys())
     rows = {each: _row(environment, each, seen_at) for each in branches}
     store.record_heads(*names, [row for each, row in rows.items() if not each.by_hand])
-    return [Finding(environment, each, _drift(record, row, each)) for each, row in rows.items()]
+    drifts = record.drifts(list(rows.values()))
+    return [
+        Finding(environment, each, _allowed(each, drift)) for each, drift in zip(rows, drifts, strict=True)
+    ]
 
 
 def request_missed(store: Store, finding: Finding, requested_by: str) -> str:
@@ -131,8 +134,7 @@ def _row(environment: Environment, branch: Followed, seen_at: str) -> BranchHead
     return BranchHead(environment.fraise, environment.name, branch.ref, branch.head, seen_at, problem)
 
 
-def _drift(record: Record, row: BranchHead, branch: Followed) -> Drift:
-    drift = record.drift(row)
+def _allowed(branch: Followed, drift: Drift) -> Drift:
     if branch.by_hand and drift.action == "deploy":
         return drift._replace(action="leave", reason="pushes are not deployed here")
     return drift

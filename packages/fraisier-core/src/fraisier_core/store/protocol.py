@@ -5,7 +5,7 @@ Connections, transactions, SQL and the driver's exceptions stay inside; every me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
@@ -89,9 +89,11 @@ class Reader(Protocol):
         be a replay.
         """
 
-    def last_of_commit(self, fraise_id: str, environment: str, commit_sha: str) -> Deployment | None:
-        """Return the newest deployment of a commit in an environment, None if it was never requested there.
-        Neither rollbacks count nor what may be a replay.
+    def last_of_commits(
+        self, fraise_id: str, environment: str, commits: Collection[str]
+    ) -> dict[str, Deployment]:
+        """Return the newest deployment of each of some commits in an environment, those left out that were
+        never requested there. Neither rollbacks count nor what may be a replay.
         """
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:

@@ -151,7 +151,8 @@ def _missed(
 
     record = Record(reader, fraise, environment)
     named = [each for each in heads if each.ref]
-    missed = tuple(each for each in named if record.drift(each).action == "deploy")
+    drifts = zip(named, record.drifts(named), strict=True)
+    missed = tuple(each for each, drift in drifts if drift.action == "deploy")
     return missed, next((each for each in heads if not each.ref), None)
 
 

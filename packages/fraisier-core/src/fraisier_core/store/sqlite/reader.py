@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -143,9 +144,12 @@ class SqliteReader:
         found = self._records(Deployment, "last_of_refs", fraise_id=fraise_id, environment=environment)
         return {each.ref: each for each in found if each.ref is not None}
 
-    def last_of_commit(self, fraise_id: str, environment: str, commit_sha: str) -> Deployment | None:
+    def last_of_commits(
+        self, fraise_id: str, environment: str, commits: Collection[str]
+    ) -> dict[str, Deployment]:
         where = {"fraise_id": fraise_id, "environment": environment}
-        return next(iter(self._records(Deployment, "last_of_commit", **where, commit_sha=commit_sha)), None)
+        found = self._records(Deployment, "last_of_commits", **where, commits=json.dumps(list(commits)))
+        return {each.commit_sha: each for each in found if each.commit_sha is not None}
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
         return self._records(BranchHead, "branch_heads", fraise_id=fraise_id, environment=environment)

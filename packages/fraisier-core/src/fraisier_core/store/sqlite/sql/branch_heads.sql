@@ -21,9 +21,11 @@ SELECT * FROM v_deployment_history WHERE sequence IN (
       AND (repeats IS NULL OR release IS NOT NULL)
     GROUP BY ref);
 
--- name: last_of_commit
-SELECT * FROM v_deployment_history
-WHERE fraise_id = :fraise_id AND environment = :environment AND commit_sha = :commit_sha
-  AND kind IN (SELECT name FROM tb_kinds WHERE source = 'commit')
-  AND (repeats IS NULL OR release IS NOT NULL)
-LIMIT 1;
+-- name: last_of_commits
+-- In one pass over the history, however many commits are asked for.
+SELECT * FROM v_deployment_history WHERE sequence IN (
+    SELECT max(sequence) FROM tb_deployments
+    WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'commit'
+      AND commit_sha IN (SELECT value FROM json_each(:commits))
+      AND (repeats IS NULL OR release IS NOT NULL)
+    GROUP BY commit_sha);
