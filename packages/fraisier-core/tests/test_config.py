@@ -587,7 +587,6 @@ SECRETS = 'webhook_secret: [one secret, {secret: another secret, repositories: "
             f"webhook_secret: [{', '.join(f'secret {n}' for n in range(21))}]",
             "at most 20 entries",
         ),
-        ("home secret", "another secret", "git.home.webhook_secret: has a secret that git.work has as well"),
         ("hosts: [Git", "hosts: [https://Git", "hosts.0: is not a host, such as git.example.com or"),
         ("type: gitlab\n", "type: [gitlab]\n", "git.work.type: should be the name of a provider's plugin"),
     ],
@@ -598,6 +597,13 @@ def test_what_is_wrong_with_an_instance_is_said_without_its_secrets(
     found = problems(edited(old, new, INSTANCES).replace("provider: work", "provider: home"), plugins)
     assert any(expected in problem for problem in found)
     assert "another secret" not in str(found)
+
+
+def test_a_secret_that_two_instances_have_is_a_warning(plugins: Plugins) -> None:
+    found = "git.home.webhook_secret: has a secret that git.work has as well; give each a secret of its own"
+    *_, warning = parse(edited("home secret", "one secret", INSTANCES), plugins).warnings
+    assert warning.endswith(found)
+    assert "one secret" not in warning
 
 
 def test_a_fraise_whose_type_is_not_installed_is_listed_with_its_problem(plugins: Plugins) -> None:

@@ -14,7 +14,13 @@ from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import StorePlace, read_place
 from fraisier_core.config.finding import config_text
 from fraisier_core.config.fraise import REACH, Environment, Fraise, ResolvedEnvironment, read_fraises
-from fraisier_core.config.plugin_sections import GitConfig, ObserversConfig, read_git, read_observers
+from fraisier_core.config.plugin_sections import (
+    GitConfig,
+    ObserversConfig,
+    read_git,
+    read_observers,
+    shared_secrets,
+)
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.unmatchable import find_unmatchable
 from fraisier_core.config.variables import Substituted, variables_by_section
@@ -35,7 +41,7 @@ class Config:
 
     `text` is as it was written, the rules are in the order of the file. `variables` are the names of those
     that each section uses, by its key, `unset` a message for each value that needs one that is not set;
-    `warnings` say what no push can match.
+    `warnings` say what no push can match, and which secret is shared.
     """
 
     place: StorePlace
@@ -156,7 +162,9 @@ def parse_config(
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
         variables=variables_by_section(document.value, anchors),
         unset=reader.unset(),
-        warnings=find_unmatchable(reader, fraises, rules, git) if "git" in parts else (),
+        warnings=(*find_unmatchable(reader, fraises, rules, git), *shared_secrets(reader, git))
+        if "git" in parts
+        else (),
     )
     check_whole(reader, fraises, rules)
     reader.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
@@ -50,7 +50,6 @@ def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> G
         git.hosts[name] = _hosts(section)
         if with_secrets and isinstance(sections[name] or {}, dict):
             _read_provider(reader, plugins, name, git)
-    _check_distinct(reader, git)
     return git
 
 
@@ -95,9 +94,9 @@ def _check_bounds(reader: ConfigReader, keys: Keys, settings: ProviderSettings) 
             reader.refuse((*item, "repositories"), problem)
 
 
-def _check_distinct(reader: ConfigReader, git: GitConfig) -> None:
-    """Refuse a secret that two sections have: what was delivered to one, and signed, would verify for the
-    other as well, and is no repeated delivery there.
+def shared_secrets(reader: ConfigReader, git: GitConfig) -> Iterator[str]:
+    """Yield a warning for each secret that two sections have: what was delivered to one, and signed, verifies
+    for the other as well, and is no repeated delivery there.
     """
     owners: dict[str, str] = {}
     for name, settings in git.providers.items():
@@ -105,7 +104,7 @@ def _check_distinct(reader: ConfigReader, git: GitConfig) -> None:
             owner = owners.setdefault(secret, name)
             if owner != name:
                 problem = f"has a secret that git.{owner} has as well; give each a secret of its own"
-                reader.refuse(("git", name, "webhook_secret"), problem)
+                yield reader.message(("git", name, "webhook_secret"), problem)
 
 
 def _default(reader: ConfigReader, names: list[str]) -> str | None:
