@@ -56,7 +56,7 @@ def places(routing: Routing) -> list[tuple[str, str]]:
 
 
 def reasons(routing: Routing) -> list[str]:
-    return [reason for _, reason in routing.rejections]
+    return [mismatch.reason for _, mismatch in routing.rejections]
 
 
 def test_a_mapped_push_requests_a_deployment_of_its_commit(plugins: Plugins) -> None:

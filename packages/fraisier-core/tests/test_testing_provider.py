@@ -15,7 +15,7 @@ PROVIDER = """
 import hmac
 from fraisier_core import (
     DeliveryId, Ignored, MalformedPayloadError, Payload, PayloadCommit, PayloadRef, PayloadText, Push,
-    Unverified, Verified, commit_or_none, hookimpl,
+    SampleDelivery, Unverified, Verified, commit_or_none, hookimpl,
 )
 
 class Event(Payload):
@@ -60,6 +60,13 @@ def normalize(headers, body):
 def delivery_id(headers):
     value = headers.get("x-id")
     return DeliveryId(value, signed=True) if value else None
+
+@hookimpl
+def sample_delivery(secret, now):
+    body = b'{"event": "test"}'
+    time = str(int(now.timestamp()))
+    signature = hmac.digest(secret.encode(), f"7.{time}.".encode() + body, "sha256").hex()
+    return SampleDelivery({"x-id": "7", "x-time": time, "x-signature": f"v1={signature}"}, body)
 """
 
 TESTS = """
@@ -144,6 +151,11 @@ MISTAKES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "the_settings_take_secrets_and_never_show_them": ((NORMALIZE, f"{CARELESS}{NORMALIZE}"),),
     "the_settings_refuse_an_empty_secret": ((NORMALIZE, f"{CARELESS}{NORMALIZE}"),),
     "a_genuine_delivery_is_verified": (("return Verified(index)", "return True"),),
+    "a_sample_delivery_verifies_and_requests_nothing": (
+        ('f"7.{time}.".encode() + body', "body"),
+        ('b\'{"event": "test"}\'', "PUSH"),
+        ("return SampleDelivery({", "return ({"),
+    ),
     "during_a_rotation_the_secret_that_matched_is_named": (("return Verified(index)", "return Verified(0)"),),
     "a_delivery_with_another_secret_is_refused": (
         (COMPARISON, "given"),

@@ -6,11 +6,13 @@ https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from fraisier_core import (
     BRANCH_PREFIX,
+    SAMPLE_REF,
     TAG_PREFIX,
     DeliveryId,
     Ignored,
@@ -21,14 +23,17 @@ from fraisier_core import (
     PayloadRefName,
     PayloadText,
     Push,
+    SampleDelivery,
     Unverified,
     Verified,
     commit_or_none,
+    hmac_signature,
     hookimpl,
     sender,
     verify_hmac,
 )
 
+SIGNATURE_PREFIX = "sha256="
 CLOUD_PUSH = "repo:push"
 DATA_CENTER_PUSH = "repo:refs_changed"
 # "Test connection" of Data Center is unsigned although a secret is set, so nothing but this is taken for one.
@@ -224,7 +229,7 @@ def verify(
         return Unverified(f"it has headers of {other}: use the provider of that forge")
     if headers.get("x-hub-signature", "").startswith("sha1="):
         return Unverified("it is signed with SHA-1 (X-Hub-Signature), not with SHA-256")
-    return verify_hmac(headers, "X-Hub-Signature", body, secrets, prefix="sha256=")
+    return verify_hmac(headers, "X-Hub-Signature", body, secrets, prefix=SIGNATURE_PREFIX)
 
 
 @hookimpl
@@ -251,3 +256,16 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     """
     value = headers.get("x-request-uuid") or headers.get("x-request-id")
     return DeliveryId(value, signed=False) if value else None
+
+
+@hookimpl
+def sample_delivery(secret: str) -> SampleDelivery:
+    """Return a push of Data Center, which unlike one of Cloud may name a ref that is no branch or tag."""
+    event = {
+        "actor": {"name": "fraisier"},
+        "repository": {"slug": "test", "project": {"key": "FRAISIER"}},
+        "changes": [{"ref": {"id": SAMPLE_REF}, "fromHash": "0" * 40, "toHash": "0" * 40}],
+    }
+    body = json.dumps(event).encode()
+    signature = hmac_signature(secret, body, SIGNATURE_PREFIX)
+    return SampleDelivery({"x-event-key": DATA_CENTER_PUSH, "x-hub-signature": signature}, body)

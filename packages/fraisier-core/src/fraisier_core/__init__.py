@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from fraisier_core.provider_settings import ProviderSettings
     from fraisier_core.push import (
         BRANCH_PREFIX,
+        SAMPLE_REF,
         TAG_PREFIX,
         DeliveryId,
         Ignored,
         Push,
+        SampleDelivery,
         Unverified,
         Verified,
         commit_or_none,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
-    from fraisier_core.signature import sender, verify_hmac
+    from fraisier_core.signature import hmac_signature, sender, verify_hmac
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
@@ -58,6 +60,7 @@ __all__ = ["FraisierError", "Section", "hookimpl"]
 __all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
 __all__ += ["PayloadCommit", "PayloadRef", "PayloadRefName", "PayloadText", "ProviderSettings", "Push"]
 __all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender", "verify_hmac"]
+__all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
 __all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]

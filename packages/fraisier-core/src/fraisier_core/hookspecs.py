@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier_core.markers import hookspec
 from fraisier_core.provider_settings import ProviderSettings
-from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
+from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings
 
 if TYPE_CHECKING:
@@ -93,6 +93,25 @@ class ProviderHooks:
             def delivery_id(headers):
                 value = headers.get("x-delivery")
                 return DeliveryId(value, signed=False) if value else None
+        """
+
+    @hookspec(firstresult=True)
+    def sample_delivery(self, secret: str, now: datetime) -> SampleDelivery | None:
+        """Return a push of `SAMPLE_REF`, signed as the forge signs. Optional.
+
+        Called for `fraisier webhooks test`. `verify` must verify it, and `normalize` ignore it.
+
+        Args:
+            secret: the first of the configured secrets.
+            now: the current time in UTC, for schemes that sign a timestamp.
+
+        Example::
+
+            @hookimpl
+            def sample_delivery(secret):
+                body = json.dumps({"ref": SAMPLE_REF}).encode()
+                signature = hmac.new(secret.encode(), body, "sha256").hexdigest()
+                return SampleDelivery({"x-event": "push", "x-signature": signature}, body)
         """
 
     @hookspec(firstresult=True)

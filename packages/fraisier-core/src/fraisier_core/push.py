@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 BRANCH_PREFIX = "refs/heads/"
 TAG_PREFIX = "refs/tags/"
+SAMPLE_REF = "refs/fraisier/test"
+"""What a sample delivery pushes: neither a branch nor a tag, so that no rule matches it."""
 _REF_NAME = re.compile(
     r"(?!-|.*(?:\.\.|//|@\{|/\.|\.lock(?:/|\Z)|[./]\Z))"
     r"[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\]{0,243}"
@@ -97,6 +100,27 @@ class Ignored:
 
     event: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDelivery:
+    """A delivery as the forge would send it, which verifies and requests nothing.
+
+    Args:
+        headers: those that `verify` and `normalize` read, names in lower case; never shown, because one may
+            carry the secret.
+        body: the raw body.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+
+
+def spoken_ref(ref: str) -> str:
+    """Return a branch or tag as people say it, without its prefix; a tag says that it is one."""
+    if ref.startswith(TAG_PREFIX):
+        return f"tag {ref.removeprefix(TAG_PREFIX)}"
+    return ref.removeprefix(BRANCH_PREFIX)
 
 
 def is_ref_name(name: str) -> bool:

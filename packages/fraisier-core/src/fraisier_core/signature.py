@@ -27,10 +27,21 @@ def verify_hmac(
     if given is None:
         return Unverified(f"no {name} header: the webhook has no secret, or a proxy removed it")
     for index, secret in enumerate(secrets):
-        signature = prefix + hmac.digest(secret.encode(), signed, "sha256").hex()
+        signature = hmac_signature(secret, signed, prefix)
         if hmac.compare_digest(signature.encode(), given.encode("latin-1")):
             return Verified(index)
     return Unverified(_mismatch(name, given, prefix))
+
+
+def hmac_signature(secret: str, signed: bytes, prefix: str = "") -> str:
+    """Return the signature that `verify_hmac` verifies.
+
+    Args:
+        secret: the secret shared with the forge.
+        signed: as in `verify_hmac`.
+        prefix: as in `verify_hmac`.
+    """
+    return prefix + hmac.digest(secret.encode(), signed, "sha256").hex()
 
 
 def sender(headers: Mapping[str, str], marks: Mapping[str, str]) -> str | None:

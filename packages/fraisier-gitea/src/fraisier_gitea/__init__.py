@@ -6,12 +6,14 @@ https://github.com/gogs/gogs/blob/main/internal/database/webhook.go
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from fraisier_core import (
     BRANCH_PREFIX,
+    SAMPLE_REF,
     TAG_PREFIX,
     DeliveryId,
     Ignored,
@@ -22,10 +24,12 @@ from fraisier_core import (
     PayloadRefName,
     PayloadText,
     Push,
+    SampleDelivery,
     Unverified,
     Verified,
     commit_or_none,
     form_or_json,
+    hmac_signature,
     hookimpl,
     sender,
     verify_hmac,
@@ -171,6 +175,23 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     """
     value = _header(headers, "delivery")
     return DeliveryId(value, signed=False) if value else None
+
+
+@hookimpl
+def sample_delivery(secret: str) -> SampleDelivery:
+    """Return a `push` event like the forge's own test delivery, of a repository that does not exist
+    (https://www.rfc-editor.org/rfc/rfc2606).
+    """
+    url = "https://forge.invalid/fraisier/test.git"
+    event = {
+        "ref": SAMPLE_REF,
+        "before": "0" * 40,
+        "after": "0" * 40,
+        "repository": {"full_name": "fraisier/test", "clone_url": url, "ssh_url": url},
+        "pusher": {"login": "fraisier"},
+    }
+    body = json.dumps(event).encode()
+    return SampleDelivery({"x-gitea-event": "push", "x-gitea-signature": hmac_signature(secret, body)}, body)
 
 
 def _is_own_encoding(form: bytes) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from fraisier_core import (
     BRANCH_PREFIX,
+    SAMPLE_REF,
     TAG_PREFIX,
     DeliveryId,
     Ignored,
@@ -15,15 +17,18 @@ from fraisier_core import (
     PayloadRef,
     PayloadText,
     Push,
+    SampleDelivery,
     Unverified,
     Verified,
     commit_or_none,
     form_or_json,
+    hmac_signature,
     hookimpl,
     sender,
     verify_hmac,
 )
 
+SIGNATURE_PREFIX = "sha256="
 # The first three send GitHub's headers beside their own, so with a shared secret they would pass for GitHub.
 OTHER_FORGES = {
     "x-forgejo-": "Forgejo",
@@ -89,7 +94,7 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> V
         return Unverified(f"it has headers of {other}: use the provider of that forge")
     if "x-hub-signature-256" not in headers and "x-hub-signature" in headers:
         return Unverified("it is signed with SHA-1 alone (X-Hub-Signature), not with X-Hub-Signature-256")
-    return verify_hmac(headers, "X-Hub-Signature-256", body, secrets, prefix="sha256=")
+    return verify_hmac(headers, "X-Hub-Signature-256", body, secrets, prefix=SIGNATURE_PREFIX)
 
 
 @hookimpl
@@ -113,3 +118,19 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     """Return `X-GitHub-Delivery`, which stays the same on redelivery and is not signed."""
     value = headers.get("x-github-delivery")
     return DeliveryId(value, signed=False) if value else None
+
+
+@hookimpl
+def sample_delivery(secret: str) -> SampleDelivery:
+    """Return a `push` event of a repository that does not exist (https://www.rfc-editor.org/rfc/rfc2606)."""
+    url = "https://forge.invalid/fraisier/test.git"
+    event = {
+        "ref": SAMPLE_REF,
+        "before": "0" * 40,
+        "after": "0" * 40,
+        "repository": {"full_name": "fraisier/test", "clone_url": url, "ssh_url": url},
+        "pusher": {"name": "fraisier"},
+    }
+    body = json.dumps(event).encode()
+    signature = hmac_signature(secret, body, SIGNATURE_PREFIX)
+    return SampleDelivery({"x-github-event": "push", "x-hub-signature-256": signature}, body)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fraisier_core import (
     BRANCH_PREFIX,
+    SAMPLE_REF,
     TAG_PREFIX,
     DeliveryId,
     Ignored,
@@ -23,6 +25,7 @@ from fraisier_core import (
     PayloadText,
     ProviderSettings,
     Push,
+    SampleDelivery,
     Unverified,
     Verified,
     commit_or_none,
@@ -163,6 +166,29 @@ def delivery_id(headers: Mapping[str, str]) -> DeliveryId | None:
     return DeliveryId(value, signed) if value else None
 
 
+@hookimpl
+def sample_delivery(secret: str, now: datetime) -> SampleDelivery:
+    """Return a push of a project that does not exist (https://www.rfc-editor.org/rfc/rfc2606), signed with a
+    signing token, or carrying a secret token.
+    """
+    url = "https://forge.invalid/fraisier/test.git"
+    event = {
+        "object_kind": "push",
+        "ref": SAMPLE_REF,
+        "before": "0" * 40,
+        "after": "0" * 40,
+        "project": {"path_with_namespace": "fraisier/test", "git_http_url": url, "git_ssh_url": url},
+        "user_username": "fraisier",
+    }
+    body = json.dumps(event).encode()
+    if (key := _signing_key(secret)) is None:
+        return SampleDelivery({"x-gitlab-event": "Push Hook", "x-gitlab-token": secret}, body)
+    identity, sent = "fraisier-test", str(int(now.timestamp()))
+    signature = _signature(key, f"{identity}.{sent}.".encode() + body).decode()
+    headers = {"webhook-id": identity, "webhook-timestamp": sent, "webhook-signature": signature}
+    return SampleDelivery({"x-gitlab-event": "Push Hook", **headers}, body)
+
+
 def _verify_signature(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
 ) -> Verified | Unverified:
@@ -211,8 +237,12 @@ def _clock_problem(timestamp: str, now: datetime) -> str | None:
 
 
 def _is_signed(key: bytes, signed: bytes, signatures: list[bytes]) -> bool:
-    signature = b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+    signature = _signature(key, signed)
     return any(hmac.compare_digest(signature, one) for one in signatures)
+
+
+def _signature(key: bytes, signed: bytes) -> bytes:
+    return b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
 
 
 def _is_signing_token(secret: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from fraisier.exit_codes import ExitCode
 
 from .installation import FRAISIER, HEALTHY, SECONDS, Installation
+from .receiving import receiving
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -105,6 +106,8 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
     installation.deploy()
     waiting = installation.run("deploy", "my_api", "staging", "--branch", "main", "--detach").stdout.strip()
     shown = installation.json("show", installation.recorded()[1].id)
+    with receiving(installation) as web_app:
+        delivered = web_app.push("1a" * 20)["event"]
     printed = {
         "list": installation.json("list")[0],
         "status": installation.json("status")[0],
@@ -114,6 +117,9 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "plugins": installation.json("plugins")[0],
         "deploy --dry-run": installation.json("deploy", "my_api", "production", "--dry-run"),
         "db migrate": installation.json("db", "migrate"),
+        "webhooks explain": installation.json("webhooks", "explain", delivered),
+        "webhooks replay": installation.json("webhooks", "replay", delivered),
+        "webhooks show": installation.json("webhooks", "show", delivered),
         "steps": shown.pop("steps")[0],
     }
     assert list(shown) == list(printed["history"])

@@ -12,7 +12,11 @@ from fraisier.cli.tree import COMMANDS, load_command
 
 from .installation import Installation
 
-ARGUMENTS = {"fraise": "my_api", "environment": "production", "deployment": "abcd"}
+ARGUMENTS = {
+    "fraise": "my_api",
+    "environment": "production",
+    **dict.fromkeys(["deployment", "delivery", "what"], "abcd"),
+}
 
 
 def leaves(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:

@@ -13,6 +13,7 @@ from fraisier_core.push import is_ref_name
 from fraisier_core.settings import Section
 
 EXCLUDED = "!"
+_MAGIC = ":(exclude)"
 
 _WILDCARD = re.compile(r"(\*\*|\*|\?)")
 _EXPRESSIONS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -45,7 +46,7 @@ class RuleSection(Section):
     def pathspecs(self) -> tuple[str, ...]:
         """The paths as git takes them."""
         return tuple(
-            f":(exclude){path.removeprefix(EXCLUDED)}" if path.startswith(EXCLUDED) else path
+            f"{_MAGIC}{path.removeprefix(EXCLUDED)}" if path.startswith(EXCLUDED) else path
             for path in self.paths
         )
 
@@ -58,6 +59,11 @@ class Rule(RuleSection):
     pattern: str
     expression: re.Pattern[str]
     keys: Keys
+
+
+def written_path(pathspec: str) -> str:
+    """Return a path of `Rule.pathspecs` as `paths:` says it."""
+    return f"{EXCLUDED}{pathspec.removeprefix(_MAGIC)}" if pathspec.startswith(_MAGIC) else pathspec
 
 
 def compile_glob(pattern: str) -> re.Pattern[str]:

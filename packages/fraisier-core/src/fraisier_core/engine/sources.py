@@ -13,9 +13,7 @@ from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
-from fraisier_core.store.vocabulary import Source
-
-SKIP_DEPLOY = "[skip deploy]"
+from fraisier_core.store.vocabulary import SKIP_DEPLOY, Source
 
 
 class Undeployed(NamedTuple):

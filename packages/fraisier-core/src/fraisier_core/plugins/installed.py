@@ -18,7 +18,7 @@ from fraisier_core.health import Health
 from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.provider_settings import ProviderSettings
-from fraisier_core.push import DeliveryId, Ignored, Push, Unverified, Verified
+from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
 if TYPE_CHECKING:
@@ -76,6 +76,20 @@ class Provider(_Plugin[ProviderSettings]):
         if answer is None or isinstance(answer, DeliveryId):
             return answer
         raise self._wrong("delivery_id", answer)
+
+    def sample_delivery(self, secret: str, now: datetime) -> SampleDelivery:
+        """Return a delivery that requests nothing. Raises `PluginError` if the plugin makes none."""
+        if not self.makes_samples:
+            raise PluginError(f'plugin "{self.name}" has no hook sample_delivery: a push alone can test it')
+        answer = self._plugin.call["sample_delivery"](secret=secret, now=now)
+        if isinstance(answer, SampleDelivery):
+            return answer
+        raise self._wrong("sample_delivery", answer)
+
+    @property
+    def makes_samples(self) -> bool:
+        """Whether `sample_delivery` is implemented."""
+        return "sample_delivery" in self._plugin.implemented
 
 
 class Deployer(_Plugin[EnvironmentSettings]):

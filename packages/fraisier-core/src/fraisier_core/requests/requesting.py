@@ -58,11 +58,9 @@ def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | Non
     its body nor its headers are needed: the record has what routing reads.
     """
     found = delivery.delivery
-    where, who = (found.event_type or "", found.repository or "", delivery.urls), found.pusher or ""
-    pushes = [Push(*where, each.ref, each.before_sha, each.commit_sha, who) for each in delivery.refs]
     return tuple(
         request._replace(trigger="replay", requested_by=requested_by, webhook_event_id=found.id)
-        for push in pushes
+        for push in delivery.pushes
         for request in requests_of(push, route(push, config, found.provider))
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from fraisier_core.config import Config
 from fraisier_core.config.branch_mapping import Rule
@@ -28,6 +29,16 @@ class Target:
     reason: str
 
 
+class Mismatch(NamedTuple):
+    """Why a push does not match a rule, and the setting with which it would, if there is one; `elsewhere`
+    says that it is to another repository.
+    """
+
+    reason: str
+    setting: str | None = None
+    elsewhere: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """What a push requests, at most once for each environment; `reasons` say in words why each rule for its
@@ -39,9 +50,13 @@ class Routing:
     _matching: _Matching
 
     @property
-    def rejections(self) -> tuple[tuple[Rule, str], ...]:
+    def rejections(self) -> tuple[tuple[Rule, Mismatch], ...]:
         """The rules that it does not match, and why; those for other repositories included."""
         return tuple(self._matching.rejected(self._matching.config.branch_mapping))
+
+    def names(self, repository: Repository) -> bool:
+        """Whether the push is to a repository."""
+        return not repository.identities.isdisjoint(self._matching.found)
 
 
 def route(push: Push, config: Config, provider: str = "", bound: frozenset[str] | None = None) -> Routing:
@@ -77,9 +92,9 @@ def _route(push: Push, config: Config, provider: str, bound: frozenset[str] | No
     targets = tuple(_target(found, push, config) for found in matches.values())
     matched = [f"{target.fraise} {target.environment}: {target.reason}" for target in targets]
     rejected = [
-        f"{rule.fraise} {rule.environment}: {reason}"
-        for rule, reason in matching.rejected(own)
-        if _repository(rule, config).identity is None or matching.repository_mismatch(rule) is None
+        f"{rule.fraise} {rule.environment}: {mismatch.reason}"
+        for rule, mismatch in matching.rejected(own)
+        if _repository(rule, config).identity is None or not mismatch.elsewhere
     ]
     return Routing(targets, tuple(matched + rejected) or (matching.nothing(),), matching)
 
@@ -94,25 +109,29 @@ class _Matching:
     origin: Origin
     found: frozenset[str]
 
-    def rejected(self, rules: tuple[Rule, ...]) -> Iterator[tuple[Rule, str]]:
+    def rejected(self, rules: tuple[Rule, ...]) -> Iterator[tuple[Rule, Mismatch]]:
         """Yield the rules that the push does not match, and why."""
         for rule in rules:
-            if reason := self.mismatch(rule):
-                yield rule, reason
+            if mismatch := self.mismatch(rule):
+                yield rule, mismatch
 
-    def mismatch(self, rule: Rule) -> str | None:
+    def mismatch(self, rule: Rule) -> Mismatch | None:
         """Return why the push does not match a rule; None if it does."""
-        return self.repository_mismatch(rule) or _ref_mismatch(rule, self.push)
+        return self._repository_mismatch(rule) or _ref_mismatch(rule, self.push)
 
-    def repository_mismatch(self, rule: Rule) -> str | None:
-        """Return why the push is to another repository than that of a rule."""
+    def _repository_mismatch(self, rule: Rule) -> Mismatch | None:
         repository = _repository(rule, self.config)
         if repository.identity is None:
-            return f"the repository of {rule.fraise} is not known: {repository.unknown}"
+            reason = f"the repository of {rule.fraise} is not known: {repository.unknown}"
+            return Mismatch(reason, f"fraises.{rule.fraise}.repository", elsewhere=True)
         if not repository.identities & self.found:
-            return self._elsewhere() or self._other(rule.fraise, repository)
+            if elsewhere := self._elsewhere():
+                return Mismatch(elsewhere, f"git.{self.provider or 'PROVIDER'}.hosts", elsewhere=True)
+            other = self._other(rule.fraise, repository)
+            return Mismatch(other, alias_of(rule.fraise), elsewhere=True)
         if rule.repository and not _is_called(self.push.repository, rule.repository):
-            return f"the push is to {self.push.repository}, and the rule is for {rule.repository}"
+            reason = f"the push is to {self.push.repository}, and the rule is for {rule.repository}"
+            return Mismatch(reason, f"branch_mapping.{rule.pattern}: `repository:`", elsewhere=True)
         return None
 
     def nothing(self) -> str:
@@ -167,15 +186,28 @@ class _Rules:
         return tuple(self._rules[number] for number in sorted(numbers))
 
 
-def _ref_mismatch(rule: Rule, push: Push) -> str | None:
+def alias_of(fraise: str) -> str:
+    """Return the setting with which a push to another address is to the repository of a fraise."""
+    return f"fraises.{fraise}.aliases, if both are one repository"
+
+
+def rule_for(push: Push, fraise: str, environment: str) -> str:
+    """Return the setting with which a branch or tag is deployed to an environment."""
+    tags = ", tags: true" if push.is_tag else ""
+    return f'branch_mapping: {{"{push.name}": {{fraise: {fraise}, environment: {environment}{tags}}}}}'
+
+
+def _ref_mismatch(rule: Rule, push: Push) -> Mismatch | None:
     if push.after is None:
-        return f'"{push.name}" was deleted, and a deletion never deploys'
+        return Mismatch(f'"{push.name}" was deleted, and a deletion never deploys')
     if not push.is_tag and not push.ref.startswith(BRANCH_PREFIX):
-        return f"{push.ref} is neither a branch nor a tag"
+        return Mismatch(f"{push.ref} is neither a branch nor a tag")
+    setting = rule_for(push, rule.fraise, rule.environment)
     if push.is_tag != rule.tags:
-        return "a tag was pushed, and the rule is for branches" if push.is_tag else "the rule is for tags"
+        is_tag = "a tag was pushed, and the rule is for branches"
+        return Mismatch(is_tag if push.is_tag else "the rule is for tags", setting)
     matches = rule.expression.fullmatch(push.name)
-    return None if matches else f'"{push.name}" does not match "{rule.pattern}"'
+    return None if matches else Mismatch(f'"{push.name}" does not match "{rule.pattern}"', setting)
 
 
 def _is_called(name: str, wanted: str) -> bool:

@@ -80,6 +80,12 @@ class Reader(Protocol):
     def delivery(self, delivery_id: str) -> DeliveryDetails:
         """Return one delivery. Raises `UnknownNameError`."""
 
+    def newer_than(self, delivery_id: str, request: Request) -> str | None:
+        """Return the id of the newest delivery or deployment of another commit of the ref of a request that
+        replays a delivery, if it is newer than that, or than the first of the same. Of deployments, those in
+        the environment of the request count.
+        """
+
     def delivery_body(self, delivery_id: str) -> bytes | None:
         """Return the body of a delivery as it was sent, None if it is not kept."""
 

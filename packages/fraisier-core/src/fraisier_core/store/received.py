@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from fraisier_core.errors import StoreError
+from fraisier_core.push import Push
 
 if TYPE_CHECKING:
     from fraisier_core.push import DeliveryId
@@ -121,3 +122,16 @@ class DeliveryDetails(NamedTuple):
     body_kept: bool = False
     refs: tuple[ReceivedRef, ...] = ()
     deployments: tuple[Deployment, ...] = ()
+
+    @property
+    def pushes(self) -> tuple[Push, ...]:
+        """What it pushed, as routing reads it."""
+        found = self.delivery
+        where, who = (found.event_type or "", found.repository or "", self.urls), found.pusher or ""
+        return tuple(Push(*where, each.ref, each.before_sha, each.commit_sha, who) for each in self.refs)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons of all of its refs; of one that names none, why it requests nothing."""
+        of_refs = (reason for each in self.refs for reason in each.reasons)
+        return tuple(dict.fromkeys(of_refs)) or self.delivery.reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX
+from fraisier_core.push import spoken_ref
 from fraisier_core.store.vocabulary import (
     KINDS,
     EventName,
@@ -90,9 +90,7 @@ class Deployment(NamedTuple):
     @property
     def ref_name(self) -> str | None:
         """The branch or tag as people say it; a tag says that it is one."""
-        if self.ref is not None and self.ref.startswith(TAG_PREFIX):
-            return f"tag {self.ref.removeprefix(TAG_PREFIX)}"
-        return self.ref.removeprefix(BRANCH_PREFIX) if self.ref else None
+        return spoken_ref(self.ref) if self.ref else None
 
     def repeated(self) -> Request:
         """Return the request for the same, with all that was decided then and nothing that came of it."""

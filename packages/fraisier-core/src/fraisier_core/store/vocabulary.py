@@ -29,6 +29,8 @@ ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 
 Trigger = Literal["webhook", "manual", "recovery", "replay", "reconcile"]
 """Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
+SKIP_DEPLOY = "[skip deploy]"
+"""What the message of a commit says that is not to be deployed if it is pushed (`skip_deploy:`)."""
 Source = Literal["commit", "release", "serving"]
 """Where a deployment's release comes from: fetched and built, named by the request, or it serves already."""
 Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]

@@ -14,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from fraisier_core.plugins import Provider
-from fraisier_core.push import DeliveryId, Unverified, Verified
-from fraisier_core.testing.fixtures import NOW, Delivery, ProviderDeliveries, verify
+from fraisier_core.push import DeliveryId, Ignored, Unverified, Verified
+from fraisier_core.testing.fixtures import NOW, Delivery, ProviderDeliveries, normalize, verify
 from fraisier_core.testing.hostile import HOSTILE_HEADERS
 
 
@@ -38,6 +38,14 @@ class VerifyTests(ProviderDeliveries):
 
     def test_a_genuine_delivery_is_verified(self, provider: Provider, genuine: Delivery) -> None:
         assert verify(provider, genuine, self.secret) == Verified(0, self.signs_body)
+
+    def test_a_sample_delivery_verifies_and_requests_nothing(self, provider: Provider) -> None:
+        for secret in (self.secret, self.other_secret) if provider.makes_samples else ():
+            sample = provider.sample_delivery(secret, NOW)
+            delivery = Delivery(sample.headers, sample.body)
+            assert isinstance(verify(provider, delivery, secret), Verified)
+            assert isinstance(normalize(provider, delivery), Ignored)
+            assert secret not in repr(sample)
 
     def test_during_a_rotation_the_secret_that_matched_is_named(
         self, provider: Provider, genuine: Delivery

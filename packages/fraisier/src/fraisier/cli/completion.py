@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,18 +23,22 @@ def environments(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG
     return _section(ctx, str(ctx.params.get("fraise")), "environments")
 
 
+def providers(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
+    """Return the sections of the configured providers."""
+    return [name for name in _keys(ctx, "git") if name != "provider"]
+
+
 def deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the newest deployments, by the end of their ids or, if the word begins it, the whole."""
-    from fraisier.cli.tables import short_id
+    found = reader.deployments(limit=OFFERED) if (reader := _reader(ctx)) else []
+    told = {each.id: f"{each.kind} of {each.fraise_id} {each.environment}: {each.status}" for each in found}
+    return _ids(told, incomplete)
 
-    reader = _reader(ctx)
-    found = reader.deployments(limit=OFFERED) if reader else []
-    offered = []
-    for each in found:
-        what = f"{each.kind} of {each.fraise_id} {each.environment}: {each.status}"
-        ids = [short_id(each.id), *([each.id] if incomplete else [])]
-        offered += [(name, what) for name in ids]
-    return offered
+
+def deliveries(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the newest deliveries, as `deployments` does."""
+    found = reader.deliveries(limit=OFFERED) if (reader := _reader(ctx)) else []
+    return _ids({each.id: f"{each.provider} {each.ref or ''}: {each.verdict}" for each in found}, incomplete)
 
 
 def fraises_and_deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -59,6 +64,14 @@ def releases(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     return list((offered | commits).items())
 
 
+def _ids(told: Mapping[str, str], incomplete: str) -> list[tuple[str, str]]:
+    """Return the end of each id or, if the word begins it, the whole, each with what it is."""
+    from fraisier.cli.tables import short_id
+
+    ends = [(short_id(each), what) for each, what in told.items()]
+    return [*ends, *told.items()] if incomplete else ends
+
+
 def _reader(ctx: typer.Context) -> Reader | None:
     """Return the read side, None if there is none that this user may read: the shell is told no reason."""
     from fraisier_core.config import find_config, place_of_store
@@ -75,7 +88,12 @@ def _reader(ctx: typer.Context) -> Reader | None:
 
 
 def _section(ctx: typer.Context, *keys: str) -> list[str]:
-    """Return the keys of a section below `fraises:`, read as it is written: completion has to be fast."""
+    """Return the keys of a section below `fraises:`."""
+    return _keys(ctx, "fraises", *keys)
+
+
+def _keys(ctx: typer.Context, *keys: str) -> list[str]:
+    """Return the keys of a section, read as it is written: completion has to be fast."""
     from fraisier_core.config import find_config
     from fraisier_core.config.finding import config_text
     from fraisier_core.config.yamlfile import YamlError, parse_yaml
@@ -85,6 +103,6 @@ def _section(ctx: typer.Context, *keys: str) -> list[str]:
         value = parse_yaml(config_text(find_config(ctx.obj))).value
     except (ConfigurationError, YamlError):
         return []
-    for key in ("fraises", *keys):
+    for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return [str(key) for key in value] if isinstance(value, dict) else []

@@ -53,3 +53,7 @@ AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.
 Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", "environments")]
 AnyEnvironment = Annotated[str | None, argument("ENV", "Its environment; without it, all.", "environments")]
 DeploymentId = Annotated[str, argument("DEPLOYMENT", "A part of a deployment's id.", "deployments")]
+AnyProvider = Annotated[
+    str | None, argument("PROVIDER", "A section of `git:`; else the one of `git.provider`.", "providers")
+]
+DeliveryId = Annotated[str, argument("DELIVERY", "A part of a delivery's id.", "deliveries")]

@@ -102,6 +102,13 @@ class Session:
             raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
         return reader, reader.find(id_part)
 
+    def found_delivery(self, id_part: str) -> tuple[Reader, str]:
+        """Return the read side, and the id of a delivery. Raises `UnknownNameError` as `find_delivery`."""
+        reader = self.reader()
+        if reader is None:
+            raise UnknownNameError(f"there is no delivery {id_part!r}: nothing was ever delivered")
+        return reader, reader.find_delivery(id_part)
+
     def names(self, reader: Reader | None) -> dict[str, list[str]]:
         """Return the environments of each fraise, as configured now, else as the store was told last."""
         if self.configured is not None:

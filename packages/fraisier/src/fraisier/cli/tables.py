@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ COLOURS = {
     "set aside": "red",
     "cancelled": "yellow",
 }
+
+
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 class Cell(NamedTuple):
@@ -60,6 +64,11 @@ def short_id(deployment_id: str) -> str:
     return deployment_id[-8:]
 
 
+def short_ids(text: str) -> str:
+    """Return a text with every id in it cut to its end."""
+    return _ID.sub(lambda found: short_id(found[0]), text)
+
+
 class Layout(NamedTuple):
     """The columns that are shown but for the last, their widths, and how wide the last may be; None if it
     goes below its row.
@@ -70,17 +79,23 @@ class Layout(NamedTuple):
     room: int | None
 
 
-def layout(titles: Sequence[str], widths: Sequence[int], first_to_go: Sequence[str], width: int) -> Layout:
-    """Return how a table fits: the last column, which holds the message, gets at least 40 characters if it
-    needs them, or goes below its row.
+def layout(
+    titles: Sequence[str],
+    widths: Sequence[int],
+    first_to_go: Sequence[str],
+    width: int,
+    least: int = MESSAGE_WIDTH,
+) -> Layout:
+    """Return how a table fits: the last column, which holds the message, gets the room or goes below its row.
 
     Args:
         titles: of all columns.
         widths: that they need.
         first_to_go: the titles of the columns that give way, in this order.
         width: of the terminal.
+        least: how many characters of the longest message are to be in its row, if it has as many.
     """
-    wanted = min(widths[-1], MESSAGE_WIDTH) + len(GAP)
+    wanted = min(widths[-1], least) + len(GAP)
     for columns in _fewer(titles, first_to_go):
         room = width - _taken(widths, columns)
         if room >= wanted:
@@ -109,15 +124,19 @@ def _narrowed(widths: list[int], width: int) -> list[int]:
 
 
 def print_table(
-    titles: Sequence[str], rows: Sequence[Sequence[Cell | str | None]], first_to_go: Sequence[str] = ()
+    titles: Sequence[str],
+    rows: Sequence[Sequence[Cell | str | None]],
+    first_to_go: Sequence[str] = (),
+    least: int = MESSAGE_WIDTH,
 ) -> Sequence[str]:
     """Print rows under their titles, whole or, on a terminal, as far as they fit: the columns `first_to_go`
-    give way to the last one, which otherwise goes below its row. Return the titles that are shown.
+    give way to the last one, which otherwise goes below its row. `least` is that of `layout`. Return the
+    titles that are shown.
     """
     cells = [[_cell(value) for value in row] for row in [titles, *rows]]
     widths = [max(len(cell.shown) for cell in column) for column in zip(*cells, strict=True)]
     if sys.stdout.isatty():
-        plan = layout(titles, widths, first_to_go, _width())
+        plan = layout(titles, widths, first_to_go, _width(), least)
     else:
         plan = Layout(range(len(widths) - 1), widths[:-1], widths[-1])
     for number, row in enumerate(cells):
@@ -151,6 +170,13 @@ def print_facts(title: str, facts: Sequence[tuple[str, Cell | str | None]]) -> N
 def print_text(text: str, indent: str = "", colour: str | None = None) -> None:
     """Print a message, on a terminal in lines that fit."""
     for part in _parts(clean_line(text), len(indent)):
+        typer.echo(indent + Cell(part, colour).coloured)
+
+
+def print_wrapped(text: str, indent: str = "", colour: str | None = None) -> None:
+    """Print a text as `print_text` does, but for commands: it holds none that is to be copied."""
+    line = clean_line(text)
+    for part in _wrapped(line, len(indent)) if sys.stdout.isatty() else [line]:
         typer.echo(indent + Cell(part, colour).coloured)
 
 

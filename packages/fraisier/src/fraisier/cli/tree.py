@@ -21,6 +21,7 @@ COMMANDS = {
     "history": "Show the deployments, newest first.",
     "show": "Show a deployment with its steps and their output.",
     "logs": "Show the output of a deployment, and follow it.",
+    "webhooks": "Show what forges delivered, and explain what became of it.",
     "config": "Check the configuration.",
     "db": "Maintain the store.",
     "worker": "Execute queued deployments until SIGTERM.",

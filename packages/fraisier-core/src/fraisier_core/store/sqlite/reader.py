@@ -17,6 +17,7 @@ from fraisier_core.store.records import (
     EnvironmentStatus,
     HealthyRelease,
     LogChunk,
+    Request,
     Step,
 )
 from fraisier_core.store.sqlite.connection import Connection, Row, statements
@@ -135,6 +136,10 @@ class SqliteReader:
             tuple(self._records(ReceivedRef, "delivered_refs", id=delivery_id)),
             tuple(self._records(Deployment, "deployments_of_delivery", id=delivery_id)),
         )
+
+    def newer_than(self, delivery_id: str, request: Request) -> str | None:
+        row = self._one("newer_than", delivery_id=delivery_id, **request._asdict())
+        return str(row["id"]) if row else None
 
     def delivery_body(self, delivery_id: str) -> bytes | None:
         row = self._one("delivery_body", id=delivery_id)

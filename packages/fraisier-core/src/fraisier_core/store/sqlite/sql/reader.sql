@@ -102,6 +102,23 @@ WHERE webhook_event_id = :id ORDER BY number;
 -- name: deployments_of_delivery
 SELECT * FROM v_deployment_history WHERE webhook_event_id = :id ORDER BY sequence;
 
+-- name: newer_than
+-- What came after a delivery, or after the first of the same, with another commit of a ref; ids sort by time. A
+-- duplicate came with its first.
+SELECT newer.id FROM (SELECT coalesce(duplicate_of, id) AS id, provider, repository FROM tb_webhook_events
+                      WHERE id = :delivery_id) AS own
+JOIN (
+    SELECT webhook_event_id AS id, provider, repository FROM v_webhook_refs AS said
+    WHERE ref = :ref AND commit_sha IS NOT :commit_sha
+      AND NOT EXISTS (SELECT 1 FROM tb_webhook_events AS w
+                      WHERE w.id = said.webhook_event_id AND w.verdict = 'duplicate')
+    UNION ALL
+    SELECT id, NULL, NULL FROM tb_deployments
+    WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref AND commit_sha IS NOT :commit_sha
+) AS newer ON newer.id > own.id AND (newer.provider IS NULL
+                                     OR (newer.provider, newer.repository) = (own.provider, own.repository))
+ORDER BY newer.id DESC LIMIT 1;
+
 -- name: delivery_body
 SELECT body FROM tb_webhook_payloads WHERE sequence = (SELECT sequence FROM tb_webhook_events WHERE id = :id);
 
