@@ -61,7 +61,8 @@ class ProviderHooks:
 
     @hookspec(firstresult=True)
     def normalize(self, headers: Mapping[str, str], body: bytes) -> Sequence[Push] | Ignored:
-        """Return the pushes of a verified delivery, or why it requests nothing. Required.
+        """Return the pushes of a verified delivery, or why it requests nothing. Required. A deleted ref is a
+        push whose `after` is None, also if the forge tells of it by an event of its own.
 
         Args:
             headers: as in `verify`.
