@@ -66,9 +66,10 @@ def replayed(execution: Execution, deployment: Deployment) -> str | None:
 def _was_moved_on(execution: Execution) -> bool:
     """Return whether the ref is at a commit that was pushed after the one that is missing."""
     deployment, mirror = execution.deployment, execution.context.mirror
-    recent = execution.store.deployments(deployment.fraise_id, deployment.environment, RECENT)
+    recent = execution.store.history(deployment, RECENT)
     later = takewhile(lambda each: each.id != deployment.id, recent)
-    commits = {each.commit_sha for each in later if each.ref == deployment.ref}
+    pushed = (each for each in later if each.repeats is None or each.release is not None)
+    commits = {each.commit_sha for each in pushed if each.ref == deployment.ref}
     with suppress(CommitGoneError):
         return mirror.resolve_ref(deployment.ref or "") in commits
     return False

@@ -113,7 +113,11 @@ def newer_commit(
 
 
 def superseded_by(deployment: Deployment, history: Sequence[Deployment]) -> list[Deployment]:
-    """Return what a deployment, or the one it repeats, superseded while both waited, newest first."""
+    """Return what a deployment, or the one it repeats, superseded while both waited, newest first. One that
+    repeats a delivery supersedes every other such, of which `history` has one for each delivery.
+    """
+    if deployment.repeats is not None:
+        return [each for each in history if each.repeats is not None and each.status == "superseded"]
     newer, found = {deployment.id, deployment.recovers or deployment.id}, []
     for each in history:
         if each.superseded_by in newer:
@@ -132,8 +136,8 @@ def _newer(execution: Execution, deployment: Deployment, commit: str | None) -> 
 def _request_again(execution: Execution) -> Request | None:
     """Return the request for what an undeployed deployment kept from being deployed, if there is anything."""
     undeployed = execution.deployment
-    recent = execution.store.deployments(undeployed.fraise_id, undeployed.environment, RECENT)
-    history = [each for each in recent if each.kind == undeployed.kind and each.id != undeployed.id]
+    recent = execution.store.history(undeployed, RECENT)
+    history = [each for each in recent if each.id != undeployed.id]
     superseded = superseded_by(undeployed, history)
     newest = next((each for each in superseded if _is_due(execution, each)), None)
     if newest is not None:

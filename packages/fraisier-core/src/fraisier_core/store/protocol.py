@@ -43,6 +43,11 @@ class Reader(Protocol):
     ) -> list[Deployment]:
         """Return the newest deployments first, at most `limit`."""
 
+    def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
+        """Return the newest deployments of the same kind in the same environment, this one included, newest
+        first; those left out that any number of replays add.
+        """
+
     def find(self, id_part: str) -> str:
         """Return the id that starts or ends with `id_part` or, if none does, holds it. Raises
         `UnknownNameError` unless there is one.

@@ -63,6 +63,9 @@ class SqliteReader:
         query = "history_of_environment" if environment else "history_of_fraise" if fraise_id else "history"
         return self._records(Deployment, query, fraise_id=fraise_id, environment=environment, limit=limit)
 
+    def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
+        return self._records(Deployment, "history_of_kind", **deployment._asdict() | {"limit": limit})
+
     def find(self, id_part: str) -> str:
         return self._found(id_part, "deployment")
 

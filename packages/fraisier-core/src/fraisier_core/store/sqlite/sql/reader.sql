@@ -13,6 +13,17 @@ SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
 -- name: history_of_environment
 SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
 
+-- name: history_of_kind
+-- Without what repeats a delivery and came to nothing; of such that others superseded, one for each delivery.
+SELECT * FROM v_deployment_history
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
+  AND (repeats IS NULL OR release IS NOT NULL OR (status <> 'superseded' AND status <> 'skipped')
+       OR sequence IN (SELECT max(sequence) FROM tb_deployments
+                       WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'superseded'
+                         AND repeats IS NOT NULL
+                       GROUP BY repeats, ref, commit_sha))
+LIMIT :limit;
+
 -- name: deployments_by_prefix
 SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 4;
 
