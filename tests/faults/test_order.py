@@ -234,6 +234,22 @@ def test_a_commit_that_is_announced_before_it_is_served_is_asked_for_again(drive
     assert driver.serving() == late
 
 
+def test_a_replay_does_not_keep_a_commit_from_being_asked_for_again(driver: Driver) -> None:
+    driver.start()
+    base = driver.commit()
+    before = driver.commit()
+    driver.deploy(before, base)
+    late = driver.forge.commit({"a-first": "late"})
+    announced = driver.deliver(late, before).deployment
+    driver.wait_for_step(announced, "fetch")
+    driver.deliver(before, base)
+    driver.wait_for(lambda: "asked for again" in str(driver.database.log(announced)))
+    driver.forge.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    assert driver.ended(announced)["status"] == "success"
+    driver.settled()
+    assert driver.serving() == late
+
+
 def test_f35_a_commit_that_a_force_push_took_away_is_said_to_be_gone(driver: Driver) -> None:
     driver.start()
     old = driver.commit()

@@ -107,7 +107,7 @@ LIMIT 1;
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
 -- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time. The
--- addresses are compared as well as the name: a secret that is bound to repositories answers for these alone.
+-- addresses are compared as well as the name: a secret that is bound to repositories verifies only these.
 SELECT 1 FROM v_webhook_refs AS said
 WHERE said.ref = :ref
   AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
