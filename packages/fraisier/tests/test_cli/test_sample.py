@@ -180,4 +180,6 @@ def test_a_provider_that_makes_no_sample_says_so(forges: Installation) -> None:
 
 
 def test_names_of_providers_complete(forges: Installation) -> None:
-    assert complete(forges, "fraisier webhooks test git") == ["gitlab", "gitea", "github"]
+    names = ["gitlab", "signed", "gitea", "bitbucket", "github"]
+    assert complete(forges, "fraisier webhooks test ") == names
+    assert complete(forges, "fraisier webhooks test gitl") == ["gitlab"]
