@@ -47,6 +47,8 @@ def warnings(site: PackageFolder, **changes: str) -> tuple[str, ...]:
         {"repository": "https://gitlab/acme/api"},
         {"repository": "work:acme/api", "aliases": "git@git.example.com:acme/api"},
         {"repository": "git@gitlab:acme/api", "hosts": "gitlab"},
+        {"repository": "ssh://git@ssh.example.com:443/acme/api", "aliases": "git@git.example.com:acme/api"},
+        {"repository": "https://git.example.com:443/acme/api"},
         {"hosts": "git.example.com"},
         {"hosts": "elsewhere.example", "more": ", home: {type: forge, webhook_secret: b secret}"},
         {"secret": BOUND.format("git@git.example.com:Acme/API.git")},
@@ -65,6 +67,11 @@ def test_what_a_push_may_match_is_not_warned_of(site: PackageFolder, changes: di
             {"repository": "git@work:acme/api"},
             "/srv/fraises.yaml:5: fraises.api.repository: no push can match work/acme/api: "
             "work is a host alias of ssh; list the forge's own address in `aliases:`",
+        ),
+        (
+            {"repository": "ssh://git@ssh.example.com:443/acme/api"},
+            "/srv/fraises.yaml:5: fraises.api.repository: no push may match ssh.example.com:443/acme/api: "
+            "a host of ssh on port 443 often has its own name; list the forge's own address in `aliases:`",
         ),
         (
             {"hosts": "[elsewhere.example]"},

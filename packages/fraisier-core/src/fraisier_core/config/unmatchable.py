@@ -8,7 +8,7 @@ from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Fraise
 from fraisier_core.config.plugin_sections import GitConfig
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.git.addresses import parsed
+from fraisier_core.git.addresses import PORTS, parsed
 from fraisier_core.git.origins import Origin, Repositories, is_on
 from fraisier_core.git.repository import Repository, identities_of
 
@@ -42,19 +42,22 @@ def _problem(repository: Repository, git: GitConfig) -> str | None:
     if git.hosts and all(git.hosts.values()):
         places = " and ".join(f"git.{name}.hosts" for name in git.hosts)
         return f"no push can match {repository.identity}: list its host in {places}"
-    alias = _host_alias(repository)
-    return alias and (
-        f"no push can match {repository.identity}: {alias} is a host alias of ssh; "
-        "list the forge's own address in `aliases:`"
-    )
+    other = _other_name(repository)
+    return other and f"{other}; list the forge's own address in `aliases:`"
 
 
-def _host_alias(repository: Repository) -> str | None:
-    """Return the host of the only address, if nothing but the configuration of ssh can know it."""
+def _other_name(repository: Repository) -> str | None:
+    """Return why pushes call the host of the only address something else: nothing but the configuration of
+    ssh can know it, or it is one that forges have for ssh behind a firewall.
+    """
     address = parsed(repository.url or "")
     if address is None or address.scheme != "ssh" or len(repository.identities) > 1:
         return None
-    return None if {".", "["} & set(address.host) or address.host == "localhost" else address.host
+    if address.port == PORTS["https"]:
+        return f"no push may match {repository.identity}: a host of ssh on port 443 often has its own name"
+    if {".", "["} & set(address.host) or address.host == "localhost":
+        return None
+    return f"no push can match {repository.identity}: {address.host} is a host alias of ssh"
 
 
 def _bound_secrets(reader: ConfigReader, fraises: Mapping[str, Fraise], git: GitConfig) -> Iterator[str]:
