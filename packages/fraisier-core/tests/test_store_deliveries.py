@@ -153,11 +153,15 @@ def test_what_repeats_a_delivery_does_not_take_the_place_of_a_genuine_one_that_w
     assert store.deployment(genuine.deployments[0].id).status == "pending"
 
 
-def ran(store: OpenStore, receipt: Receipt) -> None:
-    """Claim a deployment, and end it as if its commit had been deployed."""
+COMMIT_OF_TAG = "f" * 40
+
+
+def ran(store: OpenStore, receipt: Receipt, commit: str = "") -> None:
+    """Claim a deployment, and end it as if its commit, or that of its tag, had been deployed."""
     lease = store.claim(ProcessIdentity.of(os.getpid()), receipt.deployments[0].id)
     assert lease is not None
-    store.append(lease, Event("release_chosen", release="r", commit_sha=receipt_commit(store, receipt)))
+    found = commit or receipt_commit(store, receipt)
+    store.append(lease, Event("release_chosen", release="r", commit_sha=found))
     store.append(lease, Event("success"))
 
 
@@ -174,7 +178,7 @@ def moved(identity: str, to: str, ref: str = "refs/heads/main", before: str = ""
 
 
 def may_have_returned(store: OpenStore, receipt: Receipt) -> bool:
-    return store.may_have_returned(store.deployment(receipt.deployments[0].id))
+    return store.may_have_returned(store.deployment(receipt.deployments[0].id), COMMIT_OF_TAG)
 
 
 def request_another(store: OpenStore, name: str) -> None:
@@ -219,6 +223,22 @@ def test_a_deletion_says_that_a_tag_had_left_its_commit(store: OpenStore) -> Non
     assert not may_have_returned(store, replay)
     receipts(store, delivery("3")._replace(ref=tag, commit_sha=None, requests=()))
     assert may_have_returned(store, receipts(store, moved("4", "b", tag))[0])
+
+
+def test_what_was_deployed_of_a_tag_object_is_its_commit(store: OpenStore) -> None:
+    tag = "refs/tags/v1"
+    (first,) = receipts(store, moved("1", "b", tag))
+    ran(store, first, COMMIT_OF_TAG)
+    receipts(store, moved("2", "a", tag))
+    (back,) = receipts(store, moved("3", "b", tag, before="c"))
+    ran(store, back, COMMIT_OF_TAG)
+    request_another(store, "next")
+    assert not may_have_returned(store, receipts(store, moved("4", "b", tag))[0])
+
+
+def test_a_ref_that_left_its_commit_in_the_same_batch_has_left_it(store: OpenStore) -> None:
+    receipts(store, moved("1", "b"), moved("2", "a"))
+    assert may_have_returned(store, receipts(store, moved("3", "b"))[0])
 
 
 @pytest.mark.parametrize(

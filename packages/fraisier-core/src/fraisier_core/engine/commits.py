@@ -57,7 +57,7 @@ def replayed(execution: Execution, deployment: Deployment) -> str | None:
         return f"{again}, and {deployment.ref_name} is gone"
     if not mirror.has(commit) or mirror.require(commit) != now:
         return f"{again}, and {deployment.ref_name} is at {now[:12]} now"
-    if not execution.store.may_have_returned(deployment):
+    if not execution.store.may_have_returned(deployment, now):
         left = f"no delivery since says that {deployment.ref_name} had left {now[:12]}"
         return f"{again}, {left}, and something else was requested here"
     return None

@@ -234,10 +234,11 @@ class Store(Reader, Protocol):
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         """Return what else pushes to the same ref requested there, newest request first; no replays."""
 
-    def may_have_returned(self, deployment: Deployment) -> bool:
+    def may_have_returned(self, deployment: Deployment, commit: str) -> bool:
         """Return whether the ref of this deployment may have left its commit and returned, since that was
         last deployed from there or requested: a delivery said that it had left, or nothing else was requested
-        there. What may be a replay does not count.
+        there. What may be a replay does not count. The forge may have named a tag object instead of its
+        `commit`, which is what a deployment is recorded with.
         """
 
     def heartbeat(self, worker: ProcessIdentity) -> None:

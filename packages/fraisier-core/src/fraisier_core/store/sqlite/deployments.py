@@ -104,10 +104,9 @@ class Deployments(Leases):
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         return self._records(PushedCommit, "pushed_commits", **deployment._asdict())
 
-    def may_have_returned(self, deployment: Deployment) -> bool:
-        if self._one("requested_since", **deployment._asdict()) is None:
-            return True
-        return self._one("left_since", **deployment._asdict()) is not None
+    def may_have_returned(self, deployment: Deployment, commit: str) -> bool:
+        facts = deployment._asdict() | {"deployed": commit}
+        return self._one("requested_since", **facts) is None or self._one("left_since", **facts) is not None
 
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now())

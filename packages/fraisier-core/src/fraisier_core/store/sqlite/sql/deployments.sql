@@ -101,13 +101,14 @@ WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND sinc
   AND since.id > (
       SELECT coalesce(max(id), :repeats) FROM tb_deployments
       WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
-        AND commit_sha = :commit_sha AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
 LIMIT 1;
 
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
--- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time. The
--- addresses are compared as well as the name: a secret that is bound to repositories verifies only these.
+-- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time, in a
+-- batch those of all deliveries before those of the deployments. The addresses are compared as well as the name: a
+-- secret that is bound to repositories verifies only these.
 SELECT 1 FROM v_webhook_refs AS said
 WHERE said.ref = :ref
   AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
@@ -116,9 +117,9 @@ WHERE said.ref = :ref
   AND (SELECT urls FROM tb_webhook_events WHERE id = said.webhook_event_id)
       = (SELECT urls FROM tb_webhook_events WHERE id = :repeats)
   AND said.webhook_event_id > (
-      SELECT coalesce(max(id), :repeats) FROM tb_deployments
+      SELECT coalesce(max(iif(trigger = 'webhook', webhook_event_id, id)), :repeats) FROM tb_deployments
       WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
-        AND commit_sha = :commit_sha AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
   AND (said.duplicate_of IS NULL
        OR EXISTS (SELECT 1 FROM tb_deployments AS found
                   WHERE found.webhook_event_id = said.webhook_event_id AND found.ref = said.ref
