@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from starlette.exceptions import HTTPException
@@ -23,15 +25,38 @@ class ClientGoneError(Exception):
     """The client hung up before its body was complete."""
 
 
+@dataclass(eq=False, slots=True)
+class _Incomplete:
+    """A body of which more is to come: when its last piece came, and whether it has given way to another."""
+
+    clock: asyncio.Timeout
+    body: BytesIO = field(default_factory=BytesIO)  # which gives away what it holds without a copy
+    came: float = 0.0
+    gave_way: bool = False
+
+    def take(self, piece: bytes) -> int:
+        """Take a piece, and return its size."""
+        self.came = time.monotonic()
+        return self.body.write(piece)
+
+    def give_way(self) -> int:
+        """End the wait for more, and return how many bytes that frees."""
+        self.gave_way = True
+        self.clock.reschedule(0)
+        return self.body.tell()
+
+
 class BodyReader:
     """Reads bodies of at most `MAX_BODY_BYTES`, each within some seconds. All bodies that are incomplete, or
     complete and `held`, have at most `INCOMPLETE_BYTES` together, so that unverified senders cannot fill the
-    memory; an ordinary delivery comes in one piece and never waits for them.
+    memory: of those that are incomplete, the one gives way of which the most bytes have waited for more for
+    the longest time. An ordinary delivery comes in one piece and never waits for them.
     """
 
     def __init__(self, seconds: float = BODY_SECONDS) -> None:
         self._seconds = seconds
         self._held = 0
+        self._incomplete: set[_Incomplete] = set()
 
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Return the body of a request. Raises `HTTPException` (408, 413 or 503), or `ClientGoneError`."""
@@ -39,34 +64,46 @@ class BodyReader:
         if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
             raise _too_large()
         if is_complete(receive):  # a clock for each ordinary delivery would cost a twentieth of it
-            return await self._received(receive)
+            return bytes((await _next_message(receive)).get("body", b""))
+        incomplete = _Incomplete(asyncio.timeout(self._seconds))
         try:
-            async with asyncio.timeout(self._seconds):
-                return await self._received(receive)
+            async with incomplete.clock:
+                return await self._received(receive, incomplete)
         except TimeoutError:
+            if incomplete.gave_way:
+                raise _busy() from None
             raise HTTPException(408, f"the body took longer than {self._seconds:g} s") from None
 
-    async def _received(self, receive: Receive) -> bytes:
+    async def _received(self, receive: Receive, incomplete: _Incomplete) -> bytes:
         message = await _next_message(receive)
         if not message.get("more_body", False):
             return bytes(message.get("body", b""))
-        body = BytesIO()  # which gives away what it holds without a copy
+        body = incomplete.body
+        self._incomplete.add(incomplete)
         try:
-            self._hold(body, message)
+            self._hold(incomplete, message)
             while message.get("more_body", False):
                 message = await _next_message(receive)
-                self._hold(body, message)
+                self._hold(incomplete, message)
             return body.getvalue()
         finally:
-            self._held -= body.tell()
+            self._incomplete.discard(incomplete)
+            self._held -= 0 if incomplete.gave_way else body.tell()
             body.close()  # a refusal's traceback would hold on to it
 
-    def _hold(self, body: BytesIO, message: Message) -> None:
-        self._held += body.write(message.get("body", b""))
-        if body.tell() > MAX_BODY_BYTES:
+    def _hold(self, incomplete: _Incomplete, message: Message) -> None:
+        if incomplete.gave_way:
+            raise _busy()
+        self._held += incomplete.take(message.get("body", b""))
+        if incomplete.body.tell() > MAX_BODY_BYTES:
             raise _too_large()
-        if self._held > INCOMPLETE_BYTES:
-            raise unavailable("server busy: too many bytes in flight")
+        now = incomplete.came
+        while self._held > INCOMPLETE_BYTES:
+            longest = max(self._incomplete, key=lambda each: (now - each.came) * each.body.tell())
+            self._incomplete.discard(longest)
+            self._held -= longest.give_way()
+            if longest is incomplete:
+                raise _busy()
 
     @contextmanager
     def held(self, body: bytes) -> Iterator[None]:
@@ -83,6 +120,10 @@ async def _next_message(receive: Receive) -> Message:
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     return message
+
+
+def _busy() -> HTTPException:
+    return unavailable("server busy: too many bytes in flight")
 
 
 def _too_large() -> HTTPException:
