@@ -8,12 +8,23 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from benchmarks import accepting, commands, deploying, large_push, providers, refs, starting, submodules
+from benchmarks import (
+    accepting,
+    commands,
+    deploying,
+    large_push,
+    many_fraises,
+    providers,
+    refs,
+    starting,
+    submodules,
+)
 from benchmarks.figures import Figure
 
 BENCHMARKS = {
     "accepting": accepting.figures,
     "refs": refs.figures,
+    "many_fraises": many_fraises.figures,
     "large_push": large_push.figures,
     "starting": starting.figures,
     "deploying": deploying.figures,
