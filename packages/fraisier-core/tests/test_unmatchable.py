@@ -80,7 +80,12 @@ def test_what_a_push_may_match_is_not_warned_of(site: PackageFolder, changes: di
         ),
         (
             {"secret": BOUND.format("https://git.example.com/acme/gone")},
-            "/srv/fraises.yaml:1: git.work.webhook_secret.0.repositories: "
+            "/srv/fraises.yaml:1: git.work.webhook_secret.repositories: "
+            "no fraise has any of these repositories; add one that has",
+        ),
+        (
+            {"secret": f"[b secret, {BOUND.format('https://git.example.com/acme/gone')}]"},
+            "/srv/fraises.yaml:1: git.work.webhook_secret.1.repositories: "
             "no fraise has any of these repositories; add one that has",
         ),
     ],

@@ -83,15 +83,25 @@ def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitCo
     settings = reader.read(model, keys, reader.known(keys), secret=True)
     if settings is not None and not reader.unset_under(keys):
         git.providers[name] = settings
-        _check_bounds(reader, (*keys, "webhook_secret"), settings)
+        _check_bounds(reader, name, settings)
 
 
-def _check_bounds(reader: ConfigReader, keys: Keys, settings: ProviderSettings) -> None:
+def _check_bounds(reader: ConfigReader, name: str, settings: ProviderSettings) -> None:
     """Refuse a secret that is bound to something else than addresses of repositories."""
+    for keys, addresses in bound_secrets(reader, name, settings):
+        for problem in filter(None, map(address_problem, addresses)):
+            reader.refuse(keys, problem)
+
+
+def bound_secrets(
+    reader: ConfigReader, name: str, settings: ProviderSettings
+) -> Iterator[tuple[Keys, tuple[str, ...]]]:
+    """Yield the addresses of each bound secret of a section, and the keys that they are below."""
+    keys: Keys = ("git", name, "webhook_secret")
+    is_list = isinstance(reader.value(keys), list)
     for number, addresses in enumerate(settings.bounds()):
-        for problem in filter(None, map(address_problem, addresses or ())):
-            item = (*keys, number) if isinstance(reader.value(keys), list) else keys
-            reader.refuse((*item, "repositories"), problem)
+        if addresses:
+            yield (*keys, *([number] if is_list else []), "repositories"), addresses
 
 
 def shared_secrets(reader: ConfigReader, git: GitConfig) -> Iterator[str]:

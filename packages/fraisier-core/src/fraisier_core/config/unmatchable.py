@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Fraise
-from fraisier_core.config.plugin_sections import GitConfig
+from fraisier_core.config.plugin_sections import GitConfig, bound_secrets
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.git.addresses import PORTS, parsed
 from fraisier_core.git.origins import Origin, Repositories, is_on
@@ -64,7 +64,6 @@ def _bound_secrets(reader: ConfigReader, fraises: Mapping[str, Fraise], git: Git
     environments = (each for fraise in fraises.values() for each in fraise.environments.values())
     known = Repositories(each for place in environments for each in place.repository.identities)
     for name, settings in git.providers.items():
-        for number, addresses in enumerate(settings.bounds()):
-            if addresses and not known.named_by(Origin(identities_of(addresses))):
-                keys = ("git", name, "webhook_secret", number, "repositories")
+        for keys, addresses in bound_secrets(reader, name, settings):
+            if not known.named_by(Origin(identities_of(addresses))):
                 yield reader.message(keys, "no fraise has any of these repositories; add one that has")
