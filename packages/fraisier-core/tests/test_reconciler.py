@@ -56,7 +56,7 @@ fraises:
     repository: {url}
     environments:
       production: {{branch: main, stable_for: 0, reconcile: {{every: {every}, action: {action}}}}}
-      staging: {{branch: main, stable_for: 0, reconcile: {{every: 1m}}}}
+      staging: {{branch: main, stable_for: 0, reconcile: {{every: {every}}}}}
 """
 BY_HAND = Request("app", "production", "deploy", "manual", "ada", "refs/heads/main")
 GIT = """#!/bin/sh
@@ -209,6 +209,15 @@ def test_a_failure_is_logged_once_and_recorded_until_the_repository_answers(
     assert installation.deployed(commit).status == "success"
     assert [each.head for each in installation.heads()] == [commit]
     assert installation.log().count("git_unreachable") == 1
+
+
+def test_a_shorter_interval_is_in_force_at_once(installation: Installation) -> None:
+    installation.configure(installation.forge.url, every="1d")
+    installation.forge.push_files({"file": "1"})
+    installation.start()
+    wait_until(installation.heads)
+    installation.configure(installation.forge.url, every="60")
+    seen_again(installation)
 
 
 def asking(installation: Installation) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -57,8 +58,8 @@ class Pace:
 
 @dataclass(slots=True)
 class Appointment:
-    """When a repository is asked next, for whom, and how that went so far; times in seconds of the clock that
-    only grows.
+    """When a repository is asked next, for whom, and how that went so far; times in seconds of the monotonic
+    clock.
     """
 
     environments: list[Environment]
@@ -112,16 +113,21 @@ class Reconciler:
         questions = Questions.of(config, filter(reconcile_section, environments))
         before, self._appointments = self._appointments, {}
         for question, those in questions.asked.items():
-            known = before.pop(question, None) or Appointment(those, 0.0)
-            known.environments = those
-            known.due = known.due or time.monotonic() + self._pace.pause(min(known.every, LONGEST_START)) / 10
-            self._appointments[question] = known
+            self._appointments[question] = self._appointment(before.pop(question, None), those)
         for left in before.values():
             if left.process is not None:
                 self._dispatcher.stop(left.process)
         for (fraise, environment), problem in questions.problems.items():
             self._record_problem(fraise, environment, problem)
             logger.error("%s %s cannot be reconciled: %s", fraise, environment, problem)
+
+    def _appointment(self, known: Appointment | None, environments: list[Environment]) -> Appointment:
+        """Return a new appointment, or a known one, which a shorter interval brings forward."""
+        each = known or Appointment(environments, math.inf)
+        each.environments = environments
+        wait = self._pace.pause(each.every if known else min(each.every, LONGEST_START) / 10)
+        each.due = min(each.due, time.monotonic() + wait)
+        return each
 
     def _ask(self, question: Question, each: Appointment) -> None:
         each.started, each.seen_at = time.monotonic(), utc_now()
