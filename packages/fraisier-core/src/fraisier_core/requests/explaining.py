@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -231,11 +232,10 @@ class _Routed:
 
 def _by_hand(push: Push, fraise: str, environment: str) -> tuple[str, ...]:
     """Return the command that deploys what was pushed, or what it was before it was deleted."""
-    commit = push.after or push.before
-    if commit is not None:
+    if commit := push.after or push.before:
         return (deploy_command(fraise, environment, commit),)
-    if push.ref.startswith(BRANCH_PREFIX):
-        return (f"fraisier deploy {fraise} {environment} --branch {push.name}",)
+    if push.after is not None and push.ref.startswith(BRANCH_PREFIX):
+        return (f"fraisier deploy {fraise} {environment} --branch {shlex.quote(push.name)}",)
     return ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -194,7 +195,8 @@ def alias_of(fraise: str) -> str:
 def rule_for(push: Push, fraise: str, environment: str) -> str:
     """Return the setting with which a branch or tag is deployed to an environment."""
     tags = ", tags: true" if push.is_tag else ""
-    return f'branch_mapping: {{"{push.name}": {{fraise: {fraise}, environment: {environment}{tags}}}}}'
+    name = json.dumps(push.name, ensure_ascii=False)  # which YAML reads as well
+    return f"branch_mapping: {{{name}: {{fraise: {fraise}, environment: {environment}{tags}}}}}"
 
 
 def _ref_mismatch(rule: Rule, push: Push) -> Mismatch | None:
