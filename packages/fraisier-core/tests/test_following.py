@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.config import Config, parse_config
-from fraisier_core.requests.following import Followed, followed
+from fraisier_core.requests.following import Followed, followed, follows
 
 from tests.packages import PackageFolder
 
@@ -92,3 +92,19 @@ def test_a_rule_for_another_repository_is_not_followed(plugins: PackageFolder) -
 def test_a_branch_that_is_not_there_has_no_head(plugins: PackageFolder) -> None:
     (found,) = branches(plugins, "{}", f"{{gone: {{{TARGET}}}}}")
     assert (found.ref, found.head) == ("refs/heads/gone", None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "rules", "expected"),
+    [
+        ("{branch: main}", "{}", True),
+        ("{}", f"{{main: {{{TARGET}}}}}", True),
+        ("{branch: main}", f"{{v*: {{{TARGET}, tags: true}}}}", False),
+        ("{}", "{}", False),
+    ],
+)
+def test_what_follows_a_branch_has_a_rule_for_it_or_a_branch_and_no_rule(
+    plugins: PackageFolder, environment: str, rules: str, *, expected: bool
+) -> None:
+    found = config(plugins, environment, rules)
+    assert follows(found, found.environment("app", "production")) is expected

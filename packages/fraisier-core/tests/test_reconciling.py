@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.config import Config, parse_config
 from fraisier_core.git.access import NO_ACCESS
-from fraisier_core.requests.reconciling import Question, Questions, follows
+from fraisier_core.requests.reconciling import Question, Questions
 from fraisier_core.testing.forge import Forge
 
 from tests.origins import Origin
@@ -97,9 +97,3 @@ def test_each_repository_is_asked_once_by_each_way_of_access(config: Config) -> 
     assert "UNSET" in questions.problems["other", "broken"]
     assert "a-token" not in repr(questions)
     assert "hunter22" not in repr(Question("https://me:hunter22@git.example.com/a.git", NO_ACCESS, Path("/")))
-
-
-def test_what_follows_a_branch_has_a_rule_for_it_or_a_branch_and_no_rule(config: Config) -> None:
-    environments = config.fraises["app"].environments
-    found = {name: follows(config, each) for name, each in environments.items()}
-    assert found == {"production": True, "staging": True, "tagged": False}

@@ -80,6 +80,11 @@ class Config:
         known = self.fraise(fraise).environments
         return known[begun(f"environment of {fraise}", name, known)]
 
+    def rules_of(self, fraise: str, environment: str) -> list[Rule]:
+        """Return the rules that name an environment, in their order."""
+        names = (fraise, environment)
+        return [rule for rule in self.branch_mapping if (rule.fraise, rule.environment) == names]
+
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
         found = self.environment(fraise, name)

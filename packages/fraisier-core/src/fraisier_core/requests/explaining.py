@@ -190,7 +190,7 @@ class _Routed:
     def environment(self, fraise: str, name: str) -> EnvironmentVerdict:
         """Return what it does to an environment."""
         place = (fraise, name)
-        rules = [each for each in self.config.branch_mapping if (each.fraise, each.environment) == place]
+        rules = self.config.rules_of(fraise, name)
         targets = (each for each in self.routing.targets if (each.fraise, each.environment) == place)
         target = next(targets, None)
         verdicts = tuple(self._rule(rule, target) for rule in rules)

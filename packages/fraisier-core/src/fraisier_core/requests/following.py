@@ -41,7 +41,7 @@ def followed(
     can say. Its own comes last, so that its request is the newest. Without a rule, it is `branch:` alone.
     """
     names = environment.fraise, environment.name
-    rules = [rule for rule in config.branch_mapping if (rule.fraise, rule.environment) == names]
+    rules = config.rules_of(*names)
     own = _own_ref(environment, rules)
     if not rules:
         by_hand = reconcile_section(environment) is None
@@ -51,6 +51,12 @@ def followed(
     refs = [*matched, *([own] if own else [])]
     found = ((ref, _target(config, environment, ref, heads)) for ref in refs)
     return [Followed(ref, heads.get(ref), target) for ref, target in found if target]
+
+
+def follows(config: Config, environment: Environment) -> bool:
+    """Whether an environment may follow a branch: it has one, or a rule for branches."""
+    rules = config.rules_of(environment.fraise, environment.name)
+    return any(not rule.tags for rule in rules) or (environment.branch is not None and not rules)
 
 
 def reconcile_section(environment: Environment) -> ReconcileSection | None:

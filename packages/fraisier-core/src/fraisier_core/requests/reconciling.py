@@ -81,13 +81,6 @@ class Questions:
         return cls(asked, problems)
 
 
-def follows(config: Config, environment: Environment) -> bool:
-    """Whether an environment may follow a branch: it has one, or a rule for branches."""
-    names = environment.fraise, environment.name
-    rules = [rule for rule in config.branch_mapping if (rule.fraise, rule.environment) == names]
-    return any(not rule.tags for rule in rules) or (environment.branch is not None and not rules)
-
-
 def record_heads(
     store: Store, config: Config, environment: Environment, heads: Heads, seen_at: str
 ) -> list[Finding]:

@@ -89,7 +89,7 @@ def _environments(
     session: ActingSession, fraise: str | None, environment: str | None
 ) -> Iterator[Environment]:
     """Yield the environments that may follow a branch, of all, of those of a fraise, or of one."""
-    from fraisier_core.requests.reconciling import follows
+    from fraisier_core.requests.following import follows
 
     config = session.config
     names = [fraise] if fraise is not None else list(config.fraises)
