@@ -128,8 +128,8 @@ def test_a_push_without_an_address_is_verified_by_its_full_name_on_the_hosts() -
 
 def test_of_a_push_only_the_addresses_are_recorded_that_its_secret_is_bound_to() -> None:
     own, other = "https://git.example.com/acme/my-api.git", "git@git.example.com:acme/other.git"
-    assert covered([own, other], frozenset([API])) == (own,)
-    assert covered([own, other], None) == (own, other)
+    assert covered(push(own, other), HOST, frozenset([API])) == (own,)
+    assert covered(push(own, other), HOST, None) == (own, other)
 
 
 @pytest.mark.parametrize(
@@ -144,5 +144,10 @@ def test_of_a_push_in_another_spelling_the_one_is_recorded_that_its_secret_is_bo
     written: str, spelled: str
 ) -> None:
     bound = identities_of([written])
-    assert identities_of(covered([spelled], bound)) == bound
-    assert identities_of(covered([spelled, written], bound)) == bound
+    for urls in ([spelled], [spelled, written]):
+        assert identities_of(covered(push(*urls), frozenset(), bound)) == bound
+
+
+def test_of_a_push_without_an_address_those_are_recorded_that_its_secret_is_bound_to() -> None:
+    bound = frozenset(["git.example.com/scm/acme/my-api"])
+    assert identities_of(covered(push(), HOST, bound)) == bound

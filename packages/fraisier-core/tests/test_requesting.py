@@ -13,6 +13,7 @@ from fraisier_core.errors import InvalidRequestError, StoreError
 from fraisier_core.git.origins import covered
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins
+from fraisier_core.push import Push
 from fraisier_core.requests.requesting import replay_of, request_deployment
 from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
 from fraisier_core.store.records import ConfiguredEnvironment, Request
@@ -123,9 +124,9 @@ def test_a_replay_is_of_the_repository_of_the_secret_and_not_of_one_that_is_spel
     )
     known = Delivery("forge", "push", None, True, b"", "2026-01-31T12:00:00.000000Z", (), (), "Acme/my-api")
     for urls in ([other], [URL, other]):
-        pushed = known._replace(
-            urls=covered(urls, identities_of([URL])), ref="refs/heads/next", commit_sha="b" * 40
-        )
+        push = Push("push", "Acme/my-api", tuple(urls), "refs/heads/next", None, "b" * 40, "ada")
+        bound = covered(push, frozenset(), identities_of([URL]))
+        pushed = known._replace(urls=bound, ref=push.ref, commit_sha=push.after)
         (receipt,) = store.accept_now(pushed)
         assert isinstance(receipt, Receipt)
         (request,) = replay_of(store.delivery(receipt.event_id), config, "grace")

@@ -222,7 +222,7 @@ def _requesting(
         **ref._asdict(),
         repository=first.repository,
         pusher=first.pusher,
-        urls=covered(first.urls, bound),
+        urls=covered(first, provider.config.git.hosts[provider.name], bound),
         more_refs=tuple(more_refs),
     )
 

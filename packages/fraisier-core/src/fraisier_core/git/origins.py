@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fraisier_core.errors import BoundSecretError
 from fraisier_core.git.addresses import PORTS
-from fraisier_core.git.repository import canonical_path, identities_of, in_any_case, repository_identity
+from fraisier_core.git.repository import canonical_path, in_any_case, repository_identity
 from fraisier_core.push import Push
 
 _PORT = re.compile(r":[0-9]+\Z")
@@ -81,16 +80,15 @@ class Repositories:
         return frozenset(each for each in there if each.endswith(f"/{name}")) or frozenset(there)
 
 
-def covered(urls: Iterable[str], bound: frozenset[str] | None) -> tuple[str, ...]:
-    """Return those of a push's addresses that its secret is bound to, None meaning all, each in the spelling
-    to which it is bound: the others are not recorded, so that no replay is of another repository.
+def covered(push: Push, hosts: frozenset[str], bound: frozenset[str] | None) -> tuple[str, ...]:
+    """Return those of a push's addresses that its secret is bound to, None meaning all, in the spelling to
+    which it is bound: the others are not recorded, so that no replay is of another repository.
     """
     if bound is None:
-        return tuple(urls)
-    repositories = Repositories(bound)
-    named = ((url, repositories.named_by(Origin(identities_of([url])))) for url in urls)
-    spelled = ([url] if repository_identity(url) in found else map(_address, found) for url, found in named)
-    return tuple(dict.fromkeys(itertools.chain.from_iterable(spelled)))
+        return tuple(push.urls)
+    named = Origin.of(push, hosts).within(bound).identities
+    kept = {url: identity for url in push.urls if (identity := repository_identity(url)) in named}
+    return (*kept, *map(_address, sorted(named.difference(kept.values()))))
 
 
 def _address(identity: str) -> str:
