@@ -208,7 +208,7 @@ def test_a_failure_is_logged_once_and_recorded_until_the_repository_answers(
     installation.configure(installation.forge.url)
     assert installation.deployed(commit).status == "success"
     assert [each.head for each in installation.heads()] == [commit]
-    assert installation.log().count("git_unreachable") == 1
+    assert installation.log().count("app production, app staging cannot be reconciled: git_unreachable") == 1
 
 
 def test_a_shorter_interval_is_in_force_at_once(installation: Installation) -> None:
@@ -247,6 +247,7 @@ def test_a_process_that_is_killed_while_it_asks_is_noted_and_another_asks_again(
     os.kill(asking(installation), signal.SIGKILL)
     wait_until(lambda: "hung, or is gone" in installation.log())
     assert installation.deployed(commit).status == "success"
+    assert "the repository of app production, app staging answers again" in installation.log()
 
 
 def test_a_process_that_hangs_is_given_up_and_another_asks_again(installation: Installation) -> None:

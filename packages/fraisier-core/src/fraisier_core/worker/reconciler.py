@@ -76,6 +76,11 @@ class Appointment:
         sections = filter(None, map(reconcile_section, self.environments))
         return min(section.every for section in sections)
 
+    @property
+    def names(self) -> str:
+        """Its environments, for a sentence."""
+        return ", ".join(f"{each.fraise} {each.name}" for each in self.environments)
+
 
 class Reconciler:
     """Has each repository asked by one process at a time, a few repositories at once, with growing pauses
@@ -146,12 +151,13 @@ class Reconciler:
         for environment in each.environments:
             self._record_problem(environment.fraise, environment.name, problem)
         if problem != each.problem:
-            logger.error("reconcile: %s; it is asked again, less and less often", printable(problem))
+            again = "the repository is asked again, less and less often"
+            logger.error("%s cannot be reconciled: %s; %s", each.names, printable(problem), again)
         each.problem = problem
 
     def _take(self, each: Appointment, heads: Heads) -> None:
         if each.problem is not None:
-            logger.info("reconcile: the repository answers again")
+            logger.info("the repository of %s answers again", each.names)
         each.failures, each.problem = 0, None
         each.due = time.monotonic() + self._pace.pause(each.every)
         for environment in each.environments:
