@@ -345,18 +345,24 @@ def test_deliveries_are_listed_newest_first_recorded_and_refused(store: OpenStor
         store.delivery("ffff")
 
 
-def test_a_delivery_is_read_with_its_body_if_that_is_kept(store: OpenStore) -> None:
+def test_of_what_repeats_a_delivery_the_body_is_kept_as_long_as_that_of_the_first(store: OpenStore) -> None:
+    for each in (delivery("d1", b"body"), delivery("d2", b"body"), delivery("d2", b"body")):
+        receipts(store, each)
+    found = store.deliveries()
+    assert [each.verdict for each in found] == ["duplicate", "accepted", "accepted"]
+    assert [store.delivery(each.id).body_kept for each in found] == [True, True, True]
+    store.execute("DELETE FROM tb_webhook_payloads")
+    assert [store.delivery(each.id).body_kept for each in found] == [False, False, False]
+
+
+def test_a_delivery_is_read_with_everything_that_is_recorded_of_it(store: OpenStore) -> None:
     (receipt,) = receipts(store, DELIVERY._replace(urls=("https://forge.example/acme/api",)))
     details = store.delivery(receipt.event_id)
     assert (details.delivery_id, details.urls) == ("d1", ("https://forge.example/acme/api",))
-    assert (details.body_kept, store.delivery_body(receipt.event_id)) == (True, b"body")
-    store.execute("DELETE FROM tb_webhook_payloads")
-    assert not store.delivery(receipt.event_id).body_kept
-    assert store.delivery_body(receipt.event_id) is None
+    assert details.body_kept
     asyncio.run(store.refuse("forge", "2026-01-31T12:00:01.000000Z", "192.0.2.1", "wrong secret"))
     (refused,) = store.deliveries(verdict="refused")
     assert store.delivery(refused.id) == DeliveryDetails(refused)
-    assert store.delivery_body(refused.id) is None
 
 
 @pytest.mark.parametrize(

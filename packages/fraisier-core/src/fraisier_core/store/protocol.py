@@ -91,9 +91,6 @@ class Reader(Protocol):
         the environment of the request count.
         """
 
-    def delivery_body(self, delivery_id: str) -> bytes | None:
-        """Return the body of a delivery as it was sent, None if it is not kept."""
-
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
         """Return what was requested last of each branch and tag in an environment, by the full ref; what was
         superseded or skipped only if nothing else was requested of it. Neither rollbacks count nor what may

@@ -144,10 +144,6 @@ class SqliteReader:
         row = self._one("newer_than", delivery_id=delivery_id, **request._asdict())
         return str(row["id"]) if row else None
 
-    def delivery_body(self, delivery_id: str) -> bytes | None:
-        row = self._one("delivery_body", id=delivery_id)
-        return _decompressed(row["body"]) if row else None
-
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
         found = self._records(Deployment, "last_of_refs", fraise_id=fraise_id, environment=environment)
         return {each.ref: each for each in found if each.ref is not None}
@@ -179,12 +175,6 @@ class SqliteReader:
 
 def _unknown(what: str, name: str) -> UnknownNameError:
     return UnknownNameError(f"there is no {what} {name!r}: `{_LISTS[what]}` lists them")
-
-
-def _decompressed(body: bytes) -> bytes:
-    import lz4.frame  # not for those who read no body
-
-    return bytes(lz4.frame.decompress(body))
 
 
 def record(kind: type[T], row: Row) -> T:

@@ -102,8 +102,12 @@ SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NU
 FROM tb_refused_deliveries WHERE id = :id;
 
 -- name: delivered
+-- A body is kept once: a duplicate has that of its first, which may repeat another itself.
 SELECT delivery_id, urls, body_sha256,
-       EXISTS (SELECT 1 FROM tb_webhook_payloads WHERE sequence = w.sequence) AS body_kept
+       EXISTS (SELECT 1 FROM tb_webhook_events AS same JOIN tb_webhook_payloads USING (sequence)
+               WHERE same.id IN (w.id, w.duplicate_of,
+                                 (SELECT duplicate_of FROM tb_webhook_events WHERE id = w.duplicate_of))
+              ) AS body_kept
 FROM tb_webhook_events AS w WHERE id = :id;
 
 -- name: delivered_refs
@@ -129,9 +133,6 @@ JOIN (
 ) AS newer ON newer.id > own.id AND (newer.provider IS NULL
                                      OR (newer.provider, newer.repository) = (own.provider, own.repository))
 ORDER BY newer.id DESC LIMIT 1;
-
--- name: delivery_body
-SELECT body FROM tb_webhook_payloads WHERE sequence = (SELECT sequence FROM tb_webhook_events WHERE id = :id);
 
 -- name: live_workers
 SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :oldest;
