@@ -110,7 +110,7 @@ def test_show_names_the_first_delivery_of_a_duplicate_and_why_one_was_refused(
 
 def test_what_a_stranger_sends_obeys_no_terminal(installation: Installation) -> None:
     with receiving(installation) as app:
-        found = app.push(ONE, pusher="\u200bada")["event"]
+        found = app.push(ONE, pusher="\u200fada")["event"]
     for command in (["list"], ["show", found]):
         assert installation.run("webhooks", *command).stdout.replace("\n", "").isprintable()
 
