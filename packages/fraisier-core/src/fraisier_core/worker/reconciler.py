@@ -49,15 +49,15 @@ class Pace:
 
     Args:
         pause: returns, for an interval in seconds, how many to wait until the next question.
-        patience: seconds until a process that asks is given up.
+        timeout: seconds until a process that asks is given up.
     """
 
     pause: Callable[[float], float] = jittered
-    patience: float = HEADS + HEADS_GRACE
+    timeout: float = HEADS + HEADS_GRACE
 
 
 @dataclass(slots=True)
-class Appointment:
+class Schedule:
     """When a repository is asked next, for whom, and how that went so far; times in seconds of the monotonic
     clock.
     """
@@ -93,32 +93,32 @@ class Reconciler:
         self._source = source
         self._pace = pace
         self._config: Config | None = None
-        self._appointments: dict[Question, Appointment] = {}
+        self._schedules: dict[Question, Schedule] = {}
 
     def turn(self) -> None:
         """Have asked what is due, and give up what takes too long; never waits."""
         self._follow(self._source.current())
         now = time.monotonic()
-        for question, each in self._appointments.items():
-            if each.process is not None and now - each.started > self._pace.patience:
+        for question, each in self._schedules.items():
+            if each.process is not None and now - each.started > self._pace.timeout:
                 self._dispatcher.stop(each.process)
                 self._answered(question, None)
             elif each.process is None and now >= each.due and self._asking() < AT_ONCE:
                 self._ask(question, each)
 
     def _asking(self) -> int:
-        return sum(each.process is not None for each in self._appointments.values())
+        return sum(each.process is not None for each in self._schedules.values())
 
     def _follow(self, config: Config) -> None:
-        """Make appointments for what a configuration wants reconciled; those that are kept stay."""
+        """Schedule what a configuration wants reconciled; what is scheduled already stays so."""
         if config is self._config:
             return
         self._config = config
         environments = [each for fraise in config.fraises.values() for each in fraise.environments.values()]
         questions = Questions.of(config, filter(reconcile_section, environments))
-        before, self._appointments = self._appointments, {}
+        before, self._schedules = self._schedules, {}
         for question, those in questions.asked.items():
-            self._appointments[question] = self._appointment(before.pop(question, None), those)
+            self._schedules[question] = self._scheduled(before.pop(question, None), those)
         for left in before.values():
             if left.process is not None:
                 self._dispatcher.stop(left.process)
@@ -126,20 +126,20 @@ class Reconciler:
             self._record_problem(fraise, environment, problem)
             logger.error("%s %s cannot be reconciled: %s", fraise, environment, problem)
 
-    def _appointment(self, known: Appointment | None, environments: list[Environment]) -> Appointment:
-        """Return a new appointment, or a known one, which a shorter interval brings forward."""
-        each = known or Appointment(environments, math.inf)
+    def _scheduled(self, known: Schedule | None, environments: list[Environment]) -> Schedule:
+        """Return a new schedule, or a known one, which a shorter interval brings forward."""
+        each = known or Schedule(environments, math.inf)
         each.environments = environments
         wait = self._pace.pause(each.every if known else min(each.every, LONGEST_START) / 10)
         each.due = min(each.due, time.monotonic() + wait)
         return each
 
-    def _ask(self, question: Question, each: Appointment) -> None:
+    def _ask(self, question: Question, each: Schedule) -> None:
         each.started, each.seen_at = time.monotonic(), utc_now()
         each.process = self._dispatcher.start(ASK, question, partial(self._answered, question))
 
     def _answered(self, question: Question, answer: object) -> None:
-        each = self._appointments[question]
+        each = self._schedules[question]
         each.process = None
         if isinstance(answer, Mapping):
             self._take(each, answer)
@@ -155,7 +155,7 @@ class Reconciler:
             logger.error("%s cannot be reconciled: %s; %s", each.names, printable(problem), again)
         each.problem = problem
 
-    def _take(self, each: Appointment, heads: Heads) -> None:
+    def _take(self, each: Schedule, heads: Heads) -> None:
         if each.problem is not None:
             logger.info("the repository of %s answers again", each.names)
         each.failures, each.problem = 0, None
@@ -167,7 +167,7 @@ class Reconciler:
                 logger.error("%s %s cannot be reconciled: %s", environment.fraise, environment.name, error)
 
     def _reconcile(self, environment: Environment, heads: Heads, seen_at: str) -> None:
-        assert self._config is not None  # noqa: S101 - it made the appointment
+        assert self._config is not None  # noqa: S101 - what is scheduled is of it
         for found in record_heads(self._store, self._config, environment, heads, seen_at):
             section = reconcile_section(environment)
             if section and section.action == "deploy" and found.drift.action == "deploy":
