@@ -1,5 +1,6 @@
 import asyncio
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import lz4.frame
@@ -132,6 +133,12 @@ def test_the_same_signed_body_under_another_unsigned_id_repeats_the_first(
     )
     assert database.delivery(second.event_id).delivery.duplicate_of == first.event_id
     assert receipts(store, batch[1])[0].verdict == "duplicate"
+
+
+def test_what_is_signed_repeats_the_first_in_whatever_form_it_comes(store: OpenStore) -> None:
+    form = delivery("d2", b"payload=body")._replace(signed_sha256=sha256(b"body").hexdigest())
+    first, second = receipts(store, delivery("d1", b"body"), form)
+    assert (second.verdict, second.repeats) == ("accepted", first.event_id)
 
 
 def test_what_repeats_a_delivery_supersedes_only_what_repeats_one_too(store: OpenStore) -> None:

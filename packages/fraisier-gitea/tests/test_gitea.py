@@ -12,6 +12,7 @@ from fraisier_core.testing import ProviderConformance
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
 DELIVERY_ID = "f6266f16-1bf3-46a5-9ea4-602e06ead473"
 
 
@@ -100,7 +101,9 @@ class TestGogsForm(TestGogs):
 def test_a_form_signs_the_json_and_not_the_form() -> None:
     payload = b'{"ref": "refs/heads/a b+c&d"}'
     headers = FORM | {"x-gogs-signature": digest(payload, "secret")}
-    assert fraisier_gitea.verify(headers, form(payload), ["secret"]) == Verified(0)
+    signed = hashlib.sha256(payload).hexdigest()
+    assert fraisier_gitea.verify(headers, form(payload), ["secret"]) == Verified(0, signed_sha256=signed)
+    assert fraisier_gitea.verify({**headers, **JSON}, payload, ["secret"]) == Verified(0)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@ import hmac
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from tests.end_to_end import EndToEnd, Hook, Pushed
+from tests.end_to_end import EndToEnd, Hook, Host, Pushed, Repository
 
 USER = {"login": "release-bot", "username": "release-bot"}
 
@@ -81,3 +82,19 @@ class TestGogs(TestGitea):
             "X-Gogs-Signature": hmac.digest(secret.encode(), body, "sha256").hex(),
         }
         return Hook(headers, b"payload=" + quote_plus(body).encode())
+
+
+def test_a_recorded_form_that_is_sent_again_as_json_repeats_it(tmp_path: Path) -> None:
+    gogs = TestGogs()
+    repository = Repository(tmp_path / "forge")
+    host = Host(tmp_path / "host", repository.forge.url, gogs.provider, gogs.secret)
+    repository.commit("first")
+    payload = push(repository.push("HEAD:refs/heads/main", "refs/heads/main"))
+    recorded = gogs.hook("push", payload, gogs.secret)
+    fresh = {"Content-Type": "application/json", "X-Gogs-Delivery": str(uuid.uuid4())}
+    with host.webhook() as url:
+        _, first = recorded.deliver(url)
+        status, again = Hook({**recorded.headers, **fresh}, json.dumps(payload, indent=2).encode()).deliver(
+            url
+        )
+    assert (status, again["repeats"]) == (202, first["event"])

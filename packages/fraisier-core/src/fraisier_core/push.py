@@ -23,10 +23,13 @@ class Verified:
     Args:
         secret: which of the configured secrets matched, counted from 0.
         signs_body: whether the body is covered (a plain token covers nothing).
+        signed_sha256: the SHA-256 of what is signed, in hexadecimal, if that is not the body but what it
+            carries, such as the field of a form: the same in another form is the same delivery.
     """
 
     secret: int
     signs_body: bool = True
+    signed_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ https://github.com/gogs/gogs/blob/main/internal/database/webhook.go
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from fraisier_core import (
     BRANCH_PREFIX,
@@ -134,8 +136,8 @@ class DeletePayload(RefPayload):
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | Unverified:
     """Return the secret whose HMAC-SHA256 of the JSON is in `X-Forgejo-Signature`, `X-Gitea-Signature` or
     `X-Gogs-Signature`, the first of them that is there: 64 lower-case hexadecimal digits. Of a form, the
-    field `payload` is signed, and what is encoded otherwise than by the forge counts as it is: no two bodies
-    share a signature. The headers of GitHub that come along count for nothing.
+    field `payload` is signed: a form and its JSON are one delivery, and what is encoded otherwise than by the
+    forge counts as it is. The headers of GitHub that come along count for nothing.
     """
     if other := sender(headers, OTHER_FORGES):
         return Unverified(f"it has headers of {other}: use the provider of that forge")
@@ -146,8 +148,10 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> V
     with suppress(MalformedPayloadError):
         signed = form_or_json(headers, body)
         verdict = verify_hmac(headers, name, signed, secrets)
-        if isinstance(verdict, Verified) and (signed is body or _is_own_encoding(body)):
+        if isinstance(verdict, Verified) and signed is body:
             return verdict
+        if isinstance(verdict, Verified) and _is_own_encoding(body):
+            return replace(verdict, signed_sha256=hashlib.sha256(signed).hexdigest())
     return verify_hmac(headers, name, body, secrets)
 
 

@@ -202,7 +202,8 @@ def _delivery(
     _check_name("event", event)
     if identity is not None:
         _check_name("delivery id", identity.value)
-    delivery = Delivery(provider.name, event, identity, verified.signs_body, body, utc_now(), ())
+    known = (provider.name, event, identity, verified.signs_body, body, utc_now(), ())
+    delivery = Delivery(*known, signed_sha256=verified.signed_sha256)
     if isinstance(outcome, Ignored):
         return delivery._replace(reasons=(outcome.reason,))
     return _requesting(delivery, outcome, provider, provider.bounds[verified.secret])

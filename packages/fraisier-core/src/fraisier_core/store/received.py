@@ -27,9 +27,9 @@ class Delivery(NamedTuple):
     """A verified delivery, ready to be stored; if nothing of it requests anything, it is recorded as ignored.
 
     `delivery_id` is the forge's, if it sends one; the hash of a body that the signature covers (`signs_body`)
-    tells what repeats an earlier one. `reasons` say why each rule matched or did not. `reasons`, `requests`
-    and what follows are of the first ref, and `more_refs` are the others; all are of one repository, and
-    `urls` are its addresses.
+    tells what repeats an earlier one, or `signed_sha256` if it covers what the body carries. `reasons` say
+    why each rule matched or did not. `reasons`, `requests` and what follows are of the first ref, and
+    `more_refs` are the others; all are of one repository, and `urls` are its addresses.
     """
 
     provider: str
@@ -47,6 +47,7 @@ class Delivery(NamedTuple):
     pusher: str | None = None
     urls: tuple[str, ...] = ()
     more_refs: tuple[DeliveredRef, ...] = ()
+    signed_sha256: str | None = None
 
     @property
     def all_requests(self) -> tuple[Request, ...]:

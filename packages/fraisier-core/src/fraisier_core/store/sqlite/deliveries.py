@@ -158,7 +158,7 @@ def _event_row(delivery: Delivery) -> dict[str, Any]:
         "delivery_id": given.value if given else None,
         "delivery_key": given.value if given and requests else None,
         "body_sha256": digest,
-        "body_key": digest if by_body and requests else None,
+        "body_key": (delivery.signed_sha256 or digest) if by_body and requests else None,
         "branch": ref.removeprefix(BRANCH_PREFIX) if ref.startswith(BRANCH_PREFIX) else None,
         "verdict": "accepted" if requests else "ignored",
         "duplicate_of": None,
