@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -11,10 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import pytest
-from fraisier_core.system.host import utc_now
 
 from tests.end_to_end import Hook
-from tests.stores import open_store
 
 from .installation import Installation
 from .receiving import MAPPING, hook, receiving, settled
@@ -125,12 +122,9 @@ def with_a_clock_that_is_off(installation: Installation) -> str:
 
 
 def from_a_sender_that_is_not_allowed(installation: Installation) -> str:
-    delivered(ONE)(installation)
-    store = open_store(installation.database)
-    reason = "the sender is not in git.github.allow"
-    asyncio.run(store.refuse("github", utc_now(), "203.0.113.9", reason))
-    store.close()
-    return newest(installation)
+    text = installation.config.read_text()
+    installation.config.write_text(text.replace("  github:\n", "  github:\n    allow: 192.0.2.1\n"))
+    return refused(lambda address: hook(address, ONE))(installation)
 
 
 def skipped(installation: Installation, files: Mapping[str, str], message: str = "Change") -> str:
@@ -355,6 +349,7 @@ CASES: Mapping[str, Case] = {
         (
             "It was refused, so nothing was deployed: the sender is not in git.github.allow.",
             "setting: git.github.allow",
+            "for github from 127.0.0.1, ",
         ),
     ),
     "unknown fraise": Case(

@@ -65,7 +65,8 @@ def title_of(details: DeliveryDetails) -> str:
     what = f"{found.provider} {found.event_type}" if found.event_type else f"for {found.provider}"
     of = f" of {found.repository}" if found.repository else ""
     by = f" by {found.pusher}" if found.pusher else ""
-    return f"delivery {short_id(found.id)}, {what}{of}{by}, {ago(found.received_at)}: {found.verdict}"
+    sender = f" from {found.client}" if found.client else ""
+    return f"delivery {short_id(found.id)}, {what}{of}{by}{sender}, {ago(found.received_at)}: {found.verdict}"
 
 
 def _print_ref(ref: ReceivedRef) -> None:
