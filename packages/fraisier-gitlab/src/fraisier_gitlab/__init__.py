@@ -182,7 +182,8 @@ def sample_delivery(secret: str, now: datetime) -> SampleDelivery:
     }
     body = json.dumps(event).encode()
     if (key := _signing_key(secret)) is None:
-        return SampleDelivery({"x-gitlab-event": "Push Hook", "x-gitlab-token": secret}, body)
+        token = secret.encode().decode("latin-1")
+        return SampleDelivery({"x-gitlab-event": "Push Hook", "x-gitlab-token": token}, body)
     identity, sent = "fraisier-test", str(int(now.timestamp()))
     signature = _signature(key, f"{identity}.{sent}.".encode() + body).decode()
     headers = {"webhook-id": identity, "webhook-timestamp": sent, "webhook-signature": signature}

@@ -19,15 +19,20 @@ from .receiving import SECRET, receiving
 from .test_completion import complete
 
 TOKEN = "a-plain-token-of-gitlab"
+UNICODE_TOKEN = "a-tøken-in-€"
+UNSENDABLE = "a\\nb-of-two-lines"
 SIGNING_TOKEN = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 SECTIONS = f"""\
 git:
   gitlab: {{webhook_secret: {TOKEN}}}
+  unicode: {{type: gitlab, webhook_secret: {UNICODE_TOKEN}}}
+  unsendable: {{type: gitlab, webhook_secret: "{UNSENDABLE}"}}
   signed: {{type: gitlab, webhook_secret: [{SIGNING_TOKEN}, another secret]}}
   gitea: {{webhook_secret: a secret of Gitea}}
   bitbucket: {{webhook_secret: a secret of Bitbucket}}
 """
-SECRETS = (SECRET, TOKEN, SIGNING_TOKEN, "a secret of Gitea", "a secret of Bitbucket")
+OF_OTHERS = ("a secret of Gitea", "a secret of Bitbucket")
+SECRETS = (SECRET, TOKEN, UNICODE_TOKEN, "b-of-two-lines", SIGNING_TOKEN, *OF_OTHERS)
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 
 def test_each_step_of_every_provider_is_told_and_nothing_is_deployed(forges: Installation) -> None:
     with receiving(forges) as app:
-        for name in ("github", "gitlab", "signed", "gitea", "bitbucket"):
+        for name in ("github", "gitlab", "unicode", "signed", "gitea", "bitbucket"):
             done = sent(forges, name, "--url", app.url)
             assert (done.returncode, done.stderr) == (0, ""), name
             lines = done.stdout.splitlines()
@@ -111,6 +116,10 @@ def test_a_configuration_or_a_secret_that_is_missing_is_said_first(forges: Insta
         (["githup"], {}, 4, 'no provider under `git:` is called "githup"; did you mean "github"?'),
         (["github"], {"FRAISIER_DISABLED_PLUGINS": "github"}, 5, "is set aside: disabled by"),
         (["--url", "ftp://127.0.0.1"], {}, 2, "--url takes an address such as"),
+        (["--url", "http://127.0.0.1:1/ü"], {}, 2, "--url takes an address such as"),
+        (["--url", "http://a..b"], {}, 2, "--url takes an address such as"),
+        (["--url", f"http://ada:{SECRET}@127.0.0.1:1"], {}, 2, "--url takes an address such as"),
+        (["unsendable"], {}, 10, "server: no header can carry the secret of git.unsendable"),
         (["--url", "http://127.0.0.1:1"], {}, 10, "server: 127.0.0.1:1 is not reached: Connection refused"),
     ],
 )
@@ -130,6 +139,16 @@ def test_without_a_default_one_is_to_be_named(forges: Installation) -> None:
         4,
         "no provider is named: give one, or set git.provider\n",
     )
+
+
+def test_a_server_that_does_not_take_deliveries_from_here_is_told(forges: Installation) -> None:
+    text = forges.config.read_text()
+    forges.config.write_text(text.replace("  github:\n", "  github:\n    allow: 192.0.2.1\n"))
+    with receiving(forges) as app:
+        done = sent(forges, "--url", app.url)
+    assert done.returncode == 10
+    assert "response: 401" in done.stderr
+    assert "git.github.allow does not hold the address of this host" in done.stderr
 
 
 def test_a_server_with_another_secret_or_configuration_is_told_apart(forges: Installation) -> None:
@@ -180,6 +199,6 @@ def test_a_provider_that_makes_no_sample_says_so(forges: Installation) -> None:
 
 
 def test_names_of_providers_complete(forges: Installation) -> None:
-    names = ["gitlab", "signed", "gitea", "bitbucket", "github"]
+    names = ["gitlab", "unicode", "unsendable", "signed", "gitea", "bitbucket", "github"]
     assert complete(forges, "fraisier webhooks test ") == names
     assert complete(forges, "fraisier webhooks test gitl") == ["gitlab"]

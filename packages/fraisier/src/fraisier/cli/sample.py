@@ -26,11 +26,13 @@ from fraisier.terminal import clean_line, say
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65_536
 MAX_SHOWN = 200
+_REFUSED = (
+    "the server has another secret: start it again if git.{name}.webhook_secret or its variable changed; or"
+    " git.{name}.allow does not hold the address of this host; `fraisier webhooks list` has its reason"
+)
 _ADVICE = {
-    http.client.UNAUTHORIZED: (
-        "the server has another secret: start it again if git.{name}.webhook_secret or its variable changed;"
-        " `fraisier webhooks list` has its reason"
-    ),
+    http.client.UNAUTHORIZED: _REFUSED,
+    http.client.TOO_MANY_REQUESTS: _REFUSED,
     http.client.NOT_FOUND: "the server has no section git.{name}: it has another configuration",
     http.client.SERVICE_UNAVAILABLE: "the log of the server says more: `journalctl -u fraisier-webhook`",
 }
@@ -65,7 +67,7 @@ def send_sample(session: ActingSession, name: str | None, url: str) -> None:
     sample = provider.sample_delivery(settings.secrets()[0], datetime.now(UTC))
     say(f"secret: {_secrets(name, settings)}")
     address = _address(url, name)
-    response = _sent(address, sample)
+    response = _sent(address, sample, name)
     say(f"server: {address.geturl()} is reached")
     event_id = _accepted(name, response, settings)
     say(f"response: {response.status} {response.values['status']}")
@@ -96,16 +98,17 @@ def _address(url: str, name: str) -> SplitResult:
     """Return where the server takes deliveries for a provider; the URL may be that of a forge's webhook."""
     parts = urlsplit(url)
     try:
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        has_host = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+        usable = has_host and parts.scheme in {"http", "https"} and "@" not in parts.netloc
     except ValueError:
         usable = False
-    if not usable:
+    if not usable or not parts.path.isascii():
         raise typer.BadParameter("--url takes an address such as http://127.0.0.1:8080")
     path = _ENDPOINT.sub("", parts.path).rstrip("/")
     return parts._replace(path=f"{path}/webhook/{name}", query="", fragment="")
 
 
-def _sent(address: SplitResult, sample: SampleDelivery) -> Response:
+def _sent(address: SplitResult, sample: SampleDelivery, name: str) -> Response:
     """Return the response. No proxy is used and no redirect followed: a header may carry the secret."""
     host = address.hostname or ""
     connection = (
@@ -124,6 +127,9 @@ def _sent(address: SplitResult, sample: SampleDelivery) -> Response:
         problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
         start = "start `fraisier-webhook`, or name its address with --url"
         raise StepFailedError(f"server: {address.netloc} is not reached: {problem}; {start}") from None
+    except ValueError:  # whose text holds the header
+        problem = f"no header can carry the secret of git.{name}: it has characters that HTTP does not allow"
+        raise StepFailedError(f"server: {problem}; give it another") from None
     finally:
         connection.close()
 
