@@ -1,6 +1,5 @@
 """Pushes from the forge of Acme."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 
 from fraisier_core import (
@@ -14,6 +13,7 @@ from fraisier_core import (
     Verified,
     commit_or_none,
     hookimpl,
+    verify_hmac,
 )
 
 
@@ -31,11 +31,7 @@ class PushPayload(Payload):
 @hookimpl
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Verified | Unverified:
     """Return the secret whose HMAC-SHA256 of the body is in `X-Acme-Signature`."""
-    given = headers.get("x-acme-signature", "").encode("latin-1")
-    for index, secret in enumerate(secrets):
-        if hmac.compare_digest(hmac.digest(secret.encode(), body, "sha256").hex().encode(), given):
-            return Verified(index)
-    return Unverified("wrong secret" if given else "no X-Acme-Signature header")
+    return verify_hmac(headers, "X-Acme-Signature", body, secrets)
 
 
 @hookimpl
