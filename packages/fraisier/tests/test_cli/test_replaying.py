@@ -147,7 +147,7 @@ def test_a_body_that_is_not_kept_any_more_is_said_and_does_not_matter(
     store.close()
     told = installation.run("webhooks", "replay", found)
     assert told.stdout == silent.stdout
-    assert told.stderr.startswith("its body is not kept any more: it is routed by what is recorded of it")
+    assert told.stderr.startswith("its body is not kept any more; a replay needs only what is recorded of it")
     assert "kept" not in silent.stderr
 
 

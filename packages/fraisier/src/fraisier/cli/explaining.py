@@ -55,7 +55,7 @@ def _environments(config: Config) -> list[Environment]:
 def _name(repository: str) -> str:
     """Return the full name of a repository, that of an address without its host."""
     identity = repository_identity(repository)
-    return (identity or repository).partition("/")[2] if identity else repository
+    return identity.partition("/")[2] if identity else repository
 
 
 def _addresses(repository: str, config: Config) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TITLES = ("FRAISE", "ENVIRONMENT", "BRANCH", "HEAD", "LAST", "WHEN", "NEXT", "MESSAGE")
 FIRST_TO_GO = ("WHEN", "LAST", "HEAD")
+DECIDED = ("id", "commit_sha", "status", "requested_at")
 app = command_app()
 
 
@@ -158,23 +159,19 @@ def _count(count: int, one: str, many: str) -> str:
 
 
 def _cells(row: Row) -> list[Cell | str | None]:
+    from fraisier_core.push import spoken_ref
+
     found, decided = row.found, row.found.drift.decided
     return [
         found.environment.fraise,
         found.environment.name,
-        _name(row),
+        spoken_ref(found.branch.ref),
         short_commit(found.branch.head),
         status_cell(decided.status if decided else None),
         ago(decided.requested_at if decided else None),
         row.next,
         row.message,
     ]
-
-
-def _name(row: Row) -> str:
-    from fraisier_core.push import BRANCH_PREFIX
-
-    return row.found.branch.ref.removeprefix(BRANCH_PREFIX)
 
 
 def _as_json(row: Row) -> dict[str, Any]:
@@ -186,13 +183,10 @@ def _as_json(row: Row) -> dict[str, Any]:
         "head": found.branch.head,
         "action": found.drift.action,
         "reason": found.drift.reason,
-        "decided": decided and {name: getattr(decided, name) for name in _DECIDED},
+        "decided": decided and {name: getattr(decided, name) for name in DECIDED},
         "deployment_id": row.requested,
         "problem": None,
     }
-
-
-_DECIDED = ("id", "commit_sha", "status", "requested_at")
 
 
 def _problems_as_json(problems: Mapping[tuple[str, str], str]) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from fraisier.exit_codes import ExitCode
 from fraisier.terminal import print_json, say, tell
 
 KEYS = ("fraise_id", "environment", "ref", "commit_sha", "before_sha", "pathspecs", "reason")
-EMPTIED = "its body is not kept any more: it is routed by what is recorded of it, and not verified again"
+EMPTIED = "its body is not kept any more; a replay needs only what is recorded of it"
 
 
 class Replayed(NamedTuple):

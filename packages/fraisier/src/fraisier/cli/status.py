@@ -247,7 +247,9 @@ def _unasked_in_words(unasked: BranchHead | None) -> str | None:
 
 
 def _name(missed: BranchHead) -> str:
-    return missed.ref.removeprefix("refs/heads/")
+    from fraisier_core.push import spoken_ref
+
+    return spoken_ref(missed.ref)
 
 
 def _next_in_words(shown: Shown) -> str | None:
