@@ -70,12 +70,16 @@ def _log(deliveries: Sequence[Delivery], receipts: Sequence[Receipt | StoreError
     """Log a line a delivery, all of a batch in one record: a record costs more than everything in it."""
     lines = [
         f"{each.provider} {_quoted(each.event_type)} of {_quoted(each.repository)} "
-        f"{_quoted(each.ref)}: {_verdict(each, receipt)}"
+        f"{_quoted(each.ref)}{_more(each)}: {_verdict(each, receipt)}"
         for each, receipt in zip(deliveries, receipts, strict=True)
         if isinstance(receipt, Receipt)
     ]
     if lines:
         logger.info("%s", "\n".join(lines))
+
+
+def _more(delivery: Delivery) -> str:
+    return f" and {len(delivery.more_refs)} more" if delivery.more_refs else ""
 
 
 def _verdict(delivery: Delivery, receipt: Receipt) -> str:

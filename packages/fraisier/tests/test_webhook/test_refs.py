@@ -102,6 +102,7 @@ def test_several_refs_of_which_none_is_mapped_are_ignored_with_the_reasons_of_ea
     )
     assert found["reasons"] == [reason for each in found["refs"] for reason in each["reasons"]]
     assert 'my_api production: "main" was deleted, and a deletion never deploys' in found["reasons"]
+    assert "of 'acme/my-api' 'refs/heads/other' and 1 more: ignored (" in server.log.read_text()
 
 
 def test_more_refs_than_could_be_stored_while_others_wait_are_refused(server: Server) -> None:
