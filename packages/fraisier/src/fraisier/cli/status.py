@@ -92,7 +92,7 @@ def _read(
     for names in _environments(session, reader, fraise, environment):
         status = known.get(names) or _never_deployed(session, *names)
         left = undeletable(session.place.state_dir, *names)
-        ahead, missed = _ahead(reader, status), _missed(reader, *names)
+        ahead, missed = _ahead(reader, status), _missed(session, reader, *names)
         found.append(Shown(status, _decision(reader, status), left, ahead, *missed))
     return found
 
@@ -141,11 +141,11 @@ def _ahead(reader: Reader | None, status: EnvironmentStatus) -> Deployment | Non
 
 
 def _missed(
-    reader: Reader | None, fraise: str, environment: str
+    session: Session, reader: Reader | None, fraise: str, environment: str
 ) -> tuple[tuple[BranchHead, ...], BranchHead | None]:
     """Return what was missed, by what the repository said last, and why it could not be asked since."""
     heads = reader.branch_heads(fraise, environment) if reader else []
-    if reader is None or not heads:
+    if reader is None or not heads or not _follows(session.configured, fraise, environment):
         return (), None
     from fraisier_core.requests.drift import Record
 
@@ -154,6 +154,15 @@ def _missed(
     drifts = zip(named, record.drifts(named), strict=True)
     missed = tuple(each for each, drift in drifts if drift.action == "deploy")
     return missed, next((each for each in heads if not each.ref), None)
+
+
+def _follows(configured: Config | None, fraise: str, environment: str) -> bool:
+    """Whether an environment may follow a branch, so that reconciling would renew what is recorded of it."""
+    if configured is None:
+        return True
+    from fraisier_core.requests.following import follows
+
+    return follows(configured, configured.environment(fraise, environment))
 
 
 def _print_all(found: list[Shown]) -> None:
