@@ -42,7 +42,8 @@ class _Incomplete:
     def give_way(self) -> int:
         """End the wait for more, and return how many bytes that frees."""
         self.gave_way = True
-        self.clock.reschedule(0)
+        if not self.clock.expired():
+            self.clock.reschedule(0)
         return self.body.tell()
 
 

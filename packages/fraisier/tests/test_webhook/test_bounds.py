@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -14,10 +15,12 @@ from urllib.parse import quote_plus
 
 import lz4.frame
 import pytest
-from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, LARGE_BYTES, MAX_BODY_BYTES
+from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, LARGE_BYTES, MAX_BODY_BYTES, BodyReader
 from fraisier.bounded_connection import BoundedConnection
 from fraisier.receiver import MAX_NAME_LENGTH, MAX_REFS
 from fraisier.webhook import SHUTDOWN_SECONDS
+from starlette.exceptions import HTTPException
+from starlette.types import Message
 
 from .hooks import (
     SECRETS,
@@ -135,6 +138,41 @@ def test_of_incomplete_bodies_those_give_way_that_are_left_unfinished(server: Se
             assert server.send(github(github_push(new_commit()))).status_code == 202
         answered, _, _ = select.select(held, [], [], 0)
         assert [read_answer(each)[:4] for each in answered] == [b"503 "]
+
+
+class ClockLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock the test sets."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_bodies_whose_time_is_up_give_way_before_they_have_ended() -> None:
+    loop = ClockLoop()
+    bodies = BodyReader()
+
+    async def begin(piece: bytes) -> tuple[asyncio.Task[bytes], asyncio.Queue[Message]]:
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        messages.put_nowait({"type": "http.request", "body": piece, "more_body": True})
+        task = loop.create_task(bodies.read({}, messages.get))
+        await asyncio.sleep(0)
+        return task, messages
+
+    async def crowd() -> None:
+        late = [await begin(bytes(MAX_BODY_BYTES)) for _ in range(INCOMPLETE_BYTES // MAX_BODY_BYTES)]
+        loop.now = BODY_SECONDS - 2
+        body, messages = await begin(b"")
+        last = {"type": "http.request", "body": b"{}", "more_body": False}
+        loop.call_at(BODY_SECONDS - 1, messages.put_nowait, last)  # is read just after the others are told
+        loop.now = BODY_SECONDS
+        assert await body == b"{}"
+        ended = await asyncio.gather(*(task for task, _ in late), return_exceptions=True)
+        assert all(isinstance(each, HTTPException) for each in ended)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(crowd())
 
 
 def test_what_follows_a_length_that_is_too_small_is_no_part_of_the_delivery(server: Server) -> None:
