@@ -101,14 +101,18 @@ def test_f13_a_slow_client_does_not_hold_up_the_end(driver: Driver) -> None:
     assert time.monotonic() - started < SHUTDOWN_SECONDS
 
 
-def test_f29_the_same_signed_body_under_another_id_deploys_nothing_twice(driver: Driver) -> None:
+def test_f29_the_same_signed_body_under_another_id_deploys_only_what_its_ref_is_at(driver: Driver) -> None:
     driver.start_web()
     commit = driver.commit()
     first, second = driver.deliver(commit), driver.deliver(commit)
     assert (first.status, second.status, second.body["repeats"]) == (202, 202, first.body["event"])
     driver.start_worker()
     assert driver.ended(first.deployment)["status"] == "success"
-    assert driver.ended(second.deployment)["status"] == "skipped"
+    assert driver.ended(second.deployment)["status"] == "success"
+    newer = driver.commit()
+    assert driver.ended(driver.deliver(newer, commit).deployment)["status"] == "success"
+    assert driver.ended(driver.deliver(commit).deployment)["status"] == "skipped"
+    assert driver.serving() == newer
     check_invariants(driver)
 
 
