@@ -112,7 +112,7 @@ def test_what_was_missed_is_no_longer_once_it_is_requested(mapped: Installation)
     assert mapped.json("status")[0]["missed"] == []
 
 
-def test_nothing_is_missed_where_nothing_is_followed_any_more(mapped: Installation) -> None:
+def test_nothing_is_missed_if_nothing_is_followed_any_more(mapped: Installation) -> None:
     mapped.forge.push_files({"file": "2"}, branch="next")
     reconciled(mapped, "my_api", "staging", code=15)
     assert [each["ref"] for each in mapped.json("status", "my_api", "staging")[0]["missed"]] == [
