@@ -51,7 +51,7 @@ class TestDataCenter(TestCloud):
         return {"x-event-key": key, "x-request-id": "5a1c2f1e-0000-4000-8000-000000000004"}
 
 
-@pytest.mark.parametrize("body", [TEST_BODY, b'{"test":true}'])
+@pytest.mark.parametrize("body", [TEST_BODY, b'{"test":true}', b'{\n  "test": true\n}\n'])
 def test_the_unsigned_test_of_data_center_is_ignored(body: bytes) -> None:
     verdict = fraisier_bitbucket.verify(TEST_HEADERS, body, ["secret"])
     assert verdict == Ignored("diagnostics:ping", "a test delivery, which Bitbucket does not sign")
@@ -63,7 +63,8 @@ def test_the_unsigned_test_of_data_center_is_ignored(body: bytes) -> None:
         (TEST_HEADERS, b""),
         (TEST_HEADERS, b"{}"),
         (TEST_HEADERS, b'{"test": true, "push": {}}'),
-        (TEST_HEADERS, b'{"test": true} '),
+        (TEST_HEADERS, b'{"test": false}'),
+        (TEST_HEADERS, TEST_BODY + b" " * 64),
         (TEST_HEADERS, fixture("cloud/repo_push-branch.json")),
         ({"x-event-key": "repo:push"}, TEST_BODY),
         ({}, TEST_BODY),
