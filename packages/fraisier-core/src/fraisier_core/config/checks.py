@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from fraisier_core.config.branch_mapping import Rule
-from fraisier_core.config.fraise import Environment, Fraise
+from fraisier_core.config.fraise import Environment, Fraise, environments_of
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.text.suggestions import unknown
@@ -48,7 +48,7 @@ def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: 
     for rule in rules:
         if not rule.tags:
             mapped.setdefault((rule.fraise, rule.environment), []).append(rule)
-    for environment in _environments(fraises):
+    for environment in environments_of(fraises):
         here = mapped.get((environment.fraise, environment.name), [])
         branch = environment.branch
         if branch and here and not any(rule.expression.fullmatch(branch) for rule in here):
@@ -60,7 +60,7 @@ def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: 
 def _check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
     """Refuse an environment that would be deployed over another one."""
     owners: dict[str, Keys] = {}
-    for environment in _environments(fraises):
+    for environment in environments_of(fraises):
         if environment.app_path is None:
             continue
         keys = (*_keys(environment), "app_path")
@@ -68,10 +68,6 @@ def _check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> Non
         if owner != keys:
             where = ".".join(map(str, owner))
             reader.refuse(keys, f"is the same as {where} (line {reader.line(owner)})")
-
-
-def _environments(fraises: Mapping[str, Fraise]) -> Iterable[Environment]:
-    return (environment for fraise in fraises.values() for environment in fraise.environments.values())
 
 
 def _keys(environment: Environment) -> Keys:

@@ -13,7 +13,14 @@ from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import StorePlace, read_place
 from fraisier_core.config.finding import config_text
-from fraisier_core.config.fraise import REACH, Environment, Fraise, ResolvedEnvironment, read_fraises
+from fraisier_core.config.fraise import (
+    REACH,
+    Environment,
+    Fraise,
+    ResolvedEnvironment,
+    environments_of,
+    read_fraises,
+)
 from fraisier_core.config.plugin_sections import (
     GitConfig,
     ObserversConfig,
@@ -68,6 +75,11 @@ class Config:
     def database(self) -> str:
         """The resolved url of the store."""
         return self.place.database
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """The environments of all fraises, in the order of the file."""
+        return tuple(environments_of(self.fraises))
 
     def fraise(self, name: str) -> Fraise:
         """Return the fraise of that name. Raises `UnknownNameError` if there is none."""

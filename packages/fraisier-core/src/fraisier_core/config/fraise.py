@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,6 +111,12 @@ class ResolvedEnvironment:
     def shared(self) -> Path:
         """The folder of what the releases of the environment share."""
         return self.state_dir / "shared" / self.fraise / self.environment
+
+
+def environments_of(fraises: Mapping[str, Fraise]) -> Iterator[Environment]:
+    """Yield the environments of all fraises, in the order of the file."""
+    for fraise in fraises.values():
+        yield from fraise.environments.values()
 
 
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:

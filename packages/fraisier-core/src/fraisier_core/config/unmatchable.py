@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from fraisier_core.config.branch_mapping import Rule
-from fraisier_core.config.fraise import Fraise
+from fraisier_core.config.fraise import Fraise, environments_of
 from fraisier_core.config.plugin_sections import GitConfig, bound_secrets
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.git.addresses import PORTS, parsed
@@ -61,8 +61,7 @@ def _other_name(repository: Repository) -> str | None:
 
 
 def _bound_secrets(reader: ConfigReader, fraises: Mapping[str, Fraise], git: GitConfig) -> Iterator[str]:
-    environments = (each for fraise in fraises.values() for each in fraise.environments.values())
-    known = Repositories(each for place in environments for each in place.repository.identities)
+    known = Repositories.of(environment.repository for environment in environments_of(fraises))
     for name, settings in git.providers.items():
         for keys, addresses in bound_secrets(reader, name, settings):
             if not known.named_by(Origin(identities_of(addresses))):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fraisier_core.errors import BoundSecretError
 from fraisier_core.git.addresses import PORTS
-from fraisier_core.git.repository import canonical_path, in_any_case, repository_identity
+from fraisier_core.git.repository import Repository, canonical_path, in_any_case, repository_identity
 from fraisier_core.push import Push
 
 _PORT = re.compile(r":[0-9]+\Z")
@@ -63,6 +63,11 @@ class Repositories:
         self._in_any_case: dict[str, set[str]] = {}
         for each in self._exact:
             self._in_any_case.setdefault(in_any_case(each), set()).add(each)
+
+    @classmethod
+    def of(cls, repositories: Iterable[Repository]) -> Repositories:
+        """Return those that are known, by each of their addresses."""
+        return cls(identity for each in repositories for identity in each.identities)
 
     def named_by(self, origin: Origin) -> frozenset[str]:
         """Return the identities of those that a push means."""

@@ -163,11 +163,7 @@ class _Rules:
         self._rules = config.branch_mapping
         self._unknown: set[int] = set()
         self._numbers: dict[str, set[int]] = {}
-        fraises = config.fraises.values()
-        environments = (each for fraise in fraises for each in fraise.environments.values())
-        self.repositories = Repositories(
-            identity for environment in environments for identity in environment.repository.identities
-        )
+        self.repositories = Repositories.of(each.repository for each in config.environments)
         for number, rule in enumerate(self._rules):
             repository = _repository(rule, config)
             if repository.identity is None:

@@ -114,8 +114,7 @@ class Reconciler:
         if config is self._config:
             return
         self._config = config
-        environments = [each for fraise in config.fraises.values() for each in fraise.environments.values()]
-        questions = Questions.of(config, filter(reconcile_section, environments))
+        questions = Questions.of(config, filter(reconcile_section, config.environments))
         before, self._schedules = self._schedules, {}
         for question, those in questions.asked.items():
             self._schedules[question] = self._scheduled(before.pop(question, None), those)

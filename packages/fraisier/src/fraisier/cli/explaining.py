@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 from fraisier_core.config import Config, load_config
@@ -17,9 +16,6 @@ from fraisier_core.text.suggestions import unknown
 
 from fraisier.cli.deliveries import title_of
 from fraisier.cli.session import Session
-
-if TYPE_CHECKING:
-    from fraisier_core.config import Environment
 
 
 def explain_one(file: Path | None, words: Sequence[str]) -> tuple[str | None, Explanation]:
@@ -48,10 +44,6 @@ def explain_pushed(file: Path | None, words: Sequence[str]) -> tuple[str | None,
     return None, explain_push(push, _provider(push, config), config, plugins)
 
 
-def _environments(config: Config) -> list[Environment]:
-    return [each for fraise in config.fraises.values() for each in fraise.environments.values()]
-
-
 def _name(repository: str) -> str:
     """Return the full name of a repository, that of an address without its host."""
     identity = repository_identity(repository)
@@ -65,7 +57,7 @@ def _addresses(repository: str, config: Config) -> tuple[str, ...]:
     if repository_identity(repository) is not None:
         return (repository,)
     ending = f"/{in_any_case(canonical_path(repository))}"
-    known = {each.repository.identity: each.repository.url for each in _environments(config)}
+    known = {each.repository.identity: each.repository.url for each in config.environments}
     urls = [url for identity, url in known.items() if identity and in_any_case(identity).endswith(ending)]
     if not urls:
         raise UnknownNameError(unknown("repository", repository, map(_name, filter(None, known.values()))))

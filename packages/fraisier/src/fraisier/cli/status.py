@@ -66,8 +66,7 @@ def _needs_worker(session: Session, found: list[Shown]) -> bool:
 def _reconciles(configured: Config | None) -> bool:
     from fraisier_core.requests.following import reconcile_section
 
-    fraises = configured.fraises.values() if configured else ()
-    return any(reconcile_section(each) for fraise in fraises for each in fraise.environments.values())
+    return any(map(reconcile_section, configured.environments)) if configured else False
 
 
 def _as_json(shown: Shown) -> dict[str, Any]:
