@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 import typer
 from fraisier_core.config import Environment
-from fraisier_core.requests.requesting import configure_store, request_deployment
+from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.protocol import Reader, Store
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS
@@ -46,8 +46,7 @@ def execute(
 
 
 def _queue(session: ActingSession, make_request: MakeRequest, *, as_json: bool) -> None:
-    store = session.open_store()
-    configure_store(store, session.config)
+    store = session.configured_store()
     deployment_id, _ = request_deployment(store, make_request(store))
     warn_without_worker(store)
     if as_json:

@@ -73,7 +73,7 @@ def reconcile(
     from fraisier.cli.executing import warn_without_worker
 
     environments = list(_environments(session, fraise, environment))
-    store = _open(session)
+    store = session.configured_store()
     compared = _compare(session, store, environments)
     if deploy:
         compared.rows = [_requested(store, each, session.user) for each in compared.rows]
@@ -98,14 +98,6 @@ def _environments(
         known = config.fraise(name).environments
         one = [config.environment(name, environment)] if environment is not None else known.values()
         yield from (each for each in one if follows(config, each))
-
-
-def _open(session: ActingSession) -> Store:
-    from fraisier_core.requests.requesting import configure_store
-
-    store = session.open_store()
-    configure_store(store, session.config)
-    return store
 
 
 def _compare(session: ActingSession, store: Store, environments: list[Environment]) -> Comparison:

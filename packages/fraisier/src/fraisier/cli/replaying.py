@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fraisier_core.errors import ConflictError, InvalidRequestError
 from fraisier_core.push import spoken_ref
-from fraisier_core.requests.requesting import configure_store, replay_of, request_deployment
+from fraisier_core.requests.requesting import replay_of, request_deployment
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import Request
@@ -75,8 +75,7 @@ def _refused(replayed: Sequence[Replayed]) -> str | None:
 def _requested(session: ActingSession, replayed: Sequence[Replayed]) -> list[str]:
     for request, _ in replayed:
         session.usable_environment(request.fraise_id, request.environment)
-    store = session.open_store()
-    configure_store(store, session.config)
+    store = session.configured_store()
     ids = [request_deployment(store, request)[0] for request, _ in replayed]
     if ids:
         warn_without_worker(store)

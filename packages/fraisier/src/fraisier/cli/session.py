@@ -153,6 +153,14 @@ class ActingSession(Session):
             )
         super().__init__(self.config.place, plugins, self.config)
 
+    def configured_store(self) -> Store:
+        """Open the store for writing as `open_store` does, and tell it what is configured."""
+        from fraisier_core.requests.requesting import configure_store
+
+        store = self.open_store()
+        configure_store(store, self.config)
+        return store
+
     def usable_environment(self, fraise: str, name: str) -> Environment:
         """Return an environment whose configuration is complete, before anything is requested."""
         found = self.config.environment(fraise, name)
