@@ -14,9 +14,9 @@ from fraisier_core.git.fetched import FetchedRepository
 from fraisier_core.git.remotes import Remote
 from fraisier_core.requests.drift import Drift, Record
 from fraisier_core.requests.following import Followed, followed
-from fraisier_core.requests.requesting import request_deployment
+from fraisier_core.requests.requesting import request_deployment, request_of
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import BranchHead, Request
+from fraisier_core.store.records import BranchHead
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.timing import HEADS
 
@@ -106,18 +106,8 @@ def record_heads(
 
 def request_missed(store: Store, finding: Finding, requested_by: str) -> str:
     """Request the newest commit of a branch that was missed, and return the id of the deployment."""
-    target, branch = finding.branch.target, finding.branch
-    request = Request(
-        target.fraise,
-        target.environment,
-        "deploy",
-        "reconcile",
-        requested_by,
-        ref=branch.ref,
-        commit_sha=branch.head,
-        pathspecs=target.pathspecs,
-        reason=target.reason,
-    )
+    branch = finding.branch
+    request = request_of(branch.target, branch.ref, branch.head, "reconcile", requested_by)
     deployment_id, _ = request_deployment(store, request)
     return deployment_id
 

@@ -6,11 +6,11 @@ from fraisier_core.config import Config
 from fraisier_core.config.last_good import keep
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.push import Push
-from fraisier_core.requests.routing import Routing, route
+from fraisier_core.requests.routing import Routing, Target, route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
-from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.store.vocabulary import KINDS, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 
 
@@ -68,19 +68,32 @@ def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | Non
 def requests_of(push: Push, routing: Routing) -> tuple[Request, ...]:
     """Return the requests of a push, with everything that routing decided; a delivery brings them."""
     return tuple(
-        Request(
-            target.fraise,
-            target.environment,
-            "deploy",
-            "webhook",
-            push.pusher,
-            ref=push.ref,
-            commit_sha=push.after,
-            before_sha=push.before,
-            pathspecs=target.pathspecs,
-            reason=target.reason,
-        )
+        request_of(target, push.ref, push.after, "webhook", push.pusher, before_sha=push.before)
         for target in routing.targets
+    )
+
+
+def request_of(
+    target: Target,
+    ref: str,
+    commit_sha: str | None,
+    trigger: Trigger,
+    requested_by: str | None,
+    *,
+    before_sha: str | None = None,
+) -> Request:
+    """Return the request for the commit of a ref in an environment, with everything that routing decided."""
+    return Request(
+        target.fraise,
+        target.environment,
+        "deploy",
+        trigger,
+        requested_by,
+        ref=ref,
+        commit_sha=commit_sha,
+        before_sha=before_sha,
+        pathspecs=target.pathspecs,
+        reason=target.reason,
     )
 
 
