@@ -28,14 +28,15 @@ class Outcome:
 
 def outcome_of(deployment: Deployment, reader: Reader, config: Config | None) -> Outcome:
     """Return the outcome of a deployment, beside the configuration of today if that can be used."""
+    worker = _worker(deployment, reader)
     return Outcome(
         deployment.id,
         deployment.fraise_id,
         deployment.environment,
         deployment.status,
-        _text(deployment, reader),
+        _text(deployment, reader, worker),
         _settings(deployment, config),
-        (*_worker(deployment, reader), *commands_after(deployment)),
+        (*worker, *commands_after(deployment)),
     )
 
 
@@ -54,11 +55,11 @@ def commands_after(deployment: Deployment) -> tuple[str, ...]:
     return told, deploy_command(deployment.fraise_id, deployment.environment, deployment.commit_sha)
 
 
-def _text(deployment: Deployment, reader: Reader) -> str:
+def _text(deployment: Deployment, reader: Reader, worker: tuple[str, ...]) -> str:
     status = deployment.status.replace("_", " ")
     if deployment.superseded_by is not None:
         status += f" by {_newer(reader.deployment(deployment.superseded_by))}"
-    if _worker(deployment, reader):
+    if worker:
         status += ": no worker is running"
     return f"{status}: {deployment.error_message}" if deployment.error_message else status
 
