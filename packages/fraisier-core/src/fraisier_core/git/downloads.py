@@ -144,17 +144,18 @@ class Download:
         self._attempted(lambda until: self._run(here, until, bytearray(), *arguments, config=config))
 
     def _object_format(self, repository: LocalRepository, until: float) -> str:
-        printed = bytearray()
-        arguments = [*self._options(), "--end-of-options", self.git.remote.url]
-        self._run(repository, until, printed, "ls-remote", *arguments)
-        return "sha256" if _LONG_ID.search(printed.decode(errors="replace")) else "sha1"
+        return "sha256" if _LONG_ID.search(self._listed(repository, until)) else "sha1"
 
     def _heads(self, repository: LocalRepository, until: float) -> dict[str, str]:
-        printed = bytearray()
-        arguments = [*self._options(), "--heads", "--end-of-options", self.git.remote.url]
-        self._run(repository, until, printed, "ls-remote", *arguments)
-        found = _HEAD.findall(printed.decode(errors="replace"))
+        found = _HEAD.findall(self._listed(repository, until, "--heads"))
         return {f"{BRANCH_PREFIX}{name}": commit for commit, name in found if is_ref_name(name)}
+
+    def _listed(self, repository: LocalRepository, until: float, *options: str) -> str:
+        """Return what the remote says of its refs."""
+        printed = bytearray()
+        arguments = [*self._options(), *options, "--end-of-options", self.git.remote.url]
+        self._run(repository, until, printed, "ls-remote", *arguments)
+        return printed.decode(errors="replace")
 
     def _fetch_or_one(self, path: Path, until: float, fresh: bool) -> list[str]:
         try:
