@@ -70,7 +70,7 @@ class Receipt(NamedTuple):
     """What became of a delivery; it is on disk. `conflict` means that the id was seen with another body. The
     webhook event and the deployments of a duplicate are those of the first delivery. `deployments` are in the
     order of the requests. Those of a delivery that `repeats` the signed body of an earlier webhook event are
-    executed only if their refs returned to its commits.
+    executed only if their refs may have returned to its commits.
     """
 
     verdict: Verdict

@@ -36,7 +36,7 @@ class Request(NamedTuple):
     one, which fetching completes; None takes the newest one of `ref`. If there are git `pathspecs`, a change
     must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
     rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. One
-    that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` returned to the commit.
+    that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` is at its commit.
     """
 
     fraise_id: str
