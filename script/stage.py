@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -73,13 +74,13 @@ def waited_for(what: str, ask: Callable[[], T | None]) -> T:
 
 
 def fetched(url: str) -> tuple[int, str] | None:
-    """Return the status and the text at `url`, None if nothing listens."""
+    """Return the status and the text at `url`, None if nothing listens, or ends meanwhile."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status, answer.read().decode().strip()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode().strip()
-    except OSError:
+    except (OSError, http.client.IncompleteRead):
         return None
 
 
