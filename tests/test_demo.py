@@ -155,7 +155,7 @@ def test_it_is_kept_running_on_request(tmp_path: Path) -> None:
 
 
 def answer(url: str) -> str:
-    """Return what is served at `url`, nothing if what serves it has just been stopped."""
+    """Return what is served at `url`; nothing while its server is replaced."""
     try:
         with urllib.request.urlopen(url, timeout=SECONDS) as response:
             return str(response.read().decode())
