@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fraisier_core.store.received import Delivery, Receipts
-from fraisier_core.store.sqlite.connection import BUSY_SECONDS, Connection, Parameters, Row
+from fraisier_core.store.sqlite.connection import BUSY_SECONDS, Connection, Parameters
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 
@@ -16,7 +17,7 @@ from fraisier_core.system.host import Host
 class OpenStore(SqliteStore):
     """The SQLite store, and SQL beside it."""
 
-    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+    def all(self, sql: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
         return self._connection.all(sql, parameters)
 

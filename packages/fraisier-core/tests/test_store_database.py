@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StoreError
-from fraisier_core.store.sqlite.connection import Connection, ConstraintError
+from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.migrations import migrations
 
 OPEN_AT_ONCE = """
 import multiprocessing
 import sys
 from pathlib import Path
-from fraisier_core.store.sqlite.connection import Connection, ConstraintError
+from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.sqlite.connection import Connection
 
 
 def open_each(start):

@@ -8,7 +8,7 @@ import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.received import Delivery
 from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request
-from fraisier_core.store.sqlite.connection import ConstraintError
+from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity

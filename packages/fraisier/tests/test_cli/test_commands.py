@@ -51,7 +51,7 @@ def test_reading_imports_nothing_that_only_acting_needs(
 ) -> None:
     installation.deploy()
     found = imported(installation, *(word.format(id=installation.last().id) for word in command))
-    assert {"pydantic", "fraisier_core.store.sqlite.reader"} <= found
+    assert {"pydantic", "fraisier_core.store.sqlite.sqlite_reader"} <= found
     acting = {
         "acme_script",
         "asyncio",

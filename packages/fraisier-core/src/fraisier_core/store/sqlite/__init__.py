@@ -30,7 +30,7 @@ def open_store(url: str, host: Host, for_reading: bool) -> Reader | None:
     """Open the store, for a reader without ever creating or changing it."""
     path = _path(url)
     if for_reading:
-        from fraisier_core.store.sqlite.reader import SqliteReader
+        from fraisier_core.store.sqlite.sqlite_reader import SqliteReader
 
         return SqliteReader.open(path, host)
     from fraisier_core.store.sqlite.sqlite_store import SqliteStore

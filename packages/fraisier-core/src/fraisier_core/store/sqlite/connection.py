@@ -16,11 +16,11 @@ from typing import Any
 from weakref import finalize
 
 from fraisier_core.errors import FencedError, StoreError
+from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.store.sqlite.migrations import migrate, require_current
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.owner import existing_place
 
-Row = sqlite3.Row
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 SQL = Path(__file__).parent / "sql"
@@ -31,21 +31,9 @@ _NAME = re.compile(r":(\w+)")
 
 
 @cache
-def statements(name: str) -> Mapping[str, str]:
-    """Return the named statements of one `.sql` file; each follows a line `-- name: NAME`."""
-    text = (SQL / f"{name}.sql").read_text()
-    blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
-    return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
-
-
-@cache
 def _positional(sql: str) -> tuple[str, itemgetter[Any]]:
     """Return a statement with `?` for each `:name`: sqlite3 looks names up for each row, which costs."""
     return _NAME.sub("?", sql), itemgetter(*_NAME.findall(sql))
-
-
-class ConstraintError(StoreError):
-    """The database refused a row: a key that exists already, a reference to nothing, or a rule of ours."""
 
 
 class Connection:
@@ -143,10 +131,10 @@ class Connection:
         finally:
             self.execute("RELEASE item")
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run one statement."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement, and return how many rows it changed."""
         with self._lock, _explained(self.path):
-            return self._connection.execute(sql, parameters)
+            return self._connection.execute(sql, parameters).rowcount
 
     def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each row."""
@@ -154,7 +142,7 @@ class Connection:
         with self._lock, _explained(self.path):
             self._connection.executemany(positional, map(values, rows))
 
-    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+    def all(self, sql: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
         """Return the rows of a query."""
         with self._lock, _explained(self.path):
             return self._connection.execute(sql, parameters).fetchall()

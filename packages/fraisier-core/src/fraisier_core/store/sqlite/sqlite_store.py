@@ -1,21 +1,31 @@
-"""The whole store: webhooks, deployments, leases and everything that is read."""
+"""The whole store, on one connection that writes."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from fraisier_core.store.records import Observed
-from fraisier_core.store.sqlite.branch_heads import BranchHeads
-from fraisier_core.store.sqlite.connection import Connection, statements
+from fraisier_core.store.received import Delivery, Receipts
+from fraisier_core.store.relational.store import RelationalStore
+from fraisier_core.store.sqlite.connection import SQL, Connection
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
-from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
 
+if TYPE_CHECKING:
+    from asyncio import Lock
 
-class SqliteStore(BranchHeads):
+LARGE_BATCH_BYTES = 2_000_000
+BYTES_OF_A_REF = 2_000
+"""To store one more ref takes as long as to store so much more of a body."""
+
+
+class SqliteStore(RelationalStore):
     """Implements `protocol.Store`."""
+
+    dialect = SQL
+    _connection: Connection
 
     @classmethod
     def open(cls, path: Path, host: Host) -> Self:
@@ -31,34 +41,34 @@ class SqliteStore(BranchHeads):
     def maintain(self) -> None:
         self._connection.take_checkpoints()
 
-    def rebuild(self) -> None:
-        sql = statements("rebuild")
-        with self._connection.transaction():
-            for name in ("empty_steps", "empty_attempts", "empty_serving", "empty_deployments", "fold"):
-                self._connection.execute(sql[name])
-
     def wake(self) -> None:
         wake(self._connection.path.parent)
 
     def wake_ups(self) -> NamedPipe:
         return NamedPipe(self._connection.path.parent)
 
-    def observed(self, observer: str) -> Observed:
-        known = self._records(Observed, "observed", name=observer)
-        return (known or self._records(Observed, "last_event"))[0]
+    @cached_property
+    def _turn(self) -> Lock:
+        from asyncio import Lock
 
-    def observe(self, observer: str, observed: Observed) -> None:
-        with self._connection.transaction():
-            self._write("observe", name=observer, **observed._asdict())
+        return Lock()
 
-    def add_kinds(self) -> None:
-        """Write the kinds of this version, if the store has others: its rules look them up."""
-        wanted = [
-            {key: asdict(kind)[key] for key in ("name", "source", "lane", "supersedes", "shown", "priority")}
-            for kind in KINDS.values()
-        ]
-        known = [dict(row) for row in self._all("known_kinds")]
-        missing = [row for row in wanted if row not in known]
-        if missing:
-            with self._connection.transaction():
-                self._connection.execute_many(self._sql["add_kind"], missing)
+    async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch. The event loop waits for the disk, as what could be answered meanwhile would. Of a
+        large batch the disk is the lesser part, so it is stored in a thread; those after it wait for their
+        turn.
+        """
+        sizes = (len(each.body) + BYTES_OF_A_REF * len(each.more_refs) for each in deliveries)
+        is_large = sum(sizes) > LARGE_BATCH_BYTES
+        if not is_large and not self._turn.locked():
+            return self._accept_together(deliveries)
+        async with self._turn:
+            if not is_large:
+                return self._accept_together(deliveries)
+            from asyncio import to_thread  # for commands, importing it would take too long
+
+            return await to_thread(self._accept_together, deliveries)
+
+    async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        async with self._turn:
+            self._refuse(provider, received_at, client, reason)

@@ -55,14 +55,14 @@ ORDER BY priority DESC, sequence LIMIT 1;
 
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)
-VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started, :expires)
+VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started, :now + :seconds)
 RETURNING token;
 
 -- name: leases
-SELECT * FROM tb_leases WHERE host = :host;
+SELECT *, expires < :now AS expired FROM tb_leases WHERE host = :host;
 
 -- name: renew_lease
-UPDATE tb_leases SET expires = :expires WHERE token = :token;
+UPDATE tb_leases SET expires = :now + :seconds WHERE token = :token;
 
 -- name: record_command
 UPDATE tb_leases SET command_pid = :pid, command_started = :started WHERE token = :token;
@@ -128,7 +128,8 @@ LIMIT 1;
 
 -- name: append_log
 INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text, dropped)
-VALUES (:deployment_id, :host, :attempt, :step_number, :at, :text, :dropped);
+VALUES (:deployment_id, :host, :attempt, :step_number, :at, :text, :dropped)
+RETURNING sequence;
 
 -- name: log_cut
 -- The newest chunk of a step that has to go: together with those after it, it is more than the limit.
@@ -154,7 +155,7 @@ WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt 
 
 -- name: heartbeat
 INSERT INTO tb_workers (host, pid, pid_started, boot_id, heartbeat)
-VALUES (:host, :pid, :pid_started, :boot_id, :heartbeat)
+VALUES (:host, :pid, :pid_started, :boot_id, :now)
 ON CONFLICT (host, pid) DO UPDATE
 SET pid_started = excluded.pid_started, boot_id = excluded.boot_id, heartbeat = excluded.heartbeat;
 
@@ -162,7 +163,7 @@ SET pid_started = excluded.pid_started, boot_id = excluded.boot_id, heartbeat = 
 DELETE FROM tb_workers WHERE host = :host AND pid = :pid;
 
 -- name: forget_dead_workers
-DELETE FROM tb_workers WHERE host = :host AND (boot_id <> :boot_id OR heartbeat < :oldest);
+DELETE FROM tb_workers WHERE host = :host AND (boot_id <> :boot_id OR heartbeat < :now - :seconds);
 
 -- name: prove_writable
 -- By a microsecond: where a row stays the same, SQLite writes nothing.

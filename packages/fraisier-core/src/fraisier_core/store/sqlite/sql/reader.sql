@@ -135,4 +135,4 @@ JOIN (
 ORDER BY newer.id DESC LIMIT 1;
 
 -- name: live_workers
-SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :oldest;
+SELECT count(*) AS live FROM tb_workers WHERE boot_id = :boot_id AND heartbeat >= :now - :seconds;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fraisier_core.store.records import BranchHead
-from fraisier_core.store.sqlite.deliveries import Deliveries
+from fraisier_core.store.relational.deliveries import Deliveries
 from fraisier_core.system.host import utc_now
 
 

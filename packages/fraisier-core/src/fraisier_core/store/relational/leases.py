@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import HeldLease, Lease
-from fraisier_core.store.sqlite.connection import Row
-from fraisier_core.store.sqlite.reader import SqliteReader
+from fraisier_core.store.relational.reader import RelationalReader
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-class Leases(SqliteReader):
+    from fraisier_core.store.relational.dialect import Row
+
+
+class Leases(RelationalReader):
     """The leases and the workers' heartbeats."""
 
-    _files = (*SqliteReader._files, "deployments", "deliveries")
+    files = (*RelationalReader.files, "deployments", "deliveries")
 
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]
@@ -26,22 +29,21 @@ class Leases(SqliteReader):
 
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
         with self._connection.fleeting_transaction():
-            if self._write("drop_lease", token=held.lease.token).rowcount == 0:
+            if self._write("drop_lease", token=held.lease.token) == 0:
                 return None
             return self._take(held.lease.deployment_id, held.lease.attempt, holder)
 
     def renew(self, lease: Lease) -> None:
-        self._update("renew_lease", lease, expires=self._host.seconds() + LEASE)
+        self._update("renew_lease", lease, **self._within(LEASE))
 
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         self._update("record_command", lease, pid=command.pid, started=command.start_time)
 
     def heartbeat(self, worker: ProcessIdentity) -> None:
-        now = self._host.seconds()
-        here = {"host": self._host.name, "boot_id": self._host.boot_id}
+        here = {"host": self._host.name, "boot_id": self._host.boot_id} | self._within(HEARTBEAT_TIMEOUT)
         with self._connection.fleeting_transaction():
-            self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time, heartbeat=now)
-            self._write("forget_dead_workers", **here, oldest=now - HEARTBEAT_TIMEOUT)
+            self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time)
+            self._write("forget_dead_workers", **here)
 
     def forget_worker(self, worker: ProcessIdentity) -> None:
         with self._connection.fleeting_transaction():
@@ -51,26 +53,26 @@ class Leases(SqliteReader):
         with self._connection.transaction():
             self._write("prove_writable")
 
-    def _write(self, statement: str, **parameters: Any) -> sqlite3.Cursor:
+    def _write(self, statement: str, **parameters: Any) -> int:
         return self._connection.execute(self._sql[statement], parameters)
 
-    def _leases(self) -> list[Row]:
-        return self._all("leases", host=self._host.name)
+    def _leases(self) -> Sequence[Row]:
+        return self._all("leases", host=self._host.name, **self._within(LEASE))
 
     def _is_expired(self, row: Row) -> bool:
         holder = ProcessIdentity(row["pid"], row["pid_started"])
-        return bool(row["expires"] < self._host.seconds()) or not self._host.is_alive(row["boot_id"], holder)
+        return bool(row["expired"]) or not self._host.is_alive(row["boot_id"], holder)
 
     def _take(self, deployment_id: str, attempt: int, holder: ProcessIdentity) -> Lease:
         """Take the lease of a deployment inside the caller's transaction."""
         lease = {"deployment_id": deployment_id, "host": self._host.name, "attempt": attempt}
         who = {"boot_id": self._host.boot_id, "pid": holder.pid, "pid_started": holder.start_time}
-        (taken,) = self._all("take_lease", **lease, **who, expires=self._host.seconds() + LEASE)
+        (taken,) = self._all("take_lease", **lease, **who, **self._within(LEASE))
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
 
     def _update(self, statement: str, lease: Lease, **values: Any) -> None:
         with self._connection.fleeting_transaction():
-            if self._write(statement, token=lease.token, **values).rowcount == 0:
+            if self._write(statement, token=lease.token, **values) == 0:
                 raise FencedError("fenced: the lease of this deployment was taken over")
 
 

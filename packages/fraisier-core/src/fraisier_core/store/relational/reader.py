@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
@@ -20,10 +19,15 @@ from fraisier_core.store.records import (
     Request,
     Step,
 )
-from fraisier_core.store.sqlite.connection import Connection, Row, statements
+from fraisier_core.store.relational.dialect import statements
 from fraisier_core.store.vocabulary import KINDS, RecordedVerdict
-from fraisier_core.system.host import Host
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fraisier_core.store.relational.dialect import Connection, Row
+    from fraisier_core.system.host import Host
 
 T = TypeVar("T")
 SHOWN = 3
@@ -35,21 +39,16 @@ _LISTS = {"deployment": "fraisier history", "delivery": "fraisier webhooks list"
 _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
 
 
-class SqliteReader:
-    """Implements `protocol.Reader`."""
+class RelationalReader:
+    """Implements `protocol.Reader`; `dialect` is the folder of the database's statements."""
 
-    _files: tuple[str, ...] = ("reader", "branch_heads")
+    dialect: ClassVar[Path]
+    files: ClassVar[tuple[str, ...]] = ("reader", "branch_heads")
 
     def __init__(self, connection: Connection, host: Host) -> None:
         self._connection = connection
         self._host = host
-        self._sql = {name: sql for file in self._files for name, sql in statements(file).items()}
-
-    @classmethod
-    def open(cls, path: Path, host: Host) -> Self | None:
-        """Open the store without changing anything; None if there is none. Raises `StoreError`."""
-        connection = Connection.open_for_reading(path)
-        return cls(connection, host) if connection else None
+        self._sql = {name: sql for file in self.files for name, sql in statements(self.dialect, file).items()}
 
     def close(self) -> None:
         self._connection.close()
@@ -70,7 +69,8 @@ class SqliteReader:
         return self._found(id_part, "deployment")
 
     def _found(self, id_part: str, what: str) -> str:
-        part, found = id_part.strip().lower(), []
+        part = id_part.strip().lower()
+        found: Sequence[Row] = ()
         if _ID_PART.fullmatch(part):
             prefix, pattern = _BY_PART[what]
             found = (
@@ -159,11 +159,14 @@ class SqliteReader:
         return self._records(BranchHead, "branch_heads", fraise_id=fraise_id, environment=environment)
 
     def live_workers(self) -> int:
-        oldest = self._host.seconds() - HEARTBEAT_TIMEOUT
-        (row,) = self._all("live_workers", boot_id=self._host.boot_id, oldest=oldest)
+        (row,) = self._all("live_workers", boot_id=self._host.boot_id, **self._within(HEARTBEAT_TIMEOUT))
         return int(row["live"])
 
-    def _all(self, query: str, **parameters: Any) -> list[Row]:
+    def _within(self, seconds: float) -> dict[str, float]:
+        """Return a span of time, and the clock of this boot for a database that has none."""
+        return {"seconds": seconds, "now": self._host.seconds()}
+
+    def _all(self, query: str, **parameters: Any) -> Sequence[Row]:
         return self._connection.all(self._sql[query], parameters)
 
     def _one(self, query: str, **parameters: Any) -> Row | None:

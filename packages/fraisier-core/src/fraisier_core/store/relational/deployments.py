@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
-from fraisier_core.store.sqlite.leases import Leases
+from fraisier_core.store.relational.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
+
+if TYPE_CHECKING:
+    from fraisier_core.store.relational.dialect import Row
 
 
 class Deployments(Leases):
@@ -38,7 +41,7 @@ class Deployments(Leases):
             return deployment_id, self._claim(holder, deployment_id)
 
     def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
-        with self._connection.transaction():
+        with self._changing(deployment_id):
             if self.deployment(deployment_id).status not in ENDED:
                 message = f"cancelled by {requested_by}"
                 event = Event("cancel_requested", requested_by=requested_by, message=message)
@@ -50,6 +53,20 @@ class Deployments(Leases):
             return None
         with self._connection.fleeting_transaction():  # durable with the first step
             return self._claim(holder, deployment_id)
+
+    @contextmanager
+    def _changing(self, deployment_id: str) -> Iterator[None]:
+        """Let nobody else change the environment of a deployment from what the block reads to its end."""
+        with self._connection.transaction():
+            self._lock_environment(deployment_id)
+            yield
+
+    def _lock_environment(self, deployment_id: str) -> None:
+        """Wait for whoever changes the environment of a deployment, and keep others from it."""
+
+    def _claimable(self, deployment_id: str | None) -> Row | None:
+        """Return what can be claimed, by default the next, which nobody else can claim meanwhile."""
+        return self._one("claimable", id=deployment_id)
 
     def prepare(self) -> None:
         unheld = Lease(0, "", self._host.name, 0)
@@ -65,17 +82,17 @@ class Deployments(Leases):
                 self._request(request)
 
     def skip(self, lease: Lease, message: str, request: Request | None = None) -> None:
-        with self._connection.transaction():
+        with self._changing(lease.deployment_id):
             by = self._waiting(lease) or (self._request(request) if request else None)
             self._append(lease, [Event("skipped", superseded_by=by, message=message)])
 
     def supersede(self, lease: Lease, newer: str, message: str, request: Request | None = None) -> None:
-        with self._connection.transaction():
+        with self._changing(lease.deployment_id):
             by = self._waiting(lease) or (self._request(request) if request else newer)
             self._append(lease, [Event("superseded", superseded_by=by, message=message)])
 
     def requeue(self, lease: Lease) -> None:
-        with self._connection.transaction():
+        with self._changing(lease.deployment_id):
             waiting = self._waiting(lease)
             event = Event("superseded", superseded_by=waiting) if waiting else Event("requeued")
             self._append(lease, [event])
@@ -87,7 +104,8 @@ class Deployments(Leases):
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
         row = lease._asdict() | {"step_number": step_number, "text": text, "dropped": dropped}
         with self._connection.transaction():
-            row["newest"] = self._write("append_log", **row, at=utc_now()).lastrowid
+            (newest,) = self._all("append_log", **row, at=utc_now())
+            row["newest"] = newest["sequence"]
             cut = self._one("log_cut", **row, limit=limit)
             if cut is not None and cut["sequence"] is not None:
                 self._write("carry_dropped", **row, cut=cut["sequence"])
@@ -114,7 +132,7 @@ class Deployments(Leases):
         return str(row["deployment_id"])
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
-        row = self._one("claimable", id=deployment_id)
+        row = self._claimable(deployment_id)
         if row is None:
             return None
         lease = self._take(row["id"], row["attempt"] + 1, holder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -14,46 +14,23 @@ import uuid_utils
 from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.received import Delivery, Receipt, Receipts, Requested
-from fraisier_core.store.sqlite.connection import ConstraintError, Row
-from fraisier_core.store.sqlite.deployments import Deployments, request_row
+from fraisier_core.store.relational.deployments import Deployments, request_row
+from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.system.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from asyncio import Lock
+    from fraisier_core.store.relational.dialect import Row
 
 REMEMBERED = 256
-LARGE_BATCH_BYTES = 2_000_000
-BYTES_OF_A_REF = 2_000
-"""To store one more ref takes as long as to store so much more of a body."""
 
 
 class Deliveries(Deployments):
     """The write side of webhooks. Failpoints: `before_commit` and `after_commit`."""
 
-    @cached_property
-    def _turn(self) -> Lock:
-        from asyncio import Lock
-
-        return Lock()
-
-    async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
-        """Store a batch as if each delivery were new, in one statement a table. If the database refuses that,
-        because one came before or cannot be stored, store them one by one. The event loop waits for the disk:
-        whatever could be answered meanwhile waits for the same disk. A large batch takes long before it comes
-        to the disk, so it is stored in a thread, and those after it wait for their turn.
-        """
-        sizes = (len(each.body) + BYTES_OF_A_REF * len(each.more_refs) for each in deliveries)
-        is_large = sum(sizes) > LARGE_BATCH_BYTES
-        if not is_large and not self._turn.locked():
-            return self._accept_together(deliveries)
-        async with self._turn:
-            if not is_large:
-                return self._accept_together(deliveries)
-            from asyncio import to_thread  # for commands, importing it would take too long
-
-            return await to_thread(self._accept_together, deliveries)
-
     def _accept_together(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch as if each delivery were new, in one statement a table. If the database refuses that,
+        because one came before or cannot be stored, store them one by one.
+        """
         try:
             receipts = self._commit(self._store, deliveries)
         except (ConstraintError, UnicodeError):
@@ -137,10 +114,6 @@ class Deliveries(Deployments):
         self._connection.execute_many(self._sql["insert_event"], [event])
         self._write_more_refs([event], [delivery])
         return Receipt("duplicate", first["id"], self._deployments(first["id"]))
-
-    async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
-        async with self._turn:
-            self._refuse(provider, received_at, client, reason)
 
     def _refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}

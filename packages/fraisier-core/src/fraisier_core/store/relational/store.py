@@ -1,0 +1,38 @@
+"""The whole store: webhooks, deployments, leases and everything that is read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fraisier_core.store.records import Observed
+from fraisier_core.store.relational.branch_heads import BranchHeads
+from fraisier_core.store.relational.dialect import statements
+from fraisier_core.store.vocabulary import KINDS
+
+_COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
+
+
+class RelationalStore(BranchHeads):
+    """Implements what of `protocol.Store` no database does in a way of its own."""
+
+    def rebuild(self) -> None:
+        with self._connection.transaction():
+            for statement in statements(self.dialect, "rebuild").values():
+                self._connection.execute(statement)
+
+    def observed(self, observer: str) -> Observed:
+        known = self._records(Observed, "observed", name=observer)
+        return (known or self._records(Observed, "last_event"))[0]
+
+    def observe(self, observer: str, observed: Observed) -> None:
+        with self._connection.transaction():
+            self._write("observe", name=observer, **observed._asdict())
+
+    def add_kinds(self) -> None:
+        """Write the kinds of this version, if the store has others: its rules look them up."""
+        wanted = [{column: asdict(kind)[column] for column in _COLUMNS} for kind in KINDS.values()]
+        known = [{column: row[column] for column in _COLUMNS} for row in self._all("known_kinds")]
+        missing = [row for row in wanted if row not in known]
+        if missing:
+            with self._connection.transaction():
+                self._connection.execute_many(self._sql["add_kind"], missing)

@@ -1,0 +1,22 @@
+"""The read side, which creates and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from fraisier_core.store.relational.reader import RelationalReader
+from fraisier_core.store.sqlite.connection import SQL, Connection
+from fraisier_core.system.host import Host
+
+
+class SqliteReader(RelationalReader):
+    """Implements `protocol.Reader`."""
+
+    dialect = SQL
+
+    @classmethod
+    def open(cls, path: Path, host: Host) -> Self | None:
+        """Open the store without changing anything; None if there is none. Raises `StoreError`."""
+        connection = Connection.open_for_reading(path)
+        return cls(connection, host) if connection else None
