@@ -180,11 +180,13 @@ def test_a_failed_transaction_leaves_nothing_and_the_connection_usable(path: Pat
 
 def test_only_a_fleeting_transaction_does_not_wait_for_the_disk(path: Path) -> None:
     database = Connection.open(path)
-    with database.fleeting_transaction():
-        assert tuple(database.all("PRAGMA synchronous")[0]) == (1,)
+    found = database.transact(lambda: database.all("PRAGMA synchronous"), durable=False)
+    assert tuple(found[0]) == (1,)
     assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
-    with pytest.raises(ConstraintError), database.fleeting_transaction():
-        database.execute("INSERT INTO tb_leases (deployment_id) VALUES ('one')")
+    with pytest.raises(ConstraintError):
+        database.transact(
+            lambda: database.execute("INSERT INTO tb_leases (deployment_id) VALUES ('one')"), durable=False
+        )
     assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
 
 

@@ -15,7 +15,7 @@ from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.received import Delivery, Receipt, Receipts, Requested
 from fraisier_core.store.relational.deployments import Deployments, request_row
-from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.relational.dialect import ConstraintError, transaction
 from fraisier_core.system.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class Deliveries(Deployments):
         failpoint("after_commit")
         return receipts
 
+    @transaction
     def _commit(
         self, store: Callable[[Sequence[Delivery]], Receipts], deliveries: Sequence[Delivery]
     ) -> Receipts:
-        with self._connection.transaction():
-            receipts = store(deliveries)
-            failpoint("before_commit")
+        receipts = store(deliveries)
+        failpoint("before_commit")
         return receipts
 
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
@@ -115,10 +115,10 @@ class Deliveries(Deployments):
         self._write_more_refs([event], [delivery])
         return Receipt("duplicate", first["id"], self._deployments(first["id"]))
 
+    @transaction
     def _refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}
-        with self._connection.transaction():
-            self._write("insert_refused", **row, client=client, reason=reason)
+        self._write("insert_refused", **row, client=client, reason=reason)
 
 
 def _event_row(delivery: Delivery) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
+from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
 from fraisier_core.store.relational.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
 from fraisier_core.system.host import utc_now
@@ -23,43 +24,36 @@ if TYPE_CHECKING:
 class Deployments(Leases):
     """Requests, claims and events."""
 
+    @transaction
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
         rows = [each._asdict() for each in environments]
-        with self._connection.transaction():
-            self._write("forget_fraises")
-            self._write("forget_environments")
-            self._connection.execute_many(self._sql["configure_fraise"], rows)
-            self._connection.execute_many(self._sql["configure_environment"], rows)
+        self._write("forget_fraises")
+        self._write("forget_environments")
+        self._connection.execute_many(self._sql["configure_fraise"], rows)
+        self._connection.execute_many(self._sql["configure_environment"], rows)
 
+    @transaction
     def request(self, request: Request) -> str:
-        with self._connection.transaction():
-            return self._request(request)
+        return self._request(request)
 
+    @transaction
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
-        with self._connection.transaction():
-            deployment_id = self._request(request)
-            return deployment_id, self._claim(holder, deployment_id)
+        deployment_id = self._request(request)
+        return deployment_id, self._claim(holder, deployment_id)
 
+    @transaction
     def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
-        with self._changing(deployment_id):
-            if self.deployment(deployment_id).status not in ENDED:
-                message = f"cancelled by {requested_by}"
-                event = Event("cancel_requested", requested_by=requested_by, message=message)
-                self._insert(Lease(0, deployment_id, self._host.name, 0), event)
+        self._lock_environment(deployment_id)
+        if self.deployment(deployment_id).status not in ENDED:
+            message = f"cancelled by {requested_by}"
+            event = Event("cancel_requested", requested_by=requested_by, message=message)
+            self._insert(Lease(0, deployment_id, self._host.name, 0), event)
         return self.deployment(deployment_id)
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
         if self._one("claimable", id=deployment_id) is None:  # asked without the write lock: others need it
             return None
-        with self._connection.fleeting_transaction():  # durable with the first step
-            return self._claim(holder, deployment_id)
-
-    @contextmanager
-    def _changing(self, deployment_id: str) -> Iterator[None]:
-        """Let nobody else change the environment of a deployment from what the block reads to its end."""
-        with self._connection.transaction():
-            self._lock_environment(deployment_id)
-            yield
+        return self._claim_once(holder, deployment_id)
 
     def _lock_environment(self, deployment_id: str) -> None:
         """Wait for whoever changes the environment of a deployment, and keep others from it."""
@@ -75,41 +69,44 @@ class Deployments(Leases):
         with suppress(FencedError):
             self.append(unheld, Event("step_started"))
 
+    @transaction
     def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
-        with self._connection.transaction():
-            self._append(lease, events)
-            if request is not None and self._one("is_last", id=lease.deployment_id):
-                self._request(request)
+        self._append(lease, events)
+        if request is not None and self._one("is_last", id=lease.deployment_id):
+            self._request(request)
 
+    @transaction
     def skip(self, lease: Lease, message: str, request: Request | None = None) -> None:
-        with self._changing(lease.deployment_id):
-            by = self._waiting(lease) or (self._request(request) if request else None)
-            self._append(lease, [Event("skipped", superseded_by=by, message=message)])
+        self._lock_environment(lease.deployment_id)
+        by = self._waiting(lease) or (self._request(request) if request else None)
+        self._append(lease, [Event("skipped", superseded_by=by, message=message)])
 
+    @transaction
     def supersede(self, lease: Lease, newer: str, message: str, request: Request | None = None) -> None:
-        with self._changing(lease.deployment_id):
-            by = self._waiting(lease) or (self._request(request) if request else newer)
-            self._append(lease, [Event("superseded", superseded_by=by, message=message)])
+        self._lock_environment(lease.deployment_id)
+        by = self._waiting(lease) or (self._request(request) if request else newer)
+        self._append(lease, [Event("superseded", superseded_by=by, message=message)])
 
+    @transaction
     def requeue(self, lease: Lease) -> None:
-        with self._changing(lease.deployment_id):
-            waiting = self._waiting(lease)
-            event = Event("superseded", superseded_by=waiting) if waiting else Event("requeued")
-            self._append(lease, [event])
+        self._lock_environment(lease.deployment_id)
+        waiting = self._waiting(lease)
+        event = Event("superseded", superseded_by=waiting) if waiting else Event("requeued")
+        self._append(lease, [event])
 
     def _waiting(self, lease: Lease) -> str | None:
         waiting = self._one("waiting_instead", **self.deployment(lease.deployment_id)._asdict())
         return str(waiting["id"]) if waiting else None
 
+    @transaction
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
         row = lease._asdict() | {"step_number": step_number, "text": text, "dropped": dropped}
-        with self._connection.transaction():
-            (newest,) = self._all("append_log", **row, at=utc_now())
-            row["newest"] = newest["sequence"]
-            cut = self._one("log_cut", **row, limit=limit)
-            if cut is not None and cut["sequence"] is not None:
-                self._write("carry_dropped", **row, cut=cut["sequence"])
-                self._write("trim_log", **row, cut=cut["sequence"])
+        (newest,) = self._all("append_log", **row, at=utc_now())
+        row["newest"] = newest["sequence"]
+        cut = self._one("log_cut", **row, limit=limit)
+        if cut is not None and cut["sequence"] is not None:
+            self._write("carry_dropped", **row, cut=cut["sequence"])
+            self._write("trim_log", **row, cut=cut["sequence"])
 
     def cancellation(self, lease: Lease) -> str | None:
         row = self._one("cancellation", id=lease.deployment_id)
@@ -130,6 +127,10 @@ class Deployments(Leases):
         row = request_row(request, utc_now())
         self._write("request", **row)
         return str(row["deployment_id"])
+
+    @fleeting_transaction  # durable with the first step
+    def _claim_once(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        return self._claim(holder, deployment_id)
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
         row = self._claimable(deployment_id)

@@ -1,16 +1,18 @@
-"""What a database is asked for: three verbs and a transaction around them."""
+"""What a database is asked for: statements, and transactions around them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from fraisier_core.errors import StoreError
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Parameters = Mapping[str, Any]
 NONE: Parameters = MappingProxyType({})
 
@@ -34,11 +36,13 @@ class Connection(Protocol):
     def close(self) -> None:
         """Close it."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Commit durably what the block does, or roll back if it raises."""
+    def transact(self, work: Callable[[], T], *, durable: bool = True) -> T:
+        """Commit what `work` does and return what it returns, or roll back if it raises.
 
-    def fleeting_transaction(self) -> AbstractContextManager[None]:
-        """As `transaction`, without waiting for the disk: for what only this boot needs."""
+        Args:
+            work: is done again if the database has rolled it back and asks for that.
+            durable: whether to wait for the disk; what only this boot needs does not.
+        """
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what the block wrote if it raises, and keep the transaction around it."""
@@ -59,3 +63,30 @@ def statements(folder: Path, name: str) -> Mapping[str, str]:
     text = (folder / f"{name}.sql").read_text()
     blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
     return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
+
+
+class Connected(Protocol):
+    """What has a connection."""
+
+    _connection: Connection
+
+
+S = TypeVar("S", bound=Connected)
+
+
+def transaction(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Have a method do all that it does, or nothing, and return once it is on disk."""
+    return _transaction(method, durable=True)
+
+
+def fleeting_transaction(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Have a method do all that it does, or nothing, without waiting for the disk."""
+    return _transaction(method, durable=False)
+
+
+def _transaction(method: Callable[Concatenate[S, P], T], *, durable: bool) -> Callable[Concatenate[S, P], T]:
+    @wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._connection.transact(partial(method, self, *args, **kwargs), durable=durable)
+
+    return run

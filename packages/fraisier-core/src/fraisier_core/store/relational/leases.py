@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import HeldLease, Lease
+from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
 from fraisier_core.store.relational.reader import RelationalReader
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
@@ -27,11 +28,11 @@ class Leases(RelationalReader):
     def expired(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases() if self._is_expired(row)]
 
+    @fleeting_transaction
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
-        with self._connection.fleeting_transaction():
-            if self._write("drop_lease", token=held.lease.token) == 0:
-                return None
-            return self._take(held.lease.deployment_id, held.lease.attempt, holder)
+        if self._write("drop_lease", token=held.lease.token) == 0:
+            return None
+        return self._take(held.lease.deployment_id, held.lease.attempt, holder)
 
     def renew(self, lease: Lease) -> None:
         self._update("renew_lease", lease, **self._within(LEASE))
@@ -39,19 +40,19 @@ class Leases(RelationalReader):
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         self._update("record_command", lease, pid=command.pid, started=command.start_time)
 
+    @fleeting_transaction
     def heartbeat(self, worker: ProcessIdentity) -> None:
         here = {"host": self._host.name, "boot_id": self._host.boot_id} | self._within(HEARTBEAT_TIMEOUT)
-        with self._connection.fleeting_transaction():
-            self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time)
-            self._write("forget_dead_workers", **here)
+        self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time)
+        self._write("forget_dead_workers", **here)
 
+    @fleeting_transaction
     def forget_worker(self, worker: ProcessIdentity) -> None:
-        with self._connection.fleeting_transaction():
-            self._write("forget_worker", host=self._host.name, pid=worker.pid)
+        self._write("forget_worker", host=self._host.name, pid=worker.pid)
 
+    @transaction
     def check_writable(self) -> None:
-        with self._connection.transaction():
-            self._write("prove_writable")
+        self._write("prove_writable")
 
     def _write(self, statement: str, **parameters: Any) -> int:
         return self._connection.execute(self._sql[statement], parameters)
@@ -70,10 +71,10 @@ class Leases(RelationalReader):
         (taken,) = self._all("take_lease", **lease, **who, **self._within(LEASE))
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
 
-    def _update(self, statement: str, lease: Lease, **values: Any) -> None:
-        with self._connection.fleeting_transaction():
-            if self._write(statement, token=lease.token, **values) == 0:
-                raise FencedError("fenced: the lease of this deployment was taken over")
+    @fleeting_transaction
+    def _update(self, statement: str, lease: Lease, /, **values: Any) -> None:
+        if self._write(statement, token=lease.token, **values) == 0:
+            raise FencedError("fenced: the lease of this deployment was taken over")
 
 
 def _held(row: Row) -> HeldLease:

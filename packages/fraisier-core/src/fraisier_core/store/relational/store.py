@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from fraisier_core.store.records import Observed
 from fraisier_core.store.relational.branch_heads import BranchHeads
-from fraisier_core.store.relational.dialect import statements
+from fraisier_core.store.relational.dialect import statements, transaction
 from fraisier_core.store.vocabulary import KINDS
 
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
@@ -15,18 +17,18 @@ _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
 class RelationalStore(BranchHeads):
     """Implements what of `protocol.Store` no database does in a way of its own."""
 
+    @transaction
     def rebuild(self) -> None:
-        with self._connection.transaction():
-            for statement in statements(self.dialect, "rebuild").values():
-                self._connection.execute(statement)
+        for statement in statements(self.dialect, "rebuild").values():
+            self._connection.execute(statement)
 
     def observed(self, observer: str) -> Observed:
         known = self._records(Observed, "observed", name=observer)
         return (known or self._records(Observed, "last_event"))[0]
 
+    @transaction
     def observe(self, observer: str, observed: Observed) -> None:
-        with self._connection.transaction():
-            self._write("observe", name=observer, **observed._asdict())
+        self._write("observe", name=observer, **observed._asdict())
 
     def add_kinds(self) -> None:
         """Write the kinds of this version, if the store has others: its rules look them up."""
@@ -34,5 +36,8 @@ class RelationalStore(BranchHeads):
         known = [{column: row[column] for column in _COLUMNS} for row in self._all("known_kinds")]
         missing = [row for row in wanted if row not in known]
         if missing:
-            with self._connection.transaction():
-                self._connection.execute_many(self._sql["add_kind"], missing)
+            self._add_kinds(missing)
+
+    @transaction
+    def _add_kinds(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._connection.execute_many(self._sql["add_kind"], rows)

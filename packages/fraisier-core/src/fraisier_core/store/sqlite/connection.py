@@ -7,12 +7,12 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import finalize
 
 from fraisier_core.errors import FencedError, StoreError
@@ -21,6 +21,7 @@ from fraisier_core.store.sqlite.migrations import migrate, require_current
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.owner import existing_place
 
+T = TypeVar("T")
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 SQL = Path(__file__).parent / "sql"
@@ -94,6 +95,11 @@ class Connection:
             os.close(self._checkpointing)
             self._checkpointing = None
 
+    def transact(self, work: Callable[[], T], *, durable: bool = True) -> T:
+        """Do `work` with the write lock held; commit, or roll back if it raises."""
+        with self.transaction() if durable else self._fleeting_transaction():
+            return work()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Hold the write lock until the block ends; commit, or roll back if it raises."""
@@ -104,7 +110,7 @@ class Connection:
                 yield
 
     @contextmanager
-    def fleeting_transaction(self) -> Iterator[None]:
+    def _fleeting_transaction(self) -> Iterator[None]:
         """Do not wait for the disk: a power failure takes what only this boot needs, and no later commit."""
         with self._lock:
             self.execute("PRAGMA synchronous = NORMAL")
