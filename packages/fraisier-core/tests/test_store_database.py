@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from fraisier_core.errors import StoreError
 from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.connection import Connection
-from fraisier_core.store.sqlite.migrations import migrations
+from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
 OPEN_AT_ONCE = """
 import multiprocessing
@@ -82,7 +83,7 @@ def test_all_who_open_a_new_store_at_once_get_it(tmp_path: Path) -> None:
         [sys.executable, "-c", OPEN_AT_ONCE, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [str([len(migrations())] * 20)] * 3
+    assert done.stdout.splitlines() == [str([len(migrations(SQL))] * 20)] * 3
 
 
 def test_opening_waits_for_whoever_makes_the_store_just_now(path: Path) -> None:
@@ -91,7 +92,7 @@ def test_opening_waits_for_whoever_makes_the_store_just_now(path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     opened = threading.Timer(0.1, other.close)
     opened.start()
-    assert len(Connection.open(path).all("SELECT * FROM tb_migrations")) == len(migrations())
+    assert len(Connection.open(path).all("SELECT * FROM tb_migrations")) == len(migrations(SQL))
     opened.join()
 
 
@@ -107,7 +108,7 @@ def test_a_store_that_is_newer_is_refused_and_left_alone(path: Path) -> None:
 
 def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
     database = Connection.open(path)
-    first = migrations()[0].name
+    first = migrations(SQL)[0].name
     database.execute("UPDATE tb_migrations SET checksum = 'edited' WHERE name = ?", [first])
     database.close()
     with pytest.raises(StoreError, match=f"migration {first} differs"):

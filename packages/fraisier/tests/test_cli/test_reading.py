@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 from fraisier.cli.list import provider_to_install
 from fraisier_core.store.records import Request
-from fraisier_core.store.sqlite.migrations import migrations
+from fraisier_core.store.relational.migrations import migrations
+from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
 from tests.stores import open_store
 from tests.waiting import wait_until
@@ -19,7 +20,7 @@ from .installation import HEALTHY, Installation
 @pytest.fixture
 def outdated(installation: Installation) -> Installation:
     """An installation whose store lacks the last migration."""
-    last = migrations()[-1]
+    last = migrations(SQL)[-1]
     open_store(installation.database).close()
     with closing(sqlite3.connect(installation.database, isolation_level=None)) as connection:
         for (view,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
@@ -311,7 +312,7 @@ def test_what_does_not_read_the_store_does_not_care_that_it_is_older(outdated: I
 
 def test_a_store_is_migrated_when_that_is_asked_for(outdated: Installation) -> None:
     done = outdated.run("db", "migrate")
-    assert done.stdout == f"sqlite://{outdated.database}: applied {migrations()[-1].name}\n"
+    assert done.stdout == f"sqlite://{outdated.database}: applied {migrations(SQL)[-1].name}\n"
     assert outdated.run("db", "migrate").stdout == f"sqlite://{outdated.database}: nothing to do\n"
     assert outdated.json("history") == []
 
@@ -328,7 +329,7 @@ def test_whoever_acts_migrates_the_store(outdated: Installation, command: list[s
 def test_migrating_makes_a_store_that_is_missing(installation: Installation) -> None:
     made = installation.json("db", "migrate")
     assert made["database"] == f"sqlite://{installation.database}"
-    assert made["applied"] == [each.name for each in migrations()]
+    assert made["applied"] == [each.name for each in migrations(SQL)]
     assert installation.json("history") == []
 
 

@@ -131,6 +131,11 @@ class Store(Reader, Protocol):
     def migrated(self) -> tuple[str, ...]:
         """The names of the migrations that opening it applied, in order."""
 
+    def insist(self) -> None:
+        """From now on wait for a database that is away, however long, instead of raising `StoreError`: what
+        an attempt has done must be recorded.
+        """
+
     def maintain(self) -> None:
         """Do what the database needs from time to time; cheap to call often."""
 

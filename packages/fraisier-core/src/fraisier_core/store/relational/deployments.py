@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import uuid_utils
 
@@ -19,6 +20,9 @@ from fraisier_core.system.processes import ProcessIdentity
 
 if TYPE_CHECKING:
     from fraisier_core.store.relational.dialect import Row
+
+
+_NO_ID = str(UUID(int=0))
 
 
 class Deployments(Leases):
@@ -51,19 +55,23 @@ class Deployments(Leases):
         return self.deployment(deployment_id)
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        if self._one("claimable", id=deployment_id) is None:  # asked without the write lock: others need it
+        if not self._is_waiting(deployment_id):  # asked without a transaction: others need its locks
             return None
         return self._claim_once(holder, deployment_id)
 
     def _lock_environment(self, deployment_id: str) -> None:
         """Wait for whoever changes the environment of a deployment, and keep others from it."""
 
+    def _is_waiting(self, deployment_id: str | None) -> bool:
+        """Return whether anything can be claimed, without keeping anybody from it."""
+        return self._claimable(deployment_id) is not None
+
     def _claimable(self, deployment_id: str | None) -> Row | None:
         """Return what can be claimed, by default the next, which nobody else can claim meanwhile."""
         return self._one("claimable", id=deployment_id)
 
     def prepare(self) -> None:
-        unheld = Lease(0, "", self._host.name, 0)
+        unheld = Lease(0, _NO_ID, self._host.name, 0)
         self._all("deployment", id=unheld.deployment_id)
         self.steps(unheld.deployment_id)
         with suppress(FencedError):

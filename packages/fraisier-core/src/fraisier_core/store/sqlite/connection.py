@@ -17,14 +17,13 @@ from weakref import finalize
 
 from fraisier_core.errors import FencedError, StoreError
 from fraisier_core.store.relational.dialect import ConstraintError
-from fraisier_core.store.sqlite.migrations import migrate, require_current
+from fraisier_core.store.sqlite.sqlite_migrations import migrate, require_current
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.owner import existing_place
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any] | Sequence[Any]
 
-SQL = Path(__file__).parent / "sql"
 BUSY_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.01
 PAGES_BETWEEN_CHECKPOINTS = 4000

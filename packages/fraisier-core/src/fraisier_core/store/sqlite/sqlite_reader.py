@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from fraisier_core.store.relational.reader import RelationalReader
-from fraisier_core.store.sqlite.connection import SQL, Connection
+from fraisier_core.store.sqlite.connection import Connection
+from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.system.host import Host
 
 

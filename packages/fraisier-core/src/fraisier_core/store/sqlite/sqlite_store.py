@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.relational.store import RelationalStore
-from fraisier_core.store.sqlite.connection import SQL, Connection
+from fraisier_core.store.sqlite.connection import Connection
+from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.system.host import Host
 
@@ -37,6 +38,9 @@ class SqliteStore(RelationalStore):
     @property
     def migrated(self) -> tuple[str, ...]:
         return self._connection.migrated
+
+    def insist(self) -> None:
+        """Nothing changes: a file is never away."""
 
     def maintain(self) -> None:
         self._connection.take_checkpoints()
