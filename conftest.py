@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.seeds", "tests.skips"]
+pytest_plugins = ["tests.sharing", "tests.postgres", "tests.seeds", "tests.skips"]

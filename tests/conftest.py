@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.environments import build_wheels, download_wheels, made_once
+from tests.environments import build_wheels, download_wheels
+from tests.sharing import made_once
 
 collect_ignore = ["third_party"]  # a package of its own, tested in an environment of its own
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this test session share."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent / "shared" if "PYTEST_XDIST_WORKER" in os.environ else base / "shared"
 
 
 @pytest.fixture(scope="session")

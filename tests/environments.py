@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,18 +109,6 @@ def download_wheels(folder: Path) -> None:
 def from_wheelhouse(wheelhouse: Path) -> dict[str, str]:
     """Return the variables with which pip installs what lies in a folder, and nothing else."""
     return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheelhouse.as_uri()}
-
-
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Return a folder that whichever process comes first fills, while the others wait."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = folder.with_name(f"{folder.name}.made")
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            make(folder)
-            made.touch()
-    return folder
 
 
 def _run(*argv: str | Path) -> None:
