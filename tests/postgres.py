@@ -49,6 +49,7 @@ max_connections = 200
 dynamic_shared_memory_type = mmap
 fsync = {durable}
 full_page_writes = {durable}
+recovery_init_sync_method = syncfs
 """
 
 every_postgres = pytest.mark.parametrize("postgres_version", VERSIONS)
