@@ -97,7 +97,7 @@ class Server:
             connection.execute(sql)
 
     def create(self, template: str = "template1") -> str:
-        """Create a database, a copy of another that nobody is connected to, and return its name."""
+        """Create a database, a copy of another, to which there may be no connection, and return its name."""
         name = f"test_{uuid4().hex}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
@@ -163,7 +163,7 @@ class Servers:
 
     @contextmanager
     def own(self, version: int) -> Iterator[Server]:
-        """Yield a server that nobody else uses, as durable as PostgreSQL is."""
+        """Yield a server for one test alone, as durable as PostgreSQL is."""
         with ExitStack() as used:
             server = self._made(version, used, durable=True)
             yield server

@@ -48,7 +48,7 @@ def end(folder: Path) -> None:
 
 def forget_killed(folder: Path) -> None:
     """Remove what a killed server leaves: its System V segment, which is the second number of line 7, and its
-    lock files, since the next start takes a zombie that nobody reaps for a server.
+    lock files, since the next start takes a zombie, if init is slow to reap it, for a server.
     """
     if len(lines := _pid_file(folder)) > 6:
         segment = lines[6].split()[1]

@@ -146,6 +146,7 @@ def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_pa
     done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     offers = {"fraisier-core": "", "fraisier-deployers": "api fraisier-deployers ok "}
+    offers["fraisier-postgres"] = "postgresql fraisier-postgres ok "
     names = ("forgejo", "gitea", "gogs")
     offers["fraisier-gitea"] = "".join(f"{name} fraisier-gitea ok " for name in names)
     expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok ")
