@@ -77,10 +77,10 @@ class PackageFolder:
             file.write(f"[{group}]\n{name} = {module}\n")
 
     def entry_points(self) -> list[EntryPoint]:
-        """Return what the packages in the folder offer, and the installed stores."""
+        """Return what the packages in the folder offer, and the core's store."""
         found = Distribution.discover(path=[str(self.folder)])
         here = [entry_point for distribution in found for entry_point in distribution.entry_points]
-        return [*here, *metadata.entry_points(group=STORES.group)]
+        return [*here, *metadata.entry_points(group=STORES.group, name="sqlite")]
 
     def plugins(self, disabled: Collection[str] = ()) -> Plugins:
         """Return a loader of the installed packages."""

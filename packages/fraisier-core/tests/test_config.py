@@ -291,8 +291,12 @@ ONE_PROBLEM = {
     "a database of another kind": (
         ("branch_mapping:", "database: {url: postgresql://db/acme}\nbranch_mapping:"),
         "fraises.yaml:17: database.url: "
-        'no store "postgresql" is installed (install the package that offers it '
-        "(entry-point group fraisier.stores); installed: sqlite)",
+        'no store "postgresql" is installed (in a checkout of Fraisier, try: '
+        "pip install ./packages/fraisier-postgres; installed: sqlite)",
+    ),
+    "a database that is no section": (
+        ("branch_mapping:", "database: postgresql://deploy:hush@db/acme\nbranch_mapping:"),
+        "fraises.yaml:17: database: should be a mapping",
     ),
     "a database that is no URL": (
         ("branch_mapping:", "database: {url: acme.db}\nbranch_mapping:"),

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import StorePlace, read_place
+from fraisier_core.config.database_secrets import secrets_of
 from fraisier_core.config.finding import config_text
 from fraisier_core.config.fraise import (
     REACH,
@@ -107,7 +108,7 @@ class Config:
             self.require("fraises", fraise, key)
         of = self.fraise(fraise)
         access = of.reach.access(url)
-        passwords = [SecretStr(url_password(each) or "") for each in (url, self.database)]
+        passwords = [SecretStr(each) for each in (url_password(url) or "", *secrets_of(self.database))]
         answers = [SecretStr(each) for each in access.secrets()]
         return ResolvedEnvironment(
             fraise=fraise,

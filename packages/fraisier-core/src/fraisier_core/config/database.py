@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fraisier_core.config.database_secrets import without_secrets
 from fraisier_core.config.finding import config_text, default_state_dir
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import Substituted
@@ -19,7 +20,6 @@ from fraisier_core.text.suggestions import listing
 
 SECTIONS = ("database", "state_dir")
 _SECTION = re.compile(r"""( *)["']?([\w.-]+)["']?\s*:(?=\s|$)""")
-_USER_INFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
 DEFAULT_URL = "sqlite:{folder}/fraisier.db"
 
 
@@ -61,7 +61,7 @@ def read_place(reader: ConfigReader, plugins: Plugins, path: Path) -> StorePlace
     state_dir = _read_state_dir(reader, path)
     url = _read_database(reader, plugins, path, state_dir)
     written = reader.public(("database", "url"), None)
-    return StorePlace(path, state_dir, url, written or _USER_INFO.sub("***", url))
+    return StorePlace(path, state_dir, url, without_secrets(written or url))
 
 
 def _document(text: str, path: Path) -> Document:
@@ -109,7 +109,7 @@ def _read_database(reader: ConfigReader, plugins: Plugins, path: Path, state_dir
     """Return the resolved `database.url`, relative to the folder of `path`; else an SQLite file."""
     url = DEFAULT_URL.format(folder=state_dir)
     if reader.value(("database",)) is not None:
-        section = reader.read(DatabaseSection, ("database",))
+        section = reader.read(DatabaseSection, ("database",), secret=True)
         url = section.url if section else url
     try:
         return plugins.store(url).resolve_url(url, path.parent)
