@@ -67,7 +67,7 @@ class Deployments(Leases):
         return self._claimable(deployment_id) is not None
 
     def _claimable(self, deployment_id: str | None) -> Row | None:
-        """Return what can be claimed, by default the next, which nobody else can claim meanwhile."""
+        """Return what can be claimed, by default the next, which no other process can claim meanwhile."""
         return self._one("claimable", id=deployment_id)
 
     def prepare(self) -> None:
