@@ -85,6 +85,9 @@ class Reader(Protocol):
     def delivery(self, delivery_id: str) -> DeliveryDetails:
         """Return one delivery. Raises `UnknownNameError`."""
 
+    def details(self, deliveries: Sequence[ReceivedDelivery]) -> list[DeliveryDetails]:
+        """Return what else is recorded of deliveries, in their order."""
+
     def newer_than(self, delivery_id: str, request: Request) -> str | None:
         """Return the id of the newest delivery or deployment of another commit of the ref of a request that
         replays a delivery, if it is newer than that, or than the first of the same. Of deployments, those in

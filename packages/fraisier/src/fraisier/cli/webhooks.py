@@ -27,7 +27,7 @@ def list_deliveries(
     from fraisier.cli.deliveries import delivery_as_json, print_deliveries
 
     reader = Session.read(config).reader()
-    found = [reader.delivery(each.id) for each in reader.deliveries(limit)] if reader else []
+    found = reader.details(reader.deliveries(limit)) if reader else []
     if as_json:
         print_json([delivery_as_json(each) for each in found])
     elif found:

@@ -127,18 +127,17 @@ class RelationalReader:
         found = self._records(ReceivedDelivery, "delivery", id=delivery_id)
         if not found:
             raise _unknown("delivery", delivery_id)
-        more = self._one("delivered", id=delivery_id)
-        if more is None:
-            return DeliveryDetails(found[0])
-        return DeliveryDetails(
-            found[0],
-            more["delivery_id"],
-            _value("tuple", more["urls"]),
-            more["body_sha256"],
-            bool(more["body_kept"]),
-            tuple(self._records(ReceivedRef, "delivered_refs", id=delivery_id)),
-            tuple(self._records(Deployment, "deployments_of_delivery", id=delivery_id)),
-        )
+        return self.details(found)[0]
+
+    def details(self, deliveries: Sequence[ReceivedDelivery]) -> list[DeliveryDetails]:
+        ids = json.dumps([each.id for each in deliveries])
+        facts = {row["id"]: row for row in self._all("delivered", ids=ids)}
+        refs = self._by_delivery(ReceivedRef, "delivered_refs", ids)
+        deployments = self._by_delivery(Deployment, "deployments_of_deliveries", ids)
+        return [
+            _details(each, facts.get(each.id), refs.get(each.id, []), deployments.get(each.id, []))
+            for each in deliveries
+        ]
 
     def newer_than(self, delivery_id: str, request: Request) -> str | None:
         row = self._one("newer_than", delivery_id=delivery_id, **request._asdict())
@@ -175,9 +174,31 @@ class RelationalReader:
     def _records(self, kind: type[T], query: str, /, **parameters: Any) -> list[T]:
         return [record(kind, row) for row in self._all(query, **parameters)]
 
+    def _by_delivery(self, kind: type[T], query: str, ids: str) -> dict[str, list[T]]:
+        found: dict[str, list[T]] = {}
+        for row in self._all(query, ids=ids):
+            found.setdefault(row["webhook_event_id"], []).append(record(kind, row))
+        return found
+
 
 def _unknown(what: str, name: str) -> UnknownNameError:
     return UnknownNameError(f"there is no {what} {name!r}: `{_LISTS[what]}` lists them")
+
+
+def _details(
+    found: ReceivedDelivery, facts: Row | None, refs: list[ReceivedRef], deployments: list[Deployment]
+) -> DeliveryDetails:
+    if facts is None:  # it was refused
+        return DeliveryDetails(found)
+    return DeliveryDetails(
+        found,
+        facts["delivery_id"],
+        _value("tuple", facts["urls"]),
+        facts["body_sha256"],
+        bool(facts["body_kept"]),
+        tuple(refs),
+        tuple(deployments),
+    )
 
 
 def record(kind: type[T], row: Row) -> T:

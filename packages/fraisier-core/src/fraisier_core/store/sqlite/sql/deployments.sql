@@ -29,10 +29,14 @@ SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supers
 -- name: request
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release, newest_delivery)
 VALUES (
     :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
-    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release);
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release,
+    coalesce(
+        (SELECT sequence FROM tb_webhook_events WHERE id = :webhook_event_id AND :trigger = 'webhook'),
+        (SELECT max(sequence) FROM tb_webhook_events),
+        0));
 
 -- name: append
 INSERT INTO tb_deployment_events (
@@ -94,21 +98,24 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS :ref AND 
 ORDER BY sequence DESC LIMIT 20;
 
 -- name: requested_since
--- What was requested in the environment since the commit was last deployed from its ref, or requested; no replays.
+-- What was requested in the environment since the commit was last deployed from its ref, or requested, or else
+-- since the delivery that is repeated; no replays.
 SELECT 1 FROM tb_deployments AS since
 WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
   AND since.trigger <> 'replay' AND (since.repeats IS NULL OR since.release IS NOT NULL)
-  AND since.id > (
-      SELECT coalesce(max(id), :repeats) FROM tb_deployments
-      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
-        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+  AND coalesce(
+      since.sequence > (
+          SELECT max(sequence) FROM tb_deployments
+          WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+            AND commit_sha IN (:commit_sha, :deployed) AND id <> :id
+            AND (repeats IS NULL OR release IS NOT NULL)),
+      since.newest_delivery >= (SELECT sequence FROM tb_webhook_events WHERE id = :repeats))
 LIMIT 1;
 
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
--- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time, in a
--- batch those of all deliveries before those of the deployments. The addresses are compared as well as the name: a
--- secret that is bound to repositories verifies only these.
+-- or requested; of deliveries that repeat another, only those that were found to be true. The addresses are compared
+-- as well as the name: a secret that is bound to repositories verifies only these.
 SELECT 1 FROM v_webhook_refs AS said
 WHERE said.ref = :ref
   AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
@@ -116,8 +123,9 @@ WHERE said.ref = :ref
       SELECT provider, repository FROM tb_webhook_events WHERE id = :repeats)
   AND (SELECT urls FROM tb_webhook_events WHERE id = said.webhook_event_id)
       = (SELECT urls FROM tb_webhook_events WHERE id = :repeats)
-  AND said.webhook_event_id > (
-      SELECT coalesce(max(iif(trigger = 'webhook', webhook_event_id, id)), :repeats) FROM tb_deployments
+  AND said.sequence > (
+      SELECT coalesce(max(newest_delivery), (SELECT sequence FROM tb_webhook_events WHERE id = :repeats))
+      FROM tb_deployments
       WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
         AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
   AND (said.duplicate_of IS NULL

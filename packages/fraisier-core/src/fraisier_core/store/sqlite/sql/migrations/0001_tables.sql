@@ -89,7 +89,9 @@ CREATE TABLE tb_refused_deliveries (
     reason      TEXT NOT NULL
 ) STRICT;
 
--- Every change of every deployment. Columns that an event does not need are NULL.
+-- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
+-- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
+-- first, a delivery or a request, whatever the clock did.
 CREATE TABLE tb_deployment_events (
     sequence            INTEGER PRIMARY KEY,
     deployment_id       TEXT NOT NULL,
@@ -119,6 +121,7 @@ CREATE TABLE tb_deployment_events (
     recovers            TEXT,
     repeats             TEXT,
     webhook_event_id    TEXT,
+    newest_delivery     INTEGER,
     superseded_by       TEXT,
     release             TEXT,
     previous_release    TEXT,
@@ -163,6 +166,7 @@ CREATE TABLE tb_deployments (
     trigger             TEXT NOT NULL,
     requested_by        TEXT,
     webhook_event_id    TEXT,
+    newest_delivery     INTEGER NOT NULL,
     release             TEXT,
     previous_release    TEXT,
     previous_commit_sha TEXT,

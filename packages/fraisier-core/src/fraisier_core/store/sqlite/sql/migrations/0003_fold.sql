@@ -9,20 +9,21 @@ BEGIN
         NEW.sequence, NEW.deployment_id, NEW.number, NEW.event, NEW.at, NEW.token, NEW.host, NEW.attempt,
         NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.ref, NEW.commit_sha,
         NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.recovers, NEW.repeats, NEW.webhook_event_id,
-        NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step, NEW.step_number,
-        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
+        NEW.newest_delivery, NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha,
+        NEW.step, NEW.step_number, NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
 END;
 
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
 BEGIN
     INSERT INTO tb_deployments (
         id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
-        commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, release, recovers,
-        repeats, last_event)
+        commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
+        release, recovers, repeats, last_event)
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source, lane, supersedes, shown, priority,
         'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
-        NEW.requested_by, NEW.webhook_event_id, NEW.release, NEW.recovers, NEW.repeats, NEW.number
+        NEW.requested_by, NEW.webhook_event_id, NEW.newest_delivery, NEW.release, NEW.recovers, NEW.repeats,
+        NEW.number
     FROM tb_kinds WHERE name = NEW.kind;
 END;
 
