@@ -303,6 +303,28 @@ def test_a_branch_that_is_pushed_away_and_back_while_no_worker_runs_deploys_what
     check_invariants(driver)
 
 
+def test_a_branch_that_returns_deploys_and_a_replay_does_not_although_the_clock_was_set(
+    driver: Driver,
+) -> None:
+    driver.start()
+    newer, base, again = back_and_forth(driver)
+    assert driver.deploy(*newer)["status"] == "success"
+    driver.settled()
+    driver.database.recorded_at("b")
+    force_back(driver, base[0])
+    assert driver.deploy(*base)["status"] == "success"
+    driver.settled()
+    driver.database.recorded_at("a")
+    assert driver.wait(driver.command("deploy", "my_api", "production", "--commit", base[0])) == 0
+    driver.settled()
+    driver.database.recorded_at("c")
+    force_back(driver, newer[0])
+    assert driver.deploy(*again)["status"] == "success"
+    assert driver.wait(driver.command("deploy", "my_api", "production", "--commit", base[0])) == 0
+    assert driver.deploy(*again)["status"] == "skipped"
+    assert driver.serving() == base[0]
+
+
 def test_what_any_number_of_replays_superseded_is_requested_again(driver: Driver) -> None:
     driver.start()
     pushes = back_and_forth(driver)

@@ -1,6 +1,7 @@
 import asyncio
 import os
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 
 import lz4.frame
@@ -263,6 +264,105 @@ def test_what_another_ref_or_repository_does_says_nothing(store: OpenStore, othe
     assert not may_have_returned(store, back)
 
 
+CLOCKS = list(permutations("abc"))
+MANUAL = REQUEST._replace(trigger="manual", commit_sha="e" * 40, before_sha=None)
+
+
+def recorded(store: OpenStore, clock: str, request: Delivery | Request) -> str:
+    """Record it at the time of a clock, and return its id."""
+    is_manual = isinstance(request, Request)
+    found = store.request(request) if is_manual else receipts(store, request)[0].event_id
+    store.recorded_at(clock)
+    return clock + found[1:]
+
+
+@pytest.mark.parametrize("clocks", CLOCKS, ids="".join)
+def test_a_ref_that_returned_has_returned_whatever_the_clock_did(
+    store: OpenStore, clocks: tuple[str, str, str]
+) -> None:
+    pushes = moved("1", "b"), moved("2", "a"), moved("n", "a", "refs/heads/next")
+    for clock, push in zip(clocks, pushes, strict=True):
+        recorded(store, clock, push)
+    assert may_have_returned(store, receipts(store, moved("3", "b"))[0])
+
+
+@pytest.mark.parametrize("other", [MANUAL, MANUAL._replace(ref=None), moved("n", "a", "refs/heads/next")])
+@pytest.mark.parametrize("clocks", ["ab", "ba"])
+def test_a_replay_after_something_else_was_requested_is_one_whatever_the_clock_did(
+    store: OpenStore, clocks: str, other: Delivery | Request
+) -> None:
+    recorded(store, clocks[0], moved("1", "b"))
+    recorded(store, clocks[1], other)
+    assert not may_have_returned(store, receipts(store, moved("2", "b"))[0])
+
+
+@pytest.mark.parametrize("clocks", CLOCKS, ids="".join)
+def test_a_return_that_was_deployed_is_not_one_again_whatever_the_clock_did(
+    store: OpenStore, clocks: tuple[str, str, str]
+) -> None:
+    recorded(store, clocks[0], moved("1", "b"))
+    recorded(store, clocks[1], moved("2", "a"))
+    (back,) = receipts(store, moved("3", "b"))
+    ran(store, back)
+    store.recorded_at(clocks[2])
+    request_another(store, "next")
+    assert not may_have_returned(store, receipts(store, moved("4", "b"))[0])
+
+
+@pytest.mark.parametrize("clocks", ["ab", "ba"])
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_a_commit_that_was_never_deployed_here_is_compared_with_its_delivery_whatever_the_clock_did(
+    store: OpenStore, clocks: str, environment: str
+) -> None:
+    here = REQUEST._replace(environment=environment)
+    there = REQUEST._replace(environment="staging" if environment == "production" else "production")
+    before = MANUAL._replace(environment=environment)
+    recorded(store, clocks[0], before)
+    recorded(store, clocks[1], DELIVERY._replace(requests=(there,)))
+    again = delivery("d2", DELIVERY.body)._replace(requests=(here,))
+    assert may_have_returned(store, receipts(store, again)[0]), "what was requested before does not count"
+    store.recorded_at(clocks[0])
+    recorded(store, clocks[0], before)
+    assert not may_have_returned(store, receipts(store, again._replace(delivery_id=None))[0])
+
+
+@pytest.mark.parametrize("clocks", CLOCKS, ids="".join)
+def test_what_came_later_is_newer_whatever_the_clock_did(
+    store: OpenStore, clocks: tuple[str, str, str]
+) -> None:
+    first = recorded(store, clocks[0], moved("1", "b"))
+    second = recorded(store, clocks[1], moved("2", "a")._replace(requests=()))
+    of_first, of_second = (REQUEST._replace(commit_sha=each * 40) for each in "ba")
+    assert store.newer_than(first, of_first) == second
+    assert store.newer_than(second, of_second) is None
+    third = recorded(store, clocks[2], MANUAL)
+    assert store.newer_than(first, of_first) == third
+    assert store.newer_than(second, of_second) == third
+    (duplicate,) = receipts(store, moved("1", "b"))
+    assert duplicate.verdict == "duplicate"
+    assert store.newer_than(store.deliveries(verdict="duplicate")[0].id, of_first) == third
+
+
+def test_what_an_earlier_delivery_of_the_same_batch_requested_is_not_newer(store: OpenStore) -> None:
+    first, second, third = receipts(store, moved("1", "b"), moved("2", "a"), moved("3", "b", before="c"))
+    of_b, of_a = (REQUEST._replace(commit_sha=each * 40) for each in "ba")
+    assert store.newer_than(third.event_id, of_b) is None
+    assert store.newer_than(second.event_id, of_a) == third.deployments[0].id
+    assert store.newer_than(first.event_id, of_b) == second.deployments[0].id
+
+
+def test_the_newest_delivery_of_each_request_is_the_same_after_a_rebuild(store: OpenStore) -> None:
+    store.request(MANUAL)
+    receipts(store, moved("1", "b"), moved("2", "a"))
+    receipts(store, delivery("3")._replace(requests=()))
+    store.request(MANUAL._replace(environment="staging"))
+    store.request(REQUEST._replace(trigger="replay", webhook_event_id=store.deliveries()[-1].id))
+    before = store.all("SELECT * FROM tb_deployments ORDER BY sequence")
+    assert [row["newest_delivery"] for row in before] == [0, 1, 2, 3, 3]
+    store.rebuild()
+    assert store.all("SELECT * FROM tb_deployments ORDER BY sequence") == before
+
+
 SEVERAL = DELIVERY._replace(
     more_refs=(
         DeliveredRef("refs/heads/next", "d" * 40, None, ("no rule",)),
@@ -344,6 +444,8 @@ def test_deliveries_are_listed_newest_first_recorded_and_refused(store: OpenStor
     for each in found:
         assert store.find_delivery(each.id[-9:]) == each.id
         assert store.delivery(each.id).delivery == each
+    assert store.details(found) == [store.delivery(each.id) for each in found]
+    assert store.details([]) == []
     with pytest.raises(UnknownNameError, match="there is no delivery 'ffff': `fraisier webhooks list`"):
         store.find_delivery("ffff")
     with pytest.raises(UnknownNameError, match="more than one delivery is called"):
