@@ -303,7 +303,7 @@ def test_a_branch_that_is_pushed_away_and_back_while_no_worker_runs_deploys_what
     check_invariants(driver)
 
 
-def test_a_branch_that_returns_deploys_and_a_replay_does_not_although_the_clock_was_set(
+def test_a_branch_that_returns_deploys_and_a_replay_does_not_whatever_the_clock_did(
     driver: Driver,
 ) -> None:
     driver.start()

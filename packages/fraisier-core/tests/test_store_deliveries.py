@@ -270,8 +270,7 @@ MANUAL = REQUEST._replace(trigger="manual", commit_sha="e" * 40, before_sha=None
 
 def recorded(store: OpenStore, clock: str, request: Delivery | Request) -> str:
     """Record it at the time of a clock, and return its id."""
-    is_manual = isinstance(request, Request)
-    found = store.request(request) if is_manual else receipts(store, request)[0].event_id
+    found = store.request(request) if isinstance(request, Request) else receipts(store, request)[0].event_id
     store.recorded_at(clock)
     return clock + found[1:]
 
