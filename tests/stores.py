@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fraisier_core.store.received import Delivery, Receipts
+from fraisier_core.store.records import Request
 from fraisier_core.store.sqlite.connection import BUSY_SECONDS, Connection, Parameters
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
@@ -50,6 +51,10 @@ class OpenStore(SqliteStore):
                 self.execute(f"{change} WHERE {name} GLOB '0???????-????-7???-????-????????????'", (time,))
             for trigger in triggers:
                 self.execute(trigger["sql"])
+
+    def request(self, request: Request) -> str:
+        """Request one deployment, and return its id."""
+        return self.request_all([request])[0]
 
     def accept_now(self, *deliveries: Delivery) -> Receipts:
         """Accept deliveries outside of an event loop."""

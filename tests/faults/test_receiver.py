@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fraisier_core.config import load_config
 from fraisier_core.plugins import Plugins
-from fraisier_core.requests.requesting import replay_of, request_deployment
+from fraisier_core.requests.requesting import replay_of, request_deployments
 
 from tests.faults.driver import SECRET, TOKEN, Driver, Response, post, push_body, send, signature
 from tests.faults.invariants import (
@@ -153,9 +153,7 @@ def test_a_delivery_of_two_refs_and_its_replays_deploy_each_ref(driver: Driver) 
     recorded = driver.database.delivery(answer.body["event"])
     driver.start_worker()
     for _ in range(2):
-        replayed = [
-            request_deployment(driver.database, request)[0] for request in replay_of(recorded, config, "ada")
-        ]
+        replayed = request_deployments(driver.database, replay_of(recorded, config, "ada"))
         assert [driver.deployment(each)["ref"] for each in replayed] == [*refs]
         assert driver.ended(replayed[-1])["status"] in {"success", "skipped"}
     assert driver.serving() == commit

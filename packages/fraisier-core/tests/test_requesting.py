@@ -14,7 +14,7 @@ from fraisier_core.git.origins import covered
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import Push
-from fraisier_core.requests.requesting import replay_of, request_deployment
+from fraisier_core.requests.requesting import replay_of, request_deployment, request_deployments
 from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
 from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.processes import ProcessIdentity
@@ -69,6 +69,21 @@ def test_what_no_deployer_could_execute_is_not_requested(
         request_deployment(store, request_, holder)
     assert str(refusal.value) == problem
     assert store.deployments() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "restart"}, {"kind": "rollback"}, {"trigger": "replay"}, {"environment": "elsewhere"}],
+)
+def test_of_several_none_is_requested_and_nobody_is_woken_if_one_cannot_be(
+    store: OpenStore, fault: dict[str, str]
+) -> None:
+    wake_ups = store.wake_ups()
+    with pytest.raises((InvalidRequestError, StoreError)):
+        request_deployments(store, [REQUEST, REQUEST._replace(**fault)])  # type: ignore[arg-type]
+    assert store.deployments() == []
+    assert not select.select([wake_ups], [], [], 0)[0]
+    wake_ups.close()
 
 
 def test_what_is_not_configured_is_not_requested(store: OpenStore) -> None:

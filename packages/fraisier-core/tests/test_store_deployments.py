@@ -208,6 +208,24 @@ def test_what_is_not_configured_is_refused(store: OpenStore) -> None:
         store.request(request("unheard-of"))
 
 
+@pytest.mark.parametrize(
+    "fault", [{"environment": "unheard-of"}, {"fraise_id": "unheard-of"}, {"trigger": "unheard-of"}]
+)
+def test_of_several_requests_none_is_recorded_if_one_is_refused(
+    store: OpenStore, fault: dict[str, str]
+) -> None:
+    with pytest.raises(ConstraintError):
+        store.request_all([request(), request("staging")._replace(**fault), request()])  # type: ignore[arg-type]
+    assert store.deployments() == []
+    assert store.events() == []
+
+
+def test_several_requests_are_recorded_in_their_order(store: OpenStore) -> None:
+    ids = store.request_all([request(), request("staging"), request()])
+    assert [each.deployment_id for each in store.events() if each.event == "requested"] == ids
+    assert [store.deployment(each).status for each in ids] == ["superseded", "pending", "pending"]
+
+
 def test_what_has_ended_stays_ended(store: OpenStore) -> None:
     lease = claimed(store)
     store.append(lease, Event("failed", message="broken"))

@@ -151,6 +151,33 @@ def test_a_body_that_is_not_kept_any_more_is_said_and_does_not_matter(
     assert "kept" not in silent.stderr
 
 
+BOTH = """
+branch_mapping:
+  next: [{fraise: my_api, environment: production}, {fraise: my_api, environment: staging}]
+"""
+
+
+def test_of_several_deployments_none_is_requested_if_one_cannot_be_recorded(
+    installation: Installation, app: WebApp
+) -> None:
+    found = app.push(ONE, "refs/heads/next")["event"]
+    text = installation.config.read_text().replace("branch: main", "branch: next")
+    installation.config.write_text(text[: text.index("branch_mapping")] + BOTH)
+    store = open_store(installation.database)
+    store.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON tb_deployment_events WHEN NEW.environment = 'staging'"
+        " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
+    done = installation.run("webhooks", "replay", found, "--deploy")
+    assert done.returncode not in {0, 1}
+    assert "the disk is full" in done.stderr
+    assert installation.recorded() == []
+    store.execute("DROP TRIGGER full")
+    store.close()
+    assert len(installation.json("webhooks", "replay", found, "--deploy")["deployments"]) == 2
+    assert [each.environment for each in installation.recorded()] == ["staging", "production"]
+
+
 def test_nothing_is_requested_that_cannot_be_deployed(installation: Installation, app: WebApp) -> None:
     found = app.push(ONE)["event"]
     before = installation.recorded()

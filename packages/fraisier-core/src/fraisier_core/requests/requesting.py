@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fraisier_core.config import Config
 from fraisier_core.config.last_good import keep
 from fraisier_core.errors import InvalidRequestError
@@ -43,14 +45,24 @@ def request_deployment(
     environment is free; otherwise the workers are woken. Raises `InvalidRequestError`, or `StoreError` if the
     environment is not configured.
     """
-    _check(request)
     if holder is None:
-        deployment_id, lease = store.request(request), None
-    else:
-        deployment_id, lease = store.request_and_claim(request, holder)
+        return request_deployments(store, [request])[0], None
+    _check(request)
+    deployment_id, lease = store.request_and_claim(request, holder)
     if lease is None:
         store.wake()
     return deployment_id, lease
+
+
+def request_deployments(store: Store, requests: Sequence[Request]) -> list[str]:
+    """Request deployments of the workers, all of them or none; return their ids. Raises what
+    `request_deployment` does.
+    """
+    for each in requests:
+        _check(each)
+    ids = store.request_all(requests)
+    store.wake()
+    return ids
 
 
 def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | None) -> tuple[Request, ...]:

@@ -163,8 +163,10 @@ class Store(Reader, Protocol):
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
         """Tell the store what is configured, so that it refuses requests for anything else."""
 
-    def request(self, request: Request) -> str:
-        """Request a deployment and return its id; one that waits gives way if its kind says so."""
+    def request_all(self, requests: Sequence[Request]) -> list[str]:
+        """Request deployments in one transaction, and return their ids in order; for each, one that waits
+        gives way if its kind says so.
+        """
 
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
         """Request a deployment and claim it in one transaction; no lease if the environment is busy."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fraisier_core.errors import ConflictError, InvalidRequestError
 from fraisier_core.push import spoken_ref
-from fraisier_core.requests.requesting import replay_of, request_deployment
+from fraisier_core.requests.requesting import replay_of, request_deployments
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import Request
@@ -76,7 +76,7 @@ def _requested(session: ActingSession, replayed: Sequence[Replayed]) -> list[str
     for request, _ in replayed:
         session.usable_environment(request.fraise_id, request.environment)
     store = session.configured_store()
-    ids = [request_deployment(store, request)[0] for request, _ in replayed]
+    ids = request_deployments(store, [each.request for each in replayed])
     if ids:
         warn_without_worker(store)
     return ids

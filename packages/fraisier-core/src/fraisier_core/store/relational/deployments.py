@@ -37,8 +37,8 @@ class Deployments(Leases):
         self._connection.execute_many(self._sql["configure_environment"], rows)
 
     @transaction
-    def request(self, request: Request) -> str:
-        return self._request(request)
+    def request_all(self, requests: Sequence[Request]) -> list[str]:
+        return [self._request(each) for each in requests]
 
     @transaction
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
