@@ -18,6 +18,7 @@ from fraisier_core.git.origins import covered
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Unverified, Verified
+from fraisier_core.requests.outcomes import CONDITION
 from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
@@ -37,10 +38,7 @@ logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
 MAX_REFS = 20_000
-CONDITION = (
-    "this body was accepted before: its commit is deployed only if the ref is there, and had left it or"
-    " nothing else was requested since"
-)
+KNOWN_BODY = "this body was accepted before"
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 NOT_COUNTED = "deliveries through a proxy on a private address are not limited by sender"
 
@@ -261,7 +259,9 @@ def _response(delivery: Delivery, receipt: Receipt) -> Response:
     if receipt.verdict == "duplicate":
         return JSONResponse(body | _deploy_again(delivery))
     if receipt.repeats is not None:
-        body |= {"repeats": receipt.repeats, "condition": CONDITION} | _deploy_again(delivery)
+        body |= {"repeats": receipt.repeats, "condition": f"{KNOWN_BODY}: {CONDITION}"} | _deploy_again(
+            delivery
+        )
     if delivery.more_refs:
         body |= _refs(delivery, receipt)
     # Not JSONResponse: it takes twice as long, and in a flood of pushes this is the response to nearly all.

@@ -267,7 +267,8 @@ CASES: Mapping[str, Case] = {
         repeated_body,
         (
             "It has the body of delivery",
-            "so it is deployed only if the ref left its commit and returned to it: my_api production: pend",
+            ", so its commit is deployed only if the ref is there, and had left it or nothing else was",
+            " requested since: my_api production: pending: no worker is running.",
         ),
     ),
     "no worker": Case(delivered(ONE), ("It requested my_api production: pending: no worker is running.",)),

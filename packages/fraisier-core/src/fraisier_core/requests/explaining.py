@@ -12,7 +12,7 @@ from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import BRANCH_PREFIX, Push, spoken_ref
-from fraisier_core.requests.outcomes import Outcome, deploy_command, outcome_of
+from fraisier_core.requests.outcomes import CONDITION, Outcome, deploy_command, outcome_of
 from fraisier_core.requests.refused import remedies
 from fraisier_core.requests.routing import Mismatch, Routing, Target, alias_of, route, rule_for
 from fraisier_core.store.protocol import Reader
@@ -128,8 +128,7 @@ def _answer(details: DeliveryDetails, outcomes: tuple[Outcome, ...], refs: tuple
     if found.verdict == "duplicate":
         return f"It repeats delivery {found.duplicate_of}, which had requested all of it already: {stand}."
     if found.duplicate_of:
-        condition = "is deployed only if the ref left its commit and returned to it"
-        return f"It has the body of delivery {found.duplicate_of}, so it {condition}: {stand}."
+        return f"It has the body of delivery {found.duplicate_of}, so {CONDITION}: {stand}."
     if outcomes:
         return f"It requested {stand}."
     today = [each for each in refs if each.requested]

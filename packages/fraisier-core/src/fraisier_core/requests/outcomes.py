@@ -11,6 +11,10 @@ from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import SKIP_DEPLOY
 
 SHOWN_COMMIT = 12
+CONDITION = (
+    "its commit is deployed only if the ref is there, and had left it or nothing else was requested since"
+)
+"""What holds for the deployments of a delivery with the signed body of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
