@@ -103,7 +103,7 @@ class ProviderHooks:
         Called for `fraisier webhooks test`. `verify` must verify it, and `normalize` ignore it.
 
         Args:
-            secret: the first of the configured secrets.
+            secret: one of the configured secrets.
             now: the current time in UTC, for schemes that sign a timestamp.
 
         Example::

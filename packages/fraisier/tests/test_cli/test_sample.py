@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,16 +83,122 @@ def test_each_step_of_every_provider_is_told_and_nothing_is_deployed(forges: Ins
             done = sent(forges, name, "--url", app.url)
             assert (done.returncode, done.stderr) == (0, ""), name
             lines = done.stdout.splitlines()
-            words = ["configuration", "plugin", "secret", "server", "response", "record"]
+            words = [
+                "configuration",
+                "plugin",
+                "server",
+                *["secret", "response", "record"] * (len(lines) // 4),
+            ]
             assert [line.partition(":")[0] for line in lines] == words
-            assert f"{app.url}/webhook/{name} is reached" in lines[3]
+            assert f"{app.url}/webhook/{name} is reached" in lines[2]
             newest = forges.json("webhooks", "list")[0]
             assert (newest["provider"], newest["verdict"]) == (name, "ignored")
-            assert lines[5].startswith(f"record: delivery {newest['id'][-8:]} is ignored: ")
-        assert (
-            "the first of 2 of git.signed.webhook_secret" in sent(forges, "signed", "--url", app.url).stdout
-        )
+            assert lines[-1].startswith(f"record: delivery {newest['id'][-8:]} is ignored: ")
     assert forges.recorded() == []
+
+
+@contextmanager
+def with_secrets(installation: Installation, name: str, *, of_server: str, of_command: str) -> Iterator[str]:
+    """Run a server with a list of secrets for a section, give the configuration another one, and its URL."""
+    text = installation.config.read_text()
+    kind = "github" if name == "hub" else name
+
+    def write(secrets: str) -> None:
+        section = f"git:\n  {name}: {{type: {kind}, webhook_secret: {secrets}}}\n"
+        installation.config.write_text(text.replace("git:\n", section, 1))
+
+    write(of_server)
+    with receiving(installation) as app:
+        other = installation.config.with_name("other.yaml")
+        mapped = installation.config.read_text()
+        write(of_command)
+        installation.config.rename(other)
+        installation.config.write_text(mapped)
+        yield app.url
+
+
+@pytest.mark.parametrize(
+    ("name", "secrets"),
+    [
+        ("gitlab", ["one", SIGNING_TOKEN, "another"]),
+        ("gitea", ["one", "another"]),
+        ("hub", ["one", "{secret: another, repositories: https://forge.example/acme/site.git}"]),
+    ],
+)
+def test_every_secret_is_tried(installation: Installation, name: str, secrets: list[str]) -> None:
+    listed = f"[{', '.join(secrets)}]"
+    with with_secrets(installation, name, of_server=listed, of_command=listed) as url:
+        done = sent(installation, name, "--url", url)
+        assert (done.returncode, done.stderr) == (0, "")
+        told = [line for line in done.stdout.splitlines() if line.startswith("secret: ")]
+        count = len(secrets)
+        where = f"of {count} of git.{name}.webhook_secret"
+        assert told == [f"secret: {number} {where}" for number in range(1, count + 1)]
+        assert len(installation.json("webhooks", "list")) == count
+
+
+@pytest.mark.parametrize(
+    ("of_command", "wrong"),
+    [
+        ("[one, another, third]", [3]),
+        ("[third, one]", [1]),
+        ("[third, one, fourth]", [1, 3]),
+        (f'["{UNSENDABLE}", one]', [1]),
+    ],
+)
+def test_the_secrets_that_fail_are_told_apart_from_those_that_do_not(
+    installation: Installation, of_command: str, wrong: list[int]
+) -> None:
+    with with_secrets(installation, "gitlab", of_server="[one, another]", of_command=of_command) as url:
+        arguments = "gitlab", "--url", url, "-c", str(installation.config.with_name("other.yaml"))
+        done = sent(installation, *arguments)
+        assert done.returncode == 10
+        numbers = [int(line.split()[1]) for line in done.stderr.splitlines()]
+        assert numbers == wrong
+        of_json = sent(installation, *arguments, "--json")
+    assert of_json.returncode == 10
+    found = json.loads(of_json.stdout)["secrets"]
+    assert [each["number"] for each in found if each["problem"]] == wrong
+    assert all((each["delivery"] is None) == bool(each["problem"]) for each in found)
+
+
+def test_json_names_the_place_of_each_step_and_the_delivery(forges: Installation) -> None:
+    with receiving(forges) as app:
+        done = sent(forges, "gitea", "--url", app.url, "--json")
+    assert done.returncode == 0
+    assert "response: 200 ignored" in done.stderr
+    assert json.loads(done.stdout) == {
+        "configuration": str(forges.config),
+        "provider": "gitea",
+        "plugin": "gitea",
+        "url": f"{app.url}/webhook/gitea",
+        "secrets": [
+            {"number": 1, "delivery": forges.json("webhooks", "list")[0]["id"], "problem": None},
+        ],
+    }
+
+
+def test_a_server_that_hangs_up_is_told(forges: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            for _ in ("to be reached", "to send"):
+                server.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        done = sent(forges, "--url", f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert done.returncode == 10
+    assert "response: none, but: " in done.stderr
+
+
+def test_a_secret_that_no_header_can_carry_is_told(forges: Installation) -> None:
+    with answering(200, b"") as url:
+        done = sent(forges, "unsendable", "--url", url)
+    assert done.returncode == 10
+    assert "secret: no header can carry the secret of git.unsendable" in done.stderr
+    assert "response" not in done.stdout + done.stderr
 
 
 def test_without_a_name_the_default_is_tested_and_the_url_may_be_that_of_the_webhook(
@@ -119,7 +226,6 @@ def test_a_configuration_or_a_secret_that_is_missing_is_said_first(forges: Insta
         (["--url", "http://127.0.0.1:1/ü"], {}, 2, "--url takes an address such as"),
         (["--url", "http://a..b"], {}, 2, "--url takes an address such as"),
         (["--url", f"http://ada:{SECRET}@127.0.0.1:1"], {}, 2, "--url takes an address such as"),
-        (["unsendable"], {}, 10, "server: no header can carry the secret of git.unsendable"),
         (["--url", "http://127.0.0.1:1"], {}, 10, "server: 127.0.0.1:1 is not reached: Connection refused"),
     ],
 )

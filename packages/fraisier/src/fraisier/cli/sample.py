@@ -1,4 +1,4 @@
-"""The sample delivery of `fraisier webhooks test`, from the configuration to the record of the server."""
+"""The sample deliveries of `fraisier webhooks test`, from the configuration to the record of the server."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import http.client
 import json
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import typer
 from fraisier_core.errors import PluginError, StepFailedError, UnknownNameError
-from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import SampleDelivery
-from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.text.suggestions import unknown
 
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
-from fraisier.terminal import clean_line, say
+from fraisier.exit_codes import ExitCode
+from fraisier.terminal import clean_line, print_json, say, tell
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 65_536
@@ -54,25 +55,98 @@ class Response(NamedTuple):
         return text[:MAX_SHOWN]
 
 
-def send_sample(session: ActingSession, name: str | None, url: str) -> None:
-    """Send a delivery that requests nothing, and print each step that succeeds. Raises an error that says
-    what to do at the first that fails: `UnknownNameError`, `PluginError` or `StepFailedError`.
+class Tried(NamedTuple):
+    """What became of the delivery that a secret signed: its id in the record, or why it did not get there.
+    Secrets are numbered from 1.
+    """
+
+    number: int
+    delivery: str | None = None
+    problem: str | None = None
+
+
+def send_samples(session: ActingSession, name: str | None, url: str, *, as_json: bool) -> ExitCode:
+    """Send, signed with each secret of a provider, a delivery that requests nothing, and print each step that
+    succeeds; beside JSON, to standard error. Return the exit code: a failure if one of them fails. Raises an
+    error that says what to do if none can be sent: `UnknownNameError`, `PluginError` or `StepFailedError`.
     """
     forbid_dumps()
-    say(f"configuration: {session.config.path}")
+    show = tell if as_json else say
+    show(f"configuration: {session.config.path}")
     name = _configured(session, name)
-    provider = session.plugins.provider(session.config.git.types[name])
-    settings = session.config.git.providers[name]
-    say(f"plugin: {provider.name}")
-    sample = provider.sample_delivery(settings.secrets()[0], datetime.now(UTC))
-    say(f"secret: {_secrets(name, settings)}")
+    plugin = session.plugins.provider(session.config.git.types[name])
+    secrets = session.config.git.providers[name].secrets()
+    show(f"plugin: {plugin.name}")
+    samples = [plugin.sample_delivery(each, datetime.now(UTC)) for each in secrets]
     address = _address(url, name)
-    response = _sent(address, sample, name)
-    say(f"server: {address.geturl()} is reached")
-    event_id = _accepted(name, response, settings)
-    say(f"response: {response.status} {response.values['status']}")
-    found = _recorded(session, event_id)
-    say(f"record: delivery {short_id(event_id)} is {found.delivery.verdict}: {'; '.join(found.reasons)}")
+    _check_reached(address)
+    show(f"server: {address.geturl()} is reached")
+    sender = _Sender(session, name, secrets, address, show)
+    tried = [sender.tried(number, sample) for number, sample in enumerate(samples, 1)]
+    if as_json:
+        where = {"configuration": str(session.config.path), "provider": name, "plugin": plugin.name}
+        print_json(where | {"url": address.geturl(), "secrets": [each._asdict() for each in tried]})
+    return ExitCode.FAILED if any(each.problem for each in tried) else ExitCode.SUCCESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Sends samples to a server, and shows each step."""
+
+    session: ActingSession
+    name: str
+    secrets: tuple[str, ...] = field(repr=False)
+    address: SplitResult
+    show: Callable[[str], None]
+
+    def tried(self, number: int, sample: SampleDelivery) -> Tried:
+        """Send the sample of a secret, and say what failed."""
+        count, where = len(self.secrets), f"git.{self.name}.webhook_secret"
+        which = f"the one of {where}" if count == 1 else f"{number} of {count} of {where}"
+        self.show(f"secret: {which}")
+        try:
+            return Tried(number, self._recorded(self._accepted(self._sent(sample))))
+        except StepFailedError as error:
+            tell(f"{error}" if count == 1 else f"secret {which}: {error}")
+            return Tried(number, problem=str(error))
+
+    def _sent(self, sample: SampleDelivery) -> Response:
+        """Return the response. No proxy is used and no redirect followed: a header may carry the secret."""
+        headers = {"content-type": "application/json", **sample.headers}
+        connection = _connection(self.address)
+        try:
+            connection.request("POST", self.address.path, sample.body, headers)
+            response = connection.getresponse()
+            return Response(response.status, _values(response.read(MAX_RESPONSE_BYTES)))
+        except (OSError, http.client.HTTPException) as error:
+            raise StepFailedError(f"response: none, but: {_problem(error)}; {_OTHER}") from None
+        except ValueError:  # whose text holds the header
+            problem = f"no header can carry the secret of git.{self.name}"
+            why = "it has characters that HTTP does not allow"
+            raise StepFailedError(f"secret: {problem}: {why}; give it another") from None
+        finally:
+            connection.close()
+
+    def _accepted(self, response: Response) -> str:
+        """Return the id of the event. Raises `StepFailedError` unless the server verified and ignored it."""
+        event_id = response.values.get("event")
+        if response.values.get("status") == "ignored" and isinstance(event_id, str):
+            self.show(f"response: {response.status} ignored")
+            return event_id
+        advice = _ADVICE.get(response.status, _OTHER).format(name=self.name)
+        raise StepFailedError(f"response: {response.status} ({response.error(self.secrets)}); {advice}")
+
+    def _recorded(self, event_id: str) -> str:
+        try:
+            reader, found = self.session.found_delivery(event_id)
+        except UnknownNameError:
+            where = f"the server records in another store than {self.session.place.shown}"
+            raise StepFailedError(f"record: {where}: it has another configuration") from None
+        details = reader.delivery(found)
+        reader.close()
+        verdict = f"{details.delivery.verdict}: {'; '.join(details.reasons)}"
+        self.show(f"record: delivery {short_id(found)} is {verdict}")
+        return found
 
 
 def _configured(session: ActingSession, name: str | None) -> str:
@@ -86,12 +160,6 @@ def _configured(session: ActingSession, name: str | None) -> str:
     if wanted not in git.providers:
         raise UnknownNameError(unknown("provider under `git:`", wanted, git.types))
     return wanted
-
-
-def _secrets(name: str, settings: ProviderSettings) -> str:
-    count = len(settings.secrets())
-    where = f"git.{name}.webhook_secret"
-    return f"the one of {where}" if count == 1 else f"the first of {count} of {where}"
 
 
 def _address(url: str, name: str) -> SplitResult:
@@ -108,30 +176,28 @@ def _address(url: str, name: str) -> SplitResult:
     return parts._replace(path=f"{path}/webhook/{name}", query="", fragment="")
 
 
-def _sent(address: SplitResult, sample: SampleDelivery, name: str) -> Response:
-    """Return the response. No proxy is used and no redirect followed: a header may carry the secret."""
-    host = address.hostname or ""
-    connection = (
-        http.client.HTTPSConnection(
-            host, address.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
-        )
-        if address.scheme == "https"
-        else http.client.HTTPConnection(host, address.port, timeout=TIMEOUT_SECONDS)
-    )
-    headers = {"content-type": "application/json", **sample.headers}
+def _check_reached(address: SplitResult) -> None:
+    """Raise `StepFailedError` if no server takes a connection."""
+    connection = _connection(address)
     try:
-        connection.request("POST", address.path, sample.body, headers)
-        response = connection.getresponse()
-        return Response(response.status, _values(response.read(MAX_RESPONSE_BYTES)))
-    except (OSError, http.client.HTTPException) as error:
-        problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        connection.connect()
+    except OSError as error:
         start = "start `fraisier-webhook`, or name its address with --url"
-        raise StepFailedError(f"server: {address.netloc} is not reached: {problem}; {start}") from None
-    except ValueError:  # whose text holds the header
-        problem = f"no header can carry the secret of git.{name}: it has characters that HTTP does not allow"
-        raise StepFailedError(f"server: {problem}; give it another") from None
+        problem = f"{address.netloc} is not reached: {_problem(error)}"
+        raise StepFailedError(f"server: {problem}; {start}") from None
     finally:
         connection.close()
+
+
+def _connection(address: SplitResult) -> HTTPConnection:
+    host, port = address.hostname or "", address.port
+    if address.scheme == "http":
+        return HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    return HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
+
+
+def _problem(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _values(body: bytes) -> Mapping[str, object]:
@@ -140,22 +206,3 @@ def _values(body: bytes) -> Mapping[str, object]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _accepted(name: str, response: Response, settings: ProviderSettings) -> str:
-    """Return the id of the event. Raises `StepFailedError` unless the server verified and ignored it."""
-    event_id = response.values.get("event")
-    if response.values.get("status") == "ignored" and isinstance(event_id, str):
-        return event_id
-    advice = _ADVICE.get(response.status, _OTHER).format(name=name)
-    error = response.error(settings.secrets())
-    raise StepFailedError(f"response: {response.status} ({error}); {advice}")
-
-
-def _recorded(session: ActingSession, event_id: str) -> DeliveryDetails:
-    try:
-        reader, found = session.found_delivery(event_id)
-    except UnknownNameError:
-        where = f"the server records in another store than {session.place.shown}"
-        raise StepFailedError(f"record: {where}: it has another configuration") from None
-    return reader.delivery(found)

@@ -92,9 +92,11 @@ def send(
     url: Annotated[
         str, typer.Option(metavar="URL", help="Where the server is reached.")
     ] = "http://127.0.0.1:8080",
+    as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send the server a signed delivery that deploys nothing, and check each step of its way."""
-    from fraisier.cli.sample import send_sample
+    """Send deliveries that deploy nothing, one for each secret, and check each step of their way."""
+    from fraisier.cli.sample import send_samples
 
-    send_sample(ActingSession(config, parts={"git"}, needs=[["git"]]), provider, url)
+    session = ActingSession(config, parts={"git"}, needs=[["git"]])
+    raise typer.Exit(send_samples(session, provider, url, as_json=as_json))
