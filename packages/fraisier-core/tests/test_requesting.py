@@ -93,6 +93,8 @@ def test_what_is_not_configured_is_not_requested(store: OpenStore) -> None:
 
 URL = "https://forge.example/acme/my-api.git"
 MAPPED = f"""\
+git:
+  forge: {{webhook_secret: one}}
 fraises:
   my_api: {{type: api, repository: {URL}, environments: {{production: {{}}}}}}
 branch_mapping:
@@ -121,6 +123,43 @@ def test_a_recorded_delivery_is_routed_again_by_the_configuration_of_today(store
     replayed, _ = request_deployment(store, request)
     assert [each.id for each in store.delivery(receipt.event_id).deployments] == [replayed]
     assert store.pushed_commits(store.deployment(replayed)._replace(id="another")) == []
+
+
+PUSHED = Delivery("forge", "push", None, True, b"", "2026-01-31T12:00:00.000000Z", (), ())._replace(
+    repository="acme/my-api", ref="refs/heads/next", commit_sha="b" * 40, pusher="ada", urls=(URL,)
+)
+
+
+def replayed_with(store: OpenStore, git: str, delivery: Delivery = PUSHED) -> tuple[Request, ...]:
+    (receipt,) = store.accept_now(delivery)
+    assert isinstance(receipt, Receipt)
+    text = MAPPED.replace("git:\n  forge: {webhook_secret: one}\n", git)
+    config = parse_config(text, Path("/nowhere/fraises.yaml"), Plugins.installed())
+    return replay_of(store.delivery(receipt.event_id), config, "grace")
+
+
+@pytest.mark.parametrize(
+    "git",
+    [
+        "",
+        "git: {work: {type: forge, webhook_secret: one}}\n",
+        "git: {work: {type: forge, webhook_secret: one, hosts: [other.example]}}\n",
+        "git: {forges: {type: forge, webhook_secret: one, hosts: [forge.example]}}\n",
+    ],
+)
+def test_a_delivery_whose_section_is_gone_is_not_replayed_without_its_hosts(
+    store: OpenStore, git: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"there is no section git\.forge any more") as refusal:
+        replayed_with(store, git)
+    assert "`hosts:`" in str(refusal.value)
+    assert replayed_with(store, git, PUSHED._replace(ref="refs/heads/other")) == ()
+
+
+@pytest.mark.parametrize(("host", "count"), [("other.example", 0), ("forge.example", 1)])
+def test_a_section_that_is_put_back_decides_by_its_hosts(store: OpenStore, host: str, count: int) -> None:
+    git = f"git: {{forge: {{webhook_secret: one, hosts: [{host}]}}}}\n"
+    assert len(replayed_with(store, git)) == count
 
 
 def test_a_replay_is_of_the_repository_of_the_secret_and_not_of_one_that_is_spelled_as_the_push_was(

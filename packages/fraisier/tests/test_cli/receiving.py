@@ -103,6 +103,12 @@ def receiving(installation: Installation, *arguments: str, mapping: str = MAPPIN
             process.wait(30)
 
 
+def rename_section(installation: Installation) -> None:
+    """Give the section that receives deliveries another name."""
+    text = installation.config.read_text().replace("provider: github", "provider: work")
+    installation.config.write_text(text.replace("  github:\n", "  work:\n    type: github\n"))
+
+
 def settled(installation: Installation) -> None:
     """Wait until every deployment has ended."""
     wait_until(lambda: not {each.status for each in installation.recorded()} & {"pending", "running"})

@@ -14,7 +14,7 @@ import pytest
 from tests.end_to_end import Hook
 
 from .installation import Installation
-from .receiving import MAPPING, hook, receiving, settled
+from .receiving import MAPPING, hook, receiving, rename_section, settled
 from .test_live import on_a_terminal
 
 ONE, TWO = "1a" * 20, "2b" * 20
@@ -184,8 +184,7 @@ def of_a_provider_that_is_missing(installation: Installation) -> str:
 
 def of_a_section_that_is_gone(installation: Installation) -> str:
     found = delivered(ONE)(installation)
-    text = installation.config.read_text().replace("provider: github", "provider: work")
-    installation.config.write_text(text.replace("  github:\n", "  work:\n    type: github\n"))
+    rename_section(installation)
     return found
 
 
@@ -405,6 +404,17 @@ def test_the_text_says_why_and_what_changes_it(installation: Installation, name:
         assert text in flat, written
     answer = next(line for line in lines if line.startswith("It "))
     assert name == "misspelt fraise" or lines[0] == answer
+
+
+def test_a_delivery_that_cannot_be_replayed_because_its_section_is_gone_is_not_said_to_be_missed(
+    installation: Installation,
+) -> None:
+    found = missed_before(installation)
+    rename_section(installation)
+    done = installation.run("webhooks", "explain", found)
+    assert "there is no section git.github any more" in done.stdout
+    assert "Today it would request" not in done.stdout
+    assert "webhooks replay" not in done.stdout
 
 
 MAPPED = """

@@ -8,7 +8,7 @@ import pytest
 from tests.stores import open_store
 
 from .installation import HEALTHY, Installation
-from .receiving import WebApp, receiving, settled
+from .receiving import WebApp, receiving, rename_section, settled
 
 ONE, TWO = "1a" * 20, "2b" * 20
 NEXT = "  next: {fraise: my_api, environment: staging}\n"
@@ -134,6 +134,19 @@ def test_a_refused_delivery_cannot_be_replayed(installation: Installation, app: 
     done = installation.run("webhooks", "replay", refused, "--deploy")
     assert done.returncode == 2
     assert "it was never verified and its body is not kept, so it cannot be replayed" in done.stderr
+    assert installation.recorded() == []
+
+
+@pytest.mark.parametrize("option", [[], ["--deploy"], ["--deploy", "--older"], ["--json"]])
+def test_a_delivery_whose_section_is_gone_is_refused_with_the_name_of_the_section(
+    installation: Installation, app: WebApp, option: list[str]
+) -> None:
+    found = app.push(ONE, "refs/heads/next")["event"]
+    map_next(installation)
+    rename_section(installation)
+    done = installation.run("webhooks", "replay", found, *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no section git.github any more" in done.stderr
     assert installation.recorded() == []
 
 

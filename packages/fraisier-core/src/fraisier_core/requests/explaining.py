@@ -100,9 +100,10 @@ def explain_delivery(
     own = details.deployments if first is None or found.verdict != "duplicate" else first.deployments
     outcomes = tuple(outcome_of(each, reader, config) for each in own)
     refs, problem = _today(details, config, plugins)
-    answer = _answer(details, outcomes, refs)
+    replayable = refs if config and found.provider in config.git.types else ()
+    answer = _answer(details, outcomes, replayable)
     settings = () if details.refs else (PUSH_EVENTS,)
-    commands = _commands(found, refs)
+    commands = _commands(found, replayable)
     return Explanation(answer, settings, commands, outcomes, refs, problem, found.duplicate_of)
 
 

@@ -67,14 +67,20 @@ def request_deployments(store: Store, requests: Sequence[Request]) -> list[str]:
 
 def replay_of(delivery: DeliveryDetails, config: Config, requested_by: str | None) -> tuple[Request, ...]:
     """Return what a recorded delivery requests under the current configuration, as if it came in now. Neither
-    its body nor its headers are needed: the record has what routing reads.
+    its body nor its headers are needed: the record has what routing reads. Raises `InvalidRequestError` if
+    the section that received it is gone, whose `hosts:` might have kept it from what it requests.
     """
     found = delivery.delivery
-    return tuple(
+    requests = tuple(
         request._replace(trigger="replay", requested_by=requested_by, webhook_event_id=found.id)
         for push in delivery.pushes
         for request in requests_of(push, route(push, config, found.provider))
     )
+    if requests and found.provider not in config.git.types:
+        gone = f"there is no section git.{found.provider} any more"
+        lost = "so whether its `hosts:` allow the repository is not known"
+        raise InvalidRequestError(f"{gone}, {lost}; put it back, or use `fraisier deploy`")
+    return requests
 
 
 def requests_of(push: Push, routing: Routing) -> tuple[Request, ...]:
