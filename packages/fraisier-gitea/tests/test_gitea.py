@@ -131,7 +131,10 @@ def test_the_first_signature_of_the_family_decides() -> None:
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({}, "no X-Forgejo-Signature, X-Gitea-Signature or X-Gogs-Signature header"),
+        (
+            {},
+            "no X-Forgejo-Signature, X-Gitea-Signature or X-Gogs-Signature header: the webhook has no secret",
+        ),
         ({"x-gitea-event": "push"}, "no X-Gitea-Signature header"),
         ({"x-forgejo-signature": ""}, "X-Forgejo-Signature is empty: the webhook has no secret"),
         ({"x-gogs-signature": "0" * 40}, "X-Gogs-Signature is no signature"),

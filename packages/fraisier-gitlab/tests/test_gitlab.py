@@ -167,7 +167,7 @@ def signed_at(minutes: float) -> dict[str, str]:
     ("headers", "secrets", "reason"),
     [
         ({}, [SECRET_TOKEN], "neither webhook-signature nor X-Gitlab-Token is there"),
-        ({"x-gitlab-token": ""}, [SECRET_TOKEN], "X-Gitlab-Token is empty"),
+        ({"x-gitlab-token": ""}, [SECRET_TOKEN], "X-Gitlab-Token is empty: the webhook has no token"),
         ({"x-gitlab-token": "wrong"}, [SECRET_TOKEN], "X-Gitlab-Token is another secret token"),
         ({"x-gitlab-token": SECRET_TOKEN}, [SIGNING_TOKEN], "carries a secret token"),
         (signed_at(0), [SECRET_TOKEN], "it is signed, and no signing token (whsec_...) is configured"),

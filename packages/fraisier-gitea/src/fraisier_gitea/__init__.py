@@ -240,4 +240,4 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 def _why_of_no_family(headers: Mapping[str, str]) -> str:
     if sender(headers, {"x-github-": "GitHub"}):
         return "it has headers of GitHub alone: use the provider of that forge"
-    return "no X-Forgejo-Signature, X-Gitea-Signature or X-Gogs-Signature header"
+    return "no X-Forgejo-Signature, X-Gitea-Signature or X-Gogs-Signature header: the webhook has no secret"

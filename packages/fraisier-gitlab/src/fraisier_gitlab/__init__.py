@@ -213,7 +213,8 @@ def _verify_token(given: str, secrets: Sequence[str]) -> Verified | Unverified:
         return Unverified(
             "it carries a secret token (X-Gitlab-Token), and only signing tokens are configured"
         )
-    return Unverified("X-Gitlab-Token is another secret token" if given else "X-Gitlab-Token is empty")
+    is_empty = "X-Gitlab-Token is empty: the webhook has no token"
+    return Unverified("X-Gitlab-Token is another secret token" if given else is_empty)
 
 
 def _why_unsigned(headers: Mapping[str, str]) -> str:
