@@ -76,7 +76,23 @@ def test_the_user_info_of_a_url_is_hidden(url: str, shown: str) -> None:
         ("10%\r20%\r\ndone", "10%\n20%\ndone"),
         ("a\0b\x7fc\x9bd\te\n", "abcd\te\n"),
         ("\x1b(Bplain\x1b", "plain"),
+        ("é 漢 ✓\ttab", "é 漢 ✓\ttab"),
     ],
 )
 def test_terminal_escapes_and_control_characters_are_removed(raw: str, shown: str) -> None:
+    assert printable(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        *((f"user{mark}txt.exe", "usertxt.exe") for mark in "\u202a\u202e\u2066\u2069\u200e\u200f\u061c"),
+        *((f"ma{mark}in", "main") for mark in "\xad\u200b\u200c\u200d\u2060\u2064\u206f\ufeff\u180e\ufff9"),
+        ("main\U000e0001\U000e0068\U000e0069", "main"),
+        ("main\u200d\u200b\u200d", "main"),
+        ("one\u2028two\u2029three", "one\ntwo\nthree"),
+        ("می\u200cشود 👩\u200d💻 ❤\ufe0f", "می\u200cشود 👩\u200d💻 ❤\ufe0f"),
+    ],
+)
+def test_marks_that_reorder_or_hide_text_are_removed(raw: str, shown: str) -> None:
     assert printable(raw) == shown

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 
 from fraisier_core.errors import StoreError
@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from fraisier.body import LARGE_BYTES, BodyReader, ClientGoneError
+from fraisier.body import BodyReader, ClientGoneError, is_large
 from fraisier.receiver import Receiver
 from fraisier.responses import error_response, handle_error, unavailable
 
@@ -62,9 +62,7 @@ class WebhookEndpoint:
         if not configured.senders.allows(sender):
             raise await self._receiver.refuse_sender(configured, sender)
         body = await self._bodies.read(headers, receive)
-        if len(body) <= LARGE_BYTES:
-            return await self._receiver.receive(configured, headers, body, sender)
-        with self._bodies.held(body):
+        with self._bodies.held(body) if is_large(body) else nullcontext():
             return await self._receiver.receive(configured, headers, body, sender)
 
 

@@ -21,6 +21,11 @@ INCOMPLETE_BYTES = 100_000_000
 LARGE_BYTES = 1_000_000
 
 
+def is_large(body: bytes) -> bool:
+    """Whether a body takes so long to judge that others must be answered meanwhile."""
+    return len(body) > LARGE_BYTES
+
+
 class ClientGoneError(Exception):
     """The client hung up before its body was complete."""
 
@@ -108,7 +113,7 @@ class BodyReader:
 
     @contextmanager
     def held(self, body: bytes) -> Iterator[None]:
-        """Count a body that waits, once it is complete, to be verified and stored."""
+        """Count a large body that waits, once it is complete, to be verified and stored."""
         self._held += len(body)
         try:
             yield

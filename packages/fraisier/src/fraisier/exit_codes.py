@@ -68,9 +68,9 @@ def explain_errors(command: Callable[[], None]) -> Callable[[], None]:
         try:
             command()
         except errors.FraisierError as error:
-            from fraisier.terminal import clean
+            from fraisier_core.text.printable import printable
 
-            sys.stderr.write(f"{clean(str(error))}\n")
+            sys.stderr.write(f"{printable(str(error))}\n")
             sys.exit(code_of_error(error))
         except KeyboardInterrupt:
             sys.exit(ExitCode.KEYBOARD)

@@ -27,7 +27,7 @@ from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from fraisier.body import LARGE_BYTES
+from fraisier.body import is_large
 from fraisier.failures import Failures
 from fraisier.inbox import Inbox
 from fraisier.refusals import Refusals
@@ -123,7 +123,7 @@ class Receiver:
         """Respond to a delivery, once what it requests is on disk. A large one is judged in a thread, so that
         others are answered meanwhile, and of a sender of many failures one at a time.
         """
-        if len(body) <= LARGE_BYTES:
+        if not is_large(body):
             judged = _judged(provider, headers, body)
         else:
             try:

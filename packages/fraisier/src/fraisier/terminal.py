@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from typing import IO, Any
 
 import typer
 from fraisier_core.text.printable import printable
 
-# Marks that make text read in another order than it is written (Unicode TR 36).
-_REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: str) -> str:
-    """Return `text` without terminal escapes, control characters and marks that reorder it."""
-    return _REORDERING.sub("", printable(text))
-
 
 def clean_line(text: str) -> str:
-    """Return `text` clean and on one line."""
-    return " ".join(clean(text).split())
+    """Return `text` printable and on one line."""
+    return " ".join(printable(text).split())
 
 
 def wrapped(text: str, width: int, **options: Any) -> list[str]:
@@ -47,12 +38,12 @@ def coloured(text: str, colour: str | None, stream: IO[str]) -> str:
 
 def say(text: str, colour: str | None = None) -> None:
     """Print what was asked for."""
-    typer.echo(coloured(clean(text), colour, sys.stdout))
+    typer.echo(coloured(printable(text), colour, sys.stdout))
 
 
 def tell(text: str, colour: str | None = None) -> None:
     """Print a message beside what was asked for: to standard error."""
-    typer.echo(coloured(clean(text), colour, sys.stderr), err=True)
+    typer.echo(coloured(printable(text), colour, sys.stderr), err=True)
 
 
 def print_json(value: Any) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-_LARGE_BLOCK_BYTES = 1_000_000
+_LARGE_BLOCK_BYTES = 128_000
 _KEPT_BYTES = 8_000_000
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_DUMPABLE = 4
@@ -151,7 +151,7 @@ class _Stat:
 
 
 def return_large_blocks() -> None:
-    """Let malloc return each block of a megabyte or more to the system as soon as it is free, rather than
+    """Let malloc return each block of 128 KB or more to the system as soon as it is free, rather than
     raise that limit with each that is freed: https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     with suppress(AttributeError):  # not every C library has it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fraisier_core.text.printable import printable
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -9,7 +10,7 @@ from rich.text import Text
 from fraisier.cli.follow import Display, FollowedStep, Progress, Remark
 from fraisier.cli.tables import COLOURS
 from fraisier.cli.times import lasted, since
-from fraisier.terminal import clean, wrapped
+from fraisier.terminal import wrapped
 
 TAIL_LINES = 8
 _MARKS = {"success": "✓", "running": "•", "failed": "✗"}
@@ -31,7 +32,7 @@ class LiveDisplay(Display):
 
     def announce(self, message: str) -> None:
         """Print a message above the picture."""
-        self._console.print(Text(clean(message)))
+        self._console.print(Text(printable(message)))
 
     def show(self, progress: Progress) -> None:
         """Draw the picture again."""
@@ -49,7 +50,7 @@ class LiveDisplay(Display):
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> str:
-    lines = wrapped(clean(text), width, initial_indent=indent, subsequent_indent=indent or "  ")
+    lines = wrapped(printable(text), width, initial_indent=indent, subsequent_indent=indent or "  ")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -57,8 +58,8 @@ def _append_step(lines: Text, step: FollowedStep) -> None:
     record = step.record
     took = since(record.started_at) if step.is_running else record.duration
     mark = _MARKS.get(record.status, "!")
-    lines.append(f"{mark} {clean(record.name):<12} ", style=COLOURS.get(record.status, ""))
+    lines.append(f"{mark} {printable(record.name):<12} ", style=COLOURS.get(record.status, ""))
     lines.append(f"{lasted(took)}\n")
     if record.status != "success":
-        for line in clean(step.output).splitlines()[-TAIL_LINES:]:
+        for line in printable(step.output).splitlines()[-TAIL_LINES:]:
             lines.append(f"    {line.expandtabs()}\n", style="dim")
