@@ -342,6 +342,28 @@ def test_what_is_expected_may_name_the_commit_that_is_not_known_yet(plugins: Plu
     assert found.header == {"X-A": "1" * 40 + " abcdef"}
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("$${commit}", "${commit}"),
+        ("a $${commit} of ${commit}", f"a ${{commit}} of {'1' * 40}"),
+        ("$${TOKEN}", "${TOKEN}"),
+        ("$$${commit}", "$${commit}"),
+        ("${TRICKY}", "${commit} $${commit} ${"),
+    ],
+)
+def test_what_is_expected_may_hold_the_characters_of_a_placeholder(
+    plugins: Plugins, written: str, expected: str
+) -> None:
+    text = edited("{url: ", f"{{expect: {{body: '{written}', json: {{a: ['{written}']}}}}, url: ")
+    config = parse(text, plugins, {**SECRET, "TRICKY": "${commit} $${commit} ${"})
+    check = config.environment("my_api", "production").settings.health_check
+    assert check is not None
+    found = check.for_commit("1" * 40).expect
+    assert found is not None
+    assert (found.body, found.json_) == (expected, {"a": [expected]})
+
+
 def test_elsewhere_the_commit_is_a_variable_like_others(plugins: Plugins) -> None:
     config = parse(edited("{url: https", "{headers: {X-A: '${commit}'}, url: https"), plugins)
     assert [message for message in config.unset.values() if "the variable commit is not set" in message]

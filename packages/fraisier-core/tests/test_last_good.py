@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,24 @@ def test_the_text_is_kept_as_it_was_written_for_its_owner_alone(config: Path, pl
     keep_it(config, plugins)
     assert kept.read_text() == TEXT + "x-more: 1\n"
     assert kept_files(config) == [kept]
+
+
+def test_whoever_reads_what_is_kept_meets_one_whole_text_or_the_other(config: Path, plugins: Plugins) -> None:
+    texts = [f"{TEXT}x-more: {letter * 100_000}\n" for letter in "ab"]
+    config.write_text(texts[0])
+    keep_it(config, plugins)
+    (kept,) = kept_files(config)
+    with kept.open() as before, ThreadPoolExecutor(1) as pool:
+        done = threading.Event()
+        met = pool.submit(lambda: {kept.read_text() for _ in iter(done.is_set, True)})
+        try:
+            for number in range(20):
+                config.write_text(texts[1 - number % 2])
+                keep_it(config, plugins)
+        finally:
+            done.set()
+        assert before.read() == texts[0]
+        assert met.result() <= set(texts)
 
 
 @pytest.mark.parametrize("text", BROKEN)

@@ -21,6 +21,8 @@ from pydantic import (
 from fraisier_core.push import is_ref_name
 
 COMMIT_PLACEHOLDER = "${commit}"
+ESCAPED = "$${"  # stands for `${`
+_COMMIT_OR_ESCAPED = re.compile(f"{re.escape(COMMIT_PLACEHOLDER)}|{re.escape(ESCAPED)}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -89,7 +91,9 @@ def _filled(value: object, commit_sha: str) -> object:
         return {key: _filled(item, commit_sha) for key, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, commit_sha) for item in value]
-    return value.replace(COMMIT_PLACEHOLDER, commit_sha) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _COMMIT_OR_ESCAPED.sub(lambda found: "${" if found[0] == ESCAPED else commit_sha, value)
 
 
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
@@ -180,7 +184,7 @@ class HealthCheck(Section):
         return self
 
     def for_commit(self, commit_sha: str) -> HealthCheck:
-        """Return this check with `${commit}` in what it expects replaced."""
+        """Return this check with `${commit}` in what it expects replaced, and `$${` by `${`."""
         if self.expect is None:
             return self
         filled = {name: _filled(value, commit_sha) for name, value in vars(self.expect).items()}

@@ -8,6 +8,7 @@ import re
 import secrets
 import select
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from fraisier.body import BODY_SECONDS, INCOMPLETE_BYTES, LARGE_BYTES, MAX_BODY_BYTES, BodyReader
 from fraisier.bounded_connection import BoundedConnection
 from fraisier.receiver import MAX_NAME_LENGTH, MAX_REFS
+from fraisier.refusals import PER_SECOND, UNKNOWN
 from fraisier.webhook import SHUTDOWN_SECONDS
 from starlette.exceptions import HTTPException
 from starlette.types import Message
@@ -283,6 +285,33 @@ def test_no_secret_is_ever_written_down(installation: Installation) -> None:
     assert installation.folder / ".fraisier" / "fraisier.db" in written
     for path, content in written.items():
         assert not any(secret.encode() in content for secret in SECRETS), path
+
+
+@pytest.fixture
+def behind_a_proxy(installation: Installation) -> Iterator[Server]:
+    trust = "  github:\n    trusted_proxies: [127.0.0.1]\n"
+    installation.config.write_text(installation.config.read_text().replace("  github:\n", trust))
+    with installation.serving() as server:
+        yield server
+
+
+@pytest.mark.parametrize("client", ["198.51.100.7", "2001:db8:0:1::7", "unknown"])
+def test_no_client_keeps_the_refusals_of_others_out_of_the_record(
+    behind_a_proxy: Server, client: str
+) -> None:
+    hook = github(github_push(new_commit()), secret="guessed")
+    for number in range(100):
+        behind_a_proxy.send(hook.with_headers(x_forwarded_for=f"2001:db8::{number + 1:x}"))
+    assert behind_a_proxy.send(hook.with_headers(x_forwarded_for=client)).status_code == 401
+    newest = behind_a_proxy.rows("SELECT client FROM tb_refused_deliveries ORDER BY sequence")[-1]
+    assert newest["client"] == (UNKNOWN if client == "unknown" else client)
+
+
+def test_many_clients_together_are_remembered_slowly(behind_a_proxy: Server) -> None:
+    hook = github(github_push(new_commit()), secret="guessed")
+    for number in range(400):
+        behind_a_proxy.send(hook.with_headers(x_forwarded_for=f"198.51.{number // 250}.{number % 250}"))
+    assert PER_SECOND <= len(behind_a_proxy.rows("SELECT 1 FROM tb_refused_deliveries")) < 200
 
 
 def test_refusals_are_remembered_slowly_and_without_their_bodies(installation: Installation) -> None:

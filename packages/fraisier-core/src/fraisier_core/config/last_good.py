@@ -59,13 +59,17 @@ def _is_ours(place: Path) -> bool:
 
 
 def _write(place: Path, text: bytes) -> None:
-    from fraisier_core.system.disk import make_folder  # what only reads the configuration does without
+    # What only reads the configuration does without them.
+    from fraisier_core.system.disk import make_folder, sync_directory
 
     make_folder(place.parent, 0o751)
     new = place.with_suffix(f".{os.getpid()}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(place)
+        sync_directory(place.parent)
     finally:
         new.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """`${VAR}`, `${VAR:-default}`, `${file:/path}` in the text of a configuration, and `$${` for a plain `${`;
-what a health check expects may also hold `${commit}`, which is none of them.
+what a health check expects may also hold `${commit}`, which is none of them, so all that is no placeholder
+stays escaped there until that is replaced.
 
 Substituted in scalars after YAML was parsed: a value can never become structure. What a variable brings is
 not looked at again.
@@ -12,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fraisier_core.config.yamlfile import Keys
-from fraisier_core.settings import COMMIT_PLACEHOLDER
+from fraisier_core.settings import COMMIT_PLACEHOLDER, ESCAPED
 
 MIN_SECRET_LENGTH = 6
 MAX_FILE_BYTES = 1_000_000
@@ -72,11 +73,16 @@ class Substituted:
         return text
 
     def _replacement(self, match: re.Match[str]) -> str:
+        if self._keys[4:6] != _COMMIT_AT:
+            return self._value(match)
+        if match[0] in {COMMIT_PLACEHOLDER, ESCAPED}:
+            return match[0]
+        return self._value(match).replace("${", ESCAPED)
+
+    def _value(self, match: re.Match[str]) -> str:
         name, closed = match.groups()
         if name is None:
             return "${"
-        if match[0] == COMMIT_PLACEHOLDER and self._keys[4:6] == _COMMIT_AT:
-            return match[0]
         if not closed:
             raise _MalformedError("${ without }; write $${ for the characters themselves")
         if name.startswith("file:"):
