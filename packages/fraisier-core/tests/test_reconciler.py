@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,65 @@ def test_a_failure_is_logged_once_and_recorded_until_the_repository_answers(
     assert installation.deployed(commit).status == "success"
     assert [each.head for each in installation.heads()] == [commit]
     assert installation.log().count("app production, app staging cannot be reconciled: git_unreachable") == 1
+
+
+REFUSED = "CREATE TRIGGER refused BEFORE INSERT ON {} BEGIN SELECT RAISE(ABORT, 'it is full'); END"
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        (REFUSED.format("tb_branch_heads"), "DROP TRIGGER refused"),
+        (REFUSED.format("tb_deployment_events"), "DROP TRIGGER refused"),
+        ("ALTER TABLE tb_branch_heads RENAME TO gone", "ALTER TABLE gone RENAME TO tb_branch_heads"),
+    ],
+)
+def test_what_cannot_be_stored_is_tried_again_long_before_the_next_interval(
+    installation: Installation, broken: str, mended: str
+) -> None:
+    installation.configure(installation.forge.url, every="10d")
+    commit = installation.forge.push_files({"file": "1"})
+    database = sqlite3.connect(installation.folder / ".fraisier" / "fraisier.db", isolation_level=None)
+    with closing(database):
+        database.execute(broken)
+        installation.start()
+        wait_until(lambda: "it is full" in installation.log() or "no such table" in installation.log())
+        database.execute(mended)
+    assert installation.deployed(commit).status == "success"
+    assert [each.head for each in installation.heads("staging")] == [commit]
+
+
+UNRECONCILED = "{branch: main, stable_for: 0}"
+
+
+@pytest.mark.parametrize("left", [f"staging: {UNRECONCILED}", "qa: {branch: main, stable_for: 0}"])
+def test_what_was_seen_for_environments_that_are_no_longer_reconciled_is_forgotten(
+    installation: Installation, left: str
+) -> None:
+    commit = installation.forge.push_files({"file": "1"})
+    installation.start()
+    assert installation.deployed(commit).status == "success"
+    wait_until(lambda: installation.heads("staging"))
+    text = installation.config.read_text()
+    staging = next(line for line in text.splitlines() if "staging:" in line)
+    new = installation.config.with_name("new.yaml")
+    new.write_text(text.replace(staging, f"      {left}"))
+    new.rename(installation.config)
+    wait_until(lambda: not installation.heads("staging"))
+    seen_again(installation)
+
+
+def test_what_was_seen_is_forgotten_if_the_worker_did_not_run_meanwhile(installation: Installation) -> None:
+    for names in (("app", "gone"), ("left", "production")):
+        installation.store.record_heads(
+            *names, [BranchHead(*names, "refs/heads/main", "a" * 40, "2026", None)]
+        )
+        installation.store.record_no_heads(*names, "no route to host")
+    installation.forge.push_files({"file": "1"})
+    installation.start()
+    wait_until(installation.heads)
+    assert not installation.heads("gone")
+    assert not installation.store.branch_heads("left", "production")
 
 
 def test_a_shorter_interval_is_in_force_at_once(installation: Installation) -> None:

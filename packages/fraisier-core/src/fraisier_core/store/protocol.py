@@ -273,3 +273,6 @@ class Store(Reader, Protocol):
 
     def record_no_heads(self, fraise_id: str, environment: str, problem: str) -> None:
         """Record that the repository could not be asked, and why, beside what it said last."""
+
+    def keep_heads(self, environments: Collection[tuple[str, str]]) -> None:
+        """Forget what repositories said for all but some environments, each a fraise and its environment."""

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import FraisierError
+from fraisier_core.errors import FraisierError, StoreError
 from fraisier_core.requests.following import reconcile_section
 from fraisier_core.requests.reconciling import (
     Finding,
@@ -25,7 +25,7 @@ from fraisier_core.requests.reconciling import (
 )
 from fraisier_core.store.protocol import Store
 from fraisier_core.system.host import utc_now
-from fraisier_core.system.timing import HEADS, HEADS_GRACE, LONGEST_PAUSE_OF_HEADS
+from fraisier_core.system.timing import FIRST_PAUSE, HEADS, HEADS_GRACE, LONGEST_PAUSE_OF_HEADS
 from fraisier_core.text.printable import printable
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import ASK
@@ -84,7 +84,7 @@ class Schedule:
 
 class Reconciler:
     """Has each repository asked by one process at a time, a few repositories at once, with growing pauses
-    while one does not answer.
+    while one does not answer, or what it answers cannot be stored.
     """
 
     def __init__(self, dispatcher: Dispatcher, store: Store, source: ConfigSource, pace: Pace) -> None:
@@ -111,7 +111,7 @@ class Reconciler:
 
     def _follow(self, config: Config) -> None:
         """Schedule what a configuration wants reconciled; what is scheduled already stays so."""
-        if config is self._config:
+        if config is self._config or not self._keep(config):
             return
         self._config = config
         questions = Questions.of(config, filter(reconcile_section, config.environments))
@@ -124,6 +124,19 @@ class Reconciler:
         for (fraise, environment), problem in questions.problems.items():
             self._record_problem(fraise, environment, problem)
             logger.error("%s %s cannot be reconciled: %s", fraise, environment, problem)
+
+    def _keep(self, config: Config) -> bool:
+        """Keep only what was seen for environments that are reconciled, as nothing renews the rest; return
+        whether that could be stored.
+        """
+        try:
+            self._store.keep_heads(
+                {(each.fraise, each.name) for each in config.environments if reconcile_section(each)}
+            )
+        except StoreError as error:
+            logger.error("%s", error)
+            return False
+        return True
 
     def _scheduled(self, known: Schedule | None, environments: list[Environment]) -> Schedule:
         """Return a new schedule, or a known one, which a shorter interval brings forward."""
@@ -142,8 +155,11 @@ class Reconciler:
         each.process = None
         if isinstance(answer, Mapping):
             self._take(each, answer)
-            return
-        problem = str(answer or "the process that asks the repository for its branches hung, or is gone")
+        else:
+            silent = "the process that asks the repository for its branches hung, or is gone"
+            self._unanswered(each, str(answer or silent))
+
+    def _unanswered(self, each: Schedule, problem: str) -> None:
         each.failures += 1
         wait = min(each.every * 2 ** min(each.failures, 10), max(each.every, LONGEST_PAUSE_OF_HEADS))
         each.due = time.monotonic() + self._pace.pause(wait)
@@ -157,13 +173,20 @@ class Reconciler:
     def _take(self, each: Schedule, heads: Heads) -> None:
         if each.problem is not None:
             logger.info("the repository of %s answers again", each.names)
-        each.failures, each.problem = 0, None
-        each.due = time.monotonic() + self._pace.pause(each.every)
-        for environment in each.environments:
-            try:
-                self._reconcile(environment, heads, each.seen_at)
-            except FraisierError as error:
-                logger.error("%s %s cannot be reconciled: %s", environment.fraise, environment.name, error)
+        each.problem = None
+        stored = [self._reconciled(environment, heads, each.seen_at) for environment in each.environments]
+        each.failures = 0 if all(stored) else each.failures + 1
+        wait = FIRST_PAUSE * 2 ** min(each.failures, 20) if each.failures else each.every
+        each.due = time.monotonic() + self._pace.pause(min(wait, each.every))
+
+    def _reconciled(self, environment: Environment, heads: Heads, seen_at: str) -> bool:
+        """Reconcile an environment, and return whether the store took it."""
+        try:
+            self._reconcile(environment, heads, seen_at)
+        except FraisierError as error:
+            logger.error("%s %s cannot be reconciled: %s", environment.fraise, environment.name, error)
+            return not isinstance(error, StoreError)
+        return True
 
     def _reconcile(self, environment: Environment, heads: Heads, seen_at: str) -> None:
         assert self._config is not None  # noqa: S101 - what is scheduled is of it

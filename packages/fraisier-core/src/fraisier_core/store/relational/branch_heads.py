@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fraisier_core.store.records import BranchHead
 from fraisier_core.store.relational.deliveries import Deliveries
@@ -22,3 +22,9 @@ class BranchHeads(Deliveries):
     def record_no_heads(self, fraise_id: str, environment: str, problem: str) -> None:
         row = BranchHead(fraise_id, environment, "", None, utc_now(), problem)
         self._write("record_branch_head", **row._asdict())
+
+    @transaction
+    def keep_heads(self, environments: Collection[tuple[str, str]]) -> None:
+        for row in self._all("environments_with_heads"):
+            if (row["fraise_id"], row["environment"]) not in environments:
+                self._write("forget_branch_heads", fraise_id=row["fraise_id"], environment=row["environment"])
