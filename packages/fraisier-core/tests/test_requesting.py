@@ -75,7 +75,7 @@ def test_what_no_deployer_could_execute_is_not_requested(
     "fault",
     [{"kind": "restart"}, {"kind": "rollback"}, {"trigger": "replay"}, {"environment": "elsewhere"}],
 )
-def test_of_several_none_is_requested_and_nobody_is_woken_if_one_cannot_be(
+def test_of_several_none_is_requested_and_no_worker_is_woken_if_one_cannot_be(
     store: OpenStore, fault: dict[str, str]
 ) -> None:
     wake_ups = store.wake_ups()
@@ -157,7 +157,7 @@ def test_a_delivery_whose_section_is_gone_is_not_replayed_without_its_hosts(
 
 
 @pytest.mark.parametrize(("host", "count"), [("other.example", 0), ("forge.example", 1)])
-def test_a_section_that_is_put_back_decides_by_its_hosts(store: OpenStore, host: str, count: int) -> None:
+def test_a_section_that_is_undone_decides_by_its_hosts(store: OpenStore, host: str, count: int) -> None:
     git = f"git: {{forge: {{webhook_secret: one, hosts: [{host}]}}}}\n"
     assert len(replayed_with(store, git)) == count
 

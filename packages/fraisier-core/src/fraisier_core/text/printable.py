@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LINE_END = r"\r\n?|[\u2028\u2029]"
-# Format characters that reorder text or that nobody sees: https://www.unicode.org/reports/tr36/
+# Format characters that reorder text or stay unseen: https://www.unicode.org/reports/tr36/
 _MARKS = (
     r"\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
