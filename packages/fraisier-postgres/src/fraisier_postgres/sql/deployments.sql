@@ -1,0 +1,242 @@
+-- name: forget_fraises
+UPDATE tb_fraises SET configured = false WHERE configured;
+
+-- name: forget_environments
+-- Holds every environment, in the order in which all who hold several take them.
+WITH held AS MATERIALIZED (
+    SELECT fraise_id, environment FROM tb_environments ORDER BY fraise_id, environment FOR NO KEY UPDATE)
+UPDATE tb_environments AS e SET configured = false FROM held
+WHERE e.fraise_id = held.fraise_id AND e.environment = held.environment AND e.configured;
+
+-- name: lock_environments
+-- Holds the environments until the transaction ends; the lists belong together.
+SELECT 1 FROM tb_environments AS e
+JOIN unnest(CAST(:fraise_ids AS text[]), CAST(:environments AS text[])) AS wanted (fraise_id, environment)
+    USING (fraise_id, environment)
+ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE OF e;
+
+-- name: lock_environment_of
+SELECT 1 FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
+WHERE d.id = :deployment_id FOR NO KEY UPDATE OF e;
+
+-- name: configure_fraise
+INSERT INTO tb_fraises (id, type, description, repository, configured)
+VALUES (:fraise_id, :type, :description, :repository, true)
+ON CONFLICT (id) DO UPDATE
+SET type = excluded.type, description = excluded.description, repository = excluded.repository, configured = true;
+
+-- name: configure_environment
+INSERT INTO tb_environments (fraise_id, environment, name, branch, configured)
+VALUES (:fraise_id, :environment, :name, :branch, true)
+ON CONFLICT (fraise_id, environment) DO UPDATE
+SET name = excluded.name, branch = excluded.branch, configured = true;
+
+-- name: known_kinds
+SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;
+
+-- name: add_kind
+INSERT INTO tb_kinds (name, source, lane, supersedes, shown, priority)
+VALUES (:name, :source, :lane, :supersedes, :shown, :priority)
+ON CONFLICT (name) DO UPDATE
+SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown,
+    priority = excluded.priority;
+
+-- name: request
+INSERT INTO tb_deployment_events (
+    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
+VALUES (
+    :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release);
+
+-- name: append
+-- The rules assign the number, once they hold the environment.
+INSERT INTO tb_deployment_events (
+    deployment_id, event, at, token, host, attempt, requested_by, commit_sha, superseded_by, release,
+    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message)
+VALUES (
+    :deployment_id, :event, :at, :token, :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release,
+    :previous_release, :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
+
+-- name: waiting
+-- Whether anything can run now; of one deployment if `id` is given. Holds nothing.
+SELECT 1 FROM tb_deployments AS waiting
+WHERE status = 'pending' AND (CAST(:id AS uuid) IS NULL OR id = CAST(:id AS uuid))
+  AND NOT EXISTS (
+      SELECT 1 FROM tb_deployments AS busy
+      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+LIMIT 1;
+
+-- name: claimable
+-- What can run now, by priority; of one deployment if `id` is given. Holds its environment, and passes over those
+-- that others hold. What was read is older than the hold: `still_claimable` has to confirm it.
+SELECT waiting.id, waiting.attempt FROM tb_deployments AS waiting
+JOIN tb_environments AS e USING (fraise_id, environment)
+WHERE waiting.status = 'pending' AND (CAST(:id AS uuid) IS NULL OR waiting.id = CAST(:id AS uuid))
+  AND NOT EXISTS (
+      SELECT 1 FROM tb_deployments AS busy
+      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+ORDER BY waiting.priority DESC, waiting.sequence LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED;
+
+-- name: still_claimable
+SELECT id, attempt FROM tb_deployments AS waiting
+WHERE status = 'pending' AND id = CAST(:id AS uuid)
+  AND NOT EXISTS (
+      SELECT 1 FROM tb_deployments AS busy
+      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running');
+
+-- name: take_lease
+INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)
+VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started,
+        clock_timestamp() + make_interval(secs => :seconds))
+RETURNING token;
+
+-- name: leases
+-- A lease expires only if its holder could have renewed it: not while the database itself was down.
+SELECT *,
+       expires < clock_timestamp()
+       AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :seconds)
+       AS expired
+FROM tb_leases WHERE host = :host;
+
+-- name: renew_lease
+UPDATE tb_leases SET expires = clock_timestamp() + make_interval(secs => :seconds)
+WHERE token = :token;
+
+-- name: record_command
+UPDATE tb_leases SET command_pid = :pid, command_started = :started WHERE token = :token;
+
+-- name: drop_lease
+DELETE FROM tb_leases WHERE token = :token;
+
+-- name: waiting_instead
+-- What waits and would supersede this deployment if it waited too.
+SELECT id FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending'
+  AND supersedes AND (repeats IS NULL) = (CAST(:repeats AS uuid) IS NULL);
+
+-- name: is_last
+-- A deployment after which nothing was requested in its lane, not even its cancellation.
+SELECT 1 FROM tb_deployments AS last
+WHERE id = :id AND NOT cancel_requested
+  AND NOT EXISTS (
+      SELECT 1 FROM tb_deployments AS later
+      WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
+        AND later.lane IS NOT DISTINCT FROM last.lane AND later.sequence > last.sequence);
+
+-- name: pushed_commits
+-- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither
+-- those that a user requests nor a repeated delivery whose commit was not found at its ref.
+SELECT id AS deployment_id, commit_sha, before_sha FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS NOT DISTINCT FROM :ref AND id <> :id
+  AND trigger <> 'manual' AND trigger <> 'replay' AND (repeats IS NULL OR release IS NOT NULL)
+ORDER BY sequence DESC LIMIT 20;
+
+-- name: requested_since
+-- What was requested in the environment since the commit was last deployed from its ref, or requested; no replays.
+SELECT 1 FROM tb_deployments AS since
+WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
+  AND since.trigger <> 'replay' AND (since.repeats IS NULL OR since.release IS NOT NULL)
+  AND since.id > (
+      SELECT coalesce((array_agg(id ORDER BY id DESC))[1], CAST(:repeats AS uuid)) FROM tb_deployments
+      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+LIMIT 1;
+
+-- name: left_since
+-- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
+-- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time, in a
+-- batch those of all deliveries before those of the deployments. The addresses are compared as well as the name: a
+-- secret that is bound to repositories verifies only these.
+SELECT 1 FROM v_webhook_refs AS said
+WHERE said.ref = :ref
+  AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
+  AND (said.provider, said.repository) = (
+      SELECT provider, repository FROM tb_webhook_events WHERE id = :repeats)
+  AND (SELECT urls FROM tb_webhook_events WHERE id = said.webhook_event_id)
+      = (SELECT urls FROM tb_webhook_events WHERE id = :repeats)
+  AND said.webhook_event_id > (
+      SELECT coalesce(
+          (array_agg(came.id ORDER BY came.id DESC) FILTER (WHERE came.id IS NOT NULL))[1], CAST(:repeats AS uuid))
+      FROM tb_deployments AS d,
+           LATERAL (SELECT CASE d.trigger WHEN 'webhook' THEN d.webhook_event_id ELSE d.id END AS id) AS came
+      WHERE d.fraise_id = :fraise_id AND d.environment = :environment AND d.ref = :ref
+        AND d.commit_sha IN (:commit_sha, :deployed) AND d.id <> :id
+        AND (d.repeats IS NULL OR d.release IS NOT NULL))
+  AND (said.duplicate_of IS NULL
+       OR EXISTS (SELECT 1 FROM tb_deployments AS found
+                  WHERE found.webhook_event_id = said.webhook_event_id AND found.ref = said.ref
+                    AND found.release IS NOT NULL))
+LIMIT 1;
+
+-- name: append_log
+INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text, dropped)
+VALUES (:deployment_id, :host, :attempt, :step_number, :at, :text, :dropped)
+RETURNING sequence;
+
+-- name: log_cut
+-- The newest chunk of a step that has to go: together with those after it, it is more than the limit.
+SELECT max(sequence) AS sequence FROM (
+    SELECT sequence, sum(length(text)) OVER (ORDER BY sequence DESC) AS size
+    FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt) AS sizes
+WHERE size > :limit AND sequence < :newest;
+
+-- name: carry_dropped
+UPDATE tb_deployment_logs SET dropped = dropped + (
+    SELECT sum(dropped + octet_length(text)) FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
+      AND sequence <= :cut)
+WHERE sequence = (
+    SELECT min(sequence) FROM tb_deployment_logs
+    WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
+      AND sequence > :cut);
+
+-- name: trim_log
+DELETE FROM tb_deployment_logs
+WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt = :attempt
+  AND sequence <= :cut;
+
+-- name: heartbeat
+INSERT INTO tb_workers (host, pid, pid_started, boot_id, heartbeat)
+VALUES (:host, :pid, :pid_started, :boot_id, clock_timestamp())
+ON CONFLICT (host, pid) DO UPDATE
+SET pid_started = excluded.pid_started, boot_id = excluded.boot_id, heartbeat = excluded.heartbeat;
+
+-- name: forget_worker
+DELETE FROM tb_workers WHERE host = :host AND pid = :pid;
+
+-- name: forget_dead_workers
+DELETE FROM tb_workers
+WHERE host = :host AND (boot_id <> :boot_id OR heartbeat < clock_timestamp() - make_interval(secs => :seconds));
+
+-- name: prove_writable
+-- One row that nobody holds: whoever proves or lives at the same moment does not wait.
+UPDATE tb_workers AS w SET heartbeat = w.heartbeat
+FROM (SELECT host, pid FROM tb_workers LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS one
+WHERE w.host = one.host AND w.pid = one.pid;
+
+-- name: cancellation
+SELECT message FROM tb_deployment_events WHERE deployment_id = :id AND event = 'cancel_requested' LIMIT 1;
+
+-- name: previously_active
+SELECT previous_release FROM tb_deployment_events
+WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;
+
+-- name: observed
+SELECT sequence, attempts, problem FROM tb_observers WHERE name = :name;
+
+-- name: last_event
+-- The last one behind which none appears.
+SELECT stable_sequence() AS sequence, 0 AS attempts, CAST(NULL AS text) AS problem;
+
+-- name: observe
+INSERT INTO tb_observers (name, sequence, attempts, problem) VALUES (:name, :sequence, :attempts, :problem)
+ON CONFLICT (name) DO UPDATE
+SET sequence = excluded.sequence, attempts = excluded.attempts, problem = excluded.problem;
+
+-- name: wake
+SELECT wake();

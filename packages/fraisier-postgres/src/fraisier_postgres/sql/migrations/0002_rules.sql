@@ -1,0 +1,146 @@
+-- What the database itself guarantees for every writer: the events are append-only, only the holder of the
+-- lease changes a running deployment, a newer request supersedes the one that waits, and one transaction at a time
+-- changes the deployments of an environment: it holds the environment's row.
+
+-- The functions below run as their owner, so that a role needs no more than to insert events.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE FUNCTION refuse(message text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING MESSAGE = message, ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM refuse(TG_TABLE_NAME || ' is append-only');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER deployment_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tb_deployment_events
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+CREATE TRIGGER webhook_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tb_webhook_events
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+CREATE TRIGGER webhook_refs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tb_webhook_refs
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- Wakes the workers once this transaction commits.
+CREATE FUNCTION wake() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('fraisier_wake', '') $$;
+
+-- The last number that an event has taken.
+CREATE FUNCTION issued_sequence() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM deployment_event_sequence);
+END $$;
+
+-- The number of the next event. Transactions commit in another order than they take numbers, so a reader that follows
+-- the events has to know which numbers may yet appear: before its first number a transaction says which one was
+-- the last, as an advisory lock that it holds until it ends. Nothing waits for these locks; `stable_sequence` reads
+-- them. A rollback to a savepoint undoes lock and setting alike.
+CREATE FUNCTION next_sequence() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('fraisier.appends', true) IS DISTINCT FROM 'yes' THEN
+        PERFORM pg_advisory_xact_lock_shared((CAST(18034 AS bigint) << 48) | issued_sequence());
+        PERFORM set_config('fraisier.appends', 'yes', true);
+    END IF;
+    RETURN nextval('deployment_event_sequence');
+END $$;
+
+-- All numbers up to this one have appeared or never will, in every snapshot that is taken after the call.
+CREATE FUNCTION stable_sequence() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    issued bigint := issued_sequence();  -- before the locks are read: later numbers are of no interest
+BEGIN
+    RETURN (
+        SELECT least(issued, min(((CAST(classid AS bigint) & 65535) << 32) | CAST(objid AS bigint)))
+        FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND CAST(classid AS bigint) >> 16 = 18034
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+END $$;
+
+-- The events after a number, for one who follows them: none appears behind what was returned. Each statement in
+-- here needs a snapshot of its own, so the transaction has to be READ COMMITTED.
+CREATE FUNCTION events_after(after bigint, most bigint) RETURNS SETOF tb_deployment_events LANGUAGE plpgsql AS $$
+DECLARE
+    stable bigint := stable_sequence();
+BEGIN
+    RETURN QUERY SELECT * FROM tb_deployment_events WHERE sequence > after AND sequence <= stable
+    ORDER BY sequence LIMIT most;
+END $$;
+
+-- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
+-- earlier delivery may turn out to be a replay, so it supersedes only another such.
+CREATE FUNCTION check_request(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM tb_environments AS e
+    WHERE e.fraise_id = event.fraise_id AND e.environment = event.environment FOR NO KEY UPDATE;
+    IF NOT EXISTS (SELECT FROM tb_kinds WHERE name = event.kind) THEN
+        PERFORM refuse('unknown kind of deployment');
+    END IF;
+    INSERT INTO tb_deployment_events (deployment_id, event, at, superseded_by)
+    SELECT d.id, 'superseded', event.at, event.deployment_id FROM tb_deployments AS d
+    WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
+      AND d.status = 'pending' AND d.supersedes AND (d.repeats IS NULL) = (event.repeats IS NULL);
+END $$;
+
+-- Returns the number that follows. A deployment is read only once its environment is held, in a new snapshot; and
+-- while the event is not committed, nobody can take its lease away.
+CREATE FUNCTION check_change(event tb_deployment_events) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    current tb_deployments;
+BEGIN
+    PERFORM FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
+    WHERE d.id = event.deployment_id FOR NO KEY UPDATE OF e;
+    SELECT * INTO current FROM tb_deployments AS d WHERE d.id = event.deployment_id;
+    IF event.number <= current.last_event THEN
+        PERFORM refuse('tb_deployment_events is append-only');
+    END IF;
+    -- A request needs no lease, and one that waits may be superseded or cancelled by anyone.
+    IF event.event <> 'cancel_requested' AND (event.event <> 'superseded' OR current.status = 'running') THEN
+        PERFORM FROM tb_leases AS l
+        WHERE l.token = event.token AND l.deployment_id = event.deployment_id AND l.host = event.host
+        FOR KEY SHARE;
+        IF NOT FOUND THEN
+            PERFORM refuse('fenced: the lease of this deployment is held by someone else');
+        END IF;
+    END IF;
+    IF current.status NOT IN ('pending', 'running') THEN
+        PERFORM refuse('this deployment has ended');
+    END IF;
+    RETURN current.last_event + 1;
+END $$;
+
+-- Appends and folds an event. Before its row is inserted, so that of several requests in one statement each finds
+-- those before it; what it supersedes gets the lower number.
+CREATE FUNCTION append_deployment_event() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    next integer := 1;
+BEGIN
+    IF NEW.event = 'requested' THEN
+        PERFORM check_request(NEW);
+    ELSE
+        next := check_change(NEW);
+    END IF;
+    NEW.number := coalesce(NEW.number, next);
+    IF NEW.event IN ('requested', 'cancel_requested') THEN
+        PERFORM wake();
+    END IF;
+    NEW.sequence := coalesce(NEW.sequence, next_sequence());
+    PERFORM fold(NEW);
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER deployment_events_append BEFORE INSERT ON tb_deployment_events
+FOR EACH ROW EXECUTE FUNCTION append_deployment_event();
+
+CREATE FUNCTION forget_refused_deliveries() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    DELETE FROM tb_refused_deliveries WHERE sequence <= NEW.sequence - 1000;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
+FOR EACH ROW EXECUTE FUNCTION forget_refused_deliveries();

@@ -1,0 +1,93 @@
+-- Read side: what the CLI, the web app and other programs read.
+
+CREATE VIEW v_deployment_history AS
+SELECT
+    d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
+    d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
+    d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
+    d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
+    d.sequence
+FROM tb_deployments AS d
+ORDER BY d.sequence DESC;
+
+-- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
+-- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.
+CREATE VIEW v_fraise_status AS
+SELECT
+    e.fraise_id, e.environment, f.type, f.description, e.name, e.configured,
+    d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.ref, d.requested_at, d.started_at,
+    d.completed_at, d.duration, d.error_message,
+    s.release AS serving_release, s.commit_sha AS serving_commit_sha, s.since AS last_deployed,
+    s.since IS NOT NULL AND s.release IS NULL AS serving_unknown,
+    p.sequence IS NOT NULL AS pending,
+    CASE
+        WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
+        WHEN d.status = 'cancelled' THEN (
+            SELECT CASE WHEN n.status IN ('failed', 'rolled_back', 'interrupted') THEN n.id END
+            FROM tb_deployments AS n
+            WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
+              AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown
+            ORDER BY n.sequence DESC LIMIT 1)
+    END AS awaits_decision
+FROM tb_environments AS e
+JOIN tb_fraises AS f ON f.id = e.fraise_id
+LEFT JOIN LATERAL (
+    SELECT w.sequence FROM tb_deployments AS w
+    WHERE w.fraise_id = e.fraise_id AND w.environment = e.environment AND w.status = 'pending' AND w.shown
+    ORDER BY w.sequence DESC LIMIT 1) AS p ON true
+LEFT JOIN LATERAL (
+    SELECT n.sequence FROM tb_deployments AS n
+    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
+      AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown
+    ORDER BY n.sequence DESC LIMIT 1) AS l ON true
+LEFT JOIN LATERAL (
+    SELECT c.* FROM tb_deployments AS c WHERE c.sequence = coalesce(p.sequence, l.sequence) LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT n.* FROM tb_serving AS n
+    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1) AS s ON true;
+
+-- Aggregates over the deployments that ran to an end; durations in seconds.
+CREATE VIEW v_deployment_stats AS
+WITH ended AS (
+    SELECT fraise_id, environment, status, duration, completed_at,
+           row_number() OVER (PARTITION BY fraise_id, environment ORDER BY duration) AS rank,
+           count(*) OVER (PARTITION BY fraise_id, environment) AS total
+    FROM tb_deployments
+    WHERE shown AND duration IS NOT NULL
+      AND status IN ('success', 'failed', 'rolled_back')
+)
+SELECT
+    fraise_id, environment, total,
+    count(*) FILTER (WHERE status = 'success') AS success, count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'rolled_back') AS rolled_back,
+    CAST(count(*) FILTER (WHERE status = 'success') AS double precision) / total AS success_rate,
+    avg(duration) AS mean_duration,
+    max(duration) FILTER (WHERE rank = (total + 1) / 2) AS median_duration,
+    max(duration) FILTER (WHERE rank = (95 * total + 99) / 100) AS p95_duration,
+    total / greatest(
+        1.0, CAST(extract(epoch FROM max(completed_at) - min(completed_at)) AS double precision) / 86400
+    ) AS deployments_per_day
+FROM ended
+GROUP BY fraise_id, environment, total;
+
+CREATE VIEW v_webhook_events AS
+SELECT
+    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.urls, w.ref, w.branch, w.commit_sha,
+    w.before_sha, w.pusher, w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256,
+    1 + (SELECT count(*) FROM tb_webhook_refs AS r WHERE r.webhook_event_id = w.id) AS refs, w.sequence
+FROM tb_webhook_events AS w
+ORDER BY w.sequence DESC;
+
+-- Every ref that a delivery pushed, the first as number 1.
+CREATE VIEW v_webhook_refs AS
+SELECT
+    w.id AS webhook_event_id, 1 AS number, w.provider, w.repository, w.ref, w.commit_sha, w.before_sha,
+    w.reasons, w.received_at, w.duplicate_of
+FROM tb_webhook_events AS w
+WHERE w.ref IS NOT NULL
+UNION ALL
+SELECT
+    w.id, r.number, w.provider, w.repository, r.ref, r.commit_sha, r.before_sha, r.reasons, w.received_at,
+    w.duplicate_of
+FROM tb_webhook_refs AS r
+JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;

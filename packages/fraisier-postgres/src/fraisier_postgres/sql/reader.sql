@@ -1,0 +1,155 @@
+-- name: status
+SELECT * FROM v_fraise_status
+WHERE configured AND (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
+  AND (CAST(:environment AS text) IS NULL OR environment = CAST(:environment AS text))
+ORDER BY fraise_id, environment;
+
+-- name: history
+SELECT * FROM v_deployment_history LIMIT :limit;
+
+-- name: history_of_fraise
+SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
+
+-- name: history_of_environment
+SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
+
+-- name: history_of_kind
+-- Without what repeats a delivery and came to nothing; of such that others superseded, one for each delivery.
+SELECT * FROM v_deployment_history
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
+  AND (repeats IS NULL OR release IS NOT NULL OR (status <> 'superseded' AND status <> 'skipped')
+       OR sequence IN (SELECT max(sequence) FROM tb_deployments
+                       WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'superseded'
+                         AND repeats IS NOT NULL
+                       GROUP BY repeats, ref, commit_sha))
+LIMIT :limit;
+
+-- name: deployments_by_prefix
+-- The range of ids that begin so; the dashes are where they belong, or left out.
+SELECT d.id FROM tb_deployments AS d
+JOIN (SELECT replace(CAST(:prefix AS text), '-', '') AS digits) AS asked
+    ON length(digits) <= 32
+   AND (digits = CAST(:prefix AS text)
+        OR starts_with(CAST(CAST(rpad(digits, 32, '0') AS uuid) AS text), CAST(:prefix AS text)))
+   AND d.id BETWEEN CAST(rpad(digits, 32, '0') AS uuid) AND CAST(rpad(digits, 32, 'f') AS uuid)
+LIMIT 4;
+
+-- name: deployments_by_pattern
+SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000) AS newest
+WHERE CAST(id AS text) LIKE :pattern LIMIT 4;
+
+-- name: deployment
+SELECT * FROM v_deployment_history WHERE id = :id;
+
+-- name: steps
+SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
+
+-- name: log
+SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
+WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
+
+-- name: running
+SELECT id FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
+
+-- name: events
+SELECT * FROM events_after(CAST(:after AS bigint), CAST(:limit AS bigint));
+
+-- name: events_of_deployment
+SELECT * FROM tb_deployment_events
+WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT :limit;
+
+-- name: serving
+SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
+
+-- name: healthy_releases
+-- The releases that a rollback may go to, newest first, and to which release the last rollback from each led.
+SELECT
+    release, commit_sha,
+    (SELECT back.release FROM tb_deployments AS back
+     WHERE back.fraise_id = d.fraise_id AND back.environment = d.environment
+       AND back.previous_release = d.release AND back.source = 'release' AND back.status = 'success'
+       AND back.sequence > d.sequence
+     ORDER BY back.sequence DESC LIMIT 1
+    ) AS rolled_back_to
+FROM tb_deployments AS d
+WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'success' AND source = 'commit'
+  AND release IS NOT NULL
+ORDER BY sequence DESC LIMIT 100;
+
+-- name: deliveries
+-- Recorded and refused ones in one list; ids sort by time.
+SELECT * FROM (
+    SELECT id, received_at, provider, event_type, repository, ref, refs, commit_sha, pusher, verdict,
+           duplicate_of, reasons, CAST(NULL AS text) AS client
+    FROM v_webhook_events
+    WHERE CAST(:verdict AS text) IS NULL OR verdict = CAST(:verdict AS text) LIMIT :limit) AS recorded
+UNION ALL
+SELECT * FROM (
+    SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, jsonb_build_array(reason),
+           client
+    FROM tb_refused_deliveries WHERE CAST(:verdict AS text) IS NULL OR CAST(:verdict AS text) = 'refused'
+    ORDER BY sequence DESC LIMIT :limit) AS refused
+ORDER BY id DESC LIMIT :limit;
+
+-- name: deliveries_by_prefix
+SELECT d.id FROM (SELECT id FROM tb_webhook_events UNION ALL SELECT id FROM tb_refused_deliveries) AS d
+JOIN (SELECT replace(CAST(:prefix AS text), '-', '') AS digits) AS asked
+    ON length(digits) <= 32
+   AND (digits = CAST(:prefix AS text)
+        OR starts_with(CAST(CAST(rpad(digits, 32, '0') AS uuid) AS text), CAST(:prefix AS text)))
+   AND d.id BETWEEN CAST(rpad(digits, 32, '0') AS uuid) AND CAST(rpad(digits, 32, 'f') AS uuid)
+LIMIT 4;
+
+-- name: deliveries_by_pattern
+SELECT id FROM (
+    SELECT * FROM (SELECT id FROM tb_webhook_events ORDER BY sequence DESC LIMIT 10000) AS newest
+    UNION ALL
+    SELECT id FROM tb_refused_deliveries) AS delivered
+WHERE CAST(id AS text) LIKE :pattern LIMIT 4;
+
+-- name: delivery
+SELECT id, received_at, provider, event_type, repository, ref, refs, commit_sha, pusher, verdict, duplicate_of,
+       reasons, CAST(NULL AS text) AS client
+FROM v_webhook_events WHERE id = :id
+UNION ALL
+SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, jsonb_build_array(reason), client
+FROM tb_refused_deliveries WHERE id = :id;
+
+-- name: delivered
+-- A body is kept once: a duplicate has that of its first, which may repeat another itself.
+SELECT delivery_id, urls, body_sha256,
+       EXISTS (SELECT 1 FROM tb_webhook_events AS same JOIN tb_webhook_payloads USING (sequence)
+               WHERE same.id IN (w.id, w.duplicate_of,
+                                 (SELECT duplicate_of FROM tb_webhook_events WHERE id = w.duplicate_of))
+              ) AS body_kept
+FROM tb_webhook_events AS w WHERE id = :id;
+
+-- name: delivered_refs
+SELECT number, ref, commit_sha, before_sha, reasons FROM v_webhook_refs
+WHERE webhook_event_id = :id ORDER BY number;
+
+-- name: deployments_of_delivery
+SELECT * FROM v_deployment_history WHERE webhook_event_id = :id ORDER BY sequence;
+
+-- name: newer_than
+-- What came after a delivery, or after the first of the same, with another commit of a ref; ids sort by time. A
+-- duplicate came with its first.
+SELECT newer.id FROM (SELECT coalesce(duplicate_of, id) AS id, provider, repository FROM tb_webhook_events
+                      WHERE id = :delivery_id) AS own
+JOIN (
+    SELECT webhook_event_id AS id, provider, repository FROM v_webhook_refs AS said
+    WHERE ref = :ref AND commit_sha IS DISTINCT FROM :commit_sha
+      AND NOT EXISTS (SELECT 1 FROM tb_webhook_events AS w
+                      WHERE w.id = said.webhook_event_id AND w.verdict = 'duplicate')
+    UNION ALL
+    SELECT id, NULL, NULL FROM tb_deployments
+    WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+      AND commit_sha IS DISTINCT FROM :commit_sha
+) AS newer ON newer.id > own.id AND (newer.provider IS NULL
+                                     OR (newer.provider, newer.repository) = (own.provider, own.repository))
+ORDER BY newer.id DESC LIMIT 1;
+
+-- name: live_workers
+SELECT count(*) AS live FROM tb_workers
+WHERE boot_id = :boot_id AND heartbeat >= clock_timestamp() - make_interval(secs => :seconds);
