@@ -86,8 +86,8 @@ SELECT * FROM (
     WHERE CAST(:verdict AS text) IS NULL OR verdict = CAST(:verdict AS text) LIMIT :limit) AS recorded
 UNION ALL
 SELECT * FROM (
-    SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, jsonb_build_array(reason),
-           client
+    SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', CAST(NULL AS uuid),
+           jsonb_build_array(reason), client
     FROM tb_refused_deliveries WHERE CAST(:verdict AS text) IS NULL OR CAST(:verdict AS text) = 'refused'
     ORDER BY sequence DESC LIMIT :limit) AS refused
 ORDER BY id DESC LIMIT :limit;
@@ -113,7 +113,8 @@ SELECT id, received_at, provider, event_type, repository, ref, refs, commit_sha,
        reasons, CAST(NULL AS text) AS client
 FROM v_webhook_events WHERE id = :id
 UNION ALL
-SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', NULL, jsonb_build_array(reason), client
+SELECT id, received_at, provider, NULL, NULL, NULL, 0, NULL, NULL, 'refused', CAST(NULL AS uuid),
+           jsonb_build_array(reason), client
 FROM tb_refused_deliveries WHERE id = :id;
 
 -- name: delivered
