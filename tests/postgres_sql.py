@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 if TYPE_CHECKING:
     import psycopg
 
 ROOT = Path(__file__).parent.parent
 SQL = ROOT / "packages/fraisier-postgres/src/fraisier_postgres/sql"
+NOON = "2026-01-31T12:00:00.000000Z"
 _PARAMETER = re.compile(r":(\w+)")
 
 
@@ -39,3 +41,33 @@ def statements() -> dict[str, str]:
 def run(connection: psycopg.Connection[Any], statement: str, /, **parameters: Any) -> psycopg.Cursor[Any]:
     """Run a statement; parameters that are not given are NULL."""
     return connection.execute(statements()[statement].encode(), _Parameters(parameters))
+
+
+def configure(connection: psycopg.Connection[Any], *places: tuple[str, str]) -> None:
+    """Configure environments, each given as fraise and environment."""
+    for fraise_id, environment in places:
+        run(connection, "configure_fraise", fraise_id=fraise_id, type="site")
+        run(connection, "configure_environment", fraise_id=fraise_id, environment=environment)
+
+
+def request(connection: psycopg.Connection[Any], fraise_id: str, environment: str, **columns: Any) -> str:
+    """Request a deployment and return its id."""
+    row = {"deployment_id": str(uuid4()), "at": NOON, "kind": "deploy", "trigger": "webhook"}
+    row |= {"fraise_id": fraise_id, "environment": environment}
+    run(connection, "request", **row | columns)
+    return str(row["deployment_id"])
+
+
+def claim(connection: psycopg.Connection[Any], deployment_id: str, seconds: float = 60) -> int:
+    """Take the lease of a deployment and claim it; return the token."""
+    holder = {"host": "barn", "attempt": 1, "boot_id": "boot", "pid": 1, "pid_started": 1}
+    taken = run(connection, "take_lease", deployment_id=deployment_id, **holder, seconds=seconds).fetchone()
+    assert taken is not None
+    append(connection, deployment_id, "claimed", token=taken[0], attempt=1)
+    return int(taken[0])
+
+
+def append(connection: psycopg.Connection[Any], deployment_id: str, event: str, **columns: Any) -> None:
+    """Append an event of the host `barn` to a deployment."""
+    row = {"deployment_id": deployment_id, "event": event, "at": NOON, "host": "barn", "attempt": 1}
+    run(connection, "append", **row | columns)
