@@ -26,6 +26,7 @@ def set_up(connection: psycopg.Connection[Any]) -> None:
     with connection.transaction():
         for migration in sorted((SQL / "migrations").glob("*.sql")):
             connection.execute(migration.read_bytes())
+        connection.execute("CREATE TABLE tb_migrations (name text PRIMARY KEY, checksum text NOT NULL)")
         for name, source, priority in (("deploy", "commit", 0), ("rollback", "release", 1)):
             kind = {"name": name, "source": source, "lane": "release", "priority": priority}
             run(connection, "add_kind", **kind, supersedes=True, shown=True)

@@ -144,3 +144,6 @@ END $$;
 
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
 FOR EACH ROW EXECUTE FUNCTION forget_refused_deliveries();
+
+-- What runs as the owner is of use to these tables alone.
+REVOKE EXECUTE ON FUNCTION append_deployment_event(), forget_refused_deliveries() FROM PUBLIC;

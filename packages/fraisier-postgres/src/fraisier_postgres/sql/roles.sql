@@ -1,0 +1,54 @@
+-- What each part of Fraisier may do with the store, and no more. The owner of the tables runs this once they exist,
+-- and again after every upgrade, in the database and with the schema of the store first in `search_path`:
+--
+--     psql --single-transaction --set ON_ERROR_STOP=1 --file roles.sql postgresql://owner@host/database
+--
+-- The roles cannot log in. Give them to users that can: GRANT fraisier_worker TO deployer;
+--
+--     fraisier_receiver   the web app: accepts deliveries and requests what they deploy
+--     fraisier_worker     workers, and commands that request, deploy or cancel
+--     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
+--     fraisier_graphql    what is published: the views alone
+--
+-- Migrations, `rebuild` and retention are the owner's. Nobody else may change or delete what was appended.
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['fraisier_receiver', 'fraisier_worker', 'fraisier_reader', 'fraisier_graphql'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE 'CREATE ROLE ' || name || ' NOLOGIN';
+        END IF;
+        EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || name;
+    END LOOP;
+END $$;
+
+GRANT SELECT ON
+    v_deployment_history, v_fraise_status, v_deployment_stats, v_webhook_events, v_webhook_refs
+TO fraisier_graphql, fraisier_reader, fraisier_worker;
+
+GRANT SELECT ON
+    tb_fraises, tb_environments, tb_kinds, tb_deployments, tb_webhook_events, tb_workers, tb_migrations
+TO fraisier_receiver, fraisier_reader, fraisier_worker;
+
+GRANT SELECT ON
+    tb_deployment_events, deployment_event_sequence, tb_attempts, tb_steps, tb_serving, tb_deployment_logs,
+    tb_webhook_refs, tb_refused_deliveries, tb_leases, tb_observers, tb_branch_heads
+TO fraisier_reader, fraisier_worker;
+GRANT SELECT (sequence, webhook_event_id) ON tb_webhook_payloads TO fraisier_reader, fraisier_worker;
+
+-- What is configured is recorded by whoever opens the store for writing.
+GRANT INSERT, UPDATE ON tb_fraises, tb_environments TO fraisier_receiver, fraisier_worker;
+
+GRANT INSERT ON tb_webhook_events, tb_webhook_refs, tb_webhook_payloads, tb_refused_deliveries
+TO fraisier_receiver;
+GRANT INSERT (
+    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release) ON tb_deployment_events
+TO fraisier_receiver;
+GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;
+
+GRANT INSERT ON tb_deployment_events TO fraisier_worker;
+GRANT INSERT, UPDATE, DELETE ON tb_leases, tb_workers, tb_deployment_logs, tb_branch_heads TO fraisier_worker;
+GRANT INSERT, UPDATE ON tb_observers TO fraisier_worker;

@@ -1,0 +1,225 @@
+"""Each role may do what its part of Fraisier does, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from tests.postgres import every_postgres
+from tests.postgres_sql import NOON, SQL, append, claim, configure, request, run, set_up
+
+Connection = psycopg.Connection[Any]
+LogIn = Callable[[str], Connection]
+
+READER = (
+    *("status", "history", "history_of_fraise", "history_of_environment", "history_of_kind", "deployment"),
+    *("deployments_by_prefix", "deployments_by_pattern", "steps", "log", "running", "events", "serving"),
+    *(
+        "events_of_deployment",
+        "healthy_releases",
+        "deliveries",
+        "deliveries_by_prefix",
+        "delivery",
+        "delivered",
+    ),
+    *("deliveries_by_pattern", "delivered_refs", "deployments_of_delivery", "newer_than", "live_workers"),
+    *("branch_heads", "last_of_refs", "last_of_commits", "leases", "observed", "last_event"),
+)
+WORKER = (
+    *("forget_fraises", "forget_environments", "lock_environments", "lock_environment_of", "known_kinds"),
+    *("waiting", "claimable", "still_claimable", "renew_lease", "record_command", "drop_lease", "is_last"),
+    *("waiting_instead", "pushed_commits", "requested_since", "left_since", "log_cut", "carry_dropped"),
+    *("trim_log", "forget_worker", "forget_dead_workers", "prove_writable", "cancellation", "wake"),
+    *("previously_active", "forget_branch_heads"),
+)
+RECEIVER = (
+    *(
+        "forget_fraises",
+        "forget_environments",
+        "lock_environments",
+        "known_kinds",
+        "same_delivery",
+        "same_body",
+    ),
+    *("deployments_of_event", "live_workers", "prove_writable", "wake"),
+)
+TABLES = (
+    *(
+        "tb_deployment_events",
+        "tb_webhook_events",
+        "tb_webhook_refs",
+        "tb_webhook_payloads",
+        "tb_deployments",
+    ),
+    *("tb_attempts", "tb_steps", "tb_serving", "tb_kinds", "tb_refused_deliveries"),
+)
+DELIVERY = {
+    "provider": "gitea",
+    "event_type": "push",
+    "body_sha256": "0" * 64,
+    "urls": "[]",
+    "reasons": "[]",
+    "received_at": NOON,
+    "verdict": "accepted",
+    "body": b"{}",
+}
+
+
+@pytest.fixture
+def owner(postgres_url: str) -> Iterator[Connection]:
+    """The owner of a store with roles."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        set_up(connection)
+        configure(connection, ("shop", "live"))
+        for _ in range(2):  # it may be run again
+            connection.execute((SQL / "roles.sql").read_bytes())
+        yield connection
+
+
+@pytest.fixture
+def log_in(owner: Connection, postgres_url: str) -> Iterator[LogIn]:
+    """Connects as a new user who has one role."""
+    with ExitStack() as at_end:
+
+        def connect(role: str) -> Connection:
+            user = f"user_{uuid4().hex}"
+            owner.execute(f"CREATE ROLE {user} LOGIN IN ROLE {role}".encode())
+            at_end.callback(lambda: owner.execute(f"DROP ROLE {user}".encode()))
+            return at_end.enter_context(psycopg.connect(postgres_url, user=user, autocommit=True))
+
+        yield connect
+
+
+def refused(connection: Connection, sql: str) -> None:
+    """Assert that a role may not do this."""
+    with pytest.raises(InsufficientPrivilege):
+        connection.execute(sql.encode())
+
+
+@every_postgres
+def test_the_receiver_accepts_and_requests(log_in: LogIn) -> None:
+    receiver = log_in("fraisier_receiver")
+    for statement in RECEIVER:
+        run(receiver, statement, seconds=1, fraise_ids=["shop"], environments=["live"])
+    configure(receiver, ("shop", "live"), ("stall", "live"))
+    id_ = str(uuid4())
+    with receiver.transaction():
+        run(receiver, "insert_event", **DELIVERY, id=id_)
+        run(receiver, "insert_ref", webhook_event_id=id_, number=2, ref="refs/heads/b", reasons="[]")
+        run(receiver, "insert_payload", id=id_, body=b"{}")
+        for _ in range(2):
+            request(receiver, "shop", "live", webhook_event_id=id_)
+    found = run(receiver, "deployments_of_event", webhook_event_id=id_).fetchall()
+    assert [row[3] for row in found] == ["superseded", "pending"]
+    run(receiver, "insert_refused", id=id_, provider="gitea", received_at=NOON, client="::1", reason="late")
+
+
+def test_the_receiver_can_neither_read_bodies_nor_run_or_change_anything(log_in: LogIn) -> None:
+    receiver = log_in("fraisier_receiver")
+    deployment = request(receiver, "shop", "live")
+    for table in ("tb_webhook_payloads", "tb_deployment_events", "tb_deployment_logs", "tb_leases"):
+        refused(receiver, f"SELECT * FROM {table}")
+    refused(receiver, "INSERT INTO tb_leases DEFAULT VALUES")
+    refused(receiver, "INSERT INTO tb_deployment_events (token) VALUES (1)")
+    refused(receiver, "INSERT INTO tb_deployment_events (sequence) VALUES (1)")
+    refused(receiver, "UPDATE tb_workers SET host = 'other'")
+    with pytest.raises(psycopg.IntegrityError, match="^fenced"):
+        receiver.execute(
+            "INSERT INTO tb_deployment_events (deployment_id, event, at) VALUES (%s, 'success', now())",
+            [deployment],
+        )
+
+
+@every_postgres
+def test_the_worker_runs_a_deployment(log_in: LogIn) -> None:
+    worker = log_in("fraisier_worker")
+    configure(worker, ("shop", "live"))
+    deployment = request(worker, "shop", "live")
+    worker_row = {"host": "barn", "pid": 1, "pid_started": 1, "boot_id": "boot"}
+    run(worker, "heartbeat", **worker_row)
+    token = claim(worker, deployment)
+    append(worker, deployment, "step_started", token=token, step="build", step_number=1)
+    log = {"deployment_id": deployment, "host": "barn", "attempt": 1, "step_number": 1, "dropped": 0}
+    run(worker, "append_log", **log, at=NOON, text="built")
+    append(worker, deployment, "serving", token=token, release="r1")
+    append(worker, deployment, "success", token=token)
+    run(worker, "observe", name="ntfy", sequence=1, attempts=0)
+    run(
+        worker,
+        "record_branch_head",
+        fraise_id="shop",
+        environment="live",
+        ref="refs/heads/main",
+        seen_at=NOON,
+    )
+    for statement in (*READER, *WORKER):
+        run(worker, statement, limit=9, after=0, seconds=1, fraise_ids=[], environments=[], commits="[]")
+
+
+@every_postgres
+def test_the_reader_reads_all_but_the_bodies(owner: Connection, log_in: LogIn) -> None:
+    reader = log_in("fraisier_reader")
+    request(owner, "shop", "live")
+    for statement in READER:
+        run(reader, statement, limit=9, after=0, seconds=1, commits="[]")
+    assert len(run(reader, "events", after=0, limit=9).fetchall()) == 1
+    refused(reader, "SELECT body FROM tb_webhook_payloads")
+    refused(reader, "SELECT 1 FROM tb_environments FOR NO KEY UPDATE")
+    for table in (*TABLES, "tb_environments", "tb_leases", "tb_workers", "tb_observers", "tb_branch_heads"):
+        refused(reader, f"INSERT INTO {table} DEFAULT VALUES")
+
+
+def test_what_is_published_are_the_views(owner: Connection, log_in: LogIn) -> None:
+    graphql = log_in("fraisier_graphql")
+    request(owner, "shop", "live")
+    for statement in ("status", "history", "deployment"):
+        run(graphql, statement, limit=9)
+    for view in ("v_deployment_stats", "v_webhook_events", "v_webhook_refs"):
+        graphql.execute(f"SELECT * FROM {view}".encode())
+    for table in (*TABLES, "tb_environments", "tb_deployment_logs", "tb_leases"):
+        refused(graphql, f"SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize("role", ["receiver", "worker", "reader", "graphql"])
+def test_nobody_changes_or_deletes_what_was_appended_or_folded(log_in: LogIn, role: str) -> None:
+    user = log_in(f"fraisier_{role}")
+    for table in TABLES:
+        refused(user, f"DELETE FROM {table}")
+        refused(user, f"TRUNCATE {table}")
+        column = "name" if table == "tb_kinds" else "id" if "refused" in table else "sequence"
+        if table not in {"tb_attempts", "tb_steps", "tb_serving"}:
+            refused(user, f"UPDATE {table} SET {column} = {column}")
+    refused(user, "SELECT setval('deployment_event_sequence', 1)")
+    refused(user, "ALTER TABLE tb_deployment_events DISABLE TRIGGER ALL")
+    refused(
+        user, "CREATE TRIGGER mine AFTER INSERT ON tb_fraises EXECUTE FUNCTION forget_refused_deliveries()"
+    )
+
+
+def test_a_table_of_ones_own_cannot_borrow_what_the_owner_may_do(log_in: LogIn) -> None:
+    user = log_in("fraisier_graphql")
+    user.execute("CREATE TEMPORARY TABLE mine (sequence bigint)")
+    refused(
+        user,
+        "CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION forget_refused_deliveries()",
+    )
+    refused(
+        user,
+        "CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION append_deployment_event()",
+    )
+
+
+def test_a_function_of_ones_own_is_not_run_as_the_owner(owner: Connection, log_in: LogIn) -> None:
+    receiver = log_in("fraisier_receiver")
+    receiver.execute(
+        "CREATE FUNCTION pg_temp.fold(event tb_deployment_events) RETURNS void AS 'SELECT 1/0' LANGUAGE sql"
+    )
+    receiver.execute("CREATE TEMPORARY TABLE tb_kinds (name text)")
+    request(receiver, "shop", "live")
+    assert len(run(owner, "history", limit=9).fetchall()) == 1
