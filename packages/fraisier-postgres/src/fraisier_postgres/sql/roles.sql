@@ -17,9 +17,11 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['fraisier_receiver', 'fraisier_worker', 'fraisier_reader', 'fraisier_graphql'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+        BEGIN
             EXECUTE 'CREATE ROLE ' || name || ' NOLOGIN';
-        END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;  -- all databases of a server have the same roles
+        END;
         EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO ' || name;
     END LOOP;
 END $$;
