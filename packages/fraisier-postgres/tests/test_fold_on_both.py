@@ -15,7 +15,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from fraisier_core.errors import FencedError
-from fraisier_core.store.sqlite.connection import ConstraintError, statements
+from fraisier_core.store.relational.dialect import ConstraintError, statements
+from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
 from tests.postgres import every_postgres
 from tests.postgres_sql import run, set_up
@@ -64,7 +65,7 @@ class Both:
 
     def run(self, statement: str, row: Row) -> None:
         """Run the statement of that name on both."""
-        files = (statements("deployments"), statements("deliveries"))
+        files = (statements(SQL, "deployments"), statements(SQL, "deliveries"))
         sql = next(each[statement] for each in files if statement in each)
         self.sqlite.execute(sql, dict.fromkeys(_NAME.findall(sql)) | row)
         run(self.postgres, statement, **row)
@@ -193,9 +194,10 @@ class History:
             "requested_by": "Änne",
             "pathspecs": choose([None, '[["src", "*.py"], ["docs"]]']),
             "reason": "branch: main",
+            "newest_delivery": 0,
         }
         self.both.insert("tb_deployment_events", row)
-        self.requested.append(row["deployment_id"])
+        self.requested.append(str(row["deployment_id"]))
 
     def _claim(self) -> None:
         deployment = self.random.choice(self.requested[-6:])
@@ -301,11 +303,11 @@ def test_rebuilding_gives_the_same_rows_again(both: Both) -> None:
     before = [both.rows(table)[1] for table in FOLDED]
     with both.postgres.transaction():
         run(both.postgres, "lock_events")
-        for name in statements("rebuild"):
+        for name in statements(SQL, "rebuild"):
             run(both.postgres, name)
     assert [both.rows(table)[1] for table in FOLDED] == before
 
 
 def test_both_have_the_same_statements() -> None:
     files = ("reader", "deployments", "deliveries", "branch_heads", "rebuild")
-    assert {name for file in files for name in statements(file)} <= set(postgres_statements())
+    assert {name for file in files for name in statements(SQL, file)} <= set(postgres_statements())

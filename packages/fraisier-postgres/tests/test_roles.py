@@ -21,7 +21,7 @@ READER = (
     *("status", "history", "history_of_fraise", "history_of_environment", "history_of_kind", "deployment"),
     *("deployments_by_prefix", "deployments_by_pattern", "steps", "log", "running", "events", "serving"),
     *("events_of_deployment", "healthy_releases", "deliveries", "deliveries_by_prefix", "delivery"),
-    *("delivered", "deliveries_by_pattern", "delivered_refs", "deployments_of_delivery", "newer_than"),
+    *("delivered", "deliveries_by_pattern", "delivered_refs", "deployments_of_deliveries", "newer_than"),
     *("live_workers", "branch_heads", "last_of_refs", "last_of_commits", "leases", "observed", "last_event"),
 )
 WORKER = (

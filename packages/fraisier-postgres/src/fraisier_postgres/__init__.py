@@ -22,4 +22,10 @@ def resolve_url(url: str, folder: Path) -> str:
 @hookimpl
 def open_store(url: str, host: Host, for_reading: bool) -> Reader | None:
     """Open the store, for a reader without ever creating or changing it."""
-    raise NotImplementedError
+    if for_reading:
+        from fraisier_postgres.postgres_reader import PostgresReader
+
+        return PostgresReader.open(url, host)
+    from fraisier_postgres.postgres_store import PostgresStore
+
+    return PostgresStore.open(url, host)

@@ -2,6 +2,9 @@
 SELECT fraise_id, environment, ref, head, seen_at, problem FROM tb_branch_heads
 WHERE fraise_id = :fraise_id AND environment = :environment ORDER BY ref;
 
+-- name: environments_with_heads
+SELECT DISTINCT fraise_id, environment FROM tb_branch_heads;
+
 -- name: forget_branch_heads
 DELETE FROM tb_branch_heads WHERE fraise_id = :fraise_id AND environment = :environment;
 

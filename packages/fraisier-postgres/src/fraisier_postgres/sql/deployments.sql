@@ -136,21 +136,24 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS NOT DISTI
 ORDER BY sequence DESC LIMIT 20;
 
 -- name: requested_since
--- What was requested in the environment since the commit was last deployed from its ref, or requested; no replays.
+-- What was requested in the environment since the commit was last deployed from its ref, or requested, or else
+-- since the delivery that is repeated; no replays.
 SELECT 1 FROM tb_deployments AS since
 WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
   AND since.trigger <> 'replay' AND (since.repeats IS NULL OR since.release IS NOT NULL)
-  AND since.id > (
-      SELECT coalesce((array_agg(id ORDER BY id DESC))[1], CAST(:repeats AS uuid)) FROM tb_deployments
-      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
-        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
+  AND coalesce(
+      since.sequence > (
+          SELECT max(sequence) FROM tb_deployments
+          WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+            AND commit_sha IN (:commit_sha, :deployed) AND id <> :id
+            AND (repeats IS NULL OR release IS NOT NULL)),
+      since.newest_delivery >= (SELECT sequence FROM tb_webhook_events WHERE id = :repeats))
 LIMIT 1;
 
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,
--- or requested; of deliveries that repeat another, only those that were found to be true. Ids sort by time, in a
--- batch those of all deliveries before those of the deployments. The addresses are compared as well as the name: a
--- secret that is bound to repositories verifies only these.
+-- or requested; of deliveries that repeat another, only those that were found to be true. The addresses are compared
+-- as well as the name: a secret that is bound to repositories verifies only these.
 SELECT 1 FROM v_webhook_refs AS said
 WHERE said.ref = :ref
   AND (said.commit_sha IS NULL OR (said.before_sha = :commit_sha AND said.commit_sha <> :commit_sha))
@@ -158,14 +161,11 @@ WHERE said.ref = :ref
       SELECT provider, repository FROM tb_webhook_events WHERE id = :repeats)
   AND (SELECT urls FROM tb_webhook_events WHERE id = said.webhook_event_id)
       = (SELECT urls FROM tb_webhook_events WHERE id = :repeats)
-  AND said.webhook_event_id > (
-      SELECT coalesce(
-          (array_agg(came.id ORDER BY came.id DESC) FILTER (WHERE came.id IS NOT NULL))[1], CAST(:repeats AS uuid))
-      FROM tb_deployments AS d,
-           LATERAL (SELECT CASE d.trigger WHEN 'webhook' THEN d.webhook_event_id ELSE d.id END AS id) AS came
-      WHERE d.fraise_id = :fraise_id AND d.environment = :environment AND d.ref = :ref
-        AND d.commit_sha IN (:commit_sha, :deployed) AND d.id <> :id
-        AND (d.repeats IS NULL OR d.release IS NOT NULL))
+  AND said.sequence > (
+      SELECT coalesce(max(newest_delivery), (SELECT sequence FROM tb_webhook_events WHERE id = :repeats))
+      FROM tb_deployments
+      WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
+        AND commit_sha IN (:commit_sha, :deployed) AND id <> :id AND (repeats IS NULL OR release IS NOT NULL))
   AND (said.duplicate_of IS NULL
        OR EXISTS (SELECT 1 FROM tb_deployments AS found
                   WHERE found.webhook_event_id = said.webhook_event_id AND found.ref = said.ref

@@ -119,37 +119,43 @@ FROM tb_refused_deliveries WHERE id = :id;
 
 -- name: delivered
 -- A body is kept once: a duplicate has that of its first, which may repeat another itself.
-SELECT delivery_id, urls, body_sha256,
+SELECT id, delivery_id, urls, body_sha256,
        EXISTS (SELECT 1 FROM tb_webhook_events AS same JOIN tb_webhook_payloads USING (sequence)
                WHERE same.id IN (w.id, w.duplicate_of,
                                  (SELECT duplicate_of FROM tb_webhook_events WHERE id = w.duplicate_of))
               ) AS body_kept
-FROM tb_webhook_events AS w WHERE id = :id;
+FROM tb_webhook_events AS w
+WHERE id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)));
 
 -- name: delivered_refs
-SELECT number, ref, commit_sha, before_sha, reasons FROM v_webhook_refs
-WHERE webhook_event_id = :id ORDER BY number;
+SELECT webhook_event_id, number, ref, commit_sha, before_sha, reasons FROM v_webhook_refs
+WHERE webhook_event_id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))
+ORDER BY number;
 
--- name: deployments_of_delivery
-SELECT * FROM v_deployment_history WHERE webhook_event_id = :id ORDER BY sequence;
+-- name: deployments_of_deliveries
+SELECT * FROM v_deployment_history
+WHERE webhook_event_id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))
+ORDER BY sequence;
 
 -- name: newer_than
--- What came after a delivery, or after the first of the same, with another commit of a ref; ids sort by time. A
--- duplicate came with its first.
-SELECT newer.id FROM (SELECT coalesce(duplicate_of, id) AS id, provider, repository FROM tb_webhook_events
-                      WHERE id = :delivery_id) AS own
+-- What came after a delivery, or after the first of the same, with another commit of a ref. A duplicate came with
+-- its first, a deployment after the newest delivery of its time.
+SELECT newer.id FROM tb_webhook_events AS own
 JOIN (
-    SELECT webhook_event_id AS id, provider, repository FROM v_webhook_refs AS said
+    SELECT webhook_event_id AS id, provider, repository, sequence AS delivery, 0 AS deployment
+    FROM v_webhook_refs AS said
     WHERE ref = :ref AND commit_sha IS DISTINCT FROM :commit_sha
       AND NOT EXISTS (SELECT 1 FROM tb_webhook_events AS w
                       WHERE w.id = said.webhook_event_id AND w.verdict = 'duplicate')
     UNION ALL
-    SELECT id, NULL, NULL FROM tb_deployments
+    SELECT id, NULL, NULL, newest_delivery, sequence FROM tb_deployments
     WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref
       AND commit_sha IS DISTINCT FROM :commit_sha
-) AS newer ON newer.id > own.id AND (newer.provider IS NULL
-                                     OR (newer.provider, newer.repository) = (own.provider, own.repository))
-ORDER BY newer.id DESC LIMIT 1;
+) AS newer ON (newer.delivery, newer.deployment) > (own.sequence, 0)
+          AND (newer.provider IS NULL
+               OR (newer.provider, newer.repository) = (own.provider, own.repository))
+WHERE own.id = (SELECT coalesce(duplicate_of, id) FROM tb_webhook_events WHERE id = :delivery_id)
+ORDER BY newer.delivery DESC, newer.deployment DESC LIMIT 1;
 
 -- name: live_workers
 SELECT count(*) AS live FROM tb_workers

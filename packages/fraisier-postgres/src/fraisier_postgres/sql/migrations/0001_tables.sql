@@ -88,7 +88,9 @@ CREATE TABLE tb_refused_deliveries (
     reason      text NOT NULL
 );
 
--- Every change of every deployment. Columns that an event does not need are NULL. The rules assign `sequence`, and
+-- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
+-- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
+-- first, a delivery or a request, whatever the clock did. The rules assign `sequence`, and
 -- `number` where none is given.
 CREATE SEQUENCE deployment_event_sequence;
 
@@ -121,6 +123,7 @@ CREATE TABLE tb_deployment_events (
     recovers            uuid,
     repeats             uuid,
     webhook_event_id    uuid,
+    newest_delivery     bigint,
     superseded_by       uuid,
     release             text,
     previous_release    text,
@@ -166,6 +169,7 @@ CREATE TABLE tb_deployments (
     trigger             text NOT NULL,
     requested_by        text,
     webhook_event_id    uuid,
+    newest_delivery     bigint NOT NULL,
     release             text,
     previous_release    text,
     previous_commit_sha text,

@@ -111,6 +111,16 @@ BEGIN
     RETURN current.last_event + 1;
 END $$;
 
+-- The delivery that a request came with, or else the newest one; 0 if there is none.
+CREATE FUNCTION newest_delivery(event tb_deployment_events) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN coalesce(
+        (SELECT w.sequence FROM tb_webhook_events AS w
+         WHERE w.id = event.webhook_event_id AND event.trigger = 'webhook'),
+        (SELECT max(w.sequence) FROM tb_webhook_events AS w),
+        0);
+END $$;
+
 -- Appends and folds an event. Before its row is inserted, so that of several requests in one statement each finds
 -- those before it; what it supersedes gets the lower number.
 CREATE FUNCTION append_deployment_event() RETURNS trigger LANGUAGE plpgsql
@@ -120,6 +130,7 @@ DECLARE
 BEGIN
     IF NEW.event = 'requested' THEN
         PERFORM check_request(NEW);
+        NEW.newest_delivery := coalesce(NEW.newest_delivery, newest_delivery(NEW));
     ELSE
         next := check_change(NEW);
     END IF;

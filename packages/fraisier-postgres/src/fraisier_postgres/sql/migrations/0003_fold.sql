@@ -5,13 +5,13 @@ CREATE FUNCTION fold_requested(event tb_deployment_events) RETURNS void LANGUAGE
 BEGIN
     INSERT INTO tb_deployments (
         sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
-        commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, release, recovers,
-        repeats, last_event)
+        commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
+        release, recovers, repeats, last_event)
     SELECT
         event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source, k.lane,
         k.supersedes, k.shown, k.priority, 'pending', event.at, event.commit_sha, event.ref, event.before_sha,
-        event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id, event.release,
-        event.recovers, event.repeats, event.number
+        event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
+        event.newest_delivery, event.release, event.recovers, event.repeats, event.number
     FROM tb_kinds AS k WHERE k.name = event.kind;
 END $$;
 

@@ -82,12 +82,12 @@ ORDER BY w.sequence DESC;
 CREATE VIEW v_webhook_refs AS
 SELECT
     w.id AS webhook_event_id, 1 AS number, w.provider, w.repository, w.ref, w.commit_sha, w.before_sha,
-    w.reasons, w.received_at, w.duplicate_of
+    w.reasons, w.received_at, w.duplicate_of, w.sequence
 FROM tb_webhook_events AS w
 WHERE w.ref IS NOT NULL
 UNION ALL
 SELECT
     w.id, r.number, w.provider, w.repository, r.ref, r.commit_sha, r.before_sha, r.reasons, w.received_at,
-    w.duplicate_of
+    w.duplicate_of, w.sequence
 FROM tb_webhook_refs AS r
 JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;

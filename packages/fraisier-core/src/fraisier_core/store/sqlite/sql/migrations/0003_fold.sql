@@ -22,8 +22,8 @@ BEGIN
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source, lane, supersedes, shown, priority,
         'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
-        NEW.requested_by, NEW.webhook_event_id, NEW.newest_delivery, NEW.release, NEW.recovers, NEW.repeats,
-        NEW.number
+        NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
+        NEW.repeats, NEW.number
     FROM tb_kinds WHERE name = NEW.kind;
 END;
 

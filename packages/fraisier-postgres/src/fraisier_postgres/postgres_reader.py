@@ -1,0 +1,27 @@
+"""The read side, which creates and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from fraisier_core.store.relational.reader import RelationalReader
+from fraisier_core.system.host import Host
+
+from fraisier_postgres.postgres_connection import PostgresConnection
+from fraisier_postgres.postgres_migrations import SQL, exists, require_current
+
+
+class PostgresReader(RelationalReader):
+    """Implements `protocol.Reader`."""
+
+    dialect = SQL
+
+    @classmethod
+    def open(cls, url: str, host: Host) -> Self | None:
+        """Open the store without changing anything; None if there is none. Raises `StoreError`."""
+        connection = PostgresConnection(url, for_reading=True)
+        if not exists(connection):
+            connection.close()
+            return None
+        require_current(connection)
+        return cls(connection, host)
