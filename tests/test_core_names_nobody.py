@@ -20,6 +20,7 @@ ALLOWED = {"fraisier": {"fraisier"}}
 # What a store imports beside what every plugin does.
 OF_A_STORE = {
     *(f"fraisier_core.store.{name}" for name in ("protocol", "received", "records", "vocabulary")),
+    *(f"fraisier_core.store.relational.{name}" for name in ("dialect", "migrations", "reader", "store")),
     "fraisier_core.system.timing",
 }
 

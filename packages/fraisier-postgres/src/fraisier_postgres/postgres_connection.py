@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import finalize
 
 import psycopg
-from fraisier_core.errors import FencedError, StoreError
+from fraisier_core import FencedError, StoreError
 from fraisier_core.store.relational.dialect import NONE, ConstraintError, Parameters
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from fraisier_core import Host
 from fraisier_core.store.relational.reader import RelationalReader
-from fraisier_core.system.host import Host
 
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_migrations import SQL, exists, require_current

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
+from fraisier_core import Host
 from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.relational.dialect import Row
 from fraisier_core.store.relational.store import RelationalStore
-from fraisier_core.system.host import Host
 
 from fraisier_postgres.listening import Listener
 from fraisier_postgres.postgres_connection import PostgresConnection

@@ -1,5 +1,5 @@
 -- name: forget_fraises
-UPDATE tb_fraises SET configured = false WHERE configured;
+UPDATE tb_fraises SET configured = CAST(0 AS boolean) WHERE configured;
 
 -- name: forget_environments
 -- Holds every environment, in the order in which all who hold several take them.
@@ -214,7 +214,7 @@ DELETE FROM tb_workers
 WHERE host = :host AND (boot_id <> :boot_id OR heartbeat < clock_timestamp() - make_interval(secs => :seconds));
 
 -- name: prove_writable
--- One row that nobody holds: whoever proves or lives at the same moment does not wait.
+-- A row that is not held: whoever proves or lives at the same moment does not wait.
 UPDATE tb_workers AS w SET heartbeat = w.heartbeat
 FROM (SELECT host, pid FROM tb_workers LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS one
 WHERE w.host = one.host AND w.pid = one.pid;

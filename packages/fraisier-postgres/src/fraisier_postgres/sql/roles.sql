@@ -10,7 +10,7 @@
 --     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
 --     fraisier_graphql    what is published: the views alone
 --
--- Migrations, `rebuild` and retention are the owner's. Nobody else may change or delete what was appended.
+-- Migrations, `rebuild` and retention are the owner's. No role may change or delete what was appended.
 
 DO $$
 DECLARE

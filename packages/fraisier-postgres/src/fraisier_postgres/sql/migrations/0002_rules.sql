@@ -85,7 +85,7 @@ BEGIN
 END $$;
 
 -- Returns the number that follows. A deployment is read only once its environment is held, in a new snapshot; and
--- while the event is not committed, nobody can take its lease away.
+-- while the event is not committed, its lease cannot be taken away.
 CREATE FUNCTION check_change(event tb_deployment_events) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     current tb_deployments;
