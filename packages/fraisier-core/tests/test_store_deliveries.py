@@ -350,6 +350,19 @@ def test_what_an_earlier_delivery_of_the_same_batch_requested_is_not_newer(store
     assert store.newer_than(first.event_id, of_b) == second.deployments[0].id
 
 
+def test_what_a_delivery_of_a_tag_object_deployed_itself_is_not_newer(store: OpenStore) -> None:
+    of_tag = REQUEST._replace(commit_sha="a" * 40)
+    tag = delivery("1", b"tag")._replace(commit_sha=of_tag.commit_sha, requests=(of_tag,))
+    (first,) = receipts(store, tag)
+    ran(store, first, commit="c" * 40)
+    assert store.newer_than(first.event_id, of_tag) is None
+    (again,) = receipts(store, tag._replace(delivery_id=DeliveryId("2", signed=False)))
+    ran(store, again, commit="c" * 40)
+    assert store.newer_than(first.event_id, of_tag) is None
+    (other,) = receipts(store, moved("3", "b"))
+    assert store.newer_than(first.event_id, of_tag) == other.deployments[0].id
+
+
 def test_the_newest_delivery_of_each_request_is_the_same_after_a_rebuild(store: OpenStore) -> None:
     store.request(MANUAL)
     receipts(store, moved("1", "b"), moved("2", "a"))

@@ -36,6 +36,8 @@ DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "20000",
 }
 """Of the parameters of a connection; a server that vanished is noticed within 25 seconds."""
+_ENDED = ("08", "25P03", "57P")
+"""What the codes begin with of errors that end a connection: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _NAME = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -206,9 +208,16 @@ class PostgresConnection:
             return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
         if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
             return _RolledBackError(f"the store {self.shown}: {message}")
-        is_lost = self._client is None or self._client.closed
-        kind = LostConnectionError if is_lost else StoreError
+        kind = LostConnectionError if self._is_lost(error) else StoreError
         return kind(f"the store {self.shown}: {message}. {_advice(error)}")
+
+    def _is_lost(self, error: psycopg.Error) -> bool:
+        """Return whether the connection cannot be used any more; of one that is being ended that is certain
+        before it shows.
+        """
+        if self._client is not None and (error.sqlstate or "").startswith(_ENDED):
+            self._client.close()
+        return self._client is None or self._client.closed
 
 
 @cache

@@ -125,20 +125,24 @@ WHERE webhook_event_id IN (SELECT value FROM json_each(:ids)) ORDER BY sequence;
 
 -- name: newer_than
 -- What came after a delivery, or after the first of the same, with another commit of a ref. A duplicate came with
--- its first, a deployment after the newest delivery of its time.
+-- its first, a deployment after the newest delivery of its time. Those of the delivery itself have another commit if
+-- the forge named a tag object.
 SELECT newer.id FROM tb_webhook_events AS own
 JOIN (
-    SELECT webhook_event_id AS id, provider, repository, sequence AS delivery, 0 AS deployment
+    SELECT webhook_event_id AS id, provider, repository, sequence AS delivery, 0 AS deployment,
+           NULL AS requested_by_event, NULL AS repeats
     FROM v_webhook_refs AS said
     WHERE ref = :ref AND commit_sha IS NOT :commit_sha
       AND NOT EXISTS (SELECT 1 FROM tb_webhook_events AS w
                       WHERE w.id = said.webhook_event_id AND w.verdict = 'duplicate')
     UNION ALL
-    SELECT id, NULL, NULL, newest_delivery, sequence FROM tb_deployments
+    SELECT id, NULL, NULL, newest_delivery, sequence, webhook_event_id, repeats FROM tb_deployments
     WHERE fraise_id = :fraise_id AND environment = :environment AND ref = :ref AND commit_sha IS NOT :commit_sha
 ) AS newer ON (newer.delivery, newer.deployment) > (own.sequence, 0)
           AND (newer.provider IS NULL
                OR (newer.provider, newer.repository) = (own.provider, own.repository))
+          AND newer.requested_by_event IS NOT own.id AND newer.repeats IS NOT own.id
+          AND newer.requested_by_event IS NOT :delivery_id
 WHERE own.id = (SELECT coalesce(duplicate_of, id) FROM tb_webhook_events WHERE id = :delivery_id)
 ORDER BY newer.delivery DESC, newer.deployment DESC LIMIT 1;
 
