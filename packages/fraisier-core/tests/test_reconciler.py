@@ -212,14 +212,14 @@ def test_a_failure_is_logged_once_and_recorded_until_the_repository_answers(
     assert installation.log().count("app production, app staging cannot be reconciled: git_unreachable") == 1
 
 
-REFUSED = "CREATE TRIGGER refused BEFORE INSERT ON {} BEGIN SELECT RAISE(ABORT, 'it is full'); END"
+REFUSED = "CREATE TRIGGER refused BEFORE INSERT ON {} WHEN {} BEGIN SELECT RAISE(ABORT, 'it is full'); END"
 
 
 @pytest.mark.parametrize(
     ("broken", "mended"),
     [
-        (REFUSED.format("tb_branch_heads"), "DROP TRIGGER refused"),
-        (REFUSED.format("tb_deployment_events"), "DROP TRIGGER refused"),
+        (REFUSED.format("tb_branch_heads", "true"), "DROP TRIGGER refused"),
+        (REFUSED.format("tb_deployment_events", "NEW.requested_by = 'reconcile'"), "DROP TRIGGER refused"),
         ("ALTER TABLE tb_branch_heads RENAME TO gone", "ALTER TABLE gone RENAME TO tb_branch_heads"),
     ],
 )
