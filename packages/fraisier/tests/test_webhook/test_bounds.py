@@ -24,6 +24,8 @@ from fraisier.webhook import SHUTDOWN_SECONDS
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
+from tests.waiting import wait_until
+
 from .hooks import (
     SECRETS,
     Hook,
@@ -89,9 +91,10 @@ def test_a_refused_client_that_goes_on_sending_still_gets_its_answer(server: Ser
     assert answer.startswith(b"404 ")
 
 
-def large(commit: str, megabytes: int, form: bool = False) -> Hook:
-    """Return a push that large, as JSON or as a form."""
-    payload = github_push(commit) | {"commits": [{"message": secrets.token_hex(5_000) * 100}] * megabytes}
+def large(commit: str, megabytes: int, form: bool = False, *, dense: bool = False) -> Hook:
+    """Return a push that large, as JSON or as a form; if it is dense, it is stored as no smaller."""
+    message = secrets.token_hex(megabytes * 500_000) if dense else secrets.token_hex(5_000) * 100
+    payload = github_push(commit) | {"commits": [{"message": message}] * (1 if dense else megabytes)}
     if not form:
         return github(payload)
     body = b"payload=" + quote_plus(json.dumps(payload)).encode()
@@ -128,6 +131,17 @@ def test_large_deliveries_take_little_more_memory_than_one_of_them(installation:
         assert peak(server) < before + 2 * 24
         deliver(server, 8)
         assert resident(server) < before + 20
+
+
+@pytest.mark.parametrize(("megabytes", "form"), [(24, False), (16, True), (12, False)])
+def test_what_a_large_delivery_takes_is_given_back(
+    installation: Installation, megabytes: int, form: bool
+) -> None:
+    with installation.serving() as server:
+        deliver(server, 40)
+        before = resident(server)
+        assert server.send(large(new_commit(), megabytes, form, dense=True)).status_code == 202
+        wait_until(lambda: resident(server) < before + megabytes / 2)
 
 
 def test_of_incomplete_bodies_those_give_way_that_are_left_unfinished(server: Server) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3)
 _LARGE_BLOCK_BYTES = 128_000
 _KEPT_BYTES = 8_000_000
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -157,6 +157,7 @@ def return_large_blocks() -> None:
     with suppress(AttributeError):  # not every C library has it
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)
+        mallopt(_M_ARENA_MAX, 1)  # or each thread would keep blocks of its own, which no other can use
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)  # or it would return what the next small request needs
 
 

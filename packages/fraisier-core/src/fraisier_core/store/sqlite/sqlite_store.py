@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LARGE_BATCH_BYTES = 2_000_000
 BYTES_OF_A_REF = 2_000
 """To store one more ref takes as long as to store so much more of a body."""
+NO_PAYLOAD = {"id": None, "body": None}
+"""Is of no event, so it is not stored; SQLite holds on to a copy of the last one, however large it is."""
 
 
 class SqliteStore(RelationalStore):
@@ -71,7 +73,17 @@ class SqliteStore(RelationalStore):
                 return self._accept_together(deliveries)
             from asyncio import to_thread  # for commands, importing it would take too long
 
-            return await to_thread(self._accept_together, deliveries)
+            return await to_thread(self._accept_large, deliveries)
+
+    def _accept_large(self, deliveries: Sequence[Delivery]) -> Receipts:
+        receipts = self._accept_together(deliveries)
+        self._connection.execute("PRAGMA shrink_memory")
+        return receipts
+
+    def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
+        receipts = super()._store(deliveries)
+        self._connection.execute_many(self._sql["insert_payload"], [NO_PAYLOAD])
+        return receipts
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         async with self._turn:

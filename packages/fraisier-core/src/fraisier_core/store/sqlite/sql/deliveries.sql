@@ -23,7 +23,7 @@ VALUES (:webhook_event_id, :number, :ref, :commit_sha, :before_sha, :reasons);
 
 -- name: insert_payload
 INSERT INTO tb_webhook_payloads (sequence, webhook_event_id, body)
-VALUES ((SELECT sequence FROM tb_webhook_events WHERE id = :id), :id, :body);
+SELECT sequence, id, :body FROM tb_webhook_events WHERE id = :id;
 
 -- name: insert_refused
 INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason)
