@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraisier_core import Host, hookimpl
+from fraisier_core import hookimpl
 
 if TYPE_CHECKING:
+    from fraisier_core import Host
     from fraisier_core.store.protocol import Reader
 
 
