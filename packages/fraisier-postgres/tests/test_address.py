@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
 from fraisier_core.plugins import Plugins
 from fraisier_postgres.address import resolved
 from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool
 
 from tests.postgres import Server, Servers
+from tests.waiting import PATIENCE_SECONDS
 
 FOLDER = Path("/srv/acme")
 
@@ -72,13 +75,15 @@ def test_a_resolved_url_says_the_same_to_postgresql(url: str) -> None:
         ("postgresql://u:hush@db", "names no database; write postgresql://USER@HOST/DATABASE"),
         ("postgresql://u:hush@db/", "names no database"),
         ("postgresql://u:hush@hush@db/acme", "@ is %40"),
-        ("postgresql://u:hush/hush@db/acme", "/ is %2F"),
-        ("postgresql://u:123/hush@db/acme", "/ is %2F"),
-        ("postgresql://u:hush:hush/@db/acme", "/ is %2F"),
+        ("postgresql://u:hush/hush@db/acme", "/ %2F"),
+        ("postgresql://u:123/hush@db/acme", "/ %2F"),
+        ("postgresql://u:hush:hush/@db/acme", "/ %2F"),
         ("postgresql://u:%hush@db/acme", "invalid percent-encoded token"),
         ("postgresql://u:hu%00sh@db/acme", "forbidden value %00"),
-        ("postgresql://u:hu sh@db/acme", "use percent-encoded spaces"),
-        ('postgresql://u:hu "sh"@db/acme', "use percent-encoded spaces"),
+        ("postgresql://u:hu sh@db/acme", "a space %20"),
+        ('postgresql://u:hu "sh"@db/acme', "a space %20"),
+        ("postgresql://u:hush@db/acme?options=-c a", "a space %20"),
+        ("postgresql://u:hush@db/acme\n", "a space %20"),
         ("postgresql://u:hush@[::1/acme", "end of string reached"),
         ("postgresql://u:hush@[::1]x/acme", "unexpected character ***"),
         ("postgresql://db/acme?pasword=hush", "invalid URI query parameter"),
@@ -120,3 +125,41 @@ def test_the_password_is_read_from_a_file_beside_the_configuration(
     (tmp_path / "pgpass").write_text("*:*:*:postgres:a secret\\: of/tests\n")
     with psycopg.connect(resolved(url, tmp_path)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("user", "host", "name", "query"),
+    [
+        ("postgres", "", "postgres", ""),
+        ("nobody", "", "postgres", ""),
+        ("postgres", "", "gone", "?connect_timeout=3"),
+        ("postgres", "", "postgres", "?sslmode=require"),
+        ("postgres", "127.0.0.1:1", "postgres", ""),
+        ("postgres", "127.0.0.1:1,[::1]:1", "postgres", ""),
+        ("postgres", "db.invalid", "postgres", ""),
+        ("postgres", "%2Fgone", "postgres", ""),
+        ("postgres", "", "postgres", "?options=-c%20gone%3D1"),
+        ("postgres", "", "postgres", "?passfile=gone&application_name=x"),
+    ],
+)
+def test_no_error_of_a_connection_shows_the_password(
+    postgres_servers: Servers,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    user: str,
+    host: str,
+    name: str,
+    query: str,
+) -> None:
+    host = host or f"127.0.0.1:{postgres_servers(18).port}"
+    url = resolved(f"postgresql://{user}:hu%40sh%2F@{host}/{name}{query}", tmp_path)
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(url)
+    failed = Event()
+    with ConnectionPool(
+        url, open=True, min_size=1, reconnect_timeout=0, reconnect_failed=lambda _: failed.set()
+    ) as pool:
+        assert failed.wait(PATIENCE_SECONDS)
+    said = f"{caught.value!r} {caught.value} {pool!r} {caplog.text}"
+    assert "error connecting" in caplog.text
+    assert not re.search(r"hu.{1,3}sh", said)

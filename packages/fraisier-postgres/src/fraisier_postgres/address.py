@@ -28,7 +28,7 @@ _CHOICES = {
 _FILES = ("passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert")
 _IN_AUTHORITY = {"user", "password", "host", "port", "dbname"}
 _QUOTED = re.compile(r'".*"', re.DOTALL)
-_ENCODE = "percent-encode what is special in the user and the password: @ is %40, / is %2F, : is %3A"
+_ENCODE = "percent-encode what is special in the user and the password: @ is %40, / %2F, : %3A, a space %20"
 
 
 def resolved(url: str, folder: Path) -> str:
@@ -50,7 +50,7 @@ def _parsed(url: str) -> dict[str, str]:
     if not url.startswith(SCHEME):
         raise ValueError(f"is no URL of PostgreSQL; write {FORM}")
     authority, _, path = url.removeprefix(SCHEME).partition("?")[0].partition("/")
-    if authority.count("@") > 1 or "@" in path:
+    if authority.count("@") > 1 or "@" in path or re.search(r"\s", url):
         raise ValueError(_ENCODE)
     try:
         found = conninfo_to_dict(url)
