@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -100,6 +100,22 @@ class Server:
         """Create a database, a copy of another, to which there may be no connection, and return its name."""
         name = f"test_{uuid4().hex}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def template(self, name: str, fill: Callable[[str], None]) -> str:
+        """Return a database to copy, made once for all tests of this server.
+
+        Args:
+            name: what to call it.
+            fill: called with its address; leaves no connection to it.
+        """
+
+        def make(_: Path) -> None:
+            self.execute(f"DROP DATABASE IF EXISTS {name}")
+            self.execute(f"CREATE DATABASE {name}")
+            fill(self.url(name))
+
+        made_once(self.folder / name, make)
         return name
 
     @contextmanager

@@ -91,13 +91,23 @@ def test_a_database_is_dropped_while_it_is_used(postgres_servers: Servers) -> No
     assert value(server.url(), sql) == 0
 
 
-def test_a_database_is_copied_from_a_template(postgres_servers: Servers) -> None:
+def test_a_database_is_copied_from_a_template_that_is_made_once(postgres_servers: Servers) -> None:
     server = postgres_servers(18)
-    template = server.create()
-    with psycopg.connect(server.url(template)) as connection:
-        connection.execute("CREATE TABLE made AS SELECT 3 AS number")
-    with server.database(template) as url:
-        assert value(url, "SELECT number FROM made") == 3
+    filled = []
+
+    def fill(url: str) -> None:
+        filled.append(url)
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE made AS SELECT 3 AS number")
+        if len(filled) < 2:
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        server.template("filled", fill)
+    for _ in range(2):
+        with server.database(server.template("filled", fill)) as url:
+            assert value(url, "SELECT number FROM made") == 3
+    assert len(filled) == 2, "once more after it failed, and not again"
 
 
 def test_tcp_asks_for_the_password(postgres_servers: Servers) -> None:
@@ -143,7 +153,7 @@ def test_a_server_of_ones_own_is_gone_afterwards(postgres_servers: Servers, stat
     assert is_gone(server.folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_server_outlives_tests_that_are_killed(tmp_path: Path, number: signal.Signals) -> None:
     with session(tmp_path) as (process, folders):
         assert all(map(processes_of, folders))
