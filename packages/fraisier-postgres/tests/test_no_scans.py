@@ -20,15 +20,15 @@ _WHERE = "'f' || i % 50, 'live'"
 FILL = f"""
 ALTER TABLE tb_deployment_events DISABLE TRIGGER USER;
 INSERT INTO tb_deployment_events (sequence, deployment_id, number, event, at, fraise_id, environment)
-SELECT nextval('deployment_event_sequence'), {_ID}, n, CASE n WHEN 1 THEN 'requested' ELSE 'success' END, now(),
-    {_WHERE} FROM generate_series(1, {DEPLOYMENTS}) AS i, generate_series(1, 2) AS n;
+SELECT nextval('deployment_event_sequence'), {_ID}, n, CASE n WHEN 1 THEN 'requested' ELSE 'success' END,
+    now(), {_WHERE} FROM generate_series(1, {DEPLOYMENTS}) AS i, generate_series(1, 2) AS n;
 ALTER TABLE tb_deployment_events ENABLE TRIGGER USER;
 INSERT INTO tb_deployments (
-    sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
-    trigger, ref, commit_sha, release, webhook_event_id, last_event)
+    sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status,
+    requested_at, trigger, ref, commit_sha, release, webhook_event_id, last_event)
 SELECT i * 2 - 1, {_ID}, {_WHERE}, 'deploy', 'commit', 'release', true, true, 0,
-    CASE WHEN i > {DEPLOYMENTS} - 20 THEN 'pending' WHEN i % 3 = 0 THEN 'superseded' ELSE 'success' END, now(),
-    'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, 2
+    CASE WHEN i > {DEPLOYMENTS} - 20 THEN 'pending' WHEN i % 3 = 0 THEN 'superseded' ELSE 'success' END,
+    now(), 'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, 2
 FROM generate_series(1, {DEPLOYMENTS}) AS i;
 INSERT INTO tb_webhook_events (
     id, provider, event_type, delivery_key, body_sha256, body_key, urls, received_at, verdict, reasons, ref)

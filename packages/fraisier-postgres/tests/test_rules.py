@@ -1,0 +1,279 @@
+"""What the database itself guarantees for every writer, whoever writes and however many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.postgres import Server, every_postgres
+from tests.postgres_sql import NOON, append, claim, configure, request, run, set_up
+from tests.waiting import wait_until
+
+Connection = psycopg.Connection[Any]
+Connect = Callable[[], Connection]
+
+
+@pytest.fixture
+def connect(postgres_url: str) -> Iterator[Connect]:
+    """Opens connections to a store with two environments of one fraise."""
+    with ExitStack() as opened:
+
+        def another() -> Connection:
+            return opened.enter_context(psycopg.connect(postgres_url, autocommit=True))
+
+        first = another()
+        set_up(first)
+        configure(first, ("shop", "live"), ("shop", "trial"))
+        yield another
+
+
+@pytest.fixture
+def store(connect: Connect) -> Connection:
+    """A connection to the store."""
+    return connect()
+
+
+def status_of(connection: Connection, deployment_id: str) -> str:
+    """Return the status of a deployment."""
+    ((status,),) = connection.execute("SELECT status FROM tb_deployments WHERE id = %s", [deployment_id])
+    return str(status)
+
+
+def refused(connection: Connection, message: str, sql: str, *values: Any) -> None:
+    """Assert that the database refuses this as a violation of its rules."""
+    with pytest.raises(psycopg.IntegrityError, match=message):
+        connection.execute(sql.encode(), values)
+
+
+def wait_until_blocked(watching: Connection, waiting: Connection) -> None:
+    """Wait until a connection waits for a lock."""
+    query = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+    wait_until(lambda: watching.execute(query, [waiting.info.backend_pid]).fetchone() == (True,))
+
+
+@every_postgres
+@pytest.mark.parametrize("table", ["tb_deployment_events", "tb_webhook_events", "tb_webhook_refs"])
+def test_what_was_appended_stays(store: Connection, table: str) -> None:
+    request(store, "shop", "live")
+    only = f"{table} is append-only"
+    refused(store, only, f"DELETE FROM {table}")
+    refused(store, only, f"TRUNCATE {table}")
+    refused(store, only, f"UPDATE {table} SET sequence = sequence")
+    refused(store, only, f"MERGE INTO {table} AS t USING (SELECT 1) AS s ON true WHEN MATCHED THEN DELETE")
+
+
+def test_an_event_is_not_replaced(store: Connection) -> None:
+    deployment = request(store, "shop", "live")
+    again = "INSERT INTO tb_deployment_events (deployment_id, number, event, at) VALUES (%s, 1, %s, now())"
+    refused(store, "append-only", f"{again} ON CONFLICT DO NOTHING", deployment, "cancel_requested")
+    refused(store, "append-only", again, deployment, "cancel_requested")
+    upsert = f"{again} ON CONFLICT (deployment_id, number) DO UPDATE SET event = 'success'"
+    refused(store, "append-only", upsert, deployment, "cancel_requested")
+
+
+@pytest.mark.parametrize("event", ["step_started", "success", "claimed", "serving"])
+def test_without_the_lease_nothing_is_appended(store: Connection, event: str) -> None:
+    deployment = request(store, "shop", "live")
+    token = claim(store, deployment)
+    for wrong in ({}, {"token": token + 1}, {"token": token, "host": "loft"}):
+        with pytest.raises(psycopg.IntegrityError, match="fenced"):
+            append(store, deployment, event, **wrong)
+    with pytest.raises(psycopg.IntegrityError, match="fenced"):
+        append(store, str(uuid4()), event, token=token)
+
+
+def test_a_running_deployment_is_not_superseded_without_its_lease(store: Connection) -> None:
+    deployment = request(store, "shop", "live")
+    claim(store, deployment)
+    with pytest.raises(psycopg.IntegrityError, match="fenced"):
+        append(store, deployment, "superseded")
+
+
+def test_nothing_is_appended_to_what_has_ended(store: Connection) -> None:
+    deployment = request(store, "shop", "live")
+    append(store, deployment, "cancel_requested")
+    with pytest.raises(psycopg.IntegrityError, match="has ended"):
+        append(store, deployment, "cancel_requested")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"kind": "sow"},
+        {"kind": None},
+        {"environment": "nowhere"},
+        {"fraise_id": "nothing"},
+        {"trigger": "moon"},
+    ],
+)
+def test_a_request_of_something_unknown_is_refused(store: Connection, columns: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.IntegrityError):
+        request(store, columns.pop("fraise_id", "shop"), columns.pop("environment", "live"), **columns)
+    assert store.execute("SELECT 1 FROM tb_deployment_events").fetchall() == []
+
+
+@every_postgres
+def test_of_several_requests_in_one_statement_the_last_waits(store: Connection) -> None:
+    ids = [str(uuid4()) for _ in range(4)]
+    store.execute(
+        "INSERT INTO tb_deployment_events"
+        " (deployment_id, event, at, fraise_id, environment, kind, trigger)"
+        " SELECT id, 'requested', now(), 'shop', 'live', 'deploy', 'webhook'"
+        " FROM unnest(CAST(%s AS uuid[])) WITH ORDINALITY AS given (id, place) ORDER BY place",
+        [ids],
+    )
+    assert [status_of(store, each) for each in ids] == ["superseded"] * 3 + ["pending"]
+    events = store.execute("SELECT event FROM tb_deployment_events ORDER BY sequence").fetchall()
+    assert [each for (each,) in events] == ["requested"] + ["superseded", "requested"] * 3
+
+
+@every_postgres
+def test_two_requests_at_once_leave_one_that_waits(connect: Connect) -> None:
+    one, other, watching = connect(), connect(), connect()
+    with ThreadPoolExecutor(1) as pool:
+        with one.transaction():
+            first = request(one, "shop", "live")
+            requested = pool.submit(request, other, "shop", "live")
+            wait_until_blocked(watching, other)
+            request(watching, "shop", "trial")  # another environment is free
+        assert status_of(watching, requested.result()) == "pending"
+    assert status_of(watching, first) == "superseded"
+
+
+@every_postgres
+def test_a_cancellation_that_waited_sees_that_the_deployment_ended(connect: Connect) -> None:
+    one, other, watching = connect(), connect(), connect()
+    deployment = request(one, "shop", "live")
+    token = claim(one, deployment)
+    with ThreadPoolExecutor(1) as pool:
+        with one.transaction():
+            append(one, deployment, "success", token=token)
+            cancelled = pool.submit(append, other, deployment, "cancel_requested")
+            wait_until_blocked(watching, other)
+        assert "has ended" in str(cancelled.exception())
+
+
+def test_a_lease_is_not_taken_over_while_its_holder_appends(connect: Connect) -> None:
+    holder, keeper, watching = connect(), connect(), connect()
+    deployment = request(holder, "shop", "live")
+    token = claim(holder, deployment)
+    with ThreadPoolExecutor(1) as pool:
+        with holder.transaction():
+            append(holder, deployment, "activation_started", token=token)
+            run(keeper, "renew_lease", token=token, seconds=60)  # which does not wait
+            dropped = pool.submit(run, keeper, "drop_lease", token=token)
+            wait_until_blocked(watching, keeper)
+        assert dropped.result().rowcount == 1
+    with pytest.raises(psycopg.IntegrityError, match="fenced"):
+        append(holder, deployment, "success", token=token)
+
+
+@every_postgres
+def test_two_workers_claim_two_environments_and_neither_waits(connect: Connect) -> None:
+    one, other = connect(), connect()
+    ids = {request(one, "shop", each) for each in ("live", "trial")}
+    claimed = set()
+    with one.transaction(), other.transaction():
+        for worker in (one, other):
+            ((id_, attempt),) = run(worker, "claimable").fetchall()
+            assert run(worker, "still_claimable", id=id_).fetchall() == [(id_, attempt)]
+            claimed.add(str(id_))
+        third = connect()
+        assert run(third, "claimable").fetchall() == []
+        assert run(third, "waiting").fetchall() == [(1,)]
+    assert claimed == ids
+
+
+def test_what_another_claimed_meanwhile_is_not_claimable_any_more(store: Connection) -> None:
+    rollback, deploy = (request(store, "shop", "live", kind=kind) for kind in ("rollback", "deploy"))
+    ((first, _),) = run(store, "claimable").fetchall()
+    assert str(first) == rollback  # which goes first
+    claim(store, rollback)
+    assert run(store, "still_claimable", id=rollback).fetchall() == []
+    assert run(store, "still_claimable", id=deploy).fetchall() == []
+    assert run(store, "waiting", id=deploy).fetchall() == []
+
+
+def test_leases_and_workers_live_by_the_clock_of_the_database(store: Connection) -> None:
+    late, good = request(store, "shop", "live"), request(store, "shop", "trial")
+    claim(store, late, seconds=-1)
+    claim(store, good, seconds=60)
+    run(store, "heartbeat", host="barn", pid=1, pid_started=1, boot_id="boot")
+    assert run(store, "live_workers", boot_id="boot", seconds=30).fetchall() == [(1,)]
+    assert run(store, "live_workers", boot_id="boot", seconds=-1).fetchall() == [(0,)]
+    wait_until(lambda: expired(store, 0.1) == {late})
+    assert expired(store, 1e6) == set()  # the database has not been up for so long
+
+
+def expired(connection: Connection, seconds: float) -> set[str]:
+    """Return the deployments whose leases have expired."""
+    cursor = run(connection, "leases", host="barn", seconds=seconds)
+    names = [column.name for column in cursor.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    return {str(row["deployment_id"]) for row in rows if row["expired"]}
+
+
+@every_postgres
+def test_plain_sql_wakes_the_workers(connect: Connect) -> None:
+    writer, worker = connect(), connect()
+    worker.execute("LISTEN fraisier_wake")
+    deployment = request(writer, "shop", "live")
+    append(writer, deployment, "cancel_requested")
+    run(writer, "wake")
+    assert len(list(worker.notifies(timeout=60, stop_after=3))) == 3
+
+
+def test_of_refused_deliveries_the_newest_thousand_stay(store: Connection) -> None:
+    store.execute(
+        "INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason)"
+        " SELECT gen_random_uuid(), 'gitea', now(), '::1', 'late' FROM generate_series(1, 1003)"
+    )
+    assert store.execute("SELECT count(*), min(sequence) FROM tb_refused_deliveries").fetchone() == (1000, 4)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [
+        ("0196f0a1-b2", True),
+        ("0196f0a1b2", True),
+        ("0196f0a1-", True),
+        ("0", True),
+        ("01-96", False),
+        ("0196f0a1-b2c3-7000-8000-000000000001", True),
+        ("0196f0a1b2c370008000000000000001", True),
+        ("0196f0a2", False),
+        ("0196f0a1b2c3700080000000000000010", False),
+        ("0196f0a1-b2c3-7000-8000-000000000001-", False),
+    ],
+)
+def test_an_id_is_found_by_how_it_begins(store: Connection, prefix: str, found: bool) -> None:
+    id_ = "0196f0a1-b2c3-7000-8000-000000000001"
+    request(store, "shop", "live", deployment_id=id_)
+    run(store, "insert_refused", id=id_, provider="gitea", received_at=NOON, client="::1", reason="late")
+    for statement in ("deployments_by_prefix", "deliveries_by_prefix"):
+        assert [str(row[0]) for row in run(store, statement, prefix=prefix)] == [id_] * found
+
+
+def test_names_are_sorted_by_their_bytes_in_every_locale(store: Connection) -> None:
+    configure(store, *((name, "live") for name in ("Zoo", "ähre", "apfel", "a-z", "a_b")))
+    names = [row[0] for row in run(store, "status")]
+    assert names == sorted(names, key=str.encode)
+
+
+def test_a_restart_of_the_database_gives_holders_time_to_renew(postgres_server: Server) -> None:
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        set_up(connection)
+        configure(connection, ("shop", "live"))
+        deployment = request(connection, "shop", "live")
+        claim(connection, deployment, seconds=0.01)
+        wait_until(lambda: expired(connection, 0.01) == {deployment})
+    postgres_server.restart()
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        assert expired(connection, 600) == set()
+        assert expired(connection, 0.001) == {deployment}
