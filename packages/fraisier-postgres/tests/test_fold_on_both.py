@@ -179,7 +179,7 @@ class History:
     def _request(self) -> None:
         choose = self.random.choice
         fraise, environment = choose([*PLACES, ("cellar", "nowhere")])
-        row = {
+        row: Row = {
             "deployment_id": choose([self._id()] * 9 + [*self.requested, self._id()]),
             "number": 1,
             "event": "requested",
