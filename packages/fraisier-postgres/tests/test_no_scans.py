@@ -25,10 +25,11 @@ SELECT nextval('deployment_event_sequence'), {_ID}, n, CASE n WHEN 1 THEN 'reque
 ALTER TABLE tb_deployment_events ENABLE TRIGGER USER;
 INSERT INTO tb_deployments (
     sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status,
-    requested_at, trigger, ref, commit_sha, release, webhook_event_id, last_event)
+    requested_at, trigger, ref, commit_sha, release, webhook_event_id, newest_delivery,
+    last_event)
 SELECT i * 2 - 1, {_ID}, {_WHERE}, 'deploy', 'commit', 'release', true, true, 0,
     CASE WHEN i > {DEPLOYMENTS} - 20 THEN 'pending' WHEN i % 3 = 0 THEN 'superseded' ELSE 'success' END,
-    now(), 'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, 2
+    now(), 'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, i, 2
 FROM generate_series(1, {DEPLOYMENTS}) AS i;
 INSERT INTO tb_webhook_events (
     id, provider, event_type, delivery_key, body_sha256, body_key, urls, received_at, verdict, reasons, ref)
@@ -42,7 +43,7 @@ STATEMENTS = (
     *("status", "history", "history_of_fraise", "history_of_environment", "history_of_kind", "deployment"),
     *("deployments_by_prefix", "deployments_by_pattern", "steps", "events", "events_of_deployment"),
     *("deliveries", "deliveries_by_prefix", "deliveries_by_pattern", "delivery", "delivered"),
-    *("delivered_refs", "deployments_of_delivery", "deployments_of_event", "same_delivery", "same_body"),
+    *("delivered_refs", "deployments_of_deliveries", "deployments_of_event", "same_delivery", "same_body"),
     *("claimable", "still_claimable", "waiting", "waiting_instead", "is_last", "pushed_commits", "running"),
     *("healthy_releases", "lock_environment_of", "cancellation", "previously_active", "last_event"),
     *("request", "append", "requested_since", "last_of_refs", "last_of_commits"),
@@ -72,6 +73,7 @@ PARAMETERS = {
     "at": "now",
     "trigger": "manual",
     "commits": '["c"]',
+    "ids": f'["{THE_ID}"]',
 }
 
 

@@ -148,7 +148,7 @@ WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND sinc
             AND commit_sha IN (:commit_sha, :deployed) AND id <> :id
             AND (repeats IS NULL OR release IS NOT NULL)),
       since.newest_delivery >= (SELECT sequence FROM tb_webhook_events WHERE id = :repeats))
-LIMIT 1;
+ORDER BY since.sequence DESC LIMIT 1;
 
 -- name: left_since
 -- A delivery that says that the ref left its commit, or was deleted, since the commit was last deployed from it,

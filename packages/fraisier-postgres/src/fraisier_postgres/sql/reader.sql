@@ -128,7 +128,12 @@ FROM tb_webhook_events AS w
 WHERE id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)));
 
 -- name: delivered_refs
-SELECT webhook_event_id, number, ref, commit_sha, before_sha, reasons FROM v_webhook_refs
+-- As `v_webhook_refs`, whose every row PostgreSQL would look at.
+SELECT id AS webhook_event_id, 1 AS number, ref, commit_sha, before_sha, reasons FROM tb_webhook_events
+WHERE ref IS NOT NULL
+  AND id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))
+UNION ALL
+SELECT webhook_event_id, number, ref, commit_sha, before_sha, reasons FROM tb_webhook_refs
 WHERE webhook_event_id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))
 ORDER BY number;
 
