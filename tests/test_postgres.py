@@ -60,6 +60,14 @@ def session(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[Path]]
         yield process, [Path(path) for path in told.read_text().split()]
 
 
+def shared_memory(server: Server) -> str:
+    return (server.folder / "data/postmaster.pid").read_text().splitlines()[6].split()[1]
+
+
+def segments() -> set[str]:
+    return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()}
+
+
 def is_gone(folder: Path) -> bool:
     return not processes_of(folder) and not folder.exists()
 
@@ -140,17 +148,22 @@ def test_a_server_of_ones_own_is_killed_restarted_and_stopped(postgres_server: S
     assert processes_of(postgres_server.folder) == []
 
 
-@pytest.mark.parametrize("state", ["running", "stopped", "killed", "suspended"])
+@pytest.mark.parametrize("state", ["running", "stopped", "killed", "bereft", "suspended"])
 def test_a_server_of_ones_own_is_gone_afterwards(postgres_servers: Servers, state: str) -> None:
     with postgres_servers.own(18) as server:
+        segment = shared_memory(server)
+        assert segment in segments()
         if state == "stopped":
             server.stop()
         elif state == "killed":
             server.kill()
+        elif state == "bereft":
+            os.kill(server.postmaster, signal.SIGKILL)
         elif state == "suspended":
             for pid in processes_of(server.folder):
                 os.kill(pid, signal.SIGSTOP)
     assert is_gone(server.folder)
+    assert segment not in segments()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
