@@ -12,6 +12,7 @@ from benchmarks import (
     accepting,
     commands,
     deploying,
+    history,
     large_push,
     many_fraises,
     providers,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "deploying": deploying.figures,
     "commands": commands.figures,
     "submodules": submodules.figures,
+    "history": history.figures,
     "providers": providers.figures,
 }
 HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"
