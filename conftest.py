@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.sharing", "tests.postgres", "tests.seeds", "tests.skips"]
+pytest_plugins = ["tests.sharing", "tests.postgres", "tests.databases", "tests.seeds", "tests.skips"]

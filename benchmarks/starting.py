@@ -99,7 +99,8 @@ def _durable_commits(folder: Path) -> list[float]:
             started = time.perf_counter()
             with database.transaction():
                 database.execute(
-                    "INSERT INTO tb_fraises VALUES (?, 'api', NULL, NULL, 1)", [secrets.token_hex(8)]
+                    "INSERT INTO tb_fraises VALUES (:id, 'api', NULL, NULL, 1)",
+                    {"id": secrets.token_hex(8)},
                 )
             times.append(time.perf_counter() - started)
     return times

@@ -246,7 +246,7 @@ class Driver:
 
     def kill_deployment(self, deployment_id: str) -> None:
         """Kill the process that executes a deployment."""
-        (lease,) = self.rows("SELECT pid FROM tb_leases WHERE deployment_id = ?", deployment_id)
+        (lease,) = self.rows("SELECT pid FROM tb_leases WHERE deployment_id = :id", id=deployment_id)
         self.kill(self.process(lease["pid"]))
 
     def wait(self, process: Process) -> int:
@@ -297,25 +297,25 @@ class Driver:
             self._database = open_store(path)
         return self._database
 
-    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
-        return [dict(row) for row in self.database.all(sql, parameters)]
+    def rows(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
+        return self.database.all(sql, parameters)
 
     def deployment(self, deployment_id: str) -> dict[str, Any]:
-        (row,) = self.rows("SELECT * FROM tb_deployments WHERE id = ?", deployment_id)
+        (row,) = self.rows("SELECT * FROM tb_deployments WHERE id = :id", id=deployment_id)
         return row
 
     def events(self, deployment_id: str) -> list[str]:
-        sql = "SELECT event FROM tb_deployment_events WHERE deployment_id = ? ORDER BY number"
-        return [str(row["event"]) for row in self.rows(sql, deployment_id)]
+        sql = "SELECT event FROM tb_deployment_events WHERE deployment_id = :id ORDER BY number"
+        return [str(row["event"]) for row in self.rows(sql, id=deployment_id)]
 
     def serving(self, environment: str = "production") -> str | None:
         """Return the commit that serves, as the store says."""
-        rows = self.rows("SELECT commit_sha FROM tb_serving WHERE environment = ?", environment)
+        rows = self.rows("SELECT commit_sha FROM tb_serving WHERE environment = :name", name=environment)
         return rows[0]["commit_sha"] if rows else None
 
     def serving_release(self, environment: str = "production") -> str | None:
         """Return the release that serves, as the store says."""
-        rows = self.rows("SELECT release FROM tb_serving WHERE environment = ?", environment)
+        rows = self.rows("SELECT release FROM tb_serving WHERE environment = :name", name=environment)
         return rows[0]["release"] if rows else None
 
     def wait_for(self, condition: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
@@ -323,8 +323,9 @@ class Driver:
         return wait_until(condition, self.logs, seconds)
 
     def wait_for_event(self, deployment_id: str, event: str, step: str | None = None) -> None:
-        sql = "SELECT 1 FROM tb_deployment_events WHERE deployment_id = ? AND event = ? AND step IS ?"
-        self.wait_for(lambda: self.rows(sql, deployment_id, event, step))
+        place = "deployment_id = :id AND event = :event AND coalesce(step, '') = :step"
+        sql = f"SELECT 1 FROM tb_deployment_events WHERE {place}"
+        self.wait_for(lambda: self.rows(sql, id=deployment_id, event=event, step=step or ""))
 
     def wait_for_step(self, deployment_id: str, step: str) -> None:
         """Wait until a step has started."""
@@ -337,8 +338,8 @@ class Driver:
 
     def anew(self, deployment_id: str) -> str:
         """Wait until recovery has requested a deployment anew, and return the new one."""
-        sql = "SELECT id FROM tb_deployments WHERE recovers = ?"
-        return str(self.wait_for(lambda: self.rows(sql, deployment_id))[0]["id"])
+        sql = "SELECT id FROM tb_deployments WHERE recovers = :id"
+        return str(self.wait_for(lambda: self.rows(sql, id=deployment_id))[0]["id"])
 
     def awaits_decision(self) -> str | None:
         """Return the deployment that awaits a user's decision, as `status` says."""

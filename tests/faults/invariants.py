@@ -102,7 +102,7 @@ def history_only_grew(driver: Driver) -> None:
 def _folding_again_changes_nothing(driver: Driver) -> None:
     copy = driver.folder / "copy.db"
     copy.unlink(missing_ok=True)
-    driver.database.execute("VACUUM INTO ?", [str(copy)])
+    driver.database.execute("VACUUM INTO :copy", {"copy": str(copy)})
     database = open_store(copy)
     before = _folded(database)
     database.rebuild()
@@ -112,7 +112,7 @@ def _folding_again_changes_nothing(driver: Driver) -> None:
 
 def _folded(database: OpenStore) -> dict[str, list[Any]]:
     return {
-        table: [tuple(row) for row in database.all(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]
+        table: [tuple(row.values()) for row in database.all(f"SELECT * FROM {table} ORDER BY 1, 2, 3")]
         for table in FOLDED
     }
 

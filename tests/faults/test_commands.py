@@ -68,8 +68,8 @@ def test_f40_an_unhealthy_deployment_is_rolled_back_and_says_both(driver: Driver
     assert ended["status"] == "rolled_back"
     assert "unhealthy after 2 probes 0.05 s apart" in ended["error_message"]
     assert ended["error_message"].endswith(f"release {ended['previous_release']} serves again")
-    sql = "SELECT name, status FROM tb_steps WHERE deployment_id = ? ORDER BY number"
-    steps = [(row["name"], row["status"]) for row in driver.rows(sql, ended["id"])]
+    sql = "SELECT name, status FROM tb_steps WHERE deployment_id = :id ORDER BY number"
+    steps = [(row["name"], row["status"]) for row in driver.rows(sql, id=ended["id"])]
     assert steps[-4:] == [
         ("keep_migrations", "success"), ("activate", "success"), ("restart", "success"), ("verify", "success")
     ]  # fmt: skip

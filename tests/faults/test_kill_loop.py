@@ -91,7 +91,7 @@ class Loop:
     def role(self, pid: int) -> str:
         if self.driver.web is not None and pid == self.driver.web.pid:
             return "web"
-        if self.driver.rows("SELECT 1 FROM tb_leases WHERE pid = ?", pid):
+        if self.driver.rows("SELECT 1 FROM tb_leases WHERE pid = :pid", pid=pid):
             return "deployment"
         command, parent = _command_line(pid), _command_line(_parent(pid))
         if "build.sh" in command:

@@ -227,8 +227,8 @@ def test_a_commit_that_is_announced_before_it_is_served_is_asked_for_again(drive
     assert driver.deploy(before)["status"] == "success"
     late = driver.forge.commit({"a-first": "late"})
     deployment = driver.deliver(late, None if "main" not in ref else before, ref=ref).deployment
-    again = "SELECT 1 FROM tb_deployment_logs WHERE deployment_id = ? AND text LIKE '%asked for again%'"
-    driver.wait_for(lambda: driver.rows(again, deployment))
+    again = "SELECT 1 FROM tb_deployment_logs WHERE deployment_id = :id AND text LIKE '%asked for again%'"
+    driver.wait_for(lambda: driver.rows(again, id=deployment))
     driver.forge.git("push", "--quiet", "origin", f"HEAD:{ref}")
     assert driver.ended(deployment)["status"] == "success"
     assert driver.serving() == late

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 from fraisier_core.system.processes import descendants
+from fraisier_core.system.timing import LEASE
 
 from tests.faults.driver import BUILD, GATED, Driver, Process
 from tests.faults.invariants import check_invariants
@@ -229,7 +230,7 @@ def test_f27_a_process_that_slept_through_its_lease_is_ended_and_its_writes_are_
     driver.start("before_activate:stop")
     deployment = driver.deliver(driver.commit()).deployment
     stopped = driver.stopped_process()
-    driver.database.execute("UPDATE tb_leases SET expires = 0")
+    driver.database.age_leases(LEASE)
     assert driver.ended(deployment)["status"] == "interrupted"
     assert not stopped.identity.is_alive()
     check_invariants(driver)

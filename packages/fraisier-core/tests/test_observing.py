@@ -126,7 +126,7 @@ def installation(tmp_path: Path, site: PackageFolder) -> Iterator[Installation]:
 
 
 def known(store: OpenStore, observer: str = "writer") -> bool:
-    return bool(store.all("SELECT 1 FROM tb_observers WHERE name = ?", [observer]))
+    return bool(store.all("SELECT 1 FROM tb_observers WHERE name = :name", {"name": observer}))
 
 
 def test_an_observer_is_told_of_every_event_since_it_was_installed(installation: Installation) -> None:

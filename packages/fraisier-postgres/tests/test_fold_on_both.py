@@ -21,7 +21,7 @@ from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from tests.postgres import every_postgres
 from tests.postgres_sql import run, set_up
 from tests.postgres_sql import statements as postgres_statements
-from tests.stores import OpenStore, open_store
+from tests.stores import OpenSqliteStore, open_store
 
 STORED = ("tb_webhook_events", "tb_webhook_refs", "tb_webhook_payloads", "tb_refused_deliveries")
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
@@ -56,7 +56,7 @@ Row = dict[str, Any]
 class Both:
     """A store on SQLite and one on PostgreSQL, which are written alike."""
 
-    def __init__(self, sqlite: OpenStore, postgres: psycopg.Connection[Any]) -> None:
+    def __init__(self, sqlite: OpenSqliteStore, postgres: psycopg.Connection[Any]) -> None:
         self.sqlite = sqlite
         self.postgres = postgres
         for fraise, environment in PLACES:
@@ -251,7 +251,9 @@ class History:
         del self.running[deployment]
 
     def _append(self, deployment: str, event: str, **columns: Any) -> None:
-        (found,) = self.both.sqlite.all("SELECT last_event FROM tb_deployments WHERE id = ?", (deployment,))
+        (found,) = self.both.sqlite.all(
+            "SELECT last_event FROM tb_deployments WHERE id = :id", {"id": deployment}
+        )
         row = {
             "deployment_id": deployment,
             "number": found["last_event"] + 1,

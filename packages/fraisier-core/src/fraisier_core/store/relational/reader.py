@@ -37,6 +37,7 @@ _BY_PART = {
 }
 _LISTS = {"deployment": "fraisier history", "delivery": "fraisier webhooks list"}
 _ID_PART = re.compile(r"[0-9a-f-]{1,36}")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class RelationalReader:
@@ -87,7 +88,7 @@ class RelationalReader:
         return str(found[0]["id"])
 
     def deployment(self, deployment_id: str) -> Deployment:
-        found = self._records(Deployment, "deployment", id=deployment_id)
+        found = _ID.fullmatch(deployment_id) and self._records(Deployment, "deployment", id=deployment_id)
         if not found:
             raise _unknown("deployment", deployment_id)
         return found[0]
@@ -124,7 +125,7 @@ class RelationalReader:
         return self._found(id_part, "delivery")
 
     def delivery(self, delivery_id: str) -> DeliveryDetails:
-        found = self._records(ReceivedDelivery, "delivery", id=delivery_id)
+        found = _ID.fullmatch(delivery_id) and self._records(ReceivedDelivery, "delivery", id=delivery_id)
         if not found:
             raise _unknown("delivery", delivery_id)
         return self.details(found)[0]

@@ -1,8 +1,11 @@
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
+from uuid import UUID
 
 import lz4.frame
 import pytest
@@ -12,6 +15,7 @@ from fraisier_core.store.received import DeliveredRef, Delivery, DeliveryDetails
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
 from fraisier_core.system.processes import ProcessIdentity
 
+from tests.databases import Database
 from tests.stores import OpenStore, open_store
 
 REQUEST = Request("api", "production", "deploy", "webhook", "ada", "refs/heads/main", "c" * 40, "b" * 40)
@@ -33,20 +37,15 @@ DELIVERY = Delivery(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> OpenStore:
-    database = open_store(tmp_path / "store.db")
-    database.configure(
-        [
-            ConfiguredEnvironment("api", "api", None, None, each, None, None)
-            for each in ("production", "staging")
-        ]
-    )
-    return database
+def store(database: Database) -> Iterator[OpenStore]:
+    with closing(configured(database.open())) as store:
+        yield store
 
 
-@pytest.fixture
-def store(database: OpenStore) -> OpenStore:
-    return database
+def configured(store: OpenStore) -> OpenStore:
+    places = ("production", "staging")
+    store.configure([ConfiguredEnvironment("api", "api", None, None, each, None, None) for each in places])
+    return store
 
 
 def delivery(identity: str, body: bytes = b"") -> Delivery:
@@ -59,33 +58,31 @@ def receipts(store: OpenStore, *batch: Delivery) -> list[Receipt]:
     return [each for each in found if isinstance(each, Receipt)]
 
 
-def count(database: OpenStore, table: str) -> int:
-    return len(database.all(f"SELECT * FROM {table}"))
+def count(store: OpenStore, table: str) -> int:
+    return len(store.all(f"SELECT * FROM {table}"))
 
 
-def test_a_delivery_is_an_event_its_body_and_its_deployments(database: OpenStore, store: OpenStore) -> None:
+def test_a_delivery_is_an_event_its_body_and_its_deployments(store: OpenStore) -> None:
     requests = (REQUEST, REQUEST._replace(environment="staging"))
     (receipt,) = receipts(store, DELIVERY._replace(requests=requests))
     assert receipt.verdict == "accepted"
     assert [each.environment for each in receipt.deployments] == ["production", "staging"]
-    (event,) = database.all("SELECT * FROM tb_webhook_events")
+    (event,) = store.all("SELECT * FROM tb_webhook_events")
     assert (event["id"], event["delivery_id"], event["verdict"]) == (receipt.event_id, "d1", "accepted")
-    (payload,) = database.all("SELECT * FROM tb_webhook_payloads")
+    (payload,) = store.all("SELECT * FROM tb_webhook_payloads")
     assert lz4.frame.decompress(payload["body"]) == b"body"
-    found = database.deployment(receipt.deployments[0].id)
+    found = store.deployment(receipt.deployments[0].id)
     assert (found.status, found.webhook_event_id, found.before_sha) == ("pending", event["id"], "b" * 40)
 
 
-def test_what_requests_nothing_is_recorded_and_never_a_duplicate(
-    database: OpenStore, store: OpenStore
-) -> None:
+def test_what_requests_nothing_is_recorded_and_never_a_duplicate(store: OpenStore) -> None:
     ping = DELIVERY._replace(requests=())
     assert [each.verdict for each in receipts(store, ping, ping)] == ["ignored", "ignored"]
     assert receipts(store, DELIVERY)[0].verdict == "accepted"
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
-def test_the_same_id_deploys_once(database: OpenStore, store: OpenStore, together: bool) -> None:
+def test_the_same_id_deploys_once(store: OpenStore, together: bool) -> None:
     if together:
         first, second = receipts(store, DELIVERY, DELIVERY)
     else:
@@ -93,46 +90,44 @@ def test_the_same_id_deploys_once(database: OpenStore, store: OpenStore, togethe
     assert (first.verdict, second.verdict) == ("accepted", "duplicate")
     assert second.event_id == first.event_id
     assert [each.id for each in second.deployments] == [each.id for each in first.deployments]
-    assert count(database, "tb_deployments") == 1
-    repeated = database.all("SELECT duplicate_of FROM tb_webhook_events WHERE verdict = 'duplicate'")
+    assert count(store, "tb_deployments") == 1
+    repeated = store.all("SELECT duplicate_of FROM tb_webhook_events WHERE verdict = 'duplicate'")
     assert [row["duplicate_of"] for row in repeated] == [first.event_id]
 
 
-def test_a_duplicate_says_how_its_deployment_stands(database: OpenStore, store: OpenStore) -> None:
+def test_a_duplicate_says_how_its_deployment_stands(store: OpenStore) -> None:
     (first,) = receipts(store, DELIVERY)
-    database.request_cancel(first.deployments[0].id, "ada")
+    store.request_cancel(first.deployments[0].id, "ada")
     (second,) = receipts(store, DELIVERY)
     assert second.deployments[0].status == "cancelled"
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
-def test_the_same_id_with_another_body_is_a_conflict(
-    database: OpenStore, store: OpenStore, together: bool
-) -> None:
+def test_the_same_id_with_another_body_is_a_conflict(store: OpenStore, together: bool) -> None:
     other = DELIVERY._replace(body=b"another body")
     if together:
         first, second = receipts(store, DELIVERY, other)
     else:
         (first,), (second,) = receipts(store, DELIVERY), receipts(store, other)
     assert (second.verdict, second.event_id) == ("conflict", first.event_id)
-    assert count(database, "tb_webhook_events") == 1
+    assert count(store, "tb_webhook_events") == 1
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
 def test_the_same_signed_body_under_another_unsigned_id_repeats_the_first(
-    database: OpenStore, store: OpenStore, together: bool
+    store: OpenStore, together: bool
 ) -> None:
     batch = delivery("d1", b"body"), delivery("d2", b"body")
     first, second = receipts(store, *batch) if together else [receipts(store, each)[0] for each in batch]
     assert (first.verdict, first.repeats) == ("accepted", None)
     assert (second.verdict, second.repeats) == ("accepted", first.event_id)
-    found = database.deployment(second.deployments[0].id)
+    found = store.deployment(second.deployments[0].id)
     assert (found.status, found.repeats, found.webhook_event_id) == (
         "pending",
         first.event_id,
         second.event_id,
     )
-    assert database.delivery(second.event_id).delivery.duplicate_of == first.event_id
+    assert store.delivery(second.event_id).delivery.duplicate_of == first.event_id
     assert receipts(store, batch[1])[0].verdict == "duplicate"
 
 
@@ -437,7 +432,10 @@ def test_the_refs_of_a_delivery_are_append_only(store: OpenStore, change: str) -
     with pytest.raises(StoreError, match="append-only"):
         store.execute(change)
     with pytest.raises(StoreError, match="append-only"):
-        store.execute("INSERT OR REPLACE INTO tb_webhook_refs SELECT * FROM tb_webhook_refs")
+        store.execute(
+            "INSERT INTO tb_webhook_refs SELECT * FROM tb_webhook_refs WHERE true "
+            "ON CONFLICT (sequence) DO UPDATE SET ref = ''"
+        )
 
 
 def test_deliveries_are_listed_newest_first_recorded_and_refused(store: OpenStore) -> None:
@@ -512,43 +510,47 @@ def test_another_provider_is_another_world(store: OpenStore) -> None:
     ],
     ids=["unknown environment", "no Unicode"],
 )
-def test_what_cannot_be_stored_fails_alone(database: OpenStore, store: OpenStore, poison: Delivery) -> None:
+def test_what_cannot_be_stored_fails_alone(store: OpenStore, poison: Delivery) -> None:
     before, failed, after = store.accept_now(delivery("d1"), poison, delivery("d2"))
     assert isinstance(before, Receipt)
     assert isinstance(after, Receipt)
     assert isinstance(failed, StoreError)
-    assert count(database, "tb_webhook_events") == count(database, "tb_deployments") == 2
-    assert count(database, "tb_webhook_payloads") == 2
+    assert count(store, "tb_webhook_events") == count(store, "tb_deployments") == 2
+    assert count(store, "tb_webhook_payloads") == 2
 
 
-def test_a_newer_push_supersedes_an_older_one_in_the_same_batch(
-    database: OpenStore, store: OpenStore
-) -> None:
+def test_a_newer_push_supersedes_an_older_one_in_the_same_batch(store: OpenStore) -> None:
     older, newer = receipts(store, delivery("d1"), delivery("d2"))
-    found = database.deployment(older.deployments[0].id)
+    found = store.deployment(older.deployments[0].id)
     assert found.status == "superseded"
-    assert database.deployment(newer.deployments[0].id).status == "pending"
+    assert store.deployment(newer.deployments[0].id).status == "pending"
 
 
-def test_a_store_that_is_held_for_long_refuses_the_batch(tmp_path: Path, database: OpenStore) -> None:
-    other = open_store(tmp_path / "store.db", busy_seconds=0.05)
-    with database.transaction(), pytest.raises(StoreError, match="locked"):
-        other.accept_now(DELIVERY)
-    assert receipts(other, DELIVERY)[0].verdict == "accepted"
+def test_a_file_that_is_held_for_long_refuses_the_batch(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(open_store(path)) as holder, closing(open_store(path, busy_seconds=0.05)) as other:
+        configured(other)
+        with holder.transaction(), pytest.raises(StoreError, match="locked"):
+            other.accept_now(DELIVERY)
+        assert receipts(other, DELIVERY)[0].verdict == "accepted"
 
 
-def test_only_the_newest_thousand_refusals_are_kept(database: OpenStore, store: OpenStore) -> None:
-    with database.transaction():
+def test_only_the_newest_thousand_refusals_are_kept(store: OpenStore) -> None:
+    time = DELIVERY.received_at
+
+    def refuse_many() -> None:
         for number in range(1100):
-            row = {"id": str(number), "provider": "forge", "client": str(number), "reason": "r"}
-            database.execute(
+            row = {"id": str(UUID(int=number)), "at": time, "client": str(number)}
+            store.execute(
                 "INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason) "
-                "VALUES (:id, :provider, 't', :client, :reason)",
+                "VALUES (:id, 'forge', :at, :client, 'r')",
                 row,
             )
-    asyncio.run(store.refuse("forge", "t", "last", "unsigned"))
+
+    store.transact(refuse_many)
+    asyncio.run(store.refuse("forge", time, "last", "unsigned"))
     clients = [
-        row["client"] for row in database.all("SELECT client FROM tb_refused_deliveries ORDER BY sequence")
+        row["client"] for row in store.all("SELECT client FROM tb_refused_deliveries ORDER BY sequence")
     ]
     assert len(clients) == 1000
     assert clients[-1] == "last"

@@ -1,7 +1,6 @@
 import os
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -9,13 +8,14 @@ from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.received import Delivery
 from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request
 from fraisier_core.store.relational.dialect import ConstraintError
-from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
-from hypothesis import given, settings
+from fraisier_core.system.timing import LEASE
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.stores import OpenStore, open_store
+from tests.databases import Database
+from tests.stores import OpenStore
 
 ME = ProcessIdentity.of(os.getpid())
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
@@ -26,10 +26,10 @@ def environment(name: str) -> ConfiguredEnvironment:
     return ConfiguredEnvironment("api", "api", "An API", "example.com/acme/api", name, None, "main")
 
 
-def opened(path: Path) -> OpenStore:
-    database = open_store(path)
-    database.configure([environment("production"), environment("staging")])
-    return database
+def opened(database: Database) -> OpenStore:
+    store = database.open()
+    store.configure([environment("production"), environment("staging")])
+    return store
 
 
 def request(environment: str = "production", **changes: Any) -> Request:
@@ -39,18 +39,9 @@ def request(environment: str = "production", **changes: Any) -> Request:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def database(path: Path) -> OpenStore:
-    return opened(path)
-
-
-@pytest.fixture
-def store(database: OpenStore) -> OpenStore:
-    return database
+def store(database: Database) -> Iterator[OpenStore]:
+    with closing(opened(database)) as store:
+        yield store
 
 
 def claimed(store: OpenStore, **changes: Any) -> Lease:
@@ -138,34 +129,32 @@ OPERATIONS: list[Operation] = [
 ]
 
 
-def folded(database: OpenStore) -> dict[str, list[Any]]:
-    return {table: rows(database, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in FOLDED}
+def folded(store: OpenStore) -> dict[str, list[Any]]:
+    return {table: rows(store, f"SELECT * FROM {table} ORDER BY 1, 2, 3") for table in FOLDED}
 
 
-def rows(database: OpenStore, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in database.all(sql)]
+def rows(store: OpenStore, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in store.all(sql)]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(OPERATIONS), max_size=40))
-def test_folding_every_event_again_gives_the_same(operations: list[Operation]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        database = opened(Path(folder) / "store.db")
-        store = database
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=st.lists(st.sampled_from(OPERATIONS), max_size=40))
+def test_folding_every_event_again_gives_the_same(database: Database, operations: list[Operation]) -> None:
+    database.clear()
+    with closing(opened(database)) as store:
         for operation in operations:
             operation(store, [held.lease for held in store.leases()])
-        before = folded(database)
+        before = folded(store)
         store.rebuild()
-        assert folded(database) == before
-        database.close()
+        assert folded(store) == before
 
 
-def test_rebuilding_repairs_what_was_changed_by_hand(database: OpenStore, store: OpenStore) -> None:
+def test_rebuilding_repairs_what_was_changed_by_hand(store: OpenStore) -> None:
     store.append(claimed(store), Event("success"))
-    before = folded(database)
-    database.execute("UPDATE tb_deployments SET status = 'failed'")
+    before = folded(store)
+    store.execute("UPDATE tb_deployments SET status = 'failed'")
     store.rebuild()
-    assert folded(database) == before
+    assert folded(store) == before
 
 
 # What the database itself guarantees
@@ -174,37 +163,41 @@ def test_rebuilding_repairs_what_was_changed_by_hand(database: OpenStore, store:
 @pytest.mark.parametrize("table", ["tb_deployment_events", "tb_webhook_events"])
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE {0} SET sequence = 7", "DELETE FROM {0}", "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"],
+    [
+        "UPDATE {0} SET sequence = 7",
+        "DELETE FROM {0}",
+        "INSERT INTO {0} SELECT * FROM {0} WHERE true ON CONFLICT (sequence) DO UPDATE SET sequence = 7",
+    ],
 )
-def test_events_are_append_only(database: OpenStore, store: OpenStore, table: str, change: str) -> None:
+def test_events_are_append_only(store: OpenStore, table: str, change: str) -> None:
     store.request(request())
-    database.accept_now(Delivery("forge", "ping", None, True, b"{}", "2026-01-31", ("a ping",)))
-    before = rows(database, f"SELECT * FROM {table}")
+    store.accept_now(Delivery("forge", "ping", None, True, b"{}", "2026-01-31T12:00:00Z", ("a ping",)))
+    before = rows(store, f"SELECT * FROM {table}")
     sql = change.format(table)
     with pytest.raises(ConstraintError, match=f"{table} is append-only"):
-        database.execute(sql)
-    assert rows(database, f"SELECT * FROM {table}") == before
+        store.execute(sql)
+    assert rows(store, f"SELECT * FROM {table}") == before
 
 
-def test_a_second_waiting_deployment_is_refused(database: OpenStore, store: OpenStore) -> None:
+def test_a_second_waiting_deployment_is_refused(store: OpenStore) -> None:
     first = store.request(request())
     second = store.request(request())
     assert store.deployment(first).status == "superseded"
-    with pytest.raises(ConstraintError, match="UNIQUE"):
-        database.execute("UPDATE tb_deployments SET status = 'pending'")
+    with pytest.raises(ConstraintError, match=r"(?i)unique"):
+        store.execute("UPDATE tb_deployments SET status = 'pending'")
     assert store.deployment(second).status == "pending"
 
 
-def test_a_second_running_deployment_is_refused(database: OpenStore, store: OpenStore) -> None:
+def test_a_second_running_deployment_is_refused(store: OpenStore) -> None:
     claimed(store)
     store.request(request(kind="rollback", release="r0"))
     assert store.claim(ME) is None
-    with pytest.raises(ConstraintError, match="UNIQUE"):
-        database.execute("UPDATE tb_deployments SET status = 'running'")
+    with pytest.raises(ConstraintError, match=r"(?i)unique"):
+        store.execute("UPDATE tb_deployments SET status = 'running'")
 
 
 def test_what_is_not_configured_is_refused(store: OpenStore) -> None:
-    with pytest.raises(ConstraintError, match="FOREIGN KEY"):
+    with pytest.raises(ConstraintError, match=r"(?i)foreign key"):
         store.request(request("unheard-of"))
 
 
@@ -269,16 +262,21 @@ def test_a_lease_is_taken_over_by_one_alone(store: OpenStore) -> None:
     assert store.take_over(held, ME) is None
 
 
-def test_a_lease_expires_with_its_process_its_boot_and_its_time(path: Path, store: OpenStore) -> None:
+def test_a_lease_expires_with_its_process_and_its_boot(database: Database, store: OpenStore) -> None:
     claimed(store)
     assert store.expired() == []
-    rebooted = SqliteStore.open(path, Host(boot_id="another boot"))
-    assert rebooted.expired() == rebooted.leases() == store.leases()
-    for change in ("pid_started = pid_started - 1", "expires = 0"):
-        with store.transaction():
-            store.execute(f"UPDATE tb_leases SET {change}")
-        assert store.expired() == store.leases()
-        store.execute("UPDATE tb_leases SET pid_started = pid_started + 1")
+    with closing(database.open(Host(boot_id="another boot"))) as rebooted:
+        assert rebooted.expired() == rebooted.leases() == store.leases()
+    store.execute("UPDATE tb_leases SET pid_started = pid_started - 1")
+    assert store.expired() == store.leases() != []
+
+
+def test_a_lease_expires_with_its_time(store: OpenStore) -> None:
+    lease = claimed(store)
+    store.age_leases(LEASE)
+    assert store.expired() == store.leases() != []
+    store.renew(lease)
+    assert store.expired() == []
 
 
 def test_a_worker_is_alive_until_it_says_otherwise(store: OpenStore) -> None:
@@ -390,19 +388,19 @@ def test_there_is_nothing_to_say_about_what_never_was(store: OpenStore) -> None:
 # Output
 
 
-def test_output_is_bounded_and_says_how_much_was_left_out(database: OpenStore, store: OpenStore) -> None:
+def test_output_is_bounded_and_says_how_much_was_left_out(store: OpenStore) -> None:
     lease = claimed(store)
     for number in range(10):
         store.write_log(lease, 1, f"{number}é" * 10, dropped=5, limit=50)
     store.write_log(lease, 2, "another step", dropped=0, limit=50)
-    chunks = database.log(lease.deployment_id)
+    chunks = store.log(lease.deployment_id)
     assert [chunk.text[0] for chunk in chunks] == ["8", "9", "a"]
     assert [chunk.dropped for chunk in chunks] == [9 * 5 + 8 * 30, 5, 0]
 
 
-def test_a_piece_of_output_above_the_limit_is_kept(database: OpenStore, store: OpenStore) -> None:
+def test_a_piece_of_output_above_the_limit_is_kept(store: OpenStore) -> None:
     lease = claimed(store)
     store.write_log(lease, 1, "short", dropped=0, limit=10)
     store.write_log(lease, 1, "longer than the limit", dropped=0, limit=10)
-    (chunk,) = database.log(lease.deployment_id)
+    (chunk,) = store.log(lease.deployment_id)
     assert (chunk.text, chunk.dropped) == ("longer than the limit", 5)

@@ -1,0 +1,118 @@
+"""The databases that a store can be kept in, for what has to hold on each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from fraisier_core.system.host import Host
+
+from tests.postgres import USUAL, VERSIONS, Server, Servers
+from tests.sharing import one_at_a_time
+from tests.stores import OpenStore, open_store
+
+NAMES = ("sqlite", *(f"postgresql-{version}" for version in VERSIONS))
+
+every_database = pytest.mark.parametrize("database_name", NAMES)
+"""Run a test on SQLite, and on PostgreSQL of every version."""
+both_databases = pytest.mark.parametrize("database_name", ["sqlite", f"postgresql-{USUAL}"])
+"""Run a test on SQLite and on PostgreSQL."""
+
+
+class Database(Protocol):
+    """Where a test keeps a store."""
+
+    @property
+    def url(self) -> str:
+        """The address, as `database.url` has it."""
+
+    def open(self, host: Host | None = None) -> OpenStore:
+        """Open the store, made if it is missing; by default for this host."""
+
+    def clear(self) -> None:
+        """Forget everything that the store holds."""
+
+
+class SqliteDatabase:
+    """A file, which is not made before the store is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite://{path}"
+        self._path = path
+
+    def open(self, host: Host | None = None) -> OpenStore:
+        return open_store(self._path, host=host)
+
+    def clear(self) -> None:
+        for left in self._path.parent.glob(f"{self._path.name}*"):
+            left.unlink()
+
+
+class PostgresDatabase:
+    """A database that holds a store already: to empty it takes a twentieth of the time of a new one."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self, host: Host | None = None) -> OpenStore:
+        from tests.postgres_stores import open_postgres_store  # only those need it who use PostgreSQL
+
+        return open_postgres_store(self.url, host or Host())
+
+    def clear(self) -> None:
+        from tests.postgres_stores import clear
+
+        clear(self.url)
+
+
+def new_postgres(server: Server) -> PostgresDatabase:
+    """Create a database with an empty store in it, which lasts as long as the server."""
+    name = server.create(_template(server))
+    # No lease expires while the server has just been started, as servers of tests have: see the template.
+    server.execute(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+    return PostgresDatabase(server.url(name))
+
+
+@cache
+def _template(server: Server) -> str:
+    """Return a database with an empty store in it, to be copied, in which the server seems to run since ever."""
+    name = server.folder / "template"
+    with one_at_a_time(name):
+        if not name.exists():
+            made = server.create()
+            with closing(PostgresDatabase(server.url(made)).open()) as store:
+                store.execute(
+                    "CREATE FUNCTION public.pg_postmaster_start_time() RETURNS timestamptz "
+                    "RETURN timestamptz '-infinity'"
+                )
+            name.write_text(made)
+    return name.read_text()
+
+
+@pytest.fixture
+def database_name() -> str:
+    """Which database a test runs on; see `every_database` and `both_databases`."""
+    return "sqlite"
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_servers: Servers) -> Callable[[int], PostgresDatabase]:
+    """The databases of the tests of this process, one for each version of PostgreSQL."""
+    return cache(lambda version: new_postgres(postgres_servers(version)))
+
+
+@pytest.fixture
+def database(
+    database_name: str, tmp_path: Path, postgres_databases: Callable[[int], PostgresDatabase]
+) -> Database:
+    """An empty store of the test's own."""
+    kind, _, version = database_name.partition("-")
+    if kind == "sqlite":
+        return SqliteDatabase(tmp_path / "state" / "store.db")
+    found = postgres_databases(int(version))
+    found.clear()
+    return found
