@@ -11,8 +11,8 @@ from typing import Protocol
 import pytest
 from fraisier_core.system.host import Host
 
-from tests.postgres import USUAL, VERSIONS, Server, Servers
-from tests.sharing import one_at_a_time
+from tests.postgres import USUAL, VERSIONS, Servers
+from tests.postgres_server import Server
 from tests.stores import OpenStore, open_store
 
 NAMES = ("sqlite", *(f"postgresql-{version}" for version in VERSIONS))
@@ -71,26 +71,16 @@ class PostgresDatabase:
 
 def new_postgres(server: Server) -> PostgresDatabase:
     """Create a database with an empty store in it, which lasts as long as the server."""
-    name = server.create(_template(server))
-    # No lease expires while the server has just been started, as servers of tests have: see the template.
+    name = server.create(server.template("empty_store", _make_store))
+    # No lease expires while the server has just been started, so the store is told that it was not.
     server.execute(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
     return PostgresDatabase(server.url(name))
 
 
-@cache
-def _template(server: Server) -> str:
-    """Return a database with an empty store in it, to be copied, in which the server seems to run since ever."""
-    name = server.folder / "template"
-    with one_at_a_time(name):
-        if not name.exists():
-            made = server.create()
-            with closing(PostgresDatabase(server.url(made)).open()) as store:
-                store.execute(
-                    "CREATE FUNCTION public.pg_postmaster_start_time() RETURNS timestamptz "
-                    "RETURN timestamptz '-infinity'"
-                )
-            name.write_text(made)
-    return name.read_text()
+def _make_store(url: str) -> None:
+    with closing(PostgresDatabase(url).open()) as store:
+        started = "FUNCTION public.pg_postmaster_start_time() RETURNS timestamptz"
+        store.execute(f"CREATE {started} LANGUAGE sql STABLE RETURN timestamptz '-infinity'")
 
 
 @pytest.fixture
