@@ -31,6 +31,10 @@ class StoreError(FraisierError):
     """The store cannot be opened, read or written."""
 
 
+class UnreachableStoreError(StoreError):
+    """The database is away; it may come back, and nothing was committed meanwhile."""
+
+
 class OutdatedStoreError(StoreError):
     """An older version made the store, and whoever only reads does not migrate it."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from contextlib import suppress
 
 import psycopg
+
+from fraisier_postgres.postgres_connection import parameters_of
 
 CHANNEL = "fraisier_wake"
 PAUSE_SECONDS = 1.0
@@ -20,10 +23,12 @@ class Listener:
         url: of the database.
     """
 
+    poll_seconds = 5.0
+
     def __init__(self, url: str) -> None:
         self._url = url
-        self._handle = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._closed = threading.Event()
+        self._handle = _counter()
+        self._closed = _counter()
         self._thread = threading.Thread(target=self._listen, name="listen", daemon=True)
         self._thread.start()
 
@@ -38,20 +43,27 @@ class Listener:
 
     def close(self) -> None:
         """Hear no more."""
-        self._closed.set()
+        os.eventfd_write(self._closed, 1)
         self._thread.join()
         os.close(self._handle)
+        os.close(self._closed)
 
     def _listen(self) -> None:
-        while not self._closed.is_set():
+        is_over = False
+        while not is_over:
             with suppress(psycopg.Error):
                 self._listen_once()
-            self._closed.wait(PAUSE_SECONDS)
+            is_over = bool(select.select([self._closed], [], [], PAUSE_SECONDS)[0])
 
     def _listen_once(self) -> None:
-        with psycopg.connect(self._url, autocommit=True) as client:
+        with psycopg.connect(**parameters_of(self._url), autocommit=True) as client:
             client.execute(f"LISTEN {CHANNEL}")
             os.eventfd_write(self._handle, 1)  # for what came before
-            while not self._closed.is_set():
-                for _ in client.notifies(timeout=PAUSE_SECONDS, stop_after=1):
+            while self._closed not in select.select([client.fileno(), self._closed], [], [])[0]:
+                client.pgconn.consume_input()
+                while client.pgconn.notifies():
                     os.eventfd_write(self._handle, 1)
+
+
+def _counter() -> int:
+    return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

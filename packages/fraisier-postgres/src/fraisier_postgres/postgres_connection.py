@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import finalize
 
 import psycopg
-from fraisier_core import FencedError, StoreError
+from fraisier_core import FencedError, StoreError, UnreachableStoreError
 from fraisier_core.store.relational.dialect import NONE, ConstraintError, Parameters
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
@@ -41,7 +41,7 @@ _ENDED = ("08", "25P03", "57P")
 _NAME = re.compile(r"(?<![:\w]):(\w+)")
 
 
-class LostConnectionError(StoreError):
+class LostConnectionError(UnreachableStoreError):
     """PostgreSQL cannot be reached, or could not any more: nothing was committed."""
 
 
@@ -61,7 +61,7 @@ class PostgresConnection:
         self.url = url
         self.shown = shown(url)
         self.insists = False
-        self._parameters = dict[str, Any](DEFAULTS) | conninfo_to_dict(url)
+        self._parameters = parameters_of(url)
         self._for_reading = for_reading
         self._lock = threading.RLock()
         self._client: Client | None = None
@@ -163,9 +163,9 @@ class PostgresConnection:
         try:
             self._run("COMMIT")
         except LostConnectionError as error:
-            if number is None:
+            if number is None and not self.insists:
                 raise StoreError(f"{error}; whether the last change was recorded is unknown") from error
-            if self._repeated(lambda: self._outcome(number)) != "committed":
+            if number is None or self._repeated(lambda: self._outcome(number)) != "committed":
                 raise
 
     def _outcome(self, number: str) -> str:
@@ -203,7 +203,7 @@ class PostgresConnection:
             raise self._explanation(error) from error
 
     def _explanation(self, error: psycopg.Error) -> StoreError:
-        message = (error.diag.message_primary or str(error)).strip()
+        message = " ".join((error.diag.message_primary or str(error)).split())
         if isinstance(error, errors.IntegrityError | errors.DataError):
             return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
         if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
@@ -224,6 +224,11 @@ class PostgresConnection:
 def translated(sql: str) -> str:
     """Return a statement with `%(name)s` for each `:name`."""
     return _NAME.sub(r"%(\1)s", sql.replace("%", "%%")) if ":" in sql else sql
+
+
+def parameters_of(url: str) -> dict[str, Any]:
+    """Return the parameters of a connection; what the url says goes before the defaults."""
+    return {**DEFAULTS, **conninfo_to_dict(url)}
 
 
 def shown(url: str) -> str:

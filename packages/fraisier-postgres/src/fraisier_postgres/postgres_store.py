@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
-from fraisier_core import Host
+from fraisier_core import Host, ProcessIdentity
 from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.relational.dialect import Row
+from fraisier_core.store.relational.migrations import require_known
 from fraisier_core.store.relational.store import RelationalStore
 
 from fraisier_postgres.listening import Listener
@@ -37,6 +38,10 @@ class PostgresStore(RelationalStore):
 
     def maintain(self) -> None:
         """Nothing is to be done: PostgreSQL sees to itself."""
+
+    def heartbeat(self, worker: ProcessIdentity) -> None:
+        (found,) = self._all("heartbeat", **self._beating(worker))
+        require_known(SQL, found["newest"])
 
     def wake(self) -> None:
         self._all("wake")

@@ -117,6 +117,10 @@ class Reader(Protocol):
 class WakeUps(Protocol):
     """A worker's end of `Store.wake`."""
 
+    @property
+    def poll_seconds(self) -> float:
+        """How often to look for what no wake-up told of."""
+
     def fileno(self) -> int:
         """Return a file descriptor that is readable after a wake-up."""
 
@@ -178,7 +182,9 @@ class Store(Reader, Protocol):
         """
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        """Claim a deployment, by default the next; None if none waits or its environment is busy."""
+        """Claim a deployment, by default the next; None if none waits or its environment is busy. Raises
+        `StoreError` if a newer version has migrated the store: what runs goes on, and nothing else begins.
+        """
 
     def leases(self) -> list[HeldLease]:
         """Return every lease of this host."""
@@ -187,7 +193,9 @@ class Store(Reader, Protocol):
         """Return the leases of this host whose time has run out, or whose holder is gone."""
 
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
-        """Take over an expired lease for recovery and return the new one; None if another process did."""
+        """Take over an expired lease for recovery and return the new one; None if another process did. Raises
+        `StoreError` as `claim` does.
+        """
 
     def renew(self, lease: Lease) -> None:
         """Hold the lease for longer. Raises `FencedError` if it was taken over."""
@@ -249,7 +257,9 @@ class Store(Reader, Protocol):
         """
 
     def heartbeat(self, worker: ProcessIdentity) -> None:
-        """Say that this worker lives, and forget those that no longer do."""
+        """Say that this worker lives, and forget those that no longer do. Raises `StoreError` as `claim`
+        does.
+        """
 
     def forget_worker(self, worker: ProcessIdentity) -> None:
         """Say that this worker ends."""

@@ -10,9 +10,9 @@ INTERRUPTION = 10.0  # until an interrupted deployment process ends even if a pl
 LAST_GRACE = 1.0  # from SIGTERM to SIGKILL for what a deployment left running
 
 # A worker that lives says so.
-HEARTBEAT = 5.0  # between two heartbeats
+HEARTBEAT = 4.0  # at least, between two heartbeats
 HEARTBEAT_TIMEOUT = 15.0  # since the last one, until the worker counts as gone
-POLL = 1.0  # between two looks for work, if no wake-up arrives
+POLL = 1.0  # between two turns of the worker, and of looks for work in a store that is near
 GRACE = 25.0  # after SIGTERM, until deployments that have not finished are interrupted
 STOP = 20.0  # from there until the worker ends without them
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import select
 import signal
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -14,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import FraisierError, StoreError
+from fraisier_core.errors import FraisierError, UnreachableStoreError
 from fraisier_core.plugins import Plugins
+from fraisier_core.store.protocol import Store
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
@@ -24,6 +28,7 @@ from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
+from fraisier_core.worker.outage import Outage
 from fraisier_core.worker.reconciler import Pace, Reconciler
 
 logger = logging.getLogger(__name__)
@@ -44,28 +49,51 @@ class Worker:
     supervisor: int | None = None
     pace: Pace = field(default_factory=Pace)
     _stopping_since: float | None = None
-    _beat: float = 0.0
+    _beat: float = -math.inf
+    _looked: float = -math.inf
+    _stirred: bool = True
+    _outage: Outage = field(default_factory=Outage)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then finish what runs within the grace. Returns when all is done."""
         forbid_dumps()
-        self._open()
+        if not self._open():
+            return
         self._listen()
         while self._stopping_since is None or self._dispatcher.busy:
             self._turn()
         self._close()
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Get ready, and return whether the supervisor was there until then."""
         config, host = self.source.current(), Host()
         start = partial(start_launcher, warmth_of(config, host), self.source)
         launcher = start()  # it gets ready while the store is opened
-        self._store = self.plugins.store(config.database).open(config.database, host)
+        store = self._opened(config.database, host)
+        if store is None:
+            return False
+        self._store = store
         self._dispatcher = Dispatcher(self._store, host, self.source, start, launcher)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._reconciler = Reconciler(self._dispatcher, self._store, self.source, self.pace)
         self._me = ProcessIdentity.of(os.getpid())
         self._observers = ObserversProcess(config.path, self.plugins)
+        return True
+
+    def _opened(self, database: str, host: Host) -> Store | None:
+        """Return the store once its database can be reached; None if the supervisor is gone before."""
+        owner = [] if self.supervisor is None else [self.supervisor]
+        while True:
+            try:
+                store = self.plugins.store(database).open(database, host)
+            except UnreachableStoreError as error:
+                self._outage.note(error)
+            else:
+                self._outage.end()
+                return store
+            if select.select(owner, [], [], POLL)[0]:
+                return None
 
     def _listen(self) -> None:
         self._signals, self._wakeup = socket.socketpair()
@@ -94,45 +122,56 @@ class Worker:
     # One turn of the loop
 
     def _turn(self) -> None:
-        self._report()
-        self._observers.watch()
-        if self._stopping_since is None:
-            self._dispatcher.fill(self.slots)
-            self._dispatch()
-            self._reconciler.turn()
-        elif time.monotonic() - self._stopping_since > self.grace_seconds:
+        if self._stirred or time.monotonic() - self._looked >= self._wake_ups.poll_seconds:
+            self._look()
+        if not self._outage.lasts:  # or what needs the store would fail again and again
+            self._attend()
+        if self._stopping_since and time.monotonic() - self._stopping_since > self.grace_seconds:
             self._interrupt()
         self._deletion.turn(is_quiet=False)  # not beside what was just assigned
         busy = self._dispatcher.busy
-        is_quiet = not self._dispatcher.wait(POLL) and not busy
+        self._stirred = self._dispatcher.wait(POLL)
+        is_quiet = not (self._stirred or busy)
         if self._dispatcher.busy < busy:
             self._deletion.note()
         elif is_quiet:
             self._deletion.turn(is_quiet=True)
 
+    def _look(self) -> None:
+        """Say that this worker lives, and assign what waits."""
+        self._looked = time.monotonic()
+        try:
+            self._report()
+            if self._stopping_since is None:
+                self._dispatch()
+        except FraisierError as error:  # such as a full disk: what runs goes on
+            self._outage.note(error)
+        else:
+            self._outage.end()
+
     def _report(self) -> None:
         """Record a heartbeat, and see to the checkpoints if no other process does."""
-        if time.monotonic() - self._beat < HEARTBEAT:
-            return
-        self._beat = time.monotonic()
-        try:
+        if time.monotonic() - self._beat >= HEARTBEAT:
             self._store.heartbeat(self._me)
             self._store.maintain()
-        except StoreError as error:  # such as a full disk: what runs goes on
-            logger.error("%s", error)
+            self._beat = time.monotonic()
 
     def _dispatch(self) -> None:
         """Assign what waits to the slots that are ready, the most urgent first."""
         dispatcher = self._dispatcher
-        try:
-            dispatcher.configure()
-            dispatcher.end_overdue()
-            while (slot := dispatcher.ready_slot()) and (
-                any(dispatcher.recover(slot, held) for held in dispatcher.expired()) or dispatcher.claim(slot)
-            ):
-                pass
-        except FraisierError as error:
-            logger.error("%s", error)
+        dispatcher.configure()
+        dispatcher.end_overdue()
+        while (slot := dispatcher.ready_slot()) and (
+            any(dispatcher.recover(slot, held) for held in dispatcher.expired()) or dispatcher.claim(slot)
+        ):
+            pass
+
+    def _attend(self) -> None:
+        """Start what is missing of the processes, and ask the repositories that are due."""
+        self._observers.watch()
+        if self._stopping_since is None:
+            self._dispatcher.fill(self.slots)
+            self._reconciler.turn()
 
     # The end
 
@@ -146,7 +185,8 @@ class Worker:
         self._dispatcher.close()
         self._observers.close()
         self._wake_ups.close()
-        self._store.forget_worker(self._me)
+        with suppress(UnreachableStoreError):  # it is forgotten without a heartbeat
+            self._store.forget_worker(self._me)
         signal.set_wakeup_fd(-1)
         self._store.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
 import threading
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from fraisier_core.errors import (
     CancelledError,
     ConfigurationError,
     FencedError,
+    FraisierError,
     InterruptedRunError,
     StoreError,
 )
@@ -60,7 +60,7 @@ class DeploymentProcess:
         store = self.plugins.store(self.database).open(self.database, self.host)
         self._prepare(store)
         keeper = LeaseKeeper(line, store)
-        threading.Thread(target=keeper.run, daemon=True).start()
+        keeper.start()
         send(line, ProcessIdentity.of(os.getpid()))
         assignment = receive(line)
         if assignment is not None:
@@ -78,6 +78,8 @@ class DeploymentProcess:
 
     def _execute(self, assignment: Assignment, store: Store, keeper: LeaseKeeper) -> None:
         lease, deployment = assignment.lease, assignment.deployment
+        keeper.begin()
+        store.insist()
         if assignment.recover and assignment.environment:
             sweep_secrets(assignment.environment.mirrors)
         if assignment.recover and recover_unactivated(store, lease, deployment):
@@ -137,37 +139,48 @@ def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None
 @dataclass(slots=True)
 class LeaseKeeper:
     """Renews the lease, stores output as it arrives, and tells the attempt when to stop. Whatever comes from
-    the owner, its end included, interrupts the run. It has a thread from before there is anything to keep: to
-    start one then would be a tenth of the time to the first step.
+    the owner, its end included, interrupts the run, though the store may be away: it has a thread of its own.
+    Both threads are there before there is anything to keep: to start one then would be a tenth of the time to
+    the first step.
     """
 
     owner: Connection
     store: Store
     cancellation: CancellationToken = field(default_factory=CancellationToken)
+    _begun: threading.Event = field(default_factory=threading.Event)
     _recorders: SimpleQueue[Recorder] = field(default_factory=SimpleQueue)
     _renewed: float = 0.0
     _cancelling: bool = False
+
+    def start(self) -> None:
+        """Start both threads, which wait for what is to be kept."""
+        for work in (self._heed_owner, self._keep):
+            threading.Thread(target=work, daemon=True).start()
+
+    def begin(self) -> None:
+        """Heed the owner from now on."""
+        self._begun.set()
 
     def keep(self, recorder: Recorder) -> None:
         """Begin to keep the lease of a recorder."""
         self._recorders.put(recorder)
 
-    def run(self) -> None:
-        """Wait for what is to be kept, and watch until the process ends or the owner is gone."""
+    def _heed_owner(self) -> None:
+        self._begun.wait()
+        receive(self.owner)
+        self._end(InterruptedRunError("the worker that owned this deployment is gone"))
+
+    def _keep(self) -> None:
         recorder = self._recorders.get()
         self._renewed = time.monotonic()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.owner, selectors.EVENT_READ)
-            while not selector.select(TICK):
-                try:
-                    self._tick(recorder)
-                except FencedError as error:
-                    self.cancellation.cancel(error)
-                    break
-                except StoreError as error:
-                    logger.warning("%s", error)
-        self.cancellation.cancel(InterruptedRunError("the worker that owned this deployment is gone"))
-        self._end_at_last()
+        while True:
+            time.sleep(TICK)
+            try:
+                self._tick(recorder)
+            except FencedError as error:
+                return self._end(error)
+            except StoreError as error:
+                logger.warning("%s", error)
 
     def _tick(self, recorder: Recorder) -> None:
         recorder.flush()
@@ -178,8 +191,11 @@ class LeaseKeeper:
             self._cancelling = True
             self.cancellation.cancel(CancelledError(by))
 
-    def _end_at_last(self) -> None:
-        """End the process even if a plugin ignores everything; its lease expires and is recovered."""
+    def _end(self, reason: FraisierError) -> None:
+        """Stop the attempt, and end the process even if a plugin ignores everything or the store is away; its
+        lease expires and is recovered.
+        """
+        self.cancellation.cancel(reason)
         time.sleep(INTERRUPTION)
         kill_descendants(grace_seconds=LAST_GRACE)
         os._exit(1)

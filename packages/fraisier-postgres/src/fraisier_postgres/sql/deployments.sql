@@ -58,6 +58,9 @@ VALUES (
     :deployment_id, :event, :at, :token, :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release,
     :previous_release, :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
 
+-- name: newest_migration
+SELECT max(name) AS name FROM tb_migrations;
+
 -- name: waiting
 -- Whether anything can run now; of one deployment if `id` is given. Holds nothing.
 SELECT 1 FROM tb_deployments AS waiting
@@ -201,17 +204,19 @@ WHERE deployment_id = :deployment_id AND step_number = :step_number AND attempt 
   AND sequence <= :cut;
 
 -- name: heartbeat
+-- One statement, as a worker that has nothing to do runs little else.
+WITH forgotten AS (
+    DELETE FROM tb_workers
+    WHERE host = :host AND pid <> :pid
+      AND (boot_id <> :boot_id OR heartbeat < clock_timestamp() - make_interval(secs => :seconds)))
 INSERT INTO tb_workers (host, pid, pid_started, boot_id, heartbeat)
 VALUES (:host, :pid, :pid_started, :boot_id, clock_timestamp())
 ON CONFLICT (host, pid) DO UPDATE
-SET pid_started = excluded.pid_started, boot_id = excluded.boot_id, heartbeat = excluded.heartbeat;
+SET pid_started = excluded.pid_started, boot_id = excluded.boot_id, heartbeat = excluded.heartbeat
+RETURNING (SELECT max(name) FROM tb_migrations) AS newest;
 
 -- name: forget_worker
 DELETE FROM tb_workers WHERE host = :host AND pid = :pid;
-
--- name: forget_dead_workers
-DELETE FROM tb_workers
-WHERE host = :host AND (boot_id <> :boot_id OR heartbeat < clock_timestamp() - make_interval(secs => :seconds));
 
 -- name: prove_writable
 -- A row that is not held: whoever proves or lives at the same moment does not wait.

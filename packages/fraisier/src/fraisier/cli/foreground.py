@@ -65,6 +65,7 @@ class Foreground:
         slot = self._ready_slot()
         assert slot.process is not None  # noqa: S101 - it is ready
         deployment_id, lease = request_deployment(self.store, request, slot.process)
+        self.store.insist()
         if lease is not None:
             self._dispatcher.assign(slot, lease)
         try:
@@ -72,7 +73,7 @@ class Foreground:
             self._await_processes()
         finally:
             self._dispatcher.close()
-            self.store.wake()  # a worker deletes what was set aside
+        self.store.wake()  # a worker deletes what was set aside
         return deployment
 
     def _follow(self, deployment_id: str, display: Display) -> Deployment:

@@ -141,6 +141,7 @@ class Deployments(Leases):
         return self._claim(holder, deployment_id)
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        self._require_known()
         row = self._claimable(deployment_id)
         if row is None:
             return None

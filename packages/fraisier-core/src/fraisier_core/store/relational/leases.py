@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import HeldLease, Lease
 from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
+from fraisier_core.store.relational.migrations import require_known
 from fraisier_core.store.relational.reader import RelationalReader
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
@@ -30,6 +31,7 @@ class Leases(RelationalReader):
 
     @fleeting_transaction
     def take_over(self, held: HeldLease, holder: ProcessIdentity) -> Lease | None:
+        self._require_known()
         if self._write("drop_lease", token=held.lease.token) == 0:
             return None
         return self._take(held.lease.deployment_id, held.lease.attempt, holder)
@@ -42,9 +44,13 @@ class Leases(RelationalReader):
 
     @fleeting_transaction
     def heartbeat(self, worker: ProcessIdentity) -> None:
+        self._require_known()
+        self._write("heartbeat", **self._beating(worker))
+        self._write("forget_dead_workers", **self._beating(worker))
+
+    def _beating(self, worker: ProcessIdentity) -> dict[str, Any]:
         here = {"host": self._host.name, "boot_id": self._host.boot_id} | self._within(HEARTBEAT_TIMEOUT)
-        self._write("heartbeat", **here, pid=worker.pid, pid_started=worker.start_time)
-        self._write("forget_dead_workers", **here)
+        return {**here, "pid": worker.pid, "pid_started": worker.start_time}
 
     @fleeting_transaction
     def forget_worker(self, worker: ProcessIdentity) -> None:
@@ -53,6 +59,11 @@ class Leases(RelationalReader):
     @transaction
     def check_writable(self) -> None:
         self._write("prove_writable")
+
+    def _require_known(self) -> None:
+        """Raise `StoreError` if a newer version has migrated the store."""
+        (found,) = self._all("newest_migration")
+        require_known(self.dialect, found["name"])
 
     def _write(self, statement: str, **parameters: Any) -> int:
         return self._connection.execute(self._sql[statement], parameters)

@@ -39,14 +39,29 @@ def pending(dialect: Path, applied: Mapping[str, str]) -> list[Migration]:
     """
     known = {migration.name: migration for migration in migrations(dialect)}
     if newer := sorted(applied.keys() - known.keys()):
-        raise StoreError(f"a newer version of Fraisier made the store (it has {newer[-1]}); upgrade this one")
+        raise _newer(newer[-1])
     if edited := [name for name, checksum in applied.items() if known[name].checksum != checksum]:
         differs = f"migration {edited[0]} differs from the one applied to this store"
         raise StoreError(f"{differs}; reinstall the released version")
     return [migration for migration in known.values() if migration.name not in applied]
 
 
+def require_known(dialect: Path, newest: str) -> None:
+    """Raise `StoreError` if a newer version has migrated the store.
+
+    Args:
+        dialect: the folder of the database's statements.
+        newest: the name of the last migration that the store has.
+    """
+    if newest not in {migration.name for migration in migrations(dialect)}:
+        raise _newer(newest)
+
+
 def require_all(dialect: Path, applied: Mapping[str, str]) -> None:
     """Raise `OutdatedStoreError` for a store that lacks some, `StoreError` for a newer or edited one."""
     if pending(dialect, applied):
         raise OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")
+
+
+def _newer(migration: str) -> StoreError:
+    return StoreError(f"a newer version of Fraisier made the store (it has {migration}); upgrade this one")

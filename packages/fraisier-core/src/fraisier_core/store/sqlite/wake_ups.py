@@ -7,11 +7,15 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from fraisier_core.system.timing import POLL
+
 FOLDER = "wake"
 
 
 class NamedPipe:
     """A worker's end, in the folder of the database: implements `protocol.WakeUps`."""
+
+    poll_seconds = POLL
 
     def __init__(self, folder: Path) -> None:
         from fraisier_core.system.disk import make_folder  # not for those who only wake

@@ -47,6 +47,9 @@ VALUES (
     :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release, :previous_release,
     :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
 
+-- name: newest_migration
+SELECT max(name) AS name FROM tb_migrations;
+
 -- name: claimable
 -- What can run now, by priority; of one deployment if `id` is given.
 SELECT id, attempt FROM tb_deployments AS waiting
