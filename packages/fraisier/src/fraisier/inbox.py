@@ -17,14 +17,13 @@ LARGEST_BATCH = 128
 
 
 class Inbox:
-    """Stores deliveries from within the event loop. The loop waits for the disk: everything that could be
-    answered meanwhile waits for the same disk, and in a thread SQLite would have to win the interpreter back
-    from a busy loop after every step.
+    """Stores deliveries from within the event loop, one batch after the other: those that arrive while one is
+    being stored are the next.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
 
     async def store(self, delivery: Delivery) -> Receipt:
@@ -32,7 +31,7 @@ class Inbox:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append((delivery, future))
-        if len(self._waiting) == 1:
+        if len(self._waiting) == 1 and self._task is None:
             loop.call_soon(self._commit_when_quiet, loop, 0, QUIET_TURNS)
         return await future
 
@@ -43,13 +42,18 @@ class Inbox:
         if turns and len(self._waiting) < LARGEST_BATCH:
             loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), turns - 1)
         else:
-            task = loop.create_task(self._commit())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._task = loop.create_task(self._commit())
+            self._task.add_done_callback(self._committed)
+
+    def _committed(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if self._waiting:
+            loop = task.get_loop()
+            loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), QUIET_TURNS)
 
     async def _commit(self) -> None:
-        deliveries, futures = zip(*self._waiting, strict=True)
-        self._waiting = []
+        deliveries, futures = zip(*self._waiting[:LARGEST_BATCH], strict=True)
+        del self._waiting[:LARGEST_BATCH]
         try:
             receipts = await self._store.accept(deliveries)
         except StoreError as error:
@@ -61,8 +65,6 @@ class Inbox:
             raise
         for future, receipt in zip(futures, receipts, strict=True):
             _resolve(future, receipt)
-        if any(isinstance(receipt, Receipt) and receipt.verdict == "accepted" for receipt in receipts):
-            self._store.wake()
         _log(deliveries, receipts)
 
 

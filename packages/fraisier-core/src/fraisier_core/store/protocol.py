@@ -156,7 +156,8 @@ class Store(Reader, Protocol):
         """Fold every event again into the tables that are derived from them."""
 
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
-        """Store a batch in one durable transaction and return what became of each, in order.
+        """Store a batch in one durable transaction, and return what became of each, in order. The workers are
+        woken.
 
         One that cannot be stored fails alone. Raises `StoreError` if nothing could be stored.
         """

@@ -15,13 +15,18 @@ from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.received import Delivery, Receipt, Receipts, Requested
 from fraisier_core.store.relational.deployments import Deployments, request_row
-from fraisier_core.store.relational.dialect import ConstraintError, transaction
+from fraisier_core.store.relational.dialect import ConstraintError, InterruptedTransactionError, transaction
 from fraisier_core.system.failpoints import failpoint
 
 if TYPE_CHECKING:
     from fraisier_core.store.relational.dialect import Row
 
 REMEMBERED = 256
+ATTEMPTS = 2
+"""To store a delivery by itself: the second finds what another process stored since the first looked."""
+LARGE_BATCH_BYTES = 2_000_000
+BYTES_OF_A_REF = 2_000
+"""To store one more ref takes as long as to store so much more of a body."""
 
 
 class Deliveries(Deployments):
@@ -34,7 +39,13 @@ class Deliveries(Deployments):
         try:
             receipts = self._commit(self._store, deliveries)
         except (ConstraintError, UnicodeError):
-            receipts = self._commit(lambda each: list(map(self._accept_alone, each)), deliveries)
+            return self._accept_one_by_one(deliveries)
+        failpoint("after_commit")
+        return receipts
+
+    def _accept_one_by_one(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch in one transaction, of which what cannot be stored is no part."""
+        receipts = self._commit(lambda each: list(map(self._accept_alone, each)), deliveries)
         failpoint("after_commit")
         return receipts
 
@@ -47,7 +58,7 @@ class Deliveries(Deployments):
         return receipts
 
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
-        events = [_event_row(delivery) for delivery in deliveries]
+        events = [event_row(delivery) for delivery in deliveries]
         receipts: Receipts = [*self._record(events, deliveries)]
         self._connection.execute_many(self._sql["insert_payload"], events)
         return receipts
@@ -56,17 +67,7 @@ class Deliveries(Deployments):
         self, events: Sequence[dict[str, Any]], deliveries: Sequence[Delivery], repeats: str | None = None
     ) -> list[Receipt]:
         """Write events with their refs and requests; those that repeat an earlier event are conditional."""
-        receipts: list[Receipt] = []
-        requests: list[dict[str, Any]] = []
-        for event, delivery in zip(events, deliveries, strict=True):
-            own = (
-                each._replace(webhook_event_id=event["id"], repeats=repeats) for each in delivery.all_requests
-            )
-            rows = [request_row(request, delivery.received_at) for request in own]
-            requests += rows
-            places = ((row["deployment_id"], row["fraise_id"], row["environment"]) for row in rows)
-            requested = tuple(Requested(*place, "pending") for place in places)
-            receipts.append(Receipt(event["verdict"], event["id"], requested, repeats))
+        receipts, requests = requested(events, deliveries, repeats)
         self._connection.execute_many(self._sql["insert_event"], events)
         self._write_more_refs(events, deliveries)
         self._connection.execute_many(self._sql["request"], requests)
@@ -89,16 +90,20 @@ class Deliveries(Deployments):
         if rows:
             self._connection.execute_many(self._sql["insert_ref"], rows)
 
-    def _accept_alone(self, delivery: Delivery) -> Receipt | StoreError:
+    def _accept_alone(self, delivery: Delivery, attempts: int = ATTEMPTS) -> Receipt | StoreError:
         try:
             with self._connection.savepoint():
                 return self._repeated(delivery) or self._store([delivery])[0]
+        except InterruptedTransactionError:
+            raise
         except (UnicodeError, StoreError) as error:
+            if attempts > 1 and isinstance(error, ConstraintError):
+                return self._accept_alone(delivery, attempts - 1)
             return StoreError(f"this delivery cannot be stored: {error}")
 
     def _repeated(self, delivery: Delivery) -> Receipt | None:
         """Return the receipt of a delivery whose id or signed body came before, None if neither did."""
-        event = _event_row(delivery)
+        event = event_row(delivery)
         if (first := self._one("same_delivery", **event)) is not None:
             return self._known(event, delivery, first)
         if (first := self._one("same_body", **event)) is None:
@@ -121,7 +126,37 @@ class Deliveries(Deployments):
         self._write("insert_refused", **row, client=client, reason=reason)
 
 
-def _event_row(delivery: Delivery) -> dict[str, Any]:
+def are_large(deliveries: Sequence[Delivery]) -> bool:
+    """Whether deliveries take so long to store that the event loop must go on meanwhile."""
+    return (
+        sum(len(each.body) + BYTES_OF_A_REF * len(each.more_refs) for each in deliveries) > LARGE_BATCH_BYTES
+    )
+
+
+def requested(
+    events: Sequence[dict[str, Any]], deliveries: Sequence[Delivery], repeats: str | None = None
+) -> tuple[list[Receipt], list[dict[str, Any]]]:
+    """Return the receipts of deliveries once they are stored, and the rows of what they request.
+
+    Args:
+        events: the row of each delivery.
+        deliveries: what was delivered.
+        repeats: the id of the earlier event whose body they repeat.
+    """
+    receipts: list[Receipt] = []
+    requests: list[dict[str, Any]] = []
+    for event, delivery in zip(events, deliveries, strict=True):
+        own = (each._replace(webhook_event_id=event["id"], repeats=repeats) for each in delivery.all_requests)
+        rows = [request_row(request, delivery.received_at) for request in own]
+        requests += rows
+        places = ((row["deployment_id"], row["fraise_id"], row["environment"]) for row in rows)
+        pending = tuple(Requested(*place, "pending") for place in places)
+        receipts.append(Receipt(event["verdict"], event["id"], pending, repeats))
+    return receipts, requests
+
+
+def event_row(delivery: Delivery) -> dict[str, Any]:
+    """Return the row of a delivery that is new, with a new id (UUID version 7, RFC 9562)."""
     digest = sha256(delivery.body).hexdigest()
     given, ref = delivery.delivery_id, delivery.ref or ""
     by_body = delivery.signs_body and not (given and given.signed)

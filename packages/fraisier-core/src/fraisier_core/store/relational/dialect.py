@@ -21,6 +21,10 @@ class ConstraintError(StoreError):
     """The database refused a row: a key that exists already, a reference to nothing, or a rule of ours."""
 
 
+class InterruptedTransactionError(StoreError):
+    """The database ended the transaction, not because of what it was to do."""
+
+
 class Row(Protocol):
     """A row of a result, its columns by name."""
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from fraisier_core.store.received import Delivery, Receipts
+from fraisier_core.store.received import Delivery, Receipt, Receipts
+from fraisier_core.store.relational.deliveries import are_large
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
@@ -17,9 +18,6 @@ from fraisier_core.system.host import Host
 if TYPE_CHECKING:
     from asyncio import Lock
 
-LARGE_BATCH_BYTES = 2_000_000
-BYTES_OF_A_REF = 2_000
-"""To store one more ref takes as long as to store so much more of a body."""
 NO_PAYLOAD = {"id": None, "body": None}
 """Is of no event, so it is not stored; SQLite holds on to a copy of the last one, however large it is."""
 
@@ -64,20 +62,25 @@ class SqliteStore(RelationalStore):
         large batch the disk is the lesser part, so it is stored in a thread; those after it wait for their
         turn.
         """
-        sizes = (len(each.body) + BYTES_OF_A_REF * len(each.more_refs) for each in deliveries)
-        is_large = sum(sizes) > LARGE_BATCH_BYTES
-        if not is_large and not self._turn.locked():
-            return self._accept_together(deliveries)
+        large = are_large(deliveries)
+        if not large and not self._turn.locked():
+            return self._accept_and_wake(deliveries)
         async with self._turn:
-            if not is_large:
-                return self._accept_together(deliveries)
+            if not large:
+                return self._accept_and_wake(deliveries)
             from asyncio import to_thread  # for commands, importing it would take too long
 
             return await to_thread(self._accept_large, deliveries)
 
     def _accept_large(self, deliveries: Sequence[Delivery]) -> Receipts:
-        receipts = self._accept_together(deliveries)
+        receipts = self._accept_and_wake(deliveries)
         self._connection.execute("PRAGMA shrink_memory")
+        return receipts
+
+    def _accept_and_wake(self, deliveries: Sequence[Delivery]) -> Receipts:
+        receipts = self._accept_together(deliveries)
+        if any(isinstance(each, Receipt) and each.verdict == "accepted" for each in receipts):
+            self.wake()
         return receipts
 
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
