@@ -115,8 +115,12 @@ class PostgresConnection:
             self._open().execute(sql.encode())
 
     def _alone(self, action: Callable[[], T]) -> T:
-        """Return what a statement returns, repeated if it is no part of a transaction."""
-        return action() if self._transacting else self._repeated(action)
+        """Return what a statement returns, repeated if it is no part of a transaction. A reader's always is
+        part of one: a session that is read-only would be handed on by a pooler.
+        """
+        if self._transacting:
+            return action()
+        return self.transact(action) if self._for_reading else self._repeated(action)
 
     def _repeated(self, action: Callable[[], T]) -> T:
         """Return what `action` returns; it is repeated once after a lost connection, which may have been lost
@@ -139,7 +143,8 @@ class PostgresConnection:
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _transacted(self, work: Callable[[], T], *, durable: bool) -> T:
-        self._run("BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
+        begin = "BEGIN READ ONLY" if self._for_reading else "BEGIN"
+        self._run(begin if durable else f"{begin}; SET LOCAL synchronous_commit = off")
         self._transacting = True
         try:
             result = work()
@@ -163,7 +168,7 @@ class PostgresConnection:
         try:
             self._run("COMMIT")
         except LostConnectionError as error:
-            if number is None and not self.insists:
+            if number is None and not (self.insists or self._for_reading):
                 raise StoreError(f"{error}; whether the last change was recorded is unknown") from error
             if number is None or self._repeated(lambda: self._outcome(number)) != "committed":
                 raise
@@ -190,8 +195,8 @@ class PostgresConnection:
             self._client = client = psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
             self._finalizer = finalize(self, client.close)
             register(client)
-            if self._for_reading:
-                client.execute("SET default_transaction_read_only = on")
+            if _is_pooled(client):
+                client.prepare_threshold = None
         return self._client
 
     @contextmanager
@@ -229,6 +234,14 @@ def translated(sql: str) -> str:
 def parameters_of(url: str) -> dict[str, Any]:
     """Return the parameters of a connection; what the url says goes before the defaults."""
     return {**DEFAULTS, **conninfo_to_dict(url)}
+
+
+def _is_pooled(client: Client) -> bool:
+    """Return whether a pooler such as PgBouncer is in between: it gives each transaction another session, and
+    tells the number of none. What one client prepares there, another one may execute.
+    """
+    row = client.execute("SELECT pg_backend_pid() AS pid").fetchone()
+    return row is not None and row["pid"] != client.info.backend_pid
 
 
 def shown(url: str) -> str:
