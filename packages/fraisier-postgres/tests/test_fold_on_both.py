@@ -33,18 +33,23 @@ VIEWS = (
     "v_webhook_refs",
 )
 TABLES = ("tb_deployment_events", *STORED, *FOLDED, *VIEWS)
-PLACES = [("cellar", "live"), ("cellar", "trial"), ("pantry", "live")]
-ENDINGS = (
-    "success",
-    "failed",
-    "rolled_back",
-    "cancelled",
-    "interrupted",
-    "skipped",
-    "superseded",
-    "requeued",
+FILES = ("reader", "deployments", "deliveries", "branch_heads")
+ABOUT_DEPLOYMENTS = (
+    *("deployment", "steps", "history_of_fraise", "history_of_environment", "history_of_kind", "running"),
+    *("serving", "healthy_releases", "deployments_by_pattern", "newer_than", "waiting_instead", "is_last"),
+    *("pushed_commits", "requested_since", "left_since", "cancellation", "previously_active", "last_of_refs"),
+    *("last_of_commits", "deployments_of_event", "events_of_deployment"),
 )
+ABOUT_DELIVERIES = (
+    *("delivery", "delivered", "delivered_refs", "deployments_of_deliveries", "same_delivery", "newer_than"),
+    *("left_since", "deliveries_by_pattern"),
+)
+IN_GENERAL = ("status", "history", "deliveries", "events")
+PLACES = [("cellar", "live"), ("cellar", "trial"), ("pantry", "live")]
+ENDINGS = ("success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded")
 PROGRESS = ("step", "step", "release_chosen", "activation_started", "serving", "rollback_started")
+
+DELIVERIES = [str(UUID(int=number)) for number in range(1, 5)]
 
 _NAME = re.compile(r":(\w+)")
 _LEASE = """INSERT INTO tb_leases (token, deployment_id, host, attempt, boot_id, pid, pid_started, expires)
@@ -65,8 +70,7 @@ class Both:
 
     def run(self, statement: str, row: Row) -> None:
         """Run the statement of that name on both."""
-        files = (statements(SQL, "deployments"), statements(SQL, "deliveries"))
-        sql = next(each[statement] for each in files if statement in each)
+        sql = _sqlite_statement(statement)
         self.sqlite.execute(sql, dict.fromkeys(_NAME.findall(sql)) | row)
         run(self.postgres, statement, **row)
 
@@ -107,6 +111,24 @@ class Both:
             return _ranked(sqlite), _ranked(postgres)
         return _sorted(sqlite), _sorted(postgres)
 
+    def answers(self, statement: str, row: Row) -> tuple[list[list[Any]], list[list[Any]]]:
+        """Return what a query says on both, in its order."""
+        sql = _sqlite_statement(statement)
+        sqlite = self.sqlite.all(sql, dict.fromkeys(_NAME.findall(sql)) | row)
+        cursor = run(self.postgres, statement, **row)
+        names = [column.name for column in cursor.description or ()]
+        asked = [dict(zip(names, found, strict=True)) for found in cursor]
+        return _plain([dict(each) for each in sqlite]), _plain(asked)
+
+
+def _sqlite_statement(name: str) -> str:
+    return next(found[name] for found in (statements(SQL, file) for file in FILES) if name in found)
+
+
+def _plain(rows: list[Row]) -> list[list[Any]]:
+    """Return the values of rows without their names, which a query may leave open, and without sequences."""
+    return [[_comparable(value) for name, value in row.items() if name != "sequence"] for row in rows]
+
 
 def _ranked(rows: list[Row]) -> list[Row]:
     """Return rows in the order of their sequence, in which PostgreSQL has gaps."""
@@ -134,6 +156,7 @@ def both(tmp_path: Path, postgres_url: str) -> Iterator[Both]:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         set_up(connection)
         store = open_store(tmp_path / "store.db")
+        store.execute("PRAGMA synchronous = OFF")
         yield Both(store, connection)
         store.close()
 
@@ -192,9 +215,11 @@ class History:
             "commit_sha": choose(["a" * 40, "b" * 40, None]),
             "ref": choose(["refs/heads/main", "refs/tags/ü", None]),
             "requested_by": "Änne",
+            "webhook_event_id": choose([None, *DELIVERIES]),
+            "release": choose([None, None, "r0"]),
             "pathspecs": choose([None, '[["src", "*.py"], ["docs"]]']),
             "reason": "branch: main",
-            "newest_delivery": 0,
+            "newest_delivery": choose(range(5)),
         }
         self.both.insert("tb_deployment_events", row)
         self.requested.append(str(row["deployment_id"]))
@@ -244,7 +269,7 @@ class History:
             self._append(deployment, "step_finished", **step, step_status="success", duration=0.25)
 
     def _end(self, deployment: str, held: Row) -> None:
-        event = self.random.choice(ENDINGS)
+        event = self.random.choice([*ENDINGS, "requeued", *["success"] * 5])
         message = self.random.choice([None, "it\nbroke"])
         seconds = self.random.choice([None, round(self.random.random() * 60, 3)])
         self._append(deployment, event, **held, message=message, duration=seconds)
@@ -264,12 +289,13 @@ class History:
 
 
 def _deliver(both: Both) -> None:
-    ids = [str(UUID(int=number)) for number in range(1, 5)]
-    for number, (id_, ref) in enumerate(zip(ids, ("refs/heads/main", None, "refs/tags/1", "x"), strict=True)):
+    refs = ("refs/heads/main", None, "refs/tags/1", "refs/heads/main")
+    for number, (id_, ref) in enumerate(zip(DELIVERIES, refs, strict=True)):
         event = {
             "id": id_,
             "provider": "gitea",
             "event_type": "push",
+            "repository": "a.example/b",
             "body_sha256": "0" * 64,
             "ref": ref,
             "delivery_key": f"k{number}",
@@ -281,7 +307,7 @@ def _deliver(both: Both) -> None:
         }
         both.run("insert_event", event)
         both.run("insert_payload", event)
-    more = {"webhook_event_id": ids[0], "number": 2, "ref": "refs/heads/b", "reasons": "[]"}
+    more = {"webhook_event_id": DELIVERIES[0], "number": 2, "ref": "refs/heads/b", "reasons": "[]"}
     both.run("insert_ref", more)
     refused = {"id": str(UUID(int=9)), "provider": "gitea", "client": "::1", "reason": "no signature"}
     both.run("insert_refused", refused | {"received_at": "2026-01-31T12:00:00.000000Z"})
@@ -300,6 +326,53 @@ def test_the_same_events_give_the_same_rows(both: Both, run_number: int) -> None
         assert sqlite or table == "v_deployment_stats", table
 
 
+@every_postgres
+def test_the_same_questions_have_the_same_answers(both: Both) -> None:
+    _deliver(both)
+    history = History(both, int(os.environ["FRAISIER_SEED"]))
+    answered: set[str] = set()
+    for _ in range(3):
+        history.play(100)
+        answered |= _questions(both)
+    every = {*ABOUT_DEPLOYMENTS, *ABOUT_DELIVERIES, *IN_GENERAL}
+    assert len(every - answered) <= 2  # by bad luck
+
+
+def _questions(both: Both) -> set[str]:
+    """Ask everything; return which questions had an answer."""
+    answered: set[str] = set()
+    shown = {"limit": 30, "after": 0, "lane": "release", "host": "barn", "commits": json.dumps(["a" * 40])}
+    for deployment in map(dict, both.sqlite.all("SELECT * FROM v_deployment_history LIMIT 15")):
+        row = deployment | shown | {"deployed": "b" * 40, "deployment_id": deployment["id"]}
+        row["pattern"] = "%" + deployment["id"][-6:]
+        for delivery in (DELIVERIES[0], None):
+            row |= {"delivery_id": delivery, "webhook_event_id": delivery, "repeats": delivery}
+            answered |= _compare(both, ABOUT_DEPLOYMENTS, row)
+    for number, delivery in enumerate(DELIVERIES):
+        row = {"id": delivery, "delivery_id": delivery, "repeats": delivery, "provider": "gitea"}
+        row |= {
+            "ids": json.dumps([delivery]),
+            "pattern": "%" + delivery[-3:],
+            "delivery_key": f"k{number}",
+            "ref": "refs/heads/main",
+        }
+        answered |= _compare(both, ABOUT_DELIVERIES, row)
+    for verdict in (None, "accepted", "refused", "ignored"):
+        answered |= _compare(both, IN_GENERAL, shown | {"limit": 500, "verdict": verdict})
+    return answered
+
+
+def _compare(both: Both, names: tuple[str, ...], row: Row) -> set[str]:
+    """Compare the answers; return which questions had one."""
+    answered = set()
+    for name in names:
+        sqlite, postgres = both.answers(name, row)
+        assert postgres == sqlite, (name, row)
+        if sqlite:
+            answered.add(name)
+    return answered
+
+
 def test_rebuilding_gives_the_same_rows_again(both: Both) -> None:
     History(both, int(os.environ["FRAISIER_SEED"])).play(200)
     before = [both.rows(table)[1] for table in FOLDED]
@@ -311,5 +384,6 @@ def test_rebuilding_gives_the_same_rows_again(both: Both) -> None:
 
 
 def test_both_have_the_same_statements() -> None:
-    files = ("reader", "deployments", "deliveries", "branch_heads", "rebuild")
-    assert {name for file in files for name in statements(SQL, file)} <= set(postgres_statements())
+    assert {name for file in (*FILES, "rebuild") for name in statements(SQL, file)} <= set(
+        postgres_statements()
+    )

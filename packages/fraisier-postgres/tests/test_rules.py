@@ -26,7 +26,9 @@ def connect(postgres_url: str) -> Iterator[Connect]:
     with ExitStack() as opened:
 
         def another() -> Connection:
-            return opened.enter_context(psycopg.connect(postgres_url, autocommit=True))
+            return opened.enter_context(
+                psycopg.connect(postgres_url, autocommit=True, options="-c lock_timeout=20s")
+            )
 
         first = another()
         set_up(first)
