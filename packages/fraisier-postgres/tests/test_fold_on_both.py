@@ -146,7 +146,7 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, list | dict):
         return json.dumps(value)
     if isinstance(value, float):
-        return round(value, 9)
+        return float(f"{value:.6g}")  # SQLite counts days to the millisecond
     return str(value) if isinstance(value, UUID) else int(value) if isinstance(value, bool) else value
 
 
@@ -167,7 +167,7 @@ class History:
     def __init__(self, both: Both, seed: int) -> None:
         self.both = both
         self.random = random.Random(seed)
-        self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+        self.now = datetime(2026, 1, 31, 12, microsecond=70_001, tzinfo=UTC)
         self.requested: list[str] = []
         self.running: dict[str, tuple[int, int]] = {}
         self.attempts: dict[str, int] = {}
@@ -196,7 +196,7 @@ class History:
         return str(UUID(int=self.random.getrandbits(128)))
 
     def _at(self) -> str:
-        self.now += timedelta(hours=self.random.random() * 9)
+        self.now += timedelta(seconds=self.random.randrange(32_000))
         return self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def _request(self) -> None:
@@ -350,12 +350,8 @@ def _questions(both: Both) -> set[str]:
             answered |= _compare(both, ABOUT_DEPLOYMENTS, row)
     for number, delivery in enumerate(DELIVERIES):
         row = {"id": delivery, "delivery_id": delivery, "repeats": delivery, "provider": "gitea"}
-        row |= {
-            "ids": json.dumps([delivery]),
-            "pattern": "%" + delivery[-3:],
-            "delivery_key": f"k{number}",
-            "ref": "refs/heads/main",
-        }
+        row |= {"ids": json.dumps([delivery]), "pattern": "%" + delivery[-3:]}
+        row |= {"delivery_key": f"k{number}", "ref": "refs/heads/main"}
         answered |= _compare(both, ABOUT_DELIVERIES, row)
     for verdict in (None, "accepted", "refused", "ignored"):
         answered |= _compare(both, IN_GENERAL, shown | {"limit": 500, "verdict": verdict})
@@ -384,6 +380,5 @@ def test_rebuilding_gives_the_same_rows_again(both: Both) -> None:
 
 
 def test_both_have_the_same_statements() -> None:
-    assert {name for file in (*FILES, "rebuild") for name in statements(SQL, file)} <= set(
-        postgres_statements()
-    )
+    on_sqlite = {name for file in (*FILES, "rebuild") for name in statements(SQL, file)}
+    assert on_sqlite <= set(postgres_statements())
