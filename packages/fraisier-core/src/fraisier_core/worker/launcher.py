@@ -17,6 +17,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
+from fraisier_core.errors import FraisierError
+
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 65_536
@@ -114,6 +116,9 @@ def _be(name: str, work: Callable[[], None]) -> NoReturn:
     gc.enable()
     try:
         work()
+    except FraisierError as error:
+        logger.error("the %s failed: %s", name, error)
+        os._exit(1)
     except Exception:  # the run boundary: the process ends here, and its expired lease is recovered
         logger.exception("the %s failed", name)
         os._exit(1)

@@ -1,96 +1,21 @@
+"""The worker as a process: what it starts and ends, and what it makes of what waits."""
+
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from fraisier_core.config.source import ConfigSource
-from fraisier_core.plugins import Plugins
-from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Deployment, Request
-from fraisier_core.store.sqlite.wake_ups import FOLDER, wake
+from fraisier_core.errors import StoreError
+from fraisier_core.store.sqlite.wake_ups import FOLDER
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
 
-from tests.stores import open_store
+from tests.databases import both_databases
 from tests.waiting import wait_until
-
-WORKER = """
-import logging
-import sys
-from importlib.metadata import entry_points
-from pathlib import Path
-from fraisier_core.config.source import ConfigSource
-from fraisier_core.plugins import Plugins
-from fraisier_core.worker.daemon import Worker
-
-logging.basicConfig(level=logging.INFO)
-plugins = Plugins(entry_points(group="fraisier.stores"))
-source = ConfigSource(Path(sys.argv[1]), plugins)
-Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).run()
-"""
-CONFIGURATION = """\
-fraises:
-  {fraise}:
-    type: not-installed
-    repository: https://example.com/acme/api.git
-    environments:
-      production: {{branch: main}}
-"""
-REQUEST = Request("api", "production", "deploy", "manual", "ada", "main", "c" * 40)
+from tests.worker.installation import REQUEST, Installation
 
 
-class Installation:
-    """A configuration, its store, and workers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.configure("api")
-        self.config = ConfigSource(
-            folder / "fraises.yaml", Plugins(entry_points(group="fraisier.stores"))
-        ).current()
-        self.database = open_store(self.config.database)
-        self.store = open_store(self.config.database)
-        configure_store(self.store, self.config)
-        self.workers: list[subprocess.Popen[str]] = []
-
-    def configure(self, fraise: str) -> None:
-        text = CONFIGURATION.format(fraise=fraise)
-        (self.folder / "new.yaml").write_text(text)
-        (self.folder / "new.yaml").rename(self.folder / "fraises.yaml")
-
-    def start(self, supervisor: int | None = None) -> subprocess.Popen[str]:
-        """Start a worker, and wait until it is ready."""
-        worker = self.launch(supervisor)
-        wait_until(lambda: self.store.live_workers() == len(self.workers))
-        wait_until(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
-        return worker
-
-    def launch(self, supervisor: int | None = None) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-c", WORKER, str(self.folder / "fraises.yaml")]
-        argv += [] if supervisor is None else [str(supervisor)]
-        handles = [] if supervisor is None else [supervisor]
-        worker = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, pass_fds=handles)
-        self.workers.append(worker)
-        return worker
-
-    def ended(self, deployment_id: str) -> Deployment:
-        history = self.database
-        wait_until(lambda: history.deployment(deployment_id).completed_at)
-        return history.deployment(deployment_id)
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    found = Installation(tmp_path)
-    yield found
-    for worker in found.workers:
-        worker.kill()
-        worker.communicate()
-
-
+@both_databases
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_when_asked_and_leaves_nothing(
     installation: Installation, number: signal.Signals
@@ -100,7 +25,7 @@ def test_an_idle_worker_ends_when_asked_and_leaves_nothing(
     worker.send_signal(number)
     assert worker.wait(10) == 0
     assert installation.store.live_workers() == 0
-    assert list((installation.config.state_dir / FOLDER).iterdir()) == []
+    assert list(installation.folder.glob(f"**/{FOLDER}/*")) == []
     wait_until(lambda: not any(process.is_alive() for process in processes))
 
 
@@ -133,12 +58,11 @@ def test_a_launcher_that_is_killed_is_started_again_and_named(installation: Inst
     worker = installation.start()
     (launcher,) = {each for each in descendants(worker.pid) if descendants(each.pid)}
     os.kill(launcher.pid, signal.SIGKILL)
-    assert worker.stderr is not None
-    assert "the launcher was killed by SIGKILL; it is started again in 1 s" in worker.stderr.readline()
+    installation.said("the launcher was killed by SIGKILL; it is started again in 1 s")
     for process in descendants(worker.pid):
         os.kill(process.pid, signal.SIGKILL)
     deployment = installation.store.request(REQUEST)
-    wake(installation.config.state_dir)
+    installation.store.wake()
     assert installation.ended(deployment).status == "failed"
     assert worker.poll() is None
 
@@ -154,16 +78,18 @@ def test_no_process_below_a_worker_has_the_variables_of_the_configuration(
         assert b"token-of-production" not in Path(f"/proc/{process.pid}/environ").read_bytes()
 
 
+@both_databases
 def test_what_waits_is_claimed_on_a_wake_up(installation: Installation) -> None:
     installation.start()
     deployment = installation.store.request(REQUEST)
-    wake(installation.config.state_dir)
+    installation.store.wake()
     ended = installation.ended(deployment)
     assert ended.status == "failed"
     assert "not-installed" in (ended.error_message or "")
     assert (ended.error_message or "").endswith("nothing was done")
 
 
+@both_databases
 def test_what_waits_for_a_fraise_that_was_removed_fails_and_says_so(installation: Installation) -> None:
     deployment = installation.store.request(REQUEST)
     installation.configure("another")
@@ -177,22 +103,23 @@ def test_a_configuration_that_breaks_leaves_the_last_good_one(installation: Inst
     installation.start()
     (installation.folder / "fraises.yaml").write_text("fraises: [")
     deployment = installation.store.request(REQUEST)
-    wake(installation.config.state_dir)
+    installation.store.wake()
     assert "not-installed" in (installation.ended(deployment).error_message or "")
 
 
+@both_databases
 def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installation: Installation) -> None:
-    installation.database.execute("ALTER TABLE tb_workers RENAME TO tb_elsewhere")
+    installation.store.execute("ALTER TABLE tb_workers RENAME TO tb_elsewhere")
     worker = installation.launch()
-    assert worker.stderr is not None
-    assert "tb_workers" in worker.stderr.readline()
-    installation.database.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
+    installation.said("tb_workers")
+    installation.store.execute("ALTER TABLE tb_elsewhere RENAME TO tb_workers")
     deployment = installation.store.request(REQUEST)
-    wake(installation.config.state_dir)
+    installation.store.wake()
     assert installation.ended(deployment).status == "failed"
     assert worker.poll() is None
 
 
+@both_databases
 def test_what_a_dead_process_left_without_a_step_runs_again(installation: Installation) -> None:
     with subprocess.Popen(["true"]) as gone:
         process = ProcessIdentity.of(gone.pid)
@@ -204,19 +131,73 @@ def test_what_a_dead_process_left_without_a_step_runs_again(installation: Instal
     assert (ended.status, ended.attempt) == ("failed", 2)
 
 
+@both_databases
 def test_the_log_has_a_line_on_the_start_and_one_on_the_end_of_each_deployment(
     installation: Installation,
 ) -> None:
-    worker = installation.start()
+    installation.start()
     by = "ada\nINFO forged \x1b[31m"
     ids = [installation.store.request(REQUEST._replace(environment="production", requested_by=by))]
-    wake(installation.config.state_dir)
+    installation.store.wake()
     installation.ended(ids[0])
-    worker.terminate()
-    _, log = worker.communicate()
-    installation.workers.remove(worker)
-    started, ended = (line for line in log.splitlines() if "deployment" in line and "context" not in line)
     what = f"deployment {ids[0]} of api production"
+    started, ended = installation.said(what, 2)
     assert started.endswith(f"{what} started: deploy of cccccccccccc, requested by ada INFO forged")
     assert f"{what} ended: failed: " in ended
     assert ended.endswith("nothing was done")
+
+
+@both_databases
+@pytest.mark.parametrize("migration", ["9999_later.sql", "0099_renamed.sql", "0005"])
+def test_a_worker_claims_nothing_from_a_store_that_a_newer_version_has_migrated(
+    installation: Installation, migration: str
+) -> None:
+    worker = installation.start()
+    added = {"name": migration}
+    installation.store.execute("INSERT INTO tb_migrations (name, checksum) VALUES (:name, 'c')", added)
+    deployment = installation.store.request(REQUEST)
+    installation.store.wake()
+    (line,) = installation.said("outage:a newer version of Fraisier made the store")
+    assert line.endswith(f"(it has {migration}); upgrade this one")
+    assert installation.store.deployment(deployment).status == "pending"
+    installation.store.execute("DELETE FROM tb_migrations WHERE name = :name", added)
+    installation.store.wake()
+    assert installation.ended(deployment).status == "failed"
+    assert len(installation.said("outage:a newer version")) == 1
+    assert worker.poll() is None
+
+
+@both_databases
+def test_a_worker_recovers_nothing_in_a_store_that_a_newer_version_has_migrated(
+    installation: Installation,
+) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        process = ProcessIdentity.of(gone.pid)
+    _, lease = installation.store.request_and_claim(REQUEST, process)
+    assert lease is not None
+    installation.store.execute("INSERT INTO tb_migrations (name, checksum) VALUES ('9999', 'c')")
+    with pytest.raises(StoreError, match="a newer version of Fraisier made the store"):
+        installation.store.take_over(installation.store.leases()[0], process)
+    assert [held.lease for held in installation.store.leases()] == [lease]
+    for held in installation.store.leases():
+        assert held.holder == process
+
+
+@both_databases
+def test_no_worker_recovers_or_ends_what_another_one_of_the_host_executes(installation: Installation) -> None:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        _, lease = installation.store.request_and_claim(REQUEST, ProcessIdentity.of(process.pid))
+        assert lease is not None
+        for _ in range(3):
+            installation.start()
+        others = [installation.store.request(REQUEST._replace(environment="staging")) for _ in range(3)]
+        installation.store.wake()
+        for each in others:
+            installation.ended(each)
+        assert installation.store.expired() == []
+        assert process.poll() is None
+        assert installation.store.deployment(lease.deployment_id).attempt == 1
+        process.kill()
+    ended = installation.ended(lease.deployment_id)
+    assert (ended.status, ended.attempt) == ("failed", 2)
+    assert len(installation.said(f"the process of deployment {lease.deployment_id} is gone")) == 1
