@@ -22,6 +22,7 @@ from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing.forge import Forge
 
+from tests.databases import PostgresDatabase
 from tests.stores import OpenStore, open_store
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -138,12 +139,14 @@ class Driver:
     answers: list[Response] = field(default_factory=list)
     seen_events: list[tuple[Any, ...]] = field(default_factory=list)
     versions: int = 0
+    postgres: PostgresDatabase | None = None
     _port: int = 0
     _database: OpenStore | None = None
 
     @classmethod
-    def create(cls, folder: Path, warm: Warm) -> Driver:
-        driver = cls(folder, Forge.create(folder / "forge"), warm)
+    def create(cls, folder: Path, warm: Warm, postgres: PostgresDatabase | None = None) -> Driver:
+        """Return a driver whose store is on SQLite, or on PostgreSQL."""
+        driver = cls(folder, Forge.create(folder / "forge"), warm, postgres=postgres)
         (folder / "ledger").touch()
         driver.configure()
         return driver
@@ -156,6 +159,8 @@ class Driver:
         for old, new in (changes or {}).items():
             assert old in text
             text = text.replace(old, new.format(folder=self.folder))
+        if self.postgres is not None:
+            text += f'database: {{url: "{self.postgres.url}"}}\n'
         (self.folder / "fraises.yaml").write_text(text)
 
     def commit(self, files: Mapping[str, str] | None = None, branch: str = "main") -> str:
@@ -260,7 +265,7 @@ class Driver:
             self.web = None
         self.workers = [worker for worker in self.workers if worker is not process]
 
-    def kill_all(self) -> None:
+    def close(self) -> None:
         """Kill everything that runs on behalf of this test."""
         while left := self.warm.offspring():
             for each in left:
@@ -291,8 +296,11 @@ class Driver:
 
     @property
     def database(self) -> OpenStore:
-        path = self.folder / ".fraisier" / "fraisier.db"
-        if self._database is None:
+        if self._database is None and self.postgres is not None:
+            self._database = self.postgres.open()
+            self._database.insist()
+        elif self._database is None:
+            path = self.folder / ".fraisier" / "fraisier.db"
             self.wait_for(path.exists)
             self._database = open_store(path)
         return self._database

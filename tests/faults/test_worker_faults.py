@@ -8,6 +8,7 @@ import subprocess
 from fraisier_core.system.processes import descendants
 from fraisier_core.system.timing import LEASE
 
+from tests.databases import both_databases
 from tests.faults.driver import BUILD, GATED, Driver, Process
 from tests.faults.invariants import check_invariants
 
@@ -23,6 +24,7 @@ def deployed(driver: Driver) -> str:
     return commit
 
 
+@both_databases
 def test_f04_a_run_without_a_step_is_done_again_once(driver: Driver) -> None:
     driver.start("after_claim:kill")
     commit = driver.commit()
@@ -35,6 +37,7 @@ def test_f04_a_run_without_a_step_is_done_again_once(driver: Driver) -> None:
     check_invariants(driver)
 
 
+@both_databases
 def test_f04_a_run_without_a_step_gives_way_to_a_newer_one(driver: Driver) -> None:
     driver.start("after_claim:kill")
     old = driver.deliver(driver.commit()).deployment
@@ -126,6 +129,7 @@ def test_f05_a_mirror_is_usable_after_a_kill_in_the_middle_of_a_fetch(driver: Dr
     check_invariants(driver)
 
 
+@both_databases
 def test_f10_what_a_killed_process_ran_is_ended_and_its_commit_requested_anew(driver: Driver) -> None:
     old = deployed(driver)
     commit = driver.commit({"build.sh": TREE_ONCE})
@@ -174,6 +178,7 @@ def test_a_migration_that_was_interrupted_waits_for_a_decision(driver: Driver) -
     assert driver.serving() == old
 
 
+@both_databases
 def test_f12_sigterm_lets_a_deployment_finish_within_the_grace(driver: Driver) -> None:
     driver.start()
     worker = driver.workers[0]
@@ -190,6 +195,7 @@ def test_f12_sigterm_lets_a_deployment_finish_within_the_grace(driver: Driver) -
     check_invariants(driver)
 
 
+@both_databases
 def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver) -> None:
     driver.start_web()
     worker = driver.start_worker(grace=0.1)
@@ -206,6 +212,7 @@ def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver)
     assert driver.serving() == commit
 
 
+@both_databases
 def test_f12_what_was_activated_as_the_grace_ended_is_rolled_back_by_the_next_worker(
     driver: Driver,
 ) -> None:
@@ -224,6 +231,7 @@ def test_f12_what_was_activated_as_the_grace_ended_is_rolled_back_by_the_next_wo
     check_invariants(driver)
 
 
+@both_databases
 def test_f27_a_process_that_slept_through_its_lease_is_ended_and_its_writes_are_refused(
     driver: Driver,
 ) -> None:
@@ -236,6 +244,7 @@ def test_f27_a_process_that_slept_through_its_lease_is_ended_and_its_writes_are_
     check_invariants(driver)
 
 
+@both_databases
 def test_f11_a_rollback_is_resumed_before_anything_else_and_no_cancellation_breaks_it(
     driver: Driver,
 ) -> None:
@@ -298,6 +307,7 @@ def test_what_waits_is_cancelled_at_once(driver: Driver) -> None:
     check_invariants(driver)
 
 
+@both_databases
 def test_what_runs_is_cancelled_before_its_activation(driver: Driver) -> None:
     old = deployed(driver)
     deployment = driver.deliver(driver.commit({"build.sh": TREE}), before=old).deployment
@@ -310,6 +320,7 @@ def test_what_runs_is_cancelled_before_its_activation(driver: Driver) -> None:
     check_invariants(driver)
 
 
+@both_databases
 def test_what_is_cancelled_after_its_activation_is_rolled_back(driver: Driver) -> None:
     old = deployed(driver)
     deployment = driver.deliver(driver.commit({"restart.sh": "sleep 600\n"}), before=old).deployment
