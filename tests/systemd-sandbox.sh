@@ -32,7 +32,8 @@ UNITS="basic.target sysinit.target sockets.target timers.target paths.target sli
   time-set.target time-sync.target nss-lookup.target nss-user-lookup.target
   user.slice machine.slice
   systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket
-  dbus.service dbus.socket dbus-broker.service polkit.service"
+  dbus.service dbus.socket dbus-broker.service polkit.service
+  postgresql.service postgresql@.service pgbouncer.service nginx.service caddy.service"
 
 die() { echo "systemd-sandbox: $*" >&2; exit 1; }
 starttime() { # PID -> start time in ticks (guards against a reused pid); fails for a zombie

@@ -26,14 +26,18 @@ ELSEWHERE = {
     DOCS / "reference/performance.md": "benchmarks",
 }
 # Needs root and a machine to itself.
-IN_SANDBOX = {DOCS / "how-to/systemd.md": "tests/systemd/test_page.py"}
+IN_SANDBOX = {
+    DOCS / "how-to/systemd.md": "tests/systemd/test_page.py",
+    DOCS / "how-to/production.md": "tests/systemd/test_production_page.py",
+    DOCS / "how-to/pgbouncer.md": "tests/systemd/test_production_page.py",
+}
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(page for page in sorted(DOCS.rglob("*.md")) if page not in ELSEWHERE),
 ]
 ALL_PAGES = [*PAGES, *(page for page in ELSEWHERE if page.exists())]
 WIDTH = 130
-FILES = {"ini", "json", "python", "toml", "yaml", "bash", "text", "javascript"}
+FILES = {"caddyfile", "ini", "json", "python", "toml", "yaml", "bash", "text", "javascript", "nginx"}
 ALONE = {"bash", "console", "yaml", "python", "sql"}
 
 # What a part of `fraises.yaml` on a page is laid over.

@@ -36,6 +36,7 @@ def in_sandbox(
         os.environ
         | (from_wheelhouse(wheelhouse) if wheelhouse else {})
         | {
+            "FRAISIER_SANDBOX_NET": "private",
             "FRAISIER_SANDBOX_STATE": str(folder / "state"),
             "FRAISIER_SANDBOX_RW": ":".join(map(str, [writable, *visible])),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.environments import ROOT
+from tests.pages import PageShell, page_shell
+
 collect_ignore_glob = [] if "FRAISIER_SYSTEMD_SANDBOX" in os.environ else ["test_*.py"]
 
 UNITS = Path("/run/systemd/system")
@@ -35,6 +38,25 @@ def place() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def root_shell(place: Path) -> Iterator[PageShell]:
+    """The shell of a page that is followed as root, with a checkout in `~/fraisier`."""
+    home = place / "home"
+    ignored = shutil.ignore_patterns("__pycache__", "tests")
+    for name in ("packages", "examples"):
+        shutil.copytree(ROOT / name, home / "fraisier" / name, ignore=ignored)
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FRAISIER", "PYTEST"))
+    }
+    variables["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    with page_shell(home, variables, known_to_git=False) as shell:
+        try:
+            yield shell
+        finally:
+            said = "journalctl --no-pager --output=cat --lines=60; /usr/local/bin/fraisier history"
+            subprocess.run(["sh", "-c", said], check=False, env=variables)
 
 
 @pytest.fixture
