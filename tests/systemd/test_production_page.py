@@ -11,8 +11,8 @@ from tests.pages import PageShell, blocks
 
 PRODUCTION = ROOT / "docs/how-to/production.md"
 PGBOUNCER = ROOT / "docs/how-to/pgbouncer.md"
-# What the installation of Debian's packages does: it makes a cluster and starts what it brings. Newer ones than
-# those that are here cannot be had.
+# What the installation of Debian's packages does: it makes a cluster and starts what it brings. There are no
+# newer ones than those that are here.
 AS_INSTALLED = """
 echo 'APT::Get::Upgrade "false";' > /etc/apt/apt.conf.d/as-installed
 rm --force --recursive /etc/postgresql/15/main /var/lib/postgresql/15/main
