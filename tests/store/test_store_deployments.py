@@ -149,6 +149,24 @@ def test_folding_every_event_again_gives_the_same(database: Database, operations
         assert folded(store) == before
 
 
+def test_a_request_by_plain_sql_is_folded_and_so_again_however_many_events_came_between(
+    store: OpenStore,
+) -> None:
+    store.append(claimed(store), Event("success"))
+    ids = ["00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b"]
+    places = zip(ids, (20_000, 45_678), ("production", "staging"), strict=True)
+    for deployment_id, sequence, environment in places:
+        store.execute(
+            "INSERT INTO tb_deployment_events (sequence, deployment_id, number, event, at, fraise_id,"
+            f" environment, kind, trigger) VALUES ({sequence}, '{deployment_id}', 1, 'requested',"
+            f" '2026-01-01T00:00:00.000000Z', 'api', '{environment}', 'deploy', 'manual')"
+        )
+    assert [store.deployment(each).status for each in ids] == ["pending", "pending"]
+    before = folded(store)
+    store.rebuild()
+    assert folded(store) == before
+
+
 def test_rebuilding_repairs_what_was_changed_by_hand(store: OpenStore) -> None:
     store.append(claimed(store), Event("success"))
     before = folded(store)

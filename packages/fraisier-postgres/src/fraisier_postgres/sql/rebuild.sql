@@ -14,5 +14,8 @@ DELETE FROM tb_steps;
 -- name: empty_serving
 DELETE FROM tb_serving;
 
+-- name: newest
+SELECT coalesce(max(sequence), 0) AS sequence FROM tb_deployment_events;
+
 -- name: fold
-SELECT fold_all();
+SELECT fold_again(:after, :until);

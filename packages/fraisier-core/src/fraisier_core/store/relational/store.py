@@ -11,6 +11,7 @@ from fraisier_core.store.relational.branch_heads import BranchHeads
 from fraisier_core.store.relational.dialect import statements, transaction
 from fraisier_core.store.vocabulary import KINDS
 
+FOLDED_AT_ONCE = 10_000
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
 
 
@@ -19,8 +20,14 @@ class RelationalStore(BranchHeads):
 
     @transaction
     def rebuild(self) -> None:
-        for statement in statements(self.dialect, "rebuild").values():
-            self._connection.execute(statement)
+        """Fold again, some events at a time: SQLite holds all that one statement folds in memory."""
+        sql = statements(self.dialect, "rebuild")
+        for name, statement in sql.items():
+            if name not in {"newest", "fold"}:
+                self._connection.execute(statement)
+        (newest,) = self._connection.all(sql["newest"])
+        for after in range(0, newest["sequence"], FOLDED_AT_ONCE):
+            self._connection.execute(sql["fold"], {"after": after, "until": after + FOLDED_AT_ONCE})
 
     def observed(self, observer: str) -> Observed:
         known = self._records(Observed, "observed", name=observer)

@@ -125,11 +125,13 @@ BEGIN
     END CASE;
 END $$;
 
-CREATE FUNCTION fold_all() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION fold_again(after bigint, until bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     event tb_deployment_events;
 BEGIN
-    FOR event IN SELECT * FROM tb_deployment_events ORDER BY sequence LOOP
+    FOR event IN
+        SELECT * FROM tb_deployment_events AS e WHERE e.sequence > after AND e.sequence <= until ORDER BY e.sequence
+    LOOP
         PERFORM fold(event);
     END LOOP;
 END $$;

@@ -10,5 +10,9 @@ DELETE FROM tb_serving;
 -- name: empty_deployments
 DELETE FROM tb_deployments;
 
+-- name: newest
+SELECT coalesce(max(sequence), 0) AS sequence FROM tb_deployment_events;
+
 -- name: fold
-INSERT INTO fold_events SELECT * FROM tb_deployment_events ORDER BY sequence;
+INSERT INTO fold_events
+SELECT * FROM tb_deployment_events WHERE sequence > :after AND sequence <= :until ORDER BY sequence;
