@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,12 +14,18 @@ from typing import Any, TypeVar
 from weakref import finalize
 
 import psycopg
-from fraisier_core import FencedError, StoreError, UnreachableStoreError
-from fraisier_core.store.relational.dialect import NONE, ConstraintError, Parameters
-from psycopg import errors
+from fraisier_core import StoreError
+from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
+from fraisier_postgres.explaining import (
+    LostConnectionError,
+    RolledBackError,
+    ends_connection,
+    explanation,
+    shown,
+)
 from fraisier_postgres.values import register
 
 T = TypeVar("T")
@@ -36,17 +44,8 @@ DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "20000",
 }
 """Of the parameters of a connection; a server that vanished is noticed within 25 seconds."""
-_ENDED = ("08", "25P03", "57P")
-"""What the codes begin with of errors that end a connection: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+NOT_DURABLE = "; SET LOCAL synchronous_commit = off"
 _NAME = re.compile(r"(?<![:\w]):(\w+)")
-
-
-class LostConnectionError(UnreachableStoreError):
-    """PostgreSQL cannot be reached, or could not any more: nothing was committed."""
-
-
-class _RolledBackError(StoreError):
-    """PostgreSQL rolled a transaction back because of another; the same once more may succeed."""
 
 
 class PostgresConnection:
@@ -55,14 +54,16 @@ class PostgresConnection:
     Args:
         url: of the database, as libpq takes it.
         for_reading: whether to refuse every change.
+        lock_seconds: how long a transaction waits for each lock; None for as long as it takes.
     """
 
-    def __init__(self, url: str, *, for_reading: bool = False) -> None:
+    def __init__(self, url: str, *, for_reading: bool = False, lock_seconds: float | None = None) -> None:
         self.url = url
         self.shown = shown(url)
         self.insists = False
         self._parameters = parameters_of(url)
         self._for_reading = for_reading
+        self._bound = f"; SET LOCAL lock_timeout = {lock_seconds * 1e3:.0f}" if lock_seconds else ""
         self._lock = threading.RLock()
         self._client: Client | None = None
         self._finalizer: finalize[..., Any] | None = None
@@ -134,7 +135,7 @@ class PostgresConnection:
                 lost += 1
                 if lost > 1 and not self.insists:
                     raise
-            except _RolledBackError:
+            except RolledBackError:
                 rolled_back += 1
                 if rolled_back > REPETITIONS:
                     raise
@@ -142,13 +143,20 @@ class PostgresConnection:
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
+    def abort(self) -> None:
+        """Have what another thread waits for fail at once."""
+        client = self._client
+        if client is not None and not client.closed:
+            with suppress(OSError), socket.socket(fileno=os.dup(client.fileno())) as shared:
+                shared.shutdown(socket.SHUT_RDWR)
+
     def _transacted(self, work: Callable[[], T], *, durable: bool) -> T:
         begin = "BEGIN READ ONLY" if self._for_reading else "BEGIN"
-        self._run(begin if durable else f"{begin}; SET LOCAL synchronous_commit = off")
+        self._run(f"{begin}{'' if durable else NOT_DURABLE}{self._bound}")
         self._transacting = True
         try:
             result = work()
-            number = self._number() if self.insists else None
+            number = self._number() if self.insists or self._bound else None
         except BaseException:
             with suppress(StoreError):
                 self._run("ROLLBACK")
@@ -205,22 +213,13 @@ class PostgresConnection:
         try:
             yield
         except psycopg.Error as error:
-            raise self._explanation(error) from error
-
-    def _explanation(self, error: psycopg.Error) -> StoreError:
-        message = " ".join((error.diag.message_primary or str(error)).split())
-        if isinstance(error, errors.IntegrityError | errors.DataError):
-            return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
-        if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
-            return _RolledBackError(f"the store {self.shown}: {message}")
-        kind = LostConnectionError if self._is_lost(error) else StoreError
-        return kind(f"the store {self.shown}: {message}. {_advice(error)}")
+            raise explanation(error, self.shown, is_lost=self._is_lost(error)) from error
 
     def _is_lost(self, error: psycopg.Error) -> bool:
         """Return whether the connection cannot be used any more; of one that is being ended that is certain
         before it shows.
         """
-        if self._client is not None and (error.sqlstate or "").startswith(_ENDED):
+        if self._client is not None and ends_connection(error):
             self._client.close()
         return self._client is None or self._client.closed
 
@@ -242,21 +241,3 @@ def _is_pooled(client: Client) -> bool:
     """
     row = client.execute("SELECT pg_backend_pid() AS pid").fetchone()
     return row is not None and row["pid"] != client.info.backend_pid
-
-
-def shown(url: str) -> str:
-    """Return what of a url is no secret: the host and the name of the database."""
-    parts = conninfo_to_dict(url)
-    return f"{parts.get('dbname')} on {parts.get('host', 'this host')}"
-
-
-def _advice(error: psycopg.Error) -> str:
-    if isinstance(error, errors.InsufficientPrivilege):
-        return "Give the user of database.url the role that it needs"
-    if isinstance(error, errors.DiskFull):
-        return "Free some space; what was acknowledged is intact"
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return "It is a standby; name the primary server in database.url"
-    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
-        return "Run `fraisier db migrate`"
-    return "Check that PostgreSQL runs and that database.url is right"

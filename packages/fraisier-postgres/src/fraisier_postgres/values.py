@@ -29,7 +29,7 @@ class _TextDumper(StrDumperUnknown):
         return super().dump(obj.replace("\0", _REPLACEMENT))
 
 
-def register(context: psycopg.Connection[Any]) -> None:
+def register(context: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     """Have a connection give and take values so."""
     adapters = context.adapters
     for name in _TEXTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from fraisier.aside import Aside
 from fraisier.body import BodyReader, ClientGoneError, is_large
 from fraisier.receiver import Receiver
 from fraisier.responses import error_response, handle_error, unavailable
@@ -26,6 +27,7 @@ from fraisier.responses import error_response, handle_error, unavailable
 CONTENT_TYPES = ("application/json", "application/x-www-form-urlencoded")
 PATH = re.compile(r"/webhook(?:/([^/]+))?/?")
 LINGER_SECONDS = 2.0
+UNWRITABLE = "the store cannot be written"
 
 
 class WebhookEndpoint:
@@ -56,7 +58,7 @@ class WebhookEndpoint:
     async def _respond(self, provider: str | None, scope: Scope, receive: Receive) -> Response:
         headers = _headers(scope)
         _check_request(scope["method"], headers)
-        configured = self._receiver.provider(provider)
+        configured = await self._receiver.provider(provider)
         peer = scope["client"][0] if scope.get("client") else ""
         sender = configured.senders.address(peer, headers.get("x-forwarded-for"))
         if not configured.senders.allows(sender):
@@ -87,7 +89,7 @@ async def _healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _readyz(store: Store) -> Callable[[Request], Response]:
+def _readyz(store: Store) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint that says whether deliveries can be stored and a worker is alive."""
 
     @lru_cache(1)  # the store is asked at most once a second
@@ -96,10 +98,15 @@ def _readyz(store: Store) -> Callable[[Request], Response]:
             store.check_writable()
             return [] if store.live_workers() else ["no worker is alive"]
         except StoreError:
-            return ["the store cannot be written"]
+            return [UNWRITABLE]
 
-    def readyz(_request: Request) -> Response:  # in a thread: it may have to wait for the store
-        found = problems(int(time.monotonic()))
+    found_aside = Aside(lambda: problems(int(time.monotonic())))
+
+    async def readyz(_request: Request) -> Response:
+        try:
+            found = await found_aside()
+        except StoreError:
+            found = [UNWRITABLE]
         status, code = ("not ready", 503) if found else ("ok", 200)
         return JSONResponse({"status": status, "problems": found}, code)
 

@@ -52,8 +52,8 @@ class Inbox:
             loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), QUIET_TURNS)
 
     async def _commit(self) -> None:
-        deliveries, futures = zip(*self._waiting[:LARGEST_BATCH], strict=True)
-        del self._waiting[:LARGEST_BATCH]
+        deliveries, futures = zip(*self._waiting, strict=True)
+        self._waiting = []
         try:
             receipts = await self._store.accept(deliveries)
         except StoreError as error:

@@ -27,6 +27,7 @@ from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from fraisier.aside import Aside
 from fraisier.body import is_large
 from fraisier.failures import Failures
 from fraisier.inbox import Inbox
@@ -84,6 +85,7 @@ class Receiver:
         self.failures = Failures()
         self._config: Config | None = None
         self._providers: Mapping[str, ConfiguredProvider] = {}
+        self._configured = Aside(self.configure)
 
     def configure(self) -> Config:
         """Take the current configuration; a new one is written to the store first. Raises `StoreError`."""
@@ -97,10 +99,11 @@ class Receiver:
             self._config = config
         return config
 
-    def provider(self, name: str | None) -> ConfiguredProvider:
+    async def provider(self, name: str | None) -> ConfiguredProvider:
         """Return the provider that a URL names, or the default one; raises `HTTPException` without one."""
+        config = self._source.current()
         try:
-            git = self.configure().git
+            git = config.git if config is self._config else (await self._configured()).git
         except StoreError as error:
             logger.error("the configuration could not be stored: %s", error)
             raise unavailable("the store cannot be written") from None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fraisier_core.errors import BusyError, ConfigurationError
+from fraisier_core.errors import BusyError, ConfigurationError, UnreachableStoreError
 
 from fraisier.cli.parameters import ConfigFile, command_app
 from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import explain_errors
 
 if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Store
     from starlette.applications import Starlette
 
 SHUTDOWN_SECONDS = 3
@@ -35,6 +38,7 @@ def serve(
     from fraisier_core.system.processes import forbid_dumps
 
     from fraisier.app import create_app
+    from fraisier.late_store import opened_or_late
     from fraisier.receiver import Receiver
     from fraisier.supervisor import supervision
 
@@ -43,13 +47,19 @@ def serve(
     with _open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         session.become_owner()
         forbid_dumps()  # a change of user undoes it
-        store = session.open_store()
-        store.maintain()
+        store = opened_or_late(partial(_open_store, session))
         receiver = Receiver(session.source, session.plugins, store)
-        receiver.configure()
+        with suppress(UnreachableStoreError):  # the first delivery tries again
+            receiver.configure()
         web = create_app(receiver, store, supervision(session.source) if worker else None)
         logging.getLogger(__name__).info("listening on %s", _url_of(listener))
         _run(web, listener)
+
+
+def _open_store(session: ActingSession) -> Store:
+    store = session.open_store()
+    store.maintain()
+    return store
 
 
 def _open_listener(host: str, port: int) -> socket.socket:

@@ -28,3 +28,47 @@ SELECT sequence, id, CAST(:body AS bytea) FROM tb_webhook_events WHERE id = :id;
 -- name: insert_refused
 INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason)
 VALUES (:id, :provider, :received_at, :client, :reason);
+
+-- name: accept
+-- A batch of deliveries of one ref each: `events` and `requests` are rows as above, in JSON. First it holds the
+-- environments, in the order in which all who hold several take them.
+WITH requested AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (json_to_recordset(CAST(:requests AS json)) AS (
+        deployment_id uuid, at timestamptz, fraise_id text, environment text, kind text, trigger text,
+        requested_by text, ref text, commit_sha text, before_sha text, pathspecs text, reason text, recovers uuid,
+        repeats uuid, webhook_event_id uuid, release text)) WITH ORDINALITY),
+held AS MATERIALIZED (
+    SELECT 1 FROM tb_environments AS e
+    WHERE (e.fraise_id, e.environment) IN (SELECT r.fraise_id, r.environment FROM requested AS r)
+    ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE),
+delivered AS MATERIALIZED (
+    SELECT * FROM ROWS FROM (json_to_recordset(CAST(:events AS json)) AS (
+        id uuid, provider text, event_type text, delivery_id text, delivery_key text, body_sha256 text,
+        body_key text, repository text, urls text, ref text, branch text, commit_sha text, before_sha text,
+        pusher text, received_at timestamptz, verdict text, duplicate_of uuid, reasons text)) WITH ORDINALITY
+    WHERE (SELECT count(*) FROM held) >= 0),
+stored AS (
+    INSERT INTO tb_webhook_events (
+        id, provider, event_type, delivery_id, delivery_key, body_sha256, body_key, repository, urls, ref, branch,
+        commit_sha, before_sha, pusher, received_at, verdict, duplicate_of, reasons)
+    SELECT
+        id, provider, event_type, delivery_id, delivery_key, body_sha256, body_key, repository, CAST(urls AS jsonb),
+        ref, branch, commit_sha, before_sha, pusher, received_at, verdict, duplicate_of, CAST(reasons AS jsonb)
+    FROM delivered ORDER BY ordinality
+    RETURNING sequence, id),
+payloads AS (
+    INSERT INTO tb_webhook_payloads (sequence, webhook_event_id, body)
+    SELECT s.sequence, s.id, p.body FROM stored AS s JOIN delivered AS d USING (id)
+    JOIN unnest(CAST(:bodies AS bytea[])) WITH ORDINALITY AS p (body, ordinality) USING (ordinality))
+INSERT INTO tb_deployment_events (
+    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
+SELECT
+    r.deployment_id, 1, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
+    r.commit_sha, r.before_sha, CAST(r.pathspecs AS jsonb), r.reason, r.recovers, r.repeats, r.webhook_event_id,
+    r.release
+FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id
+ORDER BY r.ordinality;
+
+-- name: is_stored
+SELECT 1 FROM tb_webhook_events WHERE id = :id;

@@ -122,8 +122,7 @@ class Deliveries(Deployments):
 
     @transaction
     def _refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
-        row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}
-        self._write("insert_refused", **row, client=client, reason=reason)
+        self._write("insert_refused", **refused_row(provider, received_at, client, reason))
 
 
 def are_large(deliveries: Sequence[Delivery]) -> bool:
@@ -174,6 +173,12 @@ def event_row(delivery: Delivery) -> dict[str, Any]:
         "reasons": _texts(delivery.reasons),
         "body": lz4.frame.compress(delivery.body),
     }
+
+
+def refused_row(provider: str, received_at: str, client: str, reason: str) -> dict[str, str]:
+    """Return the row of a delivery that was refused, with a new id."""
+    row = {"id": str(uuid_utils.uuid7()), "provider": provider, "received_at": received_at}
+    return row | {"client": client, "reason": reason}
 
 
 @lru_cache(REMEMBERED)

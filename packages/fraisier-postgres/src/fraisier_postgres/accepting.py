@@ -1,0 +1,130 @@
+"""Accepting deliveries: the usual batch in one statement, which the event loop does not wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, TypeVar
+
+from fraisier_core import UnreachableStoreError
+from fraisier_core.store.received import Delivery, Receipts
+from fraisier_core.store.relational.deliveries import are_large, event_row, refused_row, requested
+from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.relational.store import RelationalStore
+from fraisier_core.system.failpoints import failpoint
+
+from fraisier_postgres.async_client import AsyncClient, UnknownOutcomeError
+from fraisier_postgres.explaining import RolledBackError
+from fraisier_postgres.postgres_connection import PostgresConnection
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 0.9
+"""What comes while a batch is being stored waits for two of them, and is to be answered within 2 seconds."""
+LARGE_BATCH_SECONDS = 20.0
+PAUSE_SECONDS = 0.05
+_NOT_IN_JSON = ("body", "requests", "more_refs")
+
+
+class AcceptingStore(RelationalStore):
+    """The part of the store that the event loop of the web app uses, on connections of its own."""
+
+    _connection: PostgresConnection
+
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    @cached_property
+    def _batches(self) -> AsyncClient:
+        return AsyncClient(self._connection.url)
+
+    @cached_property
+    def _refusals(self) -> AsyncClient:
+        return AsyncClient(self._connection.url)
+
+    @cached_property
+    def _beside(self) -> AcceptingStore:
+        """The same store on another connection, for the thread."""
+        connection = PostgresConnection(self._connection.url, lock_seconds=PATIENCE_SECONDS)
+        return type(self)(connection, self._host)
+
+    @cached_property
+    def _thread(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "accept")
+
+    def close(self) -> None:
+        super().close()
+        if "_beside" in self.__dict__:
+            self._beside.close()
+
+    async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
+        async with self._turn:
+            until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+            if are_large(deliveries) or any(each.more_refs for each in deliveries):
+                await self._batches.within(PATIENCE_SECONDS, self._batches.all("SELECT 1"))
+                return await self._in_thread(self._beside._accept_together, deliveries, LARGE_BATCH_SECONDS)
+            try:
+                return await self._batches.within(PATIENCE_SECONDS, self._accept_new(deliveries))
+            except (ConstraintError, UnicodeError):
+                left = until - asyncio.get_running_loop().time()
+                return await self._in_thread(self._beside._accept_one_by_one, deliveries, left)
+
+    async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
+        row = refused_row(provider, received_at, client, reason)
+        await self._refusals.within(PATIENCE_SECONDS, self._refusals.all(self._sql["insert_refused"], row))
+
+    async def _accept_new(self, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch as if each delivery were new, which the database refuses if one is not."""
+        events = [event_row(delivery) for delivery in deliveries]
+        receipts, requests = requested(events, deliveries)
+        failpoint("before_commit")
+        await self._commit_batch(events, requests)
+        failpoint("after_commit")
+        return [*receipts]
+
+    async def _commit_batch(
+        self, events: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]
+    ) -> None:
+        batch = {
+            "events": json.dumps([_without(event, _NOT_IN_JSON) for event in events]),
+            "requests": json.dumps(requests),
+            "bodies": [event["body"] for event in events],
+        }
+        while True:  # until patience ends
+            try:
+                await self._batches.all(self._sql["accept"], batch)
+            except RolledBackError:
+                continue
+            except UnknownOutcomeError:
+                await self._until_stored(events[0]["id"])
+            return
+
+    async def _until_stored(self, event_id: str) -> None:
+        """Wait until an event is there: what was sent may yet be committed, so it is not sent again."""
+        while not await self._is_stored(event_id):  # noqa: ASYNC110 - no event of this process says so
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _is_stored(self, event_id: str) -> bool:
+        try:
+            return bool(await self._batches.all(self._sql["is_stored"], {"id": event_id}))
+        except (UnreachableStoreError, UnknownOutcomeError):
+            return False
+
+    async def _in_thread(
+        self, work: Callable[[Sequence[Delivery]], T], deliveries: Sequence[Delivery], seconds: float
+    ) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work, deliveries)
+        await asyncio.wait({future}, timeout=seconds)
+        if future.done():
+            return future.result()
+        future.cancel()
+        self._beside._connection.abort()
+        raise self._batches.too_slow(seconds)
+
+
+def _without(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in columns}

@@ -1,0 +1,127 @@
+"""A connection for the event loop, in which every answer is awaited for so long and no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import psycopg
+from fraisier_core import StoreError, UnreachableStoreError
+from fraisier_core.store.relational.dialect import NONE, Parameters
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.array import ListBinaryDumper
+
+from fraisier_postgres.explaining import ends_connection, explanation, shown
+from fraisier_postgres.postgres_connection import parameters_of, translated
+from fraisier_postgres.values import register
+
+T = TypeVar("T")
+Client = psycopg.AsyncConnection[DictRow]
+
+GRACE_SECONDS = 5.0
+"""For PostgreSQL to cancel what took too long."""
+
+
+class UnknownOutcomeError(StoreError):
+    """The connection was lost before PostgreSQL said what became of a statement."""
+
+
+class AsyncClient:
+    """A connection for one statement at a time, each a transaction of its own. It is opened when it is first
+    needed, and again when it was lost.
+
+    Args:
+        url: of the database, as libpq takes it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._shown = shown(url)
+        self._parameters = parameters_of(url)
+        self._client: Client | None = None
+        self._turn = asyncio.Lock()
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns. If it takes longer, raise `UnreachableStoreError`, and have PostgreSQL
+        cancel what runs.
+        """
+        task = asyncio.create_task(work)
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+        client, self._client, self._turn = self._client, None, asyncio.Lock()
+        ending = asyncio.create_task(_end(task, client))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        raise self.too_slow(seconds)
+
+    def too_slow(self, seconds: float) -> UnreachableStoreError:
+        """Return the error for what took longer than that."""
+        text = f"the store {self._shown} did not answer within {seconds:.1f} s"
+        return UnreachableStoreError(f"{text}. Check that PostgreSQL runs, and what holds its locks")
+
+    async def all(self, sql: str, parameters: Parameters = NONE) -> list[DictRow]:
+        """Return the rows of a statement, which is committed. Raises `UnknownOutcomeError`, and what
+        `dialect.Connection` does.
+        """
+        async with self._turn:
+            return await self._all(sql, parameters)
+
+    async def _all(self, sql: str, parameters: Parameters) -> list[DictRow]:
+        client = await self._open()
+        try:
+            cursor = await client.execute(translated(sql).encode(), parameters or None)
+            return await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            is_lost = client.closed or ends_connection(error)
+            explained = explanation(error, self._shown, is_lost=is_lost)
+            if is_lost:
+                await self.close()
+                raise UnknownOutcomeError(str(explained)) from error
+            raise explained from error
+
+    async def close(self) -> None:
+        """Close the connection; the next statement opens another one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _open(self) -> Client:
+        if self._client is not None and _has_ended(self._client):
+            await self.close()
+        if self._client is None:
+            try:
+                client = await psycopg.AsyncConnection.connect(
+                    **self._parameters, autocommit=True, row_factory=dict_row
+                )
+            except psycopg.Error as error:
+                raise explanation(error, self._shown, is_lost=True) from error
+            register(client)
+            client.adapters.register_dumper(
+                list, ListBinaryDumper
+            )  # of bytes, which as text are twice as many
+            self._client = client
+        return self._client
+
+
+def _has_ended(client: Client) -> bool:
+    """Whether a connection that is not in use cannot be used: only its end would be there to be read."""
+    if client.closed:
+        return True
+    poll = select.poll()
+    poll.register(client.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _end(task: asyncio.Task[Any], client: Client | None) -> None:
+    """Have a task end, at last by closing its connection."""
+    task.cancel()  # psycopg asks PostgreSQL to cancel the statement
+    await asyncio.wait({task}, timeout=GRACE_SECONDS)
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # or it would be logged that nothing asked for it
+    if client is not None:
+        await client.close()
