@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     accepting,
+    accepting_postgresql,
     commands,
     deploying,
     history,
@@ -24,6 +25,7 @@ from benchmarks.figures import Figure
 
 BENCHMARKS = {
     "accepting": accepting.figures,
+    "accepting_postgresql": accepting_postgresql.figures,
     "refs": refs.figures,
     "many_fraises": many_fraises.figures,
     "large_push": large_push.figures,

@@ -102,17 +102,23 @@ def figures(folder: Path) -> Iterator[Figure]:
 def _round(folder: Path, script: Path) -> tuple[Measured, Measured, Measured]:
     folder.mkdir()
     with webhook(write_configuration(folder), folder / "ours.log") as (server, url):
-        ours = _measured(server.pid, script, f"{url}/webhook")
-    port = _free_port()
-    argv = [sys.executable, "-m", "benchmarks.twin", str(port)]
-    with running(argv, "Uvicorn running", folder / "twin.log") as (server, _):
-        twin = _measured(server.pid, script, f"http://127.0.0.1:{port}/webhook")
+        ours = measured(server.pid, script, f"{url}/webhook")
+    twin = measured_twin(folder, script)
     with _other(folder) as (server, url):
-        other = _measured(server.pid, script, url)
+        other = measured(server.pid, script, url)
     return ours, twin, other
 
 
-def _measured(pid: int, script: Path, url: str) -> Measured:
+def measured_twin(folder: Path, script: Path) -> Measured:
+    """Return what the twin did under load."""
+    port = _free_port()
+    argv = [sys.executable, "-m", "benchmarks.twin", str(port)]
+    with running(argv, "Uvicorn running", folder / "twin.log") as (server, _):
+        return measured(server.pid, script, f"http://127.0.0.1:{port}/webhook")
+
+
+def measured(pid: int, script: Path, url: str) -> Measured:
+    """Return what the server of that process did under load."""
     before = processor_seconds(pid)
     load = send(script, url, SECONDS)
     return Measured(load.rate, load.median, load.p99, (processor_seconds(pid) - before) / load.requests)
