@@ -23,7 +23,9 @@ class Inbox:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_storing = False
+        self._turns = QUIET_TURNS
         self._waiting: list[tuple[Delivery, asyncio.Future[Receipt]]] = []
 
     async def store(self, delivery: Delivery) -> Receipt:
@@ -31,27 +33,33 @@ class Inbox:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append((delivery, future))
-        if len(self._waiting) == 1 and self._task is None:
-            loop.call_soon(self._commit_when_quiet, loop, 0, QUIET_TURNS)
+        if len(self._waiting) == 1 and not self._is_storing:
+            loop.call_soon(self._commit_when_quiet, loop, 0, self._turns)
         return await future
 
     def _commit_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
         """Commit once the loop has turned without bringing more: a batch shares one wait for the disk."""
         if len(self._waiting) > seen:
-            turns = QUIET_TURNS
+            turns = self._turns
         if turns and len(self._waiting) < LARGEST_BATCH:
             loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), turns - 1)
         else:
-            self._task = loop.create_task(self._commit())
-            self._task.add_done_callback(self._committed)
+            self._begin(loop)
 
-    def _committed(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if self._waiting:
-            loop = task.get_loop()
-            loop.call_soon(self._commit_when_quiet, loop, len(self._waiting), QUIET_TURNS)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_storing = True
+        task = loop.create_task(self._commit(loop))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        loop.call_soon(self._begun, task)
 
-    async def _commit(self) -> None:
+    def _begun(self, task: asyncio.Task[None]) -> None:
+        """Wait for quiet from now on only if the store has held up the loop: if not, what arrives meanwhile is
+        the next batch.
+        """
+        self._turns = QUIET_TURNS if task.done() else 0
+
+    async def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
         deliveries, futures = zip(*self._waiting, strict=True)
         self._waiting = []
         try:
@@ -63,6 +71,10 @@ class Inbox:
             for future in futures:
                 _resolve(future, error)
             raise
+        finally:
+            self._is_storing = False
+            if self._waiting:  # before anybody is answered: the database has nothing to do
+                self._begin(loop)
         for future, receipt in zip(futures, receipts, strict=True):
             _resolve(future, receipt)
         _log(deliveries, receipts)

@@ -62,11 +62,11 @@ payloads AS (
     JOIN unnest(CAST(:bodies AS bytea[])) WITH ORDINALITY AS p (body, ordinality) USING (ordinality))
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
+    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release)
 SELECT
     r.deployment_id, 1, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
     r.commit_sha, r.before_sha, CAST(r.pathspecs AS jsonb), r.reason, r.recovers, r.repeats, r.webhook_event_id,
-    r.release
+    s.sequence, r.release
 FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id
 ORDER BY r.ordinality;
 

@@ -1,5 +1,6 @@
 -- Write side. Tables, and columns in their order, are those on SQLite; ids are time-ordered UUIDs. What is sorted by
--- its name compares by bytes (COLLATE "C") as there, whatever the locale of the database is.
+-- its name compares by bytes (COLLATE "C") as there, whatever the locale of the database is. A CHECK lists its words in
+-- one constant, since PostgreSQL reads it anew for each statement that writes.
 
 CREATE TABLE tb_fraises (
     id          text COLLATE "C" PRIMARY KEY,
@@ -21,7 +22,7 @@ CREATE TABLE tb_environments (
 -- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
 CREATE TABLE tb_kinds (
     name       text PRIMARY KEY,
-    source     text NOT NULL CHECK (source = 'commit' OR source = 'release' OR source = 'serving'),
+    source     text NOT NULL CHECK (source = ANY ('{commit, release, serving}')),
     lane       text,
     supersedes boolean NOT NULL,
     shown      boolean NOT NULL,
@@ -48,8 +49,7 @@ CREATE TABLE tb_webhook_events (
     before_sha    text,
     pusher        text,
     received_at   timestamptz NOT NULL,
-    verdict       text NOT NULL CHECK (
-        verdict = 'accepted' OR verdict = 'ignored' OR verdict = 'duplicate'),
+    verdict       text NOT NULL CHECK (verdict = ANY ('{accepted, ignored, duplicate}')),
     duplicate_of  uuid,
     reasons       jsonb NOT NULL
 );
@@ -77,6 +77,7 @@ CREATE TABLE tb_webhook_payloads (
     webhook_event_id uuid NOT NULL,
     body             bytea NOT NULL
 );
+ALTER TABLE tb_webhook_payloads ALTER COLUMN body SET STORAGE EXTERNAL;  -- it is compressed already
 
 -- The newest thousand deliveries that did not verify, without their bodies.
 CREATE TABLE tb_refused_deliveries (
@@ -98,12 +99,10 @@ CREATE TABLE tb_deployment_events (
     sequence            bigint PRIMARY KEY,
     deployment_id       uuid NOT NULL,
     number              integer NOT NULL,
-    event               text NOT NULL CHECK (
-        event = 'requested' OR event = 'superseded' OR event = 'cancel_requested' OR event = 'claimed' OR
-        event = 'requeued' OR event = 'step_started' OR event = 'step_finished' OR
-        event = 'release_chosen' OR event = 'activation_started' OR event = 'rollback_started' OR
-        event = 'serving' OR event = 'success' OR event = 'failed' OR event = 'rolled_back' OR
-        event = 'cancelled' OR event = 'interrupted' OR event = 'skipped'),
+    event               text NOT NULL CHECK (event = ANY ('{
+        requested, superseded, cancel_requested, claimed, requeued, step_started,
+        step_finished, release_chosen, activation_started, rollback_started, serving, success,
+        failed, rolled_back, cancelled, interrupted, skipped}')),
     at                  timestamptz NOT NULL,
     token               bigint,
     host                text COLLATE "C",
@@ -111,9 +110,7 @@ CREATE TABLE tb_deployment_events (
     fraise_id           text COLLATE "C",
     environment         text COLLATE "C",
     kind                text,
-    trigger             text CHECK (
-        trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery' OR trigger = 'replay' OR
-        trigger = 'reconcile'),
+    trigger             text CHECK (trigger = ANY ('{webhook, manual, recovery, replay, reconcile}')),
     requested_by        text,
     ref                 text COLLATE "C",
     commit_sha          text,
@@ -130,9 +127,7 @@ CREATE TABLE tb_deployment_events (
     previous_commit_sha text,
     step                text,
     step_number         integer,
-    step_status         text CHECK (
-        step_status = 'success' OR step_status = 'failed' OR step_status = 'cancelled' OR
-        step_status = 'interrupted'),
+    step_status         text CHECK (step_status = ANY ('{success, failed, cancelled, interrupted}')),
     repeatable          boolean,
     duration            double precision,
     message             text,
@@ -152,10 +147,9 @@ CREATE TABLE tb_deployments (
     supersedes          boolean NOT NULL,
     shown               boolean NOT NULL,
     priority            integer NOT NULL,
-    status              text NOT NULL CHECK (
-        status = 'pending' OR status = 'running' OR status = 'success' OR status = 'failed' OR
-        status = 'rolled_back' OR status = 'cancelled' OR status = 'interrupted' OR status = 'skipped' OR
-        status = 'superseded'),
+    status              text NOT NULL CHECK (status = ANY ('{
+        pending, running, success, failed, rolled_back, cancelled, interrupted, skipped,
+        superseded}')),
     requested_at        timestamptz NOT NULL,
     started_at          timestamptz,
     completed_at        timestamptz,

@@ -13,6 +13,9 @@ BEGIN
         event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
         event.newest_delivery, event.release, event.recovers, event.repeats, event.number
     FROM tb_kinds AS k WHERE k.name = event.kind;
+    IF NOT FOUND THEN
+        PERFORM refuse('unknown kind of deployment');
+    END IF;
 END $$;
 
 -- The status of a deployment: the event that ends it names it.
