@@ -269,7 +269,7 @@ class Installation:
 
     def stall(self, which: int, seconds: float) -> None:
         """Let time pass, in which one process does not get to renew its lease."""
-        self.host.machine.seconds += seconds
+        self.store.age_leases(seconds)
         stalled = self._process(which)
         for process in self.processes:
             if process is not stalled:

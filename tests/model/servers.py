@@ -1,4 +1,4 @@
-"""The simulated machine: its clock, its processes, and what each environment serves."""
+"""The simulated machine: its processes, and what each environment serves."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from tests.model.history import History
 
 @dataclass(slots=True)
 class Machine:
-    """What no process knows of itself: the time, and which processes live."""
+    """What no process knows of itself: which processes live."""
 
-    seconds: float = 0.0
     alive: set[ProcessIdentity] = field(default_factory=set)
 
 
@@ -36,7 +35,7 @@ class SimulatedHost(Host):
     machine: Machine = field(default_factory=Machine)
 
     def seconds(self) -> float:
-        return self.machine.seconds
+        return 0.0  # time passes as the model says, for leases alone
 
     def is_alive(self, boot: str, process: ProcessIdentity) -> bool:
         return boot == self.boot_id and process in self.machine.alive

@@ -1,27 +1,24 @@
-"""The databases that the model runs over: each is opened anew, empty, for every example."""
+"""The databases that the model runs over: each is emptied for every example."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fraisier_core.store.protocol import Store
-from fraisier_core.store.sqlite.connection import Connection
-from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 
-MEMORY = Path("/dev/shm")
+from tests.databases import PostgresDatabase
+from tests.stores import OpenStore, open_store
 
 
 class Stores(Protocol):
     """One kind of database."""
 
-    def create(self, host: Host) -> Store:
+    def create(self, host: Host) -> OpenStore:
         """Return an empty store."""
 
-    def reopen(self, host: Host) -> Store:
+    def reopen(self, host: Host) -> OpenStore:
         """Open the store that was created last again."""
 
 
@@ -31,19 +28,30 @@ class SqliteStores:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "store" / "fraisier.db"
         self._empty = folder / "empty.db"
-        SqliteStore.open(self._path, Host()).close()
+        open_store(self._path).close()
         self._path.rename(self._empty)
 
-    def create(self, host: Host) -> Store:
+    def create(self, host: Host) -> OpenStore:
         for left in self._path.parent.iterdir():
             left.unlink()
         shutil.copyfile(self._empty, self._path)
         return self.reopen(host)
 
-    def reopen(self, host: Host) -> Store:
-        connection = Connection.open(self._path)
-        connection.execute("PRAGMA synchronous = OFF")
-        return SqliteStore(connection, host)
+    def reopen(self, host: Host) -> OpenStore:
+        store = open_store(self._path, host=host)
+        store.execute("PRAGMA synchronous = OFF")
+        return store
 
 
-STORES: Mapping[str, Callable[[Path], Stores]] = {"sqlite": SqliteStores}
+class PostgresStores:
+    """PostgreSQL, whose servers for tests are not durable either."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    def create(self, host: Host) -> OpenStore:
+        self._database.clear()
+        return self.reopen(host)
+
+    def reopen(self, host: Host) -> OpenStore:
+        return self._database.open(host)

@@ -1,13 +1,15 @@
 """Pushes, deployments by hand, cancellations, kills and recoveries in any order: what must hold, holds.
 
 The store, the routing, the engine and the recovery are the real ones; simulated are the repository, the
-machine and what a deployment does to it.
+machine and what a deployment does to it. On several databases the same is done to each, and no view may show
+a difference; `FRAISIER_MODEL_POSTGRES` names the versions of PostgreSQL, such as `15,16`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,16 +25,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.model.installation import CONFIGURATION, Installation
-from tests.model.stores import STORES, Stores
+from tests.databases import PostgresDatabase
+from tests.model.installation import CONFIGURATION
+from tests.model.stores import PostgresStores, SqliteStores, Stores
+from tests.model.twins import twins
+from tests.postgres import USUAL
 
 BRANCHES = ["main", "v2"]
 TAGS = ["v2", "v3"]
 ENVIRONMENTS = ["production", "staging", "clone"]
 FAULTS = [None, None, None, None, "build", "restart", "verify"]
 branches = st.sampled_from(BRANCHES)
+EXAMPLES = 150
+EXAMPLES_ON_BOTH = 30
+VERSIONS = [int(each) for each in os.environ.get("FRAISIER_MODEL_POSTGRES", str(USUAL)).split(",")]
 SETTINGS = settings(
-    max_examples=150,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
@@ -54,12 +61,12 @@ class Alarm(logging.Handler):
 class Model(RuleBasedStateMachine):
     """The rules; each is something that a person, a forge, a worker or a fault does."""
 
-    stores: Stores
+    stores: Sequence[Stores]
     config: Config
 
     def __init__(self) -> None:
         super().__init__()
-        self.site = Installation(self.config, self.stores)
+        self.site = twins(self.config, self.stores)
 
     def teardown(self) -> None:
         self.site.close()
@@ -159,15 +166,25 @@ def alarm() -> Iterator[None]:
     logger.removeHandler(handler)
 
 
-@pytest.fixture(scope="module", params=sorted(STORES))
-def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stores:
-    return STORES[request.param](tmp_path_factory.mktemp("model"))
+@pytest.fixture
+def sqlite(tmp_path: Path) -> SqliteStores:
+    return SqliteStores(tmp_path)
 
 
-def test_what_must_hold_holds_in_any_order(stores: Stores) -> None:
-    class ModelOfStore(Model):
+def check_model(stores: Sequence[Stores], examples: int) -> None:
+    class ModelOfStores(Model):
         pass
 
-    ModelOfStore.stores = stores
-    ModelOfStore.config = parse_config(CONFIGURATION, Path("/nowhere/fraises.yaml"), Plugins.installed())
-    run_state_machine_as_test(ModelOfStore, settings=SETTINGS)
+    ModelOfStores.stores = stores
+    ModelOfStores.config = parse_config(CONFIGURATION, Path("/nowhere/fraises.yaml"), Plugins.installed())
+    run_state_machine_as_test(ModelOfStores, settings=settings(SETTINGS, max_examples=examples))
+
+
+def test_what_must_hold_holds_in_any_order(sqlite: SqliteStores) -> None:
+    check_model([sqlite], EXAMPLES)
+
+
+def test_it_holds_on_postgresql_which_records_the_same(
+    sqlite: SqliteStores, postgres_databases: Callable[[int], PostgresDatabase]
+) -> None:
+    check_model([sqlite, *(PostgresStores(postgres_databases(each)) for each in VERSIONS)], EXAMPLES_ON_BOTH)
