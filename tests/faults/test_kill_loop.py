@@ -10,15 +10,18 @@ import shlex
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.faults.driver import BUILD, Driver, Process
 from tests.faults.invariants import app_path_points_to_a_complete_release, check_invariants
+from tests.postgres_server import Server
 
 KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "60"))
+POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "25"))
 SEED = int(os.environ["FRAISIER_SEED"])
 MORE_SECONDS = 60.0
 # A worker that was killed again and again is started again after half a minute, and so is its launcher.
@@ -41,6 +44,7 @@ class Loop:
 
     driver: Driver
     chance: random.Random
+    server: Server | None = None
     newest: dict[str, str] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
 
@@ -56,7 +60,8 @@ class Loop:
         self.restart()  # as a service manager does
 
     def missing(self) -> set[str]:
-        return ROLES - set(self.killed)
+        wanted = ROLES if self.server is None else ROLES | {"database", "connection"}
+        return wanted - set(self.killed)
 
     def restart(self) -> None:
         if self.driver.web is None or not self.driver.web.identity.is_alive():
@@ -72,6 +77,8 @@ class Loop:
                 answer = self.driver.deliver(commit, delivery=delivery, ref=f"refs/heads/{branch}")
             except (OSError, http.client.HTTPException):
                 continue
+            if answer.status == 503:  # the database is away, or just back
+                continue
             assert answer.status in {200, 202}, answer
             return answer.deployment
 
@@ -79,14 +86,32 @@ class Loop:
 
     def kill_one(self) -> None:
         """Kill something; the more often its role was hit, the less likely."""
-        by_role: dict[str, list[Process]] = {}
+        by_role: dict[str, list[Callable[[], None]]] = {}
         for identity in self.driver.warm.offspring():
-            by_role.setdefault(self.role(identity.pid), []).append(Process(identity))
+            kill = partial(self.driver.kill, Process(identity))
+            by_role.setdefault(self.role(identity.pid), []).append(kill)
+        if self.server is not None:
+            by_role |= {"database": [self.kill_database], "connection": [self.end_connection]}
         roles = sorted(by_role)
         if roles:
             (role,) = self.chance.choices(roles, [1 / (1 + self.killed[role]) for role in roles])
-            self.driver.kill(self.chance.choice(by_role[role]))
+            self.chance.choice(by_role[role])()
             self.killed[role] += 1
+
+    def kill_database(self) -> None:
+        """Kill all of the database, as the end of its machine would, which starts again after a while."""
+        assert self.server is not None
+        self.server.kill()
+        time.sleep(self.chance.uniform(0.0, 1.5))
+        self.server.start()
+
+    def end_connection(self) -> None:
+        """End one of the connections of ours to the database."""
+        assert self.server is not None
+        ours = (
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'fraisier' ORDER BY random() LIMIT 1"
+        )
+        self.server.execute(f"SELECT pg_terminate_backend(pid) FROM ({ours}) AS one")
 
     def role(self, pid: int) -> str:
         if self.driver.web is not None and pid == self.driver.web.pid:
@@ -158,11 +183,22 @@ def _is_worker(command: str) -> bool:
 
 
 def test_after_random_kills_the_newest_commits_serve_or_wait_for_a_decision(driver: Driver) -> None:
-    loop = Loop(driver, random.Random(SEED))
+    check_kills(Loop(driver, random.Random(SEED)), KILL_SECONDS)
+
+
+def test_they_do_so_on_postgresql_which_is_killed_as_well(
+    driver_on_server: Driver, postgres_server: Server
+) -> None:
+    loop = Loop(driver_on_server, random.Random(SEED), postgres_server)
+    check_kills(loop, POSTGRES_KILL_SECONDS)
+
+
+def check_kills(loop: Loop, seconds: float) -> None:
+    driver = loop.driver
     migrate = f'echo migrate >> {driver.folder}/ledger"'
     driver.configure({"branch_mapping:": STAGING, migrate: f"sleep 0.4; {migrate}"})
     with loop.explained():
-        loop.run(KILL_SECONDS)
+        loop.run(seconds)
         assert not loop.missing()
         driver.settled(SETTLING_SECONDS)
         outcomes = {environment: loop.outcome(environment) for environment in loop.newest}
