@@ -28,7 +28,7 @@ def explanation(error: psycopg.Error, where: str, *, is_lost: bool) -> StoreErro
         where: the database, as `shown` has it.
         is_lost: whether the connection cannot be used any more.
     """
-    message = " ".join((error.diag.message_primary or str(error)).split())
+    message = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
     if isinstance(error, errors.IntegrityError | errors.DataError):
         return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
     if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
