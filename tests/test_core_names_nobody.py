@@ -19,8 +19,11 @@ ALLOWED = {"fraisier": {"fraisier"}}
 
 # What a store imports beside what every plugin does.
 OF_A_STORE = {
-    *(f"fraisier_core.store.{name}" for name in ("protocol", "received", "records", "vocabulary")),
-    *(f"fraisier_core.store.relational.{name}" for name in ("dialect", "migrations", "reader", "store")),
+    *(f"fraisier_core.store.{name}" for name in ("protocol", "received", "records", "tables", "vocabulary")),
+    *(
+        f"fraisier_core.store.relational.{name}"
+        for name in ("dialect", "migrations", "reader", "rows", "store")
+    ),
     "fraisier_core.system.timing",
 }
 

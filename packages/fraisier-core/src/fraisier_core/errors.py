@@ -36,7 +36,13 @@ class UnreachableStoreError(StoreError):
 
 
 class OutdatedStoreError(StoreError):
-    """An older version made the store, and whoever only reads does not migrate it."""
+    """An older version made the store; whoever only reads does not migrate it; it lacks the `pending`."""
+
+    pending: tuple[str, ...] = ()
+
+
+class ClosedStoreError(StoreError):
+    """The store takes no changes: it moves, has moved, or is an unfinished copy."""
 
 
 class FencedError(StoreError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import psycopg
-from fraisier_core import FencedError, StoreError, UnreachableStoreError
-from fraisier_core.store.relational.dialect import ConstraintError, InterruptedTransactionError
+from fraisier_core import StoreError, UnreachableStoreError
+from fraisier_core.store.relational.dialect import InterruptedTransactionError, refused
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
@@ -30,7 +30,7 @@ def explanation(error: psycopg.Error, where: str, *, is_lost: bool) -> StoreErro
     """
     message = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
     if isinstance(error, errors.IntegrityError | errors.DataError):
-        return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
+        return refused(message)
     if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
         return RolledBackError(f"the store {where}: {message}")
     if isinstance(error, errors.LockNotAvailable):

@@ -84,6 +84,19 @@ class PostgresConnection:
             return self._repeated(lambda: self._transacted(work, durable=durable))
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside the block as it was when the block began, and change nothing."""
+        with self._lock:
+            self._alone(lambda: self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            self._transacting = True
+            try:
+                yield
+            finally:
+                self._transacting = False
+                with suppress(StoreError):
+                    self._run("ROLLBACK")
+
+    @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what the block wrote if it raises, and keep the transaction around it."""
         self.execute("SAVEPOINT item")
@@ -109,6 +122,12 @@ class PostgresConnection:
         """Return the rows of a query."""
         with self._lock:
             return self._alone(lambda: self._run(sql, parameters).fetchall())
+
+    def copy(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Send rows to a `COPY ... FROM STDIN` inside a transaction."""
+        with self._lock, self._explained(), self._open().cursor().copy(sql.encode()) as copying:
+            for row in rows:
+                copying.write_row(row)
 
     def run_script(self, sql: str) -> None:
         """Run the statements of a file, which have no parameters, inside a transaction."""

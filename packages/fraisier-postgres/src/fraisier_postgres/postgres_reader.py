@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fraisier_core import Host
 from fraisier_core.store.relational.reader import RelationalReader
@@ -10,11 +10,15 @@ from fraisier_core.store.relational.reader import RelationalReader
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_migrations import SQL, exists, require_current
 
+if TYPE_CHECKING:
+    from fraisier_postgres.postgres_contents import PostgresContents
+
 
 class PostgresReader(RelationalReader):
     """Implements `protocol.Reader`."""
 
     dialect = SQL
+    _connection: PostgresConnection
 
     @classmethod
     def open(cls, url: str, host: Host) -> Self | None:
@@ -25,3 +29,8 @@ class PostgresReader(RelationalReader):
             return None
         require_current(connection)
         return cls(connection, host)
+
+    def contents(self) -> PostgresContents:
+        from fraisier_postgres.postgres_contents import PostgresContents  # for few commands
+
+        return PostgresContents(self._connection, SQL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fraisier_core import Host, ProcessIdentity
 from fraisier_core.store.relational.dialect import Row
@@ -12,6 +12,9 @@ from fraisier_postgres.accepting import AcceptingStore
 from fraisier_postgres.listening import Listener
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_migrations import SQL, migrate
+
+if TYPE_CHECKING:
+    from fraisier_postgres.postgres_contents import PostgresContents
 
 
 class PostgresStore(AcceptingStore):
@@ -27,6 +30,11 @@ class PostgresStore(AcceptingStore):
         store.migrated = migrate(store._connection)
         store.add_kinds()
         return store
+
+    def contents(self) -> PostgresContents:
+        from fraisier_postgres.postgres_contents import PostgresContents  # for few commands
+
+        return PostgresContents(self._connection, SQL)
 
     def insist(self) -> None:
         self._connection.insists = True

@@ -25,6 +25,7 @@ from fraisier_core.store.records import (
     Request,
     Step,
 )
+from fraisier_core.store.tables import Contents, WritableContents
 from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -110,6 +111,9 @@ class Reader(Protocol):
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
         """Return the branches that an environment follows, as its repository had them when asked last."""
 
+    def contents(self) -> Contents:
+        """Return what it holds, row by row."""
+
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
 
@@ -151,6 +155,14 @@ class Store(Reader, Protocol):
 
     def prepare(self) -> None:
         """Do once what an attempt begins with, without effect: a forked process is slow at its first time."""
+
+    def contents(self) -> WritableContents:
+        """Return what it holds, row by row."""
+
+    def put_in_use(self, message: str) -> int:
+        """Open a store to writers that was filled from another: what ran there ends as interrupted, with a
+        message. Return how many did.
+        """
 
     def rebuild(self) -> None:
         """Fold every event again into the tables that are derived from them."""

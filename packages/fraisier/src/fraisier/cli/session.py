@@ -79,10 +79,14 @@ class Session:
 
     def require_store(self) -> None:
         """Raise `UnknownNameError` if there is no store, and `StoreError` as `reader` does."""
+        self.existing_reader().close()
+
+    def existing_reader(self) -> Reader:
+        """Return the read side. Raises `UnknownNameError` if there is no store, `StoreError` as `reader`."""
         reader = self.reader()
         if reader is None:
             raise UnknownNameError(f"there is no store at {self.place.shown}: nothing was ever deployed")
-        reader.close()
+        return reader
 
     def open_store(self) -> Store:
         """Open the store for writing, creating and migrating it as needed. Raises `StoreError`."""

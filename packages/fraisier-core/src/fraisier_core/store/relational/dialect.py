@@ -9,12 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from fraisier_core.errors import StoreError
+from fraisier_core.errors import ClosedStoreError, FencedError, StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
 NONE: Parameters = MappingProxyType({})
+CLOSED = "closed: "
+"""What a closed store begins its refusals with."""
 
 
 class ConstraintError(StoreError):
@@ -23,6 +25,13 @@ class ConstraintError(StoreError):
 
 class InterruptedTransactionError(StoreError):
     """The database ended the transaction, not because of what it was to do."""
+
+
+def refused(message: str) -> StoreError:
+    """Return what a refusal of the database means to the caller."""
+    if message.startswith(CLOSED):
+        return ClosedStoreError(message.removeprefix(CLOSED))
+    return FencedError(message) if message.startswith("fenced") else ConstraintError(message)
 
 
 class Row(Protocol):
@@ -47,6 +56,9 @@ class Connection(Protocol):
             work: is done again if the database has rolled it back and asks for that.
             durable: whether to wait for the disk; what only this boot needs does not.
         """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read everything inside the block as it was when the block began, and change nothing."""
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what the block wrote if it raises, and keep the transaction around it."""

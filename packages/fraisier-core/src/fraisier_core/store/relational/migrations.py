@@ -59,8 +59,10 @@ def require_known(dialect: Path, newest: str) -> None:
 
 def require_all(dialect: Path, applied: Mapping[str, str]) -> None:
     """Raise `OutdatedStoreError` for a store that lacks some, `StoreError` for a newer or edited one."""
-    if pending(dialect, applied):
-        raise OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")
+    if missing := pending(dialect, applied):
+        error = OutdatedStoreError("an older version of Fraisier made the store; run `fraisier db migrate`")
+        error.pending = tuple(migration.name for migration in missing)
+        raise error
 
 
 def _newer(migration: str) -> StoreError:

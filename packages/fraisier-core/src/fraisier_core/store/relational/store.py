@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fraisier_core.store.records import Observed
+from fraisier_core.store.records import Event, Observed
 from fraisier_core.store.relational.branch_heads import BranchHeads
 from fraisier_core.store.relational.dialect import statements, transaction
 from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.system.processes import ProcessIdentity
+
+if TYPE_CHECKING:
+    from fraisier_core.store.relational.rows import RelationalContents
 
 FOLDED_AT_ONCE = 10_000
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
@@ -28,6 +33,20 @@ class RelationalStore(BranchHeads):
         (newest,) = self._connection.all(sql["newest"])
         for after in range(0, newest["sequence"], FOLDED_AT_ONCE):
             self._connection.execute(sql["fold"], {"after": after, "until": after + FOLDED_AT_ONCE})
+
+    @transaction
+    def put_in_use(self, message: str) -> int:
+        contents = self.contents()
+        contents.put_in_use()
+        running = contents.running()
+        me = ProcessIdentity.of(os.getpid())
+        for deployment_id, attempt in running:
+            self._append(self._take(deployment_id, attempt, me), [Event("interrupted", message=message)])
+        return len(running)
+
+    def contents(self) -> RelationalContents:
+        """Return what it holds, row by row."""
+        raise NotImplementedError
 
     def observed(self, observer: str) -> Observed:
         known = self._records(Observed, "observed", name=observer)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import finalize
 
-from fraisier_core.errors import FencedError, StoreError
-from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.errors import StoreError
+from fraisier_core.store.relational.dialect import refused
 from fraisier_core.store.sqlite.sqlite_migrations import migrate, require_current
 from fraisier_core.system.locks import try_lock
 from fraisier_core.system.owner import existing_place
@@ -125,6 +125,17 @@ class Connection:
             raise StoreError(f"the store {self.path} was deleted or replaced; restart every Fraisier process")
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside the block as it was when the block began, and change nothing."""
+        with self._lock:
+            self.execute("BEGIN")
+            try:
+                self.all("SELECT 1 FROM sqlite_schema LIMIT 1")  # the first to read begins the snapshot
+                yield
+            finally:
+                self.execute("ROLLBACK")
+
+    @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what the block wrote if it raises, and keep the transaction around it."""
         self.execute("SAVEPOINT item")
@@ -194,8 +205,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        refusal = FencedError if str(error).startswith("fenced") else ConstraintError
-        raise refusal(str(error)) from error
+        raise refused(str(error)) from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the store {path}: {error}. {_advice(path, error)}") from error
 

@@ -18,6 +18,8 @@ from fraisier_core.system.host import Host
 if TYPE_CHECKING:
     from asyncio import Lock
 
+    from fraisier_core.store.sqlite.sqlite_contents import SqliteContents
+
 NO_PAYLOAD = {"id": None, "body": None}
 """Is of no event, so it is not stored; SQLite holds on to a copy of the last one, however large it is."""
 
@@ -38,6 +40,15 @@ class SqliteStore(RelationalStore):
     @property
     def migrated(self) -> tuple[str, ...]:
         return self._connection.migrated
+
+    def contents(self) -> SqliteContents:
+        from fraisier_core.store.sqlite.sqlite_contents import SqliteContents  # for few commands
+
+        return SqliteContents(self._connection, SQL)
+
+    def make_single_file(self) -> None:
+        """Have the file hold everything, without others beside it."""
+        self._connection.all("PRAGMA journal_mode = DELETE")
 
     def insist(self) -> None:
         """Nothing changes: a file is never away."""

@@ -1,0 +1,162 @@
+"""Makes one store hold what another does, row by row and verified; begun again, it goes on where it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fraisier_core.errors import ConflictError, StoreError
+from fraisier_core.store.tables import TABLES, Closed, Contents, Key, Row, State, Table, WritableContents
+from fraisier_core.system.failpoints import failpoint
+
+if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Store
+
+Progress = Callable[[str, int, int], None]
+"""Is told a table, how many of its rows are done, and how many there are."""
+_MADE_ON_OPENING = {"tb_kinds"}
+
+
+def fill(source: Contents, target: WritableContents, progress: Progress) -> int:
+    """Make a store hold what another held when this began, compare every row, and return how many were
+    written. Raises `StoreError` if one is another afterwards. Failpoint: `copied_batch`.
+    """
+    target.forget_unended()
+    with source.snapshot():
+        return sum(copy_table(source, target, table, progress) for table in TABLES)
+
+
+def copy_table(source: Contents, target: WritableContents, table: Table, progress: Progress) -> int:
+    """Make a table hold what another does, compare every row, and return how many were written."""
+    _require_same_columns(source, target, table)
+    total, done, written, after = source.count(table), 0, 0, None
+    while True:
+        rows = keyed(source, table, source.read(table, after, limit=table.batch))
+        last = list(rows)[-1] if len(rows) == table.batch else None
+        written += _fill_range(target, table, (after, last), rows)
+        done += len(rows)
+        progress(table.name, done, total)
+        if last is None:
+            return written
+        after = last
+
+
+def _fill_range(
+    target: WritableContents, table: Table, between: tuple[Key | None, Key | None], rows: dict[Key, Row]
+) -> int:
+    found = keyed(target, table, target.read(table, *between))
+    if found == rows:
+        return 0
+    stale = [key for key in found if key not in rows]
+    fresh = [row for key, row in rows.items() if found.get(key) != row]
+    target.replace(table, stale, fresh)
+    failpoint("copied_batch")
+    if keyed(target, table, target.read(table, *between)) != rows:
+        raise StoreError(f"a copied row of {table.name} is not as it was; report this as a fault of Fraisier")
+    return len(stale) + len(fresh)
+
+
+def keyed(contents: Contents, table: Table, rows: Iterable[Row]) -> dict[Key, Row]:
+    """Return rows of a table by their keys."""
+    columns = contents.columns(table)
+    places = [columns.index(name) for name in table.key]
+    return {tuple(row[place] for place in places): row for row in rows}
+
+
+def _require_same_columns(source: Contents, target: Contents, table: Table) -> None:
+    if source.columns(table) != target.columns(table):
+        raise StoreError(f"{table.name} has other columns in each store; run `fraisier db migrate` on both")
+
+
+def prepare(target: Store, whence: str) -> WritableContents:
+    """Return a store to be filled, closed to writers. Raises `ConflictError` if it is in use, or holds
+    anything but an unfinished copy of the same.
+
+    Args:
+        target: the store.
+        whence: what it is filled from, in words without secrets.
+    """
+    contents = target.contents()
+    wanted = Closed("unfinished", f"this store is an unfinished copy of {whence}; repeat what makes it")
+    closed = contents.closed()
+    if closed is None:
+        _require_empty(target)
+        contents.close_to_writers(wanted)
+    elif closed != wanted:
+        raise ConflictError(f"the target cannot be filled: {closed.message}")
+    return contents
+
+
+def _require_empty(target: Store) -> None:
+    if workers := target.live_workers():
+        raise ConflictError(f"{workers} workers use the target; stop every Fraisier process that does")
+    contents = target.contents()
+    held = [table.name for table in TABLES if table.name not in _MADE_ON_OPENING and contents.count(table)]
+    if held:
+        raise ConflictError(f"the target is not empty, it has rows in {', '.join(held)}; name an empty one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Moves a record to another store for good.
+
+    `whence` and `whither` are what the stores are called, without secrets; `wait` waits a moment, and is told
+    how many deployments have to end first.
+    """
+
+    source: Store
+    target: Store
+    whence: str
+    whither: str
+    progress: Progress
+    wait: Callable[[int], None]
+
+    def run(self) -> None:
+        """Copy, close the source once nothing runs, copy the rest, and put the target in use. If that fails,
+        the source is open again. Raises `ConflictError` if either cannot be taken.
+        """
+        source = self.source.contents()
+        closed = source.closed()
+        if closed not in {None, *map(self._because, _MOVES)}:
+            raise ConflictError(f"the source cannot be moved: {closed.message if closed else ''}")
+        target = prepare(self.target, self.whence)
+        fill(source, target, self.progress)
+        if closed is None or closed.state != "moved":
+            self._finish(source, target)
+        self.target.put_in_use("it ran when the record was moved")
+
+    def _finish(self, source: WritableContents, target: WritableContents) -> None:
+        try:
+            source.close_to_writers(self._because("draining"))
+            while running := source.running():
+                self.wait(len(running))
+            source.close_to_writers(self._because("moving"))
+            fill(source, target, self.progress)
+            source.close_to_writers(self._because("moved"))
+        except BaseException:
+            with suppress(StoreError):
+                source.open_to_writers()
+            raise
+
+    def _because(self, state: State) -> Closed:
+        return Closed(state, _MOVES[state].format(self.whither))
+
+
+_MOVES: dict[State, str] = {
+    "draining": "the store is being moved to {}: no deployment begins before it is there",
+    "moving": "the store is being moved to {}: try again when it is there",
+    "moved": "the store has moved to {}: set database.url and restart every Fraisier process",
+}
+
+
+def abort(source: Store) -> None:
+    """Open a store to writers that was being moved. Raises `ConflictError` if it was not, or has moved."""
+    contents = source.contents()
+    closed = contents.closed()
+    if closed is None or closed.state not in {"draining", "moving"}:
+        raise ConflictError(
+            f"nothing to abort: {closed.message if closed else 'the store is not being moved'}"
+        )
+    contents.open_to_writers()

@@ -1,0 +1,192 @@
+"""The rows of a store over SQL, read and written as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fraisier_core.store.relational.dialect import statements, transaction
+from fraisier_core.store.relational.migrations import migrations
+from fraisier_core.store.tables import FOLDED, NOT_COPIED, TABLES, Closed, Key, Row, Summary, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fraisier_core.store.relational.dialect import Connection
+
+_OBJECTS = re.compile(
+    r"^(CREATE|DROP) (?:UNIQUE )?(?:INDEX|TRIGGER|VIEW|TABLE) (?:IF EXISTS )?(\w+)", re.MULTILINE
+)
+_IN_JSON = frozenset({"urls", "reasons", "pathspecs"})
+_REPLACEMENT = "\ufffd"
+_DOUBTFUL = ("\\u0000", "\\ud")
+
+
+class RelationalContents:
+    """Implements `tables.WritableContents` but for what each database does in a way of its own.
+
+    Args:
+        connection: to the database.
+        dialect: the folder of its statements.
+    """
+
+    def __init__(self, connection: Connection, dialect: Path) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._sql = {**statements(dialect, "contents"), **statements(dialect, "catalog")}
+        self._columns: dict[str, dict[str, str]] = {}
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._connection.snapshot()
+
+    def columns(self, table: Table) -> tuple[str, ...]:
+        return tuple(self._collations(table))
+
+    def _collations(self, table: Table) -> dict[str, str]:
+        """Return what has each column of a table compared by bytes."""
+        if table.name not in self._columns:
+            rows = self._connection.all(self._sql["columns"], {"name": table.name})
+            self._columns[table.name] = {row["name"]: row["collation"] for row in rows}
+        return self._columns[table.name]
+
+    def count(self, table: Table) -> int:
+        return int(self._connection.all(f"SELECT count(*) AS rows FROM {table.name}")[0]["rows"])  # noqa: S608
+
+    def read(
+        self, table: Table, after: Key | None = None, last: Key | None = None, limit: int | None = None
+    ) -> list[Row]:
+        columns = self.columns(table)
+        sql = self._selection(table, after, last, limit)
+        keys = {f"after_{i}": value for i, value in enumerate(after or ())}
+        keys |= {f"last_{i}": value for i, value in enumerate(last or ())}
+        rows = self._connection.all(sql, keys)
+        return [tuple(comparable(name, row[name]) for name in columns) for row in rows]
+
+    def closed(self) -> Closed | None:
+        if not self._connection.all(self._sql["is_closed"]):
+            return None
+        (row,) = self._connection.all(self._sql["closed"])
+        return Closed(row["state"], row["message"])
+
+    def summary(self) -> Summary:
+        (row,) = self._connection.all(self._sql["summary"])
+        migrations = self._connection.all(self._sql["migrations"])
+        facts = {name: row[name] for name in Summary._fields if name != "migrations"}
+        return Summary(migrations=tuple(each["name"] for each in migrations), **facts)
+
+    def missing(self) -> list[str]:
+        made: dict[str, None] = {}
+        for migration in migrations(self._dialect):
+            for verb, name in _OBJECTS.findall(migration.sql):
+                made.pop(name, None) if verb == "DROP" else made.setdefault(name)
+        found = {row["name"] for row in self._connection.all(self._sql["objects"])}
+        return [name for name in made if name not in found]
+
+    def faults(self) -> list[str]:
+        checks = (sql for name, sql in self._sql.items() if name.startswith("fault_"))
+        return [str(row["fault"]) for sql in checks for row in self._connection.all(sql)]
+
+    @transaction
+    def replace(self, table: Table, stale: Sequence[Key], fresh: Sequence[Row]) -> None:
+        with self._without_rules(table):
+            self._delete(table, stale)
+            self._upsert(table, fresh)
+
+    @transaction
+    def forget_unended(self) -> None:
+        with self._without_rules(FOLDED[0]):
+            self._connection.execute(self._sql["forget_unended"])
+
+    @transaction
+    def close_to_writers(self, closed: Closed) -> None:
+        self._open()
+        self._connection.execute(self._sql["create_closed"])
+        self._connection.execute(self._sql["insert_closed"], closed._asdict())
+        self._refuse(closed)
+
+    @transaction
+    def open_to_writers(self) -> None:
+        self._open()
+
+    def put_in_use(self) -> None:
+        """Open it to writers, and count on from what it holds, inside the caller's transaction."""
+        self._open()
+        for name, sql in self._sql.items():
+            if name.startswith("count_on_"):
+                self._connection.all(sql) if sql.startswith("SELECT") else self._connection.execute(sql)
+
+    def running(self) -> list[tuple[str, int]]:
+        """Return the id and the attempt of each deployment that is running."""
+        return [(str(row["id"]), int(row["attempt"])) for row in self._connection.all(self._sql["unended"])]
+
+    def _without_rules(self, table: Table) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def _refuse(self, closed: Closed) -> None:
+        raise NotImplementedError
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        raise NotImplementedError
+
+    def _selection(self, table: Table, after: Key | None, last: Key | None, limit: int | None) -> str:
+        order = ", ".join(f"{name}{self._collations(table)[name]}" for name in table.key)
+        wanted = [
+            f"({order}) {relation} ({', '.join(f':{bound}_{i}' for i in range(len(table.key)))})"
+            for bound, relation, key in (("after", ">", after), ("last", "<=", last))
+            if key is not None
+        ]
+        where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
+        selected = ", ".join(map(self._selected(table), self.columns(table)))
+        rest = f"ORDER BY {order}" + ("" if limit is None else f" LIMIT {limit}")
+        return f"SELECT {selected} FROM {table.name} AS d {where} {rest}"  # noqa: S608
+
+    def _selected(self, table: Table) -> Any:
+        """Return how a column is read."""
+        request = self._sql["request_sequence"]
+        is_folded = table.name == "tb_deployments"
+        return lambda name: f"({request}) AS sequence" if is_folded and name == "sequence" else name
+
+    def _delete(self, table: Table, keys: Sequence[Key]) -> None:
+        equal = " AND ".join(f"{name} = :{name}" for name in table.key)
+        rows = [dict(zip(table.key, key, strict=True)) for key in keys]
+        if rows:
+            self._connection.execute_many(f"DELETE FROM {table.name} WHERE {equal}", rows)  # noqa: S608
+
+
+@cache
+def guarded_tables() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the tables that a closed store guards, and what it refuses; of who lives, only to begin."""
+    return (
+        *((table.name, ("INSERT", "UPDATE", "DELETE")) for table in TABLES),
+        *((name, ("INSERT", "UPDATE")) for name in NOT_COPIED),
+    )
+
+
+def comparable(column: str, value: Any) -> Any:
+    """Return a value as it is equal whatever the database is."""
+    if value.__class__ is str:
+        if column in _IN_JSON:
+            return _plain_json(value)
+        return value.replace("\0", _REPLACEMENT) if "\0" in value else value
+    return int(value) if value.__class__ is bool else value
+
+
+def _plain_json(text: str) -> str:
+    value = json.loads(text)
+    return json.dumps(_clean(value) if any(map(text.__contains__, _DOUBTFUL)) else value)
+
+
+def _clean(value: Any) -> Any:
+    """Return a value of JSON without what PostgreSQL has no text with."""
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, str):
+        return value.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
+    return value

@@ -1,0 +1,55 @@
+"""The rows of a store on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fraisier_core.store.relational.dialect import CLOSED
+from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
+from fraisier_core.store.tables import Closed, Row, Table
+
+
+class SqliteContents(RelationalContents):
+    """Implements `tables.WritableContents`."""
+
+    @contextmanager
+    def _without_rules(self, table: Table) -> Iterator[None]:
+        rules = self._connection.all(self._sql["rules"], {"name": table.name})
+        for rule in rules:
+            self._connection.execute(f"DROP TRIGGER {rule['name']}")
+        yield
+        for rule in rules:
+            self._connection.execute(rule["sql"])
+
+    def _refuse(self, closed: Closed) -> None:
+        refuse = f"BEGIN SELECT RAISE(ABORT, {quoted(CLOSED + closed.message)}); END"
+        if closed.state == "draining":
+            claims = "BEFORE INSERT ON tb_deployment_events WHEN NEW.event = 'claimed'"
+            self._connection.execute(f"CREATE TRIGGER closed_claims {claims} {refuse}")
+            return
+        for table, changes in guarded_tables():
+            for change in changes:
+                self._connection.execute(
+                    f"CREATE TRIGGER closed_{change}_{table} BEFORE {change} ON {table} {refuse}"
+                )
+
+    def _open(self) -> None:
+        for row in self._connection.all(self._sql["closing"]):
+            self._connection.execute(f"DROP TRIGGER {row['name']}")
+        self._connection.execute("DROP TABLE IF EXISTS tb_closed")
+
+    def _upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        columns = self.columns(table)
+        values = ", ".join(f":{name}" for name in columns)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
+        self._connection.execute_many(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({values}) "  # noqa: S608
+            f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}",
+            [dict(zip(columns, row, strict=True)) for row in rows],
+        )
+
+
+def quoted(text: str) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,56 @@
+"""The rows of a store on PostgreSQL. Whoever changes them here owns the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fraisier_core.store.relational.dialect import CLOSED
+from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
+from fraisier_core.store.tables import Closed, Row, Table
+
+from fraisier_postgres.postgres_connection import PostgresConnection
+
+
+class PostgresContents(RelationalContents):
+    """Implements `tables.WritableContents`."""
+
+    _connection: PostgresConnection
+
+    @contextmanager
+    def _without_rules(self, table: Table) -> Iterator[None]:
+        self._connection.execute(f"ALTER TABLE {table.name} DISABLE TRIGGER USER")
+        yield
+        self._connection.execute(f"ALTER TABLE {table.name} ENABLE TRIGGER USER")
+
+    def _refuse(self, closed: Closed) -> None:
+        raising = f"RAISE EXCEPTION USING MESSAGE = {quoted(CLOSED + closed.message)}, ERRCODE = '23000';"
+        self._connection.run_script(
+            f"CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS {quoted(f'BEGIN {raising} END')}"
+        )
+        if closed.state == "draining":
+            claims = "BEFORE INSERT ON tb_deployment_events FOR EACH ROW WHEN (NEW.event = 'claimed')"
+            self._connection.execute(f"CREATE TRIGGER closed {claims} EXECUTE FUNCTION closed()")
+            return
+        for table, changes in guarded_tables():
+            when = f"BEFORE {' OR '.join(changes)} ON {table} FOR EACH STATEMENT"
+            self._connection.execute(f"CREATE TRIGGER closed {when} EXECUTE FUNCTION closed()")
+
+    def _open(self) -> None:
+        self._connection.execute("DROP TABLE IF EXISTS tb_closed")
+        self._connection.execute("DROP FUNCTION IF EXISTS closed() CASCADE")
+
+    def _upsert(self, table: Table, rows: Sequence[Row]) -> None:
+        columns = ", ".join(self.columns(table))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in self.columns(table))
+        self._connection.execute(f"CREATE TEMPORARY TABLE incoming (LIKE {table.name}) ON COMMIT DROP")
+        self._connection.copy(f"COPY incoming ({columns}) FROM STDIN", rows)
+        self._connection.execute(
+            f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM incoming "  # noqa: S608
+            f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}"
+        )
+
+
+def quoted(text: str) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"

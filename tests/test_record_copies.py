@@ -1,0 +1,338 @@
+"""Copies, backups and checks of a record, whatever its database is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fraisier.backups import back_up, restore
+from fraisier_core.errors import ClosedStoreError, ConflictError, StoreError
+from fraisier_core.store.checking import faults
+from fraisier_core.store.copying import Move, abort, fill, prepare
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Request
+from fraisier_core.store.sqlite.sqlite_store import SqliteStore
+from fraisier_core.store.tables import NOT_COPIED, TABLES, Closed, Contents
+from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity
+from fraisier_postgres.postgres_store import PostgresStore
+
+from tests.played import Player
+from tests.postgres import USUAL, Servers
+
+SEED = int(os.environ["FRAISIER_SEED"]) % 1000
+Open = Callable[[str], Store]
+PAIRS = [
+    ("sqlite", "postgresql"),
+    ("postgresql", "sqlite"),
+    ("sqlite", "sqlite"),
+    ("postgresql", "postgresql"),
+]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, postgres_servers: Servers) -> Iterator[Open]:
+    """Opens a new and empty store of a kind."""
+    server = postgres_servers(USUAL)
+    made: list[Store] = []
+    names: list[str] = []
+
+    def opening(kind: str) -> Store:
+        if kind == "sqlite":
+            store: Store = SqliteStore.open(tmp_path / f"store-{len(made)}" / "store.db", Host())
+        else:
+            names.append(server.create())
+            store = PostgresStore.open(server.url(names[-1]), Host())
+        made.append(store)
+        return store
+
+    yield opening
+    for store in made:
+        store.close()
+    for name in names:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def quiet(table: str, done: int, total: int) -> None:
+    """Tell nothing."""
+
+
+def rows(contents: Contents) -> dict[str, list[tuple[object, ...]]]:
+    return {table.name: contents.read(table) for table in TABLES}
+
+
+def found_faults(store: Store, tmp_path: Path) -> list[str]:
+    folder = tmp_path / "fold"
+    for file in folder.glob("*"):
+        file.unlink()
+    return list(faults(store.contents(), folder, quiet))
+
+
+def move(source: Store, target: Store, wait: Callable[[int], None] = lambda _: None) -> Move:
+    return Move(source=source, target=target, whence="here", whither="there", progress=quiet, wait=wait)
+
+
+def played(store: Store, turns: int = 150) -> Player:
+    player = Player(store, SEED)
+    player.play(turns)
+    return player
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS)
+def test_a_moved_record_is_the_same_and_goes_on(
+    opened: Open, whence: str, whither: str, tmp_path: Path
+) -> None:
+    source, target = opened(whence), opened(whither)
+    player = played(source)
+    player.end_all()
+    before = rows(source.contents())
+    assert all(before.values())
+    move(source, target).run()
+    assert rows(target.contents()) == before
+    assert found_faults(target, tmp_path) == []
+    with pytest.raises(ClosedStoreError, match="has moved to there: set"):
+        player.deliver()
+    following = Player(target, SEED + 1)
+    following.play(60)
+    assert found_faults(target, tmp_path) == []
+    new = {table.name: target.contents().read(table) for table in TABLES}
+    kept = ("tb_webhook_events", "tb_deployment_events", "tb_webhook_payloads")
+    assert all(new[name][: len(before[name])] == before[name] for name in kept)
+    target.rebuild()
+    assert rows(target.contents())["tb_steps"] == new["tb_steps"]
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
+def test_what_was_copied_before_is_not_copied_again(opened: Open, whence: str, whither: str) -> None:
+    source, target = opened(whence), opened(whither)
+    player = played(source)
+    fill(source.contents(), prepare(target, "here"), quiet)
+    assert fill(source.contents(), prepare(target, "here"), quiet) == len(
+        [each for each in source.deployments(limit=1000) if each.status in {"pending", "running"}]
+    )
+    player.play(40)
+    player.end_all()
+    move(source, target).run()
+    assert rows(target.contents()) == rows(source.contents())
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
+def test_a_move_waits_until_nothing_runs_and_nothing_begins_meanwhile(
+    opened: Open, whence: str, whither: str
+) -> None:
+    source, target = opened(whence), opened(whither)
+    player = Player(source, SEED)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+    waited: list[int] = []
+
+    def wait(running: int) -> None:
+        waited.append(running)
+        player.deliver()
+        player.request()
+        while not any(each.status == "pending" for each in source.deployments()):
+            player.deliver()
+        for each in source.deployments():
+            if each.status == "pending" and not source.running(each.fraise_id, each.environment, each.kind):
+                with pytest.raises(ClosedStoreError, match="no deployment begins"):
+                    source.claim(player.me, each.id)
+        player.end_all()
+
+    move(source, target, wait).run()
+    assert waited == [1]
+    assert [each.status for each in target.deployments(limit=100)].count("pending") > 0
+    assert rows(target.contents()) == rows(source.contents())
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
+def test_a_move_that_fails_or_is_aborted_opens_the_source(opened: Open, whence: str, whither: str) -> None:
+    source, target = opened(whence), opened(whither)
+    player = Player(source, SEED)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        move(source, target, interrupt).run()
+    player.end_all()
+    player.claim()
+    player.end_all()
+    with pytest.raises(ConflictError, match="not being moved"):
+        abort(source)
+    source.contents().close_to_writers(Closed("moving", "the store is being moved"))
+    with pytest.raises(ClosedStoreError):
+        player.deliver()
+    abort(source)
+    player.deliver()
+    player.end_all()
+    move(source, target).run()
+    with pytest.raises(ConflictError, match="nothing to abort: the store has moved to there"):
+        abort(source)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_target_in_use_is_refused(opened: Open, kind: str) -> None:
+    source, target = opened("sqlite"), opened(kind)
+    me = ProcessIdentity.of(os.getpid())
+    target.heartbeat(me)
+    with pytest.raises(ConflictError, match="1 workers use the target"):
+        move(source, target).run()
+    target.forget_worker(me)
+    Player(target)
+    with pytest.raises(ConflictError, match="rows in tb_fraises, tb_environments; name an empty one"):
+        move(source, target).run()
+    other = opened(kind)
+    prepare(other, "elsewhere")
+    with pytest.raises(ConflictError, match="an unfinished copy of elsewhere"):
+        move(source, other).run()
+    with pytest.raises(ClosedStoreError, match="unfinished copy"):
+        Player(other)
+    with pytest.raises(ClosedStoreError, match="unfinished copy"):
+        other.heartbeat(me)
+    request = Request("cellar", "live", "deploy", "manual", "ada")
+    with pytest.raises(ClosedStoreError, match="unfinished copy"):
+        other.request_all([request])
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS)
+def test_a_restored_backup_holds_all_and_what_ran_is_interrupted(
+    opened: Open, whence: str, whither: str, tmp_path: Path
+) -> None:
+    source, target, file = opened(whence), opened(whither), tmp_path / "backups" / "record"
+    file.parent.mkdir()
+    player = played(source)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+    running = {lease.deployment_id for lease in player.leases}
+    before = rows(source.contents())
+    back_up(source.contents(), file, quiet, force=False)
+    assert [each.name for each in file.parent.iterdir()] == ["record"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    player.play(10)  # which the backup does not have
+    assert restore(file, target, quiet) == len(running)
+    after = rows(target.contents())
+    kept = (
+        "tb_webhook_events",
+        "tb_webhook_payloads",
+        "tb_deployment_logs",
+        "tb_branch_heads",
+        "tb_observers",
+    )
+    assert all(after[name] == before[name] for name in kept)
+    events = before["tb_deployment_events"]
+    assert after["tb_deployment_events"][: len(events)] == events
+    for each in running:
+        found = target.deployment(each)
+        assert (found.status, found.error_message) == (
+            "interrupted",
+            "it was running when the backup was made that was restored",
+        )
+    assert target.leases() == []
+    assert found_faults(target, tmp_path) == []
+    Player(target, SEED + 1).play(40)
+    assert found_faults(target, tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_replaces_nothing_and_nothing_writes_to_it(opened: Open, kind: str, tmp_path: Path) -> None:
+    source, file = opened(kind), tmp_path / "record"
+    played(source, 20)
+    file.write_text("precious")
+    with pytest.raises(ConflictError, match="exists; name another file, or replace it with --force"):
+        back_up(source.contents(), file, quiet, force=False)
+    assert file.read_text() == "precious"
+    back_up(source.contents(), file, quiet, force=True)
+    with closing(SqliteStore.open(file, Host())) as backup, pytest.raises(ClosedStoreError, match="a backup"):
+        Player(backup)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_that_is_no_store_is_refused(opened: Open, kind: str, tmp_path: Path) -> None:
+    target, file = opened(kind), tmp_path / "record"
+    for content in (b"no database at all, of some length" * 99, b""):
+        file.write_bytes(content)
+        with pytest.raises(StoreError):
+            restore(file, target, quiet)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE something (id)")
+    with pytest.raises(StoreError, match="no backup of Fraisier"):
+        restore(file, target, quiet)
+    with pytest.raises(StoreError):
+        back_up(target.contents(), tmp_path / "record" / "below-a-file", quiet, force=False)
+    Player(target)  # which is open still
+
+
+def damage(store: Store, sql: str) -> None:
+    """Change a store by hand, past its rules."""
+    connection = store._connection  # type: ignore[attr-defined]
+    contents = store.contents()
+
+    def change() -> None:
+        rules = [contents._without_rules(table) for table in TABLES]  # type: ignore[attr-defined]
+        for each in rules:
+            each.__enter__()
+        connection.execute(sql)
+        for each in reversed(rules):
+            each.__exit__(None, None, None)
+
+    connection.transact(change)
+
+
+DAMAGES = {
+    "UPDATE tb_deployments SET status = 'failed' WHERE status = 'success'": "'failed' and its events",
+    "UPDATE tb_steps SET name = 'other' WHERE attempt = 1": "name is 'other' and",
+    "DELETE FROM tb_attempts": "is missing, which its events make",
+    "UPDATE tb_serving SET release = 'r0'": "release is 'r0' and its events say",
+    "DELETE FROM tb_deployment_events WHERE number = 2": "not numbered from 1 without a gap",
+    "DELETE FROM tb_deployment_events WHERE event = 'requested'": "is there, which no event makes",
+    "UPDATE tb_webhook_events SET body_sha256 = 'x'": "is not what its hash says",
+    "DELETE FROM tb_leases": "no process holds its lease",
+    "DELETE FROM tb_webhook_events": "which is missing",
+    "DROP INDEX deployment_by_fraise": "the store lacks deployment_by_fraise",
+    "DROP VIEW v_deployment_stats": "the store lacks v_deployment_stats",
+}
+
+
+@pytest.mark.parametrize("sql", DAMAGES)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_check_finds_damage_and_changes_nothing(opened: Open, kind: str, sql: str, tmp_path: Path) -> None:
+    store = opened(kind)
+    player = played(store, 60)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+    assert found_faults(store, tmp_path) == []
+    damage(store, sql)
+    before = rows(store.contents())
+    assert any(DAMAGES[sql] in fault for fault in found_faults(store, tmp_path))
+    assert rows(store.contents()) == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_rule_that_was_switched_off_is_missed(opened: Open, kind: str, tmp_path: Path) -> None:
+    store = opened(kind)
+    if kind == "sqlite":
+        damage(store, "DROP VIEW fold_events")
+    else:
+        store._connection.execute("ALTER TABLE tb_deployment_events DISABLE TRIGGER USER")  # type: ignore[attr-defined]
+    assert "which its migrations made" in found_faults(store, tmp_path)[0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_copy_has_every_table_but_those_of_who_lives(opened: Open, kind: str) -> None:
+    store = opened(kind)
+    names = "SELECT name FROM sqlite_schema WHERE name GLOB 'tb_*' AND type = 'table'"
+    if kind == "postgresql":
+        names = "SELECT tablename AS name FROM pg_tables WHERE tablename LIKE 'tb\\_%'"
+    found = {row["name"] for row in store._connection.all(names)}  # type: ignore[attr-defined]
+    assert found == {table.name for table in TABLES} | {*NOT_COPIED, "tb_migrations"}
