@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.sqlite.sqlite_store import SqliteStore
+from fraisier_core.system.host import Host
 
 from tests.environments import build_wheels, download_wheels
+from tests.played import Open
+from tests.postgres import USUAL, Servers
 from tests.sharing import made_once
 
 collect_ignore = ["third_party"]  # a package of its own, tested in an environment of its own
@@ -22,3 +28,27 @@ def wheels(shared_folder: Path) -> Path:
 def wheelhouse(shared_folder: Path) -> Path:
     """A folder with the locked wheel of everything that the application needs."""
     return made_once(shared_folder / "wheelhouse", download_wheels)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, postgres_servers: Servers) -> Iterator[Open]:
+    """Opens a new and empty store of a kind."""
+    from fraisier_postgres.postgres_store import PostgresStore  # not installed wherever these tests run
+
+    made: list[Store] = []
+    names: list[str] = []
+
+    def opening(kind: str) -> Store:
+        if kind == "sqlite":
+            store: Store = SqliteStore.open(tmp_path / f"store-{len(made)}" / "store.db", Host())
+        else:
+            names.append(postgres_servers(USUAL).create())
+            store = PostgresStore.open(postgres_servers(USUAL).url(names[-1]), Host())
+        made.append(store)
+        return store
+
+    yield opening
+    for store in made:
+        store.close()
+    for name in names:
+        postgres_servers(USUAL).execute(f"DROP DATABASE {name} WITH (FORCE)")

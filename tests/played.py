@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Callable
 
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
@@ -16,6 +17,8 @@ from fraisier_core.system.processes import ProcessIdentity
 
 PLACES = [("cellar", "live"), ("cellar", "trial"), ("pantry", "live")]
 NOON = "2026-01-31T12:00:00.{:06}Z"
+KINDS = ("sqlite", "postgresql")
+Open = Callable[[str], Store]
 ENDINGS: tuple[Ending, ...] = ("success", "failed", "rolled_back", "cancelled", "interrupted", "skipped")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -20,42 +20,16 @@ from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import NOT_COPIED, TABLES, Closed, Contents
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
-from fraisier_postgres.postgres_store import PostgresStore
 
-from tests.played import Player
-from tests.postgres import USUAL, Servers
+from tests.played import KINDS, Open, Player
 
 SEED = int(os.environ["FRAISIER_SEED"]) % 1000
-Open = Callable[[str], Store]
 PAIRS = [
     ("sqlite", "postgresql"),
     ("postgresql", "sqlite"),
     ("sqlite", "sqlite"),
     ("postgresql", "postgresql"),
 ]
-
-
-@pytest.fixture
-def opened(tmp_path: Path, postgres_servers: Servers) -> Iterator[Open]:
-    """Opens a new and empty store of a kind."""
-    server = postgres_servers(USUAL)
-    made: list[Store] = []
-    names: list[str] = []
-
-    def opening(kind: str) -> Store:
-        if kind == "sqlite":
-            store: Store = SqliteStore.open(tmp_path / f"store-{len(made)}" / "store.db", Host())
-        else:
-            names.append(server.create())
-            store = PostgresStore.open(server.url(names[-1]), Host())
-        made.append(store)
-        return store
-
-    yield opening
-    for store in made:
-        store.close()
-    for name in names:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def quiet(table: str, done: int, total: int) -> None:
@@ -179,7 +153,7 @@ def test_a_move_that_fails_or_is_aborted_opens_the_source(opened: Open, whence: 
         abort(source)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_target_in_use_is_refused(opened: Open, kind: str) -> None:
     source, target = opened("sqlite"), opened(kind)
     me = ProcessIdentity.of(os.getpid())
@@ -243,7 +217,7 @@ def test_a_restored_backup_holds_all_and_what_ran_is_interrupted(
     assert found_faults(target, tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_backup_replaces_nothing_and_nothing_writes_to_it(opened: Open, kind: str, tmp_path: Path) -> None:
     source, file = opened(kind), tmp_path / "record"
     played(source, 20)
@@ -256,7 +230,7 @@ def test_a_backup_replaces_nothing_and_nothing_writes_to_it(opened: Open, kind: 
         Player(backup)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_backup_that_is_no_store_is_refused(opened: Open, kind: str, tmp_path: Path) -> None:
     target, file = opened(kind), tmp_path / "record"
     for content in (b"no database at all, of some length" * 99, b""):
@@ -304,7 +278,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("sql", DAMAGES)
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_check_finds_damage_and_changes_nothing(opened: Open, kind: str, sql: str, tmp_path: Path) -> None:
     store = opened(kind)
     player = played(store, 60)
@@ -318,7 +292,7 @@ def test_a_check_finds_damage_and_changes_nothing(opened: Open, kind: str, sql: 
     assert rows(store.contents()) == before
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_rule_that_was_switched_off_is_missed(opened: Open, kind: str, tmp_path: Path) -> None:
     store = opened(kind)
     if kind == "sqlite":
@@ -328,7 +302,7 @@ def test_a_rule_that_was_switched_off_is_missed(opened: Open, kind: str, tmp_pat
     assert "which its migrations made" in found_faults(store, tmp_path)[0]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_copy_has_every_table_but_those_of_who_lives(opened: Open, kind: str) -> None:
     store = opened(kind)
     names = "SELECT name FROM sqlite_schema WHERE name GLOB 'tb_*' AND type = 'table'"

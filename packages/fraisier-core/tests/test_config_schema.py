@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+from fraisier_core.config import SECTIONS
 from fraisier_core.config.schema import config_schema
 
 from tests.packages import PackageFolder
@@ -12,7 +13,7 @@ def test_the_schema_holds_the_sections_of_everything_installed(site: PackageFold
     site.deployer("api")
     site.deployer("broken", "import acme_nowhere")
     schema = config_schema(site.plugins())
-    assert set(schema["properties"]) == {"git", "fraises", "branch_mapping", "database", "state_dir"}
+    assert set(schema["properties"]) == {*SECTIONS}
     assert set(schema["properties"]["git"]["properties"]) == {"provider", "forge"}
     (fraise,) = schema["properties"]["fraises"]["patternProperties"].values()
     assert fraise["properties"]["type"] == {"enum": ["api"]}

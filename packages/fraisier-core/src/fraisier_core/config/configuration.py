@@ -29,6 +29,7 @@ from fraisier_core.config.plugin_sections import (
     read_observers,
     shared_secrets,
 )
+from fraisier_core.config.retention import RetentionSection
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.unmatchable import find_unmatchable
 from fraisier_core.config.variables import Substituted, variables_by_section
@@ -38,7 +39,7 @@ from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import OBSERVERS, Plugins
 from fraisier_core.text.suggestions import begun, unknown
 
-SECTIONS = ("git", "fraises", "branch_mapping", "database", "state_dir")
+SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir")
 PARTS = frozenset({"git", "observers"})
 """The parts that a process reads only if it needs their secrets."""
 
@@ -58,6 +59,7 @@ class Config:
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
     observers: ObserversConfig
+    retention: RetentionSection
     variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
@@ -178,6 +180,8 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
+        retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
+        or RetentionSection(),
         variables=variables_by_section(document.value, anchors),
         unset=reader.unset(),
         warnings=(*find_unmatchable(reader, fraises, rules, git), *shared_secrets(reader, git))

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import NAME, FraiseSection
+from fraisier_core.config.retention import RetentionSection
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import DEPLOYERS, OBSERVERS, PROVIDERS, Deployer, Observer, Plugins, Provider
 from fraisier_core.settings import Section
@@ -24,7 +25,7 @@ def config_schema(plugins: Plugins) -> Schema:
     providers = _models(plugins.names(PROVIDERS), plugins.provider)
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)
     observers = _models(plugins.names(OBSERVERS), plugins.observer)
-    models: list[type[BaseModel]] = [RuleSection, DatabaseSection, FraiseSection]
+    models: list[type[BaseModel]] = [RuleSection, DatabaseSection, RetentionSection, FraiseSection]
     models += [*providers.values(), *types.values(), *observers.values()]
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
@@ -41,6 +42,7 @@ def config_schema(plugins: Plugins) -> Schema:
         "fraises": _named(_fraise(definitions, found(types))),
         "branch_mapping": {"type": "object", "additionalProperties": rules},
         "database": schemas[DatabaseSection, "validation"],
+        "retention": schemas[RetentionSection, "validation"],
         "state_dir": {"type": "string"},
     }
     return {

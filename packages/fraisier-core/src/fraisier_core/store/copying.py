@@ -133,6 +133,7 @@ class Move:
             while running := source.running():
                 self.wait(len(running))
             source.close_to_writers(self._because("moving"))
+            failpoint("closed_source")
             fill(source, target, self.progress)
             source.close_to_writers(self._because("moved"))
         except BaseException:

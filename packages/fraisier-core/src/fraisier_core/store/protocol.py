@@ -159,6 +159,15 @@ class Store(Reader, Protocol):
     def contents(self) -> WritableContents:
         """Return what it holds, row by row."""
 
+    def forget(self, what: str, before: str, rows: int) -> int:
+        """Delete what is not to be kept any more, and return how many rows that were.
+
+        Args:
+            what: `payloads`, the bodies of deliveries, `logs`, the output of deployments, or `refused`.
+            before: the time, as the store writes it, that they are older than.
+            rows: how many of the oldest to look at.
+        """
+
     def put_in_use(self, message: str) -> int:
         """Open a store to writers that was filled from another: what ran there ends as interrupted, with a
         message. Return how many did.

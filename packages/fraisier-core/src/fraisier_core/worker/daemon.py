@@ -26,6 +26,7 @@ from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.system.timing import DELETION, GRACE, HEARTBEAT, POLL, STOP
 from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher
+from fraisier_core.worker.forgetting import Forgetting
 from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
 from fraisier_core.worker.outage import Outage
@@ -74,6 +75,7 @@ class Worker:
             return False
         self._store = store
         self._dispatcher = Dispatcher(self._store, host, self.source, start, launcher)
+        self._forgetting = Forgetting(self._store)
         self._wake_ups = self._store.wake_ups()
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._reconciler = Reconciler(self._dispatcher, self._store, self.source, self.pace)
@@ -155,6 +157,14 @@ class Worker:
             self._store.heartbeat(self._me)
             self._store.maintain()
             self._beat = time.monotonic()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Delete what need not be kept; deployments do not depend on it."""
+        try:
+            self._forgetting.turn(self.source.current().retention)
+        except StoreError as error:
+            logger.error("what need not be kept is not deleted: %s", error)
 
     def _dispatch(self) -> None:
         """Assign what waits to the slots that are ready, the most urgent first."""

@@ -16,6 +16,7 @@ SELECT state, message FROM tb_closed;
 
 -- name: create_closed
 CREATE TABLE tb_closed (state text NOT NULL, message text NOT NULL);
+GRANT SELECT ON tb_closed TO PUBLIC;
 
 -- name: insert_closed
 INSERT INTO tb_closed (state, message) VALUES (:state, :message);

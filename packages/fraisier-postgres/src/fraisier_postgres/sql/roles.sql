@@ -10,7 +10,8 @@
 --     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
 --     fraisier_graphql    what is published: the views alone
 --
--- Migrations, `rebuild` and retention are the owner's. No role may change or delete what was appended.
+-- The commands of `fraisier db` but `status` are the owner's. No role may change or delete what was appended; of
+-- deliveries, retention deletes the bodies.
 
 DO $$
 DECLARE
@@ -54,3 +55,4 @@ GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;
 GRANT INSERT ON tb_deployment_events TO fraisier_worker;
 GRANT INSERT, UPDATE, DELETE ON tb_leases, tb_workers, tb_deployment_logs, tb_branch_heads TO fraisier_worker;
 GRANT INSERT, UPDATE ON tb_observers TO fraisier_worker;
+GRANT DELETE ON tb_webhook_payloads, tb_refused_deliveries TO fraisier_worker;

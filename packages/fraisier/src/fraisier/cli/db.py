@@ -51,6 +51,7 @@ def status(config: ConfigFile = None, as_json: Json = False) -> None:
         **contents.summary()._asdict(),
         "pending": [],
         "live_workers": reader.live_workers(),
+        "retention": session.configured.retention.model_dump() if session.configured else None,
         "closed": closed.message if closed else None,
     }
     _show(facts, as_json=as_json)
@@ -61,8 +62,23 @@ def _show(facts: dict[str, object], *, as_json: bool) -> None:
         print_json(facts)
         return
     for name, value in facts.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        say(f"{name.replace('_', ' ') + ':':19}{'-' if text in {None, ''} else text}")
+        say(f"{name.replace('_', ' ') + ':':19}{_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        value = [f"{name} {_span(seconds)}" for name, seconds in value.items()]
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return "-" if text in {None, ""} else str(text)
+
+
+def _span(seconds: float | None) -> str:
+    """Return a span as it is written in the configuration."""
+    if seconds is None:
+        return "for ever"
+    units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+    unit = next((unit for unit, size in units.items() if seconds % size == 0), "s")
+    return f"{seconds / units[unit]:g}{unit}"
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier_core.store.records import Event, Observed
 from fraisier_core.store.relational.branch_heads import BranchHeads
-from fraisier_core.store.relational.dialect import statements, transaction
+from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -47,6 +47,11 @@ class RelationalStore(BranchHeads):
     def contents(self) -> RelationalContents:
         """Return what it holds, row by row."""
         raise NotImplementedError
+
+    @fleeting_transaction
+    def forget(self, what: str, before: str, rows: int) -> int:
+        sql = statements(self.dialect, "retention")[what]
+        return self._connection.execute(sql, {"before": before, "rows": rows})
 
     def observed(self, observer: str) -> Observed:
         known = self._records(Observed, "observed", name=observer)

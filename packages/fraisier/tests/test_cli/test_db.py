@@ -1,0 +1,210 @@
+"""`fraisier db`: what the store holds, whether it is whole, its backups, and its move to another database."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from .installation import Installation
+from .receiving import receiving
+
+
+@pytest.fixture
+def used(installation: Installation) -> Installation:
+    """An installation in which something was deployed."""
+    installation.deploy()
+    return installation
+
+
+def elsewhere(installation: Installation) -> str:
+    """Return the url of another database."""
+    return f"sqlite://{installation.folder / 'elsewhere' / 'store.db'}"
+
+
+def use(installation: Installation, url: str) -> None:
+    installation.config.write_text(installation.config.read_text() + f"\ndatabase: {{url: '{url}'}}\n")
+
+
+def test_status_says_how_much_the_record_holds(used: Installation) -> None:
+    used.config.write_text(used.config.read_text() + "\nretention: {payloads: 90d, logs: 36h}\n")
+    found = used.json("db", "status")
+    assert found["database"] == f"sqlite://{used.database}"
+    assert found["version"].startswith("SQLite 3.")
+    assert (found["deployments"], found["deliveries"], found["live_workers"]) == (1, 0, 0)
+    assert found["deployment_events"] == len(used.recorded()) * 14 or found["deployment_events"] > 5
+    assert found["bytes"] > 0
+    assert found["migrations"][0] == "0001_tables.sql"
+    assert found["retention"] == {"payloads": 7776000.0, "logs": 129600.0, "refused": None}
+    shown = used.run("db", "status").stdout
+    assert "retention:         payloads 90d, logs 36h, refused for ever\n" in shown
+    assert "closed:            -\n" in shown
+
+
+def test_status_names_the_migrations_that_an_older_store_lacks(used: Installation) -> None:
+    with closing(sqlite3.connect(used.database)) as database, database:
+        database.execute("DELETE FROM tb_migrations WHERE name = '0004_views.sql'")
+    done = used.run("db", "status")
+    assert "pending:           0004_views.sql\n" in done.stdout
+    assert (done.returncode, "run `fraisier db migrate`" in done.stderr) == (6, True)
+
+
+@pytest.mark.parametrize("command", [["status"], ["check"], ["backup", "file"], ["rebuild"]])
+def test_a_store_that_was_never_made_is_named(installation: Installation, command: list[str]) -> None:
+    done = installation.run("db", *command)
+    assert (done.returncode, "there is no store at sqlite:" in done.stderr) == (4, True)
+    assert not installation.database.exists()
+    assert not (installation.folder / "file").exists()
+
+
+def test_a_check_names_each_fault_on_a_line(used: Installation) -> None:
+    assert used.run("db", "check").stdout == f"sqlite://{used.database}: whole\n"
+    assert used.json("db", "check") == {"database": f"sqlite://{used.database}", "faults": []}
+    with closing(sqlite3.connect(used.database)) as database, database:
+        database.execute("UPDATE tb_deployments SET status = 'failed', ref = 'other'")
+    done = used.run("db", "check")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("tb_deployments, ")
+    assert (
+        "status is 'failed' and its events say 'success', ref is 'other' and"
+        in line.replace(f"ref is 'other' and its events say {used.recorded()[0].ref!r}, ", "")
+        or "ref is 'other'" in line
+    )
+    assert done.returncode == 6
+    assert json.loads(used.run("db", "check", "--json").stdout)["faults"] == [line]
+    assert used.run("db", "rebuild").returncode == 0
+    assert used.run("db", "check").returncode == 0
+
+
+def test_a_backup_is_restored_into_another_store_and_not_over_one(used: Installation) -> None:
+    done = used.run("db", "backup", "saved.db")
+    assert done.returncode == 0, done.stderr
+    used.deploy()
+    again = used.run("db", "backup", "saved.db")
+    assert (again.returncode, "replace it with --force" in again.stderr) == (7, True)
+    refused = used.run("db", "restore", "saved.db")
+    assert (refused.returncode, "the target is not empty" in refused.stderr) == (7, True)
+    missing = used.run("db", "restore", "nothing.db")
+    assert (missing.returncode, "there is no backup" in missing.stderr) == (4, True)
+    use(used, elsewhere(used))
+    assert used.run("db", "restore", "saved.db").returncode == 0
+    assert len(used.json("history")) == 1
+    used.deploy()
+    assert len(used.json("history")) == 2
+    assert used.run("db", "backup", "saved.db", "--force").returncode == 0
+
+
+def test_a_backup_in_use_as_a_store_says_what_to_do(used: Installation) -> None:
+    used.run("db", "backup", "saved.db")
+    use(used, f"sqlite://{used.folder / 'saved.db'}")
+    done = used.run("deploy", "my_api", "production")
+    assert (done.returncode, "`fraisier db restore`" in done.stderr) == (6, True)
+
+
+def test_a_deployment_that_ran_is_interrupted_once_its_backup_is_restored(used: Installation) -> None:
+    gate = used.push_gated()
+    with used.started("deploy", "my_api", "production") as command:
+        gate.wait()
+        used.run("db", "backup", "saved.db")
+        gate.open()
+        command.process.wait()
+    use(used, elsewhere(used))
+    done = used.run("db", "restore", "saved.db")
+    assert "1 that were running are interrupted" in done.stdout
+    last = used.json("history")[0]
+    assert (last["status"], last["error_message"]) == (
+        "interrupted",
+        "it was running when the backup was made that was restored",
+    )
+    used.deploy()
+
+
+def test_a_killed_copy_goes_on_and_the_source_is_used_until_then(used: Installation) -> None:
+    to, marker = elsewhere(used), str(used.folder / "marker")
+    for _ in range(3):
+        Path(marker).unlink(missing_ok=True)
+        killed = used.run(
+            *("db", "copy", "--to", to),
+            FRAISIER_FAILPOINT="copied_batch:kill",
+            FRAISIER_FAILPOINT_FILE=marker,
+        )
+        assert killed.returncode == -signal.SIGKILL
+        used.deploy()
+    use_too_early = used.run("db", "restore", "x", "-c", str(_configured_with(used, to)))
+    assert use_too_early.returncode != 0
+    done = used.run("db", "copy", "--to", to)
+    assert (done.returncode, "has moved to" in done.stdout) == (0, True), done.stderr
+    before = used.json("history")
+    refused = used.run("deploy", "my_api", "production")
+    assert (refused.returncode, f"has moved to {to}: set database.url" in refused.stderr) == (6, True)
+    use(used, to)
+    assert used.json("history") == before
+    assert len(before) == 4
+    assert used.json("db", "check")["faults"] == []
+    used.deploy()
+
+
+def _configured_with(installation: Installation, url: str) -> Path:
+    other = installation.folder / "other.yaml"
+    other.write_text(installation.config.read_text() + f"\ndatabase: {{url: '{url}'}}\n")
+    return other
+
+
+def test_while_the_source_is_closed_the_web_app_answers_503(used: Installation) -> None:
+    to = elsewhere(used)
+    with receiving(used) as web_app:
+        assert "event" in web_app.push("1a" * 20)
+        killed = used.run("db", "copy", "--to", to, FRAISIER_FAILPOINT="closed_source:kill")
+        assert killed.returncode == -signal.SIGKILL
+        assert "event" not in web_app.push("2a" * 20)
+        assert "is being moved to" in used.json("db", "status")["closed"]
+        other = used.run("db", "copy", "--to", to + "2")
+        assert (other.returncode, "the source cannot be moved" in other.stderr) == (7, True)
+        assert used.run("db", "copy", "--abort").returncode == 0
+        assert "event" in web_app.push("3a" * 20)
+        assert used.run("db", "copy", "--to", to).returncode == 0
+        assert "event" not in web_app.push("4a" * 20)
+        log = (used.folder / "webhook.log").read_text()
+        assert f"the store has moved to {to}: set database.url" in log
+    assert used.run("db", "copy", "--abort").returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "--to URL, or --abort"),
+        (["--to", "sqlite:///a/b.db", "--abort"], 2, "--to URL, or --abort"),
+        (["--to", "sqlite:///a/${MISSING_VARIABLE}.db"], 2, "MISSING_VARIABLE"),
+        (["--to", "sqlite:"], 2, "names no file"),
+        (["--to", "nosuch://host/a"], 5, "nosuch"),
+    ],
+)
+def test_a_copy_says_which_url_cannot_be_used(
+    used: Installation, arguments: list[str], code: int, says: str
+) -> None:
+    done = used.run("db", "copy", *arguments)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
+def test_a_copy_to_where_the_record_is_is_refused(used: Installation) -> None:
+    done = used.run("db", "copy", "--to", "sqlite://${DATABASE}", DATABASE=str(used.database))
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    used.deploy()
+
+
+def test_a_worker_deletes_what_is_not_kept(used: Installation) -> None:
+    used.config.write_text(used.config.read_text() + "\nretention: {payloads: 1s, logs: 1s}\n")
+    with receiving(used) as web_app:
+        event = web_app.push("1a" * 20)["event"]
+        assert used.json("webhooks", "show", event)["body_kept"]
+        with used.started("worker"):
+            until = time.monotonic() + 20
+            while used.json("webhooks", "show", event)["body_kept"] and time.monotonic() < until:
+                time.sleep(0.2)
+    found = used.json("webhooks", "show", event)
+    assert (found["body_kept"], len(found["body_sha256"])) == (False, 64)
