@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 from .installation import Installation
 from .receiving import receiving
@@ -37,7 +38,7 @@ def test_status_says_how_much_the_record_holds(used: Installation) -> None:
     assert found["database"] == f"sqlite://{used.database}"
     assert found["version"].startswith("SQLite 3.")
     assert (found["deployments"], found["deliveries"], found["live_workers"]) == (1, 0, 0)
-    assert found["deployment_events"] == len(used.recorded()) * 14 or found["deployment_events"] > 5
+    assert found["deployment_events"] > 5
     assert found["bytes"] > 0
     assert found["migrations"][0] == "0001_tables.sql"
     assert found["retention"] == {"payloads": 7776000.0, "logs": 129600.0, "refused": None}
@@ -69,12 +70,8 @@ def test_a_check_names_each_fault_on_a_line(used: Installation) -> None:
         database.execute("UPDATE tb_deployments SET status = 'failed', ref = 'other'")
     done = used.run("db", "check")
     (line,) = done.stdout.splitlines()
-    assert line.startswith("tb_deployments, ")
-    assert (
-        "status is 'failed' and its events say 'success', ref is 'other' and"
-        in line.replace(f"ref is 'other' and its events say {used.recorded()[0].ref!r}, ", "")
-        or "ref is 'other'" in line
-    )
+    assert "status is 'failed' and its events say 'success'" in line
+    assert "ref is 'other' and its events say 'refs/heads/main'" in line
     assert done.returncode == 6
     assert json.loads(used.run("db", "check", "--json").stdout)["faults"] == [line]
     assert used.run("db", "rebuild").returncode == 0
@@ -203,8 +200,6 @@ def test_a_worker_deletes_what_is_not_kept(used: Installation) -> None:
         event = web_app.push("1a" * 20)["event"]
         assert used.json("webhooks", "show", event)["body_kept"]
         with used.started("worker"):
-            until = time.monotonic() + 20
-            while used.json("webhooks", "show", event)["body_kept"] and time.monotonic() < until:
-                time.sleep(0.2)
+            wait_until(lambda: not used.json("webhooks", "show", event)["body_kept"])
     found = used.json("webhooks", "show", event)
     assert (found["body_kept"], len(found["body_sha256"])) == (False, 64)
