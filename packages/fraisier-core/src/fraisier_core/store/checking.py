@@ -86,7 +86,8 @@ def _differences(contents: Contents, own: Contents, table: Table, progress: Prog
             if rows.get(key) != folded.get(key):
                 yield _difference(contents.columns(table), table, key, (rows.get(key), folded.get(key)))
         done += len(rows)
-        progress(table.name, done, total)
+        if rows or not total:
+            progress(table.name, done, total)
         if last is None:
             return
         after = last

@@ -37,7 +37,8 @@ def copy_table(source: Contents, target: WritableContents, table: Table, progres
         last = list(rows)[-1] if len(rows) == table.batch else None
         written += _fill_range(target, table, (after, last), rows)
         done += len(rows)
-        progress(table.name, done, total)
+        if rows or not total:
+            progress(table.name, done, total)
         if last is None:
             return written
         after = last
