@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import FraisierError, UnreachableStoreError
+from fraisier_core.errors import FraisierError, StoreError, UnreachableStoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
 from fraisier_core.system.backoff import Backoff
