@@ -37,6 +37,7 @@ PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 DEFAULTS: Mapping[str, str] = {
     "application_name": "fraisier",
+    "client_encoding": "UTF8",
     "connect_timeout": "2",
     "keepalives_idle": "10",
     "keepalives_interval": "5",

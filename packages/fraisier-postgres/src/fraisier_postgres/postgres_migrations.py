@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fraisier_core import StoreError
 from fraisier_core.store.relational.migrations import pending, require_all
 
 from fraisier_postgres.postgres_connection import PostgresConnection
@@ -31,6 +32,7 @@ def migrate(connection: PostgresConnection) -> tuple[str, ...]:
 
 
 def _apply(connection: PostgresConnection) -> tuple[str, ...]:
+    _require_utf8(connection)
     connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS tb_migrations (name text PRIMARY KEY, checksum text NOT NULL)"
@@ -41,6 +43,14 @@ def _apply(connection: PostgresConnection) -> tuple[str, ...]:
         row = migration._asdict()
         connection.execute("INSERT INTO tb_migrations (name, checksum) VALUES (:name, :checksum)", row)
     return tuple(migration.name for migration in missing)
+
+
+def _require_utf8(connection: PostgresConnection) -> None:
+    """Raise `StoreError` for a database that could not hold every name and message."""
+    encoding = connection.all("SELECT current_setting('server_encoding') AS name")[0]["name"]
+    if encoding != "UTF8":
+        create = "create one with ENCODING 'UTF8' TEMPLATE template0"
+        raise StoreError(f"the store {connection.shown}: the database is encoded in {encoding}; {create}")
 
 
 def _applied(connection: PostgresConnection) -> dict[str, str]:
