@@ -54,8 +54,8 @@ class Inbox:
         loop.call_soon(self._begun, task)
 
     def _begun(self, task: asyncio.Task[None]) -> None:
-        """Wait for quiet from now on only if the store has held up the loop: if not, what arrives meanwhile is
-        the next batch.
+        """Wait for quiet from now on only if the store has held up the loop: if not, what arrives meanwhile
+        is the next batch.
         """
         self._turns = QUIET_TURNS if task.done() else 0
 
