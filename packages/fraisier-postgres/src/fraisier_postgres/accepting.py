@@ -17,8 +17,8 @@ from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.system.failpoints import failpoint
 
 from fraisier_postgres.async_client import AsyncClient, UnknownOutcomeError
-from fraisier_postgres.explaining import RolledBackError
 from fraisier_postgres.postgres_connection import PostgresConnection
+from fraisier_postgres.postgres_errors import RolledBackError
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.array import ListBinaryDumper
 
-from fraisier_postgres.explaining import ends_connection, explanation, shown
-from fraisier_postgres.postgres_connection import parameters_of, translated
+from fraisier_postgres.postgres_connection import SESSION, is_pooled, parameters_of, translated
+from fraisier_postgres.postgres_errors import ends_connection, explanation, shown
 from fraisier_postgres.values import register
 
 T = TypeVar("T")
@@ -93,17 +93,20 @@ class AsyncClient:
             await self.close()
         if self._client is None:
             try:
-                client = await psycopg.AsyncConnection.connect(
-                    **self._parameters, autocommit=True, row_factory=dict_row
-                )
+                self._client = await self._connected()
             except psycopg.Error as error:
                 raise explanation(error, self._shown, is_lost=True) from error
-            register(client)
-            client.adapters.register_dumper(
-                list, ListBinaryDumper
-            )  # of bytes, which as text are twice as many
-            self._client = client
         return self._client
+
+    async def _connected(self) -> Client:
+        client = await psycopg.AsyncConnection.connect(
+            **self._parameters, autocommit=True, row_factory=dict_row
+        )
+        register(client)
+        client.adapters.register_dumper(list, ListBinaryDumper)  # of bytes, which as text are twice as many
+        if is_pooled(client, await (await client.execute(SESSION)).fetchone()):
+            client.prepare_threshold = None
+        return client
 
 
 def _has_ended(client: Client) -> bool:

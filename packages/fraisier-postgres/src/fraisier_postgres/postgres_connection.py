@@ -19,7 +19,7 @@ from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
-from fraisier_postgres.explaining import (
+from fraisier_postgres.postgres_errors import (
     LostConnectionError,
     RolledBackError,
     ends_connection,
@@ -46,6 +46,7 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Of the parameters of a connection; a server that vanished is noticed within 25 seconds."""
 NOT_DURABLE = "; SET LOCAL synchronous_commit = off"
+SESSION = b"SELECT pg_backend_pid() AS pid"
 _NAME = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -88,7 +89,7 @@ class PostgresConnection:
     def snapshot(self) -> Iterator[None]:
         """Read everything inside the block as it was when the block began, and change nothing."""
         with self._lock:
-            self._alone(lambda: self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            self._repeated(lambda: self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             self._transacting = True
             try:
                 yield
@@ -223,7 +224,8 @@ class PostgresConnection:
             self._client = client = psycopg.connect(**self._parameters, autocommit=True, row_factory=dict_row)
             self._finalizer = finalize(self, client.close)
             register(client)
-            if _is_pooled(client):
+            row = client.execute(SESSION).fetchone()
+            if is_pooled(client, row):
                 client.prepare_threshold = None
         return self._client
 
@@ -255,9 +257,12 @@ def parameters_of(url: str) -> dict[str, Any]:
     return {**DEFAULTS, **conninfo_to_dict(url)}
 
 
-def _is_pooled(client: Client) -> bool:
+def is_pooled(client: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], row: DictRow | None) -> bool:
     """Return whether a pooler such as PgBouncer is in between: it gives each transaction another session, and
     tells the number of none. What one client prepares there, another one may execute.
+
+    Args:
+        client: a new connection.
+        row: what `SESSION` has returned there.
     """
-    row = client.execute("SELECT pg_backend_pid() AS pid").fetchone()
     return row is not None and row["pid"] != client.info.backend_pid
