@@ -93,10 +93,10 @@ def history_only_grew(driver: Driver) -> None:
     assert events[: len(driver.seen_events)] == driver.seen_events
     driver.seen_events = events
     assert not driver.rows(
-        "SELECT 1 FROM tb_deployments WHERE started_at < requested_at OR completed_at < started_at "
+        "SELECT * FROM tb_deployments WHERE started_at < requested_at OR completed_at < started_at "
         "OR completed_at < requested_at OR duration < 0"
     )
-    assert not driver.rows("SELECT 1 FROM tb_steps WHERE completed_at < started_at OR duration < 0")
+    assert not driver.rows("SELECT * FROM tb_steps WHERE completed_at < started_at OR duration < 0")
     _folding_again_changes_nothing(driver)
 
 

@@ -526,6 +526,17 @@ def test_a_newer_push_supersedes_an_older_one_in_the_same_batch(store: OpenStore
     assert store.deployment(newer.deployments[0].id).status == "pending"
 
 
+def test_what_a_delivery_supersedes_that_was_stored_late_does_not_end_before_it_was_requested(
+    store: OpenStore,
+) -> None:
+    requested = store.request(REQUEST)
+    receipts(store, DELIVERY)
+    found = store.deployment(requested)
+    assert found.status == "superseded"
+    assert found.completed_at is not None
+    assert found.completed_at >= found.requested_at
+
+
 def test_a_file_that_is_held_for_long_refuses_the_batch(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with closing(open_store(path)) as holder, closing(open_store(path, busy_seconds=0.05)) as other:

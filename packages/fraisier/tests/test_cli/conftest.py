@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from fraisier_core.testing import Forge
 
+from tests.databases import Database, PostgresDatabase
 from tests.packages import PackageFolder
 
 from .installation import CONFIG, DEPLOYER, Installation
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Installation:
+def installation(tmp_path: Path, database: Database) -> Installation:
     """A configuration that was never deployed."""
     packages = PackageFolder(tmp_path / "packages")
     packages.folder.mkdir()
@@ -26,7 +27,9 @@ def installation(tmp_path: Path) -> Installation:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(packages.folder),
     }
-    made = Installation(tmp_path / "installation", forge, packages, environ)
+    postgres = database if isinstance(database, PostgresDatabase) else None
+    made = Installation(tmp_path / "installation", forge, packages, environ, postgres)
     made.folder.mkdir()
-    made.config.write_text(CONFIG.format(url=forge.url))
+    url = f"database: {{url: '{postgres.url}'}}\n" if postgres else ""
+    made.config.write_text(url + CONFIG.format(url=forge.url))
     return made

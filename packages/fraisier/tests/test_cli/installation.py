@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import pytest
 from fraisier_core.store.records import Deployment
 from fraisier_core.testing import Forge
 
+from tests.databases import PostgresDatabase
 from tests.packages import PackageFolder
-from tests.stores import open_store
+from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 FRAISIER = Path(sys.executable).with_name("fraisier")
@@ -70,12 +71,14 @@ class Installation:
         forge: where `my_api` comes from.
         packages: where its fraise type is installed.
         environ: the command's whole environment.
+        postgres: where its store is, unless on SQLite.
     """
 
     folder: Path
     forge: Forge
     packages: PackageFolder
     environ: dict[str, str] = field(default_factory=dict)
+    postgres: PostgresDatabase | None = None
 
     @property
     def config(self) -> Path:
@@ -84,8 +87,12 @@ class Installation:
 
     @property
     def database(self) -> Path:
-        """The store, if there is one."""
+        """The store on SQLite, if there is one."""
         return self.folder / ".fraisier" / "fraisier.db"
+
+    def open(self) -> OpenStore:
+        """Open the store."""
+        return self.postgres.open() if self.postgres else open_store(self.database)
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
@@ -136,11 +143,8 @@ class Installation:
 
     def recorded(self) -> list[Deployment]:
         """Return what the store says of every deployment, newest first."""
-        database = open_store(self.database)
-        try:
-            return database.deployments()
-        finally:
-            database.close()
+        with closing(self.open()) as store:
+            return store.deployments()
 
     def last(self) -> Deployment:
         """Return the newest deployment."""

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.databases import both_databases
 from tests.stores import open_store
 from tests.waiting import wait_until
 
@@ -18,6 +19,7 @@ def rollback(run, to):
 """
 
 
+@both_databases
 def test_a_deployment_shows_its_steps_and_the_serving_release(installation: Installation) -> None:
     commit = installation.forge.push_files(HEALTHY)
     done = installation.run("deploy", "my_api", "prod")
@@ -40,6 +42,7 @@ def test_a_failing_build_has_its_own_exit_code_and_names_the_serving_release(
     assert f"nothing serves; see `fraisier show {installation.last().id[-8:]}`" in done.stderr
 
 
+@both_databases
 def test_an_unhealthy_release_is_rolled_back_and_that_is_no_success(installation: Installation) -> None:
     commit = installation.deploy()
     installation.forge.push_files(HEALTHY | {"check.sh": "exit 1\n"})
@@ -123,6 +126,7 @@ def test_json_stands_alone_on_standard_output(installation: Installation) -> Non
     assert deployed == installation.last()._asdict() | {"pathspecs": []}
 
 
+@both_databases
 def test_the_first_ctrl_c_cancels(installation: Installation) -> None:
     installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
@@ -157,6 +161,7 @@ def test_a_killed_command_leaves_nothing_running_and_the_next_one_goes_on(instal
     assert installation.run("deploy", "my_api", "production").returncode == 0
 
 
+@both_databases
 def test_a_deployment_whose_process_is_killed_is_recovered_at_once(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
@@ -185,6 +190,7 @@ def test_without_a_worker_the_next_command_deletes_old_releases(installation: In
     assert len(list(root.glob(".trash-*"))) == 1
 
 
+@both_databases
 def test_what_a_dead_command_left_is_recovered_before_the_next_deployment(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
@@ -199,6 +205,7 @@ def test_what_a_dead_command_left_is_recovered_before_the_next_deployment(instal
     assert [each.status for each in installation.recorded()] == ["success", "interrupted"]
 
 
+@both_databases
 def test_a_busy_environment_is_waited_for(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as first:
@@ -210,6 +217,7 @@ def test_a_busy_environment_is_waited_for(installation: Installation) -> None:
             assert [first.end()[0], second.end()[0]] == [0, 0]
 
 
+@both_databases
 def test_a_deployment_that_waits_gives_way_to_a_newer_one(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as first:
@@ -234,6 +242,7 @@ def test_ctrl_c_while_waiting_cancels_what_waits(installation: Installation) -> 
             assert second.end()[0] == 12
 
 
+@both_databases
 def test_detached_a_deployment_waits_for_a_worker(installation: Installation) -> None:
     installation.forge.push_files(HEALTHY)
     done = installation.run("deploy", "my_api", "production", "--detach")
@@ -260,6 +269,7 @@ def test_a_worker_ends_with_its_supervisor(installation: Installation) -> None:
         assert worker.end()[0] == 0
 
 
+@both_databases
 def test_cancelling_what_waits_cancels_it_at_once(installation: Installation) -> None:
     waiting = installation.run(
         "deploy", "my_api", "production", "--detach", "--branch", "main"
@@ -268,6 +278,7 @@ def test_cancelling_what_waits_cancels_it_at_once(installation: Installation) ->
     assert installation.run("cancel", waiting).returncode == 0
 
 
+@both_databases
 def test_cancelling_what_runs_requests_its_cancellation(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production") as command:
@@ -284,6 +295,7 @@ def test_cancelling_what_has_ended_is_a_conflict(installation: Installation) -> 
     assert "has already ended: success" in done.stderr
 
 
+@both_databases
 def test_cancelling_an_unknown_deployment_names_it(installation: Installation) -> None:
     installation.run("db", "migrate")
     done = installation.run("cancel", "abcdef")

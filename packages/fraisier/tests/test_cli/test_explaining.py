@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.databases import both_databases
 from tests.end_to_end import Hook
 
 from .installation import Installation
@@ -520,6 +521,7 @@ def test_what_is_neither_a_delivery_nor_a_push_is_refused(mapped: Installation, 
     assert "REPOSITORY REF [COMMIT]" in done.stderr
 
 
+@both_databases
 def test_an_explanation_in_json_has_every_rule_with_what_decides_it(installation: Installation) -> None:
     found = installation.json("webhooks", "explain", superseded(installation))
     first, newer = installation.recorded()[::-1]

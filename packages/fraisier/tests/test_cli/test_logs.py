@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.stores import open_store
+from tests.databases import both_databases
 
 from .installation import Installation
 
@@ -14,6 +14,7 @@ def lines(printed: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
+@both_databases
 def test_the_newest_deployment_is_shown_with_its_steps(installation: Installation) -> None:
     installation.deploy()
     installation.deploy({"build.sh": "echo building again\n"})
@@ -45,6 +46,7 @@ def test_one_step_is_shown_if_it_is_named(installation: Installation) -> None:
     assert "(known: activate, build, fetch, verify)" in unknown.stderr
 
 
+@both_databases
 def test_a_deployment_is_followed_to_its_end(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production"):
@@ -59,6 +61,7 @@ def test_a_deployment_is_followed_to_its_end(installation: Installation) -> None
     assert rest.endswith(f"deployment {installation.last().id[-8:]} of my_api production: success\n")
 
 
+@both_databases
 def test_events_and_output_are_followed_as_lines_of_json(installation: Installation) -> None:
     gate = installation.push_gated()
     with installation.started("deploy", "my_api", "production"):
@@ -70,7 +73,7 @@ def test_events_and_output_are_followed_as_lines_of_json(installation: Installat
     found = lines(printed[: printed.rindex("deployment ")])
     assert [each["at"] for each in found] == sorted(each["at"] for each in found)
     assert [each["event"] for each in found if each["event"] != "output"] == [
-        each.event for each in open_store(installation.database).events()
+        each.event for each in installation.open().events()
     ]
     output = [each for each in found if each["event"] == "output"]
     assert "".join(each["text"] for each in output if each["step"] == "build") == "$ sh build.sh\nwaiting\n"

@@ -11,6 +11,7 @@ from fraisier_core.store.records import Request
 from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
+from tests.databases import both_databases
 from tests.stores import open_store
 from tests.waiting import wait_until
 
@@ -92,6 +93,7 @@ def test_list_says_why_a_fraise_cannot_be_deployed(installation: Installation) -
     assert done.returncode == 0
 
 
+@both_databases
 def test_status_tells_the_serving_release_apart_from_how_the_last_deployment_ended(
     installation: Installation,
 ) -> None:
@@ -127,6 +129,7 @@ def test_status_tells_that_one_is_waiting(installation: Installation) -> None:
     assert installation.json("status", "my_api", "staging")[0]["pending"] is True
 
 
+@both_databases
 def test_status_tells_which_commands_take_a_decision(installation: Installation) -> None:
     installation.deploy()
     commit = installation.forge.push_files({"build.sh": "exit 1\n"})
@@ -152,6 +155,7 @@ def ahead(installation: Installation) -> object:
     return found and found["commit_sha"]
 
 
+@both_databases
 def test_status_tells_that_a_branch_is_ahead(installation: Installation) -> None:
     first = installation.deploy()
     assert ahead(installation) is None
@@ -178,6 +182,7 @@ def test_nothing_is_ahead_before_something_serves(installation: Installation) ->
     assert ahead(installation) is None
 
 
+@both_databases
 def test_status_tells_that_no_worker_lives(installation: Installation) -> None:
     told = "no worker is running: pushes wait until one is\n"
     assert installation.run("status").stderr == ""  # there is no store yet
@@ -211,6 +216,7 @@ def test_status_tells_which_old_releases_cannot_be_deleted(installation: Install
     assert [each["undeletable"] for each in installation.json("status")] == [kept, {}]
 
 
+@both_databases
 def test_history_is_newest_first_and_narrowed_by_name(installation: Installation) -> None:
     commits = [installation.deploy(), installation.deploy()]
     assert [each["commit_sha"] for each in installation.json("history", "my_api", "prod")] == commits[::-1]
@@ -220,6 +226,7 @@ def test_history_is_newest_first_and_narrowed_by_name(installation: Installation
     assert row[1:7] == ["deploy", "success", "my_api", "production", commits[1][:12], "main"]
 
 
+@both_databases
 def test_what_left_the_configuration_keeps_its_history(installation: Installation) -> None:
     installation.deploy()
     installation.config.write_text(installation.config.read_text().replace("my_api", "renamed"))
@@ -228,6 +235,7 @@ def test_what_left_the_configuration_keeps_its_history(installation: Installatio
     assert [each["fraise_id"] for each in installation.json("status")] == ["renamed", "renamed"]
 
 
+@both_databases
 def test_show_prints_each_step_with_its_output(installation: Installation) -> None:
     installation.forge.push_files(HEALTHY | {"build.sh": "echo no compiler; exit 3\n"})
     installation.run("deploy", "my_api", "production")
@@ -261,6 +269,7 @@ def test_a_misspelt_name_is_told_with_the_nearest_one(installation: Installation
     assert done.stdout == ""
 
 
+@both_databases
 def test_a_part_of_an_id_must_mean_one_deployment(installation: Installation) -> None:
     for _ in range(2):
         installation.run("deploy", "my_api", "production", "--detach")
@@ -270,6 +279,7 @@ def test_a_part_of_an_id_must_mean_one_deployment(installation: Installation) ->
     assert all(each.id in said for each in installation.recorded())
 
 
+@both_databases
 def test_a_deployment_is_named_by_any_part_of_its_id(installation: Installation) -> None:
     installation.deploy()
     id_ = installation.last().id
@@ -277,6 +287,7 @@ def test_a_deployment_is_named_by_any_part_of_its_id(installation: Installation)
         assert installation.json("show", part)["id"] == id_, part
 
 
+@both_databases
 @pytest.mark.parametrize("part", ["", "%", "_", "' OR 1=1 --"])
 def test_what_is_no_part_of_an_id_means_none(installation: Installation, part: str) -> None:
     installation.run("deploy", "my_api", "production", "--detach")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import both_databases
 from tests.waiting import wait_until
 
 from .installation import HEALTHY, Installation
@@ -33,6 +34,7 @@ def reconciled(installation: Installation, *arguments: str, code: int = 0) -> li
     return found
 
 
+@both_databases
 def test_a_push_that_was_missed_is_shown_and_requested_once_with_all_that_routing_decides(
     mapped: Installation,
 ) -> None:
@@ -54,6 +56,7 @@ def test_a_push_that_was_missed_is_shown_and_requested_once_with_all_that_routin
     assert len(mapped.recorded()) == 1
 
 
+@both_databases
 def test_what_was_requested_is_executed_by_a_worker(mapped: Installation) -> None:
     head = mapped.forge.push_files({"file": "2"})
     done = mapped.run("reconcile", "my_api", "prod", "--deploy")
@@ -74,6 +77,7 @@ def test_a_head_that_was_rolled_back_is_left_alone(mapped: Installation) -> None
     assert len(mapped.recorded()) == 2
 
 
+@both_databases
 def test_a_head_that_a_user_rolled_back_from_is_left_alone(mapped: Installation) -> None:
     mapped.deploy()
     mapped.deploy()
@@ -92,6 +96,7 @@ def test_a_branch_that_no_rule_deploys_is_left_to_a_user(installation: Installat
     )
 
 
+@both_databases
 def test_status_tells_of_what_was_missed_without_the_network(mapped: Installation) -> None:
     mapped.deploy()
     head = mapped.forge.push_files({"file": "2"})

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.databases import both_databases
 from tests.stores import open_store
 
 from .installation import HEALTHY, Installation
@@ -43,6 +44,7 @@ def test_by_default_a_replay_only_shows_what_would_be_requested_now(
     assert installation.recorded() == []
 
 
+@both_databases
 def test_a_replay_that_deploys_requests_it_for_the_event_and_says_how_to_follow(
     installation: Installation, app: WebApp
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_replay_that_deploys_requests_it_for_the_event_and_says_how_to_follow(
     assert deployment.requested_by
 
 
+@both_databases
 def test_a_replay_deploys_what_was_missed(installation: Installation) -> None:
     commit = installation.forge.push_files(HEALTHY, "next")
     with receiving(installation, "--worker") as app:
@@ -73,6 +76,7 @@ def test_a_replay_deploys_what_was_missed(installation: Installation) -> None:
     assert (installation.last().id, installation.last().status) == (deployment, "success")
 
 
+@both_databases
 @pytest.mark.parametrize("option", [[], ["--deploy"]])
 def test_a_delivery_with_a_newer_commit_of_its_ref_is_refused_without_older(
     installation: Installation, app: WebApp, option: list[str]
@@ -111,6 +115,7 @@ def test_what_counts_as_newer_is_another_commit_of_the_same_ref_in_the_same_plac
     assert newer(installation, first) == installation.last().id
 
 
+@both_databases
 def test_a_deletion_is_newer(installation: Installation, app: WebApp) -> None:
     first = app.push(ONE)["event"]
     assert newer(installation, first) is None

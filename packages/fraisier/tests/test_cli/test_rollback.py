@@ -6,11 +6,12 @@ import subprocess
 
 from fraisier_core.system.processes import ProcessIdentity
 
-from tests.stores import open_store
+from tests.databases import both_databases
 
 from .installation import HEALTHY, Installation
 
 
+@both_databases
 def test_a_rollback_goes_to_the_healthy_release_before(installation: Installation) -> None:
     first, second = installation.deploy(), installation.deploy()
     done = installation.json("rollback", "my_api", "prod")
@@ -29,6 +30,7 @@ def test_a_release_that_failed_is_no_candidate(installation: Installation) -> No
     assert installation.json("rollback", "my_api", "production")["commit_sha"] == first
 
 
+@both_databases
 def test_a_release_that_was_rolled_back_from_is_taken_only_by_name(installation: Installation) -> None:
     first, second = installation.deploy(), installation.deploy()
     installation.json("rollback", "my_api", "production")
@@ -44,10 +46,11 @@ def test_a_release_that_was_left_for_a_newer_one_was_not_rolled_back_from(instal
     assert installation.json("rollback", "my_api", "production")["commit_sha"] == first
 
 
+@both_databases
 def test_while_something_is_deployed_a_rollback_has_to_say_where_to(installation: Installation) -> None:
     first, _ = installation.deploy(), installation.deploy()
     installation.run("deploy", "my_api", "production", "--detach")
-    database = open_store(installation.folder / ".fraisier" / "fraisier.db")
+    database = installation.open()
     assert database.claim(ProcessIdentity.of(os.getpid())) is not None
     database.close()
     refused = installation.run("rollback", "my_api", "production", "--detach")

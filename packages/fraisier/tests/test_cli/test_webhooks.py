@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.databases import both_databases
+
 from .installation import Installation
 from .receiving import WebApp, receiving
 from .test_completion import complete
@@ -35,6 +37,7 @@ def test_without_a_store_nothing_was_delivered_and_none_is_made(
     assert not installation.database.parent.exists()
 
 
+@both_databases
 def test_list_shows_every_delivery_with_its_verdict_and_the_true_reason(
     installation: Installation, app: WebApp
 ) -> None:
@@ -73,6 +76,7 @@ def test_list_has_the_newest_up_to_a_limit_and_every_reason_of_all_refs(
     assert (newest["verdict"], newest["client"]) == ("refused", "127.0.0.1")
 
 
+@both_databases
 def test_show_has_everything_that_is_recorded(installation: Installation, app: WebApp) -> None:
     shown = installation.run("webhooks", "show", app.ids[0][-8:]).stdout
     deployment = installation.last().id
@@ -97,6 +101,7 @@ def test_show_has_everything_that_is_recorded(installation: Installation, app: W
     assert [each["id"] for each in found["deployments"]] == [deployment]
 
 
+@both_databases
 def test_show_names_the_first_delivery_of_a_duplicate_and_why_one_was_refused(
     installation: Installation, app: WebApp
 ) -> None:
@@ -115,6 +120,7 @@ def test_what_a_stranger_sends_obeys_no_terminal(installation: Installation) -> 
         assert installation.run("webhooks", *command).stdout.replace("\n", "").isprintable()
 
 
+@both_databases
 def test_ids_of_deliveries_complete_and_any_part_of_one_will_do(
     installation: Installation, app: WebApp
 ) -> None:

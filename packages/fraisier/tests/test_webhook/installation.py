@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from tests.databases import PostgresDatabase
+from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
 from .hooks import GITHUB_OLD_SECRET, GITHUB_SECRET, GITLAB_SIGNING_TOKEN, GITLAB_TOKEN, Hook
@@ -64,6 +66,7 @@ class Server:
         log: what it writes to standard error.
         folder: where its configuration lies.
         client: talks to it.
+        postgres: where its store is, unless on SQLite.
     """
 
     process: subprocess.Popen[bytes]
@@ -71,6 +74,7 @@ class Server:
     log: Path
     folder: Path
     client: httpx.Client
+    postgres: PostgresDatabase | None = None
 
     def send(self, hook: Hook) -> httpx.Response:
         """Deliver."""
@@ -95,7 +99,15 @@ class Server:
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query on the store."""
+        if self.postgres:
+            with closing(self.open()) as store:
+                return store.all(query)
         return rows(self.folder / ".fraisier" / "fraisier.db", query)
+
+    def open(self) -> OpenStore:
+        """Open the store."""
+        path = self.folder / ".fraisier" / "fraisier.db"
+        return self.postgres.open() if self.postgres else open_store(path)
 
     def terminate(self) -> int:
         """Send SIGTERM, and return how the process ended."""
@@ -115,17 +127,22 @@ class Installation:
         folder: the folder.
         environ: the whole environment of the command.
         prefix: a command that runs it.
+        postgres: where its store is, unless on SQLite.
     """
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
+    postgres: PostgresDatabase | None = None
 
     @classmethod
-    def create(cls, folder: Path, config: str = CONFIG) -> Installation:
+    def create(
+        cls, folder: Path, config: str = CONFIG, postgres: PostgresDatabase | None = None
+    ) -> Installation:
         """Return a site whose secrets are those of the deliveries in `hooks`."""
         folder.mkdir(exist_ok=True)
-        (folder / "fraises.yaml").write_text(config)
+        url = f"database: {{url: '{postgres.url}'}}\n" if postgres else ""
+        (folder / "fraises.yaml").write_text(url + config)
         environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(folder),
@@ -135,7 +152,7 @@ class Installation:
             "GITLAB_TOKEN": GITLAB_TOKEN,
             "GITLAB_SIGNING_TOKEN": GITLAB_SIGNING_TOKEN,
         }
-        return cls(folder, environ)
+        return cls(folder, environ, postgres=postgres)
 
     @property
     def config(self) -> Path:
@@ -168,7 +185,7 @@ class Installation:
             try:
                 url = _url(process, log)
                 with httpx.Client(base_url=url, timeout=SECONDS, verify=False, trust_env=False) as client:
-                    yield Server(process, url, log, self.folder, client)
+                    yield Server(process, url, log, self.folder, client, self.postgres)
             finally:
                 process.kill()
 

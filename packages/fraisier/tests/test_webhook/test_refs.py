@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fraisier.receiver import MAX_REFS
 
+from tests.databases import both_databases
 from tests.packages import PackageFolder
-from tests.stores import open_store
 
 from .hooks import BEFORE, GITHUB_URL, Hook, new_commit
 from .installation import Installation, Server
@@ -64,6 +64,7 @@ def send(server: Server, pushed: list[tuple[str, str, str | None]], identity: st
     return found
 
 
+@both_databases
 def test_each_ref_is_routed_and_answered_by_itself(server: Server) -> None:
     refs = ("refs/heads/main", "refs/heads/other", "refs/heads/live/1", "refs/tags/v1")
     pushed = changes(*refs)
@@ -79,12 +80,13 @@ def test_each_ref_is_routed_and_answered_by_itself(server: Server) -> None:
         ("refs/tags/v1", ids[2:]),
     ]
     assert 'my_api production: "other" does not match "main"' in found["refs"][1]["reasons"]
-    store = open_store(server.folder / ".fraisier" / "fraisier.db")
+    store = server.open()
     assert [(each.ref, each.commit_sha) for each in store.deployments()] == [
         (ref, commit) for ref, _, commit in pushed[:1:-1] + pushed[:1]
     ]
 
 
+@both_databases
 def test_a_delivery_of_several_refs_is_known_again(server: Server) -> None:
     pushed = changes("refs/heads/other", "refs/heads/main")
     first, again = send(server, pushed, "d1"), send(server, pushed, "d1")
@@ -93,6 +95,7 @@ def test_a_delivery_of_several_refs_is_known_again(server: Server) -> None:
     assert again["deploy_again"] == [f"fraisier deploy my_api production --commit {pushed[1][2]}"]
 
 
+@both_databases
 def test_several_refs_of_which_none_is_mapped_are_ignored_with_the_reasons_of_each(server: Server) -> None:
     main = "refs/heads/main"
     found = send(server, changes("refs/heads/other", main, deleted=main), "d1")
@@ -105,6 +108,7 @@ def test_several_refs_of_which_none_is_mapped_are_ignored_with_the_reasons_of_ea
     assert "of 'acme/my-api' 'refs/heads/other' and 1 more: ignored (" in server.log.read_text()
 
 
+@both_databases
 def test_more_refs_than_could_be_stored_while_others_wait_are_refused(server: Server) -> None:
     pushed = [("refs/heads/other", BEFORE, None)] * (MAX_REFS + 1)
     headers = {"content-type": "application/json", "x-token": SECRET, "x-id": "d1"}

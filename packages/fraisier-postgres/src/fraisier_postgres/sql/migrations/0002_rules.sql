@@ -70,13 +70,15 @@ BEGIN
 END $$;
 
 -- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
--- earlier delivery may turn out to be a replay, so it supersedes only another such.
+-- earlier delivery may turn out to be a replay, so it supersedes only another such. What came first may be stored last,
+-- and nothing ends before it was requested.
 CREATE FUNCTION check_request(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM tb_environments AS e
     WHERE e.fraise_id = event.fraise_id AND e.environment = event.environment FOR NO KEY UPDATE;
     INSERT INTO tb_deployment_events (deployment_id, event, at, superseded_by)
-    SELECT d.id, 'superseded', event.at, event.deployment_id FROM tb_deployments AS d
+    SELECT d.id, 'superseded', greatest(event.at, d.requested_at), event.deployment_id
+    FROM tb_deployments AS d
     WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
       AND d.status = 'pending' AND d.supersedes AND (d.repeats IS NULL) = (event.repeats IS NULL);
 END $$;

@@ -50,14 +50,15 @@ WHEN EXISTS (SELECT 1 FROM tb_webhook_refs
 BEGIN SELECT RAISE(ABORT, 'tb_webhook_refs is append-only'); END;
 
 -- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
--- earlier delivery may turn out to be a replay, so it supersedes only another such.
+-- earlier delivery may turn out to be a replay, so it supersedes only another such. What came first may be stored last,
+-- and nothing ends before it was requested.
 CREATE TRIGGER deployment_request BEFORE INSERT ON tb_deployment_events
 WHEN NEW.event = 'requested'
 BEGIN
     SELECT RAISE(ABORT, 'unknown kind of deployment')
     WHERE NOT EXISTS (SELECT 1 FROM tb_kinds WHERE name = NEW.kind);
     INSERT INTO tb_deployment_events (deployment_id, number, event, at, superseded_by)
-    SELECT id, last_event + 1, 'superseded', NEW.at, NEW.deployment_id
+    SELECT id, last_event + 1, 'superseded', max(NEW.at, requested_at), NEW.deployment_id
     FROM tb_deployments INDEXED BY one_pending_deployment
     WHERE fraise_id = NEW.fraise_id AND environment = NEW.environment AND kind = NEW.kind
       AND status = 'pending' AND supersedes = 1 AND (repeats IS NULL) = (NEW.repeats IS NULL);
