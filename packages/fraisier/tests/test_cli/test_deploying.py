@@ -6,7 +6,6 @@ import signal
 import pytest
 
 from tests.databases import both_databases
-from tests.stores import open_store
 from tests.waiting import wait_until
 
 from .installation import DEPLOYER, HEALTHY, Installation
@@ -304,7 +303,7 @@ def test_cancelling_an_unknown_deployment_names_it(installation: Installation) -
 
 
 def _kill_holder(installation: Installation) -> None:
-    database = open_store(installation.database)
+    database = installation.open()
     for held in database.leases():
         os.kill(held.holder.pid, signal.SIGKILL)
     database.close()

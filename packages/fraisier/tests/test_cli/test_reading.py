@@ -12,6 +12,7 @@ from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
 from tests.databases import both_databases
+from tests.postgres import USUAL
 from tests.stores import open_store
 from tests.waiting import wait_until
 
@@ -145,7 +146,7 @@ def test_status_tells_which_commands_take_a_decision(installation: Installation)
 
 def pushed(installation: Installation, commit: str, ref: str = "refs/heads/main") -> str:
     """Request what a push of a commit does, and return the deployment's id."""
-    with closing(open_store(installation.database)) as store:
+    with closing(installation.open()) as store:
         request = Request("my_api", "production", "deploy", "webhook", "ada", ref=ref, commit_sha=commit)
         return store.request(request)
 
@@ -214,6 +215,20 @@ def test_status_tells_which_old_releases_cannot_be_deleted(installation: Install
     assert installation.run("status", "my_api", "prod").stdout.endswith(f"left     {said}")
     kept = {str(releases / ".trash-old"): "Permission denied: /the/file"}
     assert [each["undeletable"] for each in installation.json("status")] == [kept, {}]
+
+
+@pytest.mark.parametrize("database_name", [f"postgresql-{USUAL}"])
+def test_what_is_recorded_on_a_server_is_read_on_a_machine_that_has_deployed_nothing(
+    installation: Installation,
+) -> None:
+    commit = installation.deploy()
+    (installation.folder / ".fraisier").rename(installation.folder / "elsewhere")
+    (deployment,) = installation.json("history", "my_api")
+    assert deployment["commit_sha"] == commit
+    assert commit[:12] in installation.run("show", deployment["id"]).stdout
+    assert installation.json("status", "my_api", "production")[0]["serving_commit_sha"] == commit
+    assert "success" in installation.run("cancel", deployment["id"]).stderr
+    assert not (installation.folder / ".fraisier").exists()
 
 
 @both_databases

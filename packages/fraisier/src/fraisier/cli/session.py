@@ -72,9 +72,8 @@ class Session:
         """
         from fraisier_core.system.owner import existing_place
 
-        if existing_place(self.place.state_dir) != self.place.state_dir:
-            return None
-        self.become_owner()
+        if existing_place(self.place.state_dir) == self.place.state_dir:
+            self.become_owner()  # nothing is here otherwise, but the store may be on a server
         return self.plugins.store(self.place.database).open_for_reading(self.place.database, self.host)
 
     def require_store(self) -> None:
