@@ -106,15 +106,6 @@ def test_a_store_that_is_newer_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_store_made_with_an_edited_migration_is_refused(path: Path) -> None:
-    database = Connection.open(path)
-    first = migrations(SQL)[0].name
-    database.execute("UPDATE tb_migrations SET checksum = 'edited' WHERE name = ?", [first])
-    database.close()
-    with pytest.raises(StoreError, match=f"migration {first} differs"):
-        Connection.open(path)
-
-
 def schema(path: Path) -> list[tuple[str, str]]:
     rows = Connection.open(path).all("SELECT name, sql FROM sqlite_master ORDER BY name")
     return [(row["name"], row["sql"]) for row in rows]
@@ -189,23 +180,6 @@ def test_only_a_fleeting_transaction_does_not_wait_for_the_disk(path: Path) -> N
             lambda: database.execute("INSERT INTO tb_leases (deployment_id) VALUES ('one')"), durable=False
         )
     assert tuple(database.all("PRAGMA synchronous")[0]) == (2,)
-
-
-def test_threads_share_a_connection_a_transaction_at_a_time(path: Path) -> None:
-    database = Connection.open(path)
-
-    def write(thread: int) -> None:
-        for number in range(20):
-            with database.transaction():
-                row = (f"{thread}-{number}", "api", 1)
-                database.execute("INSERT INTO tb_fraises (id, type, configured) VALUES (?, ?, ?)", row)
-
-    threads = [threading.Thread(target=write, args=(each,)) for each in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(database.all("SELECT * FROM tb_fraises")) == 80
 
 
 def test_one_connection_checkpoints_and_another_takes_over_when_it_ends(path: Path) -> None:
