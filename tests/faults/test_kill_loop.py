@@ -45,6 +45,7 @@ class Loop:
     driver: Driver
     chance: random.Random
     server: Server | None = None
+    longest_pause: float = 1.0
     newest: dict[str, str] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
 
@@ -55,7 +56,7 @@ class Loop:
             self.restart()
             if self.chance.random() < 0.5:
                 self.push(self.chance.choice(sorted(BRANCHES)))
-            time.sleep(self.chance.uniform(0.2, 1.0))
+            time.sleep(self.chance.uniform(0.2, self.longest_pause))
             self.kill_one()
         self.restart()  # as a service manager does
 
@@ -94,7 +95,7 @@ class Loop:
             by_role |= {"database": [self.kill_database], "connection": [self.end_connection]}
         roles = sorted(by_role)
         if roles:
-            (role,) = self.chance.choices(roles, [1 / (1 + self.killed[role]) for role in roles])
+            (role,) = self.chance.choices(roles, [1 / (1 + self.killed[role]) ** 2 for role in roles])
             self.chance.choice(by_role[role])()
             self.killed[role] += 1
 
@@ -189,7 +190,7 @@ def test_after_random_kills_the_newest_commits_serve_or_wait_for_a_decision(driv
 def test_they_do_so_on_postgresql_which_is_killed_as_well(
     driver_on_server: Driver, postgres_server: Server
 ) -> None:
-    loop = Loop(driver_on_server, random.Random(SEED), postgres_server)
+    loop = Loop(driver_on_server, random.Random(SEED), postgres_server, longest_pause=3.0)
     check_kills(loop, POSTGRES_KILL_SECONDS)
 
 

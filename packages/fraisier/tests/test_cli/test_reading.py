@@ -12,7 +12,7 @@ from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
 from tests.databases import both_databases
-from tests.postgres import USUAL
+from tests.postgres import USUAL, every_postgres
 from tests.stores import open_store
 from tests.waiting import wait_until
 
@@ -359,6 +359,15 @@ def test_migrating_makes_a_store_that_is_missing(installation: Installation) -> 
     assert installation.json("history") == []
 
 
+@every_postgres
+def test_migrating_makes_a_store_on_a_server(installation: Installation, postgres_url: str) -> None:
+    installation.config.write_text(f"database: {{url: '{postgres_url}'}}\n" + installation.config.read_text())
+    assert installation.json("history") == []
+    assert installation.json("db", "migrate")["applied"]
+    assert installation.json("db", "migrate")["applied"] == []
+    assert installation.json("history") == []
+
+
 @pytest.mark.parametrize("command", [["status"], ["show", "a"], ["cancel", "a"], ["db", "migrate"]])
 def test_a_directory_in_place_of_the_store_is_told(installation: Installation, command: list[str]) -> None:
     installation.database.mkdir(parents=True)
@@ -378,12 +387,12 @@ def test_a_store_that_is_locked_for_long_is_told(installation: Installation) -> 
     assert "It is locked by another process; try again" in done.stderr
 
 
+@both_databases
 def test_the_deployments_can_be_rebuilt_from_their_events(installation: Installation) -> None:
     installation.deploy()
     before = installation.recorded()
-    with closing(sqlite3.connect(installation.database)) as connection:
-        connection.execute("DELETE FROM tb_deployments")
-        connection.commit()
+    with closing(installation.open()) as store:
+        store.execute("DELETE FROM tb_deployments")
     assert installation.recorded() == []
     assert installation.run("db", "rebuild").returncode == 0
     assert installation.recorded() == before
