@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -22,8 +23,10 @@ from fraisier_postgres.postgres_errors import RolledBackError
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 0.9
-"""What comes while a batch is being stored waits for two of them, and is to be answered within 2 seconds."""
+PATIENCE_SECONDS = 1.3
+ANSWER_SECONDS = 1.9
+"""Within these a forge is answered, also if it has waited for the batch before its own."""
+RECENTLY_SECONDS = 0.1
 LARGE_BATCH_SECONDS = 20.0
 PAUSE_SECONDS = 0.05
 _NOT_IN_JSON = ("body", "requests", "more_refs")
@@ -33,6 +36,8 @@ class AcceptingStore(RelationalStore):
     """The part of the store that the event loop of the web app uses, on connections of its own."""
 
     _connection: PostgresConnection
+    _took = 0.0
+    _ended = float("-inf")
 
     @cached_property
     def _turn(self) -> asyncio.Lock:
@@ -58,20 +63,29 @@ class AcceptingStore(RelationalStore):
 
     def close(self) -> None:
         super().close()
-        if "_beside" in self.__dict__:
-            self._beside.close()
+        for name in {"_batches", "_refusals", "_beside"} & self.__dict__.keys():
+            getattr(self, name).close()
 
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         async with self._turn:
-            until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-            if are_large(deliveries) or any(each.more_refs for each in deliveries):
-                await self._batches.within(PATIENCE_SECONDS, self._batches.all("SELECT 1"))
-                return await self._in_thread(self._beside._accept_together, deliveries, LARGE_BATCH_SECONDS)
+            began = time.monotonic()
+            waited = self._took if began - self._ended < RECENTLY_SECONDS else 0.0
             try:
-                return await self._batches.within(PATIENCE_SECONDS, self._accept_new(deliveries))
-            except (ConstraintError, UnicodeError):
-                left = until - asyncio.get_running_loop().time()
-                return await self._in_thread(self._beside._accept_one_by_one, deliveries, left)
+                return await self._accept(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
+            finally:
+                self._ended = time.monotonic()
+                self._took = self._ended - began
+
+    async def _accept(self, deliveries: Sequence[Delivery], seconds: float) -> Receipts:
+        until = time.monotonic() + seconds
+        if are_large(deliveries) or any(each.more_refs for each in deliveries):
+            await self._batches.within(seconds, self._batches.all("SELECT 1"))
+            return await self._in_thread(self._beside._accept_together, deliveries, LARGE_BATCH_SECONDS)
+        try:
+            return await self._batches.within(seconds, self._accept_new(deliveries))
+        except (ConstraintError, UnicodeError):
+            left = until - time.monotonic()
+            return await self._in_thread(self._beside._accept_one_by_one, deliveries, left)
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         row = refused_row(provider, received_at, client, reason)
@@ -123,7 +137,7 @@ class AcceptingStore(RelationalStore):
             return future.result()
         future.cancel()
         self._beside._connection.abort()
-        raise self._batches.too_slow(seconds)
+        raise self._batches.too_slow()
 
 
 def _without(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import select
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from weakref import finalize
 
 import psycopg
 from fraisier_core import StoreError, UnreachableStoreError
@@ -55,11 +56,11 @@ class AsyncClient:
         ending = asyncio.create_task(_end(task, client))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
-        raise self.too_slow(seconds)
+        raise self.too_slow()
 
-    def too_slow(self, seconds: float) -> UnreachableStoreError:
-        """Return the error for what took longer than that."""
-        text = f"the store {self._shown} did not answer within {seconds:.1f} s"
+    def too_slow(self) -> UnreachableStoreError:
+        """Return the error for what takes too long."""
+        text = f"the store {self._shown} did not answer in time"
         return UnreachableStoreError(f"{text}. Check that PostgreSQL runs, and what holds its locks")
 
     async def all(self, sql: str, parameters: Parameters = NONE) -> list[DictRow]:
@@ -78,24 +79,25 @@ class AsyncClient:
             is_lost = client.closed or ends_connection(error)
             explained = explanation(error, self._shown, is_lost=is_lost)
             if is_lost:
-                await self.close()
+                self.close()
                 raise UnknownOutcomeError(str(explained)) from error
             raise explained from error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection; the next statement opens another one."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        if self._client is not None:
+            self._client.pgconn.finish()
+            self._client = None
 
     async def _open(self) -> Client:
         if self._client is not None and _has_ended(self._client):
-            await self.close()
+            self.close()
         if self._client is None:
             try:
                 self._client = await self._connected()
             except psycopg.Error as error:
                 raise explanation(error, self._shown, is_lost=True) from error
+            finalize(self, self._client.pgconn.finish)
         return self._client
 
     async def _connected(self) -> Client:
@@ -120,11 +122,13 @@ def _has_ended(client: Client) -> bool:
 
 async def _end(task: asyncio.Task[Any], client: Client | None) -> None:
     """Have a task end, at last by closing its connection."""
-    task.cancel()  # psycopg asks PostgreSQL to cancel the statement
-    await asyncio.wait({task}, timeout=GRACE_SECONDS)
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()  # or it would be logged that nothing asked for it
-    if client is not None:
-        await client.close()
+    try:
+        task.cancel()  # psycopg asks PostgreSQL to cancel the statement
+        await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # or it would be logged that nothing asked for it
+    finally:
+        if client is not None:
+            client.pgconn.finish()
