@@ -23,8 +23,8 @@ from fraisier_postgres.postgres_errors import RolledBackError
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 1.3
-ANSWER_SECONDS = 1.9
+PATIENCE_SECONDS = 1.2
+ANSWER_SECONDS = 1.8
 """Within these a forge is answered, also if it has waited for the batch before its own."""
 RECENTLY_SECONDS = 0.1
 LARGE_BATCH_SECONDS = 20.0
@@ -71,12 +71,12 @@ class AcceptingStore(RelationalStore):
             began = time.monotonic()
             waited = self._took if began - self._ended < RECENTLY_SECONDS else 0.0
             try:
-                return await self._accept(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
+                return await self._accept_within(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
             finally:
                 self._ended = time.monotonic()
                 self._took = self._ended - began
 
-    async def _accept(self, deliveries: Sequence[Delivery], seconds: float) -> Receipts:
+    async def _accept_within(self, deliveries: Sequence[Delivery], seconds: float) -> Receipts:
         until = time.monotonic() + seconds
         if are_large(deliveries) or any(each.more_refs for each in deliveries):
             await self._batches.within(seconds, self._batches.all("SELECT 1"))
