@@ -41,6 +41,7 @@ class AsyncClient:
         self._shown = shown(url)
         self._parameters = parameters_of(url)
         self._client: Client | None = None
+        self._finalizer: finalize[..., Any] | None = None
         self._turn = asyncio.Lock()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -53,6 +54,8 @@ class AsyncClient:
         if task.done():
             return task.result()
         client, self._client, self._turn = self._client, None, asyncio.Lock()
+        if self._finalizer is not None:
+            self._finalizer.detach()
         ending = asyncio.create_task(_end(task, client))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -85,9 +88,9 @@ class AsyncClient:
 
     def close(self) -> None:
         """Close the connection; the next statement opens another one."""
-        if self._client is not None:
-            self._client.pgconn.finish()
-            self._client = None
+        if self._finalizer is not None:
+            self._finalizer()
+        self._client = None
 
     async def _open(self) -> Client:
         if self._client is not None and _has_ended(self._client):
@@ -97,7 +100,7 @@ class AsyncClient:
                 self._client = await self._connected()
             except psycopg.Error as error:
                 raise explanation(error, self._shown, is_lost=True) from error
-            finalize(self, self._client.pgconn.finish)
+            self._finalizer = finalize(self, self._client.pgconn.finish)
         return self._client
 
     async def _connected(self) -> Client:
