@@ -44,7 +44,7 @@ STATEMENTS = (
     *("deployments_by_prefix", "deployments_by_pattern", "steps", "events", "events_of_deployment"),
     *("deliveries", "deliveries_by_prefix", "deliveries_by_pattern", "delivery", "delivered"),
     *("delivered_refs", "deployments_of_deliveries", "deployments_of_event", "same_delivery", "same_body"),
-    *("claimable", "still_claimable", "waiting", "waiting_instead", "is_last", "pushed_commits", "running"),
+    *("claim", "waiting_instead", "is_last", "pushed_commits", "running"),
     *("healthy_releases", "lock_environment_of", "cancellation", "previously_active", "last_event"),
     *("request", "append", "requested_since", "last_of_refs", "last_of_commits"),
 )
@@ -74,6 +74,12 @@ PARAMETERS = {
     "trigger": "manual",
     "commits": '["c"]',
     "ids": f'["{THE_ID}"]',
+    "durable": False,
+    "host": "barn",
+    "boot_id": "boot",
+    "pid": 1,
+    "pid_started": 1,
+    "seconds": 30,
 }
 
 
@@ -97,11 +103,11 @@ def scans(connection: Connection) -> dict[str, int]:
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_no_large_table_is_read_from_beginning_to_end(filled: Connection, statement: str, plan: str) -> None:
     pending, new = f"{DEPLOYMENTS:032x}", "f" * 32
-    row = {"append": {"deployment_id": pending}, "request": {"deployment_id": new}}.get(statement, {})
+    own = {"append": {"deployment_id": pending}, "request": {"deployment_id": new}, "claim": {"id": None}}
     with filled.transaction(force_rollback=True):
         filled.execute(f"SET LOCAL plan_cache_mode = {plan}".encode())
         before = scans(filled)
-        run(filled, statement, **PARAMETERS | row)
+        run(filled, statement, **{**PARAMETERS, **own.get(statement, {})})
         assert scans(filled) == before
 
 

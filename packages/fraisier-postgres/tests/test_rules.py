@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -52,6 +52,15 @@ def refused(connection: Connection, message: str, sql: str, *values: Any) -> Non
     """Assert that the database refuses this as a violation of its rules."""
     with pytest.raises(psycopg.IntegrityError, match=message):
         connection.execute(sql.encode(), values)
+
+
+def claim_next(connection: Connection, **changes: Any) -> UUID | None:
+    """Claim what can be, and return its id."""
+    holder = {"host": "barn", "boot_id": "boot", "pid": 1, "pid_started": 1, "seconds": 60, "at": NOON}
+    row = run(connection, "claim", **holder | {"known": "0001", "durable": False} | changes)
+    ((_, claimed, attempt, token),) = row
+    assert (claimed is None) is (attempt is None) is (token is None)
+    return None if claimed is None else UUID(str(claimed))
 
 
 def wait_until_blocked(watching: Connection, waiting: Connection) -> None:
@@ -172,28 +181,22 @@ def test_a_lease_is_not_taken_over_while_its_holder_appends(connect: Connect) ->
 
 @every_postgres
 def test_two_workers_claim_two_environments_and_neither_waits(connect: Connect) -> None:
-    one, other = connect(), connect()
+    one, other, third = connect(), connect(), connect()
     ids = {request(one, "shop", each) for each in ("live", "trial")}
-    claimed = set()
     with one.transaction(), other.transaction():
-        for worker in (one, other):
-            ((id_, attempt),) = run(worker, "claimable").fetchall()
-            assert run(worker, "still_claimable", id=id_).fetchall() == [(id_, attempt)]
-            claimed.add(str(id_))
-        third = connect()
-        assert run(third, "claimable").fetchall() == []
-        assert run(third, "waiting").fetchall() == [(1,)]
-    assert claimed == ids
+        assert {str(claim_next(worker)) for worker in (one, other)} == ids
+        assert claim_next(third) is None
+    assert claim_next(third) is None
 
 
-def test_what_another_claimed_meanwhile_is_not_claimable_any_more(store: Connection) -> None:
+def test_what_is_urgent_is_claimed_first_and_excludes_what_is_of_its_lane(store: Connection) -> None:
     rollback, deploy = (request(store, "shop", "live", kind=kind) for kind in ("rollback", "deploy"))
-    ((first, _),) = run(store, "claimable").fetchall()
-    assert str(first) == rollback  # which goes first
-    claim(store, rollback)
-    assert run(store, "still_claimable", id=rollback).fetchall() == []
-    assert run(store, "still_claimable", id=deploy).fetchall() == []
-    assert run(store, "waiting", id=deploy).fetchall() == []
+    store.execute("INSERT INTO tb_migrations VALUES ('0009_later.sql', 'c')")
+    assert claim_next(store) is None
+    assert str(claim_next(store, known="0009_later.sql")) == rollback
+    store.execute("DELETE FROM tb_migrations")
+    assert claim_next(store) is None
+    assert claim_next(store, id=deploy) is None
 
 
 def test_leases_and_workers_live_by_the_clock_of_the_database(store: Connection) -> None:

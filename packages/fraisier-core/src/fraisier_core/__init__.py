@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         StepFailedError,
         StoreError,
         UnknownNameError,
+        UnknownOutcomeError,
         UnreachableStoreError,
     )
     from fraisier_core.health import Health
@@ -68,7 +69,7 @@ __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["FencedError", "Host", "OutdatedStoreError", "ProcessIdentity", "StoreError", "UnknownNameError"]
-__all__ += ["UnreachableStoreError"]
+__all__ += ["UnknownOutcomeError", "UnreachableStoreError"]
 
 _MODULES = (
     *(

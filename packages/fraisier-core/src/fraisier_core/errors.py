@@ -35,6 +35,10 @@ class UnreachableStoreError(StoreError):
     """The database is away; it may come back, and nothing was committed meanwhile."""
 
 
+class UnknownOutcomeError(StoreError):
+    """The database was lost while it committed: whether the change was recorded is unknown."""
+
+
 class OutdatedStoreError(StoreError):
     """An older version made the store; whoever only reads does not migrate it; it lacks the `pending`."""
 

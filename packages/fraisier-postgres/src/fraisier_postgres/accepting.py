@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
 
-from fraisier_core import UnreachableStoreError
+from fraisier_core import UnknownOutcomeError, UnreachableStoreError
 from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.relational.deliveries import are_large, event_row, refused_row, requested
 from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.system.failpoints import failpoint
 
-from fraisier_postgres.async_client import AsyncClient, UnknownOutcomeError
+from fraisier_postgres.async_client import AsyncClient
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_errors import RolledBackError
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from weakref import finalize
 
 import psycopg
-from fraisier_core import StoreError, UnreachableStoreError
+from fraisier_core import UnknownOutcomeError, UnreachableStoreError
 from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.array import ListBinaryDumper
@@ -23,10 +23,6 @@ Client = psycopg.AsyncConnection[DictRow]
 
 GRACE_SECONDS = 5.0
 """For PostgreSQL to cancel what took too long."""
-
-
-class UnknownOutcomeError(StoreError):
-    """The connection was lost before PostgreSQL said what became of a statement."""
 
 
 class AsyncClient:

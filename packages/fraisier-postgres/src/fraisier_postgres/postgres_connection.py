@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from weakref import finalize
 
 import psycopg
-from fraisier_core import StoreError
+from fraisier_core import StoreError, UnknownOutcomeError
 from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
@@ -131,6 +131,22 @@ class PostgresConnection:
             for row in rows:
                 copying.write_row(row)
 
+    def once(self, sql: str, parameters: Parameters = NONE) -> list[DictRow]:
+        """Return the rows of a statement that is a transaction of its own, and must not be done twice. Raises
+        `UnknownOutcomeError` if the connection is lost meanwhile, unless this connection insists.
+        """
+
+        def rows() -> list[DictRow]:
+            return self._run(sql, parameters).fetchall()
+
+        if self.insists:
+            return self.transact(rows, durable=False)
+        with self._lock:
+            try:
+                return self._repeated(rows, losses=0)
+            except LostConnectionError as error:
+                raise _in_doubt(error) from error
+
     def run_script(self, sql: str) -> None:
         """Run the statements of a file, which have no parameters, inside a transaction."""
         with self._lock, self._explained():
@@ -144,7 +160,7 @@ class PostgresConnection:
             return action()
         return self.transact(action) if self._for_reading else self._repeated(action)
 
-    def _repeated(self, action: Callable[[], T]) -> T:
+    def _repeated(self, action: Callable[[], T], *, losses: int = 1) -> T:
         """Return what `action` returns; it is repeated once after a lost connection, which may have been lost
         long before, or, if this connection insists, until PostgreSQL is back.
         """
@@ -154,7 +170,7 @@ class PostgresConnection:
                 return action()
             except LostConnectionError:
                 lost += 1
-                if lost > 1 and not self.insists:
+                if lost > losses and not self.insists:
                     raise
             except RolledBackError:
                 rolled_back += 1
@@ -198,7 +214,7 @@ class PostgresConnection:
             self._run("COMMIT")
         except LostConnectionError as error:
             if number is None and not (self.insists or self._for_reading):
-                raise StoreError(f"{error}; whether the last change was recorded is unknown") from error
+                raise _in_doubt(error) from error
             if number is None or self._repeated(lambda: self._outcome(number)) != "committed":
                 raise
 
@@ -244,6 +260,10 @@ class PostgresConnection:
         if self._client is not None and ends_connection(error):
             self._client.close()
         return self._client is None or self._client.closed
+
+
+def _in_doubt(error: StoreError) -> UnknownOutcomeError:
+    return UnknownOutcomeError(f"{error}; whether the last change was recorded is unknown")
 
 
 @cache

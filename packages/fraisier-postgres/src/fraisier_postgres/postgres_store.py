@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from fraisier_core import Host, ProcessIdentity
+from fraisier_core.store.records import Lease
 from fraisier_core.store.relational.dialect import Row
-from fraisier_core.store.relational.migrations import require_known
+from fraisier_core.store.relational.migrations import migrations, require_known
 
 from fraisier_postgres.accepting import AcceptingStore
 from fraisier_postgres.listening import Listener
@@ -55,10 +57,23 @@ class PostgresStore(AcceptingStore):
     def _lock_environment(self, deployment_id: str) -> None:
         self._all("lock_environment_of", deployment_id=deployment_id)
 
-    def _is_waiting(self, deployment_id: str | None) -> bool:
-        return self._one("waiting", id=deployment_id) is not None
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        """Claim in one round trip; durable with the first step."""
+        claiming = self._claiming(holder, deployment_id, durable=False)
+        return self._claimed(self._connection.once(self._sql["claim"], claiming))
 
-    def _claimable(self, deployment_id: str | None) -> Row | None:
-        """Return what can be claimed, its environment held; those that others hold are passed over."""
-        found = self._one("claimable", id=deployment_id)
-        return self._one("still_claimable", id=found["id"]) if found else None
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        return self._claimed(self._all("claim", **self._claiming(holder, deployment_id, durable=True)))
+
+    def _claiming(
+        self, holder: ProcessIdentity, deployment_id: str | None, *, durable: bool
+    ) -> dict[str, Any]:
+        wanted = {"id": deployment_id, "known": migrations(SQL)[-1].name, "durable": durable}
+        return wanted | self._holding(holder)
+
+    def _claimed(self, rows: Sequence[Row]) -> Lease | None:
+        (row,) = rows
+        require_known(SQL, row["newest"])
+        if row["token"] is None:
+            return None
+        return Lease(row["token"], row["claimed"], self._host.name, row["attempt"])

@@ -6,13 +6,14 @@ import logging
 import selectors
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.leftovers import take_over
-from fraisier_core.errors import FraisierError
+from fraisier_core.errors import FraisierError, UnknownOutcomeError
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import HeldLease, Lease
@@ -199,14 +200,26 @@ class Dispatcher:
     def recover(self, slot: Slot, held: HeldLease) -> bool:
         """Have a slot recover a deployment, and return whether nothing else did so first."""
         self.configure()
-        lease = take_over(self._store, self._host, held, _process(slot))
+        with self._certain(slot):
+            lease = take_over(self._store, self._host, held, _process(slot))
         return lease is not None and self.assign(slot, lease, recover=True)
 
     def claim(self, slot: Slot, deployment_id: str | None = None) -> bool:
         """Have a slot execute a deployment, by default the next; return whether one could be claimed."""
         self.configure()
-        lease = self._store.claim(_process(slot), deployment_id)
+        with self._certain(slot):
+            lease = self._store.claim(_process(slot), deployment_id)
         return lease is not None and self.assign(slot, lease)
+
+    @contextmanager
+    def _certain(self, slot: Slot) -> Iterator[None]:
+        """Give up the process of a slot that may hold a lease or not: if it does, that expires with it."""
+        try:
+            yield
+        except UnknownOutcomeError:
+            self.stop(slot.line)
+            self.slots.remove(slot)
+            raise
 
     def assign(self, slot: Slot, lease: Lease, *, recover: bool = False) -> bool:
         """Give a slot what was claimed for it; always true."""

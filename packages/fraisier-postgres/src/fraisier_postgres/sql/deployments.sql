@@ -61,35 +61,9 @@ VALUES (
 -- name: newest_migration
 SELECT max(name) AS name FROM tb_migrations;
 
--- name: waiting
--- Whether anything can run now; of one deployment if `id` is given. Holds nothing.
-SELECT 1 FROM tb_deployments AS waiting
-WHERE status = 'pending' AND (CAST(:id AS uuid) IS NULL OR id = CAST(:id AS uuid))
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
-LIMIT 1;
-
--- name: claimable
--- What can run now, by priority; of one deployment if `id` is given. Holds its environment, and passes over those
--- that others hold. What was read is older than the hold: `still_claimable` has to confirm it.
-SELECT waiting.id, waiting.attempt FROM tb_deployments AS waiting
-JOIN tb_environments AS e USING (fraise_id, environment)
-WHERE waiting.status = 'pending' AND (CAST(:id AS uuid) IS NULL OR waiting.id = CAST(:id AS uuid))
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
-ORDER BY waiting.priority DESC, waiting.sequence LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED;
-
--- name: still_claimable
-SELECT id, attempt FROM tb_deployments AS waiting
-WHERE status = 'pending' AND id = CAST(:id AS uuid)
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running');
+-- name: claim
+SELECT * FROM claim(
+    CAST(:id AS uuid), :known, :durable, :at, :host, :boot_id, :pid, :pid_started, :seconds);
 
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)

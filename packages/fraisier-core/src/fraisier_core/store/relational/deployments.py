@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import uuid_utils
@@ -17,10 +17,6 @@ from fraisier_core.store.relational.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
-
-if TYPE_CHECKING:
-    from fraisier_core.store.relational.dialect import Row
-
 
 _NO_ID = str(UUID(int=0))
 
@@ -55,20 +51,12 @@ class Deployments(Leases):
         return self.deployment(deployment_id)
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        if not self._is_waiting(deployment_id):  # asked without a transaction: others need its locks
+        if not self._one("claimable", id=deployment_id):  # asked without a transaction: others need its locks
             return None
         return self._claim_once(holder, deployment_id)
 
     def _lock_environment(self, deployment_id: str) -> None:
         """Wait for whoever changes the environment of a deployment, and keep others from it."""
-
-    def _is_waiting(self, deployment_id: str | None) -> bool:
-        """Return whether anything can be claimed, without keeping anybody from it."""
-        return self._claimable(deployment_id) is not None
-
-    def _claimable(self, deployment_id: str | None) -> Row | None:
-        """Return what can be claimed, by default the next, which no other process can claim meanwhile."""
-        return self._one("claimable", id=deployment_id)
 
     def prepare(self) -> None:
         unheld = Lease(0, _NO_ID, self._host.name, 0)
@@ -141,8 +129,9 @@ class Deployments(Leases):
         return self._claim(holder, deployment_id)
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        """Claim a deployment inside the caller's transaction."""
         self._require_known()
-        row = self._claimable(deployment_id)
+        row = self._one("claimable", id=deployment_id)
         if row is None:
             return None
         lease = self._take(row["id"], row["attempt"] + 1, holder)

@@ -9,6 +9,7 @@ from fraisier_core.store.records import HeldLease, Lease
 from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
 from fraisier_core.store.relational.migrations import require_known
 from fraisier_core.store.relational.reader import RelationalReader
+from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT, LEASE
 
@@ -77,10 +78,14 @@ class Leases(RelationalReader):
 
     def _take(self, deployment_id: str, attempt: int, holder: ProcessIdentity) -> Lease:
         """Take the lease of a deployment inside the caller's transaction."""
-        lease = {"deployment_id": deployment_id, "host": self._host.name, "attempt": attempt}
-        who = {"boot_id": self._host.boot_id, "pid": holder.pid, "pid_started": holder.start_time}
-        (taken,) = self._all("take_lease", **lease, **who, **self._within(LEASE))
+        lease = {"deployment_id": deployment_id, "attempt": attempt}
+        (taken,) = self._all("take_lease", **lease, **self._holding(holder))
         return Lease(taken["token"], deployment_id, self._host.name, attempt)
+
+    def _holding(self, holder: ProcessIdentity) -> dict[str, Any]:
+        """Return who takes a lease, when, and for how long."""
+        here = {"host": self._host.name, "boot_id": self._host.boot_id, "at": utc_now()} | self._within(LEASE)
+        return {**here, "pid": holder.pid, "pid_started": holder.start_time}
 
     @fleeting_transaction
     def _update(self, statement: str, lease: Lease, /, **values: Any) -> None:
