@@ -281,7 +281,8 @@ DAMAGES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_check_finds_damage_and_changes_nothing(opened: Open, kind: str, sql: str, tmp_path: Path) -> None:
     store = opened(kind)
-    player = played(store, 60)
+    player = Player(store)
+    player.play(60)
     while not player.leases:
         player.deliver()
         player.claim()

@@ -117,6 +117,8 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "plugins": installation.json("plugins")[0],
         "deploy --dry-run": installation.json("deploy", "my_api", "production", "--dry-run"),
         "db migrate": installation.json("db", "migrate"),
+        "db status": installation.json("db", "status"),
+        "db check": installation.json("db", "check"),
         "webhooks explain": installation.json("webhooks", "explain", delivered),
         "webhooks replay": installation.json("webhooks", "replay", delivered),
         "webhooks show": installation.json("webhooks", "show", delivered),
