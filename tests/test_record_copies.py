@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,8 +23,10 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.played import KINDS, Open, Player
+from tests.waiting import wait_until
 
 SEED = int(os.environ["FRAISIER_SEED"]) % 1000
+LATER = "9999-01-01T00:00:00.000000Z"
 PAIRS = [
     ("sqlite", "postgresql"),
     ("postgresql", "sqlite"),
@@ -91,6 +94,8 @@ def test_what_was_copied_before_is_not_copied_again(opened: Open, whence: str, w
     )
     player.play(40)
     player.end_all()
+    assert source.forget("payloads", LATER, 10)  # which a copy then deletes as well
+    assert source.forget("logs", LATER, 10)
     move(source, target).run()
     assert rows(target.contents()) == rows(source.contents())
 
@@ -263,7 +268,7 @@ def damage(store: Store, sql: str) -> None:
 
 
 DAMAGES = {
-    "UPDATE tb_deployments SET status = 'failed' WHERE status = 'success'": "'failed' and its events",
+    "UPDATE tb_deployments SET attempt = 77": "attempt is 77 and its events say",
     "UPDATE tb_steps SET name = 'other' WHERE attempt = 1": "name is 'other' and",
     "DELETE FROM tb_attempts": "is missing, which its events make",
     "UPDATE tb_serving SET release = 'r0'": "release is 'r0' and its events say",
@@ -311,3 +316,43 @@ def test_a_copy_has_every_table_but_those_of_who_lives(opened: Open, kind: str) 
         names = "SELECT tablename AS name FROM pg_tables WHERE tablename LIKE 'tb\\_%'"
     found = {row["name"] for row in store._connection.all(names)}  # type: ignore[attr-defined]
     assert found == {table.name for table in TABLES} | {*NOT_COPIED, "tb_migrations"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backup_is_consistent_while_others_write(opened: Open, kind: str, tmp_path: Path) -> None:
+    source, target = opened(kind), opened("sqlite")
+    player = played(source, 40)
+    ended = threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        while not ended.is_set():
+            written.append(player.deliver())
+            player.claim()
+            player.go_on()
+
+    beside = threading.Thread(target=write)
+    acknowledged = {each.id for each in source.deliveries(limit=10_000)}
+    beside.start()
+    try:
+        wait_until(lambda: len(written) > 3)
+        reader = again(source)
+        acknowledged |= {each.id for each in reader.deliveries(limit=10_000)}
+        before = len(written)
+        back_up(reader.contents(), tmp_path / "saved.db", quiet, force=False)
+        assert len(written) > before  # or nothing was written meanwhile
+    finally:
+        ended.set()
+        beside.join()
+    restore(tmp_path / "saved.db", target, quiet)
+    assert found_faults(target, tmp_path) == []
+    assert acknowledged <= {each.id for each in target.deliveries(limit=10_000)}
+    reader.close()
+
+
+def again(store: Store) -> Store:
+    """Open a store once more."""
+    connection = store._connection  # type: ignore[attr-defined]
+    if isinstance(store, SqliteStore):
+        return SqliteStore.open(connection.path, Host())
+    return type(store).open(connection.url, Host())  # type: ignore[attr-defined,no-any-return]

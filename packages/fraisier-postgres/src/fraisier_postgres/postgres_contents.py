@@ -42,6 +42,9 @@ class PostgresContents(RelationalContents):
 
     def _upsert(self, table: Table, rows: Sequence[Row]) -> None:
         columns = ", ".join(self.columns(table))
+        if not table.is_referred_to:
+            self._connection.copy(f"COPY {table.name} ({columns}) FROM STDIN", rows)
+            return
         changes = ", ".join(f"{name} = excluded.{name}" for name in self.columns(table))
         self._connection.execute(f"CREATE TEMPORARY TABLE incoming (LIKE {table.name}) ON COMMIT DROP")
         self._connection.copy(f"COPY incoming ({columns}) FROM STDIN", rows)

@@ -50,13 +50,14 @@ def _fill_range(
     found = keyed(target, table, target.read(table, *between))
     if found == rows:
         return 0
-    stale = [key for key in found if key not in rows]
+    kept = rows if table.is_referred_to else {key: row for key, row in rows.items() if found.get(key) == row}
+    stale = [key for key in found if key not in kept]
     fresh = [row for key, row in rows.items() if found.get(key) != row]
     target.replace(table, stale, fresh)
     failpoint("copied_batch")
     if keyed(target, table, target.read(table, *between)) != rows:
         raise StoreError(f"a copied row of {table.name} is not as it was; report this as a fault of Fraisier")
-    return len(stale) + len(fresh)
+    return len({*stale, *keyed(target, table, fresh)})
 
 
 def keyed(contents: Contents, table: Table, rows: Iterable[Row]) -> dict[Key, Row]:

@@ -15,20 +15,23 @@ it is an unfinished copy or in an archive. One that is draining refuses claims a
 
 
 class Table(NamedTuple):
-    """A table; its rows are read in the order of its key, at most `batch` at once."""
+    """A table; its rows are read in the order of its key, at most `batch` at once. If others refer to them,
+    they are changed and never deleted.
+    """
 
     name: str
     key: tuple[str, ...]
     batch: int = 2000
+    is_referred_to: bool = False
 
 
 RECORDED = (
-    Table("tb_fraises", ("id",)),
-    Table("tb_environments", ("fraise_id", "environment")),
-    Table("tb_kinds", ("name",)),
+    Table("tb_fraises", ("id",), is_referred_to=True),
+    Table("tb_environments", ("fraise_id", "environment"), is_referred_to=True),
+    Table("tb_kinds", ("name",), is_referred_to=True),
     Table("tb_webhook_events", ("sequence",)),
     Table("tb_webhook_refs", ("sequence",)),
-    Table("tb_webhook_payloads", ("sequence",), 20),
+    Table("tb_webhook_payloads", ("sequence",), 100),
     Table("tb_refused_deliveries", ("sequence",)),
     Table("tb_deployment_events", ("sequence",)),
     Table("tb_deployment_logs", ("sequence",), 200),

@@ -31,9 +31,12 @@ _NAME = re.compile(r":(\w+)")
 
 
 @cache
-def _positional(sql: str) -> tuple[str, itemgetter[Any]]:
+def _positional(sql: str) -> tuple[str, Callable[[Mapping[str, Any]], Sequence[Any]]]:
     """Return a statement with `?` for each `:name`: sqlite3 looks names up for each row, which costs."""
-    return _NAME.sub("?", sql), itemgetter(*_NAME.findall(sql))
+    names = _NAME.findall(sql)
+    if len(names) == 1:
+        return _NAME.sub("?", sql), lambda row: (row[names[0]],)
+    return _NAME.sub("?", sql), itemgetter(*names)
 
 
 class Connection:
