@@ -124,7 +124,7 @@ def test_a_migration_that_is_killed_leaves_nothing_half_done(path: Path, stateme
 def test_a_damaged_file_is_named_with_what_to_do(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=rf"(?s){path}.*restore the file from a backup"):
+    with pytest.raises(StoreError, match=rf"(?s){path}.*run `fraisier db restore`"):
         Connection.open(path)
     assert path.read_bytes() == content
 

@@ -316,7 +316,7 @@ def test_a_damaged_store_is_told_and_left_alone(installation: Installation) -> N
     installation.database.write_bytes(b"no database" * 1000)
     done = installation.run("status")
     assert done.returncode == 6
-    assert "restore the file from a backup" in done.stderr
+    assert "run `fraisier db restore`" in done.stderr
     assert installation.database.read_bytes() == b"no database" * 1000
 
 

@@ -218,7 +218,7 @@ def _advice(path: Path, error: Exception) -> str:
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "It is locked by another process; try again"
     if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-        return "It is damaged; stop every Fraisier process and restore the file from a backup"
+        return "It is damaged; stop every Fraisier process, move it away and run `fraisier db restore`"
     if code == sqlite3.SQLITE_FULL:
         return "Free some space; what was acknowledged is intact"
     with suppress(StoreError, OSError):
