@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import shutil
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fraisier_core.errors import ConflictError, OutdatedStoreError, StoreError, UnknownNameError
 from fraisier_core.store.copying import Progress, fill, prepare
@@ -49,19 +52,33 @@ def restore(file: Path, target: Store, progress: Progress) -> int:
     """Write a backup into an empty store, and return how many deployments were running when it was made: they
     are interrupted. Raises `ConflictError` if the store is not empty or in use, and `StoreError`.
     """
+    with TemporaryDirectory() as folder, closing(_opened(file, Path(folder))) as source:
+        fill(source.contents(), prepare(target, f"the backup {file}"), progress)
+    return target.put_in_use("it was running when the backup was made that was restored")
+
+
+def _opened(file: Path, folder: Path) -> SqliteReader:
+    """Open a backup; of one that an older version made, a copy in a folder that is brought up to this one."""
     try:
         source = SqliteReader.open(file, Host())
     except OutdatedStoreError as error:
-        if len(error.pending) < len(migrations(SQL)):
-            raise
-        raise StoreError(f"{file} is no backup of Fraisier's; name one") from None
+        if len(error.pending) == len(migrations(SQL)):
+            raise StoreError(f"{file} is no backup of Fraisier's; name one") from None
+        source = SqliteReader.open(_migrated(file, folder), Host())
     if source is None:
-        raise UnknownNameError(f"there is no backup {file}")
-    try:
-        fill(source.contents(), prepare(target, f"the backup {file}"), progress)
-    finally:
-        source.close()
-    return target.put_in_use("it was running when the backup was made that was restored")
+        raise UnknownNameError(f"there is no backup {file}; name one")
+    return source
+
+
+def _migrated(file: Path, folder: Path) -> Path:
+    copy = folder / "backup.db"
+    shutil.copyfile(file, copy)
+    with closing(sqlite3.connect(copy)) as database, database:
+        for name, kind in database.execute("SELECT name, type FROM sqlite_schema").fetchall():
+            if kind == "trigger" and name.startswith("closed_"):
+                database.execute(f"DROP TRIGGER {name}")
+    SqliteStore.open(copy, Host()).close()
+    return copy
 
 
 def _write(source: Contents, part: Path, progress: Progress) -> None:

@@ -96,6 +96,29 @@ def test_a_backup_is_restored_into_another_store_and_not_over_one(used: Installa
     assert used.run("db", "backup", "saved.db", "--force").returncode == 0
 
 
+def test_a_backup_of_an_older_version_is_restored_and_stays_as_it_is(used: Installation) -> None:
+    saved = used.folder / "saved.db"
+    used.run("db", "backup", "saved.db")
+    with closing(sqlite3.connect(saved)) as database, database:
+        for (view,) in database.execute("SELECT name FROM sqlite_schema WHERE name GLOB 'v_*'").fetchall():
+            database.execute(f"DROP VIEW {view}")
+        database.execute("DELETE FROM tb_migrations WHERE name >= '0004'")
+    before = saved.read_bytes()
+    use(used, elsewhere(used))
+    done = used.run("db", "restore", "saved.db")
+    assert done.returncode == 0, done.stderr
+    assert len(used.json("history")) == 1
+    assert saved.read_bytes() == before
+    assert used.json("db", "check")["faults"] == []
+
+
+def test_a_worker_is_told_where_the_record_is(used: Installation) -> None:
+    with used.started("worker") as worker:
+        wait_until(lambda: used.json("db", "status")["live_workers"] == 1)
+        assert used.run("db", "copy", "--to", elsewhere(used)).returncode == 0
+        worker.read_to(f"the store has moved to {elsewhere(used)}: set database.url and restart")
+
+
 def test_a_backup_in_use_as_a_store_says_what_to_do(used: Installation) -> None:
     used.run("db", "backup", "saved.db")
     use(used, f"sqlite://{used.folder / 'saved.db'}")
