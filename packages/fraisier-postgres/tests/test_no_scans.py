@@ -103,7 +103,11 @@ def scans(connection: Connection) -> dict[str, int]:
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_no_large_table_is_read_from_beginning_to_end(filled: Connection, statement: str, plan: str) -> None:
     pending, new = f"{DEPLOYMENTS:032x}", "f" * 32
-    own: dict[str, dict[str, object]] = {"append": {"deployment_id": pending}, "request": {"deployment_id": new}, "claim": {"id": None}}
+    own: dict[str, dict[str, object]] = {
+        "append": {"deployment_id": pending},
+        "request": {"deployment_id": new},
+        "claim": {"id": None},
+    }
     with filled.transaction(force_rollback=True):
         filled.execute(f"SET LOCAL plan_cache_mode = {plan}".encode())
         before = scans(filled)
