@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 T = TypeVar("T")
 
 SECONDS = 60.0
+TURNED = {"ours": ("production", "staging"), "theirs": ("staging", "production")}
 PLACES = ("production", "staging")
 REQUEST = Request("api", "production", "deploy", "webhook", "ada", "refs/heads/main", "c" * 40, "b" * 40)
 CONFIGURED = [ConfiguredEnvironment("api", "api", None, None, place, None, None) for place in PLACES]
@@ -199,13 +200,29 @@ def test_two_web_apps_that_get_the_same_deliveries_at_once_store_each_once(
     store: PostgresStore, other: PostgresStore, postgres_url: str
 ) -> None:
     batch = [delivery(f"d{number}", *PLACES) for number in range(20)]
+    turned = [delivery(f"d{number}", *PLACES[::-1]) for number in range(20)]
 
     async def race() -> tuple[list[Receipt | StoreError], list[Receipt | StoreError]]:
-        return await asyncio.gather(store.accept(batch), other.accept(batch[::-1]))
+        return await asyncio.gather(store.accept(batch), other.accept(turned))
 
     ours, theirs = run(race())
     assert sorted(verdicts(ours + theirs)) == ["accepted"] * 20 + ["duplicate"] * 20
     assert rows(postgres_url, "SELECT count(*) FROM tb_deployments") == [(40,)]
+
+
+def test_web_apps_that_request_the_same_environments_never_wait_for_each_other_in_a_circle(
+    store: PostgresStore, other: PostgresStore, postgres_url: str
+) -> None:
+    async def race() -> None:
+        for number in range(20):
+            ours, theirs = (delivery(f"{who}{number}", *places) for who, places in TURNED.items())
+            await asyncio.gather(store.accept([ours]), other.accept([theirs]))
+
+    run(race())
+    store.close()
+    other.close()
+    counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert wait_until(lambda: rows(postgres_url, f"{counted} AND xact_commit >= 40")) == [(0,)]
 
 
 def test_what_another_web_app_commits_between_the_look_and_the_insert_is_a_duplicate(
