@@ -36,8 +36,8 @@ class AcceptingStore(RelationalStore):
     """The part of the store that the event loop of the web app uses, on connections of its own."""
 
     _connection: PostgresConnection
-    _took = 0.0
-    _ended = float("-inf")
+    _wasted = 0.0
+    _gave_up = float("-inf")
 
     @cached_property
     def _turn(self) -> asyncio.Lock:
@@ -69,12 +69,13 @@ class AcceptingStore(RelationalStore):
     async def accept(self, deliveries: Sequence[Delivery]) -> Receipts:
         async with self._turn:
             began = time.monotonic()
-            waited = self._took if began - self._ended < RECENTLY_SECONDS else 0.0
+            waited = self._wasted if began - self._gave_up < RECENTLY_SECONDS else 0.0
             try:
                 return await self._accept_within(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
-            finally:
-                self._ended = time.monotonic()
-                self._took = self._ended - began
+            except UnreachableStoreError:
+                self._gave_up = time.monotonic()
+                self._wasted = min(self._gave_up - began, PATIENCE_SECONDS)
+                raise
 
     async def _accept_within(self, deliveries: Sequence[Delivery], seconds: float) -> Receipts:
         until = time.monotonic() + seconds
