@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import socket
 import threading
 import time
@@ -142,10 +143,19 @@ class PostgresConnection:
         if self.insists:
             return self.transact(rows, durable=False)
         with self._lock:
+            self._close_ended()
             try:
                 return self._repeated(rows, losses=0)
             except LostConnectionError as error:
                 raise _in_doubt(error) from error
+
+    def _close_ended(self) -> None:
+        """Close a connection that the server has ended meanwhile: one that is idle has nothing to read."""
+        if self._client is not None and not self._client.closed:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._client, selectors.EVENT_READ)
+                if selector.select(0):
+                    self.close()
 
     def run_script(self, sql: str) -> None:
         """Run the statements of a file, which have no parameters, inside a transaction."""

@@ -25,7 +25,7 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.system.timing import DELETION, GRACE, HEARTBEAT, POLL, STOP
 from fraisier_core.worker.assignment import send
-from fraisier_core.worker.dispatcher import Dispatcher
+from fraisier_core.worker.dispatcher import Dispatcher, Slot
 from fraisier_core.worker.forgetting import Forgetting
 from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
@@ -53,6 +53,7 @@ class Worker:
     _beat: float = -math.inf
     _looked: float = -math.inf
     _stirred: bool = True
+    _is_woken: bool = False
     _outage: Outage = field(default_factory=Outage)
 
     def run(self) -> None:
@@ -111,6 +112,7 @@ class Worker:
 
     def _woken(self) -> None:
         self._wake_ups.clear()
+        self._is_woken = True
         self._deletion.note()
 
     def _supervisor_gone(self) -> None:
@@ -168,13 +170,20 @@ class Worker:
 
     def _dispatch(self) -> None:
         """Assign what waits to the slots that are ready, the most urgent first."""
-        dispatcher = self._dispatcher
-        dispatcher.configure()
-        dispatcher.end_overdue()
-        while (slot := dispatcher.ready_slot()) and (
-            any(dispatcher.recover(slot, held) for held in dispatcher.expired()) or dispatcher.claim(slot)
-        ):
+        self._dispatcher.configure()
+        self._dispatcher.end_overdue()
+        while (slot := self._dispatcher.ready_slot()) and self._assign(slot):
             pass
+
+    def _assign(self, slot: Slot) -> bool:
+        """Assign something to a slot, and return whether there was anything: first what a wake-up told of,
+        then what a process left that is gone. A slot that becomes free is no wake-up: neither waits for long.
+        """
+        is_woken, self._is_woken = self._is_woken, False
+        if is_woken and self._dispatcher.claim(slot):
+            return True
+        expired = self._dispatcher.expired()
+        return any(self._dispatcher.recover(slot, held) for held in expired) or self._dispatcher.claim(slot)
 
     def _attend(self) -> None:
         """Start what is missing of the processes, and ask the repositories that are due."""
