@@ -15,6 +15,7 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.timing import HEARTBEAT
 
 from tests.postgres import Server
+from tests.postgres_proxy import Moment, Proxy
 from tests.stores import OpenStore
 from tests.waiting import wait_until
 from tests.worker.installation import REQUEST, Installation
@@ -101,12 +102,12 @@ def test_a_worker_outlives_its_database_and_says_so_once(
 def test_a_worker_whose_connections_are_ended_goes_on(
     installation: Installation, postgres_server: Server
 ) -> None:
-    installation.start()
+    worker = installation.start()
     for _ in range(3):
         end_connections(postgres_server)
         deployment = installation.store.request(REQUEST)
         assert installation.ended(deployment).status == "failed"
-    assert AWAY not in installation.log.read_text()
+    assert worker.poll() is None
 
 
 def test_a_worker_is_told_to_end_while_its_database_is_away(
@@ -116,6 +117,22 @@ def test_a_worker_is_told_to_end_while_its_database_is_away(
     postgres_server.stop()
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+@pytest.mark.parametrize(("moment", "attempts"), [("before", 1), ("after", 2)])
+def test_what_was_claimed_though_the_answer_was_lost_is_executed_all_the_same(
+    tmp_path: Path, postgres_server: Server, moment: Moment, attempts: int
+) -> None:
+    with closing(Proxy(postgres_server.port)) as proxy:
+        url = postgres_server.tcp_url().replace(f":{postgres_server.port}/", f":{proxy.port}/")
+        with closing(Installation(tmp_path, url, partial(opened, postgres_server.url()))) as installation:
+            installation.start()
+            proxy.cut("FROM claim(", moment)
+            deployment = installation.store.request(REQUEST)
+            ended = installation.ended(deployment)
+            installation.said("whether the last change was recorded is unknown")
+            assert (ended.status, ended.attempt) == ("failed", attempts)
+            assert installation.store.leases() == []
 
 
 def test_an_idle_worker_asks_less_than_once_a_second(

@@ -144,6 +144,8 @@ class PostgresConnection:
             return self.transact(rows, durable=False)
         with self._lock:
             self._close_ended()
+            with self._explained():
+                self._open()
             try:
                 return self._repeated(rows, losses=0)
             except LostConnectionError as error:
