@@ -7,6 +7,7 @@ from itertools import pairwise, permutations
 
 import pytest
 
+from tests.databases import both_databases
 from tests.faults.driver import GATED, Driver
 from tests.faults.invariants import check_invariants
 
@@ -180,6 +181,7 @@ def test_f32_a_hundred_pushes_behind_one_are_the_newest_alone(driver: Driver) ->
     check_invariants(driver)
 
 
+@both_databases
 def test_f33_of_two_workers_and_a_command_exactly_one_runs_it(driver: Driver) -> None:
     driver.start_web()
     pushed = driver.commit({"build.sh": GATED})
