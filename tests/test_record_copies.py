@@ -16,7 +16,7 @@ from fraisier_core.errors import ClosedStoreError, ConflictError, StoreError
 from fraisier_core.store.checking import faults
 from fraisier_core.store.copying import Move, abort, fill, prepare
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Request
+from fraisier_core.store.records import Event, Request
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import NOT_COPIED, TABLES, Closed, Contents
 from fraisier_core.system.host import Host
@@ -98,6 +98,23 @@ def test_what_was_copied_before_is_not_copied_again(opened: Open, whence: str, w
     assert source.forget("logs", LATER, 10)
     move(source, target).run()
     assert rows(target.contents()) == rows(source.contents())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_character_that_one_database_lacks_is_replaced_there(opened: Open, kind: str) -> None:
+    source, target = opened("sqlite"), opened(kind)
+    player = played(source, 20)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+    source.append(player.leases[0], Event("step_started", step="a\0b", step_number=1))
+    source.write_log(player.leases[0], 1, "c\0d", 0, 100)
+    contents = prepare(target, "here")
+    assert fill(source.contents(), contents, quiet) > 0
+    ended = [each for each in source.deployments(limit=1000) if each.status not in {"pending", "running"}]
+    assert fill(source.contents(), contents, quiet) == len(source.deployments(limit=1000)) - len(ended)
+    (log,) = target.log(player.leases[0].deployment_id)[-1:]
+    assert log.text == ("c\0d" if kind == "sqlite" else "c\ufffdd")
 
 
 @pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])

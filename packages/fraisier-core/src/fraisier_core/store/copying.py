@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Is told a table, how many of its rows are done, and how many there are."""
+REPLACEMENT = "\ufffd"
+"""What stands for the character NUL."""
 _MADE_ON_OPENING = {"tb_kinds"}
 
 
@@ -50,14 +52,24 @@ def _fill_range(
     found = keyed(target, table, target.read(table, *between))
     if found == rows:
         return 0
-    kept = rows if table.is_referred_to else {key: row for key, row in rows.items() if found.get(key) == row}
-    stale = [key for key in found if key not in kept]
-    fresh = [row for key, row in rows.items() if found.get(key) != row]
-    target.replace(table, stale, fresh)
-    failpoint("copied_batch")
-    if keyed(target, table, target.read(table, *between)) != rows:
+    same = {key for key, row in rows.items() if key in found and _plain(row) == _plain(found[key])}
+    stale = [key for key in found if key not in (rows if table.is_referred_to else same)]
+    fresh = [row for key, row in rows.items() if key not in same]
+    if stale or fresh:
+        target.replace(table, stale, fresh)
+        failpoint("copied_batch")
+        _require_same(rows, keyed(target, table, target.read(table, *between)), table)
+    return max(len(stale), len(fresh))
+
+
+def _require_same(rows: Mapping[Key, Row], found: Mapping[Key, Row], table: Table) -> None:
+    if rows.keys() != found.keys() or any(_plain(row) != _plain(found[key]) for key, row in rows.items()):
         raise StoreError(f"a copied row of {table.name} is not as it was; report this as a fault of Fraisier")
-    return len({*stale, *keyed(target, table, fresh)})
+
+
+def _plain(row: Row) -> Row:
+    """Return a row as a database has it whose text cannot hold the character NUL."""
+    return tuple(value.replace("\0", REPLACEMENT) if isinstance(value, str) else value for value in row)
 
 
 def keyed(contents: Contents, table: Table, rows: Iterable[Row]) -> dict[Key, Row]:

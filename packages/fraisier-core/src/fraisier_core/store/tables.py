@@ -75,8 +75,8 @@ class Summary(NamedTuple):
 
 
 class Contents(Protocol):
-    """The rows of a store; values compare equal whatever the database is. The `sequence` of a deployment is
-    that of its request.
+    """The rows of a store; values compare equal whatever the database is, but for the character NUL in text,
+    which not every database has. The `sequence` of a deployment is that of its request.
     """
 
     def snapshot(self) -> AbstractContextManager[None]:

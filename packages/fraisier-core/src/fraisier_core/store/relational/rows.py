@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.store.relational.dialect import statements, transaction
@@ -63,8 +63,8 @@ class RelationalContents:
         sql = self._selection(table, after, last, limit)
         keys = {f"after_{i}": value for i, value in enumerate(after or ())}
         keys |= {f"last_{i}": value for i, value in enumerate(last or ())}
-        rows = self._connection.all(sql, keys)
-        return [tuple(comparable(name, row[name]) for name in columns) for row in rows]
+        in_json = [place for place, name in enumerate(columns) if name in _IN_JSON]
+        return [_canonical(_values(row), in_json) for row in self._connection.all(sql, keys)]
 
     def closed(self) -> Closed | None:
         if not self._connection.all(self._sql["is_closed"]):
@@ -169,15 +169,22 @@ def guarded_tables() -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
-def comparable(column: str, value: Any) -> Any:
-    """Return a value as it is equal whatever the database is."""
-    if value.__class__ is str:
-        if column in _IN_JSON:
-            return _plain_json(value)
-        return value.replace("\0", _REPLACEMENT) if "\0" in value else value
-    return int(value) if value.__class__ is bool else value
+def _values(row: Any) -> Row:
+    """Return the values of a row, which a database has by its columns or in their order."""
+    return tuple(row.values()) if isinstance(row, dict) else tuple(row)
 
 
+def _canonical(row: Row, in_json: Sequence[int]) -> Row:
+    """Return a row whose JSON is written alike whatever the database is."""
+    if not in_json:
+        return row
+    values = [*row]
+    for place in in_json:
+        values[place] = None if row[place] is None else _plain_json(row[place])
+    return tuple(values)
+
+
+@lru_cache(1024)
 def _plain_json(text: str) -> str:
     value = json.loads(text)
     return json.dumps(_clean(value) if any(map(text.__contains__, _DOUBTFUL)) else value)
