@@ -117,8 +117,20 @@ class Player:
 
 
 async def _accept(store: Store, delivery: Delivery) -> list[object]:
-    return [*await store.accept([delivery])]
+    try:
+        return [*await store.accept([delivery])]
+    finally:
+        await _leave(store)
 
 
 async def _refuse(store: Store, at: str) -> None:
-    await store.refuse("forge", at, "::1", "no signature")
+    try:
+        await store.refuse("forge", at, "::1", "no signature")
+    finally:
+        await _leave(store)
+
+
+async def _leave(store: Store) -> None:
+    """Close what belongs to this event loop, which ends."""
+    for name in {"_batches", "_refusals"} & vars(store).keys():
+        await vars(store).pop(name).close()
