@@ -183,7 +183,6 @@ def test_nothing_is_ahead_before_something_serves(installation: Installation) ->
     assert ahead(installation) is None
 
 
-@both_databases
 def test_status_tells_that_no_worker_lives(installation: Installation) -> None:
     told = "no worker is running: pushes wait until one is\n"
     assert installation.run("status").stderr == ""  # there is no store yet
