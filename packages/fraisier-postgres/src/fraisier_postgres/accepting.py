@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
 
-from fraisier_core import UnknownOutcomeError, UnreachableStoreError
+from fraisier_core import StoreError, UnknownOutcomeError, UnreachableStoreError
 from fraisier_core.store.received import Delivery, Receipts
 from fraisier_core.store.relational.deliveries import are_large, event_row, refused_row, requested
 from fraisier_core.store.relational.dialect import ConstraintError
@@ -72,7 +72,7 @@ class AcceptingStore(RelationalStore):
             waited = self._wasted if began - self._gave_up < RECENTLY_SECONDS else 0.0
             try:
                 return await self._accept_within(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
-            except UnreachableStoreError:
+            except StoreError:
                 self._gave_up = time.monotonic()
                 self._wasted = min(self._gave_up - began, PATIENCE_SECONDS)
                 raise
