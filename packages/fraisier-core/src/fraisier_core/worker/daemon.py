@@ -142,12 +142,12 @@ class Worker:
             self._deletion.turn(is_quiet=True)
 
     def _look(self) -> None:
-        """Say that this worker lives, and assign what waits."""
+        """Assign what waits, and say that this worker lives, for which nothing has to wait."""
         self._looked = time.monotonic()
         try:
-            self._report()
             if self._stopping_since is None:
                 self._dispatch()
+            self._report()
         except FraisierError as error:  # such as a full disk: what runs goes on
             self._outage.note(error)
         else:

@@ -227,8 +227,8 @@ class Dispatcher:
         failpoint("after_claim")
         slot.lease = lease
         deployment = self._store.deployment(lease.deployment_id)
-        logger.info("%s", started(deployment, recover=recover))
         send(slot.line, Assignment.under(self._config, deployment, lease, recover=recover))
+        logger.info("%s", started(deployment, recover=recover))
         return True
 
     def end_overdue(self) -> None:
