@@ -148,7 +148,7 @@ def test_the_log_has_a_line_on_the_start_and_one_on_the_end_of_each_deployment(
 
 
 @both_databases
-@pytest.mark.parametrize("migration", ["9999_later.sql", "0099_renamed.sql", "0005"])
+@pytest.mark.parametrize("migration", ["9999_later.sql", "0099_renamed.sql", "0098"])
 def test_a_worker_claims_nothing_from_a_store_that_a_newer_version_has_migrated(
     installation: Installation, migration: str
 ) -> None:
