@@ -120,17 +120,17 @@ async def _accept(store: Store, delivery: Delivery) -> list[object]:
     try:
         return [*await store.accept([delivery])]
     finally:
-        await _leave(store)
+        _leave(store)
 
 
 async def _refuse(store: Store, at: str) -> None:
     try:
         await store.refuse("forge", at, "::1", "no signature")
     finally:
-        await _leave(store)
+        _leave(store)
 
 
-async def _leave(store: Store) -> None:
+def _leave(store: Store) -> None:
     """Close what belongs to this event loop, which ends."""
     for name in {"_batches", "_refusals"} & vars(store).keys():
-        await vars(store).pop(name).close()
+        vars(store).pop(name).close()
