@@ -24,6 +24,8 @@ class Proxy:
         self.was_cut = threading.Event()
         self._lets_through = threading.Event()
         self._lets_through.set()
+        self.was_held = threading.Event()
+        self._held: bytes | None = None
         self._marker: bytes | None = None
         self._moment: Moment = "before"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -39,6 +41,10 @@ class Proxy:
     def go_on(self) -> None:
         """Send what was held, and let everything through again."""
         self._lets_through.set()
+
+    def hold(self, marker: str) -> None:
+        """Hold everything from when a client sends a text on, and set `was_held` then."""
+        self._held = marker.encode()
 
     def cut(self, marker: str, moment: Moment) -> None:
         """Cut the next connection whose client sends a text.
@@ -64,6 +70,10 @@ class Proxy:
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65_536):
+                if self._held is not None and self._held in data:
+                    self._held = None
+                    self.say_nothing()
+                    self.was_held.set()
                 self._lets_through.wait()
                 if self._marker is not None and self._marker in data:
                     self._marker = None

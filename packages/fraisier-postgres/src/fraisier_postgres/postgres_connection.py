@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
+from uuid import uuid4
 from weakref import finalize
 
 import psycopg
@@ -66,7 +67,9 @@ class PostgresConnection:
         self.insists = False
         self._parameters = parameters_of(url)
         self._for_reading = for_reading
+        self._lock_seconds = lock_seconds
         self._bound = f"; SET LOCAL lock_timeout = {lock_seconds * 1e3:.0f}" if lock_seconds else ""
+        self._id = str(uuid4())
         self._lock = threading.RLock()
         self._client: Client | None = None
         self._finalizer: finalize[..., Any] | None = None
@@ -205,37 +208,43 @@ class PostgresConnection:
         self._transacting = True
         try:
             result = work()
-            number = self._number() if self.insists or self._bound else None
+            change = self._noted() if self.insists or self._bound else None
         except BaseException:
             with suppress(StoreError):
                 self._run("ROLLBACK")
             raise
         finally:
             self._transacting = False
-        self._commit(number)
+        self._commit(change)
         return result
 
-    def _number(self) -> str | None:
-        """Return the number of the transaction, if it changed anything: it tells later what became of it."""
-        row = self._run("SELECT pg_current_xact_id_if_assigned() AS number").fetchone()
-        return row["number"] if row else None
+    def _noted(self) -> str:
+        """Record an id with what the transaction changes, which tells later whether it was committed."""
+        change = str(uuid4())
+        self._run("SELECT note_change(:client, :change)", {"client": self._id, "change": change})
+        return change
 
-    def _commit(self, number: str | None) -> None:
-        """Commit. If the answer is lost, find out what became of the transaction of that number."""
+    def _commit(self, change: str | None) -> None:
+        """Commit. If the answer is lost, find out whether the transaction of that id was committed."""
         try:
             self._run("COMMIT")
         except LostConnectionError as error:
-            if number is None and not (self.insists or self._for_reading):
+            if change is None and not self._for_reading:
                 raise _in_doubt(error) from error
-            if number is None or self._repeated(lambda: self._outcome(number)) != "committed":
+            if change is None or self._last_change() != change:
                 raise
 
-    def _outcome(self, number: str) -> str:
-        sql = "SELECT pg_xact_status(CAST(:number AS xid8)) AS status"
-        row = self._run(sql, {"number": number}).fetchone()
-        if row and row["status"] == "in progress":  # its server process has not noticed yet
-            raise LostConnectionError(f"the store {self.shown}: the last transaction has not ended")
-        return str(row["status"]) if row else ""
+    def _last_change(self) -> str | None:
+        """Return the id of what this connection committed last, once nothing of it is in progress: the server
+        process of a lost connection may not have noticed yet, or wait for a standby.
+        """
+        sql = "SELECT set_config('lock_timeout', :patience, true), last_change(:client) AS change"
+        asked = {"client": self._id, "patience": f"{(self._lock_seconds or 0) * 1e3:.0f}"}
+        try:
+            row = self._repeated(lambda: self._run(sql, asked).fetchone())
+        except StoreError as error:
+            raise _in_doubt(error) from error
+        return row["change"] if row else None
 
     def _run(self, sql: str, parameters: Parameters = NONE) -> psycopg.Cursor[DictRow]:
         with self._explained():

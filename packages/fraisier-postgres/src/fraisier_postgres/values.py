@@ -10,7 +10,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
-_TEXTS = ("json", "jsonb", "uuid", "xid8")
+_TEXTS = ("json", "jsonb", "uuid")
 _REPLACEMENT = "\ufffd"
 
 

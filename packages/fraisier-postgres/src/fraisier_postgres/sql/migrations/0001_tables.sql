@@ -273,6 +273,13 @@ CREATE TABLE tb_workers (
     PRIMARY KEY (host, pid)
 );
 
+-- What each client committed last, with what it changed: a client whose COMMIT got no answer looks here. Mutable.
+CREATE TABLE tb_last_changes (
+    client uuid PRIMARY KEY,
+    change uuid NOT NULL,
+    at     timestamptz NOT NULL
+);
+
 -- How far each observer has seen the deployment events, how often the next one has failed, and why the last one
 -- that failed did; mutable.
 CREATE TABLE tb_observers (

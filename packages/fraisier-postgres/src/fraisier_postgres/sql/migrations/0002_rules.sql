@@ -155,5 +155,38 @@ END $$;
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
 FOR EACH ROW EXECUTE FUNCTION forget_refused_deliveries();
 
+-- Records, with what this transaction changes, an id of it; nothing if it changes nothing. Clients that have changed
+-- nothing for a week are forgotten.
+CREATE FUNCTION note_change(own uuid, given uuid) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF pg_current_xact_id_if_assigned() IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE tb_last_changes SET change = given, at = clock_timestamp() WHERE client = own;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    INSERT INTO tb_last_changes (client, change, at) VALUES (own, given, clock_timestamp())
+    ON CONFLICT (client) DO UPDATE SET change = excluded.change, at = excluded.at;
+    DELETE FROM tb_last_changes WHERE client IN (
+        SELECT l.client FROM tb_last_changes AS l
+        WHERE l.at < clock_timestamp() - make_interval(days => 7) FOR UPDATE SKIP LOCKED);
+END $$;
+
+-- The id of what a client committed last, once none of its transactions is in progress. Numbers of transactions do
+-- not tell: a crash gives those out again that no other had seen.
+CREATE FUNCTION last_change(own uuid) RETURNS uuid LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    found uuid;
+BEGIN
+    INSERT INTO tb_last_changes AS l (client, change, at) VALUES (own, gen_random_uuid(), clock_timestamp())
+    ON CONFLICT (client) DO UPDATE SET at = excluded.at RETURNING l.change INTO found;
+    RETURN found;
+END $$;
+
 -- What runs as the owner is of use to these tables alone.
-REVOKE EXECUTE ON FUNCTION append_deployment_event(), forget_refused_deliveries() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    append_deployment_event(), forget_refused_deliveries(), note_change(uuid, uuid), last_change(uuid)
+FROM PUBLIC;
