@@ -51,6 +51,9 @@ class OpenPostgresStore(PostgresStore, OpenStore):
     def recorded_at(self, time: str) -> None:
         self.transact(lambda: self._connection.run_script(_RECORDED_AT.format(time=time)))
 
+    def number_events_from(self, sequence: int) -> None:
+        self.all("SELECT setval('deployment_event_sequence', :sequence, false)", {"sequence": sequence})
+
     def age_leases(self, seconds: float) -> None:
         sql = "UPDATE tb_leases SET expires = expires - make_interval(secs => :seconds)"
         self.execute(sql, {"seconds": seconds})

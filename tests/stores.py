@@ -43,6 +43,10 @@ class OpenStore(RelationalStore, Store):
         """
         raise NotImplementedError
 
+    def number_events_from(self, sequence: int) -> None:
+        """Have the next event take this number, if it is not given one that is taken."""
+        raise NotImplementedError
+
     def age_leases(self, seconds: float) -> None:
         """Have every lease expire so much earlier."""
         raise NotImplementedError
@@ -83,6 +87,9 @@ class OpenSqliteStore(SqliteStore, OpenStore):
                 self.execute(f"{change} WHERE {is_id}", {"time": time})
             for trigger in triggers:
                 self.execute(trigger["sql"])
+
+    def number_events_from(self, sequence: int) -> None:
+        """Nothing: an event takes the number that it is given."""
 
     def age_leases(self, seconds: float) -> None:
         self.execute("UPDATE tb_leases SET expires = expires - :seconds", {"seconds": seconds})

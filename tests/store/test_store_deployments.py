@@ -156,6 +156,7 @@ def test_a_request_by_plain_sql_is_folded_and_so_again_however_many_events_came_
     ids = ["00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b"]
     places = zip(ids, (20_000, 45_678), ("production", "staging"), strict=True)
     for deployment_id, sequence, environment in places:
+        store.number_events_from(sequence)
         store.execute(
             "INSERT INTO tb_deployment_events (sequence, deployment_id, number, event, at, fraise_id,"
             f" environment, kind, trigger) VALUES ({sequence}, '{deployment_id}', 1, 'requested',"
@@ -260,7 +261,7 @@ def test_whoever_lost_the_lease_can_write_and_renew_no_more(store: OpenStore) ->
     old = claimed(store)
     new = store.take_over(only_held(store), ME)
     assert new is not None
-    assert new.token > old.token
+    assert new.token != old.token
     with pytest.raises(FencedError):
         store.append(old, Event("activation_started"))
     with pytest.raises(FencedError):

@@ -49,7 +49,7 @@ def proxy(postgres_server: Server) -> Iterator[Proxy]:
 @pytest.fixture
 def behind(postgres_server: Server, url: str, proxy: Proxy) -> Iterator[PostgresStore]:
     """A store that insists, behind the proxy."""
-    address = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    address = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
     there = postgres_server.tcp_url(address).replace(f":{postgres_server.port}/", f":{proxy.port}/")
     with closing(PostgresStore.open(there, Host())) as store:
         store.insist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -83,10 +84,63 @@ def test_what_was_appended_stays(store: Connection, table: str) -> None:
 def test_an_event_is_not_replaced(store: Connection) -> None:
     deployment = request(store, "shop", "live")
     again = "INSERT INTO tb_deployment_events (deployment_id, number, event, at) VALUES (%s, 1, %s, now())"
-    refused(store, "append-only", f"{again} ON CONFLICT DO NOTHING", deployment, "cancel_requested")
-    refused(store, "append-only", again, deployment, "cancel_requested")
     upsert = f"{again} ON CONFLICT (deployment_id, number) DO UPDATE SET event = 'success'"
     refused(store, "append-only", upsert, deployment, "cancel_requested")
+    store.execute(again.encode(), [deployment, "cancel_requested"])
+    events = store.execute("SELECT number, event FROM tb_deployment_events ORDER BY sequence").fetchall()
+    assert events == [(1, "requested"), (2, "cancel_requested")]
+
+
+@pytest.mark.parametrize("given", [0, -1, 7, 2**31 - 1])
+def test_numbers_that_a_writer_gives_are_not_taken(store: Connection, given: int) -> None:
+    requested = str(uuid4())
+    store.execute(
+        "INSERT INTO tb_deployment_events"
+        " (sequence, deployment_id, number, event, at, fraise_id, environment, kind, trigger)"
+        " VALUES (%s, %s, %s, 'requested', now(), 'shop', 'live', 'deploy', 'manual')",
+        [given, requested, given],
+    )
+    assert str(claim_next(store)) == requested
+    numbers = store.execute("SELECT sequence, number FROM tb_deployment_events ORDER BY sequence").fetchall()
+    assert numbers == [(1, 1), (2, 2)]
+
+
+def test_a_token_is_random(store: Connection) -> None:
+    tokens = [row[0] for row in store.execute("SELECT random_token() FROM generate_series(1, 1000)")]
+    assert len(set(tokens)) == 1000
+    assert all(0 < token < 2**62 for token in tokens)
+    assert max(tokens) > 2**60
+
+
+@pytest.mark.parametrize("length", [3_000, 50_000])
+def test_the_name_of_a_branch_may_be_long(store: Connection, length: int) -> None:
+    name = "refs/heads/" + "".join(
+        random.Random(length).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length)
+    )
+    for head in ("b" * 40, "c" * 40):
+        for ref in (name, f"{name}x"):
+            row = {"fraise_id": "shop", "environment": "live", "ref": ref, "head": head, "seen_at": NOON}
+            run(store, "record_branch_head", **row)
+    found = run(store, "branch_heads", fraise_id="shop", environment="live").fetchall()
+    assert [(row[2], row[3]) for row in found] == [(name, "c" * 40), (f"{name}x", "c" * 40)]
+
+
+@pytest.mark.parametrize("what_others_do", ["cancel_requested", "claimed"])
+def test_a_claim_looks_again_if_what_it_found_was_taken_meanwhile(
+    connect: Connect, what_others_do: str
+) -> None:
+    one, claiming, watching = connect(), connect(), connect()
+    first, second = (request(one, "shop", each) for each in ("live", "trial"))
+    with ThreadPoolExecutor(1) as pool:
+        with one.transaction():
+            one.execute("LOCK TABLE tb_environments IN ACCESS EXCLUSIVE MODE")
+            claimed = pool.submit(claim_next, claiming)
+            wait_until_blocked(watching, claiming)
+            if what_others_do == "claimed":
+                claim(one, first)
+            else:
+                append(one, first, what_others_do)
+        assert str(claimed.result()) == second
 
 
 @pytest.mark.parametrize("event", ["step_started", "success", "claimed", "serving"])

@@ -11,7 +11,7 @@ DELETE FROM tb_branch_heads WHERE fraise_id = :fraise_id AND environment = :envi
 -- name: record_branch_head
 INSERT INTO tb_branch_heads (fraise_id, environment, ref, head, seen_at, problem)
 VALUES (:fraise_id, :environment, :ref, :head, :seen_at, :problem)
-ON CONFLICT (fraise_id, environment, ref) DO UPDATE
+ON CONFLICT (fraise_id, environment, hashtextextended(ref, 0)) DO UPDATE
 SET head = excluded.head, seen_at = excluded.seen_at, problem = excluded.problem;
 
 -- name: last_of_refs

@@ -50,7 +50,3 @@ SELECT setval(pg_get_serial_sequence('tb_deployment_logs', 'sequence'), coalesce
 -- name: count_on_events
 SELECT setval('deployment_event_sequence', coalesce(max(sequence), 1), max(sequence) IS NOT NULL)
 FROM tb_deployment_events;
-
--- name: count_on_tokens
-SELECT setval(pg_get_serial_sequence('tb_leases', 'token'), coalesce(max(token), 1), max(token) IS NOT NULL)
-FROM tb_deployment_events;

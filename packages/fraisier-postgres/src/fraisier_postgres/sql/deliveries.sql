@@ -61,10 +61,10 @@ payloads AS (
     SELECT s.sequence, s.id, p.body FROM stored AS s JOIN delivered AS d USING (id)
     JOIN unnest(CAST(:bodies AS bytea[])) WITH ORDINALITY AS p (body, ordinality) USING (ordinality))
 INSERT INTO tb_deployment_events (
-    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
     before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release)
 SELECT
-    r.deployment_id, 1, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
+    r.deployment_id, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
     r.commit_sha, r.before_sha, CAST(r.pathspecs AS jsonb), r.reason, r.recovers, r.repeats, r.webhook_event_id,
     s.sequence, r.release
 FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id

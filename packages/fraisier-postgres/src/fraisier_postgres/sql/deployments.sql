@@ -1,5 +1,5 @@
 -- name: forget_fraises
-UPDATE tb_fraises SET configured = CAST(0 AS boolean) WHERE configured;
+UPDATE tb_fraises SET configured = false WHERE configured;
 
 -- name: forget_environments
 -- Holds every environment, in the order in which all who hold several take them.
@@ -7,13 +7,6 @@ WITH held AS MATERIALIZED (
     SELECT fraise_id, environment FROM tb_environments ORDER BY fraise_id, environment FOR NO KEY UPDATE)
 UPDATE tb_environments AS e SET configured = false FROM held
 WHERE e.fraise_id = held.fraise_id AND e.environment = held.environment AND e.configured;
-
--- name: lock_environments
--- Holds the environments until the transaction ends; the lists belong together.
-SELECT 1 FROM tb_environments AS e
-JOIN unnest(CAST(:fraise_ids AS text[]), CAST(:environments AS text[])) AS wanted (fraise_id, environment)
-    USING (fraise_id, environment)
-ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE OF e;
 
 -- name: lock_environment_of
 SELECT 1 FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
@@ -43,10 +36,10 @@ SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supers
 
 -- name: request
 INSERT INTO tb_deployment_events (
-    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
     before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
 VALUES (
-    :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
+    :deployment_id, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
     :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release);
 
 -- name: append

@@ -17,6 +17,8 @@ DO $$
 DECLARE
     name text;
 BEGIN
+    -- Nobody but the owner: what is in the schema runs as the owner.
+    EXECUTE 'REVOKE CREATE ON SCHEMA ' || quote_ident(current_schema()) || ' FROM PUBLIC';
     FOREACH name IN ARRAY ARRAY['fraisier_receiver', 'fraisier_worker', 'fraisier_reader', 'fraisier_graphql'] LOOP
         BEGIN
             EXECUTE 'CREATE ROLE ' || name || ' NOLOGIN';
@@ -47,7 +49,7 @@ GRANT INSERT, UPDATE ON tb_fraises, tb_environments TO fraisier_receiver, fraisi
 GRANT INSERT ON tb_webhook_events, tb_webhook_refs, tb_webhook_payloads, tb_refused_deliveries
 TO fraisier_receiver;
 GRANT INSERT (
-    deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+    deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
     before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release) ON tb_deployment_events
 TO fraisier_receiver;
 GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;

@@ -91,8 +91,7 @@ CREATE TABLE tb_refused_deliveries (
 
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
--- first, a delivery or a request, whatever the clock did. The rules assign `sequence`, and
--- `number` where none is given.
+-- first, a delivery or a request, whatever the clock did. The rules assign `sequence` and `number`.
 CREATE SEQUENCE deployment_event_sequence;
 
 CREATE TABLE tb_deployment_events (
@@ -248,9 +247,13 @@ CREATE TABLE tb_deployment_logs (
 CREATE INDEX deployment_log_by_step ON tb_deployment_logs (deployment_id, step_number, sequence);
 
 -- Who works on a deployment, and until when: mutable, outside fold and rebuild. The token is never used
--- twice. `expires` is by the clock of the database, the only one that all hosts share.
+-- twice: it is 62 random bits, as a sequence repeats numbers if a claim is lost in a crash. `expires` is by the clock of the database, the only one that all hosts share.
+CREATE FUNCTION random_token() RETURNS bigint LANGUAGE sql VOLATILE
+RETURN CAST(CAST('x' || right(replace(CAST(gen_random_uuid() AS text), '-', ''), 16) AS bit(64)) AS bigint)
+       & 4611686018427387903;
+
 CREATE TABLE tb_leases (
-    token           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    token           bigint PRIMARY KEY DEFAULT random_token(),
     deployment_id   uuid NOT NULL,
     host            text COLLATE "C" NOT NULL,
     attempt         integer NOT NULL,
@@ -297,6 +300,6 @@ CREATE TABLE tb_branch_heads (
     ref         text COLLATE "C" NOT NULL,
     head        text,
     seen_at     timestamptz NOT NULL,
-    problem     text,
-    PRIMARY KEY (fraise_id, environment, ref)
+    problem     text
 );
+CREATE UNIQUE INDEX branch_head ON tb_branch_heads (fraise_id, environment, hashtextextended(ref, 0));  -- it may be long

@@ -92,9 +92,6 @@ BEGIN
     PERFORM FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
     WHERE d.id = event.deployment_id FOR NO KEY UPDATE OF e;
     SELECT * INTO current FROM tb_deployments AS d WHERE d.id = event.deployment_id;
-    IF event.number <= current.last_event THEN
-        PERFORM refuse('tb_deployment_events is append-only');
-    END IF;
     -- A request needs no lease, and one that waits may be superseded or cancelled by anyone.
     IF event.event <> 'cancel_requested' AND (event.event <> 'superseded' OR current.status = 'running') THEN
         PERFORM FROM tb_leases AS l
@@ -133,17 +130,30 @@ BEGIN
     ELSE
         next := check_change(NEW);
     END IF;
-    NEW.number := coalesce(NEW.number, next);
+    NEW.number := next;
     IF NEW.event IN ('requested', 'cancel_requested') THEN
         PERFORM wake();
     END IF;
-    NEW.sequence := coalesce(NEW.sequence, next_sequence());
+    NEW.sequence := next_sequence();
     PERFORM fold(NEW);
     RETURN NEW;
 END $$;
 
 CREATE TRIGGER deployment_events_append BEFORE INSERT ON tb_deployment_events
 FOR EACH ROW EXECUTE FUNCTION append_deployment_event();
+
+-- Whoever may not write leases may request, and nothing else. What a request supersedes, the owner writes.
+CREATE FUNCTION require_worker() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT has_table_privilege('tb_leases', 'INSERT') THEN
+        RAISE EXCEPTION USING
+            MESSAGE = 'permission denied to append ' || NEW.event, ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER deployment_events_allow BEFORE INSERT ON tb_deployment_events
+FOR EACH ROW WHEN (NEW.event <> 'requested') EXECUTE FUNCTION require_worker();
 
 CREATE FUNCTION forget_refused_deliveries() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -13,20 +13,24 @@ BEGIN
     IF newest <> known THEN
         RETURN;
     END IF;
-    SELECT w.id INTO claimed FROM tb_deployments AS w
-    JOIN tb_environments AS e ON e.fraise_id = w.fraise_id AND e.environment = w.environment
-    WHERE w.status = 'pending' AND (wanted IS NULL OR w.id = wanted)
-      AND NOT EXISTS (
-          SELECT FROM tb_deployments AS busy
-          WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
-            AND busy.lane IS NOT NULL AND busy.status = 'running')
-    ORDER BY w.priority DESC, w.sequence LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED;
-    SELECT w.attempt + 1 INTO attempt FROM tb_deployments AS w
-    WHERE w.id = claimed AND w.status = 'pending'
-      AND NOT EXISTS (
-          SELECT FROM tb_deployments AS busy
-          WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
-            AND busy.lane IS NOT NULL AND busy.status = 'running');
+    LOOP
+        SELECT w.id INTO claimed FROM tb_deployments AS w
+        JOIN tb_environments AS e ON e.fraise_id = w.fraise_id AND e.environment = w.environment
+        WHERE w.status = 'pending' AND (wanted IS NULL OR w.id = wanted)
+          AND NOT EXISTS (
+              SELECT FROM tb_deployments AS busy
+              WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
+                AND busy.lane IS NOT NULL AND busy.status = 'running')
+        ORDER BY w.priority DESC, w.sequence LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED;
+        EXIT WHEN claimed IS NULL;
+        SELECT w.attempt + 1 INTO attempt FROM tb_deployments AS w
+        WHERE w.id = claimed AND w.status = 'pending'
+          AND NOT EXISTS (
+              SELECT FROM tb_deployments AS busy
+              WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
+                AND busy.lane IS NOT NULL AND busy.status = 'running');
+        EXIT WHEN attempt IS NOT NULL;  -- or it was taken before it was held: another may wait
+    END LOOP;
     IF attempt IS NULL THEN
         RETURN;
     END IF;
