@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
+from fraisier_core.engine.leftovers import take_over
+from fraisier_core.errors import UnknownOutcomeError
+from fraisier_core.store.records import ConfiguredEnvironment
 from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.system.timing import HEARTBEAT
 
 from tests.postgres import Server
@@ -133,6 +138,47 @@ def test_what_was_claimed_though_the_answer_was_lost_is_executed_all_the_same(
             installation.said("whether the last change was recorded is unknown")
             assert (ended.status, ended.attempt) == ("failed", attempts)
             assert installation.store.leases() == []
+
+
+def test_what_was_claimed_just_before_the_database_went_away_is_executed_once_it_is_back(
+    installation: Installation, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = installation.folder / "claimed"
+    monkeypatch.setenv("FRAISIER_FAILPOINT", "after_claim:stop")
+    monkeypatch.setenv("FRAISIER_FAILPOINT_FILE", str(claimed))
+    worker = installation.start()
+    deployment = installation.store.request(REQUEST)
+    wait_until(claimed.exists)
+    postgres_server.stop()
+    worker.send_signal(signal.SIGCONT)
+    installation.said(AWAY)
+    postgres_server.start()
+    assert installation.ended(deployment).attempt == 2
+    worker.terminate()
+    assert worker.wait(30) == 0
+
+
+@pytest.fixture
+def holder() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that leads a session."""
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_what_may_have_been_taken_over_leaves_nothing_running(
+    postgres_server: Server, holder: subprocess.Popen[bytes]
+) -> None:
+    url = postgres_server.tcp_url()
+    with closing(Proxy(postgres_server.port)) as proxy, closing(opened(url)) as store:
+        store.configure([ConfiguredEnvironment("api", "api", None, None, "production", None, None)])
+        store.request_and_claim(REQUEST, ProcessIdentity.of(holder.pid))
+        (held,) = store.leases()
+        with closing(opened(url.replace(f":{postgres_server.port}/", f":{proxy.port}/"))) as cut:
+            proxy.cut("COMMIT", "after")
+            with pytest.raises(UnknownOutcomeError):
+                take_over(cut, Host(), held, ProcessIdentity.of(os.getpid()))
+    assert holder.wait(5) == -signal.SIGKILL
 
 
 def test_an_idle_worker_asks_less_than_once_a_second(

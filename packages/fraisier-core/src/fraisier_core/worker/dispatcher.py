@@ -200,23 +200,23 @@ class Dispatcher:
     def recover(self, slot: Slot, held: HeldLease) -> bool:
         """Have a slot recover a deployment, and return whether nothing else did so first."""
         self.configure()
-        with self._certain(slot):
+        with self._given_up_on(UnknownOutcomeError, slot):
             lease = take_over(self._store, self._host, held, _process(slot))
         return lease is not None and self.assign(slot, lease, recover=True)
 
     def claim(self, slot: Slot, deployment_id: str | None = None) -> bool:
         """Have a slot execute a deployment, by default the next; return whether one could be claimed."""
         self.configure()
-        with self._certain(slot):
+        with self._given_up_on(UnknownOutcomeError, slot):
             lease = self._store.claim(_process(slot), deployment_id)
         return lease is not None and self.assign(slot, lease)
 
     @contextmanager
-    def _certain(self, slot: Slot) -> Iterator[None]:
-        """Give up the process of a slot that may hold a lease or not: if it does, that expires with it."""
+    def _given_up_on(self, problem: type[FraisierError], slot: Slot) -> Iterator[None]:
+        """Give up the process of a slot if what may have leased it fails: the lease expires with it."""
         try:
             yield
-        except UnknownOutcomeError:
+        except problem:
             self.stop(slot.line)
             self.slots.remove(slot)
             raise
@@ -225,8 +225,9 @@ class Dispatcher:
         """Give a slot what was claimed for it; always true."""
         assert self._config is not None  # noqa: S101 - `configure` comes before
         failpoint("after_claim")
+        with self._given_up_on(FraisierError, slot):
+            deployment = self._store.deployment(lease.deployment_id)
         slot.lease = lease
-        deployment = self._store.deployment(lease.deployment_id)
         send(slot.line, Assignment.under(self._config, deployment, lease, recover=recover))
         logger.info("%s", started(deployment, recover=recover))
         return True
