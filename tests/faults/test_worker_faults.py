@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from contextlib import closing
 
+import pytest
 from fraisier_core.system.processes import descendants
 from fraisier_core.system.timing import LEASE
 
 from tests.databases import both_databases
 from tests.faults.driver import BUILD, GATED, Driver, Process
 from tests.faults.invariants import check_invariants
+from tests.postgres import USUAL
+from tests.stores import OpenStore
 
 TREE = f"{BUILD}sleep 600 & setsid sleep 600 & wait\n"
 TREE_ONCE = f'{BUILD}test ! -e "$LEDGER.once" || exit 0\ntouch "$LEDGER.once"\n{TREE.removeprefix(BUILD)}'
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+EXPIRY = "SELECT expires FROM tb_leases"
 
 
 def deployed(driver: Driver) -> str:
@@ -339,4 +346,24 @@ def test_what_has_ended_is_not_cancelled(driver: Driver) -> None:
     deployment = driver.deploy(driver.commit())
     assert driver.wait(driver.command("cancel", deployment["id"])) != 0
     assert driver.deployment(deployment["id"]) == deployment
+    check_invariants(driver)
+
+
+@pytest.mark.parametrize("database_name", [f"postgresql-{USUAL}"])
+def test_a_lease_is_renewed_while_another_client_holds_the_environment(driver: Driver) -> None:
+    driver.start()
+    deployment = driver.deliver(driver.commit({"build.sh": GATED})).deployment
+    driver.wait_for_step(deployment, "build")
+
+    def hold(other: OpenStore) -> None:
+        other.all("SELECT 1 FROM tb_environments FOR UPDATE")
+        driver.gate.touch()
+        driver.wait_for(lambda: driver.rows(WAITING))
+        (held,) = driver.rows(EXPIRY)
+        driver.wait_for(lambda: driver.rows(EXPIRY)[0]["expires"] > held["expires"])
+
+    assert driver.postgres is not None
+    with closing(driver.postgres.open()) as other:
+        other.transact(lambda: hold(other))
+    assert driver.ended(deployment)["status"] == "success"
     check_invariants(driver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fraisier_core import Host, ProcessIdentity
@@ -47,6 +48,21 @@ class PostgresStore(AcceptingStore):
     def heartbeat(self, worker: ProcessIdentity) -> None:
         (found,) = self._all("heartbeat", **self._beating(worker))
         require_known(SQL, found["newest"])
+
+    @cached_property
+    def _renewing(self) -> PostgresStore:
+        """The same store on another connection: whatever this one waits for, the lease is renewed."""
+        store = type(self)(PostgresConnection(self._connection.url), self._host)
+        store._connection.insists = self._connection.insists
+        return store
+
+    def renew(self, lease: Lease) -> None:
+        AcceptingStore.renew(self._renewing, lease)
+
+    def close(self) -> None:
+        super().close()
+        if "_renewing" in self.__dict__:
+            self._renewing.close()
 
     def wake(self) -> None:
         self._all("wake")

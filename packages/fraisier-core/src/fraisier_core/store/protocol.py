@@ -220,7 +220,7 @@ class Store(Reader, Protocol):
         """
 
     def renew(self, lease: Lease) -> None:
-        """Hold the lease for longer. Raises `FencedError` if it was taken over."""
+        """Hold the lease for longer, whatever other threads wait for. Raises `FencedError` if it is lost."""
 
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         """Record which command runs, so that recovery can end it. Raises `FencedError`."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -30,7 +30,7 @@ from fraisier_core.errors import (
 from fraisier_core.git.fetched import sweep_secrets
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event
+from fraisier_core.store.records import Deployment, Event, Lease
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, become_subreaper, kill_descendants
 from fraisier_core.system.timing import INTERRUPTION, LAST_GRACE, RENEWAL, TICK
@@ -139,9 +139,9 @@ def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None
 @dataclass(slots=True)
 class LeaseKeeper:
     """Renews the lease, stores output as it arrives, and tells the attempt when to stop. Whatever comes from
-    the owner, its end included, interrupts the run, though the store may be away: it has a thread of its own.
-    Both threads are there before there is anything to keep: to start one then would be a tenth of the time to
-    the first step.
+    the owner, its end included, interrupts the run, though the store may be away: it has a thread of its own,
+    as has renewing, since the output may wait for the store. The threads are there before there is anything
+    to keep: to start one then would be a tenth of the time to the first step.
     """
 
     owner: Connection
@@ -149,12 +149,12 @@ class LeaseKeeper:
     cancellation: CancellationToken = field(default_factory=CancellationToken)
     _begun: threading.Event = field(default_factory=threading.Event)
     _recorders: SimpleQueue[Recorder] = field(default_factory=SimpleQueue)
-    _renewed: float = 0.0
+    _leases: SimpleQueue[Lease] = field(default_factory=SimpleQueue)
     _cancelling: bool = False
 
     def start(self) -> None:
-        """Start both threads, which wait for what is to be kept."""
-        for work in (self._heed_owner, self._keep):
+        """Start the threads, which wait for what is to be kept."""
+        for work in (self._heed_owner, self._renew, self._keep):
             threading.Thread(target=work, daemon=True).start()
 
     def begin(self) -> None:
@@ -163,6 +163,7 @@ class LeaseKeeper:
 
     def keep(self, recorder: Recorder) -> None:
         """Begin to keep the lease of a recorder."""
+        self._leases.put(recorder.lease)
         self._recorders.put(recorder)
 
     def _heed_owner(self) -> None:
@@ -170,13 +171,20 @@ class LeaseKeeper:
         receive(self.owner)
         self._end(InterruptedRunError("the worker that owned this deployment is gone"))
 
+    def _renew(self) -> None:
+        lease = self._leases.get()
+        self._repeat(RENEWAL, lambda: self.store.renew(lease))
+
     def _keep(self) -> None:
         recorder = self._recorders.get()
-        self._renewed = time.monotonic()
+        self._repeat(TICK, lambda: self._tick(recorder))
+
+    def _repeat(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something again and again, until the lease is lost."""
         while True:
-            time.sleep(TICK)
+            time.sleep(seconds)
             try:
-                self._tick(recorder)
+                work()
             except FencedError as error:
                 return self._end(error)
             except StoreError as error:
@@ -184,9 +192,6 @@ class LeaseKeeper:
 
     def _tick(self, recorder: Recorder) -> None:
         recorder.flush()
-        if time.monotonic() - self._renewed >= RENEWAL:
-            self.store.renew(recorder.lease)
-            self._renewed = time.monotonic()
         if not self._cancelling and (by := self.store.cancellation(recorder.lease)):
             self._cancelling = True
             self.cancellation.cancel(CancelledError(by))
