@@ -27,9 +27,10 @@ class Aside(Generic[T]):
 
     async def __call__(self) -> T:
         """Return what it returns. Raises what it raises, and `UnreachableStoreError` if it takes too long."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(asyncio.to_thread(self._work))
-        await asyncio.wait({self._task}, timeout=PATIENCE_SECONDS)
-        if self._task.done():
-            return self._task.result()
+        task = self._task
+        if task is None or task.done():
+            task = self._task = asyncio.create_task(asyncio.to_thread(self._work))
+        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        if task.done():
+            return task.result()
         raise UnreachableStoreError(f"the store did not answer within {PATIENCE_SECONDS:g} s")
