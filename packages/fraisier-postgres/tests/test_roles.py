@@ -30,6 +30,7 @@ WORKER = (
     *("waiting_instead", "pushed_commits", "requested_since", "left_since", "log_cut", "carry_dropped"),
     *("trim_log", "forget_worker", "newest_migration", "prove_writable", "cancellation", "wake"),
     *("previously_active", "forget_branch_heads", "payloads", "logs", "refused"),
+    *("delete_payloads", "delete_logs", "delete_refused"),
 )
 RECEIVER = (
     *("forget_fraises", "forget_environments", "known_kinds", "same_delivery"),

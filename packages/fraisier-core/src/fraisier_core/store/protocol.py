@@ -16,6 +16,7 @@ from fraisier_core.store.records import (
     DeploymentEvent,
     EnvironmentStatus,
     Event,
+    Forgotten,
     HealthyRelease,
     HeldLease,
     Lease,
@@ -159,13 +160,14 @@ class Store(Reader, Protocol):
     def contents(self) -> WritableContents:
         """Return what it holds, row by row."""
 
-    def forget(self, what: str, before: str, rows: int) -> int:
-        """Delete what is not to be kept any more, and return how many rows that were.
+    def forget(self, what: str, before: str, rows: int, after: int = 0) -> Forgotten:
+        """Delete a few of the oldest rows that are not to be kept any more; no other writer waits for long.
 
         Args:
             what: `payloads`, the bodies of deliveries, `logs`, the output of deployments, or `refused`.
             before: the time, as the store writes it, that they are older than.
-            rows: how many of the oldest to look at.
+            rows: how many to delete at most; of large ones it is fewer.
+            after: the sequence to begin after.
         """
 
     def put_in_use(self, message: str) -> int:

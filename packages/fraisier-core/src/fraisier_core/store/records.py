@@ -188,6 +188,13 @@ class DeploymentEvent(NamedTuple):
     message: str | None
 
 
+class Forgotten(NamedTuple):
+    """How many rows were deleted, and the sequence of the last that was looked at, 0 if none comes after."""
+
+    rows: int
+    last: int
+
+
 class Observed(NamedTuple):
     """The last event that an observer has seen, and how often the next one has failed, and why."""
 

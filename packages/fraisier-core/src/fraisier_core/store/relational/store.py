@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.store.records import Event, Observed
+from fraisier_core.store.records import Event, Forgotten, Observed
 from fraisier_core.store.relational.branch_heads import BranchHeads
 from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
 from fraisier_core.store.vocabulary import KINDS
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fraisier_core.store.relational.rows import RelationalContents
 
 FOLDED_AT_ONCE = 10_000
+LOOKED_AT_ONCE = 1000
+BYTES_AT_ONCE = 2_000_000
+"""How much is forgotten at once, if it is more than one row."""
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
 
 
@@ -48,10 +51,20 @@ class RelationalStore(BranchHeads):
         """Return what it holds, row by row."""
         raise NotImplementedError
 
+    def forget(self, what: str, before: str, rows: int, after: int = 0) -> Forgotten:
+        sql = statements(self.dialect, "retention")
+        wanted = {"after": after, "before": before, "rows": LOOKED_AT_ONCE}
+        found = [(row["sequence"], row["bytes"]) for row in self._connection.all(sql[what], wanted)]
+        old = _first_old(found, rows)
+        if old:
+            self._delete(sql[f"delete_{what}"], old)
+        if len(old) < sum(size is not None for _, size in found):
+            return Forgotten(len(old), old[-1])
+        return Forgotten(len(old), found[-1][0] if len(found) == LOOKED_AT_ONCE else 0)
+
     @fleeting_transaction
-    def forget(self, what: str, before: str, rows: int) -> int:
-        sql = statements(self.dialect, "retention")[what]
-        return self._connection.execute(sql, {"before": before, "rows": rows})
+    def _delete(self, sql: str, sequences: Sequence[int]) -> None:
+        self._connection.execute_many(sql, [{"sequence": each} for each in sequences])
 
     def observed(self, observer: str) -> Observed:
         known = self._records(Observed, "observed", name=observer)
@@ -72,3 +85,15 @@ class RelationalStore(BranchHeads):
     @transaction
     def _add_kinds(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._connection.execute_many(self._sql["add_kind"], rows)
+
+
+def _first_old(found: Sequence[tuple[int, int | None]], rows: int) -> list[int]:
+    """Return the first of those that have a size, no more than `rows`, nor than may be deleted at once."""
+    old: list[int] = []
+    total = 0
+    for sequence, size in found:
+        total += size or 0
+        if len(old) == rows or (old and total > BYTES_AT_ONCE):
+            break
+        old += [sequence] if size is not None else []
+    return old

@@ -1,18 +1,25 @@
--- Only the oldest rows are looked at, however many there are.
+-- What is looked at: the rows after `after`, with the bytes of those that are older than `before`. What has no time,
+-- or one that is to come, holds up nothing.
+-- Other writers wait while they are deleted.
 
 -- name: payloads
-DELETE FROM tb_webhook_payloads WHERE sequence IN (
-    SELECT p.sequence FROM (SELECT sequence FROM tb_webhook_payloads ORDER BY sequence LIMIT :rows) AS p
-    JOIN tb_webhook_events AS w ON w.sequence = p.sequence
-    WHERE w.received_at < :before);
+SELECT p.sequence, CASE WHEN w.received_at < :before THEN length(p.body) END AS bytes
+FROM tb_webhook_payloads AS p LEFT JOIN tb_webhook_events AS w ON w.sequence = p.sequence
+WHERE p.sequence > :after ORDER BY p.sequence LIMIT :rows;
 
 -- name: logs
-DELETE FROM tb_deployment_logs WHERE sequence IN (
-    SELECT l.sequence FROM (SELECT sequence, at FROM tb_deployment_logs ORDER BY sequence LIMIT :rows) AS l
-    WHERE l.at < :before);
+SELECT l.sequence, CASE WHEN l.at < :before THEN length(l.text) END AS bytes
+FROM tb_deployment_logs AS l WHERE l.sequence > :after ORDER BY l.sequence LIMIT :rows;
 
 -- name: refused
-DELETE FROM tb_refused_deliveries WHERE sequence IN (
-    SELECT r.sequence
-    FROM (SELECT sequence, received_at FROM tb_refused_deliveries ORDER BY sequence LIMIT :rows) AS r
-    WHERE r.received_at < :before);
+SELECT r.sequence, CASE WHEN r.received_at < :before THEN 0 END AS bytes
+FROM tb_refused_deliveries AS r WHERE r.sequence > :after ORDER BY r.sequence LIMIT :rows;
+
+-- name: delete_payloads
+DELETE FROM tb_webhook_payloads WHERE sequence = :sequence;
+
+-- name: delete_logs
+DELETE FROM tb_deployment_logs WHERE sequence = :sequence;
+
+-- name: delete_refused
+DELETE FROM tb_refused_deliveries WHERE sequence = :sequence;
