@@ -325,6 +325,89 @@ def test_a_rule_that_was_switched_off_is_missed(opened: Open, kind: str, tmp_pat
     assert "which its migrations made" in found_faults(store, tmp_path)[0]
 
 
+FLIPS = {
+    "deployment_events_rules": ("fenced", "fencee"),
+    "fold_requested": ("'pending'", "'pendinf'"),
+    "v_deployment_stats": ("'success'", "'succesr'"),
+    "tb_deployments": ("'running'", "'runninf'"),
+    "webhook_refs_no_delete": ("append-only", "append-onlx"),
+    "deployment_by_fraise": ("sequence", "priority"),
+}
+
+
+@pytest.mark.parametrize("name", FLIPS)
+def test_a_definition_that_is_another_is_found_on_sqlite(opened: Open, name: str, tmp_path: Path) -> None:
+    store = opened("sqlite")
+    file = store._connection.path  # type: ignore[attr-defined]
+    store.close()
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("PRAGMA writable_schema = ON")
+        change = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = ?"
+        assert database.execute(change, (*FLIPS[name], name)).rowcount == 1
+    with closing(SqliteStore.open(file, Host())) as damaged:
+        assert f"{name} is not as its migration made it; restore a backup" in found_faults(damaged, tmp_path)
+
+
+EVENT_KEY = "tb_deployment_events_deployment_id_number_key"
+FUNCTION = "CREATE OR REPLACE FUNCTION"
+LOSSES = {
+    "DROP FUNCTION claim": "lacks claim()",
+    "DROP VIEW v_deployment_stats": "lacks v_deployment_stats",
+    "ALTER TABLE tb_steps DROP CONSTRAINT tb_steps_pkey": "lacks tb_steps_pkey",
+    f"ALTER TABLE tb_deployment_events DROP CONSTRAINT {EVENT_KEY}": f"lacks {EVENT_KEY}",
+    "ALTER TABLE tb_kinds DROP CONSTRAINT tb_kinds_source_check": "lacks tb_kinds_source_check",
+    "ALTER TABLE tb_environments DROP CONSTRAINT tb_environments_fraise_id_fkey": "lacks tb_environments_fr",
+    "ALTER TABLE tb_leases ALTER token DROP IDENTITY": "lacks tb_leases_token_seq",
+    f"{FUNCTION} fold_serving(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'": (
+        "fold_serving() is not as its migration made it"
+    ),
+    f"{FUNCTION} issued_sequence() RETURNS bigint LANGUAGE sql AS 'SELECT CAST(1 AS bigint)'": (
+        "issued_sequence() is not as its migration made it"
+    ),
+    "SELECT setval('deployment_event_sequence', 1)": "next sequence of tb_deployment_events is taken already",
+    "SELECT setval('tb_webhook_events_sequence_seq', 2)": "next sequence of tb_webhook_events is taken",
+    "SELECT setval('tb_deployment_logs_sequence_seq', 1, false)": "next sequence of tb_deployment_logs is",
+    "SELECT setval('tb_leases_token_seq', 1)": "next token of tb_leases is taken already",
+}
+
+
+@pytest.mark.parametrize("sql", LOSSES)
+def test_what_is_lost_or_another_is_found_on_postgresql(opened: Open, sql: str, tmp_path: Path) -> None:
+    store = opened("postgresql")
+    played(store, 60)
+    assert found_faults(store, tmp_path) == []
+    store._connection.run_script(sql)  # type: ignore[attr-defined]
+    assert any(LOSSES[sql] in fault for fault in found_faults(store, tmp_path))
+
+
+def test_all_that_postgresql_has_is_checked(opened: Open) -> None:
+    from fraisier_postgres.made_objects import made_objects
+
+    contents = opened("postgresql").contents()
+    found = {name for name in contents._definitions() if not name.endswith("_not_null")}  # type: ignore[attr-defined]
+    assert found == made_objects().keys()
+
+
+def test_a_token_that_would_be_given_again_is_found_on_sqlite(opened: Open, tmp_path: Path) -> None:
+    store = opened("sqlite")
+    played(store, 60)
+    store._connection.execute("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'tb_leases'")  # type: ignore[attr-defined]
+    assert found_faults(store, tmp_path) == [
+        "the next token of tb_leases is one that an event has; restore a backup"
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_is_filled_lacks_nothing(opened: Open, kind: str, tmp_path: Path) -> None:
+    source, target = opened(kind), opened(kind)
+    player = played(source)
+    while not player.leases:
+        player.deliver()
+        player.claim()
+    fill(source.contents(), prepare(target, "here"), quiet)
+    assert [fault for fault in found_faults(target, tmp_path) if "tb_deployments, " not in fault] == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_copy_has_every_table_but_those_of_who_lives(opened: Open, kind: str) -> None:
     store = opened(kind)

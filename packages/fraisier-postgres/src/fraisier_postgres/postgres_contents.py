@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fraisier_core.store.relational.dialect import CLOSED
 from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
 from fraisier_core.store.tables import Closed, Row, Table
 
+from fraisier_postgres.made_objects import made_objects
 from fraisier_postgres.postgres_connection import PostgresConnection
 
 
@@ -16,6 +17,9 @@ class PostgresContents(RelationalContents):
     """Implements `tables.WritableContents`."""
 
     _connection: PostgresConnection
+
+    def _made(self) -> Mapping[str, str | None]:
+        return made_objects()
 
     @contextmanager
     def _without_rules(self, table: Table) -> Iterator[None]:

@@ -3,14 +3,21 @@ SELECT attname AS name, CASE WHEN attcollation = 0 THEN '' ELSE ' COLLATE "C"' E
 FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 
 -- name: objects
--- What does its work: valid indexes, triggers that are not disabled, tables and views.
-SELECT c.relname AS name FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+-- What does its work: valid indexes and constraints, triggers that are not disabled, tables, views, sequences and
+-- functions, of which what they do is told too.
+SELECT c.relname AS name, NULL AS definition FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
   AND coalesce(i.indisvalid AND i.indisready, true)
 UNION ALL
-SELECT t.tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+SELECT t.tgname, NULL FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-  AND NOT t.tgisinternal AND t.tgenabled <> 'D';
+  AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+UNION ALL
+SELECT c.conname, NULL FROM pg_constraint AS c
+WHERE c.connamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.convalidated
+UNION ALL
+SELECT p.proname || '()', p.prosrc FROM pg_proc AS p
+WHERE p.pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema());
 
 -- name: summary
 SELECT
@@ -50,3 +57,18 @@ SELECT setval(pg_get_serial_sequence('tb_deployment_logs', 'sequence'), coalesce
 -- name: count_on_events
 SELECT setval('deployment_event_sequence', coalesce(max(sequence), 1), max(sequence) IS NOT NULL)
 FROM tb_deployment_events;
+
+-- name: use_fault_sequences
+SELECT 'the next sequence of ' || s.owner || ' is taken already; restore a backup' AS fault
+FROM (VALUES
+    ('tb_webhook_events', pg_get_serial_sequence('tb_webhook_events', 'sequence'),
+     (SELECT max(w.sequence) FROM tb_webhook_events AS w)),
+    ('tb_webhook_refs', pg_get_serial_sequence('tb_webhook_refs', 'sequence'),
+     (SELECT max(r.sequence) FROM tb_webhook_refs AS r)),
+    ('tb_refused_deliveries', pg_get_serial_sequence('tb_refused_deliveries', 'sequence'),
+     (SELECT max(d.sequence) FROM tb_refused_deliveries AS d)),
+    ('tb_deployment_logs', pg_get_serial_sequence('tb_deployment_logs', 'sequence'),
+     (SELECT max(l.sequence) FROM tb_deployment_logs AS l)),
+    ('tb_deployment_events', 'deployment_event_sequence',
+     (SELECT max(e.sequence) FROM tb_deployment_events AS e))) AS s (owner, counter, taken)
+WHERE s.taken > coalesce(pg_sequence_last_value(to_regclass(s.counter)), 0);

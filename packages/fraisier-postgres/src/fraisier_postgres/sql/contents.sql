@@ -25,11 +25,11 @@ INSERT INTO tb_closed (state, message) VALUES (:state, :message);
 SELECT 'deployment ' || deployment_id || ': its events are not numbered from 1 without a gap' AS fault
 FROM tb_deployment_events GROUP BY deployment_id HAVING min(number) <> 1 OR max(number) <> count(*);
 
--- name: fault_unheld
+-- name: use_fault_unheld
 SELECT 'deployment ' || d.id || ' is running, but no process holds its lease' AS fault FROM tb_deployments AS d
 WHERE d.status = 'running' AND NOT EXISTS (SELECT 1 FROM tb_leases AS l WHERE l.deployment_id = d.id);
 
--- name: fault_held
+-- name: use_fault_held
 SELECT 'a process holds the lease of deployment ' || l.deployment_id || ', which is not running' AS fault
 FROM tb_leases AS l
 WHERE NOT EXISTS (SELECT 1 FROM tb_deployments AS d WHERE d.id = l.deployment_id AND d.status = 'running');

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.store.relational.dialect import statements, transaction
-from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.tables import FOLDED, NOT_COPIED, TABLES, Closed, Key, Row, Summary, Table
 
 if TYPE_CHECKING:
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
 
     from fraisier_core.store.relational.dialect import Connection
 
-_OBJECTS = re.compile(
-    r"^(CREATE|DROP) (?:UNIQUE )?(?:INDEX|TRIGGER|VIEW|TABLE) (?:IF EXISTS )?(\w+)", re.MULTILINE
-)
 _IN_JSON = frozenset({"urls", "reasons", "pathspecs"})
 _REPLACEMENT = "\ufffd"
 _DOUBTFUL = ("\\u0000", "\\ud")
@@ -79,16 +74,28 @@ class RelationalContents:
         return Summary(migrations=tuple(each["name"] for each in migrations), **facts)
 
     def missing(self) -> list[str]:
-        made: dict[str, None] = {}
-        for migration in migrations(self._dialect):
-            for verb, name in _OBJECTS.findall(migration.sql):
-                made.pop(name, None) if verb == "DROP" else made.setdefault(name)
-        found = {row["name"] for row in self._connection.all(self._sql["objects"])}
-        return [name for name in made if name not in found]
+        found = self._definitions()
+        return [name for name in self._made() if name not in found]
 
     def faults(self) -> list[str]:
-        checks = (sql for name, sql in self._sql.items() if name.startswith("fault_"))
-        return [str(row["fault"]) for sql in checks for row in self._connection.all(sql)]
+        found, made = self._definitions(), self._made()
+        altered = [name for name in made if name in found and made[name] not in {None, found[name]}]
+        checks = [sql for name, sql in self._sql.items() if name.startswith(self._checked())]
+        return [
+            *(f"{name} is not as its migration made it; restore a backup" for name in altered),
+            *(str(row["fault"]) for sql in checks for row in self._connection.all(sql)),
+        ]
+
+    def _checked(self) -> tuple[str, ...]:
+        """Return how the names of the statements begin that find faults; a store that is filled has neither
+        leases nor counters.
+        """
+        closed = self.closed()
+        is_filled = closed is not None and closed.state in {"unfinished", "archived"}
+        return ("fault_",) if is_filled else ("fault_", "use_fault_")
+
+    def _definitions(self) -> dict[str, str | None]:
+        return {row["name"]: row["definition"] for row in self._connection.all(self._sql["objects"])}
 
     @transaction
     def replace(self, table: Table, stale: Sequence[Key], fresh: Sequence[Row]) -> None:
@@ -122,6 +129,10 @@ class RelationalContents:
     def running(self) -> list[tuple[str, int]]:
         """Return the id and the attempt of each deployment that is running."""
         return [(str(row["id"]), int(row["attempt"])) for row in self._connection.all(self._sql["unended"])]
+
+    def _made(self) -> Mapping[str, str | None]:
+        """Return the names of what the migrations make and, where they can be compared, the definitions."""
+        raise NotImplementedError
 
     def _without_rules(self, table: Table) -> AbstractContextManager[None]:
         raise NotImplementedError

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
 
 from fraisier_core.store.relational.dialect import CLOSED
 from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
+from fraisier_core.store.sqlite.sqlite_migrations import migrate
 from fraisier_core.store.tables import Closed, Row, Table
 
 
@@ -21,6 +24,9 @@ class SqliteContents(RelationalContents):
         yield
         for rule in rules:
             self._connection.execute(rule["sql"])
+
+    def _made(self) -> Mapping[str, str | None]:
+        return _fresh()
 
     def _refuse(self, closed: Closed) -> None:
         refuse = f"BEGIN SELECT RAISE(ABORT, {quoted(CLOSED + closed.message)}); END"
@@ -48,6 +54,14 @@ class SqliteContents(RelationalContents):
             f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}",
             [dict(zip(columns, row, strict=True)) for row in rows],
         )
+
+
+@cache
+def _fresh() -> Mapping[str, str | None]:
+    """Return what a new store consists of."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        migrate(database)
+        return dict(database.execute("SELECT name, sql FROM sqlite_schema").fetchall())
 
 
 def quoted(text: str) -> str:

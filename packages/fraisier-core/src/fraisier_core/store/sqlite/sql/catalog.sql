@@ -5,7 +5,7 @@ SELECT name, '' AS collation FROM pragma_table_info(:name);
 SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :name;
 
 -- name: objects
-SELECT name FROM sqlite_schema;
+SELECT name, sql AS definition FROM sqlite_schema;
 
 -- name: summary
 SELECT
@@ -41,3 +41,8 @@ WHERE integrity_check <> 'ok';
 -- name: fault_references
 SELECT 'row ' || coalesce("rowid", '') || ' of ' || "table" || ' refers to no row of ' || parent AS fault
 FROM pragma_foreign_key_check;
+
+-- name: use_fault_tokens
+SELECT 'the next token of tb_leases is one that an event has; restore a backup' AS fault
+WHERE coalesce((SELECT max(token) FROM tb_deployment_events), 0)
+    > coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'tb_leases'), 0);
