@@ -117,6 +117,32 @@ def test_a_character_that_one_database_lacks_is_replaced_there(opened: Open, kin
     assert log.text == ("c\0d" if kind == "sqlite" else "c\ufffdd")
 
 
+WRITTEN_BY_HAND = {
+    "2026-11-28T00:00:00Z": "2026-11-28T00:00:00.000000Z",
+    "2026-11-28 09:10:11": "2026-11-28T09:10:11.000000Z",
+    "2026-11-28T01:00:00.5+02:30": "2026-11-27T22:30:00.500000Z",
+    "2026-11-28": "2026-11-28T00:00:00.000000Z",
+}
+
+
+@pytest.mark.parametrize("at", WRITTEN_BY_HAND)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_requested_with_sql_can_be_moved(opened: Open, kind: str, at: str, tmp_path: Path) -> None:
+    source, target = opened("sqlite"), opened(kind)
+    Player(source)
+    requested = "01999D0F-1111-7ABC-8DEF-0123456789AB"
+    source._connection.execute(  # type: ignore[attr-defined]
+        "INSERT INTO tb_deployment_events (deployment_id, number, event, at, fraise_id, environment, kind,"
+        " trigger)"
+        f" VALUES ('{requested}', 1, 'requested', '{at}', 'cellar', 'live', 'deploy', 'manual')"
+    )
+    assert found_faults(source, tmp_path) == []
+    move(source, target).run()
+    assert rows(target.contents()) == rows(source.contents())
+    assert target.deployment(requested.lower()).requested_at == WRITTEN_BY_HAND[at]
+    assert found_faults(target, tmp_path) == []
+
+
 @pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
 def test_a_move_waits_until_nothing_runs_and_nothing_begins_meanwhile(
     opened: Open, whence: str, whither: str
@@ -350,6 +376,37 @@ def test_a_definition_that_is_another_is_found_on_sqlite(opened: Open, name: str
 
 EVENT_KEY = "tb_deployment_events_deployment_id_number_key"
 FUNCTION = "CREATE OR REPLACE FUNCTION"
+BROKEN = "CAST(x'6fff6f' AS TEXT)"
+UNREADABLE = {
+    f"UPDATE tb_deployment_logs SET text = {BROKEN}": "tb_deployment_logs, the first row and beyond: ",
+    f"UPDATE tb_webhook_refs SET ref = {BROKEN} WHERE sequence = 2": "tb_webhook_refs, the first row and",
+    f"UPDATE tb_refused_deliveries SET reason = {BROKEN}": "tb_refused_deliveries, the first row",
+    f"UPDATE tb_branch_heads SET problem = {BROKEN}": "tb_branch_heads, the first row",
+    f"UPDATE tb_observers SET problem = {BROKEN}": "tb_observers, the first row",
+    f"UPDATE tb_deployment_events SET message = {BROKEN}": "tb_deployment_events, the first row",
+    "UPDATE tb_webhook_events SET urls = '[\"' WHERE sequence = 3": "tb_webhook_events, 3: urls cannot",
+    "UPDATE tb_webhook_events SET reasons = '' WHERE sequence = 2": "tb_webhook_events, 2: reasons cannot",
+    "UPDATE tb_webhook_refs SET reasons = '[x]' WHERE sequence = 2": "tb_webhook_refs, 2: reasons cannot",
+    "UPDATE tb_refused_deliveries SET received_at = 'noon' WHERE sequence = 1": "tb_refused_deliveries, 1",
+    "UPDATE tb_deployment_logs SET at = '2026-13-01T00:00:00.000000Z'": "tb_deployment_logs, 1",
+}
+
+
+@pytest.mark.parametrize("sql", UNREADABLE)
+@pytest.mark.parametrize("keeps_bodies", [True, False])
+def test_what_cannot_be_read_is_found_in_every_table(
+    opened: Open, sql: str, keeps_bodies: bool, tmp_path: Path
+) -> None:
+    store = opened("sqlite")
+    played(store, 80)
+    if not keeps_bodies:
+        assert store.forget("payloads", LATER, 1000).rows
+    damage(store, sql)
+    assert UNREADABLE[sql] in found_faults(store, tmp_path)[-1]
+    with pytest.raises(StoreError, match=UNREADABLE[sql]):
+        back_up(store.contents(), tmp_path / "saved.db", quiet, force=False)
+
+
 LOSSES = {
     "DROP FUNCTION claim": "lacks claim()",
     "DROP VIEW v_deployment_stats": "lacks v_deployment_stats",

@@ -78,6 +78,39 @@ def test_a_check_names_each_fault_on_a_line(used: Installation) -> None:
     assert used.run("db", "check").returncode == 0
 
 
+def spoil(file: Path, offset: int, data: bytes) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(offset)
+        opened.write(data)
+
+
+@pytest.mark.parametrize("damage", ["header", "schema page", "name", "events"])
+def test_a_check_of_a_damaged_file_says_so_in_json_too(used: Installation, damage: str) -> None:
+    with closing(sqlite3.connect(used.database)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = database.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'tb_deployment_events'"
+        ).fetchone()
+        if damage == "name":
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(
+                "UPDATE sqlite_schema SET sql = CAST(x'43ff' AS TEXT) WHERE name = 'v_fraise_status'"
+            )
+            database.execute(
+                "UPDATE sqlite_schema SET name = CAST(x'43ff' AS TEXT) WHERE name = 'v_fraise_status'"
+            )
+            database.commit()
+    places = {"header": 0, "schema page": 100, "events": (root - 1) * 4096}
+    if damage in places:
+        spoil(used.database, places[damage], b"\xff" * 60)
+    done = used.run("db", "check", "--json")
+    (fault,) = json.loads(done.stdout)["faults"]
+    assert "damaged" in fault
+    assert (done.returncode, "Traceback" in done.stderr) == (6, False)
+    plainly = used.run("db", "check")
+    assert (plainly.returncode, "damaged" in plainly.stdout + plainly.stderr) == (6, True)
+
+
 def test_a_backup_is_restored_into_another_store_and_not_over_one(used: Installation) -> None:
     done = used.run("db", "backup", "saved.db")
     assert done.returncode == 0, done.stderr

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from fraisier_core.errors import StoreError
-from fraisier_core.store.copying import Progress, copy_table, keyed
+from fraisier_core.errors import StoreError, UnreachableStoreError
+from fraisier_core.store.copying import Progress, batches, copy_table, keyed
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import FOLDED, RECORDED, Contents, Key, Row, Table
 from fraisier_core.system.host import Host
@@ -17,6 +17,7 @@ _EVENTS, _BODIES = (
     next(table for table in RECORDED if table.name == name)
     for name in ("tb_webhook_events", "tb_webhook_payloads")
 )
+_OTHERS = [table for table in RECORDED if table.name not in _NEEDED and table != _BODIES]
 
 
 def faults(contents: Contents, folder: Path, progress: Progress) -> Iterator[str]:
@@ -27,6 +28,15 @@ def faults(contents: Contents, folder: Path, progress: Progress) -> Iterator[str
         folder: an empty one, for a fold of its own.
         progress: is told how far it is.
     """
+    try:
+        yield from _faults(contents, folder, progress)
+    except UnreachableStoreError:
+        raise
+    except StoreError as error:
+        yield f"the check ends here: {error}"
+
+
+def _faults(contents: Contents, folder: Path, progress: Progress) -> Iterator[str]:
     if missing := contents.missing():
         yield f"the store lacks {', '.join(missing)}, which its migrations made"
         if any(table.name in missing for table in RECORDED + FOLDED):
@@ -35,17 +45,18 @@ def faults(contents: Contents, folder: Path, progress: Progress) -> Iterator[str
         yield from contents.faults()
         yield from _faults_of_bodies(contents, progress)
         yield from _faults_of_fold(contents, folder, progress)
+        for table in _OTHERS:
+            for _ in batches(contents, table, progress):  # what cannot be read is a fault
+                pass
 
 
 def _faults_of_bodies(contents: Contents, progress: Progress) -> Iterator[str]:
     """Yield what of the kept bodies is not as it was delivered."""
     import lz4.frame
 
-    total, done, after = contents.count(_BODIES), 0, None
-    while rows := keyed(contents, _BODIES, contents.read(_BODIES, after, limit=_BODIES.batch)):
-        before, after = after, list(rows)[-1]
-        events = keyed(contents, _EVENTS, contents.read(_EVENTS, before, after))
-        place = contents.columns(_EVENTS).index("body_sha256")
+    place = contents.columns(_EVENTS).index("body_sha256")
+    for (after, _), rows in batches(contents, _BODIES, progress):
+        events = keyed(contents, _EVENTS, contents.read(_EVENTS, after, list(rows)[-1])) if rows else {}
         for key, (*_, body) in rows.items():
             if key not in events:
                 continue  # which is another fault
@@ -55,8 +66,6 @@ def _faults_of_bodies(contents: Contents, progress: Progress) -> Iterator[str]:
                 digest = ""
             if digest != events[key][place]:
                 yield f"the body of delivery {events[key][1]} is not what its hash says"
-        done += len(rows)
-        progress(_BODIES.name, done, total)
 
 
 def _faults_of_fold(contents: Contents, folder: Path, progress: Progress) -> Iterator[str]:
@@ -70,6 +79,8 @@ def _faults_of_fold(contents: Contents, folder: Path, progress: Progress) -> Ite
         store.rebuild()
         for table in FOLDED:
             yield from _differences(contents, own, table, progress)
+    except UnreachableStoreError:
+        raise
     except StoreError as error:
         yield f"the events cannot be folded again: {error}"
     finally:
@@ -77,20 +88,11 @@ def _faults_of_fold(contents: Contents, folder: Path, progress: Progress) -> Ite
 
 
 def _differences(contents: Contents, own: Contents, table: Table, progress: Progress) -> Iterator[str]:
-    total, done, after = contents.count(table), 0, None
-    while True:
-        rows = keyed(contents, table, contents.read(table, after, limit=table.batch))
-        last = list(rows)[-1] if len(rows) == table.batch else None
-        folded = keyed(own, table, own.read(table, after, last))
-        for key in sorted(rows.keys() | folded.keys()):
+    for between, rows in batches(contents, table, progress):
+        folded = keyed(own, table, own.read(table, *between))
+        for key in sorted(rows.keys() | folded.keys(), key=repr):
             if rows.get(key) != folded.get(key):
                 yield _difference(contents.columns(table), table, key, (rows.get(key), folded.get(key)))
-        done += len(rows)
-        if rows or not total:
-            progress(table.name, done, total)
-        if last is None:
-            return
-        after = last
 
 
 def _difference(columns: tuple[str, ...], table: Table, key: Key, rows: tuple[Row | None, Row | None]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Is told a table, how many of its rows are done, and how many there are."""
+Range = tuple[Key | None, Key | None]
+"""After a key, up to a key."""
 REPLACEMENT = "\ufffd"
 """What stands for the character NUL."""
 _MADE_ON_OPENING = {"tb_kinds"}
@@ -33,22 +35,27 @@ def fill(source: Contents, target: WritableContents, progress: Progress) -> int:
 def copy_table(source: Contents, target: WritableContents, table: Table, progress: Progress) -> int:
     """Make a table hold what another does, compare every row, and return how many were written."""
     _require_same_columns(source, target, table)
-    total, done, written, after = source.count(table), 0, 0, None
+    return sum(
+        _fill_range(target, table, between, rows) for between, rows in batches(source, table, progress)
+    )
+
+
+def batches(contents: Contents, table: Table, progress: Progress) -> Iterator[tuple[Range, dict[Key, Row]]]:
+    """Yield all rows of a table by their keys, a batch at a time, each with the range that it fills."""
+    total, done, after = contents.count(table), 0, None
     while True:
-        rows = keyed(source, table, source.read(table, after, limit=table.batch))
+        rows = keyed(contents, table, contents.read(table, after, limit=table.batch))
         last = list(rows)[-1] if len(rows) == table.batch else None
-        written += _fill_range(target, table, (after, last), rows)
+        yield (after, last), rows
         done += len(rows)
         if rows or not total:
             progress(table.name, done, total)
         if last is None:
-            return written
+            return
         after = last
 
 
-def _fill_range(
-    target: WritableContents, table: Table, between: tuple[Key | None, Key | None], rows: dict[Key, Row]
-) -> int:
+def _fill_range(target: WritableContents, table: Table, between: Range, rows: dict[Key, Row]) -> int:
     found = keyed(target, table, target.read(table, *between))
     if found == rows:
         return 0

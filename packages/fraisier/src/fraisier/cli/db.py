@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fraisier_core.errors import InvalidRequestError, OutdatedStoreError
+from fraisier_core.errors import InvalidRequestError, OutdatedStoreError, StoreError, UnreachableStoreError
 
 from fraisier.cli.parameters import ConfigFile, Json, command_app
 from fraisier.cli.session import Session
 from fraisier.exit_codes import ExitCode
 from fraisier.terminal import print_json, say, tell
+
+if TYPE_CHECKING:
+    from fraisier_core.store.tables import Contents
 
 app = command_app(groups="Maintain the store.")
 Backup = Annotated[Path, typer.Argument(metavar="FILE", help="The backup, an SQLite file.")]
@@ -89,7 +92,7 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
     from fraisier.cli.progress import Progress, quiet
 
     session = Session.read(config)
-    contents = session.existing_reader().contents()
+    contents = _contents(session, as_json=as_json)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for fault in faults(contents, Path(folder), quiet if as_json else Progress()):
@@ -102,6 +105,18 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
         say(f"{session.place.shown}: whole")
     if found:
         raise typer.Exit(ExitCode.STORE)
+
+
+def _contents(session: Session, *, as_json: bool) -> Contents:
+    """Return what is to be checked. If it is too damaged to be opened, that is the one fault."""
+    try:
+        return session.existing_reader().contents()
+    except (OutdatedStoreError, UnreachableStoreError):
+        raise
+    except StoreError as error:
+        if as_json:
+            print_json({"database": session.place.shown, "faults": [str(error)]})
+        raise
 
 
 @app.command()

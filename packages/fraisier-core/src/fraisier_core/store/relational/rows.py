@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.store.relational.dialect import statements, transaction
+from fraisier_core.errors import StoreError, UnreachableStoreError
+from fraisier_core.store.relational.canonical import FORMS
+from fraisier_core.store.relational.dialect import InterruptedTransactionError, statements, transaction
 from fraisier_core.store.tables import FOLDED, NOT_COPIED, TABLES, Closed, Key, Row, Summary, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fraisier_core.store.relational.dialect import Connection
-
-_IN_JSON = frozenset({"urls", "reasons", "pathspecs"})
-_REPLACEMENT = "\ufffd"
-_DOUBTFUL = ("\\u0000", "\\ud")
 
 
 class RelationalContents:
@@ -58,8 +55,26 @@ class RelationalContents:
         sql = self._selection(table, after, last, limit)
         keys = {f"after_{i}": value for i, value in enumerate(after or ())}
         keys |= {f"last_{i}": value for i, value in enumerate(last or ())}
-        in_json = [place for place, name in enumerate(columns) if name in _IN_JSON]
-        return [_canonical(_values(row), in_json) for row in self._connection.all(sql, keys)]
+        try:
+            found = self._connection.all(sql, keys)
+        except (UnreachableStoreError, InterruptedTransactionError):
+            raise
+        except StoreError as error:
+            raise StoreError(f"{_place(table, after)} and beyond: {error}") from error
+        forms = [(place, FORMS[name]) for place, name in enumerate(columns) if name in FORMS]
+        return [self._canonical(table, _values(row), forms) for row in found]
+
+    def _canonical(self, table: Table, row: Row, forms: Sequence[tuple[int, Callable[[str], str]]]) -> Row:
+        values, place = [*row], 0
+        try:
+            for place, form in forms:
+                if row[place] is not None:
+                    values[place] = form(row[place])
+        except (TypeError, ValueError) as error:
+            columns = self.columns(table)
+            key = [row[columns.index(name)] for name in table.key]
+            raise StoreError(f"{_place(table, key)}: {columns[place]} cannot be read: {error}") from error
+        return tuple(values)
 
     def closed(self) -> Closed | None:
         if not self._connection.all(self._sql["is_closed"]):
@@ -185,26 +200,5 @@ def _values(row: Any) -> Row:
     return tuple(row.values()) if isinstance(row, dict) else tuple(row)
 
 
-def _canonical(row: Row, in_json: Sequence[int]) -> Row:
-    """Return a row whose JSON is written alike whatever the database is."""
-    if not in_json:
-        return row
-    values = [*row]
-    for place in in_json:
-        values[place] = None if row[place] is None else _plain_json(row[place])
-    return tuple(values)
-
-
-@lru_cache(1024)
-def _plain_json(text: str) -> str:
-    value = json.loads(text)
-    return json.dumps(_clean(value) if any(map(text.__contains__, _DOUBTFUL)) else value)
-
-
-def _clean(value: Any) -> Any:
-    """Return a value of JSON without what PostgreSQL has no text with."""
-    if isinstance(value, list):
-        return [_clean(each) for each in value]
-    if isinstance(value, str):
-        return value.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
-    return value
+def _place(table: Table, key: Sequence[Any] | None) -> str:
+    return " ".join([f"{table.name},", *map(str, key or ["the first row"])])

@@ -27,6 +27,7 @@ Parameters = Mapping[str, Any] | Sequence[Any]
 BUSY_SECONDS = 5.0
 BUSY_TICK_SECONDS = 0.01
 PAGES_BETWEEN_CHECKPOINTS = 4000
+_DAMAGED = "It is damaged; stop every Fraisier process, move it away and run `fraisier db restore`"
 _NAME = re.compile(r":(\w+)")
 
 
@@ -209,16 +210,19 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise refused(str(error)) from error
+    except UnicodeDecodeError as error:  # of a message that quotes a damaged text
+        raise StoreError(f"the store {path} has text that is not UTF-8. {_DAMAGED}") from error
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"the store {path}: {error}. {_advice(path, error)}") from error
+        problem = str(error).partition(" with text ")[0]  # of whatever length
+        raise StoreError(f"the store {path}: {problem}. {_advice(path, error)}") from error
 
 
 def _advice(path: Path, error: Exception) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return "It is locked by another process; try again"
-    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-        return "It is damaged; stop every Fraisier process, move it away and run `fraisier db restore`"
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT} or str(error).startswith("Could not decode"):
+        return _DAMAGED
     if code == sqlite3.SQLITE_FULL:
         return "Free some space; what was acknowledged is intact"
     with suppress(StoreError, OSError):
