@@ -148,8 +148,8 @@ def programs(version: int) -> Path:
 
 
 def _within_reach(folder: Path) -> Path:
-    """Return a folder of a package or, if the user that PostgreSQL runs as may not enter it, as in the home of
-    root, that of a copy, which stays for the next time.
+    """Return a folder of a package or, if the user that PostgreSQL runs as may not enter it, as in root's
+    home, that of a copy, which stays for the next time.
     """
     if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in folder.parents):
         return folder
