@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import psycopg
+from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.system.host import Host
 from fraisier_postgres.postgres_connection import PostgresConnection
-from fraisier_postgres.postgres_migrations import migrate
+from fraisier_postgres.postgres_migrations import SQL, migrate
 from fraisier_postgres.postgres_store import PostgresStore
 
 from tests.stores import OpenStore
@@ -72,3 +73,5 @@ def clear(url: str) -> None:
     """Forget everything that a store holds."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_CLEAR)
+        known = [migration.name for migration in migrations(SQL)]
+        connection.execute("DELETE FROM tb_migrations WHERE name <> ALL (%s)", [known])

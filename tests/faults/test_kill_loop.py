@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.faults.driver import BUILD, Driver, Process
 from tests.faults.invariants import app_path_points_to_a_complete_release, check_invariants
 from tests.postgres_server import Server
+from tests.waiting import TICK_SECONDS
 
 KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "60"))
 POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "25"))
@@ -56,9 +57,17 @@ class Loop:
             self.restart()
             if self.chance.random() < 0.5:
                 self.push(self.chance.choice(sorted(BRANCHES)))
-            time.sleep(self.chance.uniform(0.2, self.longest_pause))
+            self.pause(hurried=now >= end)
             self.kill_one()
         self.restart()  # as a service manager does
+
+    def pause(self, *, hurried: bool) -> None:
+        """Let them work for a while; if hurried, until there is one of a role that was never killed."""
+        until = time.monotonic() + self.chance.uniform(0.2, self.longest_pause)
+        while time.monotonic() < until:
+            if hurried and self.missing() & {self.role(each.pid) for each in self.driver.warm.offspring()}:
+                return
+            time.sleep(TICK_SECONDS)
 
     def missing(self) -> set[str]:
         wanted = ROLES if self.server is None else ROLES | {"database", "connection"}

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,8 @@ def test_a_worker_recovers_nothing_in_a_store_that_a_newer_version_has_migrated(
 
 @both_databases
 def test_no_worker_recovers_or_ends_what_another_one_of_the_host_executes(installation: Installation) -> None:
-    with subprocess.Popen(["sleep", "600"]) as process:
+    with subprocess.Popen(["sleep", "600"]) as process, ExitStack() as at_end:
+        at_end.callback(process.kill)
         _, lease = installation.store.request_and_claim(REQUEST, ProcessIdentity.of(process.pid))
         assert lease is not None
         for _ in range(3):
@@ -197,7 +199,6 @@ def test_no_worker_recovers_or_ends_what_another_one_of_the_host_executes(instal
         assert installation.store.expired() == []
         assert process.poll() is None
         assert installation.store.deployment(lease.deployment_id).attempt == 1
-        process.kill()
     ended = installation.ended(lease.deployment_id)
     assert (ended.status, ended.attempt) == ("failed", 2)
     assert len(installation.said(f"the process of deployment {lease.deployment_id} is gone")) == 1

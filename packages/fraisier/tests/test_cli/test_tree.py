@@ -15,6 +15,7 @@ from .installation import Installation
 ARGUMENTS = {
     "fraise": "my_api",
     "environment": "production",
+    "file": "missing.db",
     **dict.fromkeys(["deployment", "delivery", "what"], "abcd"),
 }
 
