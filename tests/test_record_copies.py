@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import stat
 import threading
@@ -206,7 +207,7 @@ def test_a_target_in_use_is_refused(opened: Open, kind: str) -> None:
     source, target = opened("sqlite"), opened(kind)
     me = ProcessIdentity.of(os.getpid())
     target.heartbeat(me)
-    with pytest.raises(ConflictError, match="1 workers use the target"):
+    with pytest.raises(ConflictError, match=r"the target is in use \(live workers: 1\); stop"):
         move(source, target).run()
     target.forget_worker(me)
     Player(target)
@@ -435,6 +436,28 @@ def test_what_is_lost_or_another_is_found_on_postgresql(opened: Open, sql: str, 
     assert found_faults(store, tmp_path) == []
     store._connection.run_script(sql)  # type: ignore[attr-defined]
     assert any(LOSSES[sql] in fault for fault in found_faults(store, tmp_path))
+
+
+def test_who_may_only_read_can_check_and_back_up(opened: Open, tmp_path: Path) -> None:
+    from fraisier_postgres.postgres_reader import PostgresReader
+
+    store = opened("postgresql")
+    played(store, 60)
+    connection = store._connection  # type: ignore[attr-defined]
+    role = f"reads_all_{secrets.token_hex(8)}"
+    connection.run_script(
+        f"CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
+        f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    )
+    separator = "&" if "?" in connection.url else "?"
+    reader = PostgresReader.open(f"{connection.url}{separator}options=-crole%3D{role}", Host())
+    assert reader is not None
+    try:
+        assert list(faults(reader.contents(), tmp_path / "fold", quiet)) == []
+        back_up(reader.contents(), tmp_path / "saved.db", quiet, force=False)
+    finally:
+        reader.close()
+        connection.run_script(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_all_that_postgresql_has_is_checked(opened: Open) -> None:

@@ -74,7 +74,10 @@ def test_a_resolved_url_says_the_same_to_postgresql(url: str) -> None:
         ("postgresql:acme", "is no URL of PostgreSQL; write postgresql://USER@HOST/DATABASE"),
         ("postgresql://u:hush@db", "names no database; write postgresql://USER@HOST/DATABASE"),
         ("postgresql://u:hush@db/", "names no database"),
-        ("postgresql://u:hush@hush@db/acme", "@ is %40"),
+        (
+            "postgresql://u:hush@hush@db/acme",
+            "has a special character where none can be; percent-encode",
+        ),
         ("postgresql://u:hush/hush@db/acme", "/ %2F"),
         ("postgresql://u:123/hush@db/acme", "/ %2F"),
         ("postgresql://u:hush:hush/@db/acme", "/ %2F"),

@@ -51,7 +51,7 @@ def _parsed(url: str) -> dict[str, str]:
         raise ValueError(f"is no URL of PostgreSQL; write {FORM}")
     authority, _, path = url.removeprefix(SCHEME).partition("?")[0].partition("/")
     if authority.count("@") > 1 or "@" in path or re.search(r"\s", url):
-        raise ValueError(_ENCODE)
+        raise ValueError(f"has a special character where none can be; {_ENCODE}")
     try:
         found = conninfo_to_dict(url)
     except ProgrammingError as error:

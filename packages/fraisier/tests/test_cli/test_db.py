@@ -233,7 +233,14 @@ def test_while_the_source_is_closed_the_web_app_answers_503(used: Installation) 
         ([], 2, "--to URL, or --abort"),
         (["--to", "sqlite:///a/b.db", "--abort"], 2, "--to URL, or --abort"),
         (["--to", "sqlite:///a/${MISSING_VARIABLE}.db"], 2, "MISSING_VARIABLE"),
-        (["--to", "sqlite:"], 2, "names no file"),
+        (["--to", "sqlite:"], 2, "the URL on the command line: names no file"),
+        (
+            ["--to", "postgresql://a@b@c/d"],
+            2,
+            "the URL on the command line: has a special character",
+        ),
+        (["--to", "postgresql://a@b:0/d"], 2, "the URL on the command line: a port should be a number"),
+        (["--to", "postgresql://a@b"], 2, "the URL on the command line: names no database"),
         (["--to", "nosuch://host/a"], 5, "nosuch"),
     ],
 )

@@ -112,7 +112,7 @@ def prepare(target: Store, whence: str) -> WritableContents:
 
 def _require_empty(target: Store) -> None:
     if workers := target.live_workers():
-        raise ConflictError(f"{workers} workers use the target; stop every Fraisier process that does")
+        raise ConflictError(f"the target is in use (live workers: {workers}); stop every Fraisier process")
     contents = target.contents()
     held = [table.name for table in TABLES if table.name not in _MADE_ON_OPENING and contents.count(table)]
     if held:

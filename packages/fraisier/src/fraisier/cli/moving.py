@@ -55,7 +55,7 @@ def _resolved(session: Session, url: str | None) -> str:
     try:
         return session.plugins.store(url).resolve_url(str(given.value), Path.cwd())
     except ValueError as error:
-        raise InvalidRequestError(f"a URL {error}") from error
+        raise InvalidRequestError(f"the URL on the command line: {error}") from error
 
 
 def _opened(session: Session, url: str) -> Store:
