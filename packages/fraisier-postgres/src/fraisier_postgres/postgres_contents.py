@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from fraisier_core.store.relational.dialect import CLOSED
+from fraisier_core.store.relational.dialect import CLOSED, quoted
 from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
 from fraisier_core.store.tables import Closed, Row, Table
 
@@ -56,8 +56,3 @@ class PostgresContents(RelationalContents):
             f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM incoming "  # noqa: S608
             f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changes}"
         )
-
-
-def quoted(text: str) -> str:
-    """Return a text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"

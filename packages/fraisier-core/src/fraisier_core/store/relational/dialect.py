@@ -81,6 +81,11 @@ def statements(folder: Path, name: str) -> Mapping[str, str]:
     return {title.strip(): sql.strip().rstrip(";") for title, _, sql in blocks}
 
 
+def quoted(text: str) -> str:
+    """Return a text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 class Connected(Protocol):
     """What has a connection."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 
-from fraisier_core.store.relational.dialect import CLOSED
+from fraisier_core.store.relational.dialect import CLOSED, quoted
 from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
 from fraisier_core.store.sqlite.sqlite_migrations import migrate
 from fraisier_core.store.tables import Closed, Row, Table
@@ -62,8 +62,3 @@ def _fresh() -> Mapping[str, str | None]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         migrate(database)
         return dict(database.execute("SELECT name, sql FROM sqlite_schema").fetchall())
-
-
-def quoted(text: str) -> str:
-    """Return a text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
