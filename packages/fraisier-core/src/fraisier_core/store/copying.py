@@ -100,7 +100,8 @@ def prepare(target: Store, whence: str) -> WritableContents:
         whence: what it is filled from, in words without secrets.
     """
     contents = target.contents()
-    wanted = Closed("unfinished", f"this store is an unfinished copy of {whence}; repeat what makes it")
+    because = f"this store is an unfinished copy of {whence}; repeat what makes it, or name an empty database"
+    wanted = Closed("unfinished", because)
     closed = contents.closed()
     if closed is None:
         _require_empty(target)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDED_AT_ONCE = 10_000
 LOOKED_AT_ONCE = 1000
-BYTES_AT_ONCE = 2_000_000
+BYTES_AT_ONCE = 1_000_000
 """How much is forgotten at once, if it is more than one row."""
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
 
