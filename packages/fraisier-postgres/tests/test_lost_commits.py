@@ -156,3 +156,27 @@ def test_a_client_is_forgotten_a_week_after_its_last_change(url: str) -> None:
         store.configure([SHOP])
         store.configure([SHOP])
     assert rows(url, "SELECT count(*) FROM tb_last_changes") == [6 + 1]
+
+
+def test_whoever_insists_waits_until_a_server_accepts_changes_and_says_so_once(
+    postgres_server: Server, url: str, lease: Lease, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        ThreadPoolExecutor(1) as thread,
+        closing(PostgresStore.open(url, Host())) as store,
+        psycopg.connect(url, autocommit=True) as failing_over,
+    ):
+        store.insist()
+        database = failing_over.info.dbname
+        change = f"ALTER DATABASE {database} {{}} default_transaction_read_only"
+        failing_over.execute((change.format("SET") + " = on").encode())
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        failing_over.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode()
+        )
+        appended = thread.submit(store.append, lease, Event("success"))
+        wait_until(lambda: caplog.messages)
+        failing_over.execute(change.format("RESET").encode())
+        appended.result()
+    assert ["waiting until it is back" in each for each in caplog.messages] == [True]
+    assert rows(url, EVENTS) == [*BEFORE, "success"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import selectors
@@ -19,6 +20,7 @@ import psycopg
 from fraisier_core import StoreError, UnknownOutcomeError
 from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
 from fraisier_postgres.postgres_errors import (
@@ -35,6 +37,8 @@ Client = psycopg.Connection[DictRow]
 
 REPETITIONS = 5
 """How often a transaction is done again that PostgreSQL rolled back because of another."""
+LOSSES_TO_TELL = 3
+"""In a row; a restart of PostgreSQL takes no longer."""
 PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 DEFAULTS: Mapping[str, str] = {
@@ -183,10 +187,12 @@ class PostgresConnection:
         while True:
             try:
                 return action()
-            except LostConnectionError:
+            except LostConnectionError as error:
                 lost += 1
                 if lost > losses and not self.insists:
                     raise
+                if lost == LOSSES_TO_TELL:
+                    logging.getLogger(__name__).warning("%s; waiting until it is back", error)
             except RolledBackError:
                 rolled_back += 1
                 if rolled_back > REPETITIONS:
@@ -278,7 +284,8 @@ class PostgresConnection:
         """Return whether the connection cannot be used any more; of one that is being ended that is certain
         before it shows.
         """
-        if self._client is not None and ends_connection(error):
+        is_standby = isinstance(error, ReadOnlySqlTransaction) and not self._for_reading  # since a failover
+        if self._client is not None and (is_standby or ends_connection(error)):
             self._client.close()
         return self._client is None or self._client.closed
 

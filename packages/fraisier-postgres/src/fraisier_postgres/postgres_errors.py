@@ -8,7 +8,7 @@ from fraisier_core.store.relational.dialect import InterruptedTransactionError, 
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-_ENDED = ("08", "25P03", "57P")
+_ENDED = ("08", "25P03", "25P04", "57P")
 """What the codes begin with of errors that end a connection: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
@@ -36,12 +36,15 @@ def explanation(error: psycopg.Error, where: str, *, is_lost: bool) -> StoreErro
     if isinstance(error, errors.LockNotAvailable):
         return InterruptedTransactionError(f"the store {where}: {message}")
     kind = LostConnectionError if is_lost else StoreError
-    return kind(f"the store {where}: {message}. {_advice(error)}")
+    return kind(f"the store {where}: {message}. {_advice(error)}".removesuffix(". "))
 
 
 def ends_connection(error: psycopg.Error) -> bool:
-    """Whether PostgreSQL ends a connection with this error, which is certain before it shows."""
-    return (error.sqlstate or "").startswith(_ENDED)
+    """Whether a connection cannot be used any more after this error, which is certain before it shows:
+    PostgreSQL ends it, or a migration has changed the columns of what was prepared there.
+    """
+    outdated = error.diag.source_function == "RevalidateCachedQuery"
+    return outdated or (error.sqlstate or "").startswith(_ENDED)
 
 
 def shown(url: str) -> str:
@@ -59,4 +62,6 @@ def _advice(error: psycopg.Error) -> str:
         return "It is a standby; name the primary server in database.url"
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.UndefinedFunction):
         return "Run `fraisier db migrate`"
-    return "Check that PostgreSQL runs and that database.url is right"
+    if isinstance(error, psycopg.OperationalError) and not isinstance(error, errors.ProgramLimitExceeded):
+        return "Check that PostgreSQL runs and that database.url is right"
+    return ""

@@ -12,6 +12,12 @@ from fraisier_postgres.postgres_connection import PostgresConnection
 SQL = Path(__file__).parent / "sql"
 LOCK = 0x66726169736572
 """Of `pg_advisory_xact_lock`: two that migrate at once do so one after the other."""
+_UNFIT = frozenset({"off", "repeatable read", "serializable"})
+_SETTINGS = """
+SELECT current_setting('server_encoding') AS encoding,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('default_transaction_isolation') AS default_transaction_isolation
+"""
 
 
 def exists(connection: PostgresConnection) -> bool:
@@ -26,13 +32,13 @@ def require_current(connection: PostgresConnection) -> None:
 
 def migrate(connection: PostgresConnection) -> tuple[str, ...]:
     """Bring the schema up to date, and return which migrations that took. Raises `StoreError`."""
+    _require_settings(connection)
     if not pending(SQL, _applied(connection)):
         return ()
     return connection.transact(lambda: _apply(connection))
 
 
 def _apply(connection: PostgresConnection) -> tuple[str, ...]:
-    _require_utf8(connection)
     connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS tb_migrations (name text PRIMARY KEY, checksum text NOT NULL)"
@@ -45,12 +51,20 @@ def _apply(connection: PostgresConnection) -> tuple[str, ...]:
     return tuple(migration.name for migration in missing)
 
 
-def _require_utf8(connection: PostgresConnection) -> None:
-    """Raise `StoreError` for a database that could not hold every name and message."""
-    encoding = connection.all("SELECT current_setting('server_encoding') AS name")[0]["name"]
-    if encoding != "UTF8":
+def _require_settings(connection: PostgresConnection) -> None:
+    """Raise `StoreError` for a database that could not hold every name and message, that forgets in a crash
+    what it has acknowledged, or that shows a transaction nothing of what others commit meanwhile.
+    """
+    (found,) = connection.all(_SETTINGS)
+    if found["encoding"] != "UTF8":
         create = "create one with ENCODING 'UTF8' TEMPLATE template0"
-        raise StoreError(f"the store {connection.shown}: the database is encoded in {encoding}; {create}")
+        raise StoreError(
+            f"the store {connection.shown}: the database is encoded in {found['encoding']}; {create}"
+        )
+    for setting, value in (("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")):
+        if found[setting] in _UNFIT:
+            change = f"for this user and database, run `ALTER ROLE ... SET {setting} = '{value}'`"
+            raise StoreError(f"the store {connection.shown}: {setting} is {found[setting]}; {change}")
 
 
 def _applied(connection: PostgresConnection) -> dict[str, str]:

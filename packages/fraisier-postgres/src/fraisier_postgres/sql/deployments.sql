@@ -1,5 +1,5 @@
 -- name: forget_fraises
-UPDATE tb_fraises AS f SET configured = NOT f.configured WHERE f.configured;
+UPDATE tb_fraises SET configured = NOT configured WHERE configured;
 
 -- name: forget_environments
 -- Holds every environment, in the order in which all who hold several take them.
