@@ -205,7 +205,7 @@ def test_f12_sigterm_lets_a_deployment_finish_within_the_grace(driver: Driver) -
 @both_databases
 def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver) -> None:
     driver.start_web()
-    worker = driver.start_worker(grace=0.1)
+    worker = driver.start_worker(slots=2, grace=0.1)
     commit = driver.commit({"build.sh": TREE_ONCE})
     deployment = driver.deliver(commit).deployment
     driver.wait_for(lambda: f"build {commit}" in driver.ledger())
@@ -214,6 +214,7 @@ def test_f12_sigterm_interrupts_what_takes_longer_than_the_grace(driver: Driver)
     ended = driver.ended(deployment)
     assert ended["status"] == "interrupted"
     assert ended["error_message"].endswith("nothing was activated")
+    assert "Traceback" not in driver.logs()
     driver.start_worker()
     check_invariants(driver)
     assert driver.serving() == commit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.stores import OpenStore
 from tests.waiting import wait_until
 
 WORKER = """
+import json
 import logging
 import sys
 from importlib.metadata import entry_points
@@ -30,7 +32,7 @@ from fraisier_core.worker.daemon import Worker
 logging.basicConfig(level=logging.INFO)
 plugins = Plugins(entry_points(group="fraisier.stores"))
 source = ConfigSource(Path(sys.argv[1]), plugins)
-Worker(source, plugins, supervisor=int(sys.argv[2]) if sys.argv[2:] else None).run()
+Worker(source, plugins, **json.loads(sys.argv[2])).run()
 """
 CONFIGURATION = """\
 database: {{url: "{url}"}}
@@ -76,16 +78,16 @@ class Installation:
         (self.folder / "new.yaml").write_text(text)
         (self.folder / "new.yaml").rename(self.folder / "fraises.yaml")
 
-    def start(self, supervisor: int | None = None) -> subprocess.Popen[str]:
+    def start(self, supervisor: int | None = None, **settings: float) -> subprocess.Popen[str]:
         """Start a worker, and wait until it is ready."""
-        worker = self.launch(supervisor)
+        worker = self.launch(supervisor, **settings)
         wait_until(lambda: self.store.live_workers() == len(self.workers))
         wait_until(lambda: len(descendants(worker.pid)) == 3)  # the launcher, and a process for each slot
         return worker
 
-    def launch(self, supervisor: int | None = None) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-c", WORKER, str(self.folder / "fraises.yaml")]
-        argv += [] if supervisor is None else [str(supervisor)]
+    def launch(self, supervisor: int | None = None, **settings: float) -> subprocess.Popen[str]:
+        given = json.dumps({"supervisor": supervisor, **settings})
+        argv = [sys.executable, "-c", WORKER, str(self.folder / "fraises.yaml"), given]
         handles = [] if supervisor is None else [supervisor]
         with self.log.open("a") as log:
             worker = subprocess.Popen(argv, stderr=log, text=True, pass_fds=handles)

@@ -124,6 +124,19 @@ def test_a_worker_is_told_to_end_while_its_database_is_away(
     assert worker.wait(30) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_is_told_to_end_while_its_database_says_nothing(
+    tmp_path: Path, postgres_server: Server, number: signal.Signals
+) -> None:
+    with closing(Proxy(postgres_server.port)) as proxy:
+        url = postgres_server.tcp_url().replace(f":{postgres_server.port}/", f":{proxy.port}/")
+        with closing(Installation(tmp_path, url, partial(opened, postgres_server.url()))) as installation:
+            worker = installation.start(grace_seconds=0.1, stop_seconds=0.1)
+            proxy.say_nothing()
+            worker.send_signal(number)
+            assert worker.wait(30) == 0
+
+
 @pytest.mark.parametrize(("moment", "attempts"), [("before", 1), ("after", 2)])
 def test_what_was_claimed_though_the_answer_was_lost_is_executed_all_the_same(
     tmp_path: Path, postgres_server: Server, moment: Moment, attempts: int

@@ -13,6 +13,7 @@ from fraisier_postgres.postgres_connection import parameters_of
 
 CHANNEL = "fraisier_wake"
 PAUSE_SECONDS = 1.0
+CLOSING_SECONDS = 3.0
 
 
 class Listener:
@@ -44,9 +45,10 @@ class Listener:
     def close(self) -> None:
         """Hear no more."""
         os.eventfd_write(self._closed, 1)
-        self._thread.join()
-        os.close(self._handle)
-        os.close(self._closed)
+        self._thread.join(CLOSING_SECONDS)
+        if not self._thread.is_alive():  # else it waits for a database that says nothing
+            os.close(self._handle)
+            os.close(self._closed)
 
     def _listen(self) -> None:
         is_over = False

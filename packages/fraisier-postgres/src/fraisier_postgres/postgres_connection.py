@@ -205,7 +205,7 @@ class PostgresConnection:
         """Have what another thread waits for fail at once."""
         client = self._client
         if client is not None and not client.closed:
-            with suppress(OSError), socket.socket(fileno=os.dup(client.fileno())) as shared:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(client.fileno())) as shared:
                 shared.shutdown(socket.SHUT_RDWR)
 
     def _transacted(self, work: Callable[[], T], *, durable: bool) -> T:

@@ -13,7 +13,7 @@ _ENDED = ("08", "25P03", "25P04", "57P")
 
 
 class LostConnectionError(UnreachableStoreError, InterruptedTransactionError):
-    """PostgreSQL cannot be reached, or could not any more: nothing was committed."""
+    """PostgreSQL cannot be reached, or was lost: nothing was committed, unless it was just committing."""
 
 
 class RolledBackError(InterruptedTransactionError):

@@ -42,6 +42,9 @@ class PostgresStore(AcceptingStore):
     def insist(self) -> None:
         self._connection.insists = True
 
+    def abort(self) -> None:
+        self._connection.abort()
+
     def maintain(self) -> None:
         """Nothing is to be done: PostgreSQL sees to itself."""
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from fraisier_core.errors import UnreachableStoreError
+from fraisier_core.errors import UnknownOutcomeError, UnreachableStoreError
 
 if TYPE_CHECKING:
     from fraisier_core.store.protocol import Store
@@ -21,7 +21,7 @@ def opened_or_late(open_store: Callable[[], Store]) -> Store:
     """
     try:
         return open_store()
-    except UnreachableStoreError as error:
+    except (UnreachableStoreError, UnknownOutcomeError) as error:
         logger.error("%s; every delivery is answered with 503 until it can be reached", error)
         return cast("Store", _LateStore(open_store))
 

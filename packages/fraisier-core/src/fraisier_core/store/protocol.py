@@ -148,6 +148,9 @@ class Store(Reader, Protocol):
         an attempt has done must be recorded.
         """
 
+    def abort(self) -> None:
+        """Have what other threads wait for fail at once, if the database may say nothing for long."""
+
     def maintain(self) -> None:
         """Do what the database needs from time to time; cheap to call often."""
 

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,14 +18,13 @@ from pathlib import Path
 from types import FrameType
 
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import FraisierError, StoreError, UnreachableStoreError
+from fraisier_core.errors import FraisierError, StoreError, UnknownOutcomeError, UnreachableStoreError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Store
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, forbid_dumps
 from fraisier_core.system.timing import DELETION, GRACE, HEARTBEAT, POLL, STOP
-from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher, Slot
 from fraisier_core.worker.forgetting import Forgetting
 from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
@@ -38,9 +38,9 @@ logger = logging.getLogger(__name__)
 @dataclass(eq=False)
 class Worker:
     """Has deployments executed, as many at once as it has slots, until it is told to stop. The configuration
-    comes without the secrets of webhooks. After SIGTERM, deployments may finish within the grace; the end of
-    `supervisor`, a socket or pipe, acts like SIGTERM. `pace` says how often repositories are asked for pushes
-    that were missed.
+    comes without the secrets of webhooks. After SIGTERM, deployments may finish within the grace, then end as
+    interrupted within `stop_seconds`; the end of `supervisor`, a socket or pipe, acts like SIGTERM. `pace`
+    says how often repositories are asked for pushes that were missed.
     """
 
     source: ConfigSource
@@ -49,6 +49,7 @@ class Worker:
     grace_seconds: float = GRACE
     supervisor: int | None = None
     pace: Pace = field(default_factory=Pace)
+    stop_seconds: float = STOP
     _stopping_since: float | None = None
     _beat: float = -math.inf
     _looked: float = -math.inf
@@ -90,7 +91,7 @@ class Worker:
         while True:
             try:
                 store = self.plugins.store(database).open(database, host)
-            except UnreachableStoreError as error:
+            except (UnreachableStoreError, UnknownOutcomeError) as error:
                 self._outage.note(error)
             else:
                 self._outage.end()
@@ -122,6 +123,14 @@ class Worker:
     def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a signal handler
         if self._stopping_since is None:
             self._stopping_since = time.monotonic()
+            threading.Thread(target=self._abort, daemon=True).start()
+
+    def _abort(self) -> None:
+        """Wait no more for a database that says nothing, once this worker should have ended."""
+        time.sleep(self.grace_seconds + self.stop_seconds)
+        while True:
+            time.sleep(2 * POLL)
+            self._store.abort()
 
     # One turn of the loop
 
@@ -195,16 +204,15 @@ class Worker:
     # The end
 
     def _interrupt(self) -> None:
-        for slot in self._dispatcher.slots:
-            send(slot.line, "stop")
-        if time.monotonic() - (self._stopping_since or 0.0) > self.grace_seconds + STOP:
-            self._dispatcher.slots.clear()
+        self._dispatcher.interrupt()
+        if time.monotonic() - (self._stopping_since or 0.0) > self.grace_seconds + self.stop_seconds:
+            self._dispatcher.abandon()
 
     def _close(self) -> None:
         self._dispatcher.close()
         self._observers.close()
         self._wake_ups.close()
-        with suppress(UnreachableStoreError):  # it is forgotten without a heartbeat
+        with suppress(UnreachableStoreError, UnknownOutcomeError):  # it is forgotten without a heartbeat
             self._store.forget_worker(self._me)
         signal.set_wakeup_fd(-1)
         self._store.close()

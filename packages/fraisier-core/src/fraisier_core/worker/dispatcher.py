@@ -141,6 +141,19 @@ class Dispatcher:
         self.unwatch(line)
         line.close()
 
+    def interrupt(self) -> None:
+        """Have every deployment interrupted that is executed, and end the processes that execute none."""
+        for slot in list(self.slots):
+            if slot.lease is None:
+                self._give_up(slot)
+            else:
+                send(slot.line, "stop")
+
+    def abandon(self) -> None:
+        """Go on without the processes of the slots, whatever they do."""
+        for slot in list(self.slots):
+            self._give_up(slot)
+
     def ready_slot(self) -> Slot | None:
         """Return a slot whose process waits for an assignment, if there is one."""
         return next((slot for slot in self.slots if slot.is_ready), None)
@@ -170,8 +183,7 @@ class Dispatcher:
             return
         if slot.process is None:  # it could not even start: do not spin
             self._backoff.postpone(POLL)
-        self.stop(slot.line)
-        self.slots.remove(slot)
+        self._give_up(slot)
         if slot.lease is not None:
             self._log_end(slot.lease)
 
@@ -217,9 +229,12 @@ class Dispatcher:
         try:
             yield
         except problem:
-            self.stop(slot.line)
-            self.slots.remove(slot)
+            self._give_up(slot)
             raise
+
+    def _give_up(self, slot: Slot) -> None:
+        self.stop(slot.line)
+        self.slots.remove(slot)
 
     def assign(self, slot: Slot, lease: Lease, *, recover: bool = False) -> bool:
         """Give a slot what was claimed for it; always true."""

@@ -53,6 +53,9 @@ class SqliteStore(RelationalStore):
     def insist(self) -> None:
         """Nothing changes: a file is never away."""
 
+    def abort(self) -> None:
+        """Nothing is to be done: a file answers."""
+
     def maintain(self) -> None:
         self._connection.take_checkpoints()
 
