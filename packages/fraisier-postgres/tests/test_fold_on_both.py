@@ -323,7 +323,7 @@ def test_the_same_events_give_the_same_rows(both: Both, run_number: int) -> None
     for table in TABLES:
         sqlite, postgres = both.rows(table)
         assert postgres == sqlite, table
-        assert sqlite or table == "v_deployment_stats", table
+        assert sqlite or table in {"tb_serving", "v_deployment_stats"}, table
 
 
 @every_postgres

@@ -247,10 +247,12 @@ CREATE TABLE tb_deployment_logs (
 CREATE INDEX deployment_log_by_step ON tb_deployment_logs (deployment_id, step_number, sequence);
 
 -- Who works on a deployment, and until when: mutable, outside fold and rebuild. The token is never used
--- twice: it is 62 random bits, as a sequence repeats numbers if a claim is lost in a crash. `expires` is by the clock of the database, the only one that all hosts share.
-CREATE FUNCTION random_token() RETURNS bigint LANGUAGE sql VOLATILE
-RETURN CAST(CAST('x' || right(replace(CAST(gen_random_uuid() AS text), '-', ''), 16) AS bit(64)) AS bigint)
-       & 4611686018427387903;
+-- twice: it is 62 random bits, as a sequence repeats numbers if a claim is lost in a crash. `expires` is by the clock
+-- of the database, the only one that all hosts share.
+CREATE FUNCTION random_token() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT CAST(CAST('x' || right(replace(CAST(gen_random_uuid() AS text), '-', ''), 16) AS bit(64)) AS bigint)
+           & 4611686018427387903
+$$;
 
 CREATE TABLE tb_leases (
     token           bigint PRIMARY KEY DEFAULT random_token(),
