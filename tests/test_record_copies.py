@@ -51,6 +51,10 @@ def found_faults(store: Store, tmp_path: Path) -> list[str]:
     return list(faults(store.contents(), folder, quiet))
 
 
+def fill_from(source: Store, target: Store) -> int:
+    return fill(source.contents(), target.contents(), prepare(target, "here"), quiet)
+
+
 def move(source: Store, target: Store, wait: Callable[[int], None] = lambda _: None) -> Move:
     return Move(source=source, target=target, whence="here", whither="there", progress=quiet, wait=wait)
 
@@ -89,8 +93,8 @@ def test_a_moved_record_is_the_same_and_goes_on(
 def test_what_was_copied_before_is_not_copied_again(opened: Open, whence: str, whither: str) -> None:
     source, target = opened(whence), opened(whither)
     player = played(source)
-    fill(source.contents(), prepare(target, "here"), quiet)
-    assert fill(source.contents(), prepare(target, "here"), quiet) == len(
+    fill_from(source, target)
+    assert fill_from(source, target) == len(
         [each for each in source.deployments(limit=1000) if each.status in {"pending", "running"}]
     )
     player.play(40)
@@ -110,10 +114,9 @@ def test_a_character_that_one_database_lacks_is_replaced_there(opened: Open, kin
         player.claim()
     source.append(player.leases[0], Event("step_started", step="a\0b", step_number=1))
     source.write_log(player.leases[0], 1, "c\0d", 0, 100)
-    contents = prepare(target, "here")
-    assert fill(source.contents(), contents, quiet) > 0
+    assert fill_from(source, target) > 0
     ended = [each for each in source.deployments(limit=1000) if each.status not in {"pending", "running"}]
-    assert fill(source.contents(), contents, quiet) == len(source.deployments(limit=1000)) - len(ended)
+    assert fill_from(source, target) == len(source.deployments(limit=1000)) - len(ended)
     (log,) = target.log(player.leases[0].deployment_id)[-1:]
     assert log.text == ("c\0d" if kind == "sqlite" else "c\ufffdd")
 
@@ -191,7 +194,7 @@ def test_a_move_that_fails_or_is_aborted_opens_the_source(opened: Open, whence: 
     player.end_all()
     with pytest.raises(ConflictError, match="not being moved"):
         abort(source)
-    source.contents().close_to_writers(Closed("moving", "the store is being moved"))
+    source.contents().close_to_writers(Closed("moving", "the store is being moved"), None)
     with pytest.raises(ClosedStoreError):
         player.deliver()
     abort(source)
@@ -200,6 +203,105 @@ def test_a_move_that_fails_or_is_aborted_opens_the_source(opened: Open, whence: 
     move(source, target).run()
     with pytest.raises(ConflictError, match="nothing to abort: the store has moved to there"):
         abort(source)
+
+
+@pytest.mark.parametrize("state", [None, "draining", "moving"])
+@pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
+def test_of_two_moves_the_first_changes_nothing_once_the_second_has_begun(
+    opened: Open, whence: str, whither: str, state: str | None
+) -> None:
+    source, target = opened(whence), opened(whither)
+    others = [again(source), again(target)]
+    player = played(source, 40)
+    player.end_all()
+    while state == "draining" and not player.leases:
+        player.deliver()
+        player.claim()
+    kept: list[object] = []
+
+    def overtake(*_: object) -> None:
+        closed = others[0].contents().closed()
+        if not kept and (closed.state if closed else None) == state:
+            player.end_all()
+            move(*others).run()
+            Player(others[1], SEED + 1).play(20)
+            kept.append(rows(others[1].contents()))
+
+    first = Move(
+        source=source, target=target, whence="here", whither="there", progress=overtake, wait=overtake
+    )
+    with pytest.raises(ConflictError, match="another command has taken the store meanwhile"):
+        first.run()
+    assert rows(target.contents()) == kept[0]
+    Player(target, SEED + 2)
+    with pytest.raises(ClosedStoreError, match="has moved to there"):
+        player.deliver()
+    for each in others:
+        each.close()
+
+
+def test_of_two_restores_the_first_changes_nothing_once_the_second_has_begun(
+    opened: Open, tmp_path: Path
+) -> None:
+    source, target = opened("sqlite"), opened("sqlite")
+    played(source, 40)
+    back_up(source.contents(), tmp_path / "saved", quiet, force=False)
+    other = again(target)
+    kept: list[object] = []
+
+    def overtake(*_: object) -> None:
+        if not kept:
+            kept.append(0)
+            restore(tmp_path / "saved", other, quiet)
+            Player(other, SEED + 1).play(20)
+            kept.append(rows(other.contents()))
+
+    with pytest.raises(ConflictError, match="another command has taken the store meanwhile"):
+        restore(tmp_path / "saved", target, overtake)
+    assert rows(target.contents()) == kept[1]
+    other.close()
+
+
+def test_what_is_written_into_a_target_while_it_is_closed_is_kept(opened: Open) -> None:
+    source, target = opened("sqlite"), opened("postgresql")
+    played(source, 20)
+    other, asking = again(target), again(target)
+    refusals: list[str] = []
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'tb_fraises'::regclass"
+
+    def run() -> None:
+        try:
+            move(source, target).run()
+        except ConflictError as error:
+            refusals.append(str(error))
+
+    beside = threading.Thread(target=run)
+
+    def write() -> None:
+        other._connection.execute("INSERT INTO tb_observers VALUES ('a', 1, 0, '')")  # type: ignore[attr-defined]
+        other._connection.execute("DELETE FROM tb_fraises")  # type: ignore[attr-defined]
+        beside.start()
+        wait_until(lambda: asking._connection.all(waiting))  # type: ignore[attr-defined]
+
+    other._connection.transact(write)  # type: ignore[attr-defined]
+    beside.join()
+    assert refusals == ["the target is not empty, it has rows in tb_observers; name an empty one"]
+    assert target.observed("a").sequence == 1
+    Player(target)
+    for each in (other, asking):
+        each.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_that_is_read_is_moved_nevertheless(opened: Open, kind: str) -> None:
+    source, target = opened(kind), opened("sqlite")
+    played(source, 20).end_all()
+    reader = again(source)
+    with reader.contents().snapshot():
+        before = rows(reader.contents())
+        move(source, target).run()
+        assert rows(reader.contents()) == before
+    reader.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,22 +27,35 @@ class PostgresContents(RelationalContents):
         yield
         self._connection.execute(f"ALTER TABLE {table.name} ENABLE TRIGGER USER")
 
-    def _refuse(self, closed: Closed) -> None:
+    def _lock_closed(self) -> None:
+        if not self._connection.all(self._sql["is_closed"]):
+            self._connection.execute(self._sql["create_closed"])
+        self._connection.execute("LOCK TABLE tb_closed IN EXCLUSIVE MODE")  # readers may still read
+
+    def _close(self, closed: Closed) -> None:
+        """Refuse writers. No lock is taken that readers would wait for, or that would wait for them."""
+        self._connection.execute("DELETE FROM tb_closed")
+        self._connection.execute(self._sql["insert_closed"], closed._asdict())
         raising = f"RAISE EXCEPTION USING MESSAGE = {quoted(CLOSED + closed.message)}, ERRCODE = '23000';"
-        self._connection.run_script(
-            f"CREATE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS {quoted(f'BEGIN {raising} END')}"
-        )
+        function = "CREATE OR REPLACE FUNCTION closed() RETURNS trigger LANGUAGE plpgsql AS"
+        self._connection.run_script(f"{function} {quoted(f'BEGIN {raising} END')}")
         if closed.state == "draining":
             claims = "BEFORE INSERT ON tb_deployment_events FOR EACH ROW WHEN (NEW.event = 'claimed')"
-            self._connection.execute(f"CREATE TRIGGER closed {claims} EXECUTE FUNCTION closed()")
+            self._refuse("closed_claims", "tb_deployment_events", claims)
             return
         for table, changes in guarded_tables():
             when = f"BEFORE {' OR '.join(changes)} ON {table} FOR EACH STATEMENT"
-            self._connection.execute(f"CREATE TRIGGER closed {when} EXECUTE FUNCTION closed()")
+            self._refuse("closed", table, when)
+
+    def _refuse(self, name: str, table: str, when: str) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TRIGGER {name} {when} EXECUTE FUNCTION closed()")
+        self._connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER {name}")
 
     def _open(self) -> None:
-        self._connection.execute("DROP TABLE IF EXISTS tb_closed")
-        self._connection.execute("DROP FUNCTION IF EXISTS closed() CASCADE")
+        """Refuse no writer. The triggers stay, disabled: dropping them would wait for every reader."""
+        for row in self._connection.all(self._sql["closing"]):
+            self._connection.execute(f"ALTER TABLE {row['place']} DISABLE TRIGGER {row['name']}")
+        self._connection.execute("DELETE FROM tb_closed")
 
     def _upsert(self, table: Table, rows: Sequence[Row]) -> None:
         columns = ", ".join(self.columns(table))

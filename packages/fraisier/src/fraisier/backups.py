@@ -22,6 +22,8 @@ from fraisier_core.system.host import Host
 
 _CLOSED = Closed("archived", "this store is a backup: run `fraisier db restore` into an empty one")
 
+_UNFINISHED = Closed("unfinished", "this store is an unfinished backup; make another one")
+
 
 def back_up(source: Contents, file: Path, progress: Progress, *, force: bool) -> None:
     """Write a backup of a record as it is now, while others write to that.
@@ -53,8 +55,9 @@ def restore(file: Path, target: Store, progress: Progress) -> int:
     are interrupted. Raises `ConflictError` if the store is not empty or in use, and `StoreError`.
     """
     with TemporaryDirectory() as folder, closing(_opened(file, Path(folder))) as source:
-        fill(source.contents(), prepare(target, f"the backup {file}"), progress)
-    return target.put_in_use("it was running when the backup was made that was restored")
+        closed = prepare(target, f"the backup {file}")
+        fill(source.contents(), target.contents(), closed, progress)
+    return target.put_in_use("it was running when the backup was made that was restored", closed)
 
 
 def _opened(file: Path, folder: Path) -> SqliteReader:
@@ -85,9 +88,10 @@ def _write(source: Contents, part: Path, progress: Progress) -> None:
     store = SqliteStore.open(part, Host())
     try:
         contents = store.contents()
-        fill(source, contents, progress)
-        contents.close_to_writers(_CLOSED)
+        contents.close_to_writers(_UNFINISHED, None)
+        fill(source, contents, _UNFINISHED, progress)
         store.make_single_file()
+        contents.close_to_writers(_CLOSED, _UNFINISHED)
     finally:
         store.close()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from fraisier_core.errors import ConflictError, StoreError
@@ -23,20 +24,26 @@ REPLACEMENT = "\ufffd"
 _MADE_ON_OPENING = {"tb_kinds"}
 
 
-def fill(source: Contents, target: WritableContents, progress: Progress) -> int:
+def fill(source: Contents, target: WritableContents, closed: Closed, progress: Progress) -> int:
     """Make a store hold what another held when this began, compare every row, and return how many were
-    written. Raises `StoreError` if one is another afterwards. Failpoint: `copied_batch`.
+    written. Raises `StoreError` if one is another afterwards, and `ConflictError` once the target is closed
+    otherwise than `closed` says. Failpoint: `copied_batch`.
     """
-    target.forget_unended()
+    target.forget_unended(closed)
     with source.snapshot():
-        return sum(copy_table(source, target, table, progress) for table in TABLES)
+        written = sum(copy_table(source, target, table, progress, closed) for table in TABLES)
+    target.count_on(closed)
+    return written
 
 
-def copy_table(source: Contents, target: WritableContents, table: Table, progress: Progress) -> int:
+def copy_table(
+    source: Contents, target: WritableContents, table: Table, progress: Progress, closed: Closed | None = None
+) -> int:
     """Make a table hold what another does, compare every row, and return how many were written."""
     _require_same_columns(source, target, table)
     return sum(
-        _fill_range(target, table, between, rows) for between, rows in batches(source, table, progress)
+        _fill_range(target, table, between, rows, closed)
+        for between, rows in batches(source, table, progress)
     )
 
 
@@ -55,7 +62,9 @@ def batches(contents: Contents, table: Table, progress: Progress) -> Iterator[tu
         after = last
 
 
-def _fill_range(target: WritableContents, table: Table, between: Range, rows: dict[Key, Row]) -> int:
+def _fill_range(
+    target: WritableContents, table: Table, between: Range, rows: dict[Key, Row], closed: Closed | None
+) -> int:
     found = keyed(target, table, target.read(table, *between))
     if found == rows:
         return 0
@@ -63,7 +72,7 @@ def _fill_range(target: WritableContents, table: Table, between: Range, rows: di
     stale = [key for key in found if key not in (rows if table.is_referred_to else same)]
     fresh = [row for key, row in rows.items() if key not in same]
     if stale or fresh:
-        target.replace(table, stale, fresh)
+        target.replace(table, stale, fresh, closed)
         failpoint("copied_batch")
         _require_same(rows, keyed(target, table, target.read(table, *between)), table)
     return max(len(stale), len(fresh))
@@ -91,9 +100,9 @@ def _require_same_columns(source: Contents, target: Contents, table: Table) -> N
         raise StoreError(f"{table.name} has other columns in each store; run `fraisier db migrate` on both")
 
 
-def prepare(target: Store, whence: str) -> WritableContents:
-    """Return a store to be filled, closed to writers. Raises `ConflictError` if it is in use, or holds
-    anything but an unfinished copy of the same.
+def prepare(target: Store, whence: str) -> Closed:
+    """Close a store that is to be filled, and return how: no other command that fills it goes on. Raises
+    `ConflictError` if it is in use, or holds anything but an unfinished copy of the same.
 
     Args:
         target: the store.
@@ -101,23 +110,26 @@ def prepare(target: Store, whence: str) -> WritableContents:
     """
     contents = target.contents()
     because = f"this store is an unfinished copy of {whence}; repeat what makes it, or name an empty database"
-    wanted = Closed("unfinished", because)
+    wanted = Closed("unfinished", because, token_hex())
     closed = contents.closed()
     if closed is None:
-        _require_empty(target)
-        contents.close_to_writers(wanted)
-    elif closed != wanted:
+        contents.close_to_writers(wanted, None, lambda: _require_empty(target))
+    elif closed[:2] == wanted[:2]:
+        contents.close_to_writers(wanted, closed)
+    else:
         raise ConflictError(f"the target cannot be filled: {closed.message}")
-    return contents
+    return wanted
 
 
 def _require_empty(target: Store) -> None:
     if workers := target.live_workers():
         raise ConflictError(f"the target is in use (live workers: {workers}); stop every Fraisier process")
-    contents = target.contents()
-    held = [table.name for table in TABLES if table.name not in _MADE_ON_OPENING and contents.count(table)]
-    if held:
+    if held := _filled_tables(target.contents()):
         raise ConflictError(f"the target is not empty, it has rows in {', '.join(held)}; name an empty one")
+
+
+def _filled_tables(contents: Contents) -> list[str]:
+    return [table.name for table in TABLES if table.name not in _MADE_ON_OPENING and contents.count(table)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,42 +146,71 @@ class Move:
     whither: str
     progress: Progress
     wait: Callable[[int], None]
+    token: str = field(default_factory=token_hex)
 
-    def run(self) -> None:
-        """Copy, close the source once nothing runs, copy the rest, and put the target in use. If that fails,
-        the source is open again. Raises `ConflictError` if either cannot be taken.
+    def run(self) -> bool:
+        """Copy, close the source once nothing runs, copy the rest, and put the target in use; return whether
+        that was still to be done. If it fails, the source is open again. Raises `ConflictError` if either
+        cannot be taken.
         """
         source = self.source.contents()
-        closed = source.closed()
-        if closed not in {None, *map(self._because, _MOVES)}:
-            raise ConflictError(f"the source cannot be moved: {closed.message if closed else ''}")
-        target = prepare(self.target, self.whence)
-        fill(source, target, self.progress)
-        if closed is None or closed.state != "moved":
-            self._finish(source, target)
-        self.target.put_in_use("it ran when the record was moved")
-
-    def _finish(self, source: WritableContents, target: WritableContents) -> None:
+        found = source.closed()
+        if found is not None and found._replace(run=self.token) != self._closed(found.state):
+            raise ConflictError(f"the source cannot be moved: {found.message}")
+        if found is not None and found.state == "moved" and self._is_in_use():
+            return False
         try:
-            source.close_to_writers(self._because("draining"))
-            while running := source.running():
-                self.wait(len(running))
-            source.close_to_writers(self._because("moving"))
-            failpoint("closed_source")
-            fill(source, target, self.progress)
-            source.close_to_writers(self._because("moved"))
+            closed = self._copy(source, found)
         except BaseException:
-            with suppress(StoreError):
-                source.open_to_writers()
+            self._open_again(source)
             raise
+        self.target.put_in_use("it ran when the record was moved", closed)
+        return True
 
-    def _because(self, state: State) -> Closed:
-        return Closed(state, _MOVES[state].format(self.whither))
+    def _is_in_use(self) -> bool:
+        """Return whether the target holds something, and is open."""
+        target = self.target.contents()
+        return target.closed() is None and bool(_filled_tables(target))
+
+    def _copy(self, source: WritableContents, found: Closed | None) -> Closed:
+        """Fill the target from a source that was closed like that, and return how the target is closed."""
+        if found is not None and found.state != "moved":
+            mine = self._closed(found.state)
+            source.close_to_writers(mine, found)  # from here on, another command that moves it fails
+            found = mine
+        closed = prepare(self.target, self.whence)
+        fill(source, self.target.contents(), closed, self.progress)
+        if found is None or found.state != "moved":
+            self._copy_rest(source, found, closed)
+        return closed
+
+    def _copy_rest(self, source: WritableContents, found: Closed | None, closed: Closed) -> None:
+        draining, moving, moved = map(self._closed, _MOVES)
+        if found is None:
+            source.close_to_writers(draining, found)
+        while running := source.running():
+            self.wait(len(running))
+        if found != moving:
+            source.close_to_writers(moving, draining)
+        failpoint("closed_source")
+        fill(source, self.target.contents(), closed, self.progress)
+        source.close_to_writers(moved, moving)
+
+    def _open_again(self, source: WritableContents) -> None:
+        """Open the source to writers if this run has closed it, and it has not moved."""
+        with suppress(StoreError, ConflictError):
+            closed = source.closed()
+            if closed in {self._closed("draining"), self._closed("moving")}:
+                source.open_to_writers(closed)
+
+    def _closed(self, state: State) -> Closed:
+        return Closed(state, _MOVES.get(state, "").format(self.whither), self.token)
 
 
+_AGAIN = "if that has failed, run `fraisier db copy` again, or with --abort"
 _MOVES: dict[State, str] = {
-    "draining": "the store is being moved to {}: no deployment begins before it is there",
-    "moving": "the store is being moved to {}: try again when it is there",
+    "draining": f"the store is being moved to {{}}: no deployment begins before it is there; {_AGAIN}",
+    "moving": f"the store is being moved to {{}}: try again when it is there; {_AGAIN}",
     "moved": "the store has moved to {}: set database.url and restart every Fraisier process",
 }
 
@@ -182,4 +223,4 @@ def abort(source: Store) -> None:
         raise ConflictError(
             f"nothing to abort: {closed.message if closed else 'the store is not being moved'}"
         )
-    contents.open_to_writers()
+    contents.open_to_writers(closed)

@@ -26,7 +26,7 @@ from fraisier_core.store.records import (
     Request,
     Step,
 )
-from fraisier_core.store.tables import Contents, WritableContents
+from fraisier_core.store.tables import Closed, Contents, WritableContents
 from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -173,9 +173,9 @@ class Store(Reader, Protocol):
             after: the sequence to begin after.
         """
 
-    def put_in_use(self, message: str) -> int:
-        """Open a store to writers that was filled from another: what ran there ends as interrupted, with a
-        message. Return how many did.
+    def put_in_use(self, message: str, closed: Closed) -> int:
+        """Open a store to writers that was filled from another, and is closed like that: what ran there ends
+        as interrupted, with a message. Return how many did. Raises `ConflictError` if it is not.
         """
 
     def rebuild(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -51,10 +51,11 @@ NOT_COPIED = ("tb_leases", "tb_workers")
 
 
 class Closed(NamedTuple):
-    """Why a store refuses writers, and in words for them."""
+    """Why a store refuses writers, in words for them, and which command closed it, of several alike."""
 
     state: State
     message: str
+    run: str = ""
 
 
 class Summary(NamedTuple):
@@ -110,16 +111,31 @@ class Contents(Protocol):
 
 
 class WritableContents(Contents, Protocol):
-    """The same, to be filled: no rule of the store is asked."""
+    """The same, to be filled: no rule of the store is asked. Whoever changes it says how it is closed: unless
+    it is so when the change is made, `ConflictError` is raised, for another command has taken it.
+    """
 
-    def replace(self, table: Table, stale: Sequence[Key], fresh: Sequence[Row]) -> None:
+    def replace(
+        self, table: Table, stale: Sequence[Key], fresh: Sequence[Row], closed: Closed | None = None
+    ) -> None:
         """Delete rows and write others, in place of those of the same key, in one transaction."""
 
-    def forget_unended(self) -> None:
+    def forget_unended(self, closed: Closed) -> None:
         """Delete the deployments that have not ended, but not their events."""
 
-    def close_to_writers(self, closed: Closed) -> None:
-        """Refuse every writer from now on, in every process; whoever writes now is waited for."""
+    def count_on(self, closed: Closed) -> None:
+        """Have numbers be given from now on that follow those that it holds."""
 
-    def open_to_writers(self) -> None:
+    def close_to_writers(
+        self, closed: Closed, was: Closed | None, check: Callable[[], object] = lambda: None
+    ) -> None:
+        """Refuse every writer from now on, in every process; whoever writes now is waited for.
+
+        Args:
+            closed: why.
+            was: how it is closed up to now.
+            check: is called once no other can write; what it raises leaves the store as it was.
+        """
+
+    def open_to_writers(self, was: Closed) -> None:
         """Refuse no writer any more."""

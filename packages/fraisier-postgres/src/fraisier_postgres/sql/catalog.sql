@@ -38,6 +38,11 @@ SELECT
 -- name: is_closed
 SELECT 1 AS found WHERE to_regclass('tb_closed') IS NOT NULL;
 
+-- name: closing
+SELECT c.relname AS place, t.tgname AS name FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+  AND (t.tgname = 'closed' OR t.tgname = 'closed_claims') AND t.tgenabled <> 'D';
+
 -- name: count_on_deliveries
 SELECT setval(pg_get_serial_sequence('tb_webhook_events', 'sequence'), coalesce(max(sequence), 1),
               max(sequence) IS NOT NULL) FROM tb_webhook_events;

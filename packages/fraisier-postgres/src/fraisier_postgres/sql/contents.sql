@@ -12,14 +12,14 @@ DELETE FROM tb_deployments WHERE status = 'pending' OR status = 'running';
 SELECT id, attempt FROM tb_deployments WHERE status = 'running' ORDER BY sequence;
 
 -- name: closed
-SELECT state, message FROM tb_closed;
+SELECT state, message, run FROM tb_closed;
 
 -- name: create_closed
-CREATE TABLE tb_closed (state text NOT NULL, message text NOT NULL);
+CREATE TABLE tb_closed (state text NOT NULL, message text NOT NULL, run text NOT NULL);
 GRANT SELECT ON tb_closed TO PUBLIC;
 
 -- name: insert_closed
-INSERT INTO tb_closed (state, message) VALUES (:state, :message);
+INSERT INTO tb_closed (state, message, run) VALUES (:state, :message, :run);
 
 -- name: fault_numbers
 SELECT 'deployment ' || deployment_id || ': its events are not numbered from 1 without a gap' AS fault

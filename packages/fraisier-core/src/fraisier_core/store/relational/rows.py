@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.errors import StoreError, UnreachableStoreError
+from fraisier_core.errors import ConflictError, StoreError, UnreachableStoreError
 from fraisier_core.store.relational.canonical import FORMS
 from fraisier_core.store.relational.dialect import InterruptedTransactionError, statements, transaction
 from fraisier_core.store.tables import FOLDED, NOT_COPIED, TABLES, Closed, Key, Row, Summary, Table
@@ -79,8 +79,8 @@ class RelationalContents:
     def closed(self) -> Closed | None:
         if not self._connection.all(self._sql["is_closed"]):
             return None
-        (row,) = self._connection.all(self._sql["closed"])
-        return Closed(row["state"], row["message"])
+        rows = self._connection.all(self._sql["closed"])
+        return Closed(rows[0]["state"], rows[0]["message"], rows[0]["run"]) if rows else None
 
     def summary(self) -> Summary:
         (row,) = self._connection.all(self._sql["summary"])
@@ -113,30 +113,48 @@ class RelationalContents:
         return {row["name"]: row["definition"] for row in self._connection.all(self._sql["objects"])}
 
     @transaction
-    def replace(self, table: Table, stale: Sequence[Key], fresh: Sequence[Row]) -> None:
+    def replace(
+        self, table: Table, stale: Sequence[Key], fresh: Sequence[Row], closed: Closed | None = None
+    ) -> None:
+        self._require(closed)
         with self._without_rules(table):
             self._delete(table, stale)
             self._upsert(table, fresh)
 
     @transaction
-    def forget_unended(self) -> None:
+    def forget_unended(self, closed: Closed) -> None:
+        self._require(closed)
         with self._without_rules(FOLDED[0]):
             self._connection.execute(self._sql["forget_unended"])
 
     @transaction
-    def close_to_writers(self, closed: Closed) -> None:
-        self._open()
-        self._connection.execute(self._sql["create_closed"])
-        self._connection.execute(self._sql["insert_closed"], closed._asdict())
-        self._refuse(closed)
+    def close_to_writers(
+        self, closed: Closed, was: Closed | None, check: Callable[[], object] = lambda: None
+    ) -> None:
+        self._require(was)
+        self._close(closed)
+        check()
 
     @transaction
-    def open_to_writers(self) -> None:
+    def open_to_writers(self, was: Closed) -> None:
+        self.put_in_use(was)
+
+    def put_in_use(self, was: Closed) -> None:
+        """Refuse no writer any more, inside the caller's transaction."""
+        self._require(was)
         self._open()
 
-    def put_in_use(self) -> None:
-        """Open it to writers, and count on from what it holds, inside the caller's transaction."""
-        self._open()
+    def _require(self, closed: Closed | None) -> None:
+        """Raise `ConflictError` unless it is closed like that; it stays so in the caller's transaction."""
+        self._lock_closed()
+        found = self.closed()
+        if found != closed:
+            why = found.message if found else "it is open to every writer"
+            raise ConflictError(f"another command has taken the store meanwhile, this one ends: {why}")
+
+    @transaction
+    def count_on(self, closed: Closed) -> None:
+        self._require(closed)
         for name, sql in self._sql.items():
             if name.startswith("count_on_"):
                 self._connection.all(sql) if sql.startswith("SELECT") else self._connection.execute(sql)
@@ -152,7 +170,10 @@ class RelationalContents:
     def _without_rules(self, table: Table) -> AbstractContextManager[None]:
         raise NotImplementedError
 
-    def _refuse(self, closed: Closed) -> None:
+    def _lock_closed(self) -> None:
+        """Keep others from closing or opening the store until the caller's transaction ends."""
+
+    def _close(self, closed: Closed) -> None:
         raise NotImplementedError
 
     def _open(self) -> None:

@@ -15,6 +15,7 @@ from fraisier_core.system.processes import ProcessIdentity
 
 if TYPE_CHECKING:
     from fraisier_core.store.relational.rows import RelationalContents
+    from fraisier_core.store.tables import Closed
 
 FOLDED_AT_ONCE = 10_000
 LOOKED_AT_ONCE = 1000
@@ -38,9 +39,9 @@ class RelationalStore(BranchHeads):
             self._connection.execute(sql["fold"], {"after": after, "until": after + FOLDED_AT_ONCE})
 
     @transaction
-    def put_in_use(self, message: str) -> int:
+    def put_in_use(self, message: str, closed: Closed) -> int:
         contents = self.contents()
-        contents.put_in_use()
+        contents.put_in_use(closed)
         running = contents.running()
         me = ProcessIdentity.of(os.getpid())
         for deployment_id, attempt in running:

@@ -28,7 +28,10 @@ class SqliteContents(RelationalContents):
     def _made(self) -> Mapping[str, str | None]:
         return _fresh()
 
-    def _refuse(self, closed: Closed) -> None:
+    def _close(self, closed: Closed) -> None:
+        self._open()
+        self._connection.execute(self._sql["create_closed"])
+        self._connection.execute(self._sql["insert_closed"], closed._asdict())
         refuse = f"BEGIN SELECT RAISE(ABORT, {quoted(CLOSED + closed.message)}); END"
         if closed.state == "draining":
             claims = "BEFORE INSERT ON tb_deployment_events WHEN NEW.event = 'claimed'"
