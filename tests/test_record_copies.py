@@ -223,7 +223,7 @@ def test_of_two_moves_the_first_changes_nothing_once_the_second_has_begun(
         closed = others[0].contents().closed()
         if not kept and (closed.state if closed else None) == state:
             player.end_all()
-            move(*others).run()
+            move(others[0], others[1]).run()
             Player(others[1], SEED + 1).play(20)
             kept.append(rows(others[1].contents()))
 
@@ -252,12 +252,12 @@ def test_of_two_restores_the_first_changes_nothing_once_the_second_has_begun(
     def overtake(*_: object) -> None:
         if not kept:
             kept.append(0)
-            restore(tmp_path / "saved", other, quiet)
+            restore(tmp_path / "saved", lambda: other, quiet)
             Player(other, SEED + 1).play(20)
             kept.append(rows(other.contents()))
 
     with pytest.raises(ConflictError, match="another command has taken the store meanwhile"):
-        restore(tmp_path / "saved", target, overtake)
+        restore(tmp_path / "saved", lambda: target, overtake)
     assert rows(target.contents()) == kept[1]
     other.close()
 
@@ -329,7 +329,7 @@ def test_a_target_in_use_is_refused(opened: Open, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("whence", "whither"), PAIRS)
-def test_a_restored_backup_holds_all_and_what_ran_is_interrupted(
+def test_a_restored_backup_holds_all_and_what_ran_or_waited_is_interrupted(
     opened: Open, whence: str, whither: str, tmp_path: Path
 ) -> None:
     source, target, file = opened(whence), opened(whither), tmp_path / "backups" / "record"
@@ -339,12 +339,14 @@ def test_a_restored_backup_holds_all_and_what_ran_is_interrupted(
         player.deliver()
         player.claim()
     running = {lease.deployment_id for lease in player.leases}
+    player.request()
+    waiting = {each.id for each in source.deployments(limit=1000) if each.status == "pending"}
     before = rows(source.contents())
     back_up(source.contents(), file, quiet, force=False)
     assert [each.name for each in file.parent.iterdir()] == ["record"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     player.play(10)  # which the backup does not have
-    assert restore(file, target, quiet) == len(running)
+    assert restore(file, lambda: target, quiet) == len(running) + len(waiting)
     after = rows(target.contents())
     kept = (
         "tb_webhook_events",
@@ -356,12 +358,13 @@ def test_a_restored_backup_holds_all_and_what_ran_is_interrupted(
     assert all(after[name] == before[name] for name in kept)
     events = before["tb_deployment_events"]
     assert after["tb_deployment_events"][: len(events)] == events
-    for each in running:
-        found = target.deployment(each)
+    for each in running | waiting:
+        found, did = target.deployment(each), "running" if each in running else "waiting"
         assert (found.status, found.error_message) == (
             "interrupted",
-            "it was running when the backup was made that was restored",
+            f"it was {did} when the backup was made that was restored",
         )
+    assert target.claim(player.me) is None
     assert target.leases() == []
     assert found_faults(target, tmp_path) == []
     Player(target, SEED + 1).play(40)
@@ -381,17 +384,95 @@ def test_a_backup_replaces_nothing_and_nothing_writes_to_it(opened: Open, kind: 
         Player(backup)
 
 
+@pytest.mark.parametrize("own", ["store.db", "store.db-wal", "link.db", "hard-link.db"])
+def test_a_backup_does_not_replace_the_store_itself(opened: Open, own: str) -> None:
+    source = opened("sqlite")
+    played(source, 20)
+    folder = source._connection.path.parent  # type: ignore[attr-defined]
+    (folder / "link.db").symlink_to("store.db")
+    (folder / "hard-link.db").hardlink_to(folder / "store.db")
+    files = {each.name for each in folder.iterdir()}
+    for force in (True, False):
+        with pytest.raises(ConflictError, match="is the store itself; name another file"):
+            back_up(source.contents(), folder / own, quiet, force=force)
+    assert {each.name for each in folder.iterdir()} == files
+    played(source, 20)
+
+
+def test_two_backups_to_one_name_do_not_disturb_each_other(opened: Open, tmp_path: Path) -> None:
+    source, file = opened("sqlite"), tmp_path / "record"
+    tables: list[str] = []
+    played(source, 20)
+
+    def meanwhile(table: str, *_: int) -> None:
+        tables.append(table)
+        if len(tables) == 5:
+            with closing(again(source)) as other:
+                back_up(other.contents(), file, quiet, force=True)
+
+    back_up(source.contents(), file, meanwhile, force=True)
+    assert restore(file, lambda: opened("sqlite"), quiet) >= 0
+    assert [each.name for each in tmp_path.iterdir() if "record" in each.name] == ["record"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_is_no_complete_backup_is_not_restored(opened: Open, kind: str, tmp_path: Path) -> None:
+    source, target = opened("sqlite"), opened(kind)
+    copies: list[Path] = []
+    played(source, 20)
+    with pytest.raises(StoreError, match="is no backup of Fraisier's"):
+        restore(source._connection.path, lambda: target, quiet)  # type: ignore[attr-defined]
+
+    def keep_part(*_: object) -> None:
+        (part,) = tmp_path.glob(".record.*.part")
+        for suffix in ("", "-wal"):
+            copy = tmp_path / f"{len(copies)}.db{suffix}"
+            copy.write_bytes(part.with_name(part.name + suffix).read_bytes())
+        copies.append(tmp_path / f"{len(copies)}.db")
+
+    back_up(source.contents(), tmp_path / "record", keep_part, force=False)
+    assert len(copies) == len(TABLES)
+    for copy in copies:
+        with pytest.raises(StoreError, match="is no complete backup; name a file that"):
+            restore(copy, lambda: target, quiet)
+    moved = opened("sqlite")
+    move(source, moved).run()
+    with pytest.raises(StoreError, match="is no complete backup"):
+        restore(source._connection.path, lambda: target, quiet)  # type: ignore[attr-defined]
+    Player(target)
+
+
+DAMAGED_BYTES = {b"ada": 1, b"\x04\x22\x4d\x18": 20, b"a" * 40: 7}
+
+
+@pytest.mark.parametrize("word", DAMAGED_BYTES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backup_with_a_flipped_byte_is_not_put_in_use(
+    opened: Open, kind: str, word: bytes, tmp_path: Path
+) -> None:
+    source, target, file = opened("sqlite"), opened(kind), tmp_path / "record"
+    played(source)
+    back_up(source.contents(), file, quiet, force=False)
+    content = bytearray(file.read_bytes())
+    content[content.index(word) + DAMAGED_BYTES[word]] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StoreError):
+        restore(file, lambda: target, quiet)
+    with pytest.raises(ClosedStoreError, match="unfinished copy"):
+        Player(target)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_backup_that_is_no_store_is_refused(opened: Open, kind: str, tmp_path: Path) -> None:
     target, file = opened(kind), tmp_path / "record"
     for content in (b"no database at all, of some length" * 99, b""):
         file.write_bytes(content)
         with pytest.raises(StoreError):
-            restore(file, target, quiet)
+            restore(file, lambda: target, quiet)
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE something (id)")
     with pytest.raises(StoreError, match="no backup of Fraisier"):
-        restore(file, target, quiet)
+        restore(file, lambda: target, quiet)
     with pytest.raises(StoreError):
         back_up(target.contents(), tmp_path / "record" / "below-a-file", quiet, force=False)
     Player(target)  # which is open still
@@ -626,7 +707,7 @@ def test_a_backup_is_consistent_while_others_write(opened: Open, kind: str, tmp_
     finally:
         ended.set()
         beside.join()
-    restore(tmp_path / "saved.db", target, quiet)
+    restore(tmp_path / "saved.db", lambda: target, quiet)
     assert found_faults(target, tmp_path) == []
     assert acknowledged <= {each.id for each in target.deliveries(limit=10_000)}
     reader.close()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkstemp
+from urllib.parse import quote
 
 from fraisier_core.errors import ConflictError, OutdatedStoreError, StoreError, UnknownNameError
+from fraisier_core.store.checking import faults
 from fraisier_core.store.copying import Progress, fill, prepare
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.relational.migrations import migrations
-from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.store.sqlite.sqlite_reader import SqliteReader
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import Closed, Contents
@@ -23,6 +24,7 @@ from fraisier_core.system.host import Host
 _CLOSED = Closed("archived", "this store is a backup: run `fraisier db restore` into an empty one")
 
 _UNFINISHED = Closed("unfinished", "this store is an unfinished backup; make another one")
+_ENDED = "it was {} when the backup was made that was restored"
 
 
 def back_up(source: Contents, file: Path, progress: Progress, *, force: bool) -> None:
@@ -34,43 +36,79 @@ def back_up(source: Contents, file: Path, progress: Progress, *, force: bool) ->
         progress: is told how far it is.
         force: whether to replace a file of that name.
 
-    Raises `ConflictError` if there is one, and `StoreError`.
+    Raises `ConflictError` if there is one, or it is the store's own, and `StoreError`.
     """
-    if file.exists() and not force:
-        raise ConflictError(f"{file} exists; name another file, or replace it with --force")
-    part = file.with_name(f".{file.name}.part")
-    _forget(part)
+    part = None
     try:
+        _require_other(source, file)
+        if file.exists() and not force:
+            raise ConflictError(f"{file} exists; name another file, or replace it with --force")
+        handle, name = mkstemp(".part", f".{file.name}.", file.parent)
+        os.close(handle)
+        part = Path(name)
         _write(source, part, progress)
         _publish(part, file, force=force)
     except OSError as error:
         problem = f"the backup {file} cannot be written: {error.strerror}"
         raise StoreError(f"{problem}; name another place") from error
     finally:
-        _forget(part)
+        if part is not None:
+            _forget(part)
 
 
-def restore(file: Path, target: Store, progress: Progress) -> int:
-    """Write a backup into an empty store, and return how many deployments were running when it was made: they
-    are interrupted. Raises `ConflictError` if the store is not empty or in use, and `StoreError`.
+def _require_other(source: Contents, file: Path) -> None:
+    for own in source.files():
+        if file.resolve() == own.resolve() or (file.exists() and own.exists() and file.samefile(own)):
+            raise ConflictError(f"{file} is the store itself; name another file")
+
+
+def restore(file: Path, opened: Callable[[], Store], progress: Progress) -> int:
+    """Write a backup into an empty store, check that it is whole there, and return how many deployments had
+    not ended when it was made: they are interrupted.
+
+    Args:
+        file: the backup.
+        opened: opens the store, once it is certain that there is a backup.
+        progress: is told how far it is.
+
+    Raises `UnknownNameError` if there is no such file, `ConflictError` if the store is not empty or in use,
+    and `StoreError`.
     """
     with TemporaryDirectory() as folder, closing(_opened(file, Path(folder))) as source:
+        target = opened()
         closed = prepare(target, f"the backup {file}")
         fill(source.contents(), target.contents(), closed, progress)
-    return target.put_in_use("it was running when the backup was made that was restored", closed)
+        if found := list(faults(target.contents(), Path(folder), progress)):
+            raise StoreError(
+                f"the backup {file} is damaged, {found[0]}; restore another into an empty database"
+            )
+    return target.put_in_use(closed, ran=_ENDED.format("running"), waited=_ENDED.format("waiting"))
 
 
 def _opened(file: Path, folder: Path) -> SqliteReader:
     """Open a backup; of one that an older version made, a copy in a folder that is brought up to this one."""
+    _require_backup(file)
     try:
         source = SqliteReader.open(file, Host())
-    except OutdatedStoreError as error:
-        if len(error.pending) == len(migrations(SQL)):
-            raise StoreError(f"{file} is no backup of Fraisier's; name one") from None
+    except OutdatedStoreError:
         source = SqliteReader.open(_migrated(file, folder), Host())
     if source is None:
         raise UnknownNameError(f"there is no backup {file}; name one")
     return source
+
+
+def _require_backup(file: Path) -> None:
+    """Raise an error unless a file is a complete backup."""
+    if not file.exists():
+        raise UnknownNameError(f"there is no backup {file}; name one")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT state FROM tb_closed").fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        problem = f"{file} is no backup of Fraisier's: {error}"
+        raise StoreError(f"{problem}; name a file that `fraisier db backup` wrote") from error
+    if found != [(_CLOSED.state,)]:
+        raise StoreError(f"{file} is no complete backup; name a file that `fraisier db backup` wrote")
 
 
 def _migrated(file: Path, folder: Path) -> Path:

@@ -168,7 +168,7 @@ def test_a_deployment_that_ran_is_interrupted_once_its_backup_is_restored(used: 
         command.process.wait()
     use(used, elsewhere(used))
     done = used.run("db", "restore", "saved.db")
-    assert "1 that were running are interrupted" in done.stdout
+    assert "interrupted: 1\n" in done.stdout
     last = used.json("history")[0]
     assert (last["status"], last["error_message"]) == (
         "interrupted",

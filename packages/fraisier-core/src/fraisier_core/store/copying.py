@@ -164,7 +164,7 @@ class Move:
         except BaseException:
             self._open_again(source)
             raise
-        self.target.put_in_use("it ran when the record was moved", closed)
+        self.target.put_in_use(closed, ran="it ran when the record was moved")
         return True
 
     def _is_in_use(self) -> bool:

@@ -173,9 +173,14 @@ class Store(Reader, Protocol):
             after: the sequence to begin after.
         """
 
-    def put_in_use(self, message: str, closed: Closed) -> int:
-        """Open a store to writers that was filled from another, and is closed like that: what ran there ends
-        as interrupted, with a message. Return how many did. Raises `ConflictError` if it is not.
+    def put_in_use(self, closed: Closed, *, ran: str, waited: str | None = None) -> int:
+        """Open a store to writers that was filled from another, and return how many deployments of that are
+        interrupted.
+
+        Args:
+            closed: how it is closed. Raises `ConflictError` if it is not.
+            ran: the message for what ran there.
+            waited: the message for what waited there; None if it waits on.
         """
 
     def rebuild(self) -> None:

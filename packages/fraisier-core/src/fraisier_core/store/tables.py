@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 Key = tuple[Any, ...]
@@ -96,6 +97,9 @@ class Contents(Protocol):
 
     def running(self) -> list[tuple[str, int]]:
         """Return the id and the attempt of each deployment that is running."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that it is kept in, none if that is up to a server."""
 
     def closed(self) -> Closed | None:
         """Return why the store refuses writers, None if it does not."""

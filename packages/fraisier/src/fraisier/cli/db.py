@@ -143,8 +143,8 @@ def restore(file: Backup, config: ConfigFile = None) -> None:
 
     file = file.absolute()
     session = Session.read(config)
-    interrupted = restore_backup(file, session.open_store(), Progress())
-    say(f"{session.place.shown}: restored from {file}; {interrupted} that were running are interrupted")
+    interrupted = restore_backup(file, session.open_store, Progress())
+    say(f"{session.place.shown}: restored from {file}; interrupted: {interrupted}")
 
 
 @app.command()

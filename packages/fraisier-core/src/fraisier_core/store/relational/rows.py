@@ -76,6 +76,9 @@ class RelationalContents:
             raise StoreError(f"{_place(table, key)}: {columns[place]} cannot be read: {error}") from error
         return tuple(values)
 
+    def files(self) -> tuple[Path, ...]:
+        return ()
+
     def closed(self) -> Closed | None:
         if not self._connection.all(self._sql["is_closed"]):
             return None
@@ -161,7 +164,15 @@ class RelationalContents:
 
     def running(self) -> list[tuple[str, int]]:
         """Return the id and the attempt of each deployment that is running."""
-        return [(str(row["id"]), int(row["attempt"])) for row in self._connection.all(self._sql["unended"])]
+        return self._attempts("running")
+
+    def waiting(self) -> list[tuple[str, int]]:
+        """Return the id and the last attempt of each deployment that waits."""
+        return self._attempts("pending")
+
+    def _attempts(self, status: str) -> list[tuple[str, int]]:
+        rows = self._connection.all(self._sql["attempts"], {"status": status})
+        return [(str(row["id"]), int(row["attempt"])) for row in rows]
 
     def _made(self) -> Mapping[str, str | None]:
         """Return the names of what the migrations make and, where they can be compared, the definitions."""

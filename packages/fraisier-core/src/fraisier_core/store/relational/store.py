@@ -39,14 +39,16 @@ class RelationalStore(BranchHeads):
             self._connection.execute(sql["fold"], {"after": after, "until": after + FOLDED_AT_ONCE})
 
     @transaction
-    def put_in_use(self, message: str, closed: Closed) -> int:
-        contents = self.contents()
+    def put_in_use(self, closed: Closed, *, ran: str, waited: str | None = None) -> int:
+        contents, me = self.contents(), ProcessIdentity.of(os.getpid())
         contents.put_in_use(closed)
-        running = contents.running()
-        me = ProcessIdentity.of(os.getpid())
+        running, waiting = contents.running(), contents.waiting() if waited else []
         for deployment_id, attempt in running:
-            self._append(self._take(deployment_id, attempt, me), [Event("interrupted", message=message)])
-        return len(running)
+            self._append(self._take(deployment_id, attempt, me), [Event("interrupted", message=ran)])
+        for deployment_id, attempt in waiting:
+            lease = self._take(deployment_id, attempt + 1, me)
+            self._append(lease, [Event("claimed"), Event("interrupted", message=waited)])
+        return len(running) + len(waiting)
 
     def contents(self) -> RelationalContents:
         """Return what it holds, row by row."""

@@ -6,15 +6,23 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
+from pathlib import Path
 
 from fraisier_core.store.relational.dialect import CLOSED, quoted
 from fraisier_core.store.relational.rows import RelationalContents, guarded_tables
+from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.sqlite_migrations import migrate
 from fraisier_core.store.tables import Closed, Row, Table
 
 
 class SqliteContents(RelationalContents):
     """Implements `tables.WritableContents`."""
+
+    _connection: Connection
+
+    def files(self) -> tuple[Path, ...]:
+        path = self._connection.path
+        return tuple(path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
 
     @contextmanager
     def _without_rules(self, table: Table) -> Iterator[None]:

@@ -8,8 +8,8 @@ SELECT name FROM tb_migrations ORDER BY name;
 -- name: forget_unended
 DELETE FROM tb_deployments WHERE status = 'pending' OR status = 'running';
 
--- name: unended
-SELECT id, attempt FROM tb_deployments WHERE status = 'running' ORDER BY sequence;
+-- name: attempts
+SELECT id, attempt FROM tb_deployments WHERE status = :status ORDER BY sequence;
 
 -- name: closed
 SELECT state, message, run FROM tb_closed;
