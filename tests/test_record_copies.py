@@ -56,7 +56,14 @@ def fill_from(source: Store, target: Store) -> int:
 
 
 def move(source: Store, target: Store, wait: Callable[[int], None] = lambda _: None) -> Move:
-    return Move(source=source, target=target, whence="here", whither="there", progress=quiet, wait=wait)
+    return Move(
+        source=source,
+        target=lambda: target,
+        whence="here",
+        whither="there",
+        progress=quiet,
+        wait=wait,
+    )
 
 
 def played(store: Store, turns: int = 150) -> Player:
@@ -228,7 +235,7 @@ def test_of_two_moves_the_first_changes_nothing_once_the_second_has_begun(
             kept.append(rows(others[1].contents()))
 
     first = Move(
-        source=source, target=target, whence="here", whither="there", progress=overtake, wait=overtake
+        source=source, target=lambda: target, whence="here", whither="there", progress=overtake, wait=overtake
     )
     with pytest.raises(ConflictError, match="another command has taken the store meanwhile"):
         first.run()
@@ -238,6 +245,20 @@ def test_of_two_moves_the_first_changes_nothing_once_the_second_has_begun(
         player.deliver()
     for each in others:
         each.close()
+
+
+@pytest.mark.parametrize(("whence", "whither"), PAIRS[:2])
+def test_a_record_that_has_moved_is_not_moved_again(opened: Open, whence: str, whither: str) -> None:
+    source, target = opened(whence), opened(whither)
+    played(source, 20).end_all()
+    assert move(source, target).run()
+    Player(target, SEED + 1).play(20)
+    before = rows(target.contents())
+    assert not move(source, target).run()
+    assert rows(target.contents()) == before
+    with closing(opened(whither)) as empty:  # as if the database had been made anew
+        assert move(source, empty).run()
+        assert rows(empty.contents()) == rows(source.contents())
 
 
 def test_of_two_restores_the_first_changes_nothing_once_the_second_has_begun(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -225,6 +226,103 @@ def test_while_the_source_is_closed_the_web_app_answers_503(used: Installation) 
         log = (used.folder / "webhook.log").read_text()
         assert f"the store has moved to {to}: set database.url" in log
     assert used.run("db", "copy", "--abort").returncode == 7
+
+
+def _overwrite(file: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    file.write_text("no database" * 999)
+
+
+def _take_table(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("DROP TABLE tb_deployment_logs")
+
+
+def _fill_otherwise(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE tb_closed SET message = 'it is the copy of another'")
+
+
+@pytest.mark.parametrize("spoil", [_overwrite, _take_table, _fill_otherwise])
+def test_a_killed_copy_that_cannot_go_on_opens_the_source(
+    used: Installation, spoil: Callable[[Path], None]
+) -> None:
+    to = elsewhere(used)
+    killed = used.run("db", "copy", "--to", to, FRAISIER_FAILPOINT="closed_source:kill")
+    assert killed.returncode == -signal.SIGKILL
+    refused = used.run("deploy", "my_api", "production")
+    assert (refused.returncode, "`fraisier db copy` again, or with --abort" in refused.stderr) == (6, True)
+    spoil(used.folder / "elsewhere" / "store.db")
+    assert used.run("db", "copy", "--to", to).returncode in {6, 7}
+    assert used.json("db", "status")["closed"] is None
+    used.deploy()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_copy_that_is_ended_while_it_waits_opens_the_source(
+    used: Installation, number: signal.Signals
+) -> None:
+    gate = used.push_gated()
+    with used.started("deploy", "my_api", "production") as deploying:
+        gate.wait()
+        with used.started("db", "copy", "--to", elsewhere(used)) as copying:
+            copying.read_to("1 in all; nothing begins meanwhile, and no worker lives: start one, or press")
+            assert "is being moved" in used.json("db", "status")["closed"]
+            copying.process.send_signal(number)
+            assert copying.process.wait() == 130
+        assert used.json("db", "status")["closed"] is None
+        gate.open()
+        deploying.process.wait()
+    used.deploy()
+
+
+def test_a_copy_that_waits_says_so_once(used: Installation) -> None:
+    gate = used.push_gated()
+    with used.started("worker") as worker, used.started("deploy", "my_api", "production") as deploying:
+        wait_until(lambda: used.json("db", "status")["live_workers"] == 1)
+        gate.wait()
+        with used.started("db", "copy", "--to", elsewhere(used)) as copying:
+            copying.read_to("waiting until what runs has ended, 1 in all; nothing begins meanwhile\n")
+            worker.process.send_signal(signal.SIGTERM)
+            copying.read_to("and no worker lives: start one, or press Ctrl-C\n")
+            gate.open()
+            deploying.process.wait()
+            said = copying.read_to("has moved to")
+        assert "waiting" not in said
+
+
+def test_a_finished_copy_that_is_repeated_says_that_it_is_done(used: Installation) -> None:
+    to = elsewhere(used)
+    assert used.run("db", "copy", "--to", to).returncode == 0
+    again = used.run("db", "copy", "--to", to)
+    assert (again.returncode, f"had moved before to {to}; set database.url" in again.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("option", [["--to", "sqlite:target.db"], ["--abort"]])
+def test_a_copy_makes_and_migrates_no_source(used: Installation, option: list[str]) -> None:
+    missing = used.run("db", "copy", "--from", "sqlite:typo/a.db", *option)
+    assert (missing.returncode, "there is no store at sqlite:" in missing.stderr) == (4, True)
+    with closing(sqlite3.connect(used.folder / "foreign.db")) as database, database:
+        database.execute("CREATE TABLE tb_mine (id)")
+    content = (used.folder / "foreign.db").read_bytes()
+    assert used.run("db", "copy", "--from", "sqlite:./foreign.db", *option).returncode in {4, 6}
+    assert (used.folder / "foreign.db").read_bytes() == content
+    with closing(sqlite3.connect(used.database)) as database, database:
+        database.execute("DELETE FROM tb_migrations WHERE name = '0004_views.sql'")
+    outdated = used.run("db", "copy", *option)
+    assert (outdated.returncode, "run `fraisier db migrate`" in outdated.stderr) == (6, True)
+    assert not {each.name for each in used.folder.iterdir()} & {"typo", "target.db"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database" * 999])
+def test_a_restore_of_what_is_no_backup_makes_no_store(
+    installation: Installation, content: bytes | None
+) -> None:
+    if content is not None:
+        (installation.folder / "saved.db").write_bytes(content)
+    assert installation.run("db", "restore", "saved.db").returncode == (4 if content is None else 6)
+    assert not installation.database.exists()
 
 
 @pytest.mark.parametrize(

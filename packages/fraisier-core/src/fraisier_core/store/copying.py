@@ -136,12 +136,13 @@ def _filled_tables(contents: Contents) -> list[str]:
 class Move:
     """Moves a record to another store for good.
 
-    `whence` and `whither` are what the stores are called, without secrets; `wait` waits a moment, and is told
-    how many deployments have to end first.
+    `target` opens the other store; `whence` and `whither` are what the stores are called, without secrets;
+    `wait` waits a moment, and is told how many deployments have to end first;
+    `token` tells this run from others.
     """
 
     source: Store
-    target: Store
+    target: Callable[[], Store]
     whence: str
     whither: str
     progress: Progress
@@ -157,44 +158,44 @@ class Move:
         found = source.closed()
         if found is not None and found._replace(run=self.token) != self._closed(found.state):
             raise ConflictError(f"the source cannot be moved: {found.message}")
-        if found is not None and found.state == "moved" and self._is_in_use():
-            return False
+        is_moved = found is not None and found.state == "moved"
         try:
-            closed = self._copy(source, found)
+            closed = found if is_moved else self._taken_over(source, found)
+            target = self.target()
+            if is_moved and _is_in_use(target):
+                return False
+            filled = self._fill(source, target, closed)
         except BaseException:
             self._open_again(source)
             raise
-        self.target.put_in_use(closed, ran="it ran when the record was moved")
+        target.put_in_use(filled, ran="it ran when the record was moved")
         return True
 
-    def _is_in_use(self) -> bool:
-        """Return whether the target holds something, and is open."""
-        target = self.target.contents()
-        return target.closed() is None and bool(_filled_tables(target))
-
-    def _copy(self, source: WritableContents, found: Closed | None) -> Closed:
-        """Fill the target from a source that was closed like that, and return how the target is closed."""
-        if found is not None and found.state != "moved":
-            mine = self._closed(found.state)
-            source.close_to_writers(mine, found)  # from here on, another command that moves it fails
-            found = mine
-        closed = prepare(self.target, self.whence)
-        fill(source, self.target.contents(), closed, self.progress)
-        if found is None or found.state != "moved":
-            self._copy_rest(source, found, closed)
-        return closed
-
-    def _copy_rest(self, source: WritableContents, found: Closed | None, closed: Closed) -> None:
-        draining, moving, moved = map(self._closed, _MOVES)
+    def _taken_over(self, source: WritableContents, found: Closed | None) -> Closed | None:
+        """Close a source as it was closed, by this run: another one that moves it changes nothing more."""
         if found is None:
-            source.close_to_writers(draining, found)
+            return None
+        mine = self._closed(found.state)
+        source.close_to_writers(mine, found)
+        return mine
+
+    def _fill(self, source: WritableContents, target: Store, closed: Closed | None) -> Closed:
+        """Fill the target from a source that is closed like that, and return how the target is closed."""
+        filled = prepare(target, self.whence)
+        fill(source, target.contents(), filled, self.progress)
+        if closed is not None and closed.state == "moved":
+            return filled
+        draining, moving, moved = map(self._closed, _MOVES)
+        if closed is None:
+            source.close_to_writers(draining, None)
         while running := source.running():
             self.wait(len(running))
-        if found != moving:
+        if closed != moving:
             source.close_to_writers(moving, draining)
         failpoint("closed_source")
-        fill(source, self.target.contents(), closed, self.progress)
+        fill(source, target.contents(), filled, self.progress)
         source.close_to_writers(moved, moving)
+        return filled
 
     def _open_again(self, source: WritableContents) -> None:
         """Open the source to writers if this run has closed it, and it has not moved."""
@@ -205,6 +206,12 @@ class Move:
 
     def _closed(self, state: State) -> Closed:
         return Closed(state, _MOVES.get(state, "").format(self.whither), self.token)
+
+
+def _is_in_use(store: Store) -> bool:
+    """Return whether a store holds something, and is open."""
+    contents = store.contents()
+    return contents.closed() is None and bool(_filled_tables(contents))
 
 
 _AGAIN = "if that has failed, run `fraisier db copy` again, or with --abort"
