@@ -24,10 +24,9 @@ def test_its_commands_move_the_record(tmp_path: Path, postgres_servers: Servers)
     home.mkdir()
     (home / "fraises.yaml").write_text(CONFIG)
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    with server.database() as url, server.database() as other, page_shell(home, {"PATH": programs}) as shell:
+    with server.database() as url, page_shell(home, {"PATH": programs}) as shell:
         shell.run("fraisier db migrate")
         named = {"postgresql://fraisier@db.internal/fraisier": url}
-        named |= {"postgresql://fraisier@db.internal/other": other}
         for block in blocks(PAGE):
             text = block.text
             for written, meant in named.items():

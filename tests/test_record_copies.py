@@ -440,7 +440,7 @@ def test_two_backups_to_one_name_do_not_disturb_each_other(opened: Open, tmp_pat
 def test_a_store_that_is_no_complete_backup_is_not_restored(opened: Open, kind: str, tmp_path: Path) -> None:
     source, target = opened("sqlite"), opened(kind)
     copies: list[Path] = []
-    played(source, 20)
+    played(source, 20).end_all()
     with pytest.raises(StoreError, match="is no backup of Fraisier's"):
         restore(source._connection.path, lambda: target, quiet)  # type: ignore[attr-defined]
 
