@@ -690,7 +690,7 @@ def test_a_store_that_is_filled_lacks_nothing(opened: Open, kind: str, tmp_path:
     while not player.leases:
         player.deliver()
         player.claim()
-    fill(source.contents(), prepare(target, "here"), quiet)
+    fill_from(source, target)
     assert [fault for fault in found_faults(target, tmp_path) if "tb_deployments, " not in fault] == []
 
 
