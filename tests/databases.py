@@ -79,8 +79,9 @@ def new_postgres(server: Server) -> PostgresDatabase:
 
 def _make_store(url: str) -> None:
     with closing(PostgresDatabase(url).open()) as store:
-        started = "FUNCTION public.pg_postmaster_start_time() RETURNS timestamptz"
-        store.execute(f"CREATE {started} LANGUAGE sql STABLE RETURN timestamptz '-infinity'")
+        for started in ("pg_postmaster_start_time", "pg_stat_get_bgwriter_stat_reset_time"):
+            function = f"FUNCTION public.{started}() RETURNS timestamptz"
+            store.execute(f"CREATE {function} LANGUAGE sql STABLE RETURN timestamptz '-infinity'")
 
 
 @pytest.fixture

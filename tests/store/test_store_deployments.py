@@ -269,6 +269,9 @@ def test_whoever_lost_the_lease_can_write_and_renew_no_more(store: OpenStore) ->
     with pytest.raises(FencedError):
         store.record_command(old, ME)
     with pytest.raises(FencedError):
+        store.write_log(old, 1, "too late\n", 0, 100)
+    assert store.log(old.deployment_id) == []
+    with pytest.raises(FencedError):
         store.append(old, Event("superseded"))
     store.append(new, Event("success"))
     assert store.leases() == []

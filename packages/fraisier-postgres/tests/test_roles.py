@@ -26,7 +26,7 @@ READER = (
 )
 WORKER = (
     *("forget_fraises", "forget_environments", "lock_environment_of", "known_kinds"),
-    *("renew_lease", "record_command", "drop_lease", "is_last"),
+    *("held_lease", "renew_lease", "record_command", "drop_lease", "is_last"),
     *("waiting_instead", "pushed_commits", "requested_since", "left_since", "log_cut", "carry_dropped"),
     *("trim_log", "forget_worker", "newest_migration", "prove_writable", "cancellation", "wake"),
     *("previously_active", "forget_branch_heads", "payloads", "logs", "refused"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -335,3 +337,34 @@ def test_a_restart_of_the_database_gives_holders_time_to_renew(postgres_server: 
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         assert expired(connection, 600) == set()
         assert expired(connection, 0.001) == {deployment}
+
+
+@every_postgres
+def test_a_crash_of_one_server_process_gives_holders_time_to_renew(postgres_server: Server) -> None:
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        set_up(connection)
+        configure(connection, ("shop", "live"))
+        deployment = request(connection, "shop", "live")
+        claim(connection, deployment, seconds=0.01)
+        wait_until(lambda: expired(connection, 0.01) == {deployment})
+        started = uptime(connection)
+        os.kill(connection.info.backend_pid, signal.SIGKILL)
+    wait_until(lambda: accepts_connections(postgres_server))
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        assert expired(connection, uptime(connection) - 1e-6) == set()
+        assert uptime(connection) > started
+        wait_until(lambda: expired(connection, 0.001) == {deployment})
+
+
+def uptime(connection: Connection) -> float:
+    """Return for how many seconds the server has run."""
+    ((seconds,),) = connection.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
+    )
+    return float(seconds)
+
+
+def accepts_connections(server: Server) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(server.url()):
+        return True
+    return False

@@ -270,7 +270,7 @@ class Store(Reader, Protocol):
         """Let an attempt that had not started a step wait again, or end it if a newer one waits already."""
 
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
-        """Keep some output of a step, and drop the oldest beyond `limit` characters."""
+        """Keep some output of a step, and drop the oldest beyond `limit` characters. Raises `FencedError`."""
 
     def cancellation(self, lease: Lease) -> str | None:
         """Return who requested the cancellation, in words, or None."""

@@ -65,12 +65,18 @@ VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started,
 RETURNING token;
 
 -- name: leases
--- A lease expires only if its holder could have renewed it: not while the database itself was down.
+-- A lease expires only if its holder could have renewed it: not while the database itself was down. If one server
+-- process crashed, all others start again but for the first, and so do the statistics.
 SELECT *,
        expires < clock_timestamp()
-       AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :seconds)
+       AND greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())
+           < clock_timestamp() - make_interval(secs => :seconds)
        AS expired
 FROM tb_leases WHERE host = :host;
+
+-- name: held_lease
+-- Holds it, but not against its renewal.
+SELECT 1 FROM tb_leases WHERE token = :token FOR KEY SHARE;
 
 -- name: renew_lease
 UPDATE tb_leases SET expires = clock_timestamp() + make_interval(secs => :seconds)

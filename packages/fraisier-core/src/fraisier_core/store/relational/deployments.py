@@ -96,6 +96,7 @@ class Deployments(Leases):
 
     @transaction
     def write_log(self, lease: Lease, step_number: int, text: str, dropped: int, limit: int) -> None:
+        self._require_held(lease)
         row = lease._asdict() | {"step_number": step_number, "text": text, "dropped": dropped}
         (newest,) = self._all("append_log", **row, at=utc_now())
         row["newest"] = newest["sequence"]

@@ -87,10 +87,19 @@ class Leases(RelationalReader):
         here = {"host": self._host.name, "boot_id": self._host.boot_id, "at": utc_now()} | self._within(LEASE)
         return {**here, "pid": holder.pid, "pid_started": holder.start_time}
 
+    def _require_held(self, lease: Lease) -> None:
+        """Raise `FencedError` if a lease was taken over, and keep it from that until the transaction ends."""
+        if self._one("held_lease", token=lease.token) is None:
+            raise _fenced()
+
     @fleeting_transaction
     def _update(self, statement: str, lease: Lease, /, **values: Any) -> None:
         if self._write(statement, token=lease.token, **values) == 0:
-            raise FencedError("fenced: the lease of this deployment was taken over")
+            raise _fenced()
+
+
+def _fenced() -> FencedError:
+    return FencedError("fenced: the lease of this deployment was taken over")
 
 
 def _held(row: Row) -> HeldLease:

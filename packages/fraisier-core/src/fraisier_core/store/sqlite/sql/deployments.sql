@@ -68,6 +68,9 @@ RETURNING token;
 -- name: leases
 SELECT *, expires < :now AS expired FROM tb_leases WHERE host = :host;
 
+-- name: held_lease
+SELECT 1 FROM tb_leases WHERE token = :token;
+
 -- name: renew_lease
 UPDATE tb_leases SET expires = :now + :seconds WHERE token = :token;
 
