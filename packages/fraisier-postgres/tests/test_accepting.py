@@ -269,6 +269,17 @@ def test_the_loop_turns_while_postgresql_makes_it_wait_and_what_waits_there_is_c
     assert verdicts(accept(store, delivery("d1"))) == ["accepted"]
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_only_what_requests_an_environment_that_is_held_is_refused(
+    store: PostgresStore, postgres_url: str, place: str
+) -> None:
+    (free,) = set(PLACES) - {place}
+    batch = [delivery("1", free), delivery("2", place), delivery("3", *PLACES), delivery("4", free)]
+    with held(postgres_url, place):
+        assert verdicts(accept(store, *batch)) == ["accepted", "refused", "refused", "accepted"]
+    assert verdicts(accept(store, *batch)) == ["duplicate", "accepted", "accepted", "duplicate"]
+
+
 def test_what_is_stored_one_by_one_waits_no_longer(store: PostgresStore, postgres_url: str) -> None:
     accept(store, delivery("d1"))
     with held(postgres_url), pytest.raises(StoreError):

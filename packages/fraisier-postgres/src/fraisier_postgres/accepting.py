@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from fraisier_core import StoreError, UnknownOutcomeError, UnreachableStoreError
-from fraisier_core.store.received import Delivery, Receipts
+from fraisier_core.store.received import Delivery, Receipt, Receipts
 from fraisier_core.store.relational.deliveries import are_large, event_row, refused_row, requested
 from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.store.relational.store import RelationalStore
@@ -19,7 +19,7 @@ from fraisier_core.system.failpoints import failpoint
 
 from fraisier_postgres.async_client import AsyncClient
 from fraisier_postgres.postgres_connection import PostgresConnection
-from fraisier_postgres.postgres_errors import RolledBackError
+from fraisier_postgres.postgres_errors import LockedError, RolledBackError
 
 T = TypeVar("T")
 
@@ -71,42 +71,88 @@ class AcceptingStore(RelationalStore):
             began = time.monotonic()
             waited = self._wasted if began - self._gave_up < RECENTLY_SECONDS else 0.0
             try:
-                return await self._accept_within(deliveries, min(PATIENCE_SECONDS, ANSWER_SECONDS - waited))
+                seconds = min(PATIENCE_SECONDS, ANSWER_SECONDS - waited)
+                receipts = await self._accept_within(deliveries, seconds)
             except StoreError:
-                self._gave_up = time.monotonic()
-                self._wasted = min(self._gave_up - began, PATIENCE_SECONDS)
+                self._note_wasted(began)
                 raise
+            if any(isinstance(each, StoreError) for each in receipts):
+                self._note_wasted(began)
+            return receipts
+
+    def _note_wasted(self, began: float) -> None:
+        self._gave_up = time.monotonic()
+        self._wasted = min(self._gave_up - began, PATIENCE_SECONDS)
 
     async def _accept_within(self, deliveries: Sequence[Delivery], seconds: float) -> Receipts:
         until = time.monotonic() + seconds
         if are_large(deliveries) or any(each.more_refs for each in deliveries):
             await self._batches.within(seconds, self._batches.all("SELECT 1"))
             return await self._in_thread(self._beside._accept_together, deliveries, LARGE_BATCH_SECONDS)
+        if len({place for each in deliveries for place in _places(each)}) < 2:
+            return await self._accept_until(until, deliveries)
         try:
-            return await self._batches.within(seconds, self._accept_new(deliveries))
+            return await self._accept_until(until, deliveries, lock_seconds=seconds / 2)
+        except LockedError:
+            return await self._accept_apart(until, deliveries)
+
+    async def _accept_until(
+        self, until: float, deliveries: Sequence[Delivery], lock_seconds: float = 0
+    ) -> Receipts:
+        accepting = self._accept_new(deliveries, lock_seconds)
+        try:
+            return await self._batches.within(until - time.monotonic(), accepting)
         except (ConstraintError, UnicodeError):
             left = until - time.monotonic()
             return await self._in_thread(self._beside._accept_one_by_one, deliveries, left)
+
+    async def _accept_apart(self, until: float, deliveries: Sequence[Delivery]) -> Receipts:
+        """Store a batch in two parts: what requests an environment that another client holds waits alone."""
+        free = await self._batches.within(until - time.monotonic(), self._free(deliveries))
+        receipts: dict[int, Receipt | StoreError] = {}
+        for is_free in (True, False):
+            numbered = enumerate(deliveries)
+            part = {number: each for number, each in numbered if (_places(each) <= free) is is_free}
+            receipts |= zip(part, await self._accept_part(until, [*part.values()]), strict=True)
+        return [receipts[number] for number in range(len(deliveries))]
+
+    async def _accept_part(self, until: float, deliveries: Sequence[Delivery]) -> Receipts:
+        try:
+            return await self._accept_until(until, deliveries) if deliveries else []
+        except StoreError as error:
+            return [error] * len(deliveries)
+
+    async def _free(self, deliveries: Sequence[Delivery]) -> set[tuple[str, str]]:
+        """Return which environments that deliveries request are held by nothing else at the moment."""
+        places = {place for each in deliveries for place in _places(each)}
+        fraise_ids, environments = map(list, zip(*places, strict=True))
+        wanted = {"fraise_ids": fraise_ids, "environments": environments}
+        rows = await self._batches.all(self._sql["free_environments"], wanted)
+        return {(row["fraise_id"], row["environment"]) for row in rows}
 
     async def refuse(self, provider: str, received_at: str, client: str, reason: str) -> None:
         row = refused_row(provider, received_at, client, reason)
         await self._refusals.within(PATIENCE_SECONDS, self._refusals.all(self._sql["insert_refused"], row))
 
-    async def _accept_new(self, deliveries: Sequence[Delivery]) -> Receipts:
+    async def _accept_new(self, deliveries: Sequence[Delivery], lock_seconds: float) -> Receipts:
         """Store a batch as if each delivery were new, which the database refuses if one is not."""
         events = [event_row(delivery) for delivery in deliveries]
         receipts, requests = requested(events, deliveries)
         failpoint("before_commit")
-        await self._commit_batch(events, requests)
+        await self._commit_batch(events, requests, lock_seconds)
         failpoint("after_commit")
         return [*receipts]
 
     async def _commit_batch(
-        self, events: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]
+        self,
+        events: Sequence[Mapping[str, Any]],
+        requests: Sequence[Mapping[str, Any]],
+        lock_seconds: float,
     ) -> None:
         batch = {
             "events": json.dumps([_without(event, _NOT_IN_JSON) for event in events]),
             "requests": json.dumps(requests),
+            "lock_timeout": f"{lock_seconds * 1e3:.0f}",
             "bodies": [event["body"] for event in events],
         }
         while True:  # until patience ends
@@ -139,6 +185,11 @@ class AcceptingStore(RelationalStore):
         future.cancel()
         self._beside._connection.abort()
         raise self._batches.too_slow()
+
+
+def _places(delivery: Delivery) -> set[tuple[str, str]]:
+    """Return the environments that a delivery requests."""
+    return {(request.fraise_id, request.environment) for request in delivery.all_requests}
 
 
 def _without(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,10 @@ class RolledBackError(InterruptedTransactionError):
     """PostgreSQL rolled a transaction back because of another; the same once more may succeed."""
 
 
+class LockedError(InterruptedTransactionError):
+    """PostgreSQL rolled a transaction back because another one held a lock for too long."""
+
+
 def explanation(error: psycopg.Error, where: str, *, is_lost: bool) -> StoreError:
     """Return the error of the store for one of psycopg's.
 
@@ -34,7 +38,7 @@ def explanation(error: psycopg.Error, where: str, *, is_lost: bool) -> StoreErro
     if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
         return RolledBackError(f"the store {where}: {message}")
     if isinstance(error, errors.LockNotAvailable):
-        return InterruptedTransactionError(f"the store {where}: {message}")
+        return LockedError(f"the store {where}: {message}")
     kind = LostConnectionError if is_lost else StoreError
     return kind(f"the store {where}: {message}. {_advice(error)}".removesuffix(". "))
 

@@ -40,6 +40,7 @@ WITH requested AS MATERIALIZED (
 held AS MATERIALIZED (
     SELECT 1 FROM tb_environments AS e
     WHERE (e.fraise_id, e.environment) IN (SELECT r.fraise_id, r.environment FROM requested AS r)
+      AND (SELECT set_config('lock_timeout', :lock_timeout, true)) IS NOT NULL
     ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE),
 delivered AS MATERIALIZED (
     SELECT * FROM ROWS FROM (json_to_recordset(CAST(:events AS json)) AS (
@@ -69,6 +70,13 @@ SELECT
     s.sequence, r.release
 FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id
 ORDER BY r.ordinality;
+
+-- name: free_environments
+-- Of the environments, those that nothing else holds; the lists belong together.
+SELECT e.fraise_id, e.environment FROM tb_environments AS e
+JOIN unnest(CAST(:fraise_ids AS text[]), CAST(:environments AS text[])) AS wanted (fraise_id, environment)
+    USING (fraise_id, environment)
+FOR NO KEY UPDATE OF e SKIP LOCKED;
 
 -- name: is_stored
 SELECT 1 FROM tb_webhook_events WHERE id = :id;
