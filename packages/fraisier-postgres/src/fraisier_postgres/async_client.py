@@ -39,6 +39,7 @@ class AsyncClient:
         self._client: Client | None = None
         self._finalizer: finalize[..., Any] | None = None
         self._turn = asyncio.Lock()
+        self._user: asyncio.Task[Any] | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
@@ -49,13 +50,19 @@ class AsyncClient:
         await asyncio.wait({task}, timeout=seconds)
         if task.done():
             return task.result()
-        client, self._client, self._turn = self._client, None, asyncio.Lock()
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        ending = asyncio.create_task(_end(task, client))
+        ending = asyncio.create_task(_end(task, self._taken_from(task)))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
         raise self.too_slow()
+
+    def _taken_from(self, task: asyncio.Task[Any]) -> Client | None:
+        """Return the connection if a task uses it, and have the others open another one."""
+        if self._user is not task:
+            return None
+        client, self._client, self._turn, self._user = self._client, None, asyncio.Lock(), None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        return client
 
     def too_slow(self) -> UnreachableStoreError:
         """Return the error for what takes too long."""
@@ -66,8 +73,16 @@ class AsyncClient:
         """Return the rows of a statement, which is committed. Raises `UnknownOutcomeError`, and what
         `dialect.Connection` does.
         """
-        async with self._turn:
-            return await self._all(sql, parameters)
+        turn = self._turn
+        async with turn:
+            if turn is self._turn:
+                self._user = asyncio.current_task()
+                try:
+                    return await self._all(sql, parameters)
+                finally:
+                    if turn is self._turn:
+                        self._user = None
+        return await self.all(sql, parameters)  # the connection was given up meanwhile
 
     async def _all(self, sql: str, parameters: Parameters) -> list[DictRow]:
         client = await self._open()
@@ -78,7 +93,8 @@ class AsyncClient:
             is_lost = client.closed or ends_connection(error)
             explained = explanation(error, self._shown, is_lost=is_lost)
             if is_lost:
-                self.close()
+                if self._client is client:
+                    self.close()
                 raise UnknownOutcomeError(str(explained)) from error
             raise explained from error
 
