@@ -12,7 +12,7 @@ import uuid_utils
 
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
-from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
+from fraisier_core.store.relational.dialect import transaction
 from fraisier_core.store.relational.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
 from fraisier_core.system.host import utc_now
@@ -49,11 +49,6 @@ class Deployments(Leases):
             event = Event("cancel_requested", requested_by=requested_by, message=message)
             self._insert(Lease(0, deployment_id, self._host.name, 0), event)
         return self.deployment(deployment_id)
-
-    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
-        if not self._one("claimable", id=deployment_id):  # asked without a transaction: others need its locks
-            return None
-        return self._claim_once(holder, deployment_id)
 
     def _lock_environment(self, deployment_id: str) -> None:
         """Wait for whoever changes the environment of a deployment, and keep others from it."""
@@ -125,19 +120,9 @@ class Deployments(Leases):
         self._write("request", **row)
         return str(row["deployment_id"])
 
-    @fleeting_transaction  # durable with the first step
-    def _claim_once(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
-        return self._claim(holder, deployment_id)
-
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
         """Claim a deployment inside the caller's transaction."""
-        self._require_known()
-        row = self._one("claimable", id=deployment_id)
-        if row is None:
-            return None
-        lease = self._take(row["id"], row["attempt"] + 1, holder)
-        self._insert(lease, Event("claimed"))
-        return lease
+        raise NotImplementedError
 
     def _append(self, lease: Lease, events: Sequence[Event]) -> None:
         for event in events:

@@ -43,12 +43,6 @@ class Leases(RelationalReader):
     def record_command(self, lease: Lease, command: ProcessIdentity) -> None:
         self._update("record_command", lease, pid=command.pid, started=command.start_time)
 
-    @fleeting_transaction
-    def heartbeat(self, worker: ProcessIdentity) -> None:
-        self._require_known()
-        self._write("heartbeat", **self._beating(worker))
-        self._write("forget_dead_workers", **self._beating(worker))
-
     def _beating(self, worker: ProcessIdentity) -> dict[str, Any]:
         here = {"host": self._host.name, "boot_id": self._host.boot_id} | self._within(HEARTBEAT_TIMEOUT)
         return {**here, "pid": worker.pid, "pid_started": worker.start_time}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fraisier_core.store.received import Delivery, Receipt, Receipts
+from fraisier_core.store.records import Event, Lease
 from fraisier_core.store.relational.deliveries import are_large
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
 from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity
 
 if TYPE_CHECKING:
     from asyncio import Lock
@@ -64,6 +66,29 @@ class SqliteStore(RelationalStore):
 
     def wake_ups(self) -> NamedPipe:
         return NamedPipe(self._connection.path.parent)
+
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        if not self._one("claimable", id=deployment_id):  # asked without a transaction: others need its locks
+            return None
+        claim = partial(self._claim, holder, deployment_id)
+        return self._connection.transact(claim, durable=False)  # durable with the first step
+
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+        self._require_known()
+        row = self._one("claimable", id=deployment_id)
+        if row is None:
+            return None
+        lease = self._take(row["id"], row["attempt"] + 1, holder)
+        self._insert(lease, Event("claimed"))
+        return lease
+
+    def heartbeat(self, worker: ProcessIdentity) -> None:
+        self._connection.transact(lambda: self._live(worker), durable=False)
+
+    def _live(self, worker: ProcessIdentity) -> None:
+        self._require_known()
+        self._write("heartbeat", **self._beating(worker))
+        self._write("forget_dead_workers", **self._beating(worker))
 
     @cached_property
     def _turn(self) -> Lock:
