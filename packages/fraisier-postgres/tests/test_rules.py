@@ -348,7 +348,9 @@ def test_a_crash_of_one_server_process_gives_holders_time_to_renew(postgres_serv
         claim(connection, deployment, seconds=0.01)
         wait_until(lambda: expired(connection, 0.01) == {deployment})
         started = uptime(connection)
-        os.kill(connection.info.backend_pid, signal.SIGKILL)
+        with psycopg.connect(postgres_server.url(), autocommit=True) as other:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            wait_until(lambda: has_ended(other))
     wait_until(lambda: accepts_connections(postgres_server))
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         assert expired(connection, uptime(connection) - 1e-6) == set()
@@ -362,6 +364,13 @@ def uptime(connection: Connection) -> float:
         "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())"
     )
     return float(seconds)
+
+
+def has_ended(connection: Connection) -> bool:
+    """Return whether the server has ended a connection."""
+    with suppress(psycopg.OperationalError):
+        connection.execute("SELECT 1")
+    return connection.closed
 
 
 def accepts_connections(server: Server) -> bool:
