@@ -22,7 +22,6 @@ from fraisier_core.system.disk import sync_directory
 from fraisier_core.system.host import Host
 
 _CLOSED = Closed("archived", "this store is a backup: run `fraisier db restore` into an empty one")
-
 _UNFINISHED = Closed("unfinished", "this store is an unfinished backup; make another one")
 _ENDED = "it was {} when the backup was made that was restored"
 
