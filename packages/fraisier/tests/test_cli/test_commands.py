@@ -39,7 +39,7 @@ def imported(installation: Installation, *arguments: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-OF_POSTGRESQL = {"psycopg", "psycopg_pool", "fraisier_postgres"}
+OF_POSTGRESQL = {"psycopg", "fraisier_postgres"}
 
 
 def test_help_imports_nothing_that_only_commands_need(installation: Installation) -> None:
