@@ -54,6 +54,8 @@ def large(tmp_path: Path) -> Path:
             store.execute(each, values)
         for rule in rules:
             store.execute(rule["sql"])
+        store.execute("DELETE FROM sqlite_sequence WHERE name = 'tb_leases'")
+        store.execute("INSERT INTO sqlite_sequence SELECT 'tb_leases', max(token) FROM tb_deployment_events")
     store.rebuild()
     store.close()
     config = tmp_path / "fraises.yaml"

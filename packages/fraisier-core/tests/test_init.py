@@ -28,5 +28,12 @@ def test_importing_the_core_loads_none_of_its_modules() -> None:
 def test_what_the_methods_of_a_store_raise_and_are_given_is_public() -> None:
     text = inspect.getsource(protocol)
     named = set(re.findall(r"`(\w+Error)`", text)) | {"Host", "ProcessIdentity"}
-    assert named == {"FencedError", "Host", "ProcessIdentity", "StoreError", "UnknownNameError"}
+    assert named == {
+        "ConflictError",
+        "FencedError",
+        "Host",
+        "ProcessIdentity",
+        "StoreError",
+        "UnknownNameError",
+    }
     assert named <= set(fraisier_core.__all__)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fraisier_core.errors import (
         ActivationRefusedError,
         CommandFailedError,
+        ConflictError,
         FencedError,
         FraisierError,
         MalformedPayloadError,
@@ -68,7 +69,15 @@ __all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
-__all__ += ["FencedError", "Host", "OutdatedStoreError", "ProcessIdentity", "StoreError", "UnknownNameError"]
+__all__ += [
+    "ConflictError",
+    "FencedError",
+    "Host",
+    "OutdatedStoreError",
+    "ProcessIdentity",
+    "StoreError",
+    "UnknownNameError",
+]
 __all__ += ["UnknownOutcomeError", "UnreachableStoreError"]
 
 _MODULES = (

@@ -73,10 +73,13 @@ def restore(file: Path, opened: Callable[[], Store], progress: Progress) -> int:
     Raises `UnknownNameError` if there is no such file, `ConflictError` if the store is not empty or in use,
     and `StoreError`.
     """
-    with TemporaryDirectory() as folder, closing(_opened(file, Path(folder))) as source:
+    with TemporaryDirectory() as folder:  # gone before another user opens the store, who could not remove it
+        source = _opened(file, Path(folder))
+    with closing(source):
         target = opened()
         closed = prepare(target, f"the backup {file}")
         fill(source.contents(), target.contents(), closed, progress)
+    with TemporaryDirectory() as folder:
         if found := list(faults(target.contents(), Path(folder), progress)):
             raise StoreError(
                 f"the backup {file} is damaged, {found[0]}; restore another into an empty database"
