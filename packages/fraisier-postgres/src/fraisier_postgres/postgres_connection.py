@@ -106,18 +106,6 @@ class PostgresConnection:
                 with suppress(StoreError):
                     self._run("ROLLBACK")
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block wrote if it raises, and keep the transaction around it."""
-        self.execute("SAVEPOINT item")
-        try:
-            yield
-        except BaseException:
-            self.execute("ROLLBACK TO item")
-            raise
-        finally:
-            self.execute("RELEASE item")
-
     def execute(self, sql: str, parameters: Parameters = NONE) -> int:
         """Run one statement, and return how many rows it changed."""
         with self._lock:

@@ -15,7 +15,12 @@ from fraisier_core.errors import StoreError
 from fraisier_core.push import BRANCH_PREFIX
 from fraisier_core.store.received import Delivery, Receipt, Receipts, Requested
 from fraisier_core.store.relational.deployments import Deployments, request_row
-from fraisier_core.store.relational.dialect import ConstraintError, InterruptedTransactionError, transaction
+from fraisier_core.store.relational.dialect import (
+    ConstraintError,
+    InterruptedTransactionError,
+    savepoint,
+    transaction,
+)
 from fraisier_core.system.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -92,7 +97,7 @@ class Deliveries(Deployments):
 
     def _accept_alone(self, delivery: Delivery, attempts: int = ATTEMPTS) -> Receipt | StoreError:
         try:
-            with self._connection.savepoint():
+            with savepoint(self._connection):
                 return self._repeated(delivery) or self._store([delivery])[0]
         except InterruptedTransactionError:
             raise

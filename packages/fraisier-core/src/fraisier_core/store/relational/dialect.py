@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial, wraps
 from pathlib import Path
 from types import MappingProxyType
@@ -60,9 +60,6 @@ class Connection(Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """Read everything inside the block as it was when the block began, and change nothing."""
 
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Undo what the block wrote if it raises, and keep the transaction around it."""
-
     def execute(self, sql: str, parameters: Parameters = NONE, /) -> int:
         """Run one statement, and return how many rows it changed."""
 
@@ -71,6 +68,19 @@ class Connection(Protocol):
 
     def all(self, sql: str, parameters: Parameters = NONE, /) -> Sequence[Row]:
         """Return the rows of a query."""
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what the block wrote if it raises, and keep the transaction around it."""
+    connection.execute("SAVEPOINT item")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO item")
+        raise
+    finally:
+        connection.execute("RELEASE item")
 
 
 @cache

@@ -139,18 +139,6 @@ class Connection:
             finally:
                 self.execute("ROLLBACK")
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block wrote if it raises, and keep the transaction around it."""
-        self.execute("SAVEPOINT item")
-        try:
-            yield
-        except BaseException:
-            self.execute("ROLLBACK TO item")
-            raise
-        finally:
-            self.execute("RELEASE item")
-
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement, and return how many rows it changed."""
         with self._lock, _explained(self.path):
