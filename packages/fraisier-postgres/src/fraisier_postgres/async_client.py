@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from weakref import finalize
@@ -14,7 +13,7 @@ from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.array import ListBinaryDumper
 
-from fraisier_postgres.postgres_connection import SESSION, is_pooled, parameters_of, translated
+from fraisier_postgres.postgres_connection import SESSION, has_ended, is_pooled, parameters_of, translated
 from fraisier_postgres.postgres_errors import ends_connection, explanation, shown
 from fraisier_postgres.values import register
 
@@ -105,7 +104,7 @@ class AsyncClient:
         self._client = None
 
     async def _open(self) -> Client:
-        if self._client is not None and _has_ended(self._client):
+        if self._client is not None and has_ended(self._client):
             self.close()
         if self._client is None:
             try:
@@ -124,15 +123,6 @@ class AsyncClient:
         if is_pooled(client, await (await client.execute(SESSION)).fetchone()):
             client.prepare_threshold = None
         return client
-
-
-def _has_ended(client: Client) -> bool:
-    """Whether a connection that is not in use cannot be used: only its end would be there to be read."""
-    if client.closed:
-        return True
-    poll = select.poll()
-    poll.register(client.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 async def _end(task: asyncio.Task[Any], client: Client | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import selectors
+import select
 import socket
 import threading
 import time
@@ -138,21 +138,14 @@ class PostgresConnection:
         if self.insists:
             return self.transact(rows, durable=False)
         with self._lock:
-            self._close_ended()
+            if self._client is not None and has_ended(self._client):
+                self.close()
             with self._explained():
                 self._open()
             try:
                 return self._repeated(rows, losses=0)
             except LostConnectionError as error:
                 raise _in_doubt(error) from error
-
-    def _close_ended(self) -> None:
-        """Close a connection that the server has ended meanwhile: one that is idle has nothing to read."""
-        if self._client is not None and not self._client.closed:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._client, selectors.EVENT_READ)
-                if selector.select(0):
-                    self.close()
 
     def run_script(self, sql: str) -> None:
         """Run the statements of a file, which have no parameters, inside a transaction."""
@@ -291,6 +284,15 @@ def translated(sql: str) -> str:
 def parameters_of(url: str) -> dict[str, Any]:
     """Return the parameters of a connection; what the url says goes before the defaults."""
     return {**DEFAULTS, **conninfo_to_dict(url)}
+
+
+def has_ended(client: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a connection that is not in use cannot be used: only its end would be there to be read."""
+    if client.closed:
+        return True
+    poll = select.poll()
+    poll.register(client.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def is_pooled(client: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], row: DictRow | None) -> bool:
