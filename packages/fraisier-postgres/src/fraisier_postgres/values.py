@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from fraisier_core.store.relational.canonical import plain_time
+from fraisier_core.store.tables import REPLACEMENT
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 _TEXTS = ("json", "jsonb", "uuid")
-_REPLACEMENT = "\ufffd"
 
 
 class _TimeLoader(Loader):
     """Loads a time as `2026-01-31T12:00:00.000000Z`, whatever the time zone of the session is."""
 
     def load(self, data: Buffer) -> str:
-        at = datetime.fromisoformat(bytes(data).decode()).astimezone(UTC)
-        return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return plain_time(bytes(data).decode())
 
 
 class _TextDumper(StrDumperUnknown):
     """Sends text, whose type follows from the column; PostgreSQL has no text with the character NUL."""
 
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(obj.replace("\0", _REPLACEMENT))
+        return super().dump(obj.replace("\0", REPLACEMENT))
 
 
 def register(context: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:

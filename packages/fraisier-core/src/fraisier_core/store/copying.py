@@ -9,7 +9,17 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from fraisier_core.errors import ConflictError, StoreError
-from fraisier_core.store.tables import TABLES, Closed, Contents, Key, Row, State, Table, WritableContents
+from fraisier_core.store.tables import (
+    REPLACEMENT,
+    TABLES,
+    Closed,
+    Contents,
+    Key,
+    Row,
+    State,
+    Table,
+    WritableContents,
+)
 from fraisier_core.system.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -19,8 +29,6 @@ Progress = Callable[[str, int, int], None]
 """Is told a table, how many of its rows are done, and how many there are."""
 Range = tuple[Key | None, Key | None]
 """After a key, up to a key."""
-REPLACEMENT = "\ufffd"
-"""What stands for the character NUL."""
 _MADE_ON_OPENING = {"tb_kinds"}
 
 

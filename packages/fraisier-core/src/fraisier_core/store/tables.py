@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+REPLACEMENT = "\ufffd"
+"""What stands for the character NUL, which not every database has in text."""
 Key = tuple[Any, ...]
 Row = tuple[Any, ...]
 State = Literal["draining", "moving", "moved", "unfinished", "archived"]

@@ -22,7 +22,12 @@ def boot_id() -> str:
 
 def utc_now() -> str:
     """Return the current time in UTC with six digits, such as `2026-01-31T12:00:00.000000Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return utc_text(datetime.now(UTC))
+
+
+def utc_text(at: datetime) -> str:
+    """Return a time as `utc_now` does; it has to know its time zone."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.store.protocol import Store
+from fraisier_core.system.host import utc_text
 
 FIRST_ROWS = 50
 """How many rows a batch has at first, and at least: on a long way to the database fewer are no faster."""
@@ -68,4 +69,4 @@ class Forgetting:
 
 def _before(seconds: float) -> str:
     """Return the time so many seconds ago, as the store writes it."""
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc_text(datetime.now(UTC) - timedelta(seconds=seconds))

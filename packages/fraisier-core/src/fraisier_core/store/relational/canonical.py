@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-_REPLACEMENT = "\ufffd"
+from fraisier_core.store.tables import REPLACEMENT
+from fraisier_core.system.host import utc_text
+
 _DOUBTFUL = ("\\u0000", "\\ud")
 
 
@@ -23,23 +25,23 @@ def _clean(value: Any) -> Any:
     if isinstance(value, list):
         return [_clean(each) for each in value]
     if isinstance(value, str):
-        return value.replace("\0", _REPLACEMENT).encode("utf-8", "replace").decode()
+        return value.replace("\0", REPLACEMENT).encode("utf-8", "replace").decode()
     return value
 
 
-def _plain_time(text: str) -> str:
+def plain_time(text: str) -> str:
+    """Return a time in UTC as the store has it; without a time zone it is one in UTC."""
     at = datetime.fromisoformat(text)
     if len(text) == 27 and text[10] == "T" and text[26] == "Z":
         return text
-    at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc_text(at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 _TIMES = ("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since")
 _IDS = ("id", "deployment_id", "webhook_event_id", "duplicate_of", "recovers", "repeats", "superseded_by")
 FORMS: Mapping[str, Callable[[str], str]] = {
     **dict.fromkeys(("urls", "reasons", "pathspecs"), _plain_json),
-    **dict.fromkeys(_TIMES, _plain_time),
+    **dict.fromkeys(_TIMES, plain_time),
     **dict.fromkeys(_IDS, str.lower),
 }
 """How a value is written, by its column. They raise `ValueError` or `TypeError` for what cannot be one."""
