@@ -12,8 +12,9 @@ from fraisier_core.store import vocabulary
 
 from tests.environments import ROOT
 
-SQL = ROOT / "packages/fraisier-core/src/fraisier_core/store/sqlite/sql"
-FILES = sorted({*SQL.rglob("*.sql")} - {SQL / "catalog.sql"})  # which has words of SQLite's own
+STORE = ROOT / "packages/fraisier-core/src/fraisier_core/store"
+SQL = STORE / "sqlite/sql"
+FILES = sorted({*STORE.rglob("*.sql")} - {SQL / "catalog.sql"})  # which has words of SQLite's own
 STATUSES = {*get_args(vocabulary.Status)}
 STEP_STATUSES = {*get_args(vocabulary.StepStatus)}
 COLUMNS = {

@@ -38,6 +38,10 @@ SELECT
 -- name: is_closed
 SELECT 1 AS found WHERE to_regclass('tb_closed') IS NOT NULL;
 
+-- name: create_closed
+CREATE TABLE tb_closed (state text NOT NULL, message text NOT NULL, run text NOT NULL);
+GRANT SELECT ON tb_closed TO PUBLIC;
+
 -- name: closing
 SELECT c.relname AS place, t.tgname AS name FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())

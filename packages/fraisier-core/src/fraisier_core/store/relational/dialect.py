@@ -99,7 +99,8 @@ def quoted(text: str) -> str:
 class Connected(Protocol):
     """What has a connection."""
 
-    _connection: Connection
+    @property
+    def _connection(self) -> Connection: ...
 
 
 S = TypeVar("S", bound=Connected)

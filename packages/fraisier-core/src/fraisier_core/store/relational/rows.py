@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.errors import ConflictError, StoreError, UnreachableStoreError
@@ -13,9 +14,9 @@ from fraisier_core.store.relational.dialect import InterruptedTransactionError, 
 from fraisier_core.store.tables import FOLDED, NOT_COPIED, TABLES, Closed, Key, Row, Summary, Table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fraisier_core.store.relational.dialect import Connection
+
+SQL = Path(__file__).parent / "sql"
 
 
 class RelationalContents:
@@ -29,7 +30,7 @@ class RelationalContents:
     def __init__(self, connection: Connection, dialect: Path) -> None:
         self._connection = connection
         self._dialect = dialect
-        self._sql = {**statements(dialect, "contents"), **statements(dialect, "catalog")}
+        self._sql = {**statements(SQL, "contents"), **statements(dialect, "catalog")}
         self._columns: dict[str, dict[str, str]] = {}
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -160,7 +161,7 @@ class RelationalContents:
         self._require(closed)
         for name, sql in self._sql.items():
             if name.startswith("count_on_"):
-                self._connection.all(sql) if sql.startswith("SELECT") else self._connection.execute(sql)
+                self._connection.all(sql)
 
     def running(self) -> list[tuple[str, int]]:
         """Return the id and the attempt of each deployment that is running."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from fraisier_core.store.received import Delivery, Receipt, Receipts
 from fraisier_core.store.records import Event, Lease
 from fraisier_core.store.relational.deliveries import are_large
+from fraisier_core.store.relational.dialect import fleeting_transaction
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
@@ -82,10 +83,8 @@ class SqliteStore(RelationalStore):
         self._insert(lease, Event("claimed"))
         return lease
 
+    @fleeting_transaction
     def heartbeat(self, worker: ProcessIdentity) -> None:
-        self._connection.transact(lambda: self._live(worker), durable=False)
-
-    def _live(self, worker: ProcessIdentity) -> None:
         self._require_known()
         self._write("heartbeat", **self._beating(worker))
         self._write("forget_dead_workers", **self._beating(worker))

@@ -25,6 +25,9 @@ SELECT
 -- name: is_closed
 SELECT 1 AS found FROM sqlite_schema WHERE name = 'tb_closed';
 
+-- name: create_closed
+CREATE TABLE tb_closed (state TEXT NOT NULL, message TEXT NOT NULL, run TEXT NOT NULL) STRICT;
+
 -- name: closing
 SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'closed\_%' ESCAPE '\';
 

@@ -1,3 +1,5 @@
+-- What every database understands alike; what each says in a way of its own is in its `catalog.sql`.
+
 -- name: request_sequence
 SELECT coalesce(max(e.sequence), d.sequence) FROM tb_deployment_events AS e
 WHERE e.deployment_id = d.id AND e.number = 1;
@@ -13,9 +15,6 @@ SELECT id, attempt FROM tb_deployments WHERE status = :status ORDER BY sequence;
 
 -- name: closed
 SELECT state, message, run FROM tb_closed;
-
--- name: create_closed
-CREATE TABLE tb_closed (state TEXT NOT NULL, message TEXT NOT NULL, run TEXT NOT NULL) STRICT;
 
 -- name: insert_closed
 INSERT INTO tb_closed (state, message, run) VALUES (:state, :message, :run);
