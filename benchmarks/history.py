@@ -8,17 +8,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fraisier_core.store.protocol import Reader
+from fraisier_core.store.relational.dialect import statements
+from fraisier_core.store.relational.store import RelationalStore
+from fraisier_core.store.sqlite.sqlite_store import SqliteStore
+from fraisier_core.store.tables import TABLES
 from fraisier_core.system.host import Host
 from fraisier_postgres.postgres_store import PostgresStore
 
 from benchmarks.figures import Figure, beside, median
 from tests.postgres import USUAL, Servers
-from tests.stores import open_store
 
 EVENTS_OF_ONE = 10
 MANY, FEW = 10_000_000, 10_000
 NEWEST = 50
 ROUNDS = 200
+(EVENTS,) = (table for table in TABLES if table.name == "tb_deployment_events")
 
 READINGS: dict[str, Callable[[Reader], object]] = {
     "the status of 20 environments": lambda reader: reader.status(),
@@ -52,21 +56,8 @@ def _seconds(read: Callable[[Reader], object], reader: Reader) -> float:
 
 @contextmanager
 def _sqlite(folder: Path, events: int) -> Iterator[Reader]:
-    folder.mkdir()
-    with closing(open_store(folder / "fraisier.db")) as store:
-        triggers = store.all(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'tb_deployment_events'"
-        )
-        with store.transaction():
-            for trigger in triggers:
-                store.execute(f"DROP TRIGGER {trigger['name']}")
-            for statement in _statements("sqlite"):
-                store.execute(statement, {"deployments": events // EVENTS_OF_ONE})
-            for trigger in triggers:
-                store.execute(trigger["sql"])
-        store.rebuild()
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        store.execute("ANALYZE")
+    with closing(SqliteStore.open(folder / "fraisier.db", Host())) as store:
+        _fill(store, "sqlite", events)
         yield store
 
 
@@ -79,15 +70,22 @@ def _postgresql(folder: Path, events: int) -> Iterator[Reader]:
         server.database() as url,
         closing(PostgresStore.open(url, Host())) as store,
     ):
-        connection = store._connection
-        for statement in _statements("postgresql"):
-            connection.execute(statement, {"deployments": events // EVENTS_OF_ONE})
-        store.rebuild()
-        connection.execute("VACUUM ANALYZE")
+        _fill(store, "postgresql", events)
         yield store
     servers.close()
 
 
-def _statements(dialect: str) -> list[str]:
-    text = (Path(__file__).parent / f"history_{dialect}.sql").read_text()
-    return [statement for statement in text.split(";\n") if statement.strip()]
+def _fill(store: RelationalStore, dialect: str, events: int) -> None:
+    """Load events in bulk, without the rules of the store, and fold them."""
+    sql, connection = statements(Path(__file__).parent, f"history_{dialect}"), store._connection
+    deployments = {"deployments": events // EVENTS_OF_ONE}
+
+    def load() -> None:
+        with store.contents()._without_rules(EVENTS):
+            connection.execute(sql["fraise"])
+            connection.execute(sql["environments"])
+            connection.execute(sql["events"], deployments)
+
+    connection.transact(load)
+    store.rebuild()
+    connection.execute(sql["settle"])

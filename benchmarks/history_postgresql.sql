@@ -1,7 +1,11 @@
+-- name: fraise
 INSERT INTO tb_fraises (id, type, configured) VALUES ('my_api', 'api', true);
+
+-- name: environments
 INSERT INTO tb_environments (fraise_id, environment, branch, configured)
 SELECT 'my_api', 'environment-' || n, 'main', true FROM generate_series(0, 19) AS n;
-ALTER TABLE tb_deployment_events DISABLE TRIGGER USER;
+
+-- name: events
 INSERT INTO tb_deployment_events (
     sequence, deployment_id, number, event, at, token, host, attempt, fraise_id, environment, kind, trigger, ref,
     commit_sha, newest_delivery, release, step, step_number, step_status, duration)
@@ -20,4 +24,6 @@ FROM generate_series(1, CAST(:deployments AS integer)) AS n CROSS JOIN (
            (6, 'activation_started', NULL, NULL), (7, 'step_started', 'verify', 2),
            (8, 'step_finished', 'verify', 2), (9, 'serving', NULL, NULL), (10, 'success', NULL, NULL)
 ) AS events (number, event, step, step_number);
-ALTER TABLE tb_deployment_events ENABLE TRIGGER USER;
+
+-- name: settle
+VACUUM ANALYZE;

@@ -1,7 +1,12 @@
+-- name: fraise
 INSERT INTO tb_fraises (id, type, configured) VALUES ('my_api', 'api', 1);
+
+-- name: environments
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 19)
 INSERT INTO tb_environments (fraise_id, environment, branch, configured)
 SELECT 'my_api', 'environment-' || n, 'main', 1 FROM numbers;
+
+-- name: events
 WITH RECURSIVE
     numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :deployments),
     events (number, event, step, step_number) AS (
@@ -20,3 +25,6 @@ SELECT
     iif(number = 1, n, NULL), iif(number IN (5, 9), printf('release-%d', n), NULL), step, step_number,
     iif(event = 'step_finished', 'success', NULL), iif(number = 10, 1.0, NULL)
 FROM numbers CROSS JOIN events;
+
+-- name: settle
+ANALYZE;

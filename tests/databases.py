@@ -59,9 +59,9 @@ class PostgresDatabase:
         self.url = url
 
     def open(self, host: Host | None = None) -> OpenStore:
-        from tests.postgres_stores import open_postgres_store  # only those need it who use PostgreSQL
+        from tests.postgres_stores import OpenPostgresStore  # only those need it who use PostgreSQL
 
-        return open_postgres_store(self.url, host or Host())
+        return OpenPostgresStore.open(self.url, host or Host())
 
     def clear(self) -> None:
         from tests.postgres_stores import clear

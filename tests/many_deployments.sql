@@ -29,3 +29,9 @@ FROM tb_webhook_events CROSS JOIN kinds ORDER BY sequence, number;
 INSERT INTO tb_deployment_logs (deployment_id, host, attempt, step_number, at, text)
 SELECT deployment_id, host, attempt, step_number, at, 'built' || char(10) FROM tb_deployment_events
 WHERE event = 'step_started';
+
+-- name: forget_tokens
+DELETE FROM sqlite_sequence WHERE name = 'tb_leases';
+
+-- name: count_tokens
+INSERT INTO sqlite_sequence SELECT 'tb_leases', max(token) FROM tb_deployment_events;

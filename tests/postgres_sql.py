@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from fraisier_core.store.relational import dialect
+from fraisier_core.system.host import Host
 
 if TYPE_CHECKING:
     import psycopg
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SQL = ROOT / "packages/fraisier-postgres/src/fraisier_postgres/sql"
 NOON = "2026-01-31T12:00:00.000000Z"
-_PARAMETER = re.compile(r":(\w+)")
 
 
 class _Parameters(dict[str, Any]):
@@ -22,21 +23,19 @@ class _Parameters(dict[str, Any]):
 
 
 def set_up(connection: psycopg.Connection[Any]) -> None:
-    """Run the migrations in one transaction and add the kinds."""
-    with connection.transaction():
-        for migration in sorted((SQL / "migrations").glob("*.sql")):
-            connection.execute(migration.read_bytes())
-        connection.execute("CREATE TABLE tb_migrations (name text PRIMARY KEY, checksum text NOT NULL)")
-        for name, source, priority in (("deploy", "commit", 0), ("rollback", "release", 1)):
-            kind = {"name": name, "source": source, "lane": "release", "priority": priority}
-            run(connection, "add_kind", **kind, supersedes=True, shown=True)
+    """Make a store in the database of a connection."""
+    from fraisier_postgres.postgres_store import PostgresStore
+
+    PostgresStore.open(connection.info.dsn, Host()).close()
+    connection.execute("DELETE FROM tb_migrations")  # what claims here names no version that it knows
 
 
 def statements() -> dict[str, str]:
     """Return the statements by their names, as psycopg takes them."""
-    blocks = [block for file in SQL.glob("*.sql") for block in file.read_text().split("-- name: ")[1:]]
-    named = (block.partition("\n") for block in blocks)
-    return {name.strip(): _PARAMETER.sub(r"%(\1)s", sql) for name, _, sql in named}
+    from fraisier_postgres.postgres_connection import translated
+
+    named = (item for file in SQL.glob("*.sql") for item in dialect.statements(SQL, file.stem).items())
+    return {name: translated(sql) for name, sql in named}
 
 
 def run(connection: psycopg.Connection[Any], statement: str, /, **parameters: Any) -> psycopg.Cursor[Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import psycopg
 from fraisier_core.store.relational.migrations import migrations
-from fraisier_core.system.host import Host
-from fraisier_postgres.postgres_connection import PostgresConnection
-from fraisier_postgres.postgres_migrations import SQL, migrate
+from fraisier_postgres.postgres_migrations import SQL
 from fraisier_postgres.postgres_store import PostgresStore
 
 from tests.stores import OpenStore
@@ -58,15 +56,6 @@ class OpenPostgresStore(PostgresStore, OpenStore):
     def age_leases(self, seconds: float) -> None:
         sql = "UPDATE tb_leases SET expires = expires - make_interval(secs => :seconds)"
         self.execute(sql, {"seconds": seconds})
-
-
-def open_postgres_store(url: str, host: Host) -> OpenPostgresStore:
-    """Return the store of a database, made if it is missing."""
-    connection = PostgresConnection(url)
-    migrate(connection)
-    store = OpenPostgresStore(connection, host)
-    store.add_kinds()
-    return store
 
 
 def clear(url: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -41,21 +42,16 @@ def large(tmp_path: Path) -> Path:
     store = open_store(tmp_path / "store" / "store.db")
     Player(store)
     sql = statements(Path(__file__).parent, "many_deployments")
-    rules = store.all("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name GLOB 'tb_*'")
     values = {
         "deployments": DEPLOYMENTS,
         "hash": sha256(BODY).hexdigest(),
         "body": lz4.frame.compress(BODY),
     }
-    with store.transaction():
-        for rule in rules:
-            store.execute(f"DROP TRIGGER {rule['name']}")
+    with store.transaction(), ExitStack() as without_rules:
+        for table in TABLES:
+            without_rules.enter_context(store.contents()._without_rules(table))
         for each in sql.values():
             store.execute(each, values)
-        for rule in rules:
-            store.execute(rule["sql"])
-        store.execute("DELETE FROM sqlite_sequence WHERE name = 'tb_leases'")
-        store.execute("INSERT INTO sqlite_sequence SELECT 'tb_leases', max(token) FROM tb_deployment_events")
     store.rebuild()
     store.close()
     config = tmp_path / "fraises.yaml"

@@ -31,9 +31,9 @@ BACK = "the worker works again"
 
 
 def opened(url: str) -> OpenStore:
-    from tests.postgres_stores import open_postgres_store
+    from tests.postgres_stores import OpenPostgresStore
 
-    return open_postgres_store(url, Host())
+    return OpenPostgresStore.open(url, Host())
 
 
 @pytest.fixture
