@@ -47,7 +47,7 @@ def configure(connection: psycopg.Connection[Any], *places: tuple[str, str]) -> 
     """Configure environments, each given as fraise and environment."""
     for fraise_id, environment in places:
         run(connection, "configure_fraise", fraise_id=fraise_id, type="site")
-        run(connection, "configure_environment", fraise_id=fraise_id, environment=environment)
+        run(connection, "configure_environment", fraise_id=fraise_id, environment=environment, position=0)
 
 
 def request(connection: psycopg.Connection[Any], fraise_id: str, environment: str, **columns: Any) -> str:

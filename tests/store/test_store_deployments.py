@@ -215,6 +215,22 @@ def test_a_second_running_deployment_is_refused(store: OpenStore) -> None:
         store.execute("UPDATE tb_deployments SET status = 'running'")
 
 
+def test_environments_are_kept_in_the_order_of_the_configuration(store: OpenStore) -> None:
+    here = environment("production")
+    moved = environment("staging")._replace(app_path="/srv/api")
+    select = "SELECT environment, app_path FROM tb_environments WHERE configured ORDER BY position"
+    for order in ([here, moved], [moved, environment("blue"), here], [here]):
+        store.configure(order)
+        found = [(row["environment"], row["app_path"]) for row in store.all(select)]
+        assert found == [(each.environment, each.app_path) for each in order]
+
+
+def test_why_the_plugin_of_a_fraise_cannot_be_used_is_kept_until_it_can(store: OpenStore) -> None:
+    for problem in ("no plugin offers it", None):
+        store.configure([environment("production")._replace(problem=problem)])
+        assert [row["problem"] for row in store.all("SELECT problem FROM tb_fraises")] == [problem]
+
+
 def test_what_is_not_configured_is_refused(store: OpenStore) -> None:
     with pytest.raises(ConstraintError, match=r"(?i)foreign key"):
         store.request(request("unheard-of"))

@@ -30,6 +30,8 @@ def configure_store(store: Store, config: Config) -> None:
                 environment=environment.name,
                 name=environment.title,
                 branch=environment.branch,
+                app_path=str(environment.app_path) if environment.app_path else None,
+                problem=fraise.problem,
             )
             for fraise in config.fraises.values()
             for environment in fraise.environments.values()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class ConfiguredEnvironment(NamedTuple):
-    """An environment that is configured, without secrets; `repository` is an identity."""
+    """An environment that is configured, without secrets; `repository` is an identity, and `problem` says why
+    the plugin of its type cannot be used.
+    """
 
     fraise_id: str
     type: str
@@ -27,6 +29,8 @@ class ConfiguredEnvironment(NamedTuple):
     environment: str
     name: str | None
     branch: str | None
+    app_path: str | None = None
+    problem: str | None = None
 
 
 class Request(NamedTuple):

@@ -13,16 +13,18 @@ SELECT 1 FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, en
 WHERE d.id = :deployment_id FOR NO KEY UPDATE OF e;
 
 -- name: configure_fraise
-INSERT INTO tb_fraises (id, type, description, repository, configured)
-VALUES (:fraise_id, :type, :description, :repository, true)
+INSERT INTO tb_fraises (id, type, description, repository, problem, configured)
+VALUES (:fraise_id, :type, :description, :repository, :problem, true)
 ON CONFLICT (id) DO UPDATE
-SET type = excluded.type, description = excluded.description, repository = excluded.repository, configured = true;
+SET type = excluded.type, description = excluded.description, repository = excluded.repository,
+    problem = excluded.problem, configured = true;
 
 -- name: configure_environment
-INSERT INTO tb_environments (fraise_id, environment, name, branch, configured)
-VALUES (:fraise_id, :environment, :name, :branch, true)
+INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, configured)
+VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, true)
 ON CONFLICT (fraise_id, environment) DO UPDATE
-SET name = excluded.name, branch = excluded.branch, configured = true;
+SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
+    configured = true;
 
 -- name: known_kinds
 SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;

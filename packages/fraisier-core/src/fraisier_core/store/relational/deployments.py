@@ -26,7 +26,7 @@ class Deployments(Leases):
 
     @transaction
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
-        rows = [each._asdict() for each in environments]
+        rows = [each._asdict() | {"position": number} for number, each in enumerate(environments)]
         self._write("forget_fraises")
         self._write("forget_environments")
         self._connection.execute_many(self._sql["configure_fraise"], rows)

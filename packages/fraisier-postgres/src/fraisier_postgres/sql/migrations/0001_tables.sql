@@ -7,6 +7,7 @@ CREATE TABLE tb_fraises (
     type        text NOT NULL,
     description text,
     repository  text,
+    problem     text,
     configured  boolean NOT NULL
 );
 
@@ -15,6 +16,8 @@ CREATE TABLE tb_environments (
     environment text COLLATE "C" NOT NULL,
     name        text,
     branch      text,
+    app_path    text,
+    position    integer NOT NULL DEFAULT 0,
     configured  boolean NOT NULL,
     PRIMARY KEY (fraise_id, environment)
 );

@@ -5,16 +5,18 @@ UPDATE tb_fraises SET configured = 0;
 UPDATE tb_environments SET configured = 0;
 
 -- name: configure_fraise
-INSERT INTO tb_fraises (id, type, description, repository, configured)
-VALUES (:fraise_id, :type, :description, :repository, 1)
+INSERT INTO tb_fraises (id, type, description, repository, problem, configured)
+VALUES (:fraise_id, :type, :description, :repository, :problem, 1)
 ON CONFLICT (id) DO UPDATE
-SET type = excluded.type, description = excluded.description, repository = excluded.repository, configured = 1;
+SET type = excluded.type, description = excluded.description, repository = excluded.repository,
+    problem = excluded.problem, configured = 1;
 
 -- name: configure_environment
-INSERT INTO tb_environments (fraise_id, environment, name, branch, configured)
-VALUES (:fraise_id, :environment, :name, :branch, 1)
+INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, configured)
+VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, 1)
 ON CONFLICT (fraise_id, environment) DO UPDATE
-SET name = excluded.name, branch = excluded.branch, configured = 1;
+SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
+    configured = 1;
 
 -- name: known_kinds
 SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;

@@ -7,6 +7,7 @@ CREATE TABLE tb_fraises (
     type        TEXT NOT NULL,
     description TEXT,
     repository  TEXT,
+    problem     TEXT,
     configured  INTEGER NOT NULL CHECK (configured IN (0, 1))
 ) STRICT;
 
@@ -15,6 +16,8 @@ CREATE TABLE tb_environments (
     environment TEXT NOT NULL,
     name        TEXT,
     branch      TEXT,
+    app_path    TEXT,
+    position    INTEGER NOT NULL DEFAULT 0,
     configured  INTEGER NOT NULL CHECK (configured IN (0, 1)),
     PRIMARY KEY (fraise_id, environment)
 ) STRICT;
