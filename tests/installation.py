@@ -53,7 +53,7 @@ class Installation:
             "ref": "refs/heads/main",
         } | changes
         self.store.request(Request("site", "production", commit_sha=commit, **values))  # type: ignore[arg-type]
-        lease = self.store.claim(ME)
+        lease = self.store.leased(ME)
         assert lease is not None
         return lease
 

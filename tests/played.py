@@ -87,8 +87,8 @@ class Player:
 
     def claim(self) -> None:
         """Claim the next deployment, if one waits."""
-        lease = self.store.claim(self.me)
-        self.leases += [lease] if lease else []
+        claimed = self.store.claim(self.me)
+        self.leases += [claimed.lease] if claimed else []
 
     def go_on(self) -> None:
         """Have a deployment go on, or end."""

@@ -10,12 +10,13 @@ from typing import Any, TypeVar, cast
 
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import Delivery, Receipts
-from fraisier_core.store.records import Request
+from fraisier_core.store.records import Lease, Request
 from fraisier_core.store.relational.dialect import NONE, Parameters
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.connection import BUSY_SECONDS, Connection
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
+from fraisier_core.system.processes import ProcessIdentity
 
 T = TypeVar("T")
 
@@ -54,6 +55,16 @@ class OpenStore(RelationalStore, Store):
     def request(self, request: Request) -> str:
         """Request one deployment, and return its id."""
         return self.request_all([request])[0]
+
+    def leased(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+        """Claim a deployment, by default the next, and return its lease."""
+        claimed = self.claim(holder, deployment_id)
+        return claimed and claimed.lease
+
+    def request_leased(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
+        """Request a deployment and claim it if it can run; return its id and its lease."""
+        deployment_id, claimed = self.request_and_claim(request, holder)
+        return deployment_id, claimed and claimed.lease
 
     def accept_now(self, *deliveries: Delivery) -> Receipts:
         """Accept deliveries outside of an event loop."""

@@ -186,7 +186,7 @@ class Installation:
         self.started += 1
         lease = self._expired_lease(process)
         recovers = lease is not None
-        lease = lease or self.store.claim(process.identity)
+        lease = lease or self.store.leased(process.identity)
         if lease is None:
             return False
         self.host.machine.alive.add(process.identity)

@@ -149,7 +149,7 @@ def test_what_repeats_a_delivery_does_not_take_the_place_of_a_genuine_one_that_w
     store: OpenStore,
 ) -> None:
     (genuine,) = receipts(store, delivery("a1", b"a"))
-    lease = store.claim(ProcessIdentity.of(os.getpid()))
+    lease = store.leased(ProcessIdentity.of(os.getpid()))
     assert lease is not None
     receipts(store, delivery("a2", b"a"))
     store.requeue(lease)
@@ -161,7 +161,7 @@ COMMIT_OF_TAG = "f" * 40
 
 def ran(store: OpenStore, receipt: Receipt, commit: str = "") -> None:
     """Claim a deployment, and end it as if its commit, or that of its tag, had been deployed."""
-    lease = store.claim(ProcessIdentity.of(os.getpid()), receipt.deployments[0].id)
+    lease = store.leased(ProcessIdentity.of(os.getpid()), receipt.deployments[0].id)
     assert lease is not None
     found = commit or receipt_commit(store, receipt)
     store.append(lease, Event("release_chosen", release="r", commit_sha=found))

@@ -46,7 +46,7 @@ def store(database: Database) -> Iterator[OpenStore]:
 
 def claimed(store: OpenStore, **changes: Any) -> Lease:
     store.request(request(**changes))
-    lease = store.claim(ME)
+    lease = store.leased(ME)
     assert lease is not None
     return lease
 
@@ -77,7 +77,7 @@ def _request(environment: str, kind: str) -> Operation:
 
 
 def _claim(store: OpenStore, _: Sequence[Lease]) -> None:
-    store.claim(ME)
+    store.leased(ME)
 
 
 def _requeue(store: OpenStore, leases: Sequence[Lease]) -> None:
@@ -210,7 +210,7 @@ def test_a_second_waiting_deployment_is_refused(store: OpenStore) -> None:
 def test_a_second_running_deployment_is_refused(store: OpenStore) -> None:
     claimed(store)
     store.request(request(kind="rollback", release="r0"))
-    assert store.claim(ME) is None
+    assert store.leased(ME) is None
     with pytest.raises(ConstraintError, match=r"(?i)unique"):
         store.execute("UPDATE tb_deployments SET status = 'running'")
 
@@ -345,7 +345,7 @@ def test_requests_of_other_environments_and_kinds_do_not_touch_each_other(store:
 def test_a_rollback_is_claimed_first(store: OpenStore) -> None:
     store.request(request())
     rollback = store.request(request(kind="rollback", release="r0"))
-    lease = store.claim(ME)
+    lease = store.leased(ME)
     assert lease is not None
     assert lease.deployment_id == rollback
 
@@ -353,16 +353,16 @@ def test_a_rollback_is_claimed_first(store: OpenStore) -> None:
 def test_a_claim_waits_for_its_environment_alone(store: OpenStore) -> None:
     lease = claimed(store)
     waiting = store.request(request())
-    assert store.claim(ME, waiting) is None
-    assert store.claim(ME, store.request(request("staging"))) is not None
+    assert store.leased(ME, waiting) is None
+    assert store.leased(ME, store.request(request("staging"))) is not None
     store.append(lease, Event("failed", message="broken"))
-    assert store.claim(ME, waiting) is not None
+    assert store.leased(ME, waiting) is not None
 
 
 def test_a_request_is_claimed_with_it_only_if_nothing_runs(store: OpenStore) -> None:
-    _, lease = store.request_and_claim(request(), ME)
+    _, lease = store.request_leased(request(), ME)
     assert lease is not None
-    waiting, second = store.request_and_claim(request(), ME)
+    waiting, second = store.request_leased(request(), ME)
     assert second is None
     assert store.deployment(waiting).status == "pending"
 
@@ -370,7 +370,7 @@ def test_a_request_is_claimed_with_it_only_if_nothing_runs(store: OpenStore) -> 
 def test_a_run_that_started_nothing_waits_again(store: OpenStore) -> None:
     lease = claimed(store)
     store.requeue(lease)
-    again = store.claim(ME)
+    again = store.leased(ME)
     assert again is not None
     assert (again.deployment_id, again.attempt) == (lease.deployment_id, 2)
 
@@ -397,7 +397,7 @@ def test_a_stale_deployment_is_superseded_by_the_newer_one_if_nothing_is_request
     lease = claimed(store, trigger="webhook")
     store.supersede(lease, served.deployment_id, "older")
     assert store.deployment(lease.deployment_id).superseded_by == served.deployment_id
-    assert store.claim(ME) is None
+    assert store.leased(ME) is None
 
 
 def test_what_waits_already_supersedes_a_stale_deployment(store: OpenStore) -> None:

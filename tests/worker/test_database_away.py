@@ -185,7 +185,7 @@ def test_what_may_have_been_taken_over_leaves_nothing_running(
     url = postgres_server.tcp_url()
     with closing(Proxy(postgres_server.port)) as proxy, closing(opened(url)) as store:
         store.configure([ConfiguredEnvironment("api", "api", None, None, "production", None, None)])
-        store.request_and_claim(REQUEST, ProcessIdentity.of(holder.pid))
+        store.request_leased(REQUEST, ProcessIdentity.of(holder.pid))
         (held,) = store.leases()
         with closing(opened(url.replace(f":{postgres_server.port}/", f":{proxy.port}/"))) as cut:
             proxy.cut("COMMIT", "after")

@@ -124,7 +124,7 @@ def test_a_worker_outlives_a_store_that_cannot_be_written_for_a_while(installati
 def test_what_a_dead_process_left_without_a_step_runs_again(installation: Installation) -> None:
     with subprocess.Popen(["true"]) as gone:
         process = ProcessIdentity.of(gone.pid)
-    _, lease = installation.store.request_and_claim(REQUEST, process)
+    _, lease = installation.store.request_leased(REQUEST, process)
     assert lease is not None
     assert process not in children()
     installation.start()
@@ -174,7 +174,7 @@ def test_a_worker_recovers_nothing_in_a_store_that_a_newer_version_has_migrated(
 ) -> None:
     with subprocess.Popen(["true"]) as gone:
         process = ProcessIdentity.of(gone.pid)
-    _, lease = installation.store.request_and_claim(REQUEST, process)
+    _, lease = installation.store.request_leased(REQUEST, process)
     assert lease is not None
     installation.store.execute("INSERT INTO tb_migrations (name, checksum) VALUES ('9999', 'c')")
     with pytest.raises(StoreError, match="a newer version of Fraisier made the store"):
@@ -188,7 +188,7 @@ def test_a_worker_recovers_nothing_in_a_store_that_a_newer_version_has_migrated(
 def test_no_worker_recovers_or_ends_what_another_one_of_the_host_executes(installation: Installation) -> None:
     with subprocess.Popen(["sleep", "600"]) as process, ExitStack() as at_end:
         at_end.callback(process.kill)
-        _, lease = installation.store.request_and_claim(REQUEST, ProcessIdentity.of(process.pid))
+        _, lease = installation.store.request_leased(REQUEST, ProcessIdentity.of(process.pid))
         assert lease is not None
         for _ in range(3):
             installation.start()

@@ -34,7 +34,7 @@ def ended(
 ) -> Lease:
     """Have a deployment end; with a release, that serves then."""
     store.request(request)
-    lease = store.claim(ME)
+    lease = store.leased(ME)
     assert lease is not None
     if release:
         commit = request.commit_sha
@@ -106,7 +106,7 @@ def test_a_head_that_gave_way_to_a_newer_commit_of_its_branch_is_left_alone(stor
 def test_a_head_that_waits_or_runs_is_no_drift(store: OpenStore) -> None:
     store.request(REQUEST)
     assert drift(store, OLD).action == "none"
-    store.claim(ME)
+    store.leased(ME)
     assert drift(store, OLD).action == "none"
 
 
@@ -156,7 +156,7 @@ def test_a_replay_that_waits_or_runs_does_not_hide_that_another_commit_was_misse
     seen_at = utc_now()
     store.request(REPLAY)
     assert drift(store, NEW, seen_at=seen_at).action == "deploy"
-    store.claim(ME)
+    store.leased(ME)
     assert drift(store, NEW, seen_at=seen_at).action == "deploy"
 
 

@@ -41,7 +41,7 @@ class Installation:
         self.process: ProcessIdentity = process
 
     def claim(self) -> Lease:
-        _, lease = self.store.request_and_claim(REQUEST, self.process)
+        _, lease = self.store.request_leased(REQUEST, self.process)
         assert lease is not None
         return lease
 

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> OpenStore:
 
 @pytest.fixture
 def lease(store: OpenStore) -> Lease:
-    _, lease = store.request_and_claim(Request("api", "production", "deploy", "manual", "ada"), ME)
+    _, lease = store.request_leased(Request("api", "production", "deploy", "manual", "ada"), ME)
     assert lease is not None
     return lease
 
@@ -96,7 +96,7 @@ def test_a_run_that_never_gets_to_a_step_is_not_tried_for_ever(store: OpenStore,
         assert recovered(store, lease)
         found = store.deployment(lease.deployment_id)
         assert found.status == ("pending" if attempt < ATTEMPTS else "interrupted")
-        lease = store.claim(ME) or lease
+        lease = store.leased(ME) or lease
     assert found.error_message == (
         "the deployment process ended 3 times before its first step; nothing was done; "
         "waits for a decision: a user requested it"
@@ -118,7 +118,7 @@ def test_a_run_that_activated_nothing_is_interrupted(store: OpenStore, lease: Le
 @pytest.fixture
 def pushed(store: OpenStore) -> Lease:
     """The lease of a pushed deployment that has begun to build."""
-    _, lease = store.request_and_claim(PUSH, ME)
+    _, lease = store.request_leased(PUSH, ME)
     assert lease is not None
     store.append(lease, Event("step_started", step="build", step_number=1))
     return lease
@@ -135,7 +135,7 @@ def test_an_interrupted_push_is_requested_anew_once(store: OpenStore, pushed: Le
     assert (anew.commit_sha, anew.ref, anew.requested_by) == (PUSH.commit_sha, PUSH.ref, PUSH.requested_by)
     assert store.status()[0].awaits_decision is None
 
-    lease = store.claim(ME)
+    lease = store.leased(ME)
     assert lease is not None
     store.append(lease, Event("step_started", step="build", step_number=1))
     assert recovered(store, lease)
@@ -162,7 +162,7 @@ def test_what_runs_in_another_lane_does_not_follow_an_interruption(store: OpenSt
 def test_a_kind_that_activates_nothing_is_not_repeated_as_its_hook_is_called_at_once(
     store: OpenStore,
 ) -> None:
-    _, lease = store.request_and_claim(REQUEST, ME)
+    _, lease = store.request_leased(REQUEST, ME)
     assert lease is not None
     assert recovered(store, lease)
     assert store.deployment(lease.deployment_id).status == "interrupted"

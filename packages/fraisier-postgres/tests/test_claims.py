@@ -27,9 +27,9 @@ store, me = PostgresStore.open(sys.argv[1], Host()), ProcessIdentity.of(os.getpi
 sys.stdin.readline()
 claimed = 0
 for _ in range(int(sys.argv[2])):
-    while (lease := store.claim(me)) is None:
+    while (claimed_now := store.claim(me)) is None:
         pass
-    found = store.deployment(lease.deployment_id)
+    lease, found = claimed_now
     store.append(lease, Event("success"))
     again = Request("shop", found.environment, "deploy", "manual", "ada", "main", found.commit_sha)
     store.request_all([again])

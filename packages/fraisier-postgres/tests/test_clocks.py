@@ -45,17 +45,17 @@ def test_f28_a_lease_and_a_heartbeat_hold_whatever_a_clock_says(
     postgres_url: str, store: PostgresStore, by: float
 ) -> None:
     with closing(PostgresStore.open(postgres_url, Shifted(by=by))) as other:
-        _, lease = store.request_and_claim(REQUEST, ME)
+        _, ours = store.request_and_claim(REQUEST, ME)
         _, theirs = other.request_and_claim(REQUEST._replace(environment="test"), ME)
-        assert lease is not None
+        assert ours is not None
         assert theirs is not None
         store.heartbeat(ME)
         for each in (store, other):
-            assert [held.lease for held in each.leases()] == [lease, theirs]
+            assert [held.lease for held in each.leases()] == [ours.lease, theirs.lease]
             assert each.expired() == []
             assert each.live_workers() == 1
-            each.renew(lease)
-            each.renew(theirs)
+            each.renew(ours.lease)
+            each.renew(theirs.lease)
             assert each.expired() == []
 
 
@@ -69,23 +69,23 @@ def test_f28_what_was_requested_first_is_claimed_first_and_last_is_shown_first(
             for environment, year in zip(("live", "test"), years, strict=True)
         )
     claimed = [store.claim(ME), store.claim(ME)]
-    assert [lease and lease.deployment_id for lease in claimed] == [first, second]
+    assert [each and each.deployment.id for each in claimed] == [first, second]
     assert [each.id for each in store.deployments()] == [second, first]
-    for lease in claimed:
-        assert lease is not None
-        store.append(lease, Event("success"))
+    for each in claimed:
+        assert each is not None
+        store.append(each.lease, Event("success"))
     assert [each.status for each in store.deployments()] == ["success", "success"]
 
 
 def test_no_lease_expires_while_the_database_is_away(postgres_server: Server) -> None:
     with closing(PostgresStore.open(postgres_server.url(), Host())) as store:
         store.configure([SHOP])
-        _, lease = store.request_and_claim(REQUEST, ME)
-        assert lease is not None
+        _, claimed = store.request_and_claim(REQUEST, ME)
+        assert claimed is not None
         postgres_server.execute(
             f"UPDATE tb_leases SET expires = expires - make_interval(secs => {2 * LEASE})"
         )
         postgres_server.restart()
         assert store.expired() == []
-        store.renew(lease)
-        assert [held.lease for held in store.leases()] == [lease]
+        store.renew(claimed.lease)
+        assert [held.lease for held in store.leases()] == [claimed.lease]

@@ -62,10 +62,10 @@ def lease(url: str) -> Lease:
     with closing(PostgresStore.open(url, Host())) as store:
         store.configure([SHOP])
         store.request_all([REQUEST])
-        lease = store.claim(ME)
-        assert lease
-        store.append(lease, STEP)
-        return lease
+        claimed = store.claim(ME)
+        assert claimed
+        store.append(claimed.lease, STEP)
+        return claimed.lease
 
 
 @contextmanager

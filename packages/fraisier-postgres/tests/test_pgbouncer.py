@@ -82,8 +82,9 @@ def requested(environment: str) -> Request:
 
 def deploy(store: PostgresStore, environment: str) -> str:
     """Take one deployment from its request to its end."""
-    deployment_id, lease = store.request_and_claim(requested(environment), HOLDER)
-    assert lease
+    deployment_id, claimed = store.request_and_claim(requested(environment), HOLDER)
+    assert claimed
+    lease = claimed.lease
     store.renew(lease)
     store.write_log(lease, 1, "built", 0, 1000)
     store.append(lease, Event("failed", message="the site does not answer"))

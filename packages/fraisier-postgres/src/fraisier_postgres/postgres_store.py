@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from fraisier_core import Host, ProcessIdentity
-from fraisier_core.store.records import Lease
+from fraisier_core.store.records import Claimed, Deployment, Lease
 from fraisier_core.store.relational.dialect import Row
 from fraisier_core.store.relational.migrations import migrations, require_known
+from fraisier_core.store.relational.reader import record
 
 from fraisier_postgres.accepting import AcceptingStore
 from fraisier_postgres.listening import Listener
@@ -76,12 +77,12 @@ class PostgresStore(AcceptingStore):
     def _lock_environment(self, deployment_id: str) -> None:
         self._all("lock_environment_of", deployment_id=deployment_id)
 
-    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
         """Claim in one round trip; durable with the first step."""
         claiming = self._claiming(holder, deployment_id, durable=False)
         return self._claimed(self._connection.once(self._sql["claim"], claiming))
 
-    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         return self._claimed(self._all("claim", **self._claiming(holder, deployment_id, durable=True)))
 
     def _claiming(
@@ -90,9 +91,10 @@ class PostgresStore(AcceptingStore):
         wanted = {"id": deployment_id, "known": migrations(SQL)[-1].name, "durable": durable}
         return wanted | self._holding(holder)
 
-    def _claimed(self, rows: Sequence[Row]) -> Lease | None:
+    def _claimed(self, rows: Sequence[Row]) -> Claimed | None:
         (row,) = rows
         require_known(SQL, row["newest"])
         if row["token"] is None:
             return None
-        return Lease(row["token"], row["claimed"], self._host.name, row["attempt"])
+        deployment = record(Deployment, row)
+        return Claimed(Lease(row["token"], deployment.id, self._host.name, deployment.attempt), deployment)

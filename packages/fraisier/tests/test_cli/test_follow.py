@@ -31,7 +31,7 @@ def store(database: OpenStore) -> OpenStore:
 @pytest.fixture
 def lease(store: OpenStore) -> Lease:
     request = Request("my_api", "production", "deploy", "manual", "me", ref="refs/heads/main")
-    _, lease = store.request_and_claim(request, ProcessIdentity.of(os.getpid()))
+    _, lease = store.request_leased(request, ProcessIdentity.of(os.getpid()))
     assert lease is not None
     return lease
 

@@ -51,7 +51,7 @@ def test_while_something_is_deployed_a_rollback_has_to_say_where_to(installation
     first, _ = installation.deploy(), installation.deploy()
     installation.run("deploy", "my_api", "production", "--detach")
     database = installation.open()
-    assert database.claim(ProcessIdentity.of(os.getpid())) is not None
+    assert database.leased(ProcessIdentity.of(os.getpid())) is not None
     database.close()
     refused = installation.run("rollback", "my_api", "production", "--detach")
     assert (refused.returncode, "name the release" in refused.stderr) == (7, True)

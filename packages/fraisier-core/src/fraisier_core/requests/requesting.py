@@ -11,7 +11,7 @@ from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing, Target, route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveryDetails
-from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
+from fraisier_core.store.records import Claimed, ConfiguredEnvironment, Request
 from fraisier_core.store.vocabulary import KINDS, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -42,18 +42,18 @@ def configure_store(store: Store, config: Config) -> None:
 
 def request_deployment(
     store: Store, request: Request, holder: ProcessIdentity | None = None
-) -> tuple[str, Lease | None]:
-    """Request a deployment; return its id, and its lease if it was claimed. It is claimed for `holder` if its
-    environment is free; otherwise the workers are woken. Raises `InvalidRequestError`, or `StoreError` if the
-    environment is not configured.
+) -> tuple[str, Claimed | None]:
+    """Request a deployment; return its id, and what was claimed: for `holder`, if its environment
+    is free; otherwise the workers are woken. Raises `InvalidRequestError`, or `StoreError` if the environment
+    is not configured.
     """
     if holder is None:
         return request_deployments(store, [request])[0], None
     _check(request)
-    deployment_id, lease = store.request_and_claim(request, holder)
-    if lease is None:
+    deployment_id, claimed = store.request_and_claim(request, holder)
+    if claimed is None:
         store.wake()
-    return deployment_id, lease
+    return deployment_id, claimed
 
 
 def request_deployments(store: Store, requests: Sequence[Request]) -> list[str]:

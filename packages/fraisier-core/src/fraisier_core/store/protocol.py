@@ -11,6 +11,7 @@ from typing import Protocol
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
 from fraisier_core.store.records import (
     BranchHead,
+    Claimed,
     ConfiguredEnvironment,
     Deployment,
     DeploymentEvent,
@@ -204,8 +205,8 @@ class Store(Reader, Protocol):
         gives way if its kind says so.
         """
 
-    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
-        """Request a deployment and claim it in one transaction; no lease if the environment is busy."""
+    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Claimed | None]:
+        """Request a deployment and claim it in one transaction, unless the environment is busy."""
 
     def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
         """Request the cancellation of a deployment, and return it as it is then.
@@ -213,7 +214,7 @@ class Store(Reader, Protocol):
         One that waits is cancelled at once; one that ended is left as it is. Raises `UnknownNameError`.
         """
 
-    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
         """Claim a deployment, by default the next; None if none waits or its environment is busy. Raises
         `StoreError` if a newer version has migrated the store: what runs goes on, and nothing else begins.
         """

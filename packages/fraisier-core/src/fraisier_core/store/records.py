@@ -247,6 +247,13 @@ class Lease(NamedTuple):
     attempt: int
 
 
+class Claimed(NamedTuple):
+    """The lease of a deployment that was claimed, and the deployment as it was then."""
+
+    lease: Lease
+    deployment: Deployment
+
+
 class HeldLease(NamedTuple):
     """A lease as another process finds it: the boot it was taken in, its holder, and that one's command."""
 

@@ -16,7 +16,7 @@ from fraisier_core.engine.leftovers import take_over
 from fraisier_core.errors import FraisierError, UnknownOutcomeError
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import HeldLease, Lease
+from fraisier_core.store.records import Claimed, HeldLease, Lease
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.host import Host
@@ -214,14 +214,18 @@ class Dispatcher:
         self.configure()
         with self._given_up_on(UnknownOutcomeError, slot):
             lease = take_over(self._store, self._host, held, _process(slot))
-        return lease is not None and self.assign(slot, lease, recover=True)
+        if lease is None:
+            return False
+        with self._given_up_on(FraisierError, slot):
+            deployment = self._store.deployment(lease.deployment_id)
+        return self.assign(slot, Claimed(lease, deployment), recover=True)
 
     def claim(self, slot: Slot, deployment_id: str | None = None) -> bool:
         """Have a slot execute a deployment, by default the next; return whether one could be claimed."""
         self.configure()
         with self._given_up_on(UnknownOutcomeError, slot):
-            lease = self._store.claim(_process(slot), deployment_id)
-        return lease is not None and self.assign(slot, lease)
+            claimed = self._store.claim(_process(slot), deployment_id)
+        return claimed is not None and self.assign(slot, claimed)
 
     @contextmanager
     def _given_up_on(self, problem: type[FraisierError], slot: Slot) -> Iterator[None]:
@@ -236,15 +240,13 @@ class Dispatcher:
         self.stop(slot.line)
         self.slots.remove(slot)
 
-    def assign(self, slot: Slot, lease: Lease, *, recover: bool = False) -> bool:
+    def assign(self, slot: Slot, claimed: Claimed, *, recover: bool = False) -> bool:
         """Give a slot what was claimed for it; always true."""
         assert self._config is not None  # noqa: S101 - `configure` comes before
         failpoint("after_claim")
-        with self._given_up_on(FraisierError, slot):
-            deployment = self._store.deployment(lease.deployment_id)
-        slot.lease = lease
-        send(slot.line, Assignment.under(self._config, deployment, lease, recover=recover))
-        logger.info("%s", started(deployment, recover=recover))
+        slot.lease = claimed.lease
+        send(slot.line, Assignment.under(self._config, claimed.deployment, claimed.lease, recover=recover))
+        logger.info("%s", started(claimed.deployment, recover=recover))
         return True
 
     def end_overdue(self) -> None:

@@ -57,7 +57,7 @@ VALUES (
 SELECT max(name) AS name FROM tb_migrations;
 
 -- name: claim
-SELECT * FROM claim(
+SELECT newest, token, (deployment).* FROM claim(
     CAST(:id AS uuid), :known, :durable, :at, :host, :boot_id, :pid, :pid_started, :seconds);
 
 -- name: take_lease

@@ -64,10 +64,10 @@ class Foreground:
         """Request a deployment, have it executed, and return how it ended. Raises `InterruptedRunError`."""
         slot = self._ready_slot()
         assert slot.process is not None  # noqa: S101 - it is ready
-        deployment_id, lease = request_deployment(self.store, request, slot.process)
+        deployment_id, claimed = request_deployment(self.store, request, slot.process)
         self.store.insist()
-        if lease is not None:
-            self._dispatcher.assign(slot, lease)
+        if claimed is not None:
+            self._dispatcher.assign(slot, claimed)
         try:
             deployment = self._follow(deployment_id, display)
             self._await_processes()

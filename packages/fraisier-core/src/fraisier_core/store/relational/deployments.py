@@ -11,7 +11,15 @@ from uuid import UUID
 import uuid_utils
 
 from fraisier_core.errors import FencedError
-from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Lease, PushedCommit, Request
+from fraisier_core.store.records import (
+    Claimed,
+    ConfiguredEnvironment,
+    Deployment,
+    Event,
+    Lease,
+    PushedCommit,
+    Request,
+)
 from fraisier_core.store.relational.dialect import transaction
 from fraisier_core.store.relational.leases import Leases
 from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
@@ -37,7 +45,7 @@ class Deployments(Leases):
         return [self._request(each) for each in requests]
 
     @transaction
-    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Lease | None]:
+    def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Claimed | None]:
         deployment_id = self._request(request)
         return deployment_id, self._claim(holder, deployment_id)
 
@@ -120,7 +128,7 @@ class Deployments(Leases):
         self._write("request", **row)
         return str(row["deployment_id"])
 
-    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         """Claim a deployment inside the caller's transaction."""
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fraisier_core.store.received import Delivery, Receipt, Receipts
-from fraisier_core.store.records import Event, Lease
+from fraisier_core.store.records import Claimed, Event
 from fraisier_core.store.relational.deliveries import are_large
 from fraisier_core.store.relational.dialect import fleeting_transaction
 from fraisier_core.store.relational.store import RelationalStore
@@ -68,20 +68,20 @@ class SqliteStore(RelationalStore):
     def wake_ups(self) -> NamedPipe:
         return NamedPipe(self._connection.path.parent)
 
-    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Lease | None:
+    def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
         if not self._one("claimable", id=deployment_id):  # asked without a transaction: others need its locks
             return None
         claim = partial(self._claim, holder, deployment_id)
         return self._connection.transact(claim, durable=False)  # durable with the first step
 
-    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Lease | None:
+    def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         self._require_known()
         row = self._one("claimable", id=deployment_id)
         if row is None:
             return None
         lease = self._take(row["id"], row["attempt"] + 1, holder)
         self._insert(lease, Event("claimed"))
-        return lease
+        return Claimed(lease, self.deployment(row["id"]))
 
     @fleeting_transaction
     def heartbeat(self, worker: ProcessIdentity) -> None:

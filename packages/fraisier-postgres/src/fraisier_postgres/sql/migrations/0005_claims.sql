@@ -1,13 +1,17 @@
 -- Claims what can run now, by priority; of one deployment if `wanted` is given. Its environment is held first, those
 -- that others hold are passed over, and it is read again once it is held, in a new snapshot. One call, because every
 -- answer that a worker waits for delays the first step. Nothing is claimed if there is a migration that is newer than
--- the one that is known: `newest` says which.
+-- the one that is known: `newest` says which. The deployment is returned as
+-- it is then.
 CREATE FUNCTION claim(
     wanted uuid, known text, durable boolean, at timestamptz, host text, boot_id text, pid integer,
     pid_started bigint, seconds double precision,
-    OUT newest text, OUT claimed uuid, OUT attempt integer, OUT token bigint)
+    OUT newest text, OUT token bigint, OUT deployment tb_deployments)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
+DECLARE
+    claimed uuid;
+    attempt integer;
 BEGIN
     newest := (SELECT max(m.name) FROM tb_migrations AS m);
     IF newest <> known THEN
@@ -43,4 +47,5 @@ BEGIN
     RETURNING l.token INTO token;
     INSERT INTO tb_deployment_events (deployment_id, event, at, token, host, attempt)
     VALUES (claimed, 'claimed', at, token, host, attempt);
+    SELECT d.* INTO deployment FROM tb_deployments AS d WHERE d.id = claimed;
 END $$;
