@@ -1,0 +1,206 @@
+"""The types: what the views of the store have, a field for each column.
+
+Annotations are evaluated, not postponed: fraiseql exports a postponed forward reference as Python text.
+"""
+
+from typing import Annotated
+
+import fraiseql
+from enums import DeploymentStatus, EventName, StepStatus, Trigger, Verdict
+from fraiseql.scalars import ID, DateTime
+
+
+def says(description: str) -> object:
+    """Return what describes a field."""
+    return fraiseql.field(description=description)
+
+
+Seconds = Annotated[float | None, says("How long it took, in seconds.")]
+
+
+@fraiseql.type(embedded=True)
+class Release:
+    """A version of a fraise that serves, or did."""
+
+    name: Annotated[str, says("The name of its folder.")]
+    commit_sha: Annotated[str | None, says("The commit that it was built from.")]
+    since: Annotated[DateTime | None, says("Since when it serves.")]
+
+
+@fraiseql.type(embedded=True)
+class Step:
+    """A step of a deployment."""
+
+    attempt: Annotated[int, says("The attempt that it belongs to, from 1.")]
+    number: Annotated[int, says("Its place within the attempt, from 1.")]
+    name: Annotated[str, says("What it does: fetch, build, restart.")]
+    status: Annotated[StepStatus, says("Whether it is under way, or how it ended.")]
+    repeatable: Annotated[bool, says("Whether it may be done again if its process dies.")]
+    started_at: Annotated[DateTime, says("When it began.")]
+    completed_at: Annotated[DateTime | None, says("When it ended.")]
+    duration: Seconds
+    message: Annotated[str | None, says("Why it failed, or what it has to say.")]
+
+
+@fraiseql.type(embedded=True)
+class OutputChunk:
+    """Some output of a step, redacted."""
+
+    deployment_id: Annotated[ID, says("The deployment.")]
+    sequence: Annotated[int, says("Grows with each chunk of the store.")]
+    attempt: Annotated[int, says("The attempt of its step.")]
+    step_number: Annotated[int, says("The number of its step.")]
+    at: Annotated[DateTime, says("When it was written.")]
+    text: Annotated[str, says("What was printed.")]
+    dropped: Annotated[int, says("How many bytes before it were left out.")]
+
+
+@fraiseql.type(embedded=True)
+class DeploymentEvent:
+    """A change of a deployment, as it was recorded."""
+
+    sequence: Annotated[int, says("Grows with each event of the store.")]
+    number: Annotated[int, says("Counts the events of the deployment, from 1.")]
+    event: Annotated[EventName, says("What happened.")]
+    at: Annotated[DateTime, says("When it happened.")]
+    attempt: Annotated[int | None, says("The attempt that it belongs to.")]
+    commit_sha: Annotated[str | None, says("The commit that was found, or that serves.")]
+    superseded_by: Annotated[ID | None, says("The deployment that replaces it.")]
+    release: Annotated[str | None, says("The release that was chosen, or that serves.")]
+    step: Annotated[str | None, says("The step that began.")]
+    step_number: Annotated[int | None, says("The number of the step that began or ended.")]
+    step_status: Annotated[StepStatus | None, says("How the step ended.")]
+    duration: Seconds
+    message: Annotated[str | None, says("Why.")]
+
+
+@fraiseql.type(sql_source="v_deployment_history", subscribable_tables=["tb_deployments"])
+class Deployment:
+    """A deployment or a rollback, from its request to its end."""
+
+    id: Annotated[ID, says("A UUID; ids sort by time.")]
+    fraise_id: Annotated[str, says("What is deployed.")]
+    environment: Annotated[str, says("Where it is deployed.")]
+    kind: Annotated[str, says("What is done: deploy, rollback.")]
+    status: Annotated[DeploymentStatus, says("Whether it waits or runs, or how it ended.")]
+    requested_at: Annotated[DateTime, says("When it was requested.")]
+    started_at: Annotated[DateTime | None, says("When a worker first claimed it.")]
+    completed_at: Annotated[DateTime | None, says("When it ended.")]
+    duration: Seconds
+    error_message: Annotated[str | None, says("Why it did not succeed, and whether anything changed.")]
+    commit_sha: Annotated[str | None, says("The commit that is deployed; not known before it is fetched.")]
+    ref: Annotated[str | None, says("The full name of the branch or tag.")]
+    before_sha: Annotated[str | None, says("What the ref pointed to before the push.")]
+    pathspecs: Annotated[list[list[str]] | None, says("Git pathspecs; a change must match one of each list.")]
+    reason: Annotated[str | None, says("Which rule matched the push.")]
+    trigger: Annotated[Trigger, says("What requested it.")]
+    requested_by: Annotated[str | None, says("Who requested it.")]
+    webhook_event_id: Annotated[ID | None, says("The delivery that requested it.")]
+    release: Annotated[str | None, says("The release that it makes, or goes back to.")]
+    previous_release: Annotated[str | None, says("The release that served before.")]
+    previous_commit_sha: Annotated[str | None, says("The commit of the release that served before.")]
+    superseded_by: Annotated[ID | None, says("The deployment that replaced it while it waited.")]
+    recovers: Annotated[ID | None, says("The interrupted deployment whose commit it deploys again.")]
+    repeats: Annotated[ID | None, says("The earlier delivery that its own one repeats.")]
+    attempt: Annotated[int, says("How often it was started.")]
+    activation_started: Annotated[bool, says("Whether what runs may have changed.")]
+    rollback_started: Annotated[bool, says("Whether it failed and went back to the previous release.")]
+    unrepeatable: Annotated[bool, says("Whether it did what must not be done twice.")]
+    cancel_requested: Annotated[bool, says("Whether somebody asked to cancel it.")]
+    sequence: Annotated[int, says("Grows with each deployment of the store.")]
+    steps: Annotated[list[Step], says("Its steps, in the order in which they began.")]
+    output: Annotated[list[OutputChunk], says("The newest output of its steps, oldest first.")]
+    events: Annotated[list[DeploymentEvent], says("What happened to it, oldest first.")]
+
+
+@fraiseql.type(sql_source="v_fraise_status")
+class FraiseStatus:
+    """What serves in an environment, and its last deployment of note."""
+
+    fraise_id: Annotated[str, says("The fraise.")]
+    environment: Annotated[str, says("The environment.")]
+    type: Annotated[str, says("The type of the fraise.")]
+    description: Annotated[str | None, says("The description of the fraise.")]
+    name: Annotated[str | None, says("What the environment calls itself.")]
+    status: Annotated[DeploymentStatus | None, says("That of the last deployment; null if there was none.")]
+    deployment_id: Annotated[ID | None, says("The last deployment.")]
+    kind: Annotated[str | None, says("Its kind.")]
+    commit_sha: Annotated[str | None, says("Its commit.")]
+    ref: Annotated[str | None, says("Its branch or tag.")]
+    requested_at: Annotated[DateTime | None, says("When it was requested.")]
+    started_at: Annotated[DateTime | None, says("When it was first started.")]
+    completed_at: Annotated[DateTime | None, says("When it ended.")]
+    duration: Seconds
+    error_message: Annotated[str | None, says("Why it did not succeed.")]
+    serving_release: Annotated[str | None, says("The name of the release that serves.")]
+    serving_commit_sha: Annotated[str | None, says("The commit of the release that serves.")]
+    last_deployed: Annotated[DateTime | None, says("Since when it serves.")]
+    serving_unknown: Annotated[bool, says("Whether it is unknown what serves.")]
+    pending: Annotated[bool, says("Whether a deployment waits.")]
+    awaits_decision: Annotated[ID | None, says("The deployment that a user has to decide about.")]
+    serving: Annotated[Release | None, says("The release that serves.")]
+
+
+@fraiseql.type(embedded=True)
+class Environment:
+    """An environment of a fraise."""
+
+    fraise_id: Annotated[str, says("The fraise.")]
+    environment: Annotated[str, says("The environment.")]
+    name: Annotated[str | None, says("What it calls itself.")]
+    branch: Annotated[str | None, says("The branch that it deploys.")]
+    status: Annotated[FraiseStatus, says("What serves there, and its last deployment of note.")]
+
+
+@fraiseql.type(sql_source="v_fraises")
+class Fraise:
+    """Something that is deployed, as fraises.yaml has it."""
+
+    id: Annotated[str, says("Its key in fraises.yaml.")]
+    name: Annotated[str, says("The same.")]
+    type: Annotated[str, says("How it is deployed: api.")]
+    description: Annotated[str | None, says("What it is.")]
+    repository: Annotated[str | None, says("The identity of its repository: host and path.")]
+    environments: Annotated[list[Environment], says("Where it is deployed, by name.")]
+    deployment_history: Annotated[list[Deployment], says("Its newest 10 deployments, newest first.")]
+
+
+@fraiseql.type(sql_source="v_deployment_stats")
+class DeploymentStats:
+    """How often the deployments of an environment succeed, and how long they take."""
+
+    fraise_id: Annotated[str, says("The fraise.")]
+    environment: Annotated[str, says("The environment.")]
+    total: Annotated[int, says("How many ran to an end.")]
+    success: Annotated[int, says("How many succeeded.")]
+    failed: Annotated[int, says("How many failed.")]
+    rolled_back: Annotated[int, says("How many were rolled back.")]
+    success_rate: Annotated[float, says("The part that succeeded, from 0 to 1.")]
+    mean_duration: Annotated[float, says("In seconds.")]
+    median_duration: Annotated[float, says("In seconds.")]
+    p95_duration: Annotated[float, says("That 95 of 100 do not exceed, in seconds.")]
+    deployments_per_day: Annotated[float, says("Between the first and the last of them.")]
+
+
+@fraiseql.type(sql_source="v_webhook_events")
+class WebhookEvent:
+    """A verified delivery of a forge, and what became of it."""
+
+    id: Annotated[ID, says("A UUID; ids sort by time.")]
+    provider: Annotated[str, says("Which provider verified it.")]
+    event_type: Annotated[str, says("The event, in the words of the forge.")]
+    delivery_id: Annotated[str | None, says("The id that the forge gave it.")]
+    repository: Annotated[str | None, says("The repository, in the words of the forge.")]
+    urls: Annotated[list[str], says("The addresses of the repository.")]
+    ref: Annotated[str | None, says("The first ref that was pushed.")]
+    branch: Annotated[str | None, says("Its name, if it is a branch.")]
+    commit_sha: Annotated[str | None, says("What it points to.")]
+    before_sha: Annotated[str | None, says("What it pointed to before.")]
+    pusher: Annotated[str | None, says("Who pushed.")]
+    received_at: Annotated[DateTime, says("When it arrived.")]
+    verdict: Annotated[Verdict, says("What became of it.")]
+    duplicate_of: Annotated[ID | None, says("The first delivery of the same.")]
+    reasons: Annotated[list[str], says("Why each target was deployed or not.")]
+    body_sha256: Annotated[str, says("The SHA-256 of its body.")]
+    refs: Annotated[int, says("How many refs were pushed.")]
+    sequence: Annotated[int, says("Grows with each delivery of the store.")]

@@ -1,0 +1,91 @@
+"""The queries, mutations and subscriptions. Running this file exports all of it to `schema.json`."""
+
+from pathlib import Path
+
+import fraiseql
+from enums import DeploymentStatus, Verdict
+from fraiseql.scalars import ID
+from models import Deployment, DeploymentStats, Fraise, FraiseStatus, OutputChunk, WebhookEvent
+
+SCHEMA = Path(__file__).parent.parent / "schema.json"
+WHOLE = {"where": False, "order_by": False, "limit": False, "offset": False}
+PAGED = WHOLE | {"limit": True, "offset": True}
+
+
+@fraiseql.query(sql_source="v_fraises")
+def fraise(id: str) -> Fraise | None:
+    """A fraise; null if it is not configured."""
+
+
+@fraiseql.query(sql_source="v_fraises", auto_params=WHOLE)
+def fraises() -> list[Fraise]:
+    """All fraises that are configured, by name."""
+
+
+@fraiseql.query(sql_source="v_fraise_status", auto_params=WHOLE)
+def fraise_status(fraise_id: str | None = None, environment: str | None = None) -> list[FraiseStatus]:
+    """What serves in each environment, and its last deployment of note."""
+
+
+@fraiseql.query(sql_source="v_deployment_history")
+def deployment(id: ID) -> Deployment | None:
+    """A deployment with its steps and their output; null if there is none of this id."""
+
+
+@fraiseql.query(
+    sql_source="fn_deployment_history",
+    sql_source_kind="function",
+    auto_params=PAGED,
+    pagination_order="none",
+)
+def deployment_history(
+    fraise_id: str | None = None,
+    environment: str | None = None,
+    status: DeploymentStatus | None = None,
+    kind: str | None = None,
+    cursor: ID | None = None,
+) -> list[Deployment]:
+    """The deployments, newest first: 50 without a limit, after the one that `cursor` names."""
+
+
+@fraiseql.query(sql_source="v_deployment_stats", auto_params=WHOLE)
+def deployment_stats(fraise_id: str | None = None, environment: str | None = None) -> list[DeploymentStats]:
+    """How often the deployments of each environment succeed, and how long they take."""
+
+
+@fraiseql.query(
+    sql_source="fn_webhook_events", sql_source_kind="function", auto_params=PAGED, pagination_order="none"
+)
+def webhook_events(
+    provider: str | None = None, verdict: Verdict | None = None, cursor: ID | None = None
+) -> list[WebhookEvent]:
+    """The verified deliveries, newest first: 50 without a limit, after the one that `cursor` names."""
+
+
+@fraiseql.mutation(sql_source="fn_deploy", operation="CREATE")
+def deploy(fraise_id: str, environment: str, commit: str | None = None) -> Deployment:
+    """Request a deployment of the newest commit of the branch, or of another; a worker executes it."""
+
+
+@fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE")
+def cancel(id: ID) -> Deployment:
+    """Request that a deployment is cancelled; one that waits is cancelled at once."""
+
+
+@fraiseql.mutation(sql_source="fn_rollback", operation="CREATE")
+def rollback(fraise_id: str, environment: str, to: str | None = None) -> Deployment:
+    """Request a rollback to the release that served before, or to another; a worker executes it."""
+
+
+@fraiseql.subscription(filter={"conditions": [{"argument": "fraise_id", "path": "/fraise_id"}]})
+def deployment_status_changed(fraise_id: str | None = None) -> Deployment:
+    """Each change of a deployment; of one fraise if it is named."""
+
+
+@fraiseql.subscription(filter={"conditions": [{"argument": "deployment_id", "path": "/deployment_id"}]})
+def deployment_output(deployment_id: ID | None = None) -> OutputChunk:
+    """What deployments print; one of them if it is named."""
+
+
+if __name__ == "__main__":
+    fraiseql.export_schema(str(SCHEMA))
