@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from fraisier_core.store.protocol import Reader
+from fraisier_core.store.protocol import DeploymentReader, Reader
 from fraisier_core.store.records import BranchHead, Deployment, HealthyRelease
 from fraisier_core.store.vocabulary import ENDED
 
@@ -75,6 +75,18 @@ class Record:
             return None
         is_other = last is not None and last.ref == decided.ref and last.commit_sha != decided.commit_sha
         return last.commit_sha[:12] if last and is_other and last.commit_sha else None
+
+
+def missed(reader: DeploymentReader, branches: Sequence[BranchHead]) -> tuple[BranchHead, ...]:
+    """Return the branches of one environment whose newest commit was never requested there."""
+    found = [each for each in branches if each.ref and each.head]
+    if not found:
+        return ()
+    where = found[0].fraise_id, found[0].environment
+    decided = reader.last_of_commits(*where, {each.head for each in found if each.head})
+    last = reader.last_of_refs(*where)
+    undecided = [each for each in found if each.head not in decided]
+    return tuple(each for each in undecided if _undecided(each, last.get(each.ref)).action == "deploy")
 
 
 def _undecided(found: BranchHead, last: Deployment | None) -> Drift:

@@ -32,8 +32,8 @@ from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
 
 
-class Reader(Protocol):
-    """What happened and which release is serving."""
+class DeploymentReader(Protocol):
+    """What can be read from afar too: deployments, and the status of environments."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -45,11 +45,6 @@ class Reader(Protocol):
         self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
     ) -> list[Deployment]:
         """Return the newest deployments first, at most `limit`."""
-
-    def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
-        """Return the newest deployments of the same kind in the same environment, this one included, newest
-        first; those left out that any number of replays add.
-        """
 
     def find(self, id_part: str) -> str:
         """Return the id that starts or ends with `id_part` or, if none does, holds it. Raises
@@ -72,6 +67,34 @@ class Reader(Protocol):
 
     def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
         """Return the id of the running deployment that one of that kind waits for, if there is one."""
+
+    def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
+        """Return what was requested last of each branch and tag in an environment, by the full ref; what was
+        superseded or skipped only if nothing else was requested of it. Neither rollbacks count nor what may
+        be a replay.
+        """
+
+    def last_of_commits(
+        self, fraise_id: str, environment: str, commits: Collection[str]
+    ) -> dict[str, Deployment]:
+        """Return the newest deployment of each of some commits in an environment, those left out that were
+        never requested there. Neither rollbacks count nor what may be a replay.
+        """
+
+    def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
+        """Return the branches that an environment follows, as its repository had them when asked last."""
+
+    def live_workers(self) -> int:
+        """Return how many workers said lately that they live."""
+
+
+class Reader(DeploymentReader, Protocol):
+    """What happened and which release is serving."""
+
+    def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
+        """Return the newest deployments of the same kind in the same environment, this one included, newest
+        first; those left out that any number of replays add.
+        """
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         """Return the serving release, None if there is none or it is unknown."""
@@ -97,27 +120,8 @@ class Reader(Protocol):
         the environment of the request count.
         """
 
-    def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
-        """Return what was requested last of each branch and tag in an environment, by the full ref; what was
-        superseded or skipped only if nothing else was requested of it. Neither rollbacks count nor what may
-        be a replay.
-        """
-
-    def last_of_commits(
-        self, fraise_id: str, environment: str, commits: Collection[str]
-    ) -> dict[str, Deployment]:
-        """Return the newest deployment of each of some commits in an environment, those left out that were
-        never requested there. Neither rollbacks count nor what may be a replay.
-        """
-
-    def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
-        """Return the branches that an environment follows, as its repository had them when asked last."""
-
     def contents(self) -> Contents:
         """Return what it holds, row by row."""
-
-    def live_workers(self) -> int:
-        """Return how many workers said lately that they live."""
 
 
 class WakeUps(Protocol):

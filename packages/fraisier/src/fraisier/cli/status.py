@@ -146,13 +146,9 @@ def _missed(
     heads = reader.branch_heads(fraise, environment) if reader else []
     if reader is None or not heads or not _follows(session.configured, fraise, environment):
         return (), None
-    from fraisier_core.requests.drift import Record
+    from fraisier_core.requests.drift import missed
 
-    record = Record(reader, fraise, environment)
-    named = [each for each in heads if each.ref]
-    drifts = zip(named, record.drifts(named), strict=True)
-    missed = tuple(each for each, drift in drifts if drift.action == "deploy")
-    return missed, next((each for each in heads if not each.ref), None)
+    return missed(reader, heads), next((each for each in heads if not each.ref), None)
 
 
 def _follows(configured: Config | None, fraise: str, environment: str) -> bool:

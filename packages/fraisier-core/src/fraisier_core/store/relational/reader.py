@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from fraisier_core.errors import UnknownNameError
+from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
     BranchHead,
@@ -30,14 +29,10 @@ if TYPE_CHECKING:
     from fraisier_core.system.host import Host
 
 T = TypeVar("T")
-SHOWN = 3
 _BY_PART = {
     "deployment": ("deployments_by_prefix", "deployments_by_pattern"),
     "delivery": ("deliveries_by_prefix", "deliveries_by_pattern"),
 }
-_LISTS = {"deployment": "fraisier history", "delivery": "fraisier webhooks list"}
-_ID_PART = re.compile(r"[0-9a-f-]{1,36}")
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class RelationalReader:
@@ -72,25 +67,19 @@ class RelationalReader:
     def _found(self, id_part: str, what: str) -> str:
         part = id_part.strip().lower()
         found: Sequence[Row] = ()
-        if _ID_PART.fullmatch(part):
+        if PART.fullmatch(part):
             prefix, pattern = _BY_PART[what]
             found = (
                 self._all(prefix, prefix=part, after=part + "~")
                 or self._all(pattern, pattern=f"%{part}")
                 or self._all(pattern, pattern=f"%{part}%")
             )
-        if not found:
-            raise _unknown(what, id_part)
-        if len(found) > 1:
-            ids = ", ".join(str(row["id"]) for row in found[:SHOWN])
-            some = f"{ids} and more" if len(found) > SHOWN else ids
-            raise UnknownNameError(f"more than one {what} is called {id_part!r}: {some}")
-        return str(found[0]["id"])
+        return only(what, id_part, [str(row["id"]) for row in found])
 
     def deployment(self, deployment_id: str) -> Deployment:
-        found = _ID.fullmatch(deployment_id) and self._records(Deployment, "deployment", id=deployment_id)
+        found = WHOLE.fullmatch(deployment_id) and self._records(Deployment, "deployment", id=deployment_id)
         if not found:
-            raise _unknown("deployment", deployment_id)
+            raise unknown_id("deployment", deployment_id)
         return found[0]
 
     def steps(self, deployment_id: str) -> list[Step]:
@@ -125,9 +114,9 @@ class RelationalReader:
         return self._found(id_part, "delivery")
 
     def delivery(self, delivery_id: str) -> DeliveryDetails:
-        found = _ID.fullmatch(delivery_id) and self._records(ReceivedDelivery, "delivery", id=delivery_id)
+        found = WHOLE.fullmatch(delivery_id) and self._records(ReceivedDelivery, "delivery", id=delivery_id)
         if not found:
-            raise _unknown("delivery", delivery_id)
+            raise unknown_id("delivery", delivery_id)
         return self.details(found)[0]
 
     def details(self, deliveries: Sequence[ReceivedDelivery]) -> list[DeliveryDetails]:
@@ -180,10 +169,6 @@ class RelationalReader:
         for row in self._all(query, ids=ids):
             found.setdefault(row["webhook_event_id"], []).append(record(kind, row))
         return found
-
-
-def _unknown(what: str, name: str) -> UnknownNameError:
-    return UnknownNameError(f"there is no {what} {name!r}: `{_LISTS[what]}` lists them")
 
 
 def _details(
