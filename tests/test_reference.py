@@ -15,7 +15,7 @@ from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import FraiseSection
 from fraisier_core.config.reach import CredentialsSection
-from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
+from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.plugins import Plugins
 from fraisier_core.provider_settings import BoundSecret, ProviderSettings
 from fraisier_core.run import Run
@@ -98,7 +98,7 @@ def test_the_reference_has_every_section_of_the_file() -> None:
 
 
 def hooks() -> Iterator[tuple[str, str, list[str]]]:
-    for specs in (ProviderHooks, DeployerHooks, StoreHooks, ObserverHooks):
+    for specs in (ProviderHooks, DeployerHooks, StoreHooks, ObserverHooks, MountHooks):
         for name, function in vars(specs).items():
             if not name.startswith("_"):
                 yield specs.__name__, name, [*inspect.signature(function).parameters][1:]

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fraisier_core.errors import (
         ActivationRefusedError,
+        BusyError,
         CommandFailedError,
+        ConfigurationError,
         ConflictError,
         FencedError,
         FraisierError,
+        InvalidRequestError,
         MalformedPayloadError,
         OutdatedStoreError,
         StepFailedError,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     )
     from fraisier_core.health import Health
     from fraisier_core.markers import hookimpl
+    from fraisier_core.mount import Actions, App, MountContext
     from fraisier_core.payload import (
         Payload,
         PayloadCommit,
@@ -69,6 +73,7 @@ __all__ += ["Health", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
+__all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += [
     "ConflictError",
     "FencedError",
@@ -98,7 +103,7 @@ _MODULES = (
         "store.records",
         "system.systemd",
     ),
-    *("system.unit_watch", "run"),
+    *("system.unit_watch", "run", "mount"),
 )
 
 

@@ -8,6 +8,7 @@ is called on exactly the one plugin that is named; only observers all hear of ev
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from fraisier_core.markers import hookspec
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings
+from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
 if TYPE_CHECKING:
     from fraisier_core.health import Health
+    from fraisier_core.mount import App, MountContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.store.protocol import Reader
@@ -334,4 +336,45 @@ class ObserverHooks:
             @hookimpl
             def settings():
                 return MyObserverSettings
+        """
+
+
+class MountHooks:
+    """The hooks of a mount: serve paths of the web app."""
+
+    @hookspec(firstresult=True)
+    def open_mount(self, context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
+        """Return a context that yields ASGI apps by their path. Required.
+
+        Called when the web app starts, if the configuration has a section of the mount's name. The context is
+        entered before the first request and left after the last one.
+
+        Args:
+            context: the section, the addresses listened on, and the means: the record, and what may be
+                requested.
+
+        Raises `ConfigurationError` if it cannot be served as the section says, here or when it is entered.
+
+        Example::
+
+            @hookimpl
+            def open_mount(context):
+                return serving(context)
+
+            @asynccontextmanager
+            async def serving(context):
+                yield {"/feed": Feed(context.open_reader)}
+        """
+
+    @hookspec(firstresult=True)
+    def settings(self) -> type[Section]:
+        """Return the model of this mount's section, which has the mount's name. Optional.
+
+        Called when the web app reads the configuration. Without it the section is empty.
+
+        Example::
+
+            @hookimpl
+            def settings():
+                return MyMountSettings
         """

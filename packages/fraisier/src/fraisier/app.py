@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from functools import lru_cache
 
 from fraisier_core.errors import StoreError
@@ -71,18 +71,29 @@ class WebhookEndpoint:
 def create_app(
     receiver: Receiver,
     store: Store,
-    lifespan: Lifespan[Starlette] | None = None,
+    beside: Sequence[Lifespan[Starlette]] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Return the web app; it serves `routes` as well, and `lifespan` is what runs beside it."""
+    """Return the web app; it serves `routes` as well, and what is `beside` it runs as long as it does."""
     app = Starlette(
         routes=[Route("/healthz", _healthz), Route("/readyz", _readyz(store)), *routes],
         middleware=[Middleware(WebhookEndpoint, receiver)],
         exception_handlers={HTTPException: handle_error, Exception: handle_error},
-        lifespan=lifespan,
+        lifespan=_together(beside),
     )
     app.router.redirect_slashes = False  # a forge does not follow a redirect
     return app
+
+
+def _together(beside: Sequence[Lifespan[Starlette]]) -> Lifespan[Starlette]:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as running:
+            for each in beside:
+                await running.enter_async_context(each(app))
+            yield
+
+    return lifespan
 
 
 async def _healthz(_request: Request) -> Response:

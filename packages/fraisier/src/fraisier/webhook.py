@@ -39,11 +39,12 @@ def serve(
 
     from fraisier.app import create_app
     from fraisier.late_store import opened_or_late
+    from fraisier.mounts import open_mounts
     from fraisier.receiver import Receiver
     from fraisier.supervisor import supervision
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    session = ActingSession(config, parts={"git"}, needs=[["git"]])
+    session = ActingSession(config, parts={"git", "mounts"}, needs=[["git"]])
     with _open_listener(host, port) as listener:  # before the store is touched: the port may be taken
         session.become_owner()
         forbid_dumps()  # a change of user undoes it
@@ -51,7 +52,9 @@ def serve(
         receiver = Receiver(session.source, session.plugins, store)
         with suppress(UnreachableStoreError):  # the first delivery tries again
             receiver.configure()
-        web = create_app(receiver, store, supervision(session.source) if worker else None)
+        mounts = open_mounts(session, store, [listener.getsockname()[0]])
+        beside = [supervision(session.source)] if worker else []
+        web = create_app(receiver, store, [*beside, *mounts])
         logging.getLogger(__name__).info("listening on %s", _url_of(listener))
         _run(web, listener)
 

@@ -24,8 +24,10 @@ from fraisier_core.config.fraise import (
 )
 from fraisier_core.config.plugin_sections import (
     GitConfig,
+    MountsConfig,
     ObserversConfig,
     read_git,
+    read_mounts,
     read_observers,
     shared_secrets,
 )
@@ -36,11 +38,11 @@ from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Keys, read_document
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
-from fraisier_core.plugins import OBSERVERS, Plugins
+from fraisier_core.plugins import MOUNTS, OBSERVERS, Plugins
 from fraisier_core.text.suggestions import begun, unknown
 
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir")
-PARTS = frozenset({"git", "observers"})
+PARTS = frozenset({"git", "mounts", "observers"})
 """The parts that a process reads only if it needs their secrets."""
 
 
@@ -59,6 +61,7 @@ class Config:
     fraises: Mapping[str, Fraise]
     branch_mapping: tuple[Rule, ...]
     observers: ObserversConfig
+    mounts: MountsConfig
     retention: RetentionSection
     variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
@@ -166,11 +169,12 @@ def parse_config(
     """
     document = read_document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
-    sections = {"git": ["git"], "observers": observers}
+    mounts = sorted(set(plugins.names(MOUNTS)) - {*SECTIONS, *observers})
+    sections = {"git": ["git"], "observers": observers, "mounts": mounts}
     unread = [name for part in PARTS - {*parts} for name in sections[part]]
-    anchors = _anchors(document.value, observers)
+    anchors = _anchors(document.value, [*observers, *mounts])
     reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
-    _check_root(reader, [*SECTIONS, *observers, *anchors])
+    _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors])
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     git = read_git(reader, plugins, with_secrets="git" in parts)
     config = Config(
@@ -180,6 +184,7 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
+        mounts=read_mounts(reader, plugins, [name for name in mounts if name not in unread]),
         retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
         or RetentionSection(),
         variables=variables_by_section(document.value, anchors),
@@ -195,10 +200,10 @@ def parse_config(
     return config
 
 
-def _anchors(root: object, observers: Collection[str]) -> list[str]:
+def _anchors(root: object, plugins: Collection[str]) -> list[str]:
     """Return the sections that only hold what is repeated elsewhere by YAML's aliases."""
     keys = root if isinstance(root, dict) else ()
-    return [key for key in keys if key.startswith("x-") and key not in observers]
+    return [key for key in keys if key.startswith("x-") and key not in plugins]
 
 
 def _check_root(reader: ConfigReader, known: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The sections of plugins that are no fraise types: `git:` with its providers, and each observer's own."""
+"""The sections of plugins that are no fraise types: `git:`, and each observer's and mount's own."""
 
 from __future__ import annotations
 
@@ -159,3 +159,30 @@ def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str
                 observers.active[name] = settings
     secrets = reader.secrets_at(*((name,) for name in names)) | long_secrets(observers.active)
     return replace(observers, secrets=secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class MountsConfig:
+    """The mounts that have a section, and why some of them cannot be used."""
+
+    settings: dict[str, Section] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read_mounts(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> MountsConfig:
+    """Return the settings of each mount that has a section; an empty one is enough."""
+    mounts = MountsConfig()
+    for name in names:
+        if name not in reader.mapping((), "sections"):
+            continue
+        try:
+            model = plugins.mount(name).settings_model
+        except PluginError as error:
+            mounts.missing[name] = str(error)
+            continue
+        settings = reader.read(model, (name,), reader.known((name,)))
+        if unset := reader.unset_under((name,)):
+            mounts.missing[name] = unset[0]
+        elif settings is not None:
+            mounts.settings[name] = settings
+    return mounts

@@ -14,7 +14,17 @@ from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import NAME, FraiseSection
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.errors import PluginError
-from fraisier_core.plugins import DEPLOYERS, OBSERVERS, PROVIDERS, Deployer, Observer, Plugins, Provider
+from fraisier_core.plugins import (
+    DEPLOYERS,
+    MOUNTS,
+    OBSERVERS,
+    PROVIDERS,
+    Deployer,
+    Mount,
+    Observer,
+    Plugins,
+    Provider,
+)
 from fraisier_core.settings import Section
 
 Schema = dict[str, Any]
@@ -25,8 +35,9 @@ def config_schema(plugins: Plugins) -> Schema:
     providers = _models(plugins.names(PROVIDERS), plugins.provider)
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)
     observers = _models(plugins.names(OBSERVERS), plugins.observer)
+    mounts = _models(plugins.names(MOUNTS), plugins.mount)
     models: list[type[BaseModel]] = [RuleSection, DatabaseSection, RetentionSection, FraiseSection]
-    models += [*providers.values(), *types.values(), *observers.values()]
+    models += [*providers.values(), *types.values(), *observers.values(), *mounts.values()]
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )
@@ -37,6 +48,7 @@ def config_schema(plugins: Plugins) -> Schema:
     rule = schemas[RuleSection, "validation"]
     rules = {"anyOf": [rule, {"type": "array", "items": rule}]}
     sections = {
+        **found(mounts),
         **found(observers),
         "git": _git(found(providers)),
         "fraises": _named(_fraise(definitions, found(types))),
@@ -56,7 +68,7 @@ def config_schema(plugins: Plugins) -> Schema:
 
 
 def _models(
-    names: Iterable[str], plugin: Callable[[str], Provider | Deployer | Observer]
+    names: Iterable[str], plugin: Callable[[str], Provider | Deployer | Observer | Mount]
 ) -> dict[str, type[Section]]:
     """Return the settings models of the plugins that can be loaded, by name."""
     models: dict[str, type[Section]] = {}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 
-from fraisier_core.hookspecs import DeployerHooks, ObserverHooks, ProviderHooks, StoreHooks
+from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
@@ -54,4 +54,5 @@ STORES = GroupSpec("fraisier.stores", "store", StoreHooks, Section, ("open_store
 OBSERVERS = GroupSpec(
     "fraisier.observers", "observer", ObserverHooks, ObserverSettings, ("deployment_changed",)
 )
-GROUPS = (PROVIDERS, DEPLOYERS, STORES, OBSERVERS)
+MOUNTS = GroupSpec("fraisier.mounts", "mount", MountHooks, Section, ("open_mount",))
+GROUPS = (PROVIDERS, DEPLOYERS, MOUNTS, STORES, OBSERVERS)

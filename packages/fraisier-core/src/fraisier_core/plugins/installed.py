@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fraisier_core.errors import PluginError
 from fraisier_core.health import Health
-from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, OBSERVERS, PROVIDERS, STORES, GroupSpec
+from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, MOUNTS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
 
 if TYPE_CHECKING:
+    from fraisier_core.mount import App, MountContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.store.protocol import Reader, Store
@@ -155,6 +157,17 @@ class Observer(_Plugin[ObserverSettings]):
         self._plugin.call["deployment_changed"](deployment=deployment, event=event, settings=settings)
 
 
+class Mount(_Plugin[Section]):
+    """A mount, typed: the `MountHooks` of this one plugin."""
+
+    def open(self, context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
+        """Return what yields its apps by their path. Raises `PluginError`, and whatever the plugin raises."""
+        answer = self._plugin.call["open_mount"](context=context)
+        if isinstance(answer, AbstractAsyncContextManager):
+            return answer
+        raise self._wrong("open_mount", answer)
+
+
 class Plugins:
     """Everything that is installed, by group and name; entry points of other groups are passed over."""
 
@@ -188,6 +201,10 @@ class Plugins:
     def observer(self, name: str) -> Observer:
         """Return an observer, as `provider` does."""
         return Observer(self._groups[OBSERVERS.group].plugin(name))
+
+    def mount(self, name: str) -> Mount:
+        """Return a mount, as `provider` does."""
+        return Mount(self._groups[MOUNTS.group].plugin(name))
 
     def report(self) -> list[PluginReport]:
         """Return what became of every entry point; this imports them all."""

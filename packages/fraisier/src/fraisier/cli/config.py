@@ -51,7 +51,7 @@ def schema() -> None:
 
 def _require_usable(config: Config) -> None:
     problems = [fraise.problem for fraise in config.fraises.values() if fraise.problem]
-    absent = *config.git.missing.values(), *config.observers.missing.values()
+    absent = *config.git.missing.values(), *config.observers.missing.values(), *config.mounts.missing.values()
     missing = list(dict.fromkeys([*absent, *problems]))
     if config.unset:
         raise ConfigurationError([*config.unset.values(), *missing])

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fraisier_core.errors import ConfigurationError, ConflictError
+from fraisier_core.errors import ConflictError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
@@ -69,17 +69,9 @@ def deploy(
 def _request(
     session: ActingSession, environment: ConfiguredEnvironment, commit: str | None, branch: str | None
 ) -> Request:
-    from fraisier_core.push import BRANCH_PREFIX
-    from fraisier_core.store.records import Request
+    from fraisier_core.engine.manual import deploy_request
 
-    branch = branch or (None if commit else environment.branch)
-    if not branch and not commit:
-        where = f"{session.config.path}: fraises.{environment.fraise}.environments.{environment.name}"
-        problem = "no `branch:` says what to deploy; set it, or give --branch or --commit"
-        raise ConfigurationError([f"{where}: {problem}"])
-    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
-    names = environment.fraise, environment.name
-    return Request(*names, "deploy", "manual", session.user, ref=ref, commit_sha=commit)
+    return deploy_request(session.config, environment, session.user, commit, branch)
 
 
 def _plan(session: ActingSession, request: Request) -> Plan:

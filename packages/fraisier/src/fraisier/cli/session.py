@@ -166,10 +166,9 @@ class ActingSession(Session):
 
     def usable_environment(self, fraise: str, name: str) -> Environment:
         """Return an environment whose configuration is complete, before anything is requested."""
-        found = self.config.environment(fraise, name)
-        self.config.require("fraises", found.fraise, "repository")
-        _ = found.settings
-        return found
+        from fraisier_core.engine.manual import usable_environment
+
+        return usable_environment(self.config, fraise, name)
 
 
 def _place_despite(problem: ConfigurationError, path: Path, plugins: Plugins) -> StorePlace:

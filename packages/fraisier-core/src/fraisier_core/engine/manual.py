@@ -1,0 +1,162 @@
+"""What people request, by a command or from afar: to deploy and to roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fraisier_core.config import Config, Environment
+from fraisier_core.config.source import ConfigSource
+from fraisier_core.errors import BusyError, ConfigurationError, UnknownNameError
+from fraisier_core.mount import Actions
+from fraisier_core.plugins import Plugins
+from fraisier_core.push import BRANCH_PREFIX
+from fraisier_core.requests.requesting import configure_store, request_deployment
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Deployment, HealthyRelease, Request
+
+
+def usable_environment(config: Config, fraise: str, name: str) -> Environment:
+    """Return an environment by its name or the beginning of it, before anything is requested there. Raises
+    `UnknownNameError`, and `ConfigurationError` if its configuration is not complete.
+    """
+    found = config.environment(fraise, name)
+    config.require("fraises", found.fraise, "repository")
+    _ = found.settings
+    return found
+
+
+def deploy_request(
+    config: Config, environment: Environment, requested_by: str, commit: str | None, branch: str | None
+) -> Request:
+    """Return the request for a commit or for the newest one of a branch, by default of the environment's own.
+    Raises `ConfigurationError` if it has none.
+    """
+    branch = branch or (None if commit else environment.branch)
+    if not branch and not commit:
+        where = f"{config.path}: fraises.{environment.fraise}.environments.{environment.name}"
+        problem = "no `branch:` says what to deploy; set it, or name a branch or a commit"
+        raise ConfigurationError([f"{where}: {problem}"])
+    ref = f"{BRANCH_PREFIX}{branch}" if branch else None
+    names = environment.fraise, environment.name
+    return Request(*names, "deploy", "manual", requested_by, ref=ref, commit_sha=commit)
+
+
+def rollback_request(
+    config: Config,
+    plugins: Plugins,
+    store: Store,
+    environment: Environment,
+    *,
+    requested_by: str,
+    to: str | None,
+) -> Request:
+    """Return the request for a rollback to the release whose name or commit `to` is a part of; if `to` is
+    None, to the newest healthy one that is older than the serving one and was not itself rolled back from.
+    Raises `UnknownNameError` if there is none, or more than one, and `BusyError`.
+    """
+    names = environment.fraise, environment.name
+    if to is None and (running := store.running(*names, "rollback")):
+        what = f"deployment {running} of {' '.join(names)} is running"
+        raise BusyError(f"{what}: cancel it, or name the release to roll back to")
+    target = _chosen(config, plugins, store, environment, to)
+    commit, release = target.commit_sha, target.release
+    return Request(*names, "rollback", "manual", requested_by, commit_sha=commit, release=release)
+
+
+class ManualActions(Actions):
+    """Implements `mount.Actions` by the current configuration."""
+
+    def __init__(self, source: ConfigSource, plugins: Plugins, store: Store) -> None:
+        self._source = source
+        self._plugins = plugins
+        self._store = store
+        self._config: Config | None = None
+
+    def deploy(
+        self,
+        fraise_id: str,
+        environment: str,
+        requested_by: str,
+        commit: str | None = None,
+        branch: str | None = None,
+    ) -> str:
+        config = self._configured()
+        found = usable_environment(config, fraise_id, environment)
+        return self._requested(deploy_request(config, found, requested_by, commit, branch))
+
+    def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
+        config = self._configured()
+        found = usable_environment(config, fraise_id, environment)
+        request = rollback_request(
+            config, self._plugins, self._store, found, requested_by=requested_by, to=to
+        )
+        return self._requested(request)
+
+    def cancel(self, deployment_id: str, requested_by: str) -> Deployment:
+        return self._store.request_cancel(deployment_id, requested_by)
+
+    def _requested(self, request: Request) -> str:
+        return request_deployment(self._store, request)[0]
+
+    def _configured(self) -> Config:
+        """Return the current configuration; the store is told of a new one first."""
+        config = self._source.current()
+        if config is not self._config:
+            configure_store(self._store, config)
+            self._config = config
+        return config
+
+
+def _chosen(
+    config: Config, plugins: Plugins, store: Store, environment: Environment, to: str | None
+) -> HealthyRelease:
+    from fraisier_core.engine.cancellation import CancellationToken
+    from fraisier_core.engine.execution import open_context  # which `fraisier deploy` does without
+
+    names = environment.fraise, environment.name
+    healthy, serving = store.healthy_releases(*names), store.serving(*names)
+    workspace = open_context(config.resolved(*names), plugins, CancellationToken()).workspace
+    there = [each for each in healthy if workspace.get(each.release) is not None]
+    what = " ".join(names)
+    if to is not None:
+        return _named(what, to, there)
+    kept = [each for each in _older(healthy, serving) if not _was_given_up(each, healthy)]
+    found = next((each for each in there if each in kept), None)
+    if found is None:
+        raise UnknownNameError(f"{what} has no healthy release older than the serving one{_listing(there)}")
+    return found
+
+
+def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) -> Sequence[HealthyRelease]:
+    """Return the releases older than the serving one; all of them if it is unknown."""
+    if serving is None:
+        return healthy
+    names = [each.release for each in healthy]
+    before = names.index(serving.release) + 1 if serving.release in names else 0
+    return [each for each in healthy[before:] if each.commit_sha != serving.commit_sha]
+
+
+def _was_given_up(release: HealthyRelease, healthy: Sequence[HealthyRelease]) -> bool:
+    """Whether it was rolled back from: left for an older one, and not for one that is newer."""
+    newer = [each.release for each in healthy[: healthy.index(release)]]
+    return release.rolled_back_to is not None and release.rolled_back_to not in newer
+
+
+def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyRelease:
+    if not to:
+        raise UnknownNameError(f"the empty text names no release of {what}{_listing(there)}")
+    found = (
+        [each for each in there if each.release == to]
+        or [each for each in there if each.release.startswith(to) or each.commit_sha.startswith(to.lower())]
+        or [each for each in there if to in each.release or to.lower() in each.commit_sha]
+    )
+    if not found:
+        raise UnknownNameError(f'{what} has no healthy release "{to}"{_listing(there)}')
+    if len({each.commit_sha for each in found}) > 1:
+        raise UnknownNameError(f'"{to}" is ambiguous: several releases of {what} match{_listing(found)}')
+    return found[0]
+
+
+def _listing(releases: Sequence[HealthyRelease]) -> str:
+    names = dict.fromkeys(f"{each.release} (commit {each.commit_sha[:12]})" for each in releases)
+    return "; there are:\n  " + "\n  ".join(names) if names else "; there is none to roll back to"

@@ -1,0 +1,74 @@
+"""What a mount works with: an app of another package that the web app serves under paths of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fraisier_core.settings import Section
+
+if TYPE_CHECKING:
+    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.records import Deployment
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI app."""
+
+
+class Actions(Protocol):
+    """What may be requested of the workers of this host; each method waits for the store."""
+
+    def deploy(
+        self,
+        fraise_id: str,
+        environment: str,
+        requested_by: str,
+        commit: str | None = None,
+        branch: str | None = None,
+    ) -> str:
+        """Request a deployment and return its id.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its name or the beginning of it.
+            requested_by: who asks, for the record.
+            commit: the id of a commit, or the beginning of one.
+            branch: takes the newest commit of a branch; without both, of the environment's own.
+
+        Raises `UnknownNameError`, `InvalidRequestError`, `ConfigurationError` or `StoreError`.
+        """
+
+    def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
+        """Request a rollback and return its id.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its name or the beginning of it.
+            requested_by: who asks, for the record.
+            to: a healthy release or commit, or a part of its name; None takes the previous one.
+
+        Raises what `deploy` does, and `BusyError` if a rollback is running and `to` is None.
+        """
+
+    def cancel(self, deployment_id: str, requested_by: str) -> Deployment:
+        """Request that a deployment stops and return it as it is then; one that has ended is left as it is.
+        Raises `UnknownNameError` or `StoreError`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class MountContext:
+    """What a mount works with while the web app runs.
+
+    Args:
+        settings: the mount's section of the configuration.
+        addresses: the addresses that the web app listens on.
+        open_reader: opens the read side of the store, None if there is none yet; raises `StoreError`.
+        actions: what may be requested.
+    """
+
+    settings: Section
+    addresses: Sequence[str]
+    open_reader: Callable[[], Reader | None]
+    actions: Actions

@@ -1,0 +1,39 @@
+"""The GraphQL API: the plugin `graphql` of the group `fraisier.mounts`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fraisier_core import Section, hookimpl
+
+if TYPE_CHECKING:
+    from fraisier_core import App, MountContext
+
+
+class GraphQLSettings(Section):
+    """The section `graphql:`.
+
+    Args:
+        development: answer without tokens, introspection included, on loopback alone.
+    """
+
+    development: bool = False
+
+
+@hookimpl
+def settings() -> type[GraphQLSettings]:
+    """Return the model of the section."""
+    return GraphQLSettings
+
+
+@hookimpl
+def open_mount(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
+    """Return what serves the API."""
+    return _serving(context)
+
+
+@asynccontextmanager
+async def _serving(_context: MountContext) -> AsyncIterator[Mapping[str, App]]:
+    yield {}
