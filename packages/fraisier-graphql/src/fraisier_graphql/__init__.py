@@ -30,7 +30,7 @@ def settings() -> type[GraphQLSettings]:
 
 @hookimpl
 def open_mount(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
-    """Return what serves the API."""
+    """Return the context in which the API is served."""
     return _serving(context)
 
 
