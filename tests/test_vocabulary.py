@@ -27,6 +27,8 @@ COLUMNS = {
     "trigger": {*get_args(vocabulary.Trigger)},
     "verdict": {*get_args(vocabulary.RecordedVerdict)},
     "step_status": STEP_STATUSES,
+    "level": {*get_args(vocabulary.Level)},
+    "action": {*get_args(vocabulary.AuditedAction), "cancel"},
 }
 # What each CHECK lists: what a row may say, and neither more nor less.
 CHECKS = {
@@ -36,6 +38,8 @@ CHECKS = {
     "source": COLUMNS["source"],
     "verdict": COLUMNS["verdict"] - {"refused"},
     "step_status": STEP_STATUSES - {"running"},
+    "level": COLUMNS["level"],
+    "action": {*get_args(vocabulary.AuditedAction)},
 }
 
 _WORD = r"'([a-z_]+)'"

@@ -65,6 +65,14 @@ class ConflictError(FraisierError):
     """What was planned conflicts with how things are now."""
 
 
+class UnauthenticatedError(FraisierError):
+    """A client shows no token, or none that is valid; answered with 401."""
+
+
+class ForbiddenError(FraisierError):
+    """A token does not allow this; answered as 403 is."""
+
+
 class MalformedPayloadError(FraisierError):
     """A verified delivery is not what its forge would send; answered with 400."""
 

@@ -28,6 +28,7 @@ from fraisier_core.store.records import (
     Step,
 )
 from fraisier_core.store.tables import Closed, Contents, WritableContents
+from fraisier_core.store.tokens import AuditEvent, Token
 from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -119,6 +120,15 @@ class Reader(DeploymentReader, Protocol):
         replays a delivery, if it is newer than that, or than the first of the same. Of deployments, those in
         the environment of the request count.
         """
+
+    def tokens(self) -> list[Token]:
+        """Return every token that was ever made, oldest first."""
+
+    def token(self, prefix: str) -> Token | None:
+        """Return the token that begins with this, None if there is none; it may be revoked."""
+
+    def audit_events(self, limit: int) -> list[AuditEvent]:
+        """Return what people and clients did and were refused, newest first."""
 
     def contents(self) -> Contents:
         """Return what it holds, row by row."""
@@ -323,3 +333,12 @@ class Store(Reader, Protocol):
 
     def keep_heads(self, environments: Collection[tuple[str, str]]) -> None:
         """Forget what repositories said for all but some environments, each a fraise and its environment."""
+
+    def create_token(self, token: Token) -> None:
+        """Store a new token, and audit it. Raises `ConflictError` if one that is not revoked has its name."""
+
+    def revoke_token(self, token: Token, revoked_by: str) -> bool:
+        """Revoke a token for ever; return whether it was not revoked already."""
+
+    def audit(self, event: AuditEvent) -> None:
+        """Record that somebody was refused something."""

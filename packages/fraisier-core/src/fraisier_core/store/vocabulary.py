@@ -38,6 +38,11 @@ Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 RecordedVerdict = Literal["accepted", "ignored", "duplicate", "refused"]
 """What the record says of a delivery; what was not verified, malformed or in conflict is refused."""
 
+Level = Literal["read", "deploy"]
+"""What a token allows; to deploy implies to read."""
+AuditedAction = Literal["token_created", "token_revoked", "not_admitted", "forbidden"]
+"""What only the audit says; what was requested or cancelled, the deployment events say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

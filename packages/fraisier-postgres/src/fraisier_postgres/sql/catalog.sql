@@ -63,6 +63,10 @@ SELECT setval(pg_get_serial_sequence('tb_refused_deliveries', 'sequence'), coale
 SELECT setval(pg_get_serial_sequence('tb_deployment_logs', 'sequence'), coalesce(max(sequence), 1),
               max(sequence) IS NOT NULL) FROM tb_deployment_logs;
 
+-- name: count_on_audit
+SELECT setval(pg_get_serial_sequence('tb_audit_events', 'sequence'), coalesce(max(sequence), 1),
+              max(sequence) IS NOT NULL) FROM tb_audit_events;
+
 -- name: count_on_events
 SELECT setval('deployment_event_sequence', coalesce(max(sequence), 1), max(sequence) IS NOT NULL)
 FROM tb_deployment_events;
@@ -78,6 +82,8 @@ FROM (VALUES
      (SELECT max(d.sequence) FROM tb_refused_deliveries AS d)),
     ('tb_deployment_logs', pg_get_serial_sequence('tb_deployment_logs', 'sequence'),
      (SELECT max(l.sequence) FROM tb_deployment_logs AS l)),
+    ('tb_audit_events', pg_get_serial_sequence('tb_audit_events', 'sequence'),
+     (SELECT max(a.sequence) FROM tb_audit_events AS a)),
     ('tb_deployment_events', 'deployment_event_sequence',
      (SELECT max(e.sequence) FROM tb_deployment_events AS e))) AS s (owner, counter, taken)
 WHERE s.taken > coalesce(pg_sequence_last_value(to_regclass(s.counter)), 0);

@@ -10,7 +10,7 @@
 --     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
 --     fraisier_graphql    what is published: the views alone
 --
--- The commands of `fraisier db` but `status` are the owner's. No role may change or delete what was appended; of
+-- The commands of `fraisier db` but `status` are the owner's, and so are `fraisier token create` and `revoke`. No role may change or delete what was appended; of
 -- deliveries, retention deletes the bodies.
 
 DO $$
@@ -42,6 +42,11 @@ GRANT SELECT ON
     tb_webhook_refs, tb_refused_deliveries, tb_leases, tb_observers, tb_branch_heads
 TO fraisier_reader, fraisier_worker;
 GRANT SELECT (sequence, webhook_event_id) ON tb_webhook_payloads TO fraisier_reader, fraisier_worker;
+
+-- Tokens are made and revoked by the owner: what a build may do with the store, which runs as the worker does, makes none.
+GRANT SELECT ON tb_tokens TO fraisier_receiver, fraisier_reader;
+GRANT INSERT ON tb_audit_events TO fraisier_receiver;
+GRANT SELECT ON tb_audit_events, v_audit_events TO fraisier_reader;
 
 -- What is configured is recorded by whoever opens the store for writing.
 GRANT INSERT, UPDATE ON tb_fraises, tb_environments TO fraisier_receiver, fraisier_worker;

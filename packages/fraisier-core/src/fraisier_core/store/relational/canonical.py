@@ -37,7 +37,10 @@ def plain_time(text: str) -> str:
     return utc_text(at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
-_TIMES = ("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since")
+_TIMES = (
+    *("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since"),
+    *("created_at", "expires_at", "revoked_at"),
+)
 _IDS = ("id", "deployment_id", "webhook_event_id", "duplicate_of", "recovers", "repeats", "superseded_by")
 FORMS: Mapping[str, Callable[[str], str]] = {
     **dict.fromkeys(("urls", "reasons", "pathspecs"), _plain_json),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
@@ -19,16 +20,17 @@ from fraisier_core.store.records import (
     Step,
 )
 from fraisier_core.store.relational.dialect import statements
+from fraisier_core.store.tokens import AuditEvent, Token
 from fraisier_core.store.vocabulary import KINDS, RecordedVerdict
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fraisier_core.store.relational.dialect import Connection, Row
     from fraisier_core.system.host import Host
 
 T = TypeVar("T")
+SHARED = Path(__file__).parent / "sql"
+"""The statements that every database understands alike."""
 _BY_PART = {
     "deployment": ("deployments_by_prefix", "deployments_by_pattern"),
     "delivery": ("deliveries_by_prefix", "deliveries_by_pattern"),
@@ -44,7 +46,8 @@ class RelationalReader:
     def __init__(self, connection: Connection, host: Host) -> None:
         self._connection = connection
         self._host = host
-        self._sql = {name: sql for file in self.files for name, sql in statements(self.dialect, file).items()}
+        own = {name: sql for file in self.files for name, sql in statements(self.dialect, file).items()}
+        self._sql = {**statements(SHARED, "tokens"), **own}
 
     def close(self) -> None:
         self._connection.close()
@@ -146,6 +149,15 @@ class RelationalReader:
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
         return self._records(BranchHead, "branch_heads", fraise_id=fraise_id, environment=environment)
+
+    def tokens(self) -> list[Token]:
+        return self._records(Token, "tokens")
+
+    def token(self, prefix: str) -> Token | None:
+        return next(iter(self._records(Token, "token_by_prefix", prefix=prefix)), None)
+
+    def audit_events(self, limit: int) -> list[AuditEvent]:
+        return self._records(AuditEvent, "audit_events", limit=limit)
 
     def live_workers(self) -> int:
         (row,) = self._all("live_workers", boot_id=self._host.boot_id, **self._within(HEARTBEAT_TIMEOUT))

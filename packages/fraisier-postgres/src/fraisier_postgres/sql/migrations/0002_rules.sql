@@ -25,6 +25,28 @@ FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 CREATE TRIGGER webhook_refs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tb_webhook_refs
 FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
+CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tb_audit_events
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- A token is revoked, once, and never changed otherwise.
+CREATE FUNCTION revoke_only() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN
+        OLD.revoked_at := NEW.revoked_at;
+        IF OLD = NEW THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    PERFORM refuse('a token can only be revoked');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER tokens_revoke_only BEFORE UPDATE ON tb_tokens
+FOR EACH ROW EXECUTE FUNCTION revoke_only();
+
+CREATE TRIGGER tokens_no_delete BEFORE DELETE OR TRUNCATE ON tb_tokens
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 -- Wakes the workers once this transaction commits.
 CREATE FUNCTION wake() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('fraisier_wake', '') $$;
 

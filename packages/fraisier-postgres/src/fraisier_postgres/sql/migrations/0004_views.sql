@@ -91,3 +91,16 @@ SELECT
     w.duplicate_of, w.sequence
 FROM tb_webhook_refs AS r
 JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;
+
+-- What people and clients did and were refused: what was requested or cancelled, and what only the audit says.
+CREATE VIEW v_audit_events AS
+SELECT a.at, a.actor, a.action, a.subject, a.detail, a.occurrences FROM tb_audit_events AS a
+UNION ALL
+SELECT d.requested_at, d.requested_by, d.kind, d.fraise_id || ' ' || d.environment, 'deployment ' || d.id, 1
+FROM tb_deployments AS d
+WHERE d.trigger <> 'webhook' AND d.trigger <> 'recovery' AND d.requested_by IS NOT NULL
+UNION ALL
+SELECT e.at, e.requested_by, 'cancel', d.fraise_id || ' ' || d.environment, 'deployment ' || d.id, 1
+FROM tb_deployments AS d
+JOIN tb_deployment_events AS e ON e.deployment_id = d.id AND e.event = 'cancel_requested'
+WHERE d.cancel_requested;

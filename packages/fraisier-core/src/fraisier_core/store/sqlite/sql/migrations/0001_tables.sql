@@ -299,3 +299,31 @@ CREATE TABLE tb_branch_heads (
     problem     TEXT,
     PRIMARY KEY (fraise_id, environment, ref)
 ) STRICT;
+
+-- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
+CREATE TABLE tb_tokens (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL,
+    prefix      TEXT NOT NULL UNIQUE,
+    sha256      TEXT NOT NULL,
+    level       TEXT NOT NULL CHECK (level = 'read' OR level = 'deploy'),
+    fraise_id   TEXT,
+    environment TEXT,
+    created_at  TEXT NOT NULL,
+    created_by  TEXT NOT NULL,
+    expires_at  TEXT,
+    revoked_at  TEXT
+) STRICT;
+CREATE UNIQUE INDEX token_by_name ON tb_tokens (name) WHERE revoked_at IS NULL;
+
+-- Who was given a token, and who was refused what; what was refused alike within a while is one row, with its count.
+CREATE TABLE tb_audit_events (
+    sequence    INTEGER PRIMARY KEY,
+    at          TEXT NOT NULL,
+    actor       TEXT,
+    action      TEXT NOT NULL CHECK (
+        action = 'token_created' OR action = 'token_revoked' OR action = 'not_admitted' OR action = 'forbidden'),
+    subject     TEXT,
+    detail      TEXT,
+    occurrences INTEGER NOT NULL
+) STRICT;

@@ -66,3 +66,30 @@ END;
 
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
 BEGIN DELETE FROM tb_refused_deliveries WHERE sequence <= NEW.sequence - 1000; END;
+
+CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON tb_audit_events
+BEGIN SELECT RAISE(ABORT, 'tb_audit_events is append-only'); END;
+
+CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON tb_audit_events
+BEGIN SELECT RAISE(ABORT, 'tb_audit_events is append-only'); END;
+
+CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON tb_audit_events
+WHEN EXISTS (SELECT 1 FROM tb_audit_events WHERE sequence = NEW.sequence)
+BEGIN SELECT RAISE(ABORT, 'tb_audit_events is append-only'); END;
+
+-- A token is revoked, once, and never changed otherwise.
+CREATE TRIGGER tokens_no_update BEFORE UPDATE ON tb_tokens
+WHEN OLD.revoked_at IS NOT NULL OR NEW.revoked_at IS NULL
+  OR (OLD.id, OLD.name, OLD.prefix, OLD.sha256, OLD.level, OLD.fraise_id, OLD.environment, OLD.created_at,
+      OLD.created_by, OLD.expires_at)
+  IS NOT (NEW.id, NEW.name, NEW.prefix, NEW.sha256, NEW.level, NEW.fraise_id, NEW.environment, NEW.created_at,
+          NEW.created_by, NEW.expires_at)
+BEGIN SELECT RAISE(ABORT, 'a token can only be revoked'); END;
+
+CREATE TRIGGER tokens_no_delete BEFORE DELETE ON tb_tokens
+BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
+
+CREATE TRIGGER tokens_no_replace BEFORE INSERT ON tb_tokens
+WHEN EXISTS (SELECT 1 FROM tb_tokens
+             WHERE id = NEW.id OR prefix = NEW.prefix OR (name = NEW.name AND revoked_at IS NULL))
+BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
