@@ -20,8 +20,8 @@ POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 
 
 class Admission:
-    """Admits requests by their header. A WebSocket passes if its page may open one, and is admitted by its first
-    message: a browser can send no header with it.
+    """Admits requests by their header. A WebSocket passes if its page may open one, and its first message
+    is to admit it: a browser can send no header with it.
 
     Args:
         app: what is mounted.

@@ -10,7 +10,7 @@ from fraisier_core.store.tokens import Token
 GRANT = "fraisier.grant"
 """Where in the scope of an ASGI request its `Grant` is."""
 ADMIT = "fraisier.admit"
-"""Where in the scope of a WebSocket is what admits it: an async function of its token, or None, to a `Grant`."""
+"""Where in that of a WebSocket its admission is: an async function from its token, or None, to a `Grant`."""
 
 
 @dataclass(frozen=True, slots=True)
