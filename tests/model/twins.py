@@ -28,7 +28,8 @@ _OWN = re.compile(
     r"|(?P<id>[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})"
     r"|(?P<release>\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4})"
 )
-_MEASURED = ("sequence", "newest_delivery", "duration", "deployments_per_day")  # sequences have gaps
+# Sequences have gaps.
+_MEASURED = ("sequence", "position", "newest_delivery", "duration", "deployments_per_day")
 
 
 class Twins:

@@ -27,6 +27,7 @@ STORED = ("tb_webhook_events", "tb_webhook_refs", "tb_webhook_payloads", "tb_ref
 FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 VIEWS = (
     "v_deployment_history",
+    "v_deployment_changes",
     "v_fraise_status",
     "v_deployment_stats",
     "v_webhook_events",
@@ -44,11 +45,12 @@ ABOUT_DELIVERIES = (
     *("delivery", "delivered", "delivered_refs", "deployments_of_deliveries", "same_delivery", "newer_than"),
     *("left_since", "deliveries_by_pattern"),
 )
-IN_GENERAL = ("status", "history", "deliveries", "events")
+IN_GENERAL = ("status", "history", "deliveries", "events", "changes")
 PLACES = [("cellar", "live"), ("cellar", "trial"), ("pantry", "live")]
 ENDINGS = ("success", "failed", "rolled_back", "cancelled", "interrupted", "skipped", "superseded")
 PROGRESS = ("step", "step", "release_chosen", "activation_started", "serving", "rollback_started")
 
+NUMBERS = {"sequence", "position"}
 DELIVERIES = [str(UUID(int=number)) for number in range(1, 5)]
 
 _NAME = re.compile(r":(\w+)")
@@ -127,13 +129,13 @@ def _sqlite_statement(name: str) -> str:
 
 def _plain(rows: list[Row]) -> list[list[Any]]:
     """Return the values of rows without their names, which a query may leave open, and without sequences."""
-    return [[_comparable(value) for name, value in row.items() if name != "sequence"] for row in rows]
+    return [[_comparable(value) for name, value in row.items() if name not in NUMBERS] for row in rows]
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
     """Return rows in the order of their sequence, in which PostgreSQL has gaps."""
-    ordered = sorted(rows, key=lambda row: int(row["sequence"]))
-    return [{name: _comparable(row[name]) for name in row if name != "sequence"} for row in ordered]
+    ordered = sorted(rows, key=lambda row: int(row["position" if "position" in row else "sequence"]))
+    return [{name: _comparable(row[name]) for name in row if name not in NUMBERS} for row in ordered]
 
 
 def _sorted(rows: list[Row]) -> list[Row]:

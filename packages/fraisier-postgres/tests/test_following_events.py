@@ -50,8 +50,10 @@ def test_an_event_that_commits_first_waits_for_those_of_lower_number(connections
     request(slow, "shop", "left")
     request(quick, "shop", "middle")
     assert follower.read() == []
+    assert run(reader, "changes", after=0, limit=9).fetchall() == []
     slow.execute("COMMIT")
     assert follower.read() == [1, 2]
+    assert [row[0] for row in run(reader, "changes", after=0, limit=9)] == [1, 2]
 
 
 def test_the_one_that_began_later_may_have_taken_the_lower_number(connections: list[Connection]) -> None:

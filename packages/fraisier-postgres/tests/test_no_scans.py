@@ -26,10 +26,11 @@ ALTER TABLE tb_deployment_events ENABLE TRIGGER USER;
 INSERT INTO tb_deployments (
     sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status,
     requested_at, trigger, ref, commit_sha, release, webhook_event_id, newest_delivery,
-    last_event)
+    last_event, position)
 SELECT i * 2 - 1, {_ID}, {_WHERE}, 'deploy', 'commit', 'release', true, true, 0,
     CASE WHEN i > {DEPLOYMENTS} - 20 THEN 'pending' WHEN i % 3 = 0 THEN 'superseded' ELSE 'success' END,
-    now(), 'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, i, 2
+    now(), 'webhook', 'refs/heads/main', lpad(to_hex(i), 40, '0'), 'r' || i, {_ID}, i, 2,
+    i * 2
 FROM generate_series(1, {DEPLOYMENTS}) AS i;
 INSERT INTO tb_webhook_events (
     id, provider, event_type, delivery_key, body_sha256, body_key, urls, received_at, verdict, reasons, ref)
@@ -46,7 +47,7 @@ STATEMENTS = (
     *("delivered_refs", "deployments_of_deliveries", "deployments_of_event", "same_delivery", "same_body"),
     *("claim", "waiting_instead", "is_last", "pushed_commits", "running"),
     *("healthy_releases", "lock_environment_of", "cancellation", "previously_active", "last_event"),
-    *("request", "append", "requested_since", "last_of_refs", "last_of_commits"),
+    *("request", "append", "requested_since", "last_of_refs", "last_of_commits", "changes", "output_after"),
 )
 THE_ID = f"{100:032x}"
 PARAMETERS = {

@@ -23,6 +23,7 @@ READER = (
     *("events_of_deployment", "healthy_releases", "deliveries", "deliveries_by_prefix", "delivery"),
     *("delivered", "deliveries_by_pattern", "delivered_refs", "deployments_of_deliveries", "newer_than"),
     *("live_workers", "branch_heads", "last_of_refs", "last_of_commits", "leases", "observed", "last_event"),
+    *("changes", "output_after"),
 )
 WORKER = (
     *("forget_fraises", "forget_environments", "lock_environment_of", "known_kinds"),

@@ -11,6 +11,7 @@ from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_migrations import SQL, exists, require_current
 
 if TYPE_CHECKING:
+    from fraisier_postgres.postgres_commits import PostgresCommits
     from fraisier_postgres.postgres_contents import PostgresContents
 
 
@@ -34,3 +35,8 @@ class PostgresReader(RelationalReader):
         from fraisier_postgres.postgres_contents import PostgresContents  # for few commands
 
         return PostgresContents(self._connection, SQL)
+
+    def commits(self) -> PostgresCommits:
+        from fraisier_postgres.postgres_commits import PostgresCommits  # for who follows
+
+        return PostgresCommits(self._connection.url)

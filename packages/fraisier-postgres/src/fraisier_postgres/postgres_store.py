@@ -18,6 +18,7 @@ from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_migrations import SQL, migrate
 
 if TYPE_CHECKING:
+    from fraisier_postgres.postgres_commits import PostgresCommits
     from fraisier_postgres.postgres_contents import PostgresContents
 
 
@@ -39,6 +40,11 @@ class PostgresStore(AcceptingStore):
         from fraisier_postgres.postgres_contents import PostgresContents  # for few commands
 
         return PostgresContents(self._connection, SQL)
+
+    def commits(self) -> PostgresCommits:
+        from fraisier_postgres.postgres_commits import PostgresCommits  # for who follows
+
+        return PostgresCommits(self._connection.url)
 
     def insist(self) -> None:
         self._connection.insists = True

@@ -11,6 +11,7 @@ from typing import Protocol
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
 from fraisier_core.store.records import (
     BranchHead,
+    Change,
     Claimed,
     ConfiguredEnvironment,
     Deployment,
@@ -31,6 +32,18 @@ from fraisier_core.store.tables import Closed, Contents, WritableContents
 from fraisier_core.store.tokens import AuditEvent, Token
 from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.processes import ProcessIdentity
+
+
+class Commits(Protocol):
+    """What others commit, as a follower hears of it."""
+
+    def wait(self, seconds: float) -> None:
+        """Return once something may have been committed since the last call, after so many seconds at the
+        latest. Raises `StoreError`.
+        """
+
+    def close(self) -> None:
+        """Hear no more."""
 
 
 class DeploymentReader(Protocol):
@@ -91,6 +104,18 @@ class DeploymentReader(Protocol):
 
 class Reader(DeploymentReader, Protocol):
     """What happened and which release is serving."""
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        """Return the changes of status after a position, in order; none appears later behind the last one."""
+
+    def position(self) -> int:
+        """Return the last position; whatever changes later has a higher one."""
+
+    def output_after(self, deployment_id: str, after: int, limit: int = 1000) -> list[int]:
+        """Return the sequences of the chunks of a deployment's output that came after chunk `after`."""
+
+    def commits(self) -> Commits:
+        """Begin to hear of what others commit, on a connection of its own."""
 
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         """Return the newest deployments of the same kind in the same environment, this one included, newest

@@ -192,6 +192,15 @@ class DeploymentEvent(NamedTuple):
     message: str | None
 
 
+class Change(NamedTuple):
+    """A change of a deployment's status; `position` is the sequence of the event that changed it."""
+
+    position: int
+    deployment_id: str
+    fraise_id: str
+    environment: str
+
+
 class Forgotten(NamedTuple):
     """How many rows were deleted, and the sequence of the last that was looked at, 0 if none comes after."""
 

@@ -209,10 +209,6 @@ WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT
 -- name: observed
 SELECT sequence, attempts, problem FROM tb_observers WHERE name = :name;
 
--- name: last_event
--- The last one behind which none appears.
-SELECT stable_sequence() AS sequence, 0 AS attempts, CAST(NULL AS text) AS problem;
-
 -- name: observe
 INSERT INTO tb_observers (name, sequence, attempts, problem) VALUES (:name, :sequence, :attempts, :problem)
 ON CONFLICT (name) DO UPDATE

@@ -59,6 +59,18 @@ SELECT * FROM events_after(CAST(:after AS bigint), CAST(:limit AS bigint));
 SELECT * FROM tb_deployment_events
 WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT :limit;
 
+-- name: last_event
+-- The last one behind which none appears.
+SELECT stable_sequence() AS sequence, 0 AS attempts, CAST(NULL AS text) AS problem;
+
+-- name: changes
+SELECT position, deployment_id, fraise_id, environment
+FROM changes_after(CAST(:after AS bigint), CAST(:limit AS bigint));
+
+-- name: output_after
+SELECT sequence FROM tb_deployment_logs
+WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY sequence LIMIT :limit;
+
 -- name: serving
 SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
 

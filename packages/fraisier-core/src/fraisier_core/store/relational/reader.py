@@ -11,6 +11,7 @@ from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
     BranchHead,
+    Change,
     Deployment,
     DeploymentEvent,
     EnvironmentStatus,
@@ -96,6 +97,17 @@ class RelationalReader:
     ) -> list[DeploymentEvent]:
         query = "events_of_deployment" if deployment_id else "events"
         return self._records(DeploymentEvent, query, after=after, limit=limit, deployment_id=deployment_id)
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        return self._records(Change, "changes", after=after, limit=limit)
+
+    def position(self) -> int:
+        (row,) = self._all("last_event")
+        return int(row["sequence"])
+
+    def output_after(self, deployment_id: str, after: int, limit: int = 1000) -> list[int]:
+        found = self._all("output_after", deployment_id=deployment_id, after=after, limit=limit)
+        return [row["sequence"] for row in found]
 
     def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
         lane = KINDS[kind].lane

@@ -11,6 +11,7 @@ from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.system.host import Host
 
 if TYPE_CHECKING:
+    from fraisier_core.store.sqlite.sqlite_commits import SqliteCommits
     from fraisier_core.store.sqlite.sqlite_contents import SqliteContents
 
 
@@ -30,3 +31,8 @@ class SqliteReader(RelationalReader):
         from fraisier_core.store.sqlite.sqlite_contents import SqliteContents  # for few commands
 
         return SqliteContents(self._connection, SQL)
+
+    def commits(self) -> SqliteCommits:
+        from fraisier_core.store.sqlite.sqlite_commits import SqliteCommits  # for who follows
+
+        return SqliteCommits.open(self._connection.path)

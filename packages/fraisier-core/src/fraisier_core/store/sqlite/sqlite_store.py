@@ -21,6 +21,7 @@ from fraisier_core.system.processes import ProcessIdentity
 if TYPE_CHECKING:
     from asyncio import Lock
 
+    from fraisier_core.store.sqlite.sqlite_commits import SqliteCommits
     from fraisier_core.store.sqlite.sqlite_contents import SqliteContents
 
 NO_PAYLOAD = {"id": None, "body": None}
@@ -48,6 +49,11 @@ class SqliteStore(RelationalStore):
         from fraisier_core.store.sqlite.sqlite_contents import SqliteContents  # for few commands
 
         return SqliteContents(self._connection, SQL)
+
+    def commits(self) -> SqliteCommits:
+        from fraisier_core.store.sqlite.sqlite_commits import SqliteCommits  # for who follows
+
+        return SqliteCommits.open(self._connection.path)
 
     def make_single_file(self) -> None:
         """Have the file hold everything, without others beside it."""

@@ -178,6 +178,7 @@ CREATE TABLE tb_deployments (
     unrepeatable        boolean NOT NULL DEFAULT false,
     cancel_requested    boolean NOT NULL DEFAULT false,
     last_event          integer NOT NULL,
+    position            bigint NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) WITH (fillfactor = 85);
 CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, (repeats IS NULL))

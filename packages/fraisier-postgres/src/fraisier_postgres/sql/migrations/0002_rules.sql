@@ -155,6 +155,8 @@ BEGIN
     NEW.number := next;
     IF NEW.event IN ('requested', 'cancel_requested') THEN
         PERFORM wake();
+    ELSE
+        PERFORM pg_notify('fraisier_changes', '');
     END IF;
     NEW.sequence := next_sequence();
     PERFORM fold(NEW);

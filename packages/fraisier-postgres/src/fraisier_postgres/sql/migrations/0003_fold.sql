@@ -6,12 +6,13 @@ BEGIN
     INSERT INTO tb_deployments (
         sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
         commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
-        release, recovers, repeats, last_event)
+        release, recovers, repeats, last_event, position)
     SELECT
         event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source, k.lane,
         k.supersedes, k.shown, k.priority, 'pending', event.at, event.commit_sha, event.ref, event.before_sha,
         event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
-        event.newest_delivery, event.release, event.recovers, event.repeats, event.number
+        event.newest_delivery, event.release, event.recovers, event.repeats, event.number,
+        event.sequence
     FROM tb_kinds AS k WHERE k.name = event.kind;
     IF NOT FOUND THEN
         PERFORM refuse('unknown kind of deployment');
@@ -47,6 +48,10 @@ BEGIN
         attempt = CASE event.event WHEN 'claimed' THEN event.attempt ELSE d.attempt END,
         superseded_by = event.superseded_by,
         cancel_requested = d.cancel_requested OR event.event = 'cancel_requested',
+        position = CASE
+            WHEN event.event = 'cancel_requested' AND d.status <> 'pending' THEN d.position
+            ELSE event.sequence
+        END,
         last_event = event.number
     WHERE d.id = event.deployment_id;
 END $$;

@@ -195,9 +195,6 @@ WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT
 -- name: observed
 SELECT sequence, attempts, problem FROM tb_observers WHERE name = :name;
 
--- name: last_event
-SELECT coalesce(max(sequence), 0) AS sequence, 0 AS attempts, NULL AS problem FROM tb_deployment_events;
-
 -- name: observe
 INSERT INTO tb_observers (name, sequence, attempts, problem) VALUES (:name, :sequence, :attempts, :problem)
 ON CONFLICT (name) DO UPDATE

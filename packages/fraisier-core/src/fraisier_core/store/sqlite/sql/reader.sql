@@ -51,6 +51,17 @@ SELECT * FROM tb_deployment_events WHERE sequence > :after ORDER BY sequence LIM
 SELECT * FROM tb_deployment_events
 WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT :limit;
 
+-- name: last_event
+SELECT coalesce(max(sequence), 0) AS sequence, 0 AS attempts, NULL AS problem FROM tb_deployment_events;
+
+-- name: changes
+SELECT position, id AS deployment_id, fraise_id, environment FROM v_deployment_changes
+WHERE position > :after ORDER BY position LIMIT :limit;
+
+-- name: output_after
+SELECT sequence FROM tb_deployment_logs
+WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY sequence LIMIT :limit;
+
 -- name: serving
 SELECT * FROM tb_serving WHERE fraise_id = :fraise_id AND environment = :environment AND host = :host;
 

@@ -140,7 +140,7 @@ CREATE TABLE tb_deployment_events (
     UNIQUE (deployment_id, number)
 ) STRICT;
 
--- One row a deployment, folded from its events.
+-- One row a deployment, folded from its events. `position` is the sequence of the event that set its status.
 CREATE TABLE tb_deployments (
     sequence            INTEGER PRIMARY KEY,
     id                  TEXT NOT NULL UNIQUE,
@@ -182,6 +182,7 @@ CREATE TABLE tb_deployments (
     unrepeatable        INTEGER NOT NULL DEFAULT 0,
     cancel_requested    INTEGER NOT NULL DEFAULT 0,
     last_event          INTEGER NOT NULL,
+    position            INTEGER NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) STRICT;
 CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, repeats IS NULL)

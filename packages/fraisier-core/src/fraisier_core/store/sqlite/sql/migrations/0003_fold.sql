@@ -18,12 +18,12 @@ BEGIN
     INSERT INTO tb_deployments (
         id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
         commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
-        release, recovers, repeats, last_event)
+        release, recovers, repeats, last_event, position)
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source, lane, supersedes, shown, priority,
         'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
         NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
-        NEW.repeats, NEW.number
+        NEW.repeats, NEW.number, NEW.sequence
     FROM tb_kinds WHERE name = NEW.kind;
 END;
 
@@ -60,6 +60,7 @@ BEGIN
         attempt = iif(NEW.event = 'claimed', NEW.attempt, attempt),
         superseded_by = NEW.superseded_by,
         cancel_requested = max(cancel_requested, NEW.event = 'cancel_requested'),
+        position = iif(NEW.event = 'cancel_requested' AND status <> 'pending', position, NEW.sequence),
         last_event = NEW.number
     WHERE id = NEW.deployment_id;
 END;

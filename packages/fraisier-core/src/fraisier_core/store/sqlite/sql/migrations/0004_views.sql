@@ -6,9 +6,63 @@ SELECT
     d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
     d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
     d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
-    d.sequence
+    d.position, d.sequence
 FROM tb_deployments AS d
 ORDER BY d.sequence DESC;
+
+-- A deployment as it was after each change of its status, at the `position` of the event that changed it.
+CREATE VIEW v_deployment_changes AS
+SELECT
+    d.id, d.fraise_id, d.environment, d.kind,
+    CASE
+        WHEN e.event IN ('requested', 'requeued') THEN 'pending'
+        WHEN e.event = 'claimed' THEN 'running'
+        WHEN e.event = 'cancel_requested' THEN 'cancelled'
+        ELSE e.event
+    END AS status,
+    d.requested_at,
+    (SELECT min(c.at) FROM tb_deployment_events AS c
+     WHERE c.deployment_id = e.deployment_id AND c.number <= e.number AND c.event = 'claimed'
+       AND c.number > coalesce(
+           (SELECT max(r.number) FROM tb_deployment_events AS r
+            WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'requeued'),
+           0)
+    ) AS started_at,
+    CASE WHEN e.event NOT IN ('requested', 'claimed', 'requeued') THEN e.at END AS completed_at,
+    e.duration,
+    CASE WHEN e.event NOT IN ('requested', 'claimed', 'requeued', 'success') THEN coalesce(
+        e.message,
+        (SELECT r.message FROM tb_deployment_events AS r
+         WHERE r.deployment_id = e.deployment_id AND r.number < e.number AND r.attempt = e.attempt
+           AND r.event = 'rollback_started'
+         ORDER BY r.number DESC LIMIT 1))
+    END AS error_message,
+    c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
+    c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
+    CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
+    EXISTS (SELECT 1 FROM tb_deployment_events AS r
+            WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
+           ) AS activation_started,
+    EXISTS (SELECT 1 FROM tb_deployment_events AS r
+            WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'rollback_started'
+           ) AS rollback_started,
+    EXISTS (SELECT 1 FROM tb_deployment_events AS r
+            WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'step_started'
+              AND r.repeatable IS 0
+           ) AS unrepeatable,
+    EXISTS (SELECT 1 FROM tb_deployment_events AS r
+            WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'cancel_requested'
+           ) AS cancel_requested,
+    e.sequence AS position, d.sequence
+FROM tb_deployment_events AS e
+JOIN tb_deployments AS d ON d.id = e.deployment_id
+JOIN tb_deployment_events AS c ON c.deployment_id = e.deployment_id AND c.number = (
+    SELECT max(r.number) FROM tb_deployment_events AS r
+    WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
+      AND r.event IN ('requested', 'release_chosen'))
+WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
+                      'rollback_started', 'serving')
+   OR e.sequence = d.position;
 
 -- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
 -- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.

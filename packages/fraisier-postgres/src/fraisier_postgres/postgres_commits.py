@@ -1,0 +1,50 @@
+"""Hearing of commits: the triggers that append notify, and a slow poll covers what a pooler keeps from us."""
+
+from __future__ import annotations
+
+import select
+import time
+
+import psycopg
+
+from fraisier_postgres.listening import CHANNEL
+from fraisier_postgres.postgres_connection import parameters_of
+
+CHANGES = "fraisier_changes"
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 0.1
+
+
+class PostgresCommits:
+    """Implements `protocol.Commits`.
+
+    Args:
+        url: of the database; a connection that was lost is opened again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self._wait(min(seconds, POLL_SECONDS))
+        except psycopg.Error:
+            self.close()
+            time.sleep(PAUSE_SECONDS)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+
+    def _wait(self, seconds: float) -> None:
+        if self._client is None:
+            self._client = psycopg.connect(**parameters_of(self._url), autocommit=True)
+            self._client.execute(f"LISTEN {CHANGES}")
+            self._client.execute(f"LISTEN {CHANNEL}")
+            return  # something may have been committed before
+        select.select([self._client], [], [], seconds)
+        self._client.pgconn.consume_input()
+        while self._client.pgconn.notifies():
+            pass
