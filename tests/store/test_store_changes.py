@@ -47,7 +47,7 @@ def reader(database: Database, store: OpenStore) -> Iterator[Reader]:
         yield reader
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(st.sampled_from(OPERATIONS), max_size=30))
 def test_every_change_of_status_is_told_once_as_it_was(
     database: Database, operations: list[Operation]
