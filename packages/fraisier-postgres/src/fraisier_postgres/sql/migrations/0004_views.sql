@@ -56,11 +56,11 @@ SELECT
     e.sequence AS position, d.sequence
 FROM tb_deployment_events AS e
 JOIN tb_deployments AS d ON d.id = e.deployment_id
-JOIN LATERAL (
+CROSS JOIN LATERAL (
     SELECT r.commit_sha, r.release, r.previous_release, r.previous_commit_sha FROM tb_deployment_events AS r
     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
       AND r.event IN ('requested', 'release_chosen')
-    ORDER BY r.number DESC LIMIT 1) AS c ON true
+    ORDER BY r.number DESC LIMIT 1) AS c
 WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
                       'rollback_started', 'serving')
    OR e.sequence = d.position;
