@@ -23,6 +23,7 @@ from fraisier_core.settings import (
     EnvironmentSettings,
     Expectation,
     HealthCheck,
+    MountSettings,
     ObserverSettings,
     ReconcileSection,
     Section,
@@ -65,6 +66,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("branch_mapping", RuleSection, None),
     ("database", DatabaseSection, None),
     ("Observers", ObserverSettings, None),
+    ("Mounts", MountSettings, None),
 ]
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fraisier_core.access.grants import ADMIT, GRANT, Grant
     from fraisier_core.errors import (
         ActivationRefusedError,
         BusyError,
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
         ConfigurationError,
         ConflictError,
         FencedError,
+        ForbiddenError,
         FraisierError,
         InvalidRequestError,
         MalformedPayloadError,
         OutdatedStoreError,
         StepFailedError,
         StoreError,
+        UnauthenticatedError,
         UnknownNameError,
         UnknownOutcomeError,
         UnreachableStoreError,
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
     )
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-    from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
+    from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.commands import CommandResult
@@ -74,6 +77,7 @@ __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
+__all__ += ["ADMIT", "GRANT", "ForbiddenError", "Grant", "MountSettings", "UnauthenticatedError"]
 __all__ += [
     "ConflictError",
     "FencedError",
@@ -103,7 +107,7 @@ _MODULES = (
         "store.records",
         "system.systemd",
     ),
-    *("system.unit_watch", "run", "mount"),
+    *("system.unit_watch", "run", "mount", "access.grants"),
 )
 
 

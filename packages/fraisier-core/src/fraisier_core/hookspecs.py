@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fraisier_core.markers import hookspec
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
+from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings
 
 if TYPE_CHECKING:
     from fraisier_core.health import Health
@@ -329,7 +329,7 @@ class ObserverHooks:
     def settings(self) -> type[ObserverSettings]:
         """Return the model of this observer's section, which has the observer's name. Optional.
 
-        Called when the configuration is loaded. Without it the section is empty.
+        Called when the configuration is loaded. It extends `MountSettings`.
 
         Example::
 
@@ -347,7 +347,8 @@ class MountHooks:
         """Return a context that yields ASGI apps by their path. Required.
 
         Called when the web app starts, if the configuration has a section of the mount's name. The context is
-        entered before the first request and left after the last one.
+        entered before the first request and left after the last one. Requests reach an app only from clients
+        that are admitted: `scope[GRANT]` is their `Grant`. It admits WebSockets itself, by `scope[ADMIT]`.
 
         Args:
             context: the section, the addresses listened on, and the means: the record, and what may be
@@ -367,7 +368,7 @@ class MountHooks:
         """
 
     @hookspec(firstresult=True)
-    def settings(self) -> type[Section]:
+    def settings(self) -> type[MountSettings]:
         """Return the model of this mount's section, which has the mount's name. Optional.
 
         Called when the web app reads the configuration. Without it the section is empty.

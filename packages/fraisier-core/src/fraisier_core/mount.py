@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fraisier_core.settings import Section
-
 if TYPE_CHECKING:
+    from fraisier_core.access.gate import Gate
+    from fraisier_core.settings import MountSettings
     from fraisier_core.store.protocol import Reader
     from fraisier_core.store.records import Deployment
 
@@ -65,10 +65,12 @@ class MountContext:
         settings: the mount's section of the configuration.
         addresses: the addresses that the web app listens on.
         open_reader: opens the read side of the store, None if there is none yet; raises `StoreError`.
-        actions: what may be requested.
+        actions: what may be requested, by whom `gate` lets it.
+        gate: has admitted the clients, and says which of them may still be served.
     """
 
-    settings: Section
+    settings: MountSettings
     addresses: Sequence[str]
     open_reader: Callable[[], Reader | None]
     actions: Actions
+    gate: Gate

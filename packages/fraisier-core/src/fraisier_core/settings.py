@@ -24,6 +24,7 @@ COMMIT_PLACEHOLDER = "${commit}"
 ESCAPED = "$${"  # stands for `${`
 _COMMIT_OR_ESCAPED = re.compile(f"{re.escape(COMMIT_PLACEHOLDER)}|{re.escape(ESCAPED)}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)  # RFC 6454
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _OWN_HEADERS = {
@@ -72,6 +73,12 @@ def _within_release(path: str) -> str:
     return path
 
 
+def _origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("should be an origin, such as https://panel.example.com or http://localhost:3000")
+    return origin.lower()
+
+
 def _header_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError("is not the name of a header")
@@ -100,6 +107,7 @@ AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) 
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(_duration_seconds, json_schema_input_type=float | str)]
+Origin = Annotated[str, AfterValidator(_origin)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
@@ -297,3 +305,15 @@ class ObserverSettings(Section):
     """
 
     timeout: Seconds = 10.0
+
+
+class MountSettings(Section):
+    """What every mount's section says; a mount adds its own keys by subclassing.
+
+    Args:
+        development: whether clients on this host may do everything without a token.
+        origins: the pages of other sites that may open WebSockets, such as `https://panel.example.com`.
+    """
+
+    development: bool = False
+    origins: Annotated[tuple[Origin, ...], AsList] = ()

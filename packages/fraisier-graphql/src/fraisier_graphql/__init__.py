@@ -6,20 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fraisier_core import Section, hookimpl
+from fraisier_core import MountSettings, hookimpl
 
 if TYPE_CHECKING:
     from fraisier_core import App, MountContext
 
 
-class GraphQLSettings(Section):
-    """The section `graphql:`.
-
-    Args:
-        development: answer without tokens, introspection included, on loopback alone.
-    """
-
-    development: bool = False
+class GraphQLSettings(MountSettings):
+    """The section `graphql:`; in development, introspection is answered too."""
 
 
 @hookimpl

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
+from fraisier_core.access.development import require_loopback
+from fraisier_core.access.gate import Gate
 from fraisier_core.engine.manual import ManualActions
 from fraisier_core.errors import PluginError
 from fraisier_core.mount import App, MountContext
@@ -13,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match
 from starlette.types import Lifespan, Receive, Scope, Send
 
+from fraisier.admission import Admission
 from fraisier.cli.session import ActingSession
 
 
@@ -53,18 +56,28 @@ def open_mounts(session: ActingSession, store: Store, addresses: Sequence[str]) 
         )
 
     actions = ManualActions(session.source, session.plugins, store)
-    opened = [
-        session.plugins.mount(name).open(MountContext(settings, addresses, open_reader, actions))
-        for name, settings in mounts.settings.items()
-    ]
-    return [_served(each) for each in opened]
+    opened = []
+    for name, settings in mounts.settings.items():
+        if settings.development:
+            require_loopback(addresses, f"{name}.development")
+        gate = Gate(session.existing_reader, store, development=settings.development)
+        context = MountContext(settings, addresses, open_reader, actions, gate)
+        opened.append(_served(session.plugins.mount(name).open(context), context))
+    return opened
 
 
-def _served(mount: AbstractAsyncContextManager[Mapping[str, App]]) -> Lifespan[Starlette]:
+def _served(
+    mount: AbstractAsyncContextManager[Mapping[str, App]], context: MountContext
+) -> Lifespan[Starlette]:
+    """Return what serves the apps of a mount, behind the gate."""
+
     @asynccontextmanager
     async def lifespan(web: Starlette) -> AsyncIterator[None]:
-        async with mount as apps:
-            web.router.routes.extend(MountRoute(path, app) for path, app in apps.items())
+        async with aclosing(context.gate), mount as apps:
+            web.router.routes.extend(
+                MountRoute(path, Admission(app, context.gate, context.settings.origins))
+                for path, app in apps.items()
+            )
             yield
 
     return lifespan

@@ -15,9 +15,9 @@ FEED = """
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from fraisier_core import ConfigurationError, Section, hookimpl
+from fraisier_core import GRANT, ConfigurationError, MountSettings, hookimpl
 
-class Settings(Section):
+class Settings(MountSettings):
     port: int = 0
 
 @hookimpl
@@ -35,13 +35,13 @@ async def serving(context):
     async def feed(scope, receive, send):
         if scope["method"] == "DELETE":
             raise ZeroDivisionError
-        body = json.dumps(await asyncio.to_thread(answer, scope["method"])).encode()
+        body = json.dumps(await asyncio.to_thread(answer, scope["method"], scope[GRANT])).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
-    def answer(method):
+    def answer(method, grant):
         if method == "POST":
-            return context.actions.deploy("my_api", "prod", "alice", commit="abcd" * 10)
+            return context.actions.deploy("my_api", "prod", grant.actor, commit="abcd" * 10)
         reader = context.open_reader()
         return [each.requested_by for each in reader.deployments()]
 
@@ -63,11 +63,11 @@ def section(site: Installation, text: str) -> None:
 
 
 def test_a_mount_reads_the_record_and_requests_deployments(site: Installation) -> None:
-    section(site, "feed: {}\n")
+    section(site, "feed: {development: true}\n")
     with site.serving() as server:
         assert server.get("/feed").json() == []
         requested = server.client.post("/feed").json()
-        assert server.get("/feed/").json() == ["alice"]
+        assert server.get("/feed/").json() == ["development"]
         (row,) = server.rows("SELECT * FROM v_deployment_history")
         assert (row["id"], row["environment"], row["status"]) == (requested, "production", "pending")
 
@@ -78,7 +78,7 @@ def test_a_mount_is_not_served_without_its_section(site: Installation) -> None:
 
 
 def test_a_path_of_a_mount_is_no_other(site: Installation) -> None:
-    section(site, "feed: {}\n")
+    section(site, "feed: {development: true}\n")
     with site.serving() as server:
         paths = ("/feeds", "/feed/more", "/more/feed", "//feed")
         assert [server.get(path).status_code for path in paths] == [404] * 4
@@ -86,7 +86,7 @@ def test_a_path_of_a_mount_is_no_other(site: Installation) -> None:
 
 
 def test_what_a_mount_raises_is_an_error_of_the_server_and_no_more(site: Installation) -> None:
-    section(site, "feed: {}\n")
+    section(site, "feed: {development: true}\n")
     with site.serving() as server:
         answer = server.client.delete("/feed", headers={"connection": "close"})
         assert (answer.status_code, answer.json()) == (500, {"error": "Internal Server Error"})
@@ -94,14 +94,14 @@ def test_what_a_mount_raises_is_an_error_of_the_server_and_no_more(site: Install
 
 
 def test_a_mount_that_refuses_its_section_keeps_the_web_app_from_starting(site: Installation) -> None:
-    section(site, "feed: {port: 70000}\n")
+    section(site, "feed: {port: 70000, development: true}\n")
     done = site.run("--no-worker")
     assert done.returncode == 3
     assert "feed: port 70000 of ['127.0.0.1'] is no port" in done.stderr
 
 
 def test_a_mount_that_cannot_be_imported_keeps_the_web_app_from_starting(site: Installation) -> None:
-    section(site, "feed: {}\n")
+    section(site, "feed: {development: true}\n")
     (Path(site.environ["PYTHONPATH"]) / "acme_feed.py").write_text("import acme_nowhere\n")
     done = site.run("--no-worker")
     assert done.returncode != 0

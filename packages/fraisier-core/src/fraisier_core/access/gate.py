@@ -75,7 +75,7 @@ class Gate:
         with_token = {grant for grant in grants if grant.token_id is not None}
         return await self._aside(partial(self._ended, with_token)) if with_token else set()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Record what was only counted so far, and end."""
         with suppress(StoreError):
             await self._aside(self._close)

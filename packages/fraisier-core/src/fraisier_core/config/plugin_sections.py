@@ -14,7 +14,7 @@ from fraisier_core.errors import PluginError
 from fraisier_core.git.repository import address_problem
 from fraisier_core.plugins import Plugins
 from fraisier_core.provider_settings import Hosts, ProviderSettings
-from fraisier_core.settings import ObserverSettings, Section
+from fraisier_core.settings import MountSettings, ObserverSettings, Section
 from fraisier_core.text.suggestions import hint, listing
 
 
@@ -165,7 +165,7 @@ def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str
 class MountsConfig:
     """The mounts that have a section, and why some of them cannot be used."""
 
-    settings: dict[str, Section] = field(default_factory=dict)
+    settings: dict[str, MountSettings] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires
 
 from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.provider_settings import ProviderSettings
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
+from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +54,5 @@ STORES = GroupSpec("fraisier.stores", "store", StoreHooks, Section, ("open_store
 OBSERVERS = GroupSpec(
     "fraisier.observers", "observer", ObserverHooks, ObserverSettings, ("deployment_changed",)
 )
-MOUNTS = GroupSpec("fraisier.mounts", "mount", MountHooks, Section, ("open_mount",))
+MOUNTS = GroupSpec("fraisier.mounts", "mount", MountHooks, MountSettings, ("open_mount",))
 GROUPS = (PROVIDERS, DEPLOYERS, MOUNTS, STORES, OBSERVERS)

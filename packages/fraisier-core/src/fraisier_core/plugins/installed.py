@@ -20,7 +20,7 @@ from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, MOUNTS, OBSERVERS, P
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
-from fraisier_core.settings import EnvironmentSettings, ObserverSettings, Section
+from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
 
 if TYPE_CHECKING:
     from fraisier_core.mount import App, MountContext
@@ -157,7 +157,7 @@ class Observer(_Plugin[ObserverSettings]):
         self._plugin.call["deployment_changed"](deployment=deployment, event=event, settings=settings)
 
 
-class Mount(_Plugin[Section]):
+class Mount(_Plugin[MountSettings]):
     """A mount, typed: the `MountHooks` of this one plugin."""
 
     def open(self, context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
