@@ -69,7 +69,7 @@ def open_mounts(session: ActingSession, store: Store, addresses: Sequence[str]) 
 def _served(
     mount: AbstractAsyncContextManager[Mapping[str, App]], context: MountContext
 ) -> Lifespan[Starlette]:
-    """Return what serves the apps of a mount, behind the gate."""
+    """Return the lifespan of a mount, in which its apps are served behind the gate."""
 
     @asynccontextmanager
     async def lifespan(web: Starlette) -> AsyncIterator[None]:
