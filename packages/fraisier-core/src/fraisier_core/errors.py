@@ -113,3 +113,11 @@ class CancelledError(FraisierError):
 
 class InterruptedRunError(FraisierError):
     """The worker that owns this attempt is gone, or another took its lease over."""
+
+
+class RemoteError(FraisierError):
+    """A Fraisier on another machine cannot be asked, or refuses to answer."""
+
+
+class UnreachableServerError(RemoteError):
+    """A Fraisier on another machine is away; it may come back."""

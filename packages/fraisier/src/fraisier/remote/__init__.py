@@ -1,0 +1,1 @@
+"""A Fraisier on another machine, asked by GraphQL."""

@@ -1,0 +1,99 @@
+"""What a command asks a Fraisier on another machine, and the records that the answers hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fraisier_core.store.records import (
+    BranchHead,
+    Deployment,
+    DeploymentEvent,
+    EnvironmentStatus,
+    LogChunk,
+    Step,
+)
+
+T = TypeVar("T")
+ENUMS = {"status", "trigger", "event", "step_status"}
+"""What is a name of an enum there, and its value in lower case here."""
+
+
+def camel(name: str) -> str:
+    """Return the name of a column as GraphQL has it."""
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+
+
+def fields(record: Any, *without: str) -> str:
+    """Return the selection of a record, some of its fields left out."""
+    return " ".join(camel(name) for name in record._fields if name not in without)
+
+
+def record_of(record: type[T], row: Mapping[str, Any], **known: Any) -> T:
+    """Return the record that a row of an answer holds, which `known` completes."""
+    names: tuple[str, ...] = record._fields  # type: ignore[attr-defined]
+    return record(**{name: _value(name, row[camel(name)]) for name in names if name not in known}, **known)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "pathspecs":
+        return tuple(tuple(each) for each in value or ())
+    return value.lower() if name in ENUMS and isinstance(value, str) else value
+
+
+DEPLOYMENT = fields(Deployment)
+EVENT = fields(DeploymentEvent, "deployment_id")
+CHUNK = fields(LogChunk)
+FRAISES = """{ fraises {
+  id type description problem
+  environments { environment name branch appPath }
+} }"""
+STATUS = f"""query Status($fraise: String, $environment: String) {{
+  fraiseStatus(fraiseId: $fraise, environment: $environment) {{
+    {fields(EnvironmentStatus)}
+    branchHeads {{ {fields(BranchHead, "fraise_id", "environment")} }}
+  }}
+}}"""
+FIND = """query Find($part: String!, $limit: Int!) {
+  deploymentHistory(idPart: $part, limit: $limit) { id }
+}"""
+HISTORY = f"""query History($fraise: String, $environment: String, $limit: Int!, $cursor: ID) {{
+  deploymentHistory(fraiseId: $fraise, environment: $environment, limit: $limit, cursor: $cursor) {{ {DEPLOYMENT} }}
+}}"""
+RUNNING = """query Running($fraise: String!, $environment: String!) {
+  deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) { id kind }
+}"""
+ONE = f"query One($id: ID!) {{ deployment(id: $id) {{ {DEPLOYMENT} }} }}"
+PROGRESS = f"""query Progress($id: ID!) {{
+  deployment(id: $id) {{
+    {DEPLOYMENT}
+    steps {{ {fields(Step)} }}
+    events {{ {EVENT} }}
+    output {{ {CHUNK} }}
+  }}
+}}"""
+DEPLOY = f"""mutation Deploy($fraise: String!, $environment: String!, $commit: String, $branch: String) {{
+  deploy(fraiseId: $fraise, environment: $environment, commit: $commit, branch: $branch) {{ {DEPLOYMENT} }}
+}}"""
+ROLLBACK = f"""mutation Rollback($fraise: String!, $environment: String!, $to: String) {{
+  rollback(fraiseId: $fraise, environment: $environment, to: $to) {{ {DEPLOYMENT} }}
+}}"""
+CANCEL = f"mutation Cancel($id: ID!) {{ cancel(id: $id) {{ {DEPLOYMENT} }} }}"
+EVENTS = f"""subscription Events($id: ID!, $after: Int) {{
+  deploymentEvents(deploymentId: $id, after: $after) {{ {EVENT} }}
+}}"""
+OUTPUT = f"""subscription Output($id: ID!, $after: Int) {{
+  deploymentOutput(deploymentId: $id, after: $after) {{ {CHUNK} }}
+}}"""
+
+
+def histories(by: str, values: list[str], limit: int) -> str:
+    """Return a document that asks for the newest deployments of an environment by each value of an argument."""
+    asked = "\n".join(
+        f"  of{number}: deploymentHistory(fraiseId: $fraise, environment: $environment, limit: {limit},"
+        f" {by}: $of{number}) {{ {DEPLOYMENT} }}"
+        for number in range(len(values))
+    )
+    names = ", ".join(f"$of{number}: String!" for number in range(len(values)))
+    return f"query Histories($fraise: String!, $environment: String!, {names}) {{\n{asked}\n}}"

@@ -1,0 +1,204 @@
+"""The read side of a store on another machine: each method asks as few documents as it can."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from fraisier_core.errors import UnreachableServerError
+from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
+from fraisier_core.store.protocol import DeploymentReader
+from fraisier_core.store.records import (
+    BranchHead,
+    Deployment,
+    DeploymentEvent,
+    EnvironmentStatus,
+    LogChunk,
+    Step,
+)
+from fraisier_core.store.vocabulary import KINDS
+
+from fraisier.remote import remote_documents as documents
+from fraisier.remote.remote_documents import record_of
+from fraisier.remote.remote_endpoint import RemoteEndpoint
+
+PAGE = 200
+PARTS = 4
+OF_REF = 20
+PATIENCE = 60.0
+PAUSE = 1.0
+
+
+class RemoteReader(DeploymentReader):
+    """Implements `protocol.DeploymentReader`. What it read of a deployment it keeps until `forget`."""
+
+    def __init__(self, endpoint: RemoteEndpoint) -> None:
+        self._endpoint = endpoint
+        self._heads: dict[tuple[str, str], list[BranchHead]] = {}
+        self._kept: dict[str, dict[str, Any]] = {}
+        self._stale: set[str] = set()
+
+    def close(self) -> None:
+        """Close nothing: each document has a connection of its own."""
+
+    def fraises(self) -> list[dict[str, Any]]:
+        """Return the configured fraises with their environments, in their order."""
+        return list(self._endpoint.ask(documents.FRAISES)["fraises"])
+
+    def status(self, fraise_id: str | None = None, environment: str | None = None) -> list[EnvironmentStatus]:
+        """Return what `Reader.status` does; the heads of its branches come along."""
+        data = self._endpoint.ask(documents.STATUS, fraise=fraise_id, environment=environment)
+        found = []
+        for row in data["fraiseStatus"]:
+            one = record_of(EnvironmentStatus, row)
+            names = {"fraise_id": one.fraise_id, "environment": one.environment}
+            heads = [record_of(BranchHead, head, **names) for head in row["branchHeads"]]
+            self._heads[one.fraise_id, one.environment] = heads
+            found.append(one)
+        return found
+
+    def deployments(
+        self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
+    ) -> list[Deployment]:
+        """Return what `Reader.deployments` does, page by page."""
+        found: list[Deployment] = []
+        while len(found) < limit:
+            page = self._page(fraise_id, environment, min(PAGE, limit - len(found)), found)
+            found += page
+            if len(page) < PAGE:
+                break
+        return found
+
+    def _page(
+        self, fraise: str | None, environment: str | None, limit: int, before: Sequence[Deployment]
+    ) -> list[Deployment]:
+        cursor = before[-1].id if before else None
+        where = {"fraise": fraise, "environment": environment}
+        rows = self._endpoint.ask(documents.HISTORY, **where, limit=limit, cursor=cursor)
+        return [record_of(Deployment, row) for row in rows["deploymentHistory"]]
+
+    def find(self, id_part: str) -> str:
+        """Return what `Reader.find` does."""
+        part = id_part.strip().lower()
+        if not PART.fullmatch(part):
+            raise unknown_id("deployment", id_part)
+        rows = self._endpoint.ask(documents.FIND, part=part, limit=PAGE)["deploymentHistory"]
+        ids = [str(row["id"]) for row in rows]
+        found = (
+            sorted(each for each in ids if each.startswith(part))
+            or [each for each in ids if each.endswith(part)]
+            or ids
+        )
+        return only("deployment", id_part, found[:PARTS])
+
+    def deployment(self, deployment_id: str) -> Deployment:
+        """Return what `Reader.deployment` does."""
+        if deployment_id in self._kept:
+            return record_of(Deployment, self._progress(deployment_id))
+        return record_of(Deployment, self._asked(documents.ONE, deployment_id))
+
+    def steps(self, deployment_id: str) -> list[Step]:
+        """Return what `Reader.steps` does."""
+        return [record_of(Step, row) for row in self._progress(deployment_id)["steps"]]
+
+    def log(self, deployment_id: str, after: int = 0) -> list[LogChunk]:
+        """Return what `Reader.log` does."""
+        rows = self._progress(deployment_id)["output"]
+        return [record_of(LogChunk, row) for row in rows if row["sequence"] > after]
+
+    def events(
+        self, after: int = 0, limit: int = 1000, deployment_id: str | None = None
+    ) -> list[DeploymentEvent]:
+        """Return what `Reader.events` does of one deployment."""
+        assert deployment_id is not None  # noqa: S101 - commands follow one
+        rows = [row for row in self._progress(deployment_id)["events"] if row["sequence"] > after]
+        return [record_of(DeploymentEvent, row, deployment_id=deployment_id) for row in rows[:limit]]
+
+    def add_output(self, deployment_id: str, row: dict[str, Any]) -> None:
+        """Add a chunk of output that was heard of to what is known."""
+        output = self._progress(deployment_id)["output"]
+        if not output or output[-1]["sequence"] < row["sequence"]:
+            output.append(row)
+
+    def forget(self, deployment_id: str) -> None:
+        """Read a deployment anew when it is asked for."""
+        self._stale.add(deployment_id)
+
+    def _progress(self, deployment_id: str) -> dict[str, Any]:
+        """Return a deployment with its steps, events and output; one that was read before is waited for, if
+        the server is away.
+        """
+        until = time.monotonic() + (PATIENCE if deployment_id in self._kept else 0)
+        while deployment_id not in self._kept or deployment_id in self._stale:
+            try:
+                self._kept[deployment_id] = self._asked(documents.PROGRESS, deployment_id)
+                self._stale.discard(deployment_id)
+            except UnreachableServerError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+        return self._kept[deployment_id]
+
+    def _asked(self, document: str, deployment_id: str) -> dict[str, Any]:
+        row = None
+        if WHOLE.fullmatch(deployment_id):
+            row = self._endpoint.ask(document, id=deployment_id)["deployment"]
+        if row is None:
+            raise unknown_id("deployment", deployment_id)
+        return dict(row)
+
+    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
+        """Return what `Reader.running` does."""
+        where = {"fraise": fraise_id, "environment": environment}
+        rows = self._endpoint.ask(documents.RUNNING, **where)["deploymentHistory"]
+        lane = KINDS[kind].lane
+        lanes = {name: each.lane for name, each in KINDS.items() if each.lane is not None}
+        return next((row["id"] for row in rows if lane is not None and lanes.get(row["kind"]) == lane), None)
+
+    def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
+        """Return what `Reader.branch_heads` does, as the status said it last."""
+        return self._heads.get((fraise_id, environment), [])
+
+    def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
+        """Return what `Reader.last_of_refs` does of the branches that the environment follows."""
+        refs = [each.ref for each in self.branch_heads(fraise_id, environment) if each.ref]
+        asked = self._newest(fraise_id, environment, "ref", refs, OF_REF)
+        found = {}
+        for ref, deployments in asked.items():
+            decided = [each for each in deployments if each.status not in {"superseded", "skipped"}]
+            if deployments:
+                found[ref] = (decided or deployments)[0]
+        return found
+
+    def last_of_commits(
+        self, fraise_id: str, environment: str, commits: Collection[str]
+    ) -> dict[str, Deployment]:
+        """Return what `Reader.last_of_commits` does."""
+        asked = self._newest(fraise_id, environment, "commitSha", list(commits), OF_REF)
+        return {commit: found[0] for commit, found in asked.items() if found}
+
+    def _newest(
+        self, fraise: str, environment: str, by: str, values: list[str], limit: int
+    ) -> dict[str, list[Deployment]]:
+        """Return the newest deployments for each value; neither rollbacks nor what may be a replay."""
+        if not values:
+            return {}
+        variables = {f"of{number}": value for number, value in enumerate(values)}
+        document = documents.histories(by, values, limit)
+        data = self._endpoint.ask(document, fraise=fraise, environment=environment, **variables)
+        found = {
+            value: [record_of(Deployment, row) for row in data[f"of{number}"]]
+            for number, value in enumerate(values)
+        }
+        return {value: [each for each in rows if _counts(each)] for value, rows in found.items()}
+
+    def live_workers(self) -> int:
+        """Return 1 if a worker lives there, else 0."""
+        return int(self._endpoint.has_worker())
+
+
+def _counts(deployment: Deployment) -> bool:
+    kind = KINDS.get(deployment.kind)
+    is_commit = kind is not None and kind.source == "commit"
+    return is_commit and (deployment.repeats is None or deployment.release is not None)

@@ -1,0 +1,31 @@
+"""Requesting deployments on another machine."""
+
+from __future__ import annotations
+
+from fraisier_core.store.records import Deployment
+
+from fraisier.remote import remote_documents as documents
+from fraisier.remote.remote_documents import record_of
+from fraisier.remote.remote_endpoint import RemoteEndpoint
+
+
+class RemoteRequests:
+    """The mutations; each raises what the command does on the host, and returns the deployment."""
+
+    def __init__(self, endpoint: RemoteEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def deploy(self, fraise: str, environment: str, commit: str | None, branch: str | None) -> Deployment:
+        """Request the deployment of a commit, or of the newest one of a branch."""
+        where = {"fraise": fraise, "environment": environment}
+        data = self._endpoint.ask(documents.DEPLOY, **where, commit=commit, branch=branch)
+        return record_of(Deployment, data["deploy"])
+
+    def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
+        """Request a rollback to a release, by default to the previous one."""
+        data = self._endpoint.ask(documents.ROLLBACK, fraise=fraise, environment=environment, to=to)
+        return record_of(Deployment, data["rollback"])
+
+    def cancel(self, deployment_id: str) -> Deployment:
+        """Request the cancellation of a deployment; one that has ended is left as it is."""
+        return record_of(Deployment, self._endpoint.ask(documents.CANCEL, id=deployment_id)["cancel"])
