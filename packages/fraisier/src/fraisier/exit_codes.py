@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     PLUGIN = 5
     STORE = 6
     CONFLICT = 7
+    REMOTE = 8
     FAILED = 10
     ROLLED_BACK = 11
     CANCELLED = 12
@@ -40,6 +41,7 @@ _OF_ERRORS = {
     errors.StoreError: ExitCode.STORE,
     errors.BusyError: ExitCode.CONFLICT,
     errors.ConflictError: ExitCode.CONFLICT,
+    errors.RemoteError: ExitCode.REMOTE,
     errors.StepFailedError: ExitCode.FAILED,
     errors.CancelledError: ExitCode.CANCELLED,
     errors.InterruptedRunError: ExitCode.INTERRUPTED,

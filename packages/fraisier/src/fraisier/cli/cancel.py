@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import typer
 from fraisier_core.errors import BusyError
 from fraisier_core.store.vocabulary import ENDED
 
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
+from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say
 
 app = command_app()
 
 
 @app.command()
-def cancel(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
+def cancel(
+    ctx: typer.Context, deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None
+) -> None:
     """Cancel a pending or running deployment."""
-    session = Session.read(config)
-    store = session.existing_store()
-    found = store.request_cancel(store.find(deployment), session.user)
+    found = session_of(ctx, config).request_cancel(deployment)
     what = f"deployment {short_id(found.id)} of {found.fraise_id} {found.environment}"
     if found.status in ENDED - {"cancelled"}:
         raise BusyError(f"{what} has already ended: {found.status}")

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from fraisier_core.errors import ConflictError
+from fraisier_core.errors import ConflictError, RemoteError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.tables import Cell, print_facts, short_commit, short_id
+from fraisier.cli.where import remote_session
 from fraisier.exit_codes import ExitCode
 from fraisier.terminal import print_json, tell
 
@@ -31,6 +32,7 @@ def _commit(text: str | None) -> str | None:
 
 @app.command()
 def deploy(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     *,
@@ -53,6 +55,15 @@ def deploy(
     """Deploy, and follow it to its end."""
     if commit and branch:
         raise typer.BadParameter("give --commit or --branch, not both")
+    if (remote := remote_session(ctx, config)) is not None:
+        if dry_run or plan is not None:
+            raise RemoteError("a plan is made on the host: run `fraisier deploy` there, without --url")
+        from fraisier.cli.acting import follow_requested
+
+        names = remote.usable_environment(fraise, environment)
+        requested = remote.requests.deploy(*names, commit, branch)
+        follow_requested(remote, requested, detach=detach, as_json=as_json)
+        return
     process = None if detach or dry_run else fork_early()
     session = ActingSession(config)
     from fraisier.cli.executing import execute

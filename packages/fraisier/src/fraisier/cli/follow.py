@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fraisier_core.store.vocabulary import ENDED
+from fraisier_core.system.timing import FOLLOW
 
 from fraisier.cli.times import lasted
 
 if TYPE_CHECKING:
-    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment, DeploymentEvent, LogChunk, Step
 
 
@@ -125,10 +127,18 @@ class PlainDisplay(Display):
         self._printed[key] = end
 
 
+class Polling:
+    """Says to look for news every now and then."""
+
+    def wait(self) -> None:
+        """Return after a moment."""
+        time.sleep(FOLLOW)
+
+
 class Follower:
     """Reads what is new of one deployment."""
 
-    def __init__(self, reader: Reader, deployment_id: str) -> None:
+    def __init__(self, reader: DeploymentReader, deployment_id: str) -> None:
         self._reader = reader
         self._id = deployment_id
         self._deployment: Deployment | None = None

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
 from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
@@ -23,21 +18,24 @@ from fraisier_core.worker.dispatcher import Dispatcher, Slot
 from fraisier_core.worker.jobs import delete_old_releases, start_launcher, warmth_of
 from fraisier_core.worker.launcher import fork
 
-from fraisier.cli.follow import Display, Follower
+from fraisier.cli.attending import Attendant
+from fraisier.cli.follow import Display
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
 from fraisier.terminal import tell
 
 MAX_PROCESSES = 5
-CANCELLING = "cancelling (press Ctrl-C again to quit; the deployment ends interrupted)"
 
 
-class Foreground:
+class Foreground(Attendant):
     """Executes one deployment for as long as this process lives, unless a worker claims it. This process acts
     as the owner of the store already; `process` is the line to what `fork_early` forked.
     """
 
+    cancelling = "cancelling (press Ctrl-C again to quit; the deployment ends interrupted)"
+
     def __init__(self, session: ActingSession, process: Connection) -> None:
+        super().__init__()
         forbid_dumps()  # a change of user undid it
         self._session = session
         warmth, state_dir = warmth_of(session.config, session.host), session.config.state_dir
@@ -48,7 +46,6 @@ class Foreground:
         self._dispatcher = Dispatcher(self.store, session.host, session.source, start)
         self._dispatcher.adopt(process)
         self._dispatcher.configure()
-        self._announced: set[str] = set()
         self._recovered_at = 0.0
 
     def settle(self, fraise: str, environment: str) -> None:
@@ -69,41 +66,22 @@ class Foreground:
         if claimed is not None:
             self._dispatcher.assign(slot, claimed)
         try:
-            deployment = self._follow(deployment_id, display)
+            deployment = self.follow(self.store, deployment_id, display)
             self._await_processes()
         finally:
             self._dispatcher.close()
         self.store.wake()  # a worker deletes what was set aside
         return deployment
 
-    def _follow(self, deployment_id: str, display: Display) -> Deployment:
-        follower = Follower(self.store, deployment_id)
-        with _ctrl_c() as pressed, display:
-            while not (progress := follower.progress()).has_ended:
-                display.show(progress)
-                self._attend(progress.deployment, display, cancel=pressed.is_set())
-                self._dispatcher.wait(FOLLOW)
-            display.show(progress)
-        return progress.deployment
+    def wait(self) -> None:
+        """Let the deployment process go on for a moment."""
+        self._dispatcher.wait(FOLLOW)
 
-    def _attend(self, deployment: Deployment, display: Display, *, cancel: bool) -> None:
-        """Do what the deployment needs from outside, and say what its steps do not."""
-        if cancel and self._once(display, CANCELLING):
-            self.store.request_cancel(deployment.id, self._session.user)
-        if running := self._awaited(deployment):
-            where = f"{deployment.fraise_id} {deployment.environment}"
-            waits = f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
-            self._once(display, f"{where} is busy with deployment {short_id(running)}: {waits}")
+    def cancel(self, deployment_id: str) -> None:
+        """Request the cancellation of the deployment."""
+        self.store.request_cancel(deployment_id, self._session.user)
 
-    def _once(self, display: Display, message: str) -> bool:
-        """Announce something, and return whether it was the first time."""
-        if message in self._announced:
-            return False
-        self._announced.add(message)
-        display.announce(message)
-        return True
-
-    def _awaited(self, deployment: Deployment) -> str | None:
+    def awaited(self, deployment: Deployment) -> str | None:
         """Recover or claim what can be, and return the deployment that this one has to wait for, if any."""
         if time.monotonic() - self._recovered_at >= RECOVERY:
             for held in self._expired(deployment.fraise_id, deployment.environment):
@@ -136,22 +114,6 @@ class Foreground:
         until = time.monotonic() + INTERRUPTION
         while self._dispatcher.busy and time.monotonic() < until:
             self._dispatcher.wait(FOLLOW)
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[Event]:
-    """Set an event if Ctrl-C is pressed within a block; pressed again, it acts as before."""
-    pressed = Event()
-
-    def press(_number: int, _frame: FrameType | None) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _deletion(state_dir: Path) -> Connection | None:

@@ -9,14 +9,16 @@ import typer
 from fraisier_core.errors import UnknownNameError
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted
+from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
-    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
+
+    from fraisier.cli.any_session import AnySession
 
 TITLES = (
     "ID", "KIND", "STATUS", "FRAISE", "ENVIRONMENT", "COMMIT", "REF", "BY", "WHEN", "TOOK", "MESSAGE",
@@ -27,14 +29,16 @@ app = command_app()
 
 @app.command()
 def history(
+    ctx: typer.Context,
     fraise: AnyFraise = None,
     environment: AnyEnvironment = None,
+    *,
     limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many.")] = 20,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Show the deployments, newest first."""
-    session = Session.read(config)
+    session = session_of(ctx, config)
     found = newest(session, session.reader(), fraise, environment, limit)
     if as_json:
         print_json([record._asdict() for record in found])
@@ -45,7 +49,11 @@ def history(
 
 
 def newest(
-    session: Session, reader: Reader | None, fraise: str | None, environment: str | None, limit: int
+    session: AnySession,
+    reader: DeploymentReader | None,
+    fraise: str | None,
+    environment: str | None,
+    limit: int,
 ) -> list[Deployment]:
     """Return the newest deployments of everything, of a fraise or an environment, configured or not."""
     try:

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from fraisier.cli.parameters import ConfigFile, Json, command_app
 from fraisier.cli.tables import Cell, print_table
+from fraisier.cli.where import remote_session
 from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment, Fraise
 
+    from fraisier.cli.remote_session import RemoteSession
+
 app = command_app()
 
 
 @app.command("list")
-def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
+def list_environments(ctx: typer.Context, config: ConfigFile = None, as_json: Json = False) -> None:
     """List the configured fraises and environments."""
+    remote = remote_session(ctx, config)
+    listed = _configured(config) if remote is None else _configured_there(remote)
+    if as_json:
+        print_json(listed)
+        return
+    titles = ("FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION")
+    print_table(titles, [_row(each) for each in listed], ("NAME", "BRANCH", "TYPE"))
+    for problem in sorted({each["problem"] for each in listed if each["problem"]}):
+        tell(problem, "red")
+
+
+def _configured(config: Path | None) -> list[dict[str, Any]]:
     from fraisier_core.config import find_config, load_config
     from fraisier_core.plugins import PROVIDERS, Plugins
 
@@ -26,14 +44,24 @@ def list_environments(config: ConfigFile = None, as_json: Json = False) -> None:
     if missing := provider_to_install(loaded.git.default, plugins.names(PROVIDERS)):
         tell(missing, "yellow")
     fraises = loaded.fraises.values()
-    listed = [_listed(fraise, each) for fraise in fraises for each in fraise.environments.values()]
-    if as_json:
-        print_json(listed)
-        return
-    titles = ("FRAISE", "ENVIRONMENT", "TYPE", "NAME", "BRANCH", "DESCRIPTION")
-    print_table(titles, [_row(each) for each in listed], ("NAME", "BRANCH", "TYPE"))
-    for problem in sorted({each["problem"] for each in listed if each["problem"]}):
-        tell(problem, "red")
+    return [_listed(fraise, each) for fraise in fraises for each in fraise.environments.values()]
+
+
+def _configured_there(remote: RemoteSession) -> list[dict[str, Any]]:
+    return [
+        {
+            "fraise_id": fraise["id"],
+            "environment": each["environment"],
+            "type": fraise["type"],
+            "name": each["name"],
+            "description": fraise["description"] or None,
+            "branch": each["branch"],
+            "app_path": each["appPath"],
+            "problem": fraise["problem"],
+        }
+        for fraise in remote.fraises
+        for each in fraise["environments"]
+    ]
 
 
 def provider_to_install(wanted: str | None, installed: Collection[str]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from operator import itemgetter
@@ -18,15 +17,16 @@ from fraisier_core.text.suggestions import listing
 from fraisier.cli.follow import Follower, PlainDisplay
 from fraisier.cli.history import newest
 from fraisier.cli.parameters import AnyEnvironment, ConfigFile, argument, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import short_id
+from fraisier.cli.where import session_of
 from fraisier.terminal import say, tell
 
 if TYPE_CHECKING:
-    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import LogChunk
 
-POLL_SECONDS = 0.1
+    from fraisier.cli.any_session import AnySession
+
 ID_PART = re.compile(r"[0-9A-Fa-f-]{4,36}")
 FRAISE_OR_ID = "A fraise, for its newest deployment, or a part of a deployment's id."
 app = command_app()
@@ -34,6 +34,7 @@ app = command_app()
 
 @app.command()
 def logs(
+    ctx: typer.Context,
     fraise: Annotated[str, argument("FRAISE|ID", FRAISE_OR_ID, "fraises_and_deployments")],
     environment: AnyEnvironment = None,
     *,
@@ -43,10 +44,12 @@ def logs(
     config: ConfigFile = None,
 ) -> None:
     """Show the output of a deployment, and follow it."""
-    reader, deployment_id = _deployment(Session.read(config), fraise, environment)
+    session = session_of(ctx, config)
+    reader, deployment_id = _deployment(session, fraise, environment)
+    changes = session.changes(deployment_id)
     has_ended = (_json_lines if as_json else _text_lines)(reader, deployment_id, step)
     while not next(has_ended) and follow:
-        time.sleep(POLL_SECONDS)
+        changes.wait()
     shown = reader.deployment(deployment_id)
     what = f"deployment {short_id(shown.id)} of {shown.fraise_id} {shown.environment}"
     known = {each.name for each in reader.steps(deployment_id)}
@@ -55,7 +58,7 @@ def logs(
     tell(f"{what}: {shown.status}{f': {shown.error_message}' if shown.error_message else ''}")
 
 
-def _deployment(session: Session, name: str, environment: str | None) -> tuple[Reader, str]:
+def _deployment(session: AnySession, name: str, environment: str | None) -> tuple[DeploymentReader, str]:
     """Return the read side, and the id of the deployment that is meant. Raises `UnknownNameError`."""
     reader = session.reader()
     if environment is None and ID_PART.fullmatch(name) and name not in session.names(reader):
@@ -66,7 +69,7 @@ def _deployment(session: Session, name: str, environment: str | None) -> tuple[R
     return reader, found[0].id
 
 
-def _text_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterator[bool]:
+def _text_lines(reader: DeploymentReader, deployment_id: str, step: str | None) -> Iterator[bool]:
     """Print what is new of the steps, and yield whether that was all; only of one step if it is named."""
     follower, display = Follower(reader, deployment_id), PlainDisplay(say)
     while True:
@@ -78,7 +81,7 @@ def _text_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterato
         yield progress.has_ended
 
 
-def _json_lines(reader: Reader, deployment_id: str, step: str | None) -> Iterator[bool]:
+def _json_lines(reader: DeploymentReader, deployment_id: str, step: str | None) -> Iterator[bool]:
     """Print what is new of events and output, in the order of their times; yield as `_text_lines` does."""
     event = chunk = 0
     names: dict[tuple[int | None, int | None], str | None] = {}

@@ -70,7 +70,7 @@ def reconcile(
 ) -> None:
     """Show which pushes were missed, and deploy them."""
     session = ActingSession(config)
-    from fraisier.cli.executing import warn_without_worker
+    from fraisier.cli.reporting import warn_without_worker
 
     environments = list(_environments(session, fraise, environment))
     store = session.configured_store()

@@ -12,7 +12,7 @@ from fraisier_core.store.protocol import Reader
 from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import Request
 
-from fraisier.cli.executing import warn_without_worker
+from fraisier.cli.reporting import warn_without_worker
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import print_facts, short_id
 from fraisier.exit_codes import ExitCode

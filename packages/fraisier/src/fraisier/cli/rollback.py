@@ -9,6 +9,7 @@ import typer
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app, offered
 from fraisier.cli.session import ActingSession, fork_early
+from fraisier.cli.where import remote_session
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
@@ -20,6 +21,7 @@ app = command_app()
 
 @app.command()
 def rollback(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     *,
@@ -36,6 +38,12 @@ def rollback(
     config: ConfigFile = None,
 ) -> None:
     """Roll back to an earlier release that was healthy."""
+    if (remote := remote_session(ctx, config)) is not None:
+        from fraisier.cli.acting import follow_requested
+
+        requested = remote.requests.rollback(*remote.usable_environment(fraise, environment), to)
+        follow_requested(remote, requested, detach=detach, as_json=as_json)
+        return
     process = None if detach else fork_early()
     session = ActingSession(config, last_good=True)
     from fraisier.cli.executing import execute

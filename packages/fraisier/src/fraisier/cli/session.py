@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fraisier_core.errors import ConfigurationError, OutdatedStoreError, UnknownNameError
 
+from fraisier.cli.any_session import AnySession
 from fraisier.terminal import tell
 
 if TYPE_CHECKING:
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
 
     from fraisier_core.config import Config, Environment, StorePlace
     from fraisier_core.plugins import Plugins
-    from fraisier_core.store.protocol import Reader, Store
+    from fraisier_core.store.protocol import DeploymentReader, Reader, Store
+    from fraisier_core.store.records import Deployment
+
+    from fraisier.cli.follow import Polling
 
 
-class Session:
+class Session(AnySession):
     """What a command works with that needs only the store: where that is, and the configuration if it can be
     used, without the secrets of webhooks.
     """
@@ -98,13 +102,6 @@ class Session:
             self.require_store()
         return self.open_store()
 
-    def found(self, id_part: str) -> tuple[Reader, str]:
-        """Return the read side, and the id that a part of it means. Raises `UnknownNameError` as `find`."""
-        reader = self.reader()
-        if reader is None:
-            raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
-        return reader, reader.find(id_part)
-
     def found_delivery(self, id_part: str) -> tuple[Reader, str]:
         """Return the read side, and the id of a delivery. Raises `UnknownNameError` as `find_delivery`."""
         reader = self.reader()
@@ -112,7 +109,7 @@ class Session:
             raise UnknownNameError(f"there is no delivery {id_part!r}: nothing was ever delivered")
         return reader, reader.find_delivery(id_part)
 
-    def names(self, reader: Reader | None) -> dict[str, list[str]]:
+    def names(self, reader: DeploymentReader | None) -> dict[str, list[str]]:
         """Return the environments of each fraise, as configured now, else as the store was told last."""
         if self.configured is not None:
             return {name: list(fraise.environments) for name, fraise in self.configured.fraises.items()}
@@ -121,14 +118,22 @@ class Session:
             found.setdefault(each.fraise_id, []).append(each.environment)
         return found
 
-    def environment(self, reader: Reader | None, fraise: str, begun_as: str | None) -> str | None:
-        """Return the environment of a fraise that a word begins, None for None. Raises `UnknownNameError`."""
-        from fraisier_core.text.suggestions import begun, unknown
+    def undeletable(self, fraise: str, environment: str) -> dict[str, str]:
+        """Return the old releases that cannot be deleted, and why."""
+        from fraisier_core.engine.trash import undeletable
 
-        names = self.names(reader)
-        if fraise not in names:
-            raise UnknownNameError(unknown("fraise", fraise, names))
-        return None if begun_as is None else begun(f"environment of {fraise}", begun_as, names[fraise])
+        return undeletable(self.place.state_dir, fraise, environment)
+
+    def request_cancel(self, id_part: str) -> Deployment:
+        """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""
+        store = self.existing_store()
+        return store.request_cancel(store.find(id_part), self.user)
+
+    def changes(self, deployment_id: str) -> Polling:  # noqa: ARG002 - of whichever
+        """Return what says to look often: the store is near."""
+        from fraisier.cli.follow import Polling
+
+        return Polling()
 
 
 class ActingSession(Session):

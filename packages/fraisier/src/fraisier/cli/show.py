@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import GAP, print_facts, print_text, status_cell
 from fraisier.cli.times import ago, lasted
+from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -18,9 +20,11 @@ app = command_app()
 
 
 @app.command()
-def show(deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None) -> None:
+def show(
+    ctx: typer.Context, deployment: DeploymentId, as_json: Json = False, config: ConfigFile = None
+) -> None:
     """Show a deployment with its steps and their output."""
-    reader, deployment_id = Session.read(config).found(deployment)
+    reader, deployment_id = session_of(ctx, config).found(deployment)
     progress = Follower(reader, deployment_id).progress()
     if as_json:
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]

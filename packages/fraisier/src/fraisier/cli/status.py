@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import typer
+
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
-from fraisier.cli.session import Session
 from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted
+from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
     from fraisier_core.config import Config
-    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus
+
+    from fraisier.cli.any_session import AnySession
 
 NO_WORKER = "no worker is running: pushes wait until one is"
 app = command_app()
@@ -21,13 +25,14 @@ app = command_app()
 
 @app.command()
 def status(
+    ctx: typer.Context,
     fraise: AnyFraise = None,
     environment: AnyEnvironment = None,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Show the serving release, and how the last deployment ended."""
-    session = Session.read(config)
+    session = session_of(ctx, config)
     reader = session.reader()
     found = _read(session, reader, fraise, environment)
     workers = reader.live_workers() if reader else 0
@@ -56,7 +61,7 @@ class Shown(NamedTuple):
     unasked: BranchHead | None
 
 
-def _needs_worker(session: Session, found: list[Shown]) -> bool:
+def _needs_worker(session: AnySession, found: list[Shown]) -> bool:
     """Whether something waits for a worker, or may be pushed at any time."""
     configured = session.configured
     pushes = configured is None or configured.git.default or configured.branch_mapping
@@ -82,21 +87,19 @@ def _as_json(shown: Shown) -> dict[str, Any]:
 
 
 def _read(
-    session: Session, reader: Reader | None, fraise: str | None, environment: str | None
+    session: AnySession, reader: DeploymentReader | None, fraise: str | None, environment: str | None
 ) -> list[Shown]:
-    from fraisier_core.engine.trash import undeletable
-
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
     found = []
     for names in _environments(session, reader, fraise, environment):
         status = known.get(names) or _never_deployed(session, *names)
-        left = undeletable(session.place.state_dir, *names)
+        left = session.undeletable(*names)
         ahead, missed = _ahead(reader, status), _missed(session, reader, *names)
         found.append(Shown(status, _decision(reader, status), left, ahead, *missed))
     return found
 
 
-def _never_deployed(session: Session, fraise: str, environment: str) -> EnvironmentStatus:
+def _never_deployed(session: AnySession, fraise: str, environment: str) -> EnvironmentStatus:
     from fraisier_core.store.records import EnvironmentStatus
 
     assert session.configured is not None  # noqa: S101 - else the store named it
@@ -105,7 +108,7 @@ def _never_deployed(session: Session, fraise: str, environment: str) -> Environm
 
 
 def _environments(
-    session: Session, reader: Reader | None, fraise: str | None, environment: str | None
+    session: AnySession, reader: DeploymentReader | None, fraise: str | None, environment: str | None
 ) -> list[tuple[str, str]]:
     names = session.names(reader)
     if fraise is None:
@@ -114,7 +117,7 @@ def _environments(
     return [(fraise, each) for each in ([one] if one is not None else names[fraise])]
 
 
-def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ...]:
+def _decision(reader: DeploymentReader | None, status: EnvironmentStatus) -> tuple[str, ...]:
     """Return the commands of which a user runs one; none if the environment awaits no decision."""
     if reader is None or status.awaits_decision is None:
         return ()
@@ -123,7 +126,7 @@ def _decision(reader: Reader | None, status: EnvironmentStatus) -> tuple[str, ..
     return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
 
 
-def _ahead(reader: Reader | None, status: EnvironmentStatus) -> Deployment | None:
+def _ahead(reader: DeploymentReader | None, status: EnvironmentStatus) -> Deployment | None:
     """Return the newest push that was routed to an environment, if it is newer than the serving commit."""
     if reader is None or status.serving_commit_sha is None:
         return None
@@ -140,7 +143,7 @@ def _ahead(reader: Reader | None, status: EnvironmentStatus) -> Deployment | Non
 
 
 def _missed(
-    session: Session, reader: Reader | None, fraise: str, environment: str
+    session: AnySession, reader: DeploymentReader | None, fraise: str, environment: str
 ) -> tuple[tuple[BranchHead, ...], BranchHead | None]:
     """Return what was missed, by what the repository said last, and why it could not be asked since."""
     heads = reader.branch_heads(fraise, environment) if reader else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -28,18 +29,32 @@ COMMANDS = {
 }
 
 
+FROM_AFAR = frozenset({"list", "deploy", "rollback", "cancel", "status", "history", "show", "logs"})
+"""The commands that `--url` is for."""
+
+
 class Tree(TyperGroup):
     """The root of the tree, which knows its commands by name and help alone."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and its arguments, as click asks for them."""
         name, _, arguments = super().resolve_command(ctx, args)
+        if ctx.params.get("_url") and name not in FROM_AFAR and not {"-h", "--help"} & {*arguments}:
+            from fraisier_core.errors import RemoteError
+
+            raise RemoteError(f"`fraisier {name}` works on the host alone: run it there, without --url")
         return name, load_command(str(name)), arguments
 
 
 def load_command(name: str) -> Any:
     """Return a command of `COMMANDS` with its arguments, or its own commands."""
     return typer.main.get_command(import_module(f"fraisier.cli.{name}").app)
+
+
+def _remote(option: str, variable: str, metavar: str, text: str) -> Any:
+    """Return an option that says which Fraisier on another machine is meant; else a variable does."""
+    help_text = f"{text}; else ${variable}."
+    return typer.Option(option, envvar=variable, show_envvar=False, metavar=metavar, help=help_text)
 
 
 def _not_loaded() -> None:
@@ -67,6 +82,12 @@ for _name, _help in COMMANDS.items():
 @app.callback()
 def fraisier(
     config: ConfigFile = None,
+    _url: Annotated[
+        str | None, _remote("--url", "FRAISIER_URL", "URL", "A Fraisier on another machine")
+    ] = None,
+    _token_file: Annotated[
+        Path | None, _remote("--token-file", "FRAISIER_TOKEN_FILE", "FILE", "The file with its token")
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,

@@ -88,11 +88,13 @@ class RemoteChanges:
 
     def _subscribe(self, opened: ClientConnection) -> None:
         """Ask for what comes after that which the reader knows; what came before is not repeated."""
-        events = self._reader.events(deployment_id=self._id)
-        output = self._reader.log(self._id)
-        known = {"events": (documents.EVENTS, events), "output": (documents.OUTPUT, output)}
-        for name, (document, rows) in known.items():
-            variables = {"id": self._id, "after": rows[-1].sequence if rows else 0}
+        events = [each.sequence for each in self._reader.events(deployment_id=self._id)]
+        output = [each.sequence for each in self._reader.log(self._id)]
+        for name, document, known in (
+            ("events", documents.EVENTS, events),
+            ("output", documents.OUTPUT, output),
+        ):
+            variables = {"id": self._id, "after": known[-1] if known else 0}
             payload = {"query": document, "variables": variables}
             opened.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
 

@@ -59,7 +59,9 @@ FIND = """query Find($part: String!, $limit: Int!) {
   deploymentHistory(idPart: $part, limit: $limit) { id }
 }"""
 HISTORY = f"""query History($fraise: String, $environment: String, $limit: Int!, $cursor: ID) {{
-  deploymentHistory(fraiseId: $fraise, environment: $environment, limit: $limit, cursor: $cursor) {{ {DEPLOYMENT} }}
+  deploymentHistory(fraiseId: $fraise, environment: $environment, limit: $limit, cursor: $cursor) {{
+    {DEPLOYMENT}
+  }}
 }}"""
 RUNNING = """query Running($fraise: String!, $environment: String!) {
   deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) { id kind }
@@ -89,7 +91,7 @@ OUTPUT = f"""subscription Output($id: ID!, $after: Int) {{
 
 
 def histories(by: str, values: list[str], limit: int) -> str:
-    """Return a document that asks for the newest deployments of an environment by each value of an argument."""
+    """Return a document that asks for the newest deployments in an environment for each value of `by`."""
     asked = "\n".join(
         f"  of{number}: deploymentHistory(fraiseId: $fraise, environment: $environment, limit: {limit},"
         f" {by}: $of{number}) {{ {DEPLOYMENT} }}"

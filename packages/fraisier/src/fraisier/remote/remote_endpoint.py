@@ -19,6 +19,7 @@ from fraisier.remote.remote_place import RemotePlace
 SECONDS = 30.0
 LONGEST_ANSWER = 100_000_000
 NO_WORKER = "no worker is alive"
+NONE: Mapping[str, str] = {}
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -43,7 +44,7 @@ class RemoteEndpoint:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "fraisier"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        status, text = self._sent(Request(f"{self.place.url}/graphql", body, headers))
+        status, text = self._sent("/graphql", body, headers)
         answer = _parsed(text)
         if status in {401, 403}:
             raise self._refused(status, answer)
@@ -56,11 +57,14 @@ class RemoteEndpoint:
 
     def has_worker(self) -> bool:
         """Whether a worker says that it lives."""
-        _, text = self._sent(Request(f"{self.place.url}/readyz"))
+        _, text = self._sent("/readyz")
         return NO_WORKER not in (_parsed(text).get("problems") or ())
 
-    def _sent(self, request: Request) -> tuple[int, bytes]:
-        """Return the status and the body of the answer to a request."""
+    def _sent(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] = NONE
+    ) -> tuple[int, bytes]:
+        """Return the status and the body of the answer to a request: a POST if it has a body."""
+        request = Request(f"{self.place.url}{path}", body, {**headers})  # noqa: S310 - https, or http
         try:
             with self._open(request, timeout=SECONDS) as response:
                 return response.status, _read(response)
@@ -83,7 +87,9 @@ class RemoteEndpoint:
         if isinstance(reason, TimeoutError):
             return UnreachableServerError(f"{where}: no answer within {SECONDS:.0f} s; try again")
         text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        return UnreachableServerError(f"{where}: cannot be reached: {text}; does `fraisier-webhook` run there?")
+        return UnreachableServerError(
+            f"{where}: cannot be reached: {text}; does `fraisier-webhook` run there?"
+        )
 
     def _refused(self, status: int, answer: Mapping[str, Any]) -> FraisierError:
         """Return what is wrong with the token, or with what it is used for."""
@@ -120,7 +126,9 @@ class RemoteEndpoint:
             return RemoteError(f"{where}: redirects elsewhere ({status}); give the address that it leads to")
         if status in {429, 502, 503, 504}:
             return UnreachableServerError(f"{where}: is not available now ({status}); try again")
-        advice = "name a Fraisier whose fraises.yaml has `graphql:`, and whose proxy forwards /graphql and /ws"
+        advice = (
+            "name a Fraisier whose fraises.yaml has `graphql:`, and whose proxy forwards /graphql and /ws"
+        )
         return RemoteError(f"{where}: no Fraisier answers there ({status}); {advice}")
 
 

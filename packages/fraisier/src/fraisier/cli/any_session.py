@@ -1,0 +1,64 @@
+"""What a command works with, on the host or from afar."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+from fraisier_core.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config
+    from fraisier_core.store.protocol import DeploymentReader
+    from fraisier_core.store.records import Deployment
+
+
+class Changes(Protocol):
+    """Tells when to look for what is new of a deployment."""
+
+    def wait(self) -> None:
+        """Return once something may be new."""
+
+
+class AnySession(ABC):
+    """What a command needs that works on the host and from afar: the deployments and what is configured, the
+    configuration itself only on the host and if it can be used.
+    """
+
+    configured: Config | None = None
+
+    @abstractmethod
+    def reader(self) -> DeploymentReader | None:
+        """Return the read side, None if there is no store yet."""
+
+    @abstractmethod
+    def names(self, reader: DeploymentReader | None) -> dict[str, list[str]]:
+        """Return the environments of each fraise, in their order."""
+
+    @abstractmethod
+    def undeletable(self, fraise: str, environment: str) -> dict[str, str]:
+        """Return the old releases that cannot be deleted, as far as it is known here, and why."""
+
+    @abstractmethod
+    def request_cancel(self, id_part: str) -> Deployment:
+        """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""
+
+    @abstractmethod
+    def changes(self, deployment_id: str) -> Changes:
+        """Return what tells of news of a deployment."""
+
+    def found(self, id_part: str) -> tuple[DeploymentReader, str]:
+        """Return the read side, and the id that a part of it means. Raises `UnknownNameError` as `find`."""
+        reader = self.reader()
+        if reader is None:
+            raise UnknownNameError(f"there is no deployment {id_part!r}: nothing was ever deployed")
+        return reader, reader.find(id_part)
+
+    def environment(self, reader: DeploymentReader | None, fraise: str, begun_as: str | None) -> str | None:
+        """Return the environment of a fraise that a word begins, None for None. Raises `UnknownNameError`."""
+        from fraisier_core.text.suggestions import begun, unknown
+
+        names = self.names(reader)
+        if fraise not in names:
+            raise UnknownNameError(unknown("fraise", fraise, names))
+        return None if begun_as is None else begun(f"environment of {fraise}", begun_as, names[fraise])

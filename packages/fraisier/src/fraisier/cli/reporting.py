@@ -1,0 +1,72 @@
+"""Saying what is requested, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+
+from fraisier_core.store.protocol import DeploymentReader
+from fraisier_core.store.records import Deployment
+from fraisier_core.store.vocabulary import KINDS
+
+from fraisier.cli.follow import Display, PlainDisplay
+from fraisier.cli.tables import COLOURS, short_commit, short_id
+from fraisier.cli.times import lasted
+from fraisier.terminal import print_json, say, tell, wants_live
+
+
+def warn_without_worker(reader: DeploymentReader) -> None:
+    """Say so if no worker is there to execute what was requested."""
+    if reader.live_workers() == 0:
+        start = "`fraisier worker` or `fraisier-webhook`"
+        tell(f"no worker is running: it waits until you start {start}", "yellow")
+
+
+def print_queued(reader: DeploymentReader, deployment_id: str, *, as_json: bool) -> None:
+    """Print a deployment that is left to a worker; say so if none is there."""
+    warn_without_worker(reader)
+    if as_json:
+        print_json(reader.deployment(deployment_id)._asdict())
+    else:
+        say(deployment_id)
+
+
+def display(*, as_json: bool) -> Display:
+    """Return what shows a deployment: a live picture if standard output is a terminal, else lines."""
+    if not as_json and wants_live(sys.stdout):
+        from fraisier.cli.live import LiveDisplay
+
+        return LiveDisplay()
+    return PlainDisplay(tell if as_json else say)
+
+
+def report(history: DeploymentReader, deployment: Deployment, *, as_json: bool) -> None:
+    """Say how a deployment ended; what failed, and everything beside JSON, to standard error."""
+    what = f"{deployment.fraise_id} {deployment.environment}"
+    done = tell if as_json else say
+    if deployment.status == "success":
+        serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
+        took = f"{KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
+        done(f"{what}: {serving}, {took}", COLOURS["success"])
+    elif deployment.status == "skipped":
+        done(f"{what}: nothing to do: {deployment.error_message}")
+    else:
+        tell(f"{what}: {_failure(deployment)}", COLOURS.get(deployment.status))
+        tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
+    if as_json:
+        print_json(deployment._asdict())
+
+
+def _failure(deployment: Deployment) -> str:
+    status = deployment.status.replace("_", " ")
+    if deployment.superseded_by is not None:
+        status += f" by deployment {short_id(deployment.superseded_by)}"
+    return f"{status}: {deployment.error_message}" if deployment.error_message else status
+
+
+def _serving(history: DeploymentReader, deployment: Deployment) -> str:
+    for status in history.status(deployment.fraise_id, deployment.environment):
+        if status.serving_unknown:
+            return "the serving release is unknown"
+        if status.serving_commit_sha is not None:
+            return f"{short_commit(status.serving_commit_sha)} serves"
+    return "nothing serves"
