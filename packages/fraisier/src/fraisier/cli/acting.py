@@ -54,5 +54,5 @@ class RemoteAttendant(Attendant):
         if deployment.status != "pending" or self._looked:
             return None
         self._looked = True
-        where = deployment.fraise_id, deployment.environment
-        return self._session.reader().running(*where, deployment.kind)
+        names = deployment.fraise_id, deployment.environment
+        return self._session.reader().running(*names, deployment.kind)

@@ -74,8 +74,8 @@ class RemoteReader(DeploymentReader):
         self, fraise: str | None, environment: str | None, limit: int, before: Sequence[Deployment]
     ) -> list[Deployment]:
         cursor = before[-1].id if before else None
-        where = {"fraise": fraise, "environment": environment}
-        rows = self._endpoint.ask(documents.HISTORY, **where, limit=limit, cursor=cursor)
+        names = {"fraise": fraise, "environment": environment}
+        rows = self._endpoint.ask(documents.HISTORY, **names, limit=limit, cursor=cursor)
         return [record_of(Deployment, row) for row in rows["deploymentHistory"]]
 
     def find(self, id_part: str) -> str:
@@ -150,8 +150,8 @@ class RemoteReader(DeploymentReader):
 
     def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
         """Return what `Reader.running` does."""
-        where = {"fraise": fraise_id, "environment": environment}
-        rows = self._endpoint.ask(documents.RUNNING, **where)["deploymentHistory"]
+        names = {"fraise": fraise_id, "environment": environment}
+        rows = self._endpoint.ask(documents.RUNNING, **names)["deploymentHistory"]
         lane = KINDS[kind].lane
         lanes = {name: each.lane for name, each in KINDS.items() if each.lane is not None}
         return next((row["id"] for row in rows if lane is not None and lanes.get(row["kind"]) == lane), None)

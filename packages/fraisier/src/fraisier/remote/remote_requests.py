@@ -17,8 +17,8 @@ class RemoteRequests:
 
     def deploy(self, fraise: str, environment: str, commit: str | None, branch: str | None) -> Deployment:
         """Request the deployment of a commit, or of the newest one of a branch."""
-        where = {"fraise": fraise, "environment": environment}
-        data = self._endpoint.ask(documents.DEPLOY, **where, commit=commit, branch=branch)
+        names = {"fraise": fraise, "environment": environment}
+        data = self._endpoint.ask(documents.DEPLOY, **names, commit=commit, branch=branch)
         return record_of(Deployment, data["deploy"])
 
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
