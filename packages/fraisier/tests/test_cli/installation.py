@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -211,3 +212,8 @@ class Command:
     def press_ctrl_c(self) -> None:
         """Send what a terminal sends for Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
+
+
+def timeless(text: str) -> str:
+    """Return a text with WHEN for how long ago something was."""
+    return re.sub(r"\b(just now|\d+ s ago)\b", "WHEN", text)
