@@ -35,6 +35,7 @@ from fraisier_postgres.values import register
 T = TypeVar("T")
 Client = psycopg.Connection[DictRow]
 
+INTERRUPT_SECONDS = 2.0
 REPETITIONS = 5
 """How often a transaction is done again that PostgreSQL rolled back because of another."""
 LOSSES_TO_TELL = 3
@@ -85,6 +86,13 @@ class PostgresConnection:
             if self._finalizer is not None:
                 self._finalizer()
             self._client = None
+
+    def interrupt(self) -> None:
+        """Have a query that another thread waits for fail soon."""
+        client = self._client
+        if client is not None:
+            with suppress(OSError, psycopg.Error):
+                client.cancel_safe(timeout=INTERRUPT_SECONDS)
 
     def transact(self, work: Callable[[], T], *, durable: bool = True) -> T:
         """Commit what `work` does and return what it returns, or roll back if it raises. It is done again if

@@ -19,6 +19,7 @@ class PostgresReader(RelationalReader):
     """Implements `protocol.Reader`."""
 
     dialect = SQL
+    language = "postgresql"
     _connection: PostgresConnection
 
     @classmethod

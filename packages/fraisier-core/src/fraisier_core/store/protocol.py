@@ -5,8 +5,8 @@ Connections, transactions, SQL and the driver's exceptions stay inside; every me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
 from fraisier_core.store.records import (
@@ -100,6 +100,22 @@ class DeploymentReader(Protocol):
 
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
+
+    @property
+    def language(self) -> str:
+        """The SQL that `answer` takes: `sqlite` or `postgresql`; anything else if it takes none."""
+
+    def answer(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
+        """Return the text of the column `answer` of the row that a statement over the views returns, None
+        without a row. The views are a public interface: who compiles questions into statements asks here.
+
+        Args:
+            sql: the statement, with `:NAME` for each parameter.
+            parameters: their values.
+        """
+
+    def interrupt(self) -> None:
+        """Have what another thread asks fail soon, because it takes too long."""
 
 
 class Reader(DeploymentReader, Protocol):

@@ -49,6 +49,9 @@ class Connection(Protocol):
     def close(self) -> None:
         """Close it."""
 
+    def interrupt(self) -> None:
+        """Have a query that another thread waits for fail soon."""
+
     def transact(self, work: Callable[[], T], *, durable: bool = True) -> T:
         """Commit what `work` does and return what it returns, or roll back if it raises.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -42,6 +42,7 @@ class RelationalReader:
     """Implements `protocol.Reader`; `dialect` is the folder of the database's statements."""
 
     dialect: ClassVar[Path]
+    language: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ("reader", "branch_heads")
 
     def __init__(self, connection: Connection, host: Host) -> None:
@@ -174,6 +175,13 @@ class RelationalReader:
     def live_workers(self) -> int:
         (row,) = self._all("live_workers", boot_id=self._host.boot_id, **self._within(HEARTBEAT_TIMEOUT))
         return int(row["live"])
+
+    def answer(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
+        row = next(iter(self._connection.all(sql, parameters)), None)
+        return None if row is None or row["answer"] is None else str(row["answer"])
+
+    def interrupt(self) -> None:
+        self._connection.interrupt()
 
     def _within(self, seconds: float) -> dict[str, float]:
         """Return a span of time, and the clock of this boot for a database that has none."""

@@ -98,6 +98,10 @@ class Connection:
             os.close(self._checkpointing)
             self._checkpointing = None
 
+    def interrupt(self) -> None:
+        """Have a query that another thread waits for fail soon."""
+        self._connection.interrupt()
+
     def transact(self, work: Callable[[], T], *, durable: bool = True) -> T:
         """Do `work` with the write lock held; commit, or roll back if it raises."""
         with self.transaction() if durable else self._fleeting_transaction():

@@ -19,6 +19,7 @@ class SqliteReader(RelationalReader):
     """Implements `protocol.Reader`."""
 
     dialect = SQL
+    language = "sqlite"
     _connection: Connection
 
     @classmethod

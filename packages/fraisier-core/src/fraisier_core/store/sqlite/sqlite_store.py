@@ -32,6 +32,7 @@ class SqliteStore(RelationalStore):
     """Implements `protocol.Store`."""
 
     dialect = SQL
+    language = "sqlite"
     _connection: Connection
 
     @classmethod
