@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fraisier_core.access.bearer import token_of_payload
+    from fraisier_core.access.gate import Gate
     from fraisier_core.access.grants import ADMIT, GRANT, Grant
+    from fraisier_core.access.scope import Scope
     from fraisier_core.errors import (
         ActivationRefusedError,
         BusyError,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
+    from fraisier_core.store.protocol import Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
@@ -77,7 +81,8 @@ __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
-__all__ += ["ADMIT", "GRANT", "ForbiddenError", "Grant", "MountSettings", "UnauthenticatedError"]
+__all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
+__all__ += ["UnauthenticatedError", "token_of_payload"]
 __all__ += [
     "ConflictError",
     "FencedError",
@@ -107,7 +112,8 @@ _MODULES = (
         "store.records",
         "system.systemd",
     ),
-    *("system.unit_watch", "run", "mount", "access.grants"),
+    *("system.unit_watch", "run", "mount", "access.grants", "access.scope", "access.bearer", "access.gate"),
+    "store.protocol",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,14 +63,14 @@ class MountContext:
 
     Args:
         settings: the mount's section of the configuration.
-        addresses: the addresses that the web app listens on.
-        open_reader: opens the read side of the store, None if there is none yet; raises `StoreError`.
+        store: the kind of store, by the name of its plugin.
+        open_reader: opens the read side of the store; raises `StoreError`.
         actions: what may be requested, by whom `gate` lets it.
         gate: has admitted the clients, and says which of them may still be served.
     """
 
     settings: MountSettings
-    addresses: Sequence[str]
-    open_reader: Callable[[], Reader | None]
+    store: str
+    open_reader: Callable[[], Reader]
     actions: Actions
     gate: Gate

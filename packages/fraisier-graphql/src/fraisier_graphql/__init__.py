@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from fraisier_core import MountSettings, hookimpl
+from fraisier_core import hookimpl
 
 if TYPE_CHECKING:
     from fraisier_core import App, MountContext
 
 
-class GraphQLSettings(MountSettings):
-    """The section `graphql:`; in development, introspection is answered too."""
-
-
-@hookimpl
-def settings() -> type[GraphQLSettings]:
-    """Return the model of the section."""
-    return GraphQLSettings
-
-
 @hookimpl
 def open_mount(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
     """Return the context in which the API is served."""
-    return _serving(context)
+    from fraisier_graphql.serving import serving
 
-
-@asynccontextmanager
-async def _serving(_context: MountContext) -> AsyncIterator[Mapping[str, App]]:
-    yield {}
+    return serving(context)

@@ -90,7 +90,6 @@ class ApiSchema:
     def graphql(self) -> GraphQLSchema:
         """The schema as graphql-core validates by it."""
         query, mutation, subscription = (self._root(kind) for kind in OPERATIONS)
-        assert query is not None
         return GraphQLSchema(query, mutation, subscription, types=list(self._types.values()))
 
     def _root(self, kind: str) -> GraphQLObjectType | None:
@@ -141,7 +140,7 @@ class ApiSchema:
             )
 
     def _type(self, written: str, *, nullable: bool) -> Any:
-        """Return a type as the file writes it, such as `[Step!]`; a scalar of its own is made when it is met."""
+        """Return a type as the file writes it, such as `[Step!]`; it may name a scalar of its own."""
         if not nullable:
             return GraphQLNonNull(self._type(written, nullable=True))
         if written.endswith("!"):

@@ -7,99 +7,32 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
-    GraphQLField,
     GraphQLObjectType,
     OperationDefinitionNode,
-    get_argument_values,
-    get_named_type,
-    is_list_type,
     parse,
     validate,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from graphql.type import get_nullable_type
 
-from fraisier_graphql.api_schema import ApiSchema, snake_case
+from fraisier_graphql.api_schema import ApiSchema
 from fraisier_graphql.dialects import Dialect
 from fraisier_graphql.limits import Limits, check_document
-from fraisier_graphql.request_errors import RequestError, RequestErrors, of_graphql
-from fraisier_graphql.selecting import ArgumentUse, ScopeShape, Selecting, bound_columns, conjunction
+from fraisier_graphql.request_errors import RequestError, of_graphql
+from fraisier_graphql.root_fields import RootField, root_field
+from fraisier_graphql.selecting import ScopeShape, Selecting
 
 T = TypeVar("T")
 Variables = Mapping[str, Any]
 
-ROWS = 50
-"""How many rows a list has that can be paged, unless told otherwise."""
 MAX_ERRORS = 10
 CACHED = 500
 NO_VARIABLES = VariableValues({}, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement that returns one row with one column, `answer`, the text of JSON; or no row for null.
-
-    Args:
-        sql: with a parameter `:NAME` for each value.
-        uses: which argument each parameter is.
-        rows: the most that a list may have.
-    """
-
-    sql: str
-    uses: tuple[ArgumentUse, ...]
-    rows: int
-
-    def parameters(self, variables: VariableValues) -> dict[str, Any]:
-        """Return the values of the parameters but for those of the scope. Raises `RequestError`."""
-        found: dict[str, Any] = {}
-        for use in self.uses:
-            value = get_argument_values(use.definition, use.node, variables)[use.argument]
-            found[use.parameter] = self._checked(use, value)
-        return found
-
-    def _checked(self, use: ArgumentUse, value: Any) -> Any:
-        if use.argument in {"limit", "offset"} and value < 0:
-            raise RequestError("BAD_USER_INPUT", f"{use.argument} must not be negative: {value}")
-        if use.argument == "limit":
-            return min(value, self.rows)
-        if get_named_type(use.definition.args[use.argument].type).name == "ID":
-            return _uuid(use.argument, value)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class RootField:
-    """A root field of an operation.
-
-    Args:
-        key: its name in the answer.
-        name: its name in the schema; one that begins with `__` is of introspection.
-        node: of the document.
-        definition: of the schema.
-        statement: what answers it, of a query.
-        row: of a mutation or a subscription, makes the statement for one row.
-    """
-
-    key: str
-    name: str
-    nodes: tuple[FieldNode, ...]
-    definition: GraphQLField | None
-    statement: Statement | None = None
-    row: Callable[[str, str], Statement] | None = None
-
-    def arguments(self, variables: VariableValues) -> dict[str, Any]:
-        """Return the arguments by the names of columns; what is not given is missing, or None."""
-        assert self.definition is not None
-        found = get_argument_values(self.definition, self.nodes[0], variables)
-        return {snake_case(name): value for name, value in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +48,7 @@ class Document:
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         if name is None:
-            raise RequestError("REQUEST_ERROR", "operationName must say which operation of the document is meant")
+            raise RequestError("REQUEST_ERROR", "operationName must say which operation is meant")
         if name not in self.operations:
             raise RequestError("REQUEST_ERROR", f'the document has no operation "{name}"')
         return self.operations[name]
@@ -157,13 +90,17 @@ class Compiler:
         self._compiled: _Recent[tuple[RootField, ...]] = _Recent(CACHED)
 
     def document(self, text: str) -> Document:
-        """Return a document that is valid and within the limits. Raises `RequestError`, `RequestErrors`."""
+        """Return a valid document within the limits. Raises `RequestError`, `RefusedDocumentError`."""
         return self._documents.get(text, partial(self._validated, text))
 
     def compile(
-        self, text: str, operation: str | None = None, variables: Variables | None = None, scope: ScopeShape | None = None
+        self,
+        text: str,
+        operation: str | None = None,
+        variables: Variables | None = None,
+        scope: ScopeShape | None = None,
     ) -> CompiledDocument:
-        """Return an operation of a document, compiled. Raises `RequestError`, `RequestErrors`.
+        """Return an operation of a document, compiled. Raises `RequestError`, `RefusedDocumentError`.
 
         Args:
             text: the document.
@@ -177,7 +114,9 @@ class Compiler:
         values = self._coerced(node, variables or {})
         key = (text, operation, scope, _shape(node, values))
         compiled = partial(self._fields, document, node, values, scope)
-        return CompiledDocument(node.operation.value, self._compiled.get(key, compiled), values, document, node)
+        return CompiledDocument(
+            node.operation.value, self._compiled.get(key, compiled), values, document, node
+        )
 
     def _validated(self, text: str) -> Document:
         try:
@@ -209,79 +148,10 @@ class Compiler:
     def _fields(
         self, document: Document, node: OperationDefinitionNode, values: VariableValues, scope: ScopeShape
     ) -> tuple[RootField, ...]:
-        kind = self.schema.graphql.get_root_type(node.operation)
-        assert kind is not None
+        root = cast("GraphQLObjectType", self.schema.graphql.get_root_type(node.operation))
         selecting = Selecting(self.schema, self._dialect, document.fragments, values, scope)
         collected = selecting.collected([node.selection_set])
-        compiled = partial(self._root_field, kind, document, values, scope)
-        return tuple(compiled(key, tuple(nodes)) for key, nodes in collected.items())
-
-    def _root_field(
-        self,
-        root: GraphQLObjectType,
-        document: Document,
-        values: VariableValues,
-        scope: ScopeShape,
-        key: str,
-        nodes: tuple[FieldNode, ...],
-    ) -> RootField:
-        name = nodes[0].name.value
-        definition = root.fields.get(name)
-        if definition is None:
-            return RootField(key, name, nodes, None)
-        selecting = Selecting(self.schema, self._dialect, document.fragments, values, scope)
-        if root is self.schema.graphql.query_type:
-            return RootField(key, name, nodes, definition, self._query(selecting, definition, nodes))
-        return RootField(key, name, nodes, definition, row=partial(self._row, selecting, definition, nodes))
-
-    def _query(
-        self, selecting: Selecting, definition: GraphQLField, nodes: tuple[FieldNode, ...]
-    ) -> Statement:
-        kind = get_named_type(definition.type)
-        assert isinstance(kind, GraphQLObjectType)
-        source = self.schema.sources[kind.name]
-        given = selecting.parameters(nodes[0], definition)
-        page = _page(given, definition, self._dialect.no_limit)
-        conditions = selecting.row_scope(kind, "t") + [
-            _condition(source.view, argument, parameter) for argument, parameter in given.items()
-        ]
-        order = f" ORDER BY t.{source.order} DESC" if source.order else ""
-        rows = f" FROM {source.view} AS t{conjunction(conditions)}{order}"
-        selected = selecting.row(kind, nodes, "t")
-        if is_list_type(get_nullable_type(definition.type)):
-            sql = self._dialect.list_of(f"SELECT {selected} AS o{rows}{page}")
-        else:
-            sql = f"SELECT CAST({selected} AS text) AS answer{rows} LIMIT 1"
-        return Statement(sql, tuple(selecting.uses), self.limits.rows)
-
-    def _row(
-        self,
-        selecting: Selecting,
-        definition: GraphQLField,
-        nodes: tuple[FieldNode, ...],
-        source: str,
-        key: str,
-    ) -> Statement:
-        """Return the statement for the row of a view whose column `key` is the parameter `:key`."""
-        kind = get_named_type(definition.type)
-        assert isinstance(kind, GraphQLObjectType)
-        selecting.uses.clear()
-        selected = selecting.row(kind, nodes, "t")
-        sql = f"SELECT CAST({selected} AS text) AS answer FROM {source} AS t WHERE t.{key} = :{key}"
-        return Statement(sql, tuple(selecting.uses), self.limits.rows)
-
-
-def _page(given: dict[str, str], definition: GraphQLField, no_limit: str) -> str:
-    """Take the arguments that choose a page from those that are given, and return its clauses."""
-    default = str(ROWS) if "limit" in definition.args else no_limit
-    limit, offset = given.pop("limit", default), given.pop("offset", None)
-    return f" LIMIT {limit} OFFSET {offset}" if offset else f" LIMIT {limit}"
-
-
-def _condition(view: str | None, argument: str, parameter: str) -> str:
-    if argument == "cursor":
-        return f"t.sequence < (SELECT c.sequence FROM {view} AS c WHERE c.id = {parameter})"
-    return f"t.{snake_case(argument)} = {parameter}"
+        return tuple(root_field(root, selecting, key, tuple(nodes)) for key, nodes in collected.items())
 
 
 def _shape(node: OperationDefinitionNode, values: VariableValues) -> Hashable:
@@ -291,13 +161,6 @@ def _shape(node: OperationDefinitionNode, values: VariableValues) -> Hashable:
         value = values.coerced.get(definition.variable.name.value)
         found.append(value if isinstance(value, bool) else value is None and "missing")
     return tuple(found)
-
-
-def _uuid(argument: str, value: str) -> str:
-    try:
-        return str(UUID(value))
-    except ValueError:
-        raise RequestError("BAD_USER_INPUT", f"{argument} must be a UUID: {value!r}") from None
 
 
 class _Recent(Generic[T]):

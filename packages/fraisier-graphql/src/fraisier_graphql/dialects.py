@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from fraisier_core import ConfigurationError
 from graphql import GraphQLEnumType, GraphQLNamedType
 
 AT_ONCE = 40
@@ -118,7 +119,15 @@ class Postgresql(Dialect):
 
 
 DIALECTS: Mapping[str, Dialect] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
-"""The dialects by the name of the kind of store."""
+
+
+def dialect_of(store: str) -> Dialect:
+    """Return the dialect of a kind of store, named as its plugin is. Raises `ConfigurationError`."""
+    if store not in DIALECTS:
+        known = " and ".join(DIALECTS)
+        problem = f"graphql: it reads stores on {known}, not on {store}"
+        raise ConfigurationError([f"{problem}; move the store, or remove the section"])
+    return DIALECTS[store]
 
 
 def literal(text: str) -> str:

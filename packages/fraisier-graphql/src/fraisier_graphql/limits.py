@@ -62,7 +62,9 @@ class _Measure:
                 self.fields > self.limits.fields, "complex: it has more than {} fields", self.limits.fields
             )
             self._refuse_if(
-                self.aliases > self.limits.aliases, "complex: it has more than {} aliases", self.limits.aliases
+                self.aliases > self.limits.aliases,
+                "complex: it has more than {} aliases",
+                self.limits.aliases,
             )
             self.check(node.selection_set, depth + 1)
 
@@ -82,7 +84,7 @@ class _Measure:
             self.opened.discard(name)
 
     @staticmethod
-    def _refuse_if(is_too_much: bool, what: str, limit: int) -> None:  # noqa: FBT001
+    def _refuse_if(is_too_much: bool, what: str, limit: int) -> None:
         if is_too_much:
             raise RequestError("VALIDATION_ERROR", f"the document is too {what.format(limit)}")
 

@@ -9,9 +9,11 @@ from fraisier_core import (
     BusyError,
     ConfigurationError,
     ConflictError,
+    ForbiddenError,
     FraisierError,
     InvalidRequestError,
     StoreError,
+    UnauthenticatedError,
     UnknownNameError,
     UnreachableStoreError,
 )
@@ -32,6 +34,8 @@ STATUSES: Mapping[str, int] = {
 }
 """The status of an HTTP response of which nothing was answered, by the code; 200 for any other."""
 _CODES: Mapping[type[FraisierError], str] = {
+    ForbiddenError: "FORBIDDEN",
+    UnauthenticatedError: "UNAUTHENTICATED",
     UnknownNameError: "BAD_USER_INPUT",
     InvalidRequestError: "BAD_USER_INPUT",
     ConfigurationError: "BAD_USER_INPUT",
@@ -81,11 +85,12 @@ class RequestError(Exception):
             entry["locations"] = [{"line": line, "column": column} for line, column in self.locations]
         if self.path:
             entry["path"] = list(self.path)
-        entry["extensions"] = {"code": self.code} | ({"error": self.name} if self.name else {})
+        if self.name:
+            entry["extensions"] = {"error": self.name}
         return entry
 
 
-class RequestErrors(Exception):
+class RefusedDocumentError(Exception):
     """Several of them, of one request."""
 
     def __init__(self, errors: Sequence[RequestError]) -> None:
@@ -93,9 +98,9 @@ class RequestErrors(Exception):
         self.errors = errors
 
 
-def of_graphql(code: str, errors: Sequence[GraphQLError]) -> RequestErrors:
+def of_graphql(code: str, errors: Sequence[GraphQLError]) -> RefusedDocumentError:
     """Return what graphql-core found as ours, under one code."""
-    return RequestErrors(
+    return RefusedDocumentError(
         [
             RequestError(
                 code,

@@ -108,7 +108,9 @@ class Selecting:
 
     def _object(self, kind: GraphQLObjectType, nodes: Nodes, holder: _Holder, depth: int) -> str:
         fields = self.collected([node.selection_set for node in nodes])
-        return self.dialect.object([(key, self._field(kind, of, holder, depth)) for key, of in fields.items()])
+        return self.dialect.object(
+            [(key, self._field(kind, of, holder, depth)) for key, of in fields.items()]
+        )
 
     def _field(self, kind: GraphQLObjectType, nodes: Nodes, holder: _Holder, depth: int) -> str:
         name = nodes[0].name.value
@@ -120,7 +122,9 @@ class Selecting:
         if not isinstance(of, GraphQLObjectType):
             return holder.json(column) if is_list else holder.scalar(of, column)
         if is_list:
-            return self.dialect.value(f"({self._nested_list(of, definition, nodes, holder.text(column), depth)})")
+            return self.dialect.value(
+                f"({self._nested_list(of, definition, nodes, holder.text(column), depth)})"
+            )
         inner = self._object(of, nodes, _Members(self.dialect, holder.json(column)), depth + 1)
         return self.dialect.value(f"CASE WHEN {holder.text(column)} IS NOT NULL THEN {inner} END")
 
@@ -132,7 +136,9 @@ class Selecting:
         where = conjunction(self.scope_conditions(kind, members))
         limit = self.parameters(nodes[0], definition).get("limit", self.dialect.no_limit)
         inner = self._object(kind, nodes, members, depth + 1)
-        return self.dialect.list_of(f"SELECT {inner} AS o FROM {elements}{where} ORDER BY {order} LIMIT {limit}")
+        return self.dialect.list_of(
+            f"SELECT {inner} AS o FROM {elements}{where} ORDER BY {order} LIMIT {limit}"
+        )
 
     def row_scope(self, kind: GraphQLObjectType, source: str) -> list[str]:
         """Return the conditions that keep rows of a view that are outside of the scope from being read."""
@@ -164,7 +170,10 @@ def bound_columns(schema: ApiSchema, kind: str) -> tuple[str | None, str | None]
     if kind in BOUND:
         return BOUND[kind]
     columns = set(schema.sources[kind].columns.values())
-    return ("fraise_id" if "fraise_id" in columns else None, "environment" if "environment" in columns else None)
+    return (
+        "fraise_id" if "fraise_id" in columns else None,
+        "environment" if "environment" in columns else None,
+    )
 
 
 def conjunction(conditions: Sequence[str]) -> str:

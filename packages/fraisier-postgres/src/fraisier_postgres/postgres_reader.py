@@ -19,7 +19,6 @@ class PostgresReader(RelationalReader):
     """Implements `protocol.Reader`."""
 
     dialect = SQL
-    language = "postgresql"
     _connection: PostgresConnection
 
     @classmethod

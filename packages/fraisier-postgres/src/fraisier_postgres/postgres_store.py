@@ -26,7 +26,6 @@ class PostgresStore(AcceptingStore):
     """Implements `protocol.Store`. Whoever changes deployments holds the row of their environment first."""
 
     dialect = SQL
-    language = "postgresql"
     migrated: tuple[str, ...] = ()
 
     @classmethod

@@ -10,7 +10,7 @@ from fraisier_core.access.gate import Gate
 from fraisier_core.engine.manual import ManualActions
 from fraisier_core.errors import PluginError
 from fraisier_core.mount import App, MountContext
-from fraisier_core.store.protocol import Reader, Store
+from fraisier_core.store.protocol import Store
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match
 from starlette.types import Lifespan, Receive, Scope, Send
@@ -50,18 +50,14 @@ def open_mounts(session: ActingSession, store: Store, addresses: Sequence[str]) 
     if mounts.missing:
         raise PluginError("\n".join(mounts.missing.values()))
 
-    def open_reader() -> Reader | None:
-        return session.plugins.store(session.place.database).open_for_reading(
-            session.place.database, session.host
-        )
-
     actions = ManualActions(session.source, session.plugins, store)
+    kind = session.plugins.store(session.place.database).name
     opened = []
     for name, settings in mounts.settings.items():
         if settings.development:
             require_loopback(addresses, f"{name}.development")
         gate = Gate(session.existing_reader, store, development=settings.development)
-        context = MountContext(settings, addresses, open_reader, actions, gate)
+        context = MountContext(settings, kind, session.existing_reader, actions, gate)
         opened.append(_served(session.plugins.mount(name).open(context), context))
     return opened
 

@@ -101,16 +101,12 @@ class DeploymentReader(Protocol):
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
 
-    @property
-    def language(self) -> str:
-        """The SQL that `answer` takes: `sqlite` or `postgresql`; anything else if it takes none."""
-
     def answer(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
         """Return the text of the column `answer` of the row that a statement over the views returns, None
         without a row. The views are a public interface: who compiles questions into statements asks here.
 
         Args:
-            sql: the statement, with `:NAME` for each parameter.
+            sql: the statement, in the SQL of this kind of store, with `:NAME` for each parameter.
             parameters: their values.
         """
 

@@ -42,7 +42,6 @@ class RelationalReader:
     """Implements `protocol.Reader`; `dialect` is the folder of the database's statements."""
 
     dialect: ClassVar[Path]
-    language: ClassVar[str]
     files: ClassVar[tuple[str, ...]] = ("reader", "branch_heads")
 
     def __init__(self, connection: Connection, host: Host) -> None:

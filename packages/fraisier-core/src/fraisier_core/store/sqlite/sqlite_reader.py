@@ -19,7 +19,6 @@ class SqliteReader(RelationalReader):
     """Implements `protocol.Reader`."""
 
     dialect = SQL
-    language = "sqlite"
     _connection: Connection
 
     @classmethod

@@ -32,7 +32,6 @@ class SqliteStore(RelationalStore):
     """Implements `protocol.Store`."""
 
     dialect = SQL
-    language = "sqlite"
     _connection: Connection
 
     @classmethod

@@ -1,0 +1,42 @@
+"""What is served, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fraisier_graphql.api_schema import ApiSchema
+from fraisier_graphql.compiling import Compiler
+from fraisier_graphql.dialects import dialect_of
+from fraisier_graphql.endpoint import Endpoint
+from fraisier_graphql.executing import Executor
+from fraisier_graphql.limits import Limits
+from fraisier_graphql.mutating import Mutations
+from fraisier_graphql.reading import Readers
+
+if TYPE_CHECKING:
+    from fraisier_core import App, MountContext
+
+
+def serving(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, App]]:
+    """Return the context in which the API is served. Raises `ConfigurationError` if the schema has a mutation
+    that is not implemented.
+    """
+    schema = ApiSchema.read()
+    readers = Readers(context.open_reader)
+    mutations = Mutations(context.actions, context.gate, readers).of(schema)
+    development = context.settings.development
+    limits = Limits()
+    compiler = Compiler(schema, dialect_of(context.store), limits)
+    executor = Executor(compiler, readers, mutations, introspection=development)
+    return _served({"/graphql": Endpoint(executor, limits, page=development)}, readers)
+
+
+@asynccontextmanager
+async def _served(apps: Mapping[str, App], readers: Readers) -> AsyncIterator[Mapping[str, App]]:
+    try:
+        yield apps
+    finally:
+        await asyncio.to_thread(readers.close)
