@@ -10,7 +10,7 @@ from typing import Any
 
 from fraisier_core import GRANT, Grant
 
-from fraisier_graphql.executing import Answer, Executor, Request, refused
+from fraisier_graphql.executing import Response, Executor, Request, refused
 from fraisier_graphql.limits import Limits
 from fraisier_graphql.request_errors import RequestError
 
@@ -39,7 +39,7 @@ class Endpoint:
         self._page = page
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Response one request."""
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
@@ -54,11 +54,11 @@ class Endpoint:
         except _TransportError as error:
             more = error.headers
             body = refused([RequestError(error.code, str(error))]).body
-            answer = Answer(body, error.status)
+            answer = Response(body, error.status)
         kind = GRAPHQL_JSON if GRAPHQL_JSON in headers.get(b"accept", b"") else JSON
         await _send(send, answer.status, answer.body, [(b"content-type", kind), *more])
 
-    async def _answer(self, scope: Any, headers: Mapping[bytes, bytes], receive: Any) -> Answer:
+    async def _answer(self, scope: Any, headers: Mapping[bytes, bytes], receive: Any) -> Response:
         _check(scope["method"], headers)
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -73,7 +73,7 @@ class Endpoint:
         if isinstance(requests, Request):
             return await self._executor.execute(requests, grant)
         answers = [await self._executor.execute(each, grant) for each in requests]
-        return Answer(b"[" + b",".join(answer.body for answer in answers) + b"]")
+        return Response(b"[" + b",".join(answer.body for answer in answers) + b"]")
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Any) -> bytes:
         declared = headers.get(b"content-length", b"")

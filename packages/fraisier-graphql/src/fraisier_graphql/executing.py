@@ -38,7 +38,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The JSON of an answer, and the status of an HTTP response that has it."""
 
     body: bytes
@@ -68,7 +68,9 @@ class Executor:
         self._mutations = mutations
         self._introspection = introspection
 
-    async def execute(self, request: Request, grant: Grant, operations: Collection[str] = BY_HTTP) -> Answer:
+    async def execute(
+        self, request: Request, grant: Grant, operations: Collection[str] = BY_HTTP
+    ) -> Response:
         """Return the answer to a request; whatever keeps it from being answered is a part of it.
 
         Args:
@@ -111,7 +113,7 @@ class Executor:
         scope = {"scope_fraise": grant.scope.fraise, "scope_environment": grant.scope.environment}
         return await self._readers.answer(statement.sql, parameters | scope)
 
-    async def _answer(self, compiled: CompiledDocument, request: Request, grant: Grant) -> Answer:
+    async def _answer(self, compiled: CompiledDocument, request: Request, grant: Grant) -> Response:
         if compiled.operation == "mutation":
             found = [await self._mutated(each, compiled, grant) for each in compiled.fields]
         else:
@@ -177,27 +179,27 @@ def at(error: RequestError, field: RootField) -> RequestError:
     return error
 
 
-def answered(fields: Sequence[RootField], found: Sequence[str | RequestError]) -> Answer:
+def answered(fields: Sequence[RootField], found: Sequence[str | RequestError]) -> Response:
     """Return the answer of some root fields, each the text of its JSON or what is wrong with it."""
     errors = [each for each in found if isinstance(each, RequestError)]
     if not errors:
         parts = (f'"{field.key}":{text}' for field, text in zip(fields, found, strict=True))
-        return Answer(f'{{"data":{{{",".join(parts)}}}}}'.encode())
+        return Response(f'{{"data":{{{",".join(parts)}}}}}'.encode())
     entries = json.dumps([error.formatted() for error in errors])
     if any(
         isinstance(each, RequestError) and _is_required(field)
         for field, each in zip(fields, found, strict=True)
     ):
-        return Answer(f'{{"data":null,"errors":{entries}}}'.encode(), errors[0].status)
+        return Response(f'{{"data":null,"errors":{entries}}}'.encode(), errors[0].status)
     texts = ("null" if isinstance(each, RequestError) else each for each in found)
     parts = (f'"{field.key}":{text}' for field, text in zip(fields, texts, strict=True))
-    return Answer(f'{{"data":{{{",".join(parts)}}},"errors":{entries}}}'.encode())
+    return Response(f'{{"data":{{{",".join(parts)}}},"errors":{entries}}}'.encode())
 
 
-def refused(errors: Sequence[RequestError]) -> Answer:
+def refused(errors: Sequence[RequestError]) -> Response:
     """Return the answer to a request that is not executed."""
     body = json.dumps({"errors": [error.formatted() for error in errors]}).encode()
-    return Answer(body, errors[0].status)
+    return Response(body, errors[0].status)
 
 
 def _is_required(field: RootField) -> bool:
