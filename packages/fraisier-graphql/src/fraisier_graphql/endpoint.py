@@ -10,7 +10,7 @@ from typing import Any
 
 from fraisier_core import GRANT, Grant
 
-from fraisier_graphql.executing import Response, Executor, Request, refused
+from fraisier_graphql.executing import Executor, Request, Response, refused
 from fraisier_graphql.limits import Limits
 from fraisier_graphql.request_errors import RequestError
 
