@@ -101,18 +101,6 @@ class DeploymentReader(Protocol):
     def live_workers(self) -> int:
         """Return how many workers said lately that they live."""
 
-    def answer(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
-        """Return the text of the column `answer` of the row that a statement over the views returns, None
-        without a row. The views are a public interface: who compiles questions into statements asks here.
-
-        Args:
-            sql: the statement, in the SQL of this kind of store, with `:NAME` for each parameter.
-            parameters: their values.
-        """
-
-    def interrupt(self) -> None:
-        """Have what another thread asks fail soon, because it takes too long."""
-
 
 class Reader(DeploymentReader, Protocol):
     """What happened and which release is serving."""
@@ -169,6 +157,18 @@ class Reader(DeploymentReader, Protocol):
 
     def contents(self) -> Contents:
         """Return what it holds, row by row."""
+
+    def answer(self, sql: str, parameters: Mapping[str, Any]) -> str | None:
+        """Return the text of the column `answer` of the row that a statement over the views returns, None
+        without a row. The views are a public interface: who compiles questions into statements asks here.
+
+        Args:
+            sql: the statement, in the SQL of this kind of store, with `:NAME` for each parameter.
+            parameters: their values.
+        """
+
+    def interrupt(self) -> None:
+        """Have what another thread asks fail soon, because it takes too long."""
 
 
 class WakeUps(Protocol):
