@@ -107,6 +107,7 @@ class Deployment:
     rollback_started: Annotated[bool, says("Whether it failed and went back to the previous release.")]
     unrepeatable: Annotated[bool, says("Whether it did what must not be done twice.")]
     cancel_requested: Annotated[bool, says("Whether somebody asked to cancel it.")]
+    position: Annotated[int, says("Grows with each change of a status in the store.")]
     sequence: Annotated[int, says("Grows with each deployment of the store.")]
     steps: Annotated[list[Step], says("Its steps, in the order in which they began.")]
     output: Annotated[list[OutputChunk], says("The newest output of its steps, oldest first.")]
@@ -149,6 +150,7 @@ class Environment:
     environment: Annotated[str, says("The environment.")]
     name: Annotated[str | None, says("What it calls itself.")]
     branch: Annotated[str | None, says("The branch that it deploys.")]
+    app_path: Annotated[str | None, says("Where it lies on its host.")]
     status: Annotated[FraiseStatus, says("What serves there, and its last deployment of note.")]
 
 
@@ -161,7 +163,8 @@ class Fraise:
     type: Annotated[str, says("How it is deployed: api.")]
     description: Annotated[str | None, says("What it is.")]
     repository: Annotated[str | None, says("The identity of its repository: host and path.")]
-    environments: Annotated[list[Environment], says("Where it is deployed, by name.")]
+    problem: Annotated[str | None, says("Why the plugin of its type cannot be used.")]
+    environments: Annotated[list[Environment], says("Where it is deployed, as configured.")]
     deployment_history: Annotated[list[Deployment], says("Its newest 10 deployments, newest first.")]
 
 

@@ -19,7 +19,7 @@ def fraise(id: str) -> Fraise | None:
 
 @fraiseql.query(sql_source="v_fraises", auto_params=WHOLE)
 def fraises() -> list[Fraise]:
-    """All fraises that are configured, by name."""
+    """All fraises, in the order of the configuration."""
 
 
 @fraiseql.query(sql_source="v_fraise_status", auto_params=WHOLE)

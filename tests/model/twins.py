@@ -18,6 +18,7 @@ VIEWS = (  # and their order, the oldest first
     "v_deployment_history ORDER BY sequence",
     "v_webhook_events ORDER BY sequence",
     "v_webhook_refs ORDER BY sequence, number",
+    "v_fraises ORDER BY id",
     "v_fraise_status ORDER BY fraise_id, environment",
     "v_deployment_stats ORDER BY fraise_id, environment",
 )
@@ -95,4 +96,10 @@ def _plain(column: str, value: Any) -> Any:
         return "drawn"
     if value is not None and column.endswith(_MEASURED):
         return "measured"
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        return _plain(column, json.loads(value))
+    if isinstance(value, dict):
+        return {name: _plain(name, value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_plain(column, each) for each in value]
     return int(value) if isinstance(value, bool) else value

@@ -28,6 +28,7 @@ FOLDED = ("tb_deployments", "tb_attempts", "tb_steps", "tb_serving")
 VIEWS = (
     "v_deployment_history",
     "v_deployment_changes",
+    "v_fraises",
     "v_fraise_status",
     "v_deployment_stats",
     "v_webhook_events",
@@ -66,9 +67,10 @@ class Both:
     def __init__(self, sqlite: OpenSqliteStore, postgres: psycopg.Connection[Any]) -> None:
         self.sqlite = sqlite
         self.postgres = postgres
-        for fraise, environment in PLACES:
-            self.run("configure_fraise", {"fraise_id": fraise, "type": "site", "description": None})
-            self.run("configure_environment", {"fraise_id": fraise, "environment": environment})
+        for position, (fraise, environment) in enumerate(PLACES):
+            row = {"fraise_id": fraise, "type": "site", "environment": environment, "position": position}
+            self.run("configure_fraise", row)
+            self.run("configure_environment", row)
 
     def run(self, statement: str, row: Row) -> None:
         """Run the statement of that name on both."""
@@ -145,8 +147,12 @@ def _sorted(rows: list[Row]) -> list[Row]:
 def _comparable(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, list | dict):
-        return json.dumps(value)
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        return _comparable(json.loads(value))
+    if isinstance(value, list):
+        return [_comparable(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _comparable(value[name]) for name in sorted(value) if name not in NUMBERS}
     if isinstance(value, float):
         return float(f"{value:.6g}")  # SQLite counts days to the millisecond
     return str(value) if isinstance(value, UUID) else int(value) if isinstance(value, bool) else value

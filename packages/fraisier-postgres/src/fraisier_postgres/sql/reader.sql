@@ -1,28 +1,33 @@
 -- name: status
-SELECT * FROM v_fraise_status
-WHERE configured AND (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
+SELECT
+    fraise_id, environment, type, description, name, status, deployment_id, kind, commit_sha, ref, started_at,
+    completed_at, duration, error_message, serving_release, serving_commit_sha, last_deployed, serving_unknown,
+    pending, awaits_decision
+FROM v_fraise_status
+WHERE (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
   AND (CAST(:environment AS text) IS NULL OR environment = CAST(:environment AS text))
 ORDER BY fraise_id, environment;
 
 -- name: history
-SELECT * FROM v_deployment_history LIMIT :limit;
+SELECT * FROM tb_deployments ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_fraise
-SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
+SELECT * FROM tb_deployments WHERE fraise_id = :fraise_id ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_environment
-SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
+SELECT * FROM tb_deployments WHERE fraise_id = :fraise_id AND environment = :environment
+ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_kind
 -- Without what repeats a delivery and came to nothing; of such that others superseded, one for each delivery.
-SELECT * FROM v_deployment_history
+SELECT * FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
   AND (repeats IS NULL OR release IS NOT NULL OR (status <> 'superseded' AND status <> 'skipped')
        OR sequence IN (SELECT max(sequence) FROM tb_deployments
                        WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'superseded'
                          AND repeats IS NOT NULL
                        GROUP BY repeats, ref, commit_sha))
-LIMIT :limit;
+ORDER BY sequence DESC LIMIT :limit;
 
 -- name: deployments_by_prefix
 -- The range of ids that begin so; the dashes are where they belong, or left out.
@@ -39,7 +44,7 @@ SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000
 WHERE CAST(id AS text) LIKE :pattern LIMIT 4;
 
 -- name: deployment
-SELECT * FROM v_deployment_history WHERE id = :id;
+SELECT * FROM tb_deployments WHERE id = :id;
 
 -- name: steps
 SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
@@ -150,7 +155,7 @@ WHERE webhook_event_id IN (SELECT CAST(value AS uuid) FROM json_array_elements_t
 ORDER BY number;
 
 -- name: deployments_of_deliveries
-SELECT * FROM v_deployment_history
+SELECT * FROM tb_deployments
 WHERE webhook_event_id IN (SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))
 ORDER BY sequence;
 

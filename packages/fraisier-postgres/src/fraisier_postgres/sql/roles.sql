@@ -30,7 +30,8 @@ BEGIN
 END $$;
 
 GRANT SELECT ON
-    v_deployment_history, v_deployment_changes, v_fraise_status, v_deployment_stats, v_webhook_events, v_webhook_refs
+    v_deployment_history, v_deployment_changes, v_fraises, v_fraise_status, v_deployment_stats, v_webhook_events,
+    v_webhook_refs
 TO fraisier_graphql, fraisier_reader, fraisier_worker;
 
 GRANT SELECT ON

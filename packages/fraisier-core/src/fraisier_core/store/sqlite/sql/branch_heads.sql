@@ -17,18 +17,20 @@ SET head = excluded.head, seen_at = excluded.seen_at, problem = excluded.problem
 -- name: last_of_refs
 -- Of each branch or tag the newest deployment that was not superseded or skipped or, if all were, the newest. A
 -- repeated delivery counts only if its commit was found at its ref: a replay says nothing of the ref.
-SELECT * FROM v_deployment_history WHERE sequence IN (
+SELECT * FROM tb_deployments WHERE sequence IN (
     SELECT coalesce(max(iif(status <> 'superseded' AND status <> 'skipped', sequence, NULL)), max(sequence))
     FROM tb_deployments
     WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'commit' AND ref IS NOT NULL
       AND (repeats IS NULL OR release IS NOT NULL)
-    GROUP BY ref);
+    GROUP BY ref)
+ORDER BY sequence DESC;
 
 -- name: last_of_commits
 -- In one pass over the history, however many commits are asked for.
-SELECT * FROM v_deployment_history WHERE sequence IN (
+SELECT * FROM tb_deployments WHERE sequence IN (
     SELECT max(sequence) FROM tb_deployments
     WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'commit'
       AND commit_sha IN (SELECT value FROM json_each(:commits))
       AND (repeats IS NULL OR release IS NOT NULL)
-    GROUP BY commit_sha);
+    GROUP BY commit_sha)
+ORDER BY sequence DESC;

@@ -1,28 +1,33 @@
 -- name: status
-SELECT * FROM v_fraise_status
-WHERE configured = 1 AND (:fraise_id IS NULL OR fraise_id = :fraise_id)
+SELECT
+    fraise_id, environment, type, description, name, status, deployment_id, kind, commit_sha, ref, started_at,
+    completed_at, duration, error_message, serving_release, serving_commit_sha, last_deployed, serving_unknown,
+    pending, awaits_decision
+FROM v_fraise_status
+WHERE (:fraise_id IS NULL OR fraise_id = :fraise_id)
   AND (:environment IS NULL OR environment = :environment)
 ORDER BY fraise_id, environment;
 
 -- name: history
-SELECT * FROM v_deployment_history LIMIT :limit;
+SELECT * FROM tb_deployments ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_fraise
-SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id LIMIT :limit;
+SELECT * FROM tb_deployments WHERE fraise_id = :fraise_id ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_environment
-SELECT * FROM v_deployment_history WHERE fraise_id = :fraise_id AND environment = :environment LIMIT :limit;
+SELECT * FROM tb_deployments WHERE fraise_id = :fraise_id AND environment = :environment
+ORDER BY sequence DESC LIMIT :limit;
 
 -- name: history_of_kind
 -- Without what repeats a delivery and came to nothing; of such that others superseded, one for each delivery.
-SELECT * FROM v_deployment_history
+SELECT * FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
   AND (repeats IS NULL OR release IS NOT NULL OR (status <> 'superseded' AND status <> 'skipped')
        OR sequence IN (SELECT max(sequence) FROM tb_deployments
                        WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'superseded'
                          AND repeats IS NOT NULL
                        GROUP BY repeats, ref, commit_sha))
-LIMIT :limit;
+ORDER BY sequence DESC LIMIT :limit;
 
 -- name: deployments_by_prefix
 SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 4;
@@ -31,7 +36,7 @@ SELECT id FROM tb_deployments WHERE id >= :prefix AND id < :after LIMIT 4;
 SELECT id FROM (SELECT id FROM tb_deployments ORDER BY sequence DESC LIMIT 10000) WHERE id LIKE :pattern LIMIT 4;
 
 -- name: deployment
-SELECT * FROM v_deployment_history WHERE id = :id;
+SELECT * FROM tb_deployments WHERE id = :id;
 
 -- name: steps
 SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
@@ -131,7 +136,7 @@ WHERE webhook_event_id IN (SELECT value FROM json_each(:ids))
 ORDER BY number;
 
 -- name: deployments_of_deliveries
-SELECT * FROM v_deployment_history
+SELECT * FROM tb_deployments
 WHERE webhook_event_id IN (SELECT value FROM json_each(:ids)) ORDER BY sequence;
 
 -- name: newer_than

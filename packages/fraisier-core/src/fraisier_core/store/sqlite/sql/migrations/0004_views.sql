@@ -1,14 +1,48 @@
 -- Read side: what the CLI, the web app and other programs read.
 
+-- The deployments, newest first. What is not selected is not computed: neither the lists nor `data`, which is the
+-- row as an object in JSON. Of the output the newest thousand chunks.
 CREATE VIEW v_deployment_history AS
 SELECT
-    d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
-    d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
-    d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-    d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested,
-    d.position, d.sequence
-FROM tb_deployments AS d
-ORDER BY d.sequence DESC;
+    h.*,
+    json_object(
+        'id', h.id, 'fraise_id', h.fraise_id, 'environment', h.environment, 'kind', h.kind, 'status', h.status,
+        'requested_at', h.requested_at, 'started_at', h.started_at, 'completed_at', h.completed_at,
+        'duration', h.duration, 'error_message', h.error_message, 'commit_sha', h.commit_sha, 'ref', h.ref,
+        'before_sha', h.before_sha, 'pathspecs', json(h.pathspecs), 'reason', h.reason, 'trigger', h.trigger,
+        'requested_by', h.requested_by, 'webhook_event_id', h.webhook_event_id, 'release', h.release,
+        'previous_release', h.previous_release, 'previous_commit_sha', h.previous_commit_sha,
+        'superseded_by', h.superseded_by, 'recovers', h.recovers, 'repeats', h.repeats, 'attempt', h.attempt,
+        'activation_started', json(iif(h.activation_started, 'true', 'false')),
+        'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
+        'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
+        'cancel_requested', json(iif(h.cancel_requested, 'true', 'false')), 'position', h.position,
+        'sequence', h.sequence, 'steps', json(h.steps), 'output', json(h.output), 'events', json(h.events)) AS data
+FROM (
+    SELECT
+        d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
+        d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
+        d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
+        d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable,
+        d.cancel_requested, d.position, d.sequence,
+        (SELECT json_group_array(json_object(
+             'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
+             'repeatable', json(iif(s.repeatable, 'true', 'false')), 'started_at', s.started_at,
+             'completed_at', s.completed_at, 'duration', s.duration, 'message', s.message))
+         FROM (SELECT * FROM tb_steps WHERE deployment_id = d.id ORDER BY attempt, number) AS s) AS steps,
+        (SELECT json_group_array(json_object(
+             'deployment_id', o.deployment_id, 'sequence', o.sequence, 'attempt', o.attempt,
+             'step_number', o.step_number, 'at', o.at, 'text', o.text, 'dropped', o.dropped))
+         FROM (SELECT * FROM (SELECT * FROM tb_deployment_logs WHERE deployment_id = d.id
+                              ORDER BY sequence DESC LIMIT 1000) ORDER BY sequence) AS o) AS output,
+        (SELECT json_group_array(json_object(
+             'sequence', e.sequence, 'number', e.number, 'event', e.event, 'at', e.at, 'attempt', e.attempt,
+             'commit_sha', e.commit_sha, 'superseded_by', e.superseded_by, 'release', e.release, 'step', e.step,
+             'step_number', e.step_number, 'step_status', e.step_status, 'duration', e.duration,
+             'message', e.message))
+         FROM (SELECT * FROM tb_deployment_events WHERE deployment_id = d.id ORDER BY number) AS e) AS events
+    FROM tb_deployments AS d) AS h
+ORDER BY h.sequence DESC;
 
 -- A deployment as it was after each change of its status, at the `position` of the event that changed it.
 CREATE VIEW v_deployment_changes AS
@@ -68,67 +102,129 @@ WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'rele
 -- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.
 CREATE VIEW v_fraise_status AS
 SELECT
-    e.fraise_id, e.environment, f.type, f.description, e.name, e.configured,
-    d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.ref, d.requested_at, d.started_at,
-    d.completed_at, d.duration, d.error_message,
-    s.release AS serving_release, s.commit_sha AS serving_commit_sha, s.since AS last_deployed,
-    s.since IS NOT NULL AND s.release IS NULL AS serving_unknown,
-    EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY pending_deployment
-            WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
-              AND p.shown = 1
-           ) AS pending,
-    CASE
-        WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
-        WHEN d.status = 'cancelled' THEN (
-            SELECT iif(n.status IN ('failed', 'rolled_back', 'interrupted'), n.id, NULL)
-            FROM tb_deployments AS n INDEXED BY deployment_of_note
-            WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
-              AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
-              AND n.shown = 1
-            ORDER BY n.sequence DESC LIMIT 1)
-    END AS awaits_decision
-FROM tb_environments AS e
-JOIN tb_fraises AS f ON f.id = e.fraise_id
-LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
-    (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY pending_deployment
-     WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
-       AND p.shown = 1),
-    (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
-     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
-       AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown = 1
-     ORDER BY n.sequence DESC LIMIT 1))
-LEFT JOIN tb_serving AS s ON s.rowid = (
-    SELECT n.rowid FROM tb_serving AS n
-    WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1);
+    s.*,
+    json_object(
+        'fraise_id', s.fraise_id, 'environment', s.environment, 'type', s.type, 'description', s.description,
+        'name', s.name, 'status', s.status, 'deployment_id', s.deployment_id, 'kind', s.kind,
+        'commit_sha', s.commit_sha, 'ref', s.ref, 'requested_at', s.requested_at, 'started_at', s.started_at,
+        'completed_at', s.completed_at, 'duration', s.duration, 'error_message', s.error_message,
+        'serving_release', s.serving_release, 'serving_commit_sha', s.serving_commit_sha,
+        'last_deployed', s.last_deployed, 'serving_unknown', json(iif(s.serving_unknown, 'true', 'false')),
+        'pending', json(iif(s.pending, 'true', 'false')), 'awaits_decision', s.awaits_decision,
+        'serving', json(s.serving)) AS data
+FROM (
+    SELECT
+        e.fraise_id, e.environment, f.type, f.description, e.name,
+        d.status, d.id AS deployment_id, d.kind, d.commit_sha, d.ref, d.requested_at, d.started_at,
+        d.completed_at, d.duration, d.error_message,
+        s.release AS serving_release, s.commit_sha AS serving_commit_sha, s.since AS last_deployed,
+        s.since IS NOT NULL AND s.release IS NULL AS serving_unknown,
+        EXISTS (SELECT 1 FROM tb_deployments AS p INDEXED BY pending_deployment
+                WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
+                  AND p.shown = 1
+               ) AS pending,
+        CASE
+            WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
+            WHEN d.status = 'cancelled' THEN (
+                SELECT iif(n.status IN ('failed', 'rolled_back', 'interrupted'), n.id, NULL)
+                FROM tb_deployments AS n INDEXED BY deployment_of_note
+                WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
+                  AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
+                  AND n.shown = 1
+                ORDER BY n.sequence DESC LIMIT 1)
+        END AS awaits_decision,
+        CASE WHEN s.release IS NOT NULL THEN json_object(
+                'name', s.release, 'commit_sha', s.commit_sha, 'since', s.since)
+        END AS serving
+    FROM tb_environments AS e
+    JOIN tb_fraises AS f ON f.id = e.fraise_id
+    LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
+        (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY pending_deployment
+         WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
+           AND p.shown = 1),
+        (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
+         WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
+           AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown = 1
+         ORDER BY n.sequence DESC LIMIT 1))
+    LEFT JOIN tb_serving AS s ON s.rowid = (
+        SELECT n.rowid FROM tb_serving AS n
+        WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1)
+    WHERE e.configured = 1) AS s
+ORDER BY s.fraise_id, s.environment;
+
+-- What is configured, in the order of the configuration, each with its newest 10 deployments.
+CREATE VIEW v_fraises AS
+SELECT
+    f.*,
+    json_object(
+        'id', f.id, 'name', f.name, 'type', f.type, 'description', f.description, 'repository', f.repository,
+        'problem', f.problem, 'environments', json(f.environments),
+        'deployment_history', json(f.deployment_history)) AS data
+FROM (
+    SELECT
+        f.id, f.id AS name, f.type, f.description, f.repository, f.problem,
+        (SELECT json_group_array(json_object(
+             'fraise_id', e.fraise_id, 'environment', e.environment, 'name', e.name, 'branch', e.branch,
+             'app_path', e.app_path, 'status', json(v.data)))
+         FROM (SELECT * FROM tb_environments WHERE fraise_id = f.id AND configured = 1 ORDER BY position) AS e
+         CROSS JOIN v_fraise_status AS v
+         WHERE v.fraise_id = e.fraise_id AND v.environment = e.environment) AS environments,
+        (SELECT json_group_array(json(h.data))
+         FROM (SELECT data FROM v_deployment_history WHERE fraise_id = f.id LIMIT 10) AS h
+        ) AS deployment_history
+    FROM tb_fraises AS f
+    WHERE f.configured = 1) AS f
+ORDER BY
+    (SELECT min(e.position) FROM tb_environments AS e WHERE e.fraise_id = f.id AND e.configured = 1),
+    f.id;
 
 -- Aggregates over the deployments that ran to an end; durations in seconds.
 CREATE VIEW v_deployment_stats AS
-WITH ended AS (
-    SELECT fraise_id, environment, status, duration, completed_at,
-           row_number() OVER (PARTITION BY fraise_id, environment ORDER BY duration) AS rank,
-           count(*) OVER (PARTITION BY fraise_id, environment) AS total
-    FROM tb_deployments
-    WHERE shown = 1 AND duration IS NOT NULL
-      AND status IN ('success', 'failed', 'rolled_back')
-)
 SELECT
-    fraise_id, environment, total,
-    sum(status = 'success') AS success, sum(status = 'failed') AS failed,
-    sum(status = 'rolled_back') AS rolled_back,
-    1.0 * sum(status = 'success') / total AS success_rate,
-    avg(duration) AS mean_duration,
-    max(duration) FILTER (WHERE rank = (total + 1) / 2) AS median_duration,
-    max(duration) FILTER (WHERE rank = (95 * total + 99) / 100) AS p95_duration,
-    total / max(1.0, julianday(max(completed_at)) - julianday(min(completed_at))) AS deployments_per_day
-FROM ended
-GROUP BY fraise_id, environment;
+    s.*,
+    json_object(
+        'fraise_id', s.fraise_id, 'environment', s.environment, 'total', s.total, 'success', s.success,
+        'failed', s.failed, 'rolled_back', s.rolled_back, 'success_rate', s.success_rate,
+        'mean_duration', s.mean_duration, 'median_duration', s.median_duration, 'p95_duration', s.p95_duration,
+        'deployments_per_day', s.deployments_per_day) AS data
+FROM (
+    WITH ended AS (
+        SELECT fraise_id, environment, status, duration, completed_at,
+               row_number() OVER (PARTITION BY fraise_id, environment ORDER BY duration) AS rank,
+               count(*) OVER (PARTITION BY fraise_id, environment) AS total
+        FROM tb_deployments
+        WHERE shown = 1 AND duration IS NOT NULL
+          AND status IN ('success', 'failed', 'rolled_back')
+    )
+    SELECT
+        fraise_id, environment, total,
+        sum(status = 'success') AS success, sum(status = 'failed') AS failed,
+        sum(status = 'rolled_back') AS rolled_back,
+        1.0 * sum(status = 'success') / total AS success_rate,
+        avg(duration) AS mean_duration,
+        max(duration) FILTER (WHERE rank = (total + 1) / 2) AS median_duration,
+        max(duration) FILTER (WHERE rank = (95 * total + 99) / 100) AS p95_duration,
+        total / max(1.0, julianday(max(completed_at)) - julianday(min(completed_at))) AS deployments_per_day
+    FROM ended
+    GROUP BY fraise_id, environment) AS s
+ORDER BY s.fraise_id, s.environment;
 
+-- The verified deliveries, newest first.
 CREATE VIEW v_webhook_events AS
 SELECT
-    w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.urls, w.ref, w.branch, w.commit_sha,
-    w.before_sha, w.pusher, w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256,
-    1 + (SELECT count(*) FROM tb_webhook_refs AS r WHERE r.webhook_event_id = w.id) AS refs, w.sequence
-FROM tb_webhook_events AS w
+    w.*,
+    json_object(
+        'id', w.id, 'provider', w.provider, 'event_type', w.event_type, 'delivery_id', w.delivery_id,
+        'repository', w.repository, 'urls', json(w.urls), 'ref', w.ref, 'branch', w.branch,
+        'commit_sha', w.commit_sha, 'before_sha', w.before_sha, 'pusher', w.pusher,
+        'received_at', w.received_at, 'verdict', w.verdict, 'duplicate_of', w.duplicate_of,
+        'reasons', json(w.reasons), 'body_sha256', w.body_sha256, 'refs', w.refs, 'sequence', w.sequence) AS data
+FROM (
+    SELECT
+        w.id, w.provider, w.event_type, w.delivery_id, w.repository, w.urls, w.ref, w.branch, w.commit_sha,
+        w.before_sha, w.pusher, w.received_at, w.verdict, w.duplicate_of, w.reasons, w.body_sha256,
+        1 + (SELECT count(*) FROM tb_webhook_refs AS r WHERE r.webhook_event_id = w.id) AS refs, w.sequence
+    FROM tb_webhook_events AS w) AS w
 ORDER BY w.sequence DESC;
 
 -- Every ref that a delivery pushed, the first as number 1.
