@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from fraisier_core.store import vocabulary
 
+from tests.databases import Database, both_databases
 from tests.environments import ROOT
+from tests.played import Player
 
 FOLDER = ROOT / "schema"
 SCHEMA: dict[str, Any] = json.loads((FOLDER / "schema.json").read_text())
@@ -78,3 +81,37 @@ def test_an_enum_stores_the_words_of_the_record_and_shows_them_in_capitals(enum:
 
 def test_every_enum_is_compared() -> None:
     assert set(ENUMS) == set(WORDS)
+
+
+def columns(type_name: str) -> set[str]:
+    """Return the columns that the fields of a type are read from."""
+    fields = TYPES[type_name]["fields"]
+    return {re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", field["name"]).lower() for field in fields}
+
+
+def objects(type_name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects within an object of a type, with the name of the type of each."""
+    yield type_name, value
+    for field in TYPES[type_name]["fields"]:
+        inner = re.sub(r"[\[\]!]", "", field["type"])
+        found = value.get(re.sub(r"([A-Z])", r"_\1", field["name"]).lower())
+        for each in found if isinstance(found, list) else [found]:
+            if inner in TYPES and each is not None:
+                yield from objects(inner, each)
+
+
+@both_databases
+def test_the_views_have_a_column_for_each_field_and_all_of_them_in_data(database: Database) -> None:
+    with closing(database.open()) as store:
+        Player(store).play(60)
+        seen = set()
+        for name, each in TYPES.items():
+            if "sql_source" not in each:
+                continue
+            rows = store.all(f"SELECT * FROM {each['sql_source']}")
+            assert {*rows[0]} == columns(name) | {"data"}
+            for row in rows:
+                for inner, value in objects(name, json.loads(row["data"])):
+                    assert {*value} == columns(inner), inner
+                    seen.add(inner)
+        assert seen == {*TYPES}
