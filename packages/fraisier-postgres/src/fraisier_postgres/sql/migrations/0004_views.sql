@@ -149,7 +149,7 @@ FROM (
             jsonb_build_object('name', s.release, 'commit_sha', s.commit_sha, 'since', utc(s.since))
         END AS serving
     FROM tb_environments AS e
-    JOIN tb_fraises AS f ON f.id = e.fraise_id
+    JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured
     LEFT JOIN LATERAL (
         SELECT w.sequence FROM tb_deployments AS w
         WHERE w.fraise_id = e.fraise_id AND w.environment = e.environment AND w.status = 'pending' AND w.shown
@@ -163,8 +163,7 @@ FROM (
         SELECT c.* FROM tb_deployments AS c WHERE c.sequence = coalesce(p.sequence, l.sequence) LIMIT 1) AS d ON true
     LEFT JOIN LATERAL (
         SELECT n.* FROM tb_serving AS n
-        WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1) AS s ON true
-    WHERE e.configured) AS s
+        WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1) AS s ON true) AS s
 ORDER BY s.fraise_id, s.environment;
 
 -- What is configured, in the order of the configuration, each with its newest 10 deployments.
@@ -192,14 +191,15 @@ ORDER BY
     (SELECT min(e.position) FROM tb_environments AS e WHERE e.fraise_id = f.id AND e.configured),
     f.id;
 
--- Aggregates over the deployments that ran to an end; durations in seconds.
+-- Aggregates over the deployments that ran to an end; durations in seconds. The key in `data` is what FraiseQL looks
+-- for if the field is called p95Duration.
 CREATE VIEW v_deployment_stats AS
 SELECT
     s.*,
     jsonb_build_object(
         'fraise_id', s.fraise_id, 'environment', s.environment, 'total', s.total, 'success', s.success,
         'failed', s.failed, 'rolled_back', s.rolled_back, 'success_rate', s.success_rate,
-        'mean_duration', s.mean_duration, 'median_duration', s.median_duration, 'p95_duration', s.p95_duration,
+        'mean_duration', s.mean_duration, 'median_duration', s.median_duration, 'p_95_duration', s.p95_duration,
         'deployments_per_day', s.deployments_per_day) AS data
 FROM (
     WITH ended AS (

@@ -137,7 +137,7 @@ FROM (
                 'name', s.release, 'commit_sha', s.commit_sha, 'since', s.since)
         END AS serving
     FROM tb_environments AS e
-    JOIN tb_fraises AS f ON f.id = e.fraise_id
+    JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured = 1
     LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
         (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY pending_deployment
          WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
@@ -148,8 +148,7 @@ FROM (
          ORDER BY n.sequence DESC LIMIT 1))
     LEFT JOIN tb_serving AS s ON s.rowid = (
         SELECT n.rowid FROM tb_serving AS n
-        WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1)
-    WHERE e.configured = 1) AS s
+        WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment ORDER BY n.since DESC LIMIT 1)) AS s
 ORDER BY s.fraise_id, s.environment;
 
 -- What is configured, in the order of the configuration, each with its newest 10 deployments.
@@ -178,14 +177,15 @@ ORDER BY
     (SELECT min(e.position) FROM tb_environments AS e WHERE e.fraise_id = f.id AND e.configured = 1),
     f.id;
 
--- Aggregates over the deployments that ran to an end; durations in seconds.
+-- Aggregates over the deployments that ran to an end; durations in seconds. The key in `data` is what FraiseQL looks
+-- for if the field is called p95Duration.
 CREATE VIEW v_deployment_stats AS
 SELECT
     s.*,
     json_object(
         'fraise_id', s.fraise_id, 'environment', s.environment, 'total', s.total, 'success', s.success,
         'failed', s.failed, 'rolled_back', s.rolled_back, 'success_rate', s.success_rate,
-        'mean_duration', s.mean_duration, 'median_duration', s.median_duration, 'p95_duration', s.p95_duration,
+        'mean_duration', s.mean_duration, 'median_duration', s.median_duration, 'p_95_duration', s.p95_duration,
         'deployments_per_day', s.deployments_per_day) AS data
 FROM (
     WITH ended AS (
