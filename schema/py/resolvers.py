@@ -10,9 +10,13 @@ from models import Deployment, DeploymentStats, Fraise, FraiseStatus, OutputChun
 SCHEMA = Path(__file__).parent.parent / "schema.json"
 WHOLE = {"where": False, "order_by": False, "limit": False, "offset": False}
 PAGED = WHOLE | {"limit": True, "offset": True}
+# A limit within a view would come before what is asked of it.
+FUNCTION = {"sql_source_kind": "function"}
+ORDERED = FUNCTION | {"pagination_order": "none"}  # by the function
+BY = {"inject": {"requested_by": "jwt_optional:sub"}, "changelog": False}  # the triggers log all changes
 
 
-@fraiseql.query(sql_source="v_fraises")
+@fraiseql.query(sql_source="fn_fraise", **FUNCTION)
 def fraise(id: str) -> Fraise | None:
     """A fraise; null if it is not configured."""
 
@@ -22,22 +26,17 @@ def fraises() -> list[Fraise]:
     """All fraises, in the order of the configuration."""
 
 
-@fraiseql.query(sql_source="v_fraise_status", auto_params=WHOLE)
+@fraiseql.query(sql_source="fn_fraise_status", auto_params=WHOLE, **FUNCTION)
 def fraise_status(fraise_id: str | None = None, environment: str | None = None) -> list[FraiseStatus]:
     """What serves in each environment, and its last deployment of note."""
 
 
-@fraiseql.query(sql_source="v_deployment_history")
+@fraiseql.query(sql_source="fn_deployment", **FUNCTION)
 def deployment(id: ID) -> Deployment | None:
     """A deployment with its steps and their output; null if there is none of this id."""
 
 
-@fraiseql.query(
-    sql_source="fn_deployment_history",
-    sql_source_kind="function",
-    auto_params=PAGED,
-    pagination_order="none",
-)
+@fraiseql.query(sql_source="fn_deployment_history", auto_params=PAGED, **ORDERED)
 def deployment_history(
     fraise_id: str | None = None,
     environment: str | None = None,
@@ -48,31 +47,29 @@ def deployment_history(
     """The deployments, newest first: 50 without a limit, after the one that `cursor` names."""
 
 
-@fraiseql.query(sql_source="v_deployment_stats", auto_params=WHOLE)
+@fraiseql.query(sql_source="fn_deployment_stats", auto_params=WHOLE, **FUNCTION)
 def deployment_stats(fraise_id: str | None = None, environment: str | None = None) -> list[DeploymentStats]:
     """How often the deployments of each environment succeed, and how long they take."""
 
 
-@fraiseql.query(
-    sql_source="fn_webhook_events", sql_source_kind="function", auto_params=PAGED, pagination_order="none"
-)
+@fraiseql.query(sql_source="fn_webhook_events", auto_params=PAGED, **ORDERED)
 def webhook_events(
     provider: str | None = None, verdict: Verdict | None = None, cursor: ID | None = None
 ) -> list[WebhookEvent]:
     """The verified deliveries, newest first: 50 without a limit, after the one that `cursor` names."""
 
 
-@fraiseql.mutation(sql_source="fn_deploy", operation="CREATE")
+@fraiseql.mutation(sql_source="fn_deploy", operation="CREATE", **BY)
 def deploy(fraise_id: str, environment: str, commit: str | None = None) -> Deployment:
     """Request a deployment of the newest commit of the branch, or of another; a worker executes it."""
 
 
-@fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE")
+@fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **BY)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""
 
 
-@fraiseql.mutation(sql_source="fn_rollback", operation="CREATE")
+@fraiseql.mutation(sql_source="fn_rollback", operation="CREATE", **BY)
 def rollback(fraise_id: str, environment: str, to: str | None = None) -> Deployment:
     """Request a rollback to the release that served before, or to another; a worker executes it."""
 

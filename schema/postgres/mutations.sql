@@ -1,0 +1,164 @@
+-- What is requested. The functions run as the owner, who may read what they look up, and write the event that a worker
+-- acts on; the rules of the store check it. What cannot be is refused with 22023, which clients see as BAD_USER_INPUT.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+CREATE OR REPLACE FUNCTION refuse_request(message text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING MESSAGE = message, ERRCODE = 'invalid_parameter_value';
+END $$;
+
+-- What fraiseql-server reads a mutation's answer from.
+DO $$
+BEGIN
+    CREATE TYPE mutation_answer AS (
+        succeeded boolean, state_changed boolean, error_class text, status_detail text, http_status smallint,
+        message text, entity_id uuid, entity_type text, entity jsonb, updated_fields text[], cascade jsonb,
+        error_detail jsonb, metadata jsonb);
+EXCEPTION WHEN duplicate_object THEN
+    NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION answer(deployment uuid, changed boolean) RETURNS mutation_answer LANGUAGE sql AS $$
+    SELECT r.* FROM v_deployment_history AS d, fraiseql.mutation_ok(d.data, d.id, 'Deployment', changed) AS r
+    WHERE d.id = deployment
+$$;
+
+-- The configured environment of that name, or else the only one whose name begins so.
+CREATE OR REPLACE FUNCTION requested_environment(asked_fraise text, asked text) RETURNS tb_environments
+LANGUAGE plpgsql AS $$
+DECLARE
+    found tb_environments;
+    names text[] := ARRAY(
+        SELECT e.environment FROM tb_environments AS e
+        WHERE e.fraise_id = asked_fraise AND e.configured AND asked <> '' AND starts_with(e.environment, asked)
+        ORDER BY e.environment);
+BEGIN
+    IF NOT EXISTS (SELECT FROM tb_fraises AS f WHERE f.id = asked_fraise AND f.configured) THEN
+        PERFORM refuse_request('unknown fraise "' || asked_fraise || '"');
+    ELSIF cardinality(names) = 0 THEN
+        PERFORM refuse_request('unknown environment "' || asked || '" of ' || asked_fraise);
+    ELSIF cardinality(names) > 1 AND names[1] <> asked THEN
+        PERFORM refuse_request('"' || asked || '" is ambiguous: ' || array_to_string(names, ', '));
+    END IF;
+    SELECT * INTO found FROM tb_environments AS e WHERE e.fraise_id = asked_fraise AND e.environment = names[1];
+    RETURN found;
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_deploy(fraise_id text, environment text, commit text, requested_by text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    deployment uuid := uuidv7();
+    place tb_environments := requested_environment(fraise_id, environment);
+BEGIN
+    IF commit IS NULL AND place.branch IS NULL THEN
+        PERFORM refuse_request('no `branch:` says what to deploy to ' || place.environment || '; name a commit');
+    END IF;
+    INSERT INTO tb_deployment_events (
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref)
+    VALUES (
+        deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'deploy', 'manual',
+        coalesce(requested_by, 'graphql'), commit,
+        CASE WHEN commit IS NULL THEN 'refs/heads/' || place.branch END);
+    RETURN answer(deployment, true);
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_cancel(id uuid, requested_by text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    deployment uuid := id;
+    canceller text := coalesce(requested_by, 'graphql');
+BEGIN
+    PERFORM FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
+    WHERE d.id = deployment FOR NO KEY UPDATE OF e;
+    IF NOT FOUND THEN
+        PERFORM refuse_request('there is no deployment ' || deployment);
+    ELSIF EXISTS (SELECT FROM tb_deployments AS d WHERE d.id = deployment AND d.completed_at IS NOT NULL) THEN
+        RETURN answer(deployment, false);
+    END IF;
+    INSERT INTO tb_deployment_events (deployment_id, event, at, attempt, requested_by, message)
+    VALUES (deployment, 'cancel_requested', clock_timestamp(), 0, canceller, 'cancelled by ' || canceller);
+    RETURN answer(deployment, true);
+END $$;
+
+-- The releases that were deployed and healthy, newest first, each with its place; `given_up` says that it was rolled
+-- back from, for one that is older.
+CREATE OR REPLACE FUNCTION healthy_releases(place tb_environments)
+RETURNS TABLE (nth bigint, release text, commit_sha text, given_up boolean) LANGUAGE sql STABLE AS $$
+    WITH healthy AS (
+        SELECT row_number() OVER (ORDER BY d.sequence DESC) AS nth, d.sequence, d.release, d.commit_sha
+        FROM tb_deployments AS d
+        WHERE d.fraise_id = place.fraise_id AND d.environment = place.environment AND d.status = 'success'
+          AND d.source = 'commit' AND d.release IS NOT NULL
+        ORDER BY d.sequence DESC LIMIT 100)
+    SELECT h.nth, h.release, h.commit_sha,
+           back.release IS NOT NULL AND NOT EXISTS (
+               SELECT FROM healthy AS n WHERE n.nth < h.nth AND n.release = back.release)
+    FROM healthy AS h
+    LEFT JOIN LATERAL (
+        SELECT b.release FROM tb_deployments AS b
+        WHERE b.fraise_id = place.fraise_id AND b.environment = place.environment
+          AND b.previous_release = h.release AND b.source = 'release' AND b.status = 'success'
+          AND b.sequence > h.sequence
+        ORDER BY b.sequence DESC LIMIT 1) AS back ON true
+$$;
+
+-- The newest healthy release that is older than the serving one and was not given up.
+CREATE OR REPLACE FUNCTION release_before(place tb_environments) RETURNS text LANGUAGE sql STABLE AS $$
+    WITH healthy AS (SELECT * FROM healthy_releases(place)),
+    serving AS (
+        SELECT s.release, s.commit_sha FROM tb_serving AS s
+        WHERE s.fraise_id = place.fraise_id AND s.environment = place.environment
+        ORDER BY s.since DESC LIMIT 1)
+    SELECT h.release FROM healthy AS h LEFT JOIN serving AS s ON true
+    WHERE NOT h.given_up AND h.commit_sha IS DISTINCT FROM s.commit_sha
+      AND h.nth > coalesce((SELECT min(o.nth) FROM healthy AS o WHERE o.release = s.release), 0)
+    ORDER BY h.nth LIMIT 1
+$$;
+
+-- The healthy release of that name, or else the newest whose name or commit begins so; all of them have one commit.
+CREATE OR REPLACE FUNCTION release_named(place tb_environments, asked text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    releases text[];
+    commits bigint;
+BEGIN
+    SELECT array_agg(h.release ORDER BY h.release <> asked, h.nth),
+           count(DISTINCT h.commit_sha) FILTER (WHERE h.release <> asked)
+    INTO releases, commits FROM healthy_releases(place) AS h
+    WHERE asked <> '' AND (starts_with(h.release, asked) OR starts_with(h.commit_sha, lower(asked)));
+    IF releases[1] <> asked AND commits > 1 THEN
+        PERFORM refuse_request('"' || asked || '" is ambiguous: ' || array_to_string(releases, ', '));
+    END IF;
+    RETURN releases[1];
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_rollback(fraise_id text, environment text, "to" text, requested_by text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    deployment uuid := uuidv7();
+    place tb_environments := requested_environment(fraise_id, environment);
+    target text := CASE WHEN "to" IS NULL THEN release_before(place) ELSE release_named(place, "to") END;
+    running uuid := (
+        SELECT d.id FROM tb_deployments AS d
+        WHERE d.fraise_id = place.fraise_id AND d.environment = place.environment AND d.status = 'running'
+          AND d.lane = 'release');
+BEGIN
+    IF "to" IS NULL AND running IS NOT NULL THEN
+        PERFORM refuse_request('deployment ' || running || ' is running: cancel it, or name the release');
+    ELSIF target IS NULL THEN
+        PERFORM refuse_request(
+            place.fraise_id || ' ' || place.environment || ' has no healthy release '
+            || coalesce('"' || "to" || '"', 'older than the serving one'));
+    END IF;
+    INSERT INTO tb_deployment_events (
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, release)
+    SELECT deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'rollback', 'manual',
+           coalesce(requested_by, 'graphql'), h.commit_sha, h.release
+    FROM healthy_releases(place) AS h WHERE h.release = target ORDER BY h.nth LIMIT 1;
+    RETURN answer(deployment, true);
+END $$;
+
+-- Nobody but who is granted it.
+REVOKE EXECUTE ON FUNCTION
+    fn_deploy(text, text, text, text), fn_cancel(uuid, text), fn_rollback(text, text, text, text)
+FROM PUBLIC;
