@@ -122,6 +122,9 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "webhooks explain": installation.json("webhooks", "explain", delivered),
         "webhooks replay": installation.json("webhooks", "replay", delivered),
         "webhooks show": installation.json("webhooks", "show", delivered),
+        "token create": installation.json("token", "create", "laptop", "--scope", "read"),
+        "token audit": installation.json("token", "audit")[0],
+        "token revoke": installation.json("token", "revoke", "laptop"),
         "steps": shown.pop("steps")[0],
     }
     assert list(shown) == list(printed["history"])

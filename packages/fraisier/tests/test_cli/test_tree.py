@@ -16,6 +16,9 @@ ARGUMENTS = {
     "fraise": "my_api",
     "environment": "production",
     "file": "missing.db",
+    "name": "laptop",
+    "scope": "read",
+    "token": "laptop",
     **dict.fromkeys(["deployment", "delivery", "what"], "abcd"),
 }
 
@@ -34,7 +37,12 @@ LEAVES = [leaf for name in COMMANDS for leaf in leaves([name], load_command(name
 
 
 def required(command: Any) -> list[str]:
-    return [ARGUMENTS[each.name] for each in command.params if each.required]
+    return [word for each in command.params if each.required for word in words_of(each)]
+
+
+def words_of(parameter: Any) -> list[str]:
+    options = [name for name in parameter.opts if name.startswith("--")]
+    return [*options[:1], ARGUMENTS[parameter.name]]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

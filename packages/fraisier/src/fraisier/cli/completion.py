@@ -41,6 +41,12 @@ def deliveries(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     return _ids({each.id: f"{each.provider} {each.ref or ''}: {each.verdict}" for each in found}, incomplete)
 
 
+def tokens(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:  # noqa: ARG001 - as all of them
+    """Return the tokens that are not revoked, by their names."""
+    found = reader.tokens() if (reader := _reader(ctx)) else []
+    return [(each.name, f"{each.prefix}...") for each in found if each.revoked_at is None]
+
+
 def fraises_and_deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the configured fraises and the newest deployments."""
     return [*((name, "its newest deployment") for name in _section(ctx)), *deployments(ctx, incomplete)]

@@ -25,6 +25,7 @@ COMMANDS = {
     "webhooks": "Show what forges delivered, and explain what became of it.",
     "config": "Check the configuration.",
     "db": "Maintain the store.",
+    "token": "Make and revoke the tokens of clients, and show what they did.",
     "worker": "Execute queued deployments until SIGTERM.",
 }
 
