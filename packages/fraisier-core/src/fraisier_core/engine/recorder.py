@@ -93,7 +93,7 @@ class Recorder:
 
     def end(self, ending: Ending, message: str, *events: Event) -> None:
         """End the deployment; `events` come before, in the same transaction."""
-        duration = time.monotonic() - self._started
+        duration = _since(self._started)
         self.append(*events, Event(ending, message=message, duration=duration))
 
     def record_command(self, command: ProcessIdentity) -> None:
@@ -114,7 +114,7 @@ class Recorder:
     def _finish(self, step: _Step, status: StepStatus, message: str | None = None) -> None:
         self.flush(last=True)
         ended = Event("step_finished", step=step.name, step_number=step.number, step_status=status)
-        self.append(ended._replace(duration=time.monotonic() - step.started, message=message))
+        self.append(ended._replace(duration=_since(step.started), message=message))
         failpoint(f"step_{step.name}_finished")
 
 
@@ -137,3 +137,8 @@ def _status_of(error: BaseException) -> StepStatus:
     if isinstance(error, CancelledError):
         return "cancelled"
     return "interrupted" if isinstance(error, InterruptedRunError) else "failed"
+
+
+def _since(started: float) -> float:
+    """Return the seconds since then, in digits that every form of a number keeps."""
+    return round(time.monotonic() - started, 6)
