@@ -105,7 +105,7 @@ def token(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A certificate of nobody's authority for localhost, and what serves with it."""
+    """A certificate for localhost that no authority signed, and the context of a server with it."""
     folder = tmp_path_factory.mktemp("tls")
     key, file = folder / "key.pem", folder / "cert.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
@@ -162,7 +162,7 @@ def test_nobody_listening_is_said_with_what_to_do() -> None:
     )
 
 
-def test_a_name_that_nobody_has_is_said() -> None:
+def test_an_unknown_name_is_said() -> None:
     said = one_line(afar("https://deploy.invalid"))
     assert said.startswith("https://deploy.invalid: its name is not found (")
     assert said.endswith("); check --url\n")
