@@ -45,21 +45,24 @@ BEGIN
     RETURN found;
 END $$;
 
-CREATE OR REPLACE FUNCTION fn_deploy(fraise_id text, environment text, commit text, requested_by text)
-RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE OR REPLACE FUNCTION fn_deploy(
+    fraise_id text, environment text, commit text, branch text, requested_by text
+) RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     deployment uuid := uuidv7();
     place tb_environments := requested_environment(fraise_id, environment);
+    chosen text := coalesce(branch, CASE WHEN commit IS NULL THEN place.branch END);
 BEGIN
-    IF commit IS NULL AND place.branch IS NULL THEN
-        PERFORM refuse_request('no `branch:` says what to deploy to ' || place.environment || '; name a commit');
+    IF commit IS NULL AND chosen IS NULL THEN
+        PERFORM refuse_request(
+            'no `branch:` says what to deploy to ' || place.environment || '; name a branch or a commit');
     END IF;
     INSERT INTO tb_deployment_events (
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref)
     VALUES (
         deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'deploy', 'manual',
         coalesce(requested_by, 'graphql'), commit,
-        CASE WHEN commit IS NULL THEN 'refs/heads/' || place.branch END);
+        'refs/heads/' || chosen);
     RETURN answer(deployment, true);
 END $$;
 
@@ -160,5 +163,5 @@ END $$;
 
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text), fn_cancel(uuid, text), fn_rollback(text, text, text, text)
+    fn_deploy(text, text, text, text, text), fn_cancel(uuid, text), fn_rollback(text, text, text, text)
 FROM PUBLIC;

@@ -29,12 +29,14 @@ CREATE OR REPLACE FUNCTION fn_deployment(id uuid) RETURNS TABLE (data jsonb) LAN
 $$;
 
 CREATE OR REPLACE FUNCTION fn_deployment_history(
-    fraise_id text, environment text, status text, kind text, cursor uuid
+    fraise_id text, environment text, status text, kind text, ref text, commit_sha text, id_part text, cursor uuid
 ) RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
     SELECT h.data FROM v_deployment_history AS h
     WHERE ($1 IS NULL OR h.fraise_id = $1) AND ($2 IS NULL OR h.environment = $2)
       AND ($3 IS NULL OR h.status = $3) AND ($4 IS NULL OR h.kind = $4)
-      AND ($5 IS NULL OR h.sequence < (SELECT c.sequence FROM v_deployment_history AS c WHERE c.id = $5))
+      AND ($5 IS NULL OR h.ref = $5) AND ($6 IS NULL OR h.commit_sha = $6)
+      AND ($7 IS NULL OR CAST(h.id AS text) LIKE '%' || $7 || '%')
+      AND ($8 IS NULL OR h.sequence < (SELECT c.sequence FROM v_deployment_history AS c WHERE c.id = $8))
     ORDER BY h.sequence DESC LIMIT unasked_limit()
 $$;
 

@@ -114,6 +114,16 @@ class Deployment:
     events: Annotated[list[DeploymentEvent], says("What happened to it, oldest first.")]
 
 
+@fraiseql.type(embedded=True)
+class BranchHead:
+    """The newest commit of a branch that an environment follows, as its repository had it."""
+
+    ref: Annotated[str, says("The full name of the branch; empty if the repository could not be asked.")]
+    head: Annotated[str | None, says("The commit; null if there is no such branch.")]
+    seen_at: Annotated[DateTime, says("When the repository was asked.")]
+    problem: Annotated[str | None, says("Why there is none, or why the repository could not be asked.")]
+
+
 @fraiseql.type(sql_source="v_fraise_status")
 class FraiseStatus:
     """What serves in an environment, and its last deployment of note."""
@@ -140,6 +150,7 @@ class FraiseStatus:
     pending: Annotated[bool, says("Whether a deployment waits.")]
     awaits_decision: Annotated[ID | None, says("The deployment that a user has to decide about.")]
     serving: Annotated[Release | None, says("The release that serves.")]
+    branch_heads: Annotated[list[BranchHead], says("The branches that it follows, by name.")]
 
 
 @fraiseql.type(embedded=True)

@@ -37,11 +37,14 @@ def deployment(id: ID) -> Deployment | None:
 
 
 @fraiseql.query(sql_source="fn_deployment_history", auto_params=PAGED, **ORDERED)
-def deployment_history(
+def deployment_history(  # noqa: PLR0917 - arguments of GraphQL are named
     fraise_id: str | None = None,
     environment: str | None = None,
     status: DeploymentStatus | None = None,
     kind: str | None = None,
+    ref: str | None = None,
+    commit_sha: str | None = None,
+    id_part: str | None = None,
     cursor: ID | None = None,
 ) -> list[Deployment]:
     """The deployments, newest first: 50 without a limit, after the one that `cursor` names."""
@@ -60,8 +63,10 @@ def webhook_events(
 
 
 @fraiseql.mutation(sql_source="fn_deploy", operation="CREATE", **BY)
-def deploy(fraise_id: str, environment: str, commit: str | None = None) -> Deployment:
-    """Request a deployment of the newest commit of the branch, or of another; a worker executes it."""
+def deploy(
+    fraise_id: str, environment: str, commit: str | None = None, branch: str | None = None
+) -> Deployment:
+    """Request a deployment of a commit, else of the newest one of a branch; a worker executes it."""
 
 
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **BY)

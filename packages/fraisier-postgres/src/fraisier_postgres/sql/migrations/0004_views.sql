@@ -127,7 +127,7 @@ SELECT
         'error_message', s.error_message, 'serving_release', s.serving_release,
         'serving_commit_sha', s.serving_commit_sha, 'last_deployed', utc(s.last_deployed),
         'serving_unknown', s.serving_unknown, 'pending', s.pending, 'awaits_decision', s.awaits_decision,
-        'serving', s.serving) AS data
+        'serving', s.serving, 'branch_heads', s.branch_heads) AS data
 FROM (
     SELECT
         e.fraise_id, e.environment, f.type, f.description, e.name,
@@ -147,7 +147,11 @@ FROM (
         END AS awaits_decision,
         CASE WHEN s.release IS NOT NULL THEN
             jsonb_build_object('name', s.release, 'commit_sha', s.commit_sha, 'since', utc(s.since))
-        END AS serving
+        END AS serving,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'ref', h.ref, 'head', h.head, 'seen_at', utc(h.seen_at), 'problem', h.problem) ORDER BY h.ref), '[]')
+         FROM tb_branch_heads AS h WHERE h.fraise_id = e.fraise_id AND h.environment = e.environment
+        ) AS branch_heads
     FROM tb_environments AS e
     JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured
     LEFT JOIN LATERAL (

@@ -111,7 +111,7 @@ SELECT
         'serving_release', s.serving_release, 'serving_commit_sha', s.serving_commit_sha,
         'last_deployed', s.last_deployed, 'serving_unknown', json(iif(s.serving_unknown, 'true', 'false')),
         'pending', json(iif(s.pending, 'true', 'false')), 'awaits_decision', s.awaits_decision,
-        'serving', json(s.serving)) AS data
+        'serving', json(s.serving), 'branch_heads', json(s.branch_heads)) AS data
 FROM (
     SELECT
         e.fraise_id, e.environment, f.type, f.description, e.name,
@@ -135,7 +135,12 @@ FROM (
         END AS awaits_decision,
         CASE WHEN s.release IS NOT NULL THEN json_object(
                 'name', s.release, 'commit_sha', s.commit_sha, 'since', s.since)
-        END AS serving
+        END AS serving,
+        (SELECT json_group_array(json_object(
+             'ref', h.ref, 'head', h.head, 'seen_at', h.seen_at, 'problem', h.problem))
+         FROM (SELECT * FROM tb_branch_heads AS b
+               WHERE b.fraise_id = e.fraise_id AND b.environment = e.environment ORDER BY b.ref) AS h
+        ) AS branch_heads
     FROM tb_environments AS e
     JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured = 1
     LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
