@@ -1,0 +1,176 @@
+"""What a command that acts says and returns from afar is what it says and returns on the host."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database, SqliteDatabase, both_databases
+from tests.graphql.afar import VARYING, Both, both_over, ended
+from tests.graphql.serving import Host
+from tests.waiting import wait_until
+
+BUILD = "#!/bin/sh\necho building\n"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """A host with a worker, on which one release serves."""
+    folder = tmp_path_factory.mktemp("acting")
+    host = Host.create(folder / "host", SqliteDatabase(folder / "fraisier.db"))
+    with both_over(host, "--worker") as both:
+        push(both, {"page.txt": "one", "build.sh": BUILD})
+        assert both.on_host("deploy", "my_api", "production").code == 0
+        yield both
+
+
+@pytest.fixture
+def idle(host: Host) -> Iterator[Both]:
+    """A host without a worker."""
+    with both_over(host) as both:
+        push(both, {"page.txt": "one", "build.sh": BUILD})
+        yield both
+
+
+def push(both: Both, files: Mapping[str, str]) -> str:
+    """Push a new commit, and return its id."""
+    return both.host.forge.push_files({"number": str(len(both.recorded())), **files})
+
+
+ENDINGS = {
+    "success": (0, {"build.sh": BUILD}),
+    "failed": (10, {"build.sh": "#!/bin/sh\necho no\nexit 3\n"}),
+    "rolled_back": (11, {"build.sh": "#!/bin/sh\nrm page.txt\n"}),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_deployment_from_afar_says_and_returns_what_one_on_the_host_does(both: Both, ending: str) -> None:
+    code, files = ENDINGS[ending]
+    push(both, files)
+    here = both.on_host("deploy", "my_api", "prod").without(*VARYING)
+    push(both, files)
+    there = both.afar("deploy", "my_api", "prod").without(*VARYING)
+    assert there == here
+    assert there.code == code
+    assert [each.status for each in both.recorded()[:2]] == [ending] * 2
+
+
+def test_a_deployment_from_afar_is_printed_as_json(both: Both) -> None:
+    commit = push(both, {"build.sh": BUILD})
+    done = both.afar("deploy", "my_api", "production", "--commit", commit[:10], "--json")
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(json.dumps(both.recorded()[0]._asdict()))
+    assert json.loads(done.stdout)["commit_sha"] == commit
+    assert "build: done" in done.stderr
+
+
+def test_another_branch_is_deployed_from_afar(both: Both) -> None:
+    commit = both.host.forge.push_files({"build.sh": BUILD, "page.txt": "three"}, "topic")
+    assert both.afar("deploy", "my_api", "production", "--branch", "topic").code == 0
+    newest = both.recorded()[0]
+    assert (newest.commit_sha, newest.ref) == (commit, "refs/heads/topic")
+
+
+def test_a_rollback_from_afar_says_and_returns_what_one_on_the_host_does(both: Both) -> None:
+    said = []
+    for act in (both.on_host, both.afar):
+        push(both, {"build.sh": BUILD})
+        assert both.on_host("deploy", "my_api", "production").code == 0
+        said.append(act("rollback", "my_api", "prod").without(*VARYING))
+    assert said[1] == said[0]
+    assert [each.kind for each in both.recorded()[:1]] == ["rollback"]
+
+
+def test_what_is_left_to_a_worker_says_so_if_none_is_there(idle: Both) -> None:
+    there = idle.afar("deploy", "my_api", "production", "--detach")
+    here = idle.on_host("deploy", "my_api", "staging", "--branch", "main", "--detach")
+    assert there.without(*VARYING) == here.without(*VARYING)
+    assert "no worker is running" in there.stderr
+    assert there.stdout.strip() in {each.id for each in idle.recorded()}
+    as_json = json.loads(idle.afar("deploy", "my_api", "production", "--detach", "--json").stdout)
+    assert as_json["status"] == "pending"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_what_waits_is_cancelled_from_afar(idle: Both, options: list[str]) -> None:
+    said = []
+    for act in (idle.on_host, idle.afar):
+        waiting = idle.on_host("deploy", "my_api", "production", "--detach").stdout.strip()
+        said.append(act("cancel", waiting[-8:], *options).without(*VARYING))
+        assert idle.recorded()[0].status == "cancelled"
+    assert said[1] == said[0]
+    assert said[1].code == 0
+
+
+def gated(both: Both) -> tuple[Path, Path]:
+    """Push a commit whose build waits until a file is there, and return the one it makes and that."""
+    reached, opened = both.host.folder / "reached", both.host.folder / "opened"
+    for path in (reached, opened):
+        path.unlink(missing_ok=True)
+    wait = f"while [ ! -e {opened} ]; do sleep 0.02; done\necho 'through the gate'\n"
+    push(both, {"build.sh": f"#!/bin/sh\necho 'before the gate'\ntouch {reached}\n{wait}"})
+    return reached, opened
+
+
+def read_to(command: subprocess.Popen[str], text: str) -> str:
+    """Read what a command prints up to the line that holds a text."""
+    assert command.stdout is not None
+    read = ""
+    while text not in read:
+        line = command.stdout.readline()
+        assert line, read
+        read += line
+    return read
+
+
+def test_output_is_followed_from_afar_as_it_comes(both: Both) -> None:
+    reached, opened = gated(both)
+    detached = both.afar("deploy", "my_api", "production", "--detach").stdout.strip()
+    with both.started("logs", detached, "--follow") as following:
+        wait_until(reached.exists)
+        read = read_to(following, "before the gate")
+        opened.touch()
+        done = ended(following)
+    assert done.code == 0
+    assert "through the gate" in done.stdout
+    assert done.stderr == f"deployment {detached[-8:]} of my_api production: success\n"
+    assert read + done.stdout == both.on_host("logs", detached).stdout
+
+
+def test_ctrl_c_cancels_a_deployment_that_was_requested_from_afar(both: Both) -> None:
+    reached, _ = gated(both)
+    with both.started("deploy", "my_api", "production") as deploying:
+        wait_until(reached.exists)
+        deploying.send_signal(signal.SIGINT)
+        done = ended(deploying)
+    assert done.code == 12
+    assert "cancelling (press Ctrl-C again to quit)" in done.stdout
+    assert both.recorded()[0].status == "cancelled"
+
+
+def test_who_requests_something_while_another_is_running_is_told_from_afar(both: Both) -> None:
+    reached, opened = gated(both)
+    with both.started("deploy", "my_api", "production") as first:
+        wait_until(reached.exists)
+        running = both.recorded()[0].id
+        with both.started("deploy", "my_api", "production") as second:
+            read_to(second, f"my_api production is busy with deployment {running[-8:]}: deployment ")
+            opened.touch()
+            assert ended(second).code == 0
+        assert ended(first).code == 0
+
+
+@both_databases
+def test_a_first_deployment_from_afar_works_on_every_database(host: Host, database: Database) -> None:
+    with both_over(host, "--worker") as both:
+        push(both, {"page.txt": "one", "build.sh": BUILD})
+        assert both.afar("deploy", "my_api", "production").code == 0
+        for command in ("show {0} --json", "logs {0} --json", "history --json", "status --json"):
+            there, here = both.both(*command.format(both.recorded()[0].id).split())
+            assert there == here
