@@ -41,7 +41,7 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """A host, and a laptop that knows only where it is.
+    """A host, and a laptop that knows nothing but its address.
 
     Args:
         host: the host.

@@ -14,7 +14,7 @@ from tests.graphql.serving import Host
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    """A host on which something succeeded, something failed, and something was cancelled while it waited."""
+    """A host on which something done, something failed, and something was cancelled while it waited."""
     folder = tmp_path_factory.mktemp("afar")
     host = Host.create(folder / "host", SqliteDatabase(folder / "fraisier.db"))
     host.forge.push_files({"page.txt": "one", "build.sh": "#!/bin/sh\necho 'building ä'\n"})
@@ -39,13 +39,13 @@ COMMANDS = [
     "history my_api stag --limit 1",
     "history --json",
     "show {failed}",
-    "show {succeeded} --json",
+    "show {done} --json",
     "show {whole}",
     "logs my_api prod",
     "logs my_api production --json",
     "logs {failed} --follow",
-    "logs {succeeded} --step build",
-    "logs {succeeded} --step build --json",
+    "logs {done} --step build",
+    "logs {done} --step build --json",
 ]
 REFUSED = {
     "status my_ap": 4,
@@ -56,7 +56,7 @@ REFUSED = {
     "show 0": 4,
     "show 01999999-0000-7000-8000-000000000000": 4,
     "logs loader": 4,
-    "logs {succeeded} --step unheard-of": 4,
+    "logs {done} --step unheard-of": 4,
     "cancel {failed}": 7,
     "cancel ffffffff --json": 4,
     "history --limit 0": 2,
@@ -73,8 +73,8 @@ def filled(both: Both, command: str) -> list[str]:
     """Return the words of a command, with ids in place of what names them."""
     records = both.recorded()
     (failed,) = [each.id for each in records if each.status == "failed"]
-    (succeeded,) = [each.id for each in records if each.status == "success"]
-    return command.format(failed=failed[-8:], succeeded=succeeded[-12:], whole=failed).split()
+    (done,) = [each.id for each in records if each.status == "success"]
+    return command.format(failed=failed[-8:], done=done[-12:], whole=failed).split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
