@@ -368,6 +368,31 @@ class MountHooks:
         """
 
     @hookspec(firstresult=True)
+    def ask(
+        self, context: MountContext, document: str, variables: Mapping[str, Any], actor: str, explain: bool
+    ) -> str:
+        """Return the JSON of the answer to a document. Optional.
+
+        Called for the command of the mount's name, without a web app. Who can run it on the host may do
+        everything.
+
+        Args:
+            context: as in `open_mount`.
+            document: what is asked.
+            variables: the values of its variables.
+            actor: who asks, for the record.
+            explain: return how it would be answered instead, for people, and do nothing.
+
+        Raises `FraisierError` if it cannot be answered at all.
+
+        Example::
+
+            @hookimpl
+            def ask(context, document):
+                return json.dumps(look_up(context.open_reader(), document))
+        """
+
+    @hookspec(firstresult=True)
     def settings(self) -> type[MountSettings]:
         """Return the model of this mount's section, which has the mount's name. Optional.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fraisier_core import hookimpl
 
@@ -18,3 +18,13 @@ def open_mount(context: MountContext) -> AbstractAsyncContextManager[Mapping[str
     from fraisier_graphql.serving import serving
 
     return serving(context)
+
+
+@hookimpl
+def ask(context: MountContext, document: str, variables: Mapping[str, Any], actor: str, explain: bool) -> str:
+    """Return the answer to a document, or the SQL that would answer it."""
+    from fraisier_graphql.asking import answer, explanation
+
+    if explain:
+        return explanation(context, document, variables)
+    return answer(context, document, variables, actor)

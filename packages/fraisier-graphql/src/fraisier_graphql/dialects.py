@@ -70,6 +70,8 @@ class Sqlite(Dialect):
     def scalar(self, kind: GraphQLNamedType, column: str) -> str:
         if isinstance(kind, GraphQLEnumType):
             return _member_name(kind, column)
+        if kind.name == "Float":  # as text of its own it would have 15 digits
+            return f"json(CASE WHEN {column} IS NOT NULL THEN printf('%!.17g', {column}) END)"
         return _truth(column) if kind.name == "Boolean" else column
 
     def value(self, text: str) -> str:

@@ -15,6 +15,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     execute_sync,
+    get_named_type,
 )
 
 from fraisier_graphql.compiling import CompiledDocument, Compiler, Variables
@@ -140,12 +141,20 @@ class Executor:
             return json.dumps(self._typename(compiled))
         try:
             deployment_id = await self._mutations[field.name](grant, field.arguments(compiled.variables))
-            statement = field.row("v_deployment_history", "id")
+            statement = field.row(self.view_of(field), "id")
             return await self.answer_of(statement, compiled, grant, id=deployment_id)
         except RequestError as error:
             return at(error, field)
         except FraisierError as error:
             return at(of_fraisier(error), field)
+
+    def view_of(self, field: RootField) -> str:
+        """Return the view whose rows are of the type of a root field."""
+        if field.definition is not None:
+            kind = get_named_type(field.definition.type).name
+            if (view := self.compiler.schema.sources[kind].view) is not None:
+                return view
+        raise ValueError(f"no view has what {field.name} returns")
 
     def _typename(self, compiled: CompiledDocument) -> str:
         return compiled.operation.capitalize()

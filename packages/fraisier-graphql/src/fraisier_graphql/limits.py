@@ -95,5 +95,5 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
         node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
     }
     for node in document.definitions:
-        if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode):
+        if isinstance(node, OperationDefinitionNode):  # a fragment that none uses is refused later
             _Measure(fragments, limits).check(node.selection_set, 1)

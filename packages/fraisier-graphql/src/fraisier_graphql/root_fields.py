@@ -144,6 +144,8 @@ def _page(given: dict[str, str], definition: GraphQLField, no_limit: str) -> str
 
 
 def _condition(view: str | None, argument: str, parameter: str) -> str:
+    if argument == "idPart":
+        return f"replace(CAST(t.id AS text), {parameter}, '') <> CAST(t.id AS text)"
     if argument == "cursor":
         return f"t.sequence < (SELECT c.sequence FROM {view} AS c WHERE c.id = {parameter})"
     if argument == "idPart":

@@ -12,7 +12,6 @@ from fraisier_graphql.compiling import Compiler
 from fraisier_graphql.dialects import dialect_of
 from fraisier_graphql.endpoint import Endpoint
 from fraisier_graphql.executing import Executor
-from fraisier_graphql.limits import Limits
 from fraisier_graphql.mutating import Mutations
 from fraisier_graphql.reading import Readers
 
@@ -24,14 +23,19 @@ def serving(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, A
     """Return the context in which the API is served. Raises `ConfigurationError` if the schema has a mutation
     that is not implemented.
     """
+    development = context.settings.development
+    executor, readers = put_together(context, introspection=development)
+    endpoint = Endpoint(executor, executor.compiler.limits, page=development)
+    return _served({"/graphql": endpoint}, readers)
+
+
+def put_together(context: MountContext, *, introspection: bool) -> tuple[Executor, Readers]:
+    """Return what answers documents, and what it reads with, which is to be closed. Raises as `serving`."""
     schema = ApiSchema.read()
+    dialect = dialect_of(context.store)
     readers = Readers(context.open_reader)
     mutations = Mutations(context.actions, context.gate, readers).of(schema)
-    development = context.settings.development
-    limits = Limits()
-    compiler = Compiler(schema, dialect_of(context.store), limits)
-    executor = Executor(compiler, readers, mutations, introspection=development)
-    return _served({"/graphql": Endpoint(executor, limits, page=development)}, readers)
+    return Executor(Compiler(schema, dialect), readers, mutations, introspection=introspection), readers
 
 
 @asynccontextmanager

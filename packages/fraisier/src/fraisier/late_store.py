@@ -23,7 +23,12 @@ def opened_or_late(open_store: Callable[[], Store]) -> Store:
         return open_store()
     except (UnreachableStoreError, UnknownOutcomeError) as error:
         logger.error("%s; every delivery is answered with 503 until it can be reached", error)
-        return cast("Store", _LateStore(open_store))
+        return late(open_store)
+
+
+def late(open_store: Callable[[], Store]) -> Store:
+    """Return a store that is opened when it is first used; every use raises what opening it does."""
+    return cast("Store", _LateStore(open_store))
 
 
 class _LateStore:

@@ -167,6 +167,20 @@ class Mount(_Plugin[MountSettings]):
             return answer
         raise self._wrong("open_mount", answer)
 
+    def ask(
+        self, context: MountContext, document: str, variables: Mapping[str, Any], actor: str, *, explain: bool
+    ) -> str:
+        """Return the answer to a document, or how it would be answered. Raises `PluginError` if this mount
+        answers none, and whatever the plugin raises.
+        """
+        if "ask" not in self._plugin.implemented:
+            raise PluginError(f'plugin "{self.name}" has no hook ask: it answers no documents')
+        given = {"context": context, "document": document, "variables": variables}
+        answer = self._plugin.call["ask"](**given, actor=actor, explain=explain)
+        if isinstance(answer, str):
+            return answer
+        raise self._wrong("ask", answer)
+
 
 class Plugins:
     """Everything that is installed, by group and name; entry points of other groups are passed over."""

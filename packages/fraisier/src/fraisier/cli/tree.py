@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "Show a deployment with its steps and their output.",
     "logs": "Show the output of a deployment, and follow it.",
     "webhooks": "Show what forges delivered, and explain what became of it.",
+    "graphql": "Answer a document of GraphQL.",
     "config": "Check the configuration.",
     "db": "Maintain the store.",
     "token": "Make and revoke the tokens of clients, and show what they did.",
