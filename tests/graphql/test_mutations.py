@@ -1,13 +1,107 @@
-"""That the API answers at all."""
+"""What mutations request, and that workers execute it."""
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pytest
+from fraisier_core.errors import ConfigurationError
+from fraisier_graphql.api_schema import ApiSchema
+from fraisier_graphql.mutating import Mutations
+
 from tests.databases import both_databases
-from tests.graphql.serving import Api
+from tests.graphql.serving import Api, Host
+from tests.waiting import wait_until
+
+DEPLOY = (
+    'mutation { deploy(fraiseId: "my_api", environment: "production") { id status kind requestedBy ref } }'
+)
 
 
 @both_databases
-def test_what_is_requested_is_in_the_history(api: Api) -> None:
-    requested = api.ask('mutation { deploy(fraiseId: "my_api", environment: "production") { id status } }')
-    assert requested["deploy"]["status"] == "PENDING"
-    assert api.ask("{ deploymentHistory { id status } }") == {"deploymentHistory": [requested["deploy"]]}
+def test_what_is_requested_is_in_the_history_and_can_be_cancelled(api: Api, host: Host) -> None:
+    requested = api.ask(DEPLOY)["deploy"]
+    assert requested | {"id": ""} == {
+        "id": "",
+        "status": "PENDING",
+        "kind": "deploy",
+        "requestedBy": "development",
+        "ref": "refs/heads/main",
+    }
+    assert api.ask("{ deploymentHistory { id } }")["deploymentHistory"] == [{"id": requested["id"]}]
+    document = "mutation ($id: ID!) { cancel(id: $id) { id status } }"
+    cancelled = {"id": requested["id"], "status": "CANCELLED"}
+    assert api.ask(document, {"id": requested["id"]})["cancel"] == cancelled
+    assert api.ask(document, {"id": requested["id"].upper()})["cancel"] == cancelled
+
+
+def test_a_worker_deploys_and_rolls_back_what_is_requested(host: Host) -> None:
+    commit = host.forge.push_files({"page.txt": "one"})
+    again = "query ($id: ID!) { deployment(id: $id) { status commitSha release completedAt steps { name status } } }"
+    with host.serving("--worker") as api:
+
+        def ended(deployment_id: str) -> dict[str, object]:
+            def found() -> dict[str, object] | None:
+                deployment = api.ask(again, {"id": deployment_id})["deployment"]
+                return deployment if deployment["completedAt"] else None
+
+            return wait_until(found)
+
+        first = ended(api.ask(DEPLOY)["deploy"]["id"])
+        assert (first["status"], first["commitSha"]) == ("SUCCESS", commit)
+        host.forge.push_files({"page.txt": "two"})
+        assert ended(api.ask(DEPLOY)["deploy"]["id"])["status"] == "SUCCESS"
+        document = 'mutation { rollback(fraiseId: "my_api", environment: "production") { id kind } }'
+        back = ended(api.ask(document)["rollback"]["id"])
+        assert (back["status"], back["release"]) == ("SUCCESS", first["release"])
+        serving = api.ask('{ fraiseStatus(fraiseId: "my_api") { servingRelease } }')["fraiseStatus"]
+        assert {"servingRelease": first["release"]} in serving
+
+
+PLACE = 'fraiseId: "my_api", environment: "production"'
+REFUSED = {
+    "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_api"),
+    "unknown environment": ('deploy(fraiseId: "my_api", environment: "live")', "BAD_USER_INPUT", "staging"),
+    "unknown deployment": (f'cancel(id: "{"1" * 32}")', "BAD_USER_INPUT", "no deployment"),
+    "no id": ('cancel(id: "the last one")', "BAD_USER_INPUT", "UUID"),
+    "nothing to roll back to": (f"rollback({PLACE})", "BAD_USER_INPUT", "no healthy"),
+    "unknown release": (f'rollback({PLACE}, to: "x")', "BAD_USER_INPUT", '"x"'),
+}  # fmt: skip
+
+
+def test_what_cannot_be_requested_says_why_and_changes_nothing(api: Api) -> None:
+    for field, code, text in REFUSED.values():
+        (error,) = api.post(f"mutation {{ {field} {{ id }} }}").json()["errors"]
+        assert (error["code"], error["path"]) == (code, [field.partition("(")[0]])
+        assert text in error["message"]
+    assert api.ask("{ deploymentHistory { id } }") == {"deploymentHistory": []}
+
+
+def test_mutations_of_one_document_are_done_in_its_order(api: Api) -> None:
+    document = """mutation {
+        first: deploy(fraiseId: "my_api", environment: "production") { id }
+        wrong: deploy(fraiseId: "attic", environment: "production") { id }
+        second: deploy(fraiseId: "loader", environment: "production") { id } }"""
+    answer = api.post(document)
+    assert (answer.status_code, answer.json()["data"]) == (400, None)
+    history = api.ask("{ deploymentHistory { fraiseId } }")["deploymentHistory"]
+    assert [each["fraiseId"] for each in history] == ["loader", "my_api"]
+
+
+def test_a_mutation_without_an_implementation_is_an_error_at_the_start(host: Host) -> None:
+    exported = {"name": "pause", "return_type": "Deployment", "arguments": [], "sql_source": "fn_pause"}
+    schema = ApiSchema.read()
+    schema.mutations = schema.mutations | {exported["name"]: exported["sql_source"]}
+    with pytest.raises(ConfigurationError, match="pause"):
+        Mutations(None, None, None).of(schema)  # type: ignore[arg-type]
+
+
+def test_one_that_may_only_read_changes_nothing(host: Host) -> None:
+    host.configure(development=False)
+    with host.serving() as open_api, closing(host.open()) as store:
+        made = host.run("fraisier", "token", "create", "reader", "--scope", "read")
+        assert made.returncode == 0, made.stderr
+        api = Api(open_api.url, open_api.client, {"authorization": f"Bearer {made.stdout.split()[-1]}"})
+        assert api.ask("{ deploymentHistory { id } }") == {"deploymentHistory": []}
+        assert api.errors(DEPLOY) == ["FORBIDDEN"]
+        assert store.deployments() == []

@@ -156,3 +156,65 @@ def test_a_client_sees_what_its_scope_has_and_nothing_else(
         place for place in PLACES if is_inside(*place)
     ]
     assert asker.codes("{ webhookEvents { id } }", scope=scope) == ["FORBIDDEN"]
+
+
+def test_a_fraise_has_its_environments_and_newest_deployments(asker: Asker, played: OpenStore) -> None:
+    document = """{ fraise(id: "cellar") { id name environments { fraiseId environment branch
+        status { status pending servingRelease serving { name commitSha since } } }
+        deploymentHistory(limit: 3) { id status startedAt } } }"""
+    found = asker.ask(document)["fraise"]
+    assert (found["id"], found["name"]) == ("cellar", "cellar")
+    assert [each["environment"] for each in found["environments"]] == ["live", "trial"]
+    for each in found["environments"]:
+        (status,) = played.status("cellar", each["environment"])
+        assert each["status"]["status"] == (status.status or "").upper()
+        assert each["status"]["servingRelease"] == status.serving_release
+        serving = each["status"]["serving"]
+        assert (serving and serving["name"]) == status.serving_release
+    records = played.deployments("cellar", limit=3)
+    assert found["deploymentHistory"] == [
+        {"id": each.id, "status": each.status.upper(), "startedAt": each.started_at} for each in records
+    ]
+
+
+def test_what_a_deployment_did_is_answered(asker: Asker, played: OpenStore) -> None:
+    document = """query ($id: ID!) { deployment(id: $id) {
+        steps { attempt number name status repeatable startedAt completedAt duration message }
+        output { sequence attempt stepNumber at text dropped } events { sequence event at message } } }"""
+    record = next(each for each in newest(played) if played.steps(each.id) and played.log(each.id))
+    found = asker.ask(document, {"id": record.id})["deployment"]
+    steps = [
+        [each.attempt, each.number, each.name, each.status.upper(), each.repeatable, each.started_at,
+         each.completed_at, each.duration and pytest.approx(each.duration), each.message]
+        for each in played.steps(record.id)
+    ]  # fmt: skip
+    assert [list(each.values()) for each in found["steps"]] == steps
+    assert [list(each.values()) for each in found["output"]] == [[*each] for each in played.log(record.id)]
+    assert [each["event"] for each in found["events"]] == [
+        each.event.upper() for each in played.events(deployment_id=record.id)
+    ]
+
+
+@pytest.mark.parametrize(("limit", "length"), [(0, 0), (1, 1), (2, 2), (50, None)])
+def test_a_nested_list_can_be_cut_short(asker: Asker, limit: int, length: int | None) -> None:
+    document = """query ($n: Int) {
+        fraise(id: "cellar") { deploymentHistory(limit: $n) { id } all: deploymentHistory { id } } }"""
+    found = asker.ask(document, {"n": limit})["fraise"]
+    assert found["deploymentHistory"] == found["all"][:length]
+    assert len(found["all"]) == 10
+
+
+def test_a_scope_is_kept_within_what_is_nested(asker: Asker) -> None:
+    document = """{ fraises { id environments { environment status { environment } }
+        deploymentHistory { fraiseId environment } } }"""
+    (found,) = asker.ask(document, scope="read:cellar/live")["fraises"]
+    assert found["id"] == "cellar"
+    assert found["environments"] == [{"environment": "live", "status": {"environment": "live"}}]
+    assert {each["environment"] for each in found["deploymentHistory"]} == {"live"}
+    assert asker.ask('{ fraise(id: "pantry") { id } }', scope="read:cellar/live")["fraise"] is None
+
+
+def test_what_does_not_exist_is_null(asker: Asker) -> None:
+    assert asker.ask('{ fraise(id: "attic") { id } }') == {"fraise": None}
+    found = asker.ask('{ fraiseStatus(fraiseId: "pantry") { serving { name } } }')["fraiseStatus"]
+    assert [set(each) for each in found] == [{"serving"}]

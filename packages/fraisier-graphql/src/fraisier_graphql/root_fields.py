@@ -43,7 +43,7 @@ class Statement:
         found: dict[str, Any] = {}
         for use in self.uses:
             value = get_argument_values(use.definition, use.node, variables)[use.argument]
-            found[use.parameter] = _checked(use, value)
+            found[use.parameter] = _checked(use.definition, use.argument, value)
         return found
 
 
@@ -71,9 +71,16 @@ class RootField:
         return self.nodes[0].name.value
 
     def arguments(self, variables: VariableValues) -> dict[str, Any]:
-        """Return the arguments by the names of columns; what is not given is missing, or None."""
-        found = get_argument_values(self.definition, self.nodes[0], variables) if self.definition else {}
-        return {snake_case(name): value for name, value in found.items()}
+        """Return the arguments by the names of columns; what is not given is missing, or None. Raises
+        `RequestError`.
+        """
+        if self.definition is None:
+            return {}
+        found = get_argument_values(self.definition, self.nodes[0], variables)
+        return {
+            snake_case(name): None if value is None else _checked(self.definition, name, value)
+            for name, value in found.items()
+        }
 
     def row(self, view: str, key: str) -> Statement:
         """Return the statement that selects from one row of a view, without regard to the arguments and to
@@ -153,14 +160,14 @@ def _condition(view: str | None, argument: str, parameter: str) -> str:
     return f"t.{snake_case(argument)} = {parameter}"
 
 
-def _checked(use: ArgumentUse, value: Any) -> Any:
-    """Return the value of a parameter. Raises `RequestError` if the database would not take it."""
-    if use.argument in {"limit", "offset"} and value < 0:
-        raise RequestError("BAD_USER_INPUT", f"{use.argument} must not be negative: {value}")
-    if use.argument == "limit":
+def _checked(definition: GraphQLField, argument: str, value: Any) -> Any:
+    """Return the value of an argument. Raises `RequestError` if the database would not take it."""
+    if argument in {"limit", "offset"} and value < 0:
+        raise RequestError("BAD_USER_INPUT", f"{argument} must not be negative: {value}")
+    if argument == "limit":
         return min(value, MOST_ROWS)
-    if get_named_type(use.definition.args[use.argument].type).name == "ID":
-        return _uuid(use.argument, value)
+    if get_named_type(definition.args[argument].type).name == "ID":
+        return _uuid(argument, value)
     return value
 
 
