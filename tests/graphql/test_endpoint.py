@@ -117,7 +117,7 @@ def test_what_is_no_request_is_told_so(api: Api, body: bytes) -> None:
 
 
 def test_a_batch_is_answered_in_its_order(api: Api) -> None:
-    batch: list[Mapping[str, Any]] = [
+    batch = [
         {"query": DOCUMENT},
         {"query": "{ colour }"},
         {"query": "{ a: __typename }"},

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "fraise": "my_api",
     "environment": "production",
     "file": "missing.db",
+    "document": "{ fraises { id } }",
     "name": "laptop",
     "scope": "read",
     "token": "laptop",
