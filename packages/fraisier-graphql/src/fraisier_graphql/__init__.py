@@ -23,7 +23,7 @@ def open_mount(context: MountContext) -> AbstractAsyncContextManager[Mapping[str
 @hookimpl
 def ask(context: MountContext, document: str, variables: Mapping[str, Any], actor: str, explain: bool) -> str:
     """Return the answer to a document, or the SQL that would answer it."""
-    from fraisier_graphql.asking import answer, explanation
+    from fraisier_graphql.offline import answer, explanation
 
     if explain:
         return explanation(context, document, variables)
