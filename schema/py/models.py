@@ -96,7 +96,7 @@ class Deployment:
     trigger: Annotated[Trigger, says("What requested it.")]
     requested_by: Annotated[str | None, says("Who requested it.")]
     webhook_event_id: Annotated[ID | None, says("The delivery that requested it.")]
-    release: Annotated[str | None, says("The release that it makes, or goes back to.")]
+    release: Annotated[str | None, says("The release that it makes, or rolls back to.")]
     previous_release: Annotated[str | None, says("The release that served before.")]
     previous_commit_sha: Annotated[str | None, says("The commit of the release that served before.")]
     superseded_by: Annotated[ID | None, says("The deployment that replaced it while it waited.")]
@@ -104,9 +104,9 @@ class Deployment:
     repeats: Annotated[ID | None, says("The earlier delivery that its own one repeats.")]
     attempt: Annotated[int, says("How often it was started.")]
     activation_started: Annotated[bool, says("Whether what runs may have changed.")]
-    rollback_started: Annotated[bool, says("Whether it failed and went back to the previous release.")]
+    rollback_started: Annotated[bool, says("Whether it failed and was rolled back.")]
     unrepeatable: Annotated[bool, says("Whether it did what must not be done twice.")]
-    cancel_requested: Annotated[bool, says("Whether somebody asked to cancel it.")]
+    cancel_requested: Annotated[bool, says("Whether its cancellation was requested.")]
     position: Annotated[int, says("Grows with each change of a status in the store.")]
     sequence: Annotated[int, says("Grows with each deployment of the store.")]
     steps: Annotated[list[Step], says("Its steps, in the order in which they began.")]
@@ -126,7 +126,7 @@ class BranchHead:
 
 @fraiseql.type(sql_source="v_fraise_status")
 class FraiseStatus:
-    """What serves in an environment, and its last deployment of note."""
+    """The serving release of an environment, and its last deployment of note."""
 
     fraise_id: Annotated[str, says("The fraise.")]
     environment: Annotated[str, says("The environment.")]
@@ -146,7 +146,7 @@ class FraiseStatus:
     serving_release: Annotated[str | None, says("The name of the release that serves.")]
     serving_commit_sha: Annotated[str | None, says("The commit of the release that serves.")]
     last_deployed: Annotated[DateTime | None, says("Since when it serves.")]
-    serving_unknown: Annotated[bool, says("Whether it is unknown what serves.")]
+    serving_unknown: Annotated[bool, says("Whether the serving release is unknown.")]
     pending: Annotated[bool, says("Whether a deployment waits.")]
     awaits_decision: Annotated[ID | None, says("The deployment that a user has to decide about.")]
     serving: Annotated[Release | None, says("The release that serves.")]
@@ -162,7 +162,7 @@ class Environment:
     name: Annotated[str | None, says("What it calls itself.")]
     branch: Annotated[str | None, says("The branch that it deploys.")]
     app_path: Annotated[str | None, says("Where it lies on its host.")]
-    status: Annotated[FraiseStatus, says("What serves there, and its last deployment of note.")]
+    status: Annotated[FraiseStatus, says("The serving release there, and its last deployment of note.")]
 
 
 @fraiseql.type(sql_source="v_fraises")

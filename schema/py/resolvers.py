@@ -28,7 +28,7 @@ def fraises() -> list[Fraise]:
 
 @fraiseql.query(sql_source="fn_fraise_status", auto_params=WHOLE, **FUNCTION)
 def fraise_status(fraise_id: str | None = None, environment: str | None = None) -> list[FraiseStatus]:
-    """What serves in each environment, and its last deployment of note."""
+    """The serving release of each environment, and its last deployment of note."""
 
 
 @fraiseql.query(sql_source="fn_deployment", **FUNCTION)
