@@ -14,6 +14,7 @@ import hmac
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = "Fraisier does not know of this push: `fraisier deploy` deploys it"
+TRIES = 3
+LONGEST_PAUSE_SECONDS = 5
 
 
 def git(*arguments: str) -> str:
@@ -60,15 +63,25 @@ def deliver(body: bytes) -> str:
         "X-GitHub-Delivery": str(uuid.uuid4()),
         "X-Hub-Signature-256": f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}",
     }
+    return sent(urllib.request.Request(url, body, headers))
+
+
+def sent(request: urllib.request.Request, tries: int = TRIES) -> str:
+    """Send a request, again if Fraisier asks for that, and return the response, or why there is none."""
+    url = request.full_url
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return f"{answer.status} {accepted(json.load(answer))}"
     except urllib.error.HTTPError as error:
-        return f"{error.code} {refused(error.read().decode())}"
+        pause = error.headers.get("Retry-After", "")
+        if tries == 1 or not pause.isdecimal():
+            return f"{error.code} {refused(error.read().decode())}"
     except urllib.error.URLError as error:
         return f"not reached: {url}: {error.reason}; {UNKNOWN}"
     except OSError as error:
         return f"not reached: {url}: {error}; {UNKNOWN}"
+    time.sleep(min(int(pause), LONGEST_PAUSE_SECONDS))
+    return sent(request, tries - 1)
 
 
 def accepted(answer: dict[str, Any]) -> str:

@@ -56,13 +56,18 @@ def said(repository: Path) -> str:
 
 
 @contextmanager
-def answering(status: int, body: str) -> Iterator[str]:
-    """Answer one request, and give the URL for it."""
+def answering(status: int, body: str, *, busy: int = 0) -> Iterator[str]:
+    """Answer one request, after so many that are to come again at once, and give the URL for it."""
+    left = busy
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            nonlocal left
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
+            left -= 1
+            self.send_response(503 if left >= 0 else status)
+            if left >= 0:
+                self.send_header("Retry-After", "0")
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -70,7 +75,13 @@ def answering(status: int, body: str) -> Iterator[str]:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
+        server.timeout = 20.0
+
+        def serve() -> None:
+            for _ in range(busy + 1):
+                server.handle_request()
+
+        thread = threading.Thread(target=serve)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/webhook"
         thread.join()
@@ -99,6 +110,16 @@ def test_the_hook_says_what_was_answered(repository: Path, status: int, body: st
     with answering(status, body) as url:
         configure(repository, "fraisier.url", url)
         assert said(repository) == f"fraisier: {sentence}\n"
+
+
+@pytest.mark.parametrize(("busy", "sentence"), [(1, "202 accepted"), (2, "202 accepted"), (3, "503 not now")])
+def test_the_hook_delivers_again_what_is_to_come_again(repository: Path, busy: int, sentence: str) -> None:
+    body = json.dumps({"status": "accepted", "error": "not now"})
+    with answering(202, body, busy=busy) as url:
+        configure(repository, "fraisier.url", url)
+        assert said(repository) == f"fraisier: {sentence}\n"
+        if busy == 3:
+            said(repository)  # is answered at last
 
 
 def test_the_hook_says_if_nothing_listens(repository: Path) -> None:
