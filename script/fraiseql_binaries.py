@@ -96,3 +96,7 @@ def _keep_migrations() -> None:
             (script,) = found.glob(f"{number}_*.sql")
             shutil.copy(script, made)
         made.rename(folder() / MIGRATIONS)
+
+
+if __name__ == "__main__":
+    build()
