@@ -13,6 +13,7 @@ from fraisier_graphql.dialects import dialect_of
 from fraisier_graphql.endpoint import Endpoint
 from fraisier_graphql.executing import Executor
 from fraisier_graphql.mutating import Mutations
+from fraisier_graphql.proxies import admission
 from fraisier_graphql.reading import Readers
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def serving(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, A
     development = context.settings.development
     executor, readers = put_together(context, introspection=development)
     endpoint = Endpoint(executor, executor.compiler.limits, page=development)
-    return _served({"/graphql": endpoint}, readers)
+    return _served({"/graphql": endpoint, "/graphql/admission": admission}, readers)
 
 
 def put_together(context: MountContext, *, introspection: bool) -> tuple[Executor, Readers]:

@@ -4,53 +4,51 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 from fraisier_core.store.records import Request
-from fraisier_core.system.host import Host
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from tests.fraiseql_server import Served, Site, require_binaries, served
+from tests.databases import new_postgres
+from tests.graphql.fraiseql_server import require_binaries, served, working
+from tests.graphql.serving import Api, Host
 from tests.postgres import Servers
-from tests.postgres_stores import OpenPostgresStore
 
 FRAISE = '{ fraise(id: "my_api") { id name deploymentHistory(limit: 10) { id status startedAt } } }'
 HISTORY = "{ deploymentHistory { id status } }"
 DEPLOY = 'mutation { deploy(fraiseId: "my_api", environment: "production") { id status } }'
 ALL = "{ deploymentHistory(limit: 1000) { id } }"
-OTHER = Request("other", "production", "deploy", "manual", "ada")
+OTHER = Request("loader", "production", "deploy", "manual", "ada")
 PROTOCOL = Subprotocol("graphql-transport-ws")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CHANGES = 'subscription { deploymentStatusChanged(fraiseId: "my_api") { status completedAt } }'
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, postgres_servers: Servers) -> Iterator[Site]:
+def host(tmp_path_factory: pytest.TempPathFactory, postgres_servers: Servers) -> Host:
     """What has deployed to two environments, and was asked 60 times in vain to deploy to a third."""
     require_binaries()
-    with postgres_servers(18).database() as url:
-        site = Site(tmp_path_factory.mktemp("site"), url)
-        site.fraisier("deploy", "my_api", "production")
-        site.fraisier("deploy", "my_api", "staging")
-        requested(site, 60)
-        yield site
+    database = new_postgres(postgres_servers(18))
+    host = Host.create(tmp_path_factory.mktemp("host") / "host", database)
+    for branch in ("main", "next"):
+        host.forge.push_files({"page.txt": branch}, branch)
+    for environment in ("production", "staging"):
+        done = host.run("fraisier", "deploy", "my_api", environment)
+        assert done.returncode == 0, done.stderr
+    with closing(host.open()) as store:
+        for _ in range(60):
+            store.request_cancel(store.request(OTHER), "ada")
+    return host
 
 
 @pytest.fixture(scope="module")
-def server(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Serves that store."""
-    with served(site.url, tmp_path_factory.mktemp("server"), free_port()) as server:
+    with served(host.database.url, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -68,29 +66,22 @@ def heard(socket: ClientConnection, document: str) -> Iterator[Any]:
             yield message["payload"]["data"]
 
 
-def requested(site: Site, count: int) -> None:
-    """Add so many deployments that were cancelled before they ran."""
-    url = site.url
-    with closing(OpenPostgresStore.open(url, Host())) as store:
-        for _ in range(count):
-            store.request_cancel(store.request(OTHER), "ada")
-
-
-def test_a_fraise_is_shown_with_its_newest_deployments(server: Served) -> None:
+def test_a_fraise_is_shown_with_its_newest_deployments(server: Api) -> None:
     fraise = server.ask(FRAISE)["fraise"]
     assert (fraise["id"], fraise["name"]) == ("my_api", "my_api")
     assert [each["status"] for each in fraise["deploymentHistory"]] == ["SUCCESS", "SUCCESS"]
     assert all(TIME.fullmatch(each["startedAt"]) for each in fraise["deploymentHistory"])
 
 
-def test_the_newest_fifty_are_shown_and_a_page_goes_beyond(server: Served, site: Site) -> None:
+def test_the_newest_fifty_are_shown_and_a_page_goes_beyond(server: Api, host: Host) -> None:
     newest = [each["id"] for each in server.ask(ALL)["deploymentHistory"]]
     shown = [each["id"] for each in server.ask(HISTORY)["deploymentHistory"]]
     assert len(newest) > 60
     assert shown == newest[:50]
     page = server.ask("{ deploymentHistory(limit: 5, offset: 48) { id } }")["deploymentHistory"]
     assert [each["id"] for each in page] == newest[48:53]
-    after = server.ask("query ($c: ID) { deploymentHistory(limit: 3, cursor: $c) { id } }", c=newest[54])
+    query = "query ($c: ID) { deploymentHistory(limit: 3, cursor: $c) { id } }"
+    after = server.ask(query, {"c": newest[54]})
     assert [each["id"] for each in after["deploymentHistory"]] == newest[55:58]
 
 
@@ -107,29 +98,30 @@ def test_the_newest_fifty_are_shown_and_a_page_goes_beyond(server: Served, site:
         ('fraiseId: "nowhere"', 0),
     ],
 )
-def test_filters_come_before_the_limit(server: Served, filters: str, count: int) -> None:
+def test_filters_come_before_the_limit(server: Api, filters: str, count: int) -> None:
     """The two that succeeded are older than the fifty newest."""
     found = server.ask(f"{{ deploymentHistory({filters}) {{ id }} }}")
     assert len(found["deploymentHistory"]) == count
 
 
-def test_a_deployment_is_shown_with_all_that_belongs_to_it(server: Served) -> None:
+def test_a_deployment_is_shown_with_all_that_belongs_to_it(server: Api) -> None:
     (newest, *_) = server.ask('{ deploymentHistory(fraiseId: "my_api") { id } }')["deploymentHistory"]
     fields = "steps { name status } output { text } events { event stepStatus } trigger duration pathspecs"
-    found = server.ask(f"query ($id: ID!) {{ deployment(id: $id) {{ {fields} }} }}", id=newest["id"])
+    query = f"query ($id: ID!) {{ deployment(id: $id) {{ {fields} }} }}"
+    found = server.ask(query, {"id": newest["id"]})
     assert {each["status"] for each in found["deployment"]["steps"]} == {"SUCCESS"}
     assert [each["event"] for each in found["deployment"]["events"]][:2] == ["REQUESTED", "CLAIMED"]
     assert found["deployment"]["trigger"] == "MANUAL"
     assert found["deployment"]["pathspecs"] is None
 
 
-def test_what_is_not_there_is_null(server: Served) -> None:
+def test_what_is_not_there_is_null(server: Api) -> None:
     assert server.ask('{ fraise(id: "nowhere") { id } }') == {"fraise": None}
     unknown = "01a00000-0000-7000-8000-000000000000"
     assert server.ask(f'{{ deployment(id: "{unknown}") {{ id }} }}') == {"deployment": None}
 
 
-def test_status_and_statistics_are_shown(server: Served) -> None:
+def test_status_and_statistics_are_shown(server: Api) -> None:
     fields = "environment status serving { name since } servingUnknown awaitsDecision"
     found = server.ask(f'{{ fraiseStatus(fraiseId: "my_api") {{ {fields} }} }}')["fraiseStatus"]
     assert [each["environment"] for each in found] == ["production", "staging"]
@@ -144,26 +136,26 @@ def test_status_and_statistics_are_shown(server: Served) -> None:
     [
         ('mutation { deploy(fraiseId: "nowhere", environment: "production") { id } }', "BAD_USER_INPUT"),
         ('mutation { deploy(fraiseId: "my_api", environment: "nowhere") { id } }', "BAD_USER_INPUT"),
-        ('mutation { rollback(fraiseId: "other", environment: "production") { id } }', "BAD_USER_INPUT"),
+        ('mutation { rollback(fraiseId: "loader", environment: "production") { id } }', "BAD_USER_INPUT"),
         ('mutation { cancel(id: "01a00000-0000-7000-8000-000000000000") { id } }', "BAD_USER_INPUT"),
     ],
 )
 def test_what_cannot_be_requested_is_refused_and_changes_nothing(
-    server: Served, document: str, code: str
+    server: Api, document: str, code: str
 ) -> None:
     before = server.ask(HISTORY)
-    assert server.refusal(document)["code"] == code
+    assert server.errors(document) == [code]
     assert server.ask(HISTORY) == before
 
 
-def test_a_mutation_deploys_while_a_subscriber_hears_of_it(server: Served, site: Site) -> None:
-    site.commit()
-    with connect(f"ws://127.0.0.1:{server.port}/ws", subprotocols=[PROTOCOL]) as socket:
+def test_a_mutation_deploys_while_a_subscriber_hears_of_it(server: Api, host: Host) -> None:
+    host.forge.push_files({"page.txt": "new"})
+    with connect(f"{server.url.replace('http', 'ws')}/ws", subprotocols=[PROTOCOL]) as socket:
         news = heard(socket, CHANGES)
         next(news)
         asked = server.ask(DEPLOY)["deploy"]
         assert asked["status"] == "PENDING"
-        with site.worker():
+        with working(host):
             changes = [next(news)["deploymentStatusChanged"] for _ in range(3)]
     assert [each["status"] for each in changes] == ["PENDING", "RUNNING", "SUCCESS"]
     assert [each["completedAt"] is None for each in changes] == [True, True, False]

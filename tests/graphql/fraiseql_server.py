@@ -1,0 +1,76 @@
+"""The real fraiseql-server, over a store that real deployments fill."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.environments import ROOT
+from tests.graphql.serving import BIN, SECONDS, Api, Host
+from tests.waiting import wait_until
+
+sys.path.append(str(ROOT / "script"))
+import fraiseql_binaries as binaries
+import fraiseql_serving as serving
+
+
+def require_binaries() -> None:
+    """Skip the test if FraiseQL was not built here."""
+    try:
+        binaries.binary("fraiseql-server")
+    except binaries.FraiseqlMissingError as error:
+        pytest.skip(str(error))
+
+
+@contextmanager
+def served(url: str, folder: Path) -> Iterator[Api]:
+    """Serve a store as `script/fraiseql` does, once the schema was compared with it; `/ws` is beside it."""
+    serving.install(url)
+    schema = serving.compiled(folder, "--database", url)
+    settings, port = serving.SCHEMA / "server.development.toml", free_port()
+    command, environment = serving.server(url, schema, settings, port)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+    found = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _responds(found, process), (folder / "server.log").read_text)
+        with httpx.Client(base_url=found, timeout=SECONDS, trust_env=False) as client:
+            yield Api(found, client)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def working(host: Host) -> Iterator[None]:
+    """Run a worker."""
+    with subprocess.Popen([str(BIN / "fraisier"), "worker"], cwd=host.folder, env=host.environ) as worker:
+        try:
+            yield
+        finally:
+            worker.send_signal(signal.SIGTERM)
+
+
+def free_port() -> int:
+    """Return a free port of the loopback address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _responds(url: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the server has ended"
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
