@@ -1,5 +1,6 @@
 -- What is requested. The functions run as the owner, who may read what they look up, and write the event that a worker
--- acts on; the rules of the store check it. What cannot be is refused with 22023, which clients see as BAD_USER_INPUT.
+-- acts on; the rules of the store check it. fraiseql-server knows no clients, so its own user is who requests. What
+-- cannot be is refused with 22023, which clients see as BAD_USER_INPUT.
 
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
@@ -46,7 +47,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION fn_deploy(
-    fraise_id text, environment text, commit text, branch text, requested_by text
+    fraise_id text, environment text, commit text, branch text
 ) RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     deployment uuid := uuidv7();
@@ -61,16 +62,14 @@ BEGIN
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref)
     VALUES (
         deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'deploy', 'manual',
-        coalesce(requested_by, 'graphql'), commit,
-        'refs/heads/' || chosen);
+        session_user, commit, 'refs/heads/' || chosen);
     RETURN answer(deployment, true);
 END $$;
 
-CREATE OR REPLACE FUNCTION fn_cancel(id uuid, requested_by text)
+CREATE OR REPLACE FUNCTION fn_cancel(id text)
 RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     deployment uuid := id;
-    canceller text := coalesce(requested_by, 'graphql');
 BEGIN
     PERFORM FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
     WHERE d.id = deployment FOR NO KEY UPDATE OF e;
@@ -80,7 +79,7 @@ BEGIN
         RETURN answer(deployment, false);
     END IF;
     INSERT INTO tb_deployment_events (deployment_id, event, at, attempt, requested_by, message)
-    VALUES (deployment, 'cancel_requested', clock_timestamp(), 0, canceller, 'cancelled by ' || canceller);
+    VALUES (deployment, 'cancel_requested', clock_timestamp(), 0, session_user, 'cancelled by ' || session_user);
     RETURN answer(deployment, true);
 END $$;
 
@@ -135,7 +134,7 @@ BEGIN
     RETURN releases[1];
 END $$;
 
-CREATE OR REPLACE FUNCTION fn_rollback(fraise_id text, environment text, "to" text, requested_by text)
+CREATE OR REPLACE FUNCTION fn_rollback(fraise_id text, environment text, "to" text)
 RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     deployment uuid := uuidv7();
@@ -156,12 +155,12 @@ BEGIN
     INSERT INTO tb_deployment_events (
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, release)
     SELECT deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'rollback', 'manual',
-           coalesce(requested_by, 'graphql'), h.commit_sha, h.release
+           session_user, h.commit_sha, h.release
     FROM healthy_releases(place) AS h WHERE h.release = target ORDER BY h.nth LIMIT 1;
     RETURN answer(deployment, true);
 END $$;
 
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text, text), fn_cancel(uuid, text), fn_rollback(text, text, text, text)
+    fn_deploy(text, text, text, text), fn_cancel(text), fn_rollback(text, text, text)
 FROM PUBLIC;

@@ -5,9 +5,9 @@
 -- How many rows there are without a limit. fraiseql-server applies no default; it adds a limit to its statement.
 CREATE OR REPLACE FUNCTION unasked_limit() RETURNS integer LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF current_query() LIKE '% LIMIT %' THEN
+    IF current_query() LIKE '% LIMIT $%' THEN
         RETURN NULL;
-    ELSIF current_query() LIKE '% OFFSET %' THEN
+    ELSIF current_query() LIKE '% OFFSET $%' THEN
         RAISE EXCEPTION USING MESSAGE = '`offset` needs a `limit`', ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN 50;
@@ -24,19 +24,19 @@ RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
     ORDER BY s.fraise_id, s.environment
 $$;
 
-CREATE OR REPLACE FUNCTION fn_deployment(id uuid) RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
-    SELECT d.data FROM v_deployment_history AS d WHERE d.id = $1
+CREATE OR REPLACE FUNCTION fn_deployment(id text) RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
+    SELECT d.data FROM v_deployment_history AS d WHERE d.id = CAST($1 AS uuid)
 $$;
 
 CREATE OR REPLACE FUNCTION fn_deployment_history(
-    fraise_id text, environment text, status text, kind text, ref text, commit_sha text, id_part text, cursor uuid
+    fraise_id text, environment text, status text, kind text, ref text, commit_sha text, id_part text, cursor text
 ) RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
     SELECT h.data FROM v_deployment_history AS h
     WHERE ($1 IS NULL OR h.fraise_id = $1) AND ($2 IS NULL OR h.environment = $2)
       AND ($3 IS NULL OR h.status = $3) AND ($4 IS NULL OR h.kind = $4)
       AND ($5 IS NULL OR h.ref = $5) AND ($6 IS NULL OR h.commit_sha = $6)
-      AND ($7 IS NULL OR CAST(h.id AS text) LIKE '%' || $7 || '%')
-      AND ($8 IS NULL OR h.sequence < (SELECT c.sequence FROM v_deployment_history AS c WHERE c.id = $8))
+      AND ($7 IS NULL OR strpos(CAST(h.id AS text), lower($7)) > 0)
+      AND ($8 IS NULL OR h.sequence < (SELECT c.sequence FROM v_deployment_history AS c WHERE c.id = CAST($8 AS uuid)))
     ORDER BY h.sequence DESC LIMIT unasked_limit()
 $$;
 
@@ -47,10 +47,10 @@ RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
     ORDER BY s.fraise_id, s.environment
 $$;
 
-CREATE OR REPLACE FUNCTION fn_webhook_events(provider text, verdict text, cursor uuid)
+CREATE OR REPLACE FUNCTION fn_webhook_events(provider text, verdict text, cursor text)
 RETURNS TABLE (data jsonb) LANGUAGE sql STABLE AS $$
     SELECT w.data FROM v_webhook_events AS w
     WHERE ($1 IS NULL OR w.provider = $1) AND ($2 IS NULL OR w.verdict = $2)
-      AND ($3 IS NULL OR w.sequence < (SELECT c.sequence FROM v_webhook_events AS c WHERE c.id = $3))
+      AND ($3 IS NULL OR w.sequence < (SELECT c.sequence FROM v_webhook_events AS c WHERE c.id = CAST($3 AS uuid)))
     ORDER BY w.sequence DESC LIMIT unasked_limit()
 $$;

@@ -9,5 +9,5 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN
 END $$;
 
 GRANT EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text, text), fn_cancel(uuid, text), fn_rollback(text, text, text, text)
+    fn_deploy(text, text, text, text), fn_cancel(text), fn_rollback(text, text, text)
 TO fraisier_graphql;

@@ -13,7 +13,7 @@ PAGED = WHOLE | {"limit": True, "offset": True}
 # A limit within a view would come before what is asked of it.
 FUNCTION = {"sql_source_kind": "function"}
 ORDERED = FUNCTION | {"pagination_order": "none"}  # by the function
-BY = {"inject": {"requested_by": "jwt_optional:sub"}, "changelog": False}  # the triggers log all changes
+LOGGED = {"changelog": False}  # by triggers, as all changes are
 
 
 @fraiseql.query(sql_source="fn_fraise", **FUNCTION)
@@ -62,19 +62,19 @@ def webhook_events(
     """The verified deliveries, newest first: 50 without a limit, after the one that `cursor` names."""
 
 
-@fraiseql.mutation(sql_source="fn_deploy", operation="CREATE", **BY)
+@fraiseql.mutation(sql_source="fn_deploy", operation="CREATE", **LOGGED)
 def deploy(
     fraise_id: str, environment: str, commit: str | None = None, branch: str | None = None
 ) -> Deployment:
     """Request a deployment of a commit, else of the newest one of a branch; a worker executes it."""
 
 
-@fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **BY)
+@fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""
 
 
-@fraiseql.mutation(sql_source="fn_rollback", operation="CREATE", **BY)
+@fraiseql.mutation(sql_source="fn_rollback", operation="CREATE", **LOGGED)
 def rollback(fraise_id: str, environment: str, to: str | None = None) -> Deployment:
     """Request a rollback to the release that served before, or to another; a worker executes it."""
 

@@ -10,12 +10,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
 
 from tests.environments import ROOT
 from tests.graphql.serving import BIN, SECONDS, Api, Host
+from tests.postgres import PASSWORD
+from tests.postgres_server import USER, Server
 from tests.waiting import wait_until
 
 sys.path.append(str(ROOT / "script"))
@@ -29,6 +32,12 @@ def require_binaries() -> None:
         binaries.binary("fraiseql-server")
     except binaries.FraiseqlMissingError as error:
         pytest.skip(str(error))
+
+
+def over_tcp(server: Server, url: str) -> str:
+    """Return another URL of a database: fraiseql-server connects to no socket."""
+    name = urlsplit(url).path
+    return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}{name}"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.databases import new_postgres
-from tests.graphql.fraiseql_server import require_binaries, served, working
+from tests.graphql.fraiseql_server import over_tcp, require_binaries, served, working
 from tests.graphql.serving import Api, Host
 from tests.postgres import Servers
 
@@ -46,9 +46,10 @@ def host(tmp_path_factory: pytest.TempPathFactory, postgres_servers: Servers) ->
 
 
 @pytest.fixture(scope="module")
-def server(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def server(host: Host, postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Serves that store."""
-    with served(host.database.url, tmp_path_factory.mktemp("server")) as server:
+    url = over_tcp(postgres_servers(18), host.database.url)
+    with served(url, tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -58,7 +59,8 @@ def heard(socket: ClientConnection, document: str) -> Iterator[Any]:
     assert json.loads(socket.recv(10))["type"] == "connection_ack"
     socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": document}}))
     socket.send(json.dumps({"type": "ping"}))
-    assert json.loads(socket.recv(10))["type"] == "pong"
+    while json.loads(socket.recv(10))["type"] != "pong":
+        continue
     yield None
     while True:
         message = json.loads(socket.recv(30))
