@@ -61,13 +61,15 @@ def run(name: str, *arguments: str, database: str | None = None, quiet: bool = F
 
 
 def server(url: str, schema: Path, settings: Path, port: int) -> tuple[Sequence[str], dict[str, str]]:
-    """Return the command that serves a store, and its environment, which alone has the secrets."""
+    """Return the command that serves a store, and its environment, which alone has the secrets. Only warnings
+    are logged: what is less has the URL in it.
+    """
     command = (
         *(str(binaries.binary("fraiseql-server")), "--config", str(settings), "--schema-path", str(schema)),
         *("--bind-addr", f"127.0.0.1:{port}", "--validate-sql-sources"),
     )
     development = {"FRAISEQL_ENV": "development"} if settings.name == "server.development.toml" else {}
-    return command, os.environ | development | {"DATABASE_URL": url}
+    return command, os.environ | development | {"DATABASE_URL": url, "RUST_LOG": "warn"}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
--- What fraiseql-server may do, beside reading the views: request, and nothing else. Run after `roles.sql` of the store; a
--- user that logs in is granted the role: GRANT fraisier_graphql TO fraiseql;
+-- What fraiseql-server may do, beside reading the views: request, and follow what changes. Run after `roles.sql` of the
+-- store. The user that it logs in as is granted the role; it must not be called `fraiseql`, as a schema is:
+-- GRANT fraisier_graphql TO fraiseql_server;
 
 DO $$
 BEGIN
@@ -11,3 +12,10 @@ END $$;
 GRANT EXECUTE ON FUNCTION
     fn_deploy(text, text, text, text), fn_cancel(text), fn_rollback(text, text, text)
 TO fraisier_graphql;
+
+GRANT USAGE ON SCHEMA core TO fraisier_graphql;
+GRANT SELECT ON core.tb_entity_change_log, tb_observer TO fraisier_graphql;
+GRANT SELECT, INSERT ON core.tb_observer_dispatch TO fraisier_graphql;
+GRANT SELECT, INSERT, UPDATE ON observer_checkpoints TO fraisier_graphql;
+GRANT INSERT ON observer_checkpoints_history TO fraisier_graphql;
+GRANT USAGE ON SEQUENCE observer_checkpoints_history_id_seq TO fraisier_graphql;

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fraisier_core.store.records import Request
@@ -16,7 +17,7 @@ from websockets.typing import Subprotocol
 from tests.databases import new_postgres
 from tests.graphql.fraiseql_server import over_tcp, require_binaries, served, working
 from tests.graphql.serving import Api, Host
-from tests.postgres import Servers
+from tests.postgres import PASSWORD, Servers
 
 FRAISE = '{ fraise(id: "my_api") { id name deploymentHistory(limit: 10) { id status startedAt } } }'
 HISTORY = "{ deploymentHistory { id status } }"
@@ -49,8 +50,10 @@ def host(tmp_path_factory: pytest.TempPathFactory, postgres_servers: Servers) ->
 def server(host: Host, postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Serves that store."""
     url = over_tcp(postgres_servers(18), host.database.url)
-    with served(url, tmp_path_factory.mktemp("server")) as server:
+    folder = tmp_path_factory.mktemp("server")
+    with served(url, folder) as server:
         yield server
+    assert quote(PASSWORD, safe="") not in (folder / "server.log").read_text()
 
 
 def heard(socket: ClientConnection, document: str) -> Iterator[Any]:
