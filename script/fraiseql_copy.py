@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from fraisier_core.system.host import Host
 
 _UNPRIVILEGED = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
 _SETTINGS = """
-listen_addresses = ''
-unix_socket_directories = '{folder}'
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
 dynamic_shared_memory_type = mmap
 """
 
@@ -31,7 +34,8 @@ def copied(place: StorePlace, folder: Path) -> Iterator[str]:
         reader = plugins.store(place.database).open_for_reading(place.database, host)
         if reader is not None:
             backup = folder / "copy.db"
-            back_up(reader.contents(), backup, quiet, force=True)
+            with closing(reader):
+                back_up(reader.contents(), backup, quiet, force=True)
             restore(backup, lambda: plugins.store(url).open(url, host), quiet)
             backup.unlink()
         yield url
@@ -39,23 +43,41 @@ def copied(place: StorePlace, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def started(folder: Path) -> Iterator[str]:
-    """Yield the URL of a new and empty database on a server of its own, whose socket is in the folder."""
-    data = folder / "postgresql"
-    who: tuple[str, ...] = ()
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        who = _UNPRIVILEGED
-        subprocess.run(["chown", "nobody:nogroup", folder], check=True)
-    made = ("--username", "postgres", "--auth", "trust", "--no-sync", "--no-locale", "--encoding", "UTF8")
-    subprocess.run([*who, _program("initdb"), *made, "-D", data], check=True, stdout=subprocess.DEVNULL)
+    """Yield the URL of a new and empty database on a server of its own, on the loopback address."""
+    data, password, port = folder / "postgresql", secrets.token_hex(16), _free_port()
+    who = _prepared(folder)
+    _made(data, password, who)
     with (data / "postgresql.conf").open("a") as settings:
-        settings.write(_SETTINGS.format(folder=folder))
+        settings.write(_SETTINGS.format(port=port))
+    control = [*who, _program("pg_ctl"), "--pgdata", str(data), "--wait"]
     with (folder / "postgresql.log").open("w") as log:
-        control = [*who, _program("pg_ctl"), "--pgdata", str(data), "--wait"]
         subprocess.run([*control, "start"], check=True, stdout=log, stderr=log)
         try:
-            yield f"postgresql://postgres@/postgres?host={folder}"
+            yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
         finally:
             subprocess.run([*control, "--mode", "immediate", "stop"], check=True, stdout=log, stderr=log)
+
+
+def _prepared(folder: Path) -> tuple[str, ...]:
+    """Return what runs a command as somebody else if this is root, as whom PostgreSQL refuses to run."""
+    if os.geteuid() != 0:
+        return ()
+    subprocess.run(["chown", "nobody:nogroup", folder], check=True)
+    return _UNPRIVILEGED
+
+
+def _made(data: Path, password: str, who: tuple[str, ...]) -> None:
+    """Make a cluster whose owner has a password."""
+    options = ("--username", "postgres", "--auth", "scram-sha-256", "--pwfile", "/dev/stdin")
+    rest = ("--no-sync", "--no-locale", "--encoding", "UTF8", "-D", str(data))
+    command = [*who, _program("initdb"), *options, *rest]
+    subprocess.run(command, check=True, input=password, text=True, stdout=subprocess.DEVNULL)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _program(name: str) -> str:
