@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
@@ -62,16 +64,21 @@ def _prepared(folder: Path) -> tuple[str, ...]:
     """Return what runs a command as somebody else if this is root, as whom PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return ()
-    subprocess.run(["chown", "nobody:nogroup", folder], check=True)
+    shutil.chown(folder, "nobody", "nogroup")
     return _UNPRIVILEGED
 
 
 def _made(data: Path, password: str, who: tuple[str, ...]) -> None:
     """Make a cluster whose owner has a password."""
-    options = ("--username", "postgres", "--auth", "scram-sha-256", "--pwfile", "/dev/stdin")
-    rest = ("--no-sync", "--no-locale", "--encoding", "UTF8", "-D", str(data))
-    command = [*who, _program("initdb"), *options, *rest]
-    subprocess.run(command, check=True, input=password, text=True, stdout=subprocess.DEVNULL)
+    options = ("--username", "postgres", "--auth", "scram-sha-256", "--no-sync", "--no-locale")
+    with tempfile.NamedTemporaryFile("w", dir=data.parent) as file:
+        file.write(password)
+        file.flush()
+        if who:
+            shutil.chown(file.name, "nobody")
+        rest = ("--encoding", "UTF8", f"--pwfile={file.name}", "-D", str(data))
+        command = [*who, _program("initdb"), *options, *rest]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def _free_port() -> int:

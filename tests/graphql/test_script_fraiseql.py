@@ -40,7 +40,8 @@ def running(host: Host, port: int) -> Iterator[Path]:
     with said.open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_until(lambda: _curl(port, "{ __typename }") is not None, said.read_text, 120)
+        wait_until(lambda: process.poll() is not None or _curl(port, "{ __typename }"), said.read_text, 120)
+        assert process.poll() is None, said.read_text()
         yield said
     finally:
         os.killpg(process.pid, signal.SIGINT)
