@@ -77,7 +77,7 @@ def served(place: StorePlace, folder: Path) -> Iterator[str]:
     """Yield the URL of a store that fraiseql-server can serve, and say which it is: that of the configuration
     if it is on PostgreSQL 18 or newer, else a copy.
     """
-    if place.database.startswith("postgresql") and _version(place.database) >= OLDEST:
+    if _is_served(place):
         print(f"Serving the store itself: {place.shown}", flush=True)
         yield place.database
         return
@@ -89,9 +89,12 @@ def served(place: StorePlace, folder: Path) -> Iterator[str]:
         yield url
 
 
-def _version(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        return connection.info.server_version // 10_000
+def _is_served(place: StorePlace) -> bool:
+    """Whether fraiseql-server can serve a store where it is."""
+    if not place.database.startswith("postgresql"):
+        return False
+    with psycopg.connect(place.database) as connection:
+        return connection.info.server_version >= OLDEST * 10_000
 
 
 def serve(config: Path | None, settings: Path, port: int) -> int:
@@ -110,6 +113,19 @@ def serve(config: Path | None, settings: Path, port: int) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def prepare(config: Path | None, folder: Path) -> None:
+    """Make what fraiseql-server needs in the store, and the compiled schema in a folder. Raises
+    `FraiseqlMissingError` if the store is not on PostgreSQL 18 or newer.
+    """
+    place = place_of_store(find_config(config), Plugins.installed())
+    if not _is_served(place):
+        raise FraiseqlMissingError(
+            f"{place.shown} is not on PostgreSQL {OLDEST} or newer; move it there first"
+        )
+    install(place.database)
+    print(compiled(folder))
+
+
 def main() -> None:
     """Build what is missing, and serve."""
     parser = argparse.ArgumentParser(prog="script/fraiseql", description=__doc__)
@@ -119,10 +135,13 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--build", action="store_true", help="only build the binaries, if they are missing")
+    parser.add_argument("--prepare", metavar="FOLDER", type=Path, help="only write what a server needs")
     arguments = parser.parse_args()
     try:
         binaries.build()
-        if not arguments.build:
+        if arguments.prepare:
+            prepare(arguments.config, arguments.prepare)
+        elif not arguments.build:
             sys.exit(serve(arguments.config, arguments.settings, arguments.port))
     except (FraiseqlMissingError, FraisierError) as error:
         sys.exit(f"script/fraiseql: {error}")

@@ -24,6 +24,7 @@ ELSEWHERE = {
     DOCS / "reference/exit-codes.md": "packages/fraisier/tests",
     DOCS / "reference/http.md": "packages/fraisier/tests",
     DOCS / "reference/performance.md": "benchmarks",
+    DOCS / "how-to/fraiseql-server.md": "tests/graphql",
     DOCS / "how-to/move-to-postgresql.md": "tests",
 }
 # Needs root and a machine to itself.

@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.databases import new_postgres
+from tests.environments import ROOT
 from tests.graphql.fraiseql_server import over_tcp, require_binaries, served, working
 from tests.graphql.serving import Api, Host
 from tests.postgres import PASSWORD, Servers
@@ -54,6 +55,11 @@ def server(host: Host, postgres_servers: Servers, tmp_path_factory: pytest.TempP
     with served(url, folder) as server:
         yield server
     assert quote(PASSWORD, safe="") not in (folder / "server.log").read_text()
+
+
+def test_the_page_shows_the_documents_that_are_tested() -> None:
+    page = (ROOT / "docs/how-to/fraiseql-server.md").read_text()
+    assert not [each for each in (FRAISE, HISTORY, DEPLOY, CHANGES) if f"\n{each}\n" not in page]
 
 
 def heard(socket: ClientConnection, document: str) -> Iterator[Any]:
