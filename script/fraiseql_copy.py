@@ -61,7 +61,7 @@ def started(folder: Path) -> Iterator[str]:
 
 
 def _prepared(folder: Path) -> tuple[str, ...]:
-    """Return what runs a command as somebody else if this is root, as whom PostgreSQL refuses to run."""
+    """Return what runs a command without the rights of root, as whom PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return ()
     shutil.chown(folder, "nobody", "nogroup")
