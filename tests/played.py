@@ -7,11 +7,14 @@ import os
 import random
 from collections.abc import Callable
 
+from fraisier_core.access.issuing import issue
+from fraisier_core.access.scope import Scope
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveredRef, Delivery
 from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Event, Lease, Observed, Request
+from fraisier_core.store.tokens import AuditEvent
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -49,6 +52,16 @@ class Player:
         head = BranchHead("cellar", "live", "refs/heads/ü", "a" * 40, NOON.format(1))
         self.store.record_heads("cellar", "live", [head])
         self.store.record_no_heads("pantry", "live", "not there")
+        self.make_tokens()
+
+    def make_tokens(self) -> None:
+        """Make two tokens, of which one is revoked, and refuse somebody something."""
+        self.number += 1
+        for name in (f"Änne's {self.number}", f"ci {self.number}"):
+            _, token = issue(name, Scope("deploy", "cellar"), "Änne", NOON.format(1))
+            self.store.create_token(token)
+        self.store.revoke_token(token, "Änne")
+        self.store.audit(AuditEvent(NOON.format(2), None, "not_admitted", None, "ü", 3))
 
     def deliver(self) -> str:
         """Deliver a push, and return what it is called."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from fraisier_core.store.relational import dialect
+from fraisier_core.store.relational.reader import SHARED
 from fraisier_core.system.host import Host
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def statements() -> dict[str, str]:
     """Return the statements by their names, as psycopg takes them."""
     from fraisier_postgres.postgres_connection import translated
 
-    named = (item for file in SQL.glob("*.sql") for item in dialect.statements(SQL, file.stem).items())
+    files = [(SQL, file.stem) for file in SQL.glob("*.sql")] + [(SHARED, "tokens")]
+    named = (item for file in files for item in dialect.statements(*file).items())
     return {name: translated(sql) for name, sql in named}
 
 

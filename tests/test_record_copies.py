@@ -588,6 +588,8 @@ UNREADABLE = {
     f"UPDATE tb_deployment_logs SET text = {BROKEN}": "tb_deployment_logs, the first row and beyond: ",
     f"UPDATE tb_webhook_refs SET ref = {BROKEN} WHERE sequence = 2": "tb_webhook_refs, the first row and",
     f"UPDATE tb_refused_deliveries SET reason = {BROKEN}": "tb_refused_deliveries, the first row",
+    f"UPDATE tb_tokens SET created_by = {BROKEN}": "tb_tokens, the first row",
+    f"UPDATE tb_audit_events SET detail = {BROKEN}": "tb_audit_events, the first row",
     f"UPDATE tb_branch_heads SET problem = {BROKEN}": "tb_branch_heads, the first row",
     f"UPDATE tb_observers SET problem = {BROKEN}": "tb_observers, the first row",
     f"UPDATE tb_deployment_events SET message = {BROKEN}": "tb_deployment_events, the first row",
@@ -605,7 +607,9 @@ def test_what_cannot_be_read_is_found_in_every_table(
     opened: Open, sql: str, keeps_bodies: bool, tmp_path: Path
 ) -> None:
     store = opened("sqlite")
-    played(store, 80)
+    player = played(store, 80)
+    while len(rows(store.contents())["tb_webhook_refs"]) < 2:  # which not every seed delivers
+        player.deliver()
     if not keeps_bodies:
         assert store.forget("payloads", LATER, 1000).rows
     damage(store, sql)
@@ -629,6 +633,8 @@ LOSSES = {
         "issued_sequence() is not as its migration made it"
     ),
     "SELECT setval('deployment_event_sequence', 1)": "next sequence of tb_deployment_events is taken already",
+    "SELECT setval('tb_audit_events_sequence_seq', 1)": "next sequence of tb_audit_events is taken already",
+    "DROP TRIGGER tokens_revoke_only ON tb_tokens": "lacks tokens_revoke_only",
     "SELECT setval('tb_webhook_events_sequence_seq', 2)": "next sequence of tb_webhook_events is taken",
     "SELECT setval('tb_deployment_logs_sequence_seq', 1, false)": "next sequence of tb_deployment_logs is",
     "SELECT setval('tb_deployment_logs_sequence_seq', 1)": "sequence of tb_deployment_logs is taken already",

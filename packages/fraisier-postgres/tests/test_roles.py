@@ -40,6 +40,7 @@ RECEIVER = (
 TABLES = (
     *("tb_deployment_events", "tb_webhook_events", "tb_webhook_refs", "tb_webhook_payloads"),
     *("tb_deployments", "tb_attempts", "tb_steps", "tb_serving", "tb_kinds", "tb_refused_deliveries"),
+    *("tb_tokens", "tb_audit_events"),
 )
 VIEWS = (
     *("v_fraises", "v_fraise_status", "v_deployment_history", "v_deployment_stats", "v_webhook_events"),
@@ -156,6 +157,27 @@ def test_the_reader_reads_all_but_the_bodies(owner: Connection, log_in: LogIn) -
         refused(reader, f"INSERT INTO {table} DEFAULT VALUES")
 
 
+@every_postgres
+def test_only_the_owner_makes_tokens_and_the_web_app_looks_them_up(owner: Connection, log_in: LogIn) -> None:
+    own = {"id": str(uuid4()), "name": "ci", "prefix": "frs_12345678", "sha256": "0" * 64, "level": "read"}
+    run(owner, "insert_token", **own, created_at=NOON, created_by="ada")
+    receiver, worker, reader = (log_in(f"fraisier_{role}") for role in ("receiver", "worker", "reader"))
+    for user in (receiver, reader):
+        assert run(user, "token_by_prefix", prefix="frs_12345678").fetchone() is not None
+        assert len(run(user, "tokens").fetchall()) == 1
+    audited = {"at": NOON, "action": "forbidden", "detail": "", "occurrences": 1}
+    run(receiver, "audit", **audited)
+    assert len(run(reader, "audit_events", limit=9).fetchall()) == 1
+    for user in (receiver, worker, reader, log_in("fraisier_graphql")):
+        refused(user, "UPDATE tb_tokens SET revoked_at = now()")
+        refused(user, "INSERT INTO tb_tokens DEFAULT VALUES")
+    for user in (worker, reader):
+        refused(user, "INSERT INTO tb_audit_events DEFAULT VALUES")
+    refused(worker, "SELECT sha256 FROM tb_tokens")
+    for table in ("tb_tokens", "tb_audit_events", "v_audit_events"):
+        refused(log_in("fraisier_graphql"), f"SELECT * FROM {table}")
+
+
 def test_what_is_published_are_the_views(owner: Connection, log_in: LogIn) -> None:
     graphql = log_in("fraisier_graphql")
     request(owner, "shop", "live")
@@ -173,7 +195,9 @@ def test_nobody_changes_or_deletes_what_was_appended_or_folded(log_in: LogIn, ro
         if (role, table) not in LET_GO:
             refused(user, f"DELETE FROM {table}")
         refused(user, f"TRUNCATE {table}")
-        column = "name" if table == "tb_kinds" else "id" if "refused" in table else "sequence"
+        column = {"tb_kinds": "name", "tb_refused_deliveries": "id", "tb_tokens": "revoked_at"}.get(
+            table, "sequence"
+        )
         if table not in {"tb_attempts", "tb_steps", "tb_serving"}:
             refused(user, f"UPDATE {table} SET {column} = {column}")
     refused(user, "SELECT setval('deployment_event_sequence', 1)")
