@@ -31,7 +31,7 @@ class Actions(Protocol):
 
         Args:
             fraise_id: of what.
-            environment: where, by its name or the beginning of it.
+            environment: where, by its whole name.
             requested_by: who asks, for the record.
             commit: the id of a commit, or the beginning of one.
             branch: takes the newest commit of a branch; without both, of the environment's own.
@@ -44,7 +44,7 @@ class Actions(Protocol):
 
         Args:
             fraise_id: of what.
-            environment: where, by its name or the beginning of it.
+            environment: where, by its whole name.
             requested_by: who asks, for the record.
             to: a healthy release or commit, or a part of its name; None takes the previous one.
 

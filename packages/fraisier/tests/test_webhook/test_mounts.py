@@ -41,7 +41,7 @@ async def serving(context):
 
     def answer(method, grant):
         if method == "POST":
-            return context.actions.deploy("my_api", "prod", grant.actor, commit="abcd" * 10)
+            return context.actions.deploy("my_api", "production", grant.actor, commit="abcd" * 10)
         reader = context.open_reader()
         return [each.requested_by for each in reader.deployments()]
 

@@ -25,6 +25,15 @@ def usable_environment(config: Config, fraise: str, name: str) -> Environment:
     return found
 
 
+def _named_environment(config: Config, fraise: str, name: str) -> Environment:
+    """Return an environment as `usable_environment` does, by its whole name: a client that may deploy to an
+    environment that is gone may not therefore deploy to another that begins so, nor be told which there are.
+    """
+    if fraise not in config.fraises or name not in config.fraises[fraise].environments:
+        raise UnknownNameError(f'no environment "{name}" of a fraise "{fraise}" is configured')
+    return usable_environment(config, fraise, name)
+
+
 def deploy_request(
     config: Config, environment: Environment, requested_by: str, commit: str | None, branch: str | None
 ) -> Request:
@@ -81,12 +90,12 @@ class ManualActions(Actions):
         branch: str | None = None,
     ) -> str:
         config = self._configured()
-        found = usable_environment(config, fraise_id, environment)
+        found = _named_environment(config, fraise_id, environment)
         return self._requested(deploy_request(config, found, requested_by, commit, branch))
 
     def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
         config = self._configured()
-        found = usable_environment(config, fraise_id, environment)
+        found = _named_environment(config, fraise_id, environment)
         request = rollback_request(
             config, self._plugins, self._store, found, requested_by=requested_by, to=to
         )
