@@ -22,7 +22,10 @@ DOCS = ROOT / "docs"
 ELSEWHERE = {
     DOCS / "reference/cli.md": "packages/fraisier/tests",
     DOCS / "reference/exit-codes.md": "packages/fraisier/tests",
+    DOCS / "reference/graphql.md": "tests/graphql",
     DOCS / "reference/http.md": "packages/fraisier/tests",
+    DOCS / "how-to/add-a-mutation.md": "tests/graphql",
+    DOCS / "how-to/add-a-query.md": "tests/graphql",
     DOCS / "reference/performance.md": "benchmarks",
     DOCS / "how-to/fraiseql-server.md": "tests/graphql",
     DOCS / "how-to/move-to-postgresql.md": "tests",

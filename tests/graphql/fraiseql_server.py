@@ -51,7 +51,7 @@ def served(url: str, folder: Path) -> Iterator[Api]:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     found = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _responds(found, process), (folder / "server.log").read_text)
+        wait_until(lambda: responds(found, process), (folder / "server.log").read_text)
         with httpx.Client(base_url=found, timeout=SECONDS, trust_env=False) as client:
             yield Api(found, client)
     finally:
@@ -76,7 +76,8 @@ def free_port() -> int:
         return port
 
 
-def _responds(url: str, process: subprocess.Popen[bytes]) -> bool:
+def responds(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the server at a URL is ready; fail if its process has ended."""
     assert process.poll() is None, "the server has ended"
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as response:

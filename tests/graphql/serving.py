@@ -85,11 +85,13 @@ class Host:
         folder: where it lies.
         database: where its store is.
         forge: where the commits come from.
+        variables: more of the environment of its commands.
     """
 
     folder: Path
     database: Database
     forge: Forge
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def create(cls, folder: Path, database: Database, *, development: bool = True) -> Host:
@@ -116,7 +118,8 @@ class Host:
     @property
     def environ(self) -> dict[str, str]:
         """The environment of its commands."""
-        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", **self.variables}
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""

@@ -41,18 +41,19 @@ class Readers:
         """Return the JSON that a statement answers with, `null` if it returns no row. Raises
         `RequestError`.
         """
-        return await self._within_time(lambda reader: reader.answer(sql, parameters)) or "null"
+        return await self.read(lambda reader: reader.answer(sql, parameters)) or "null"
 
     async def place_of(self, deployment_id: str) -> tuple[str, str] | None:
         """Return the fraise and the environment of a deployment, None if there is none. Raises
         `RequestError`.
         """
         with suppress(UnknownNameError):
-            found = await self._within_time(lambda reader: reader.deployment(deployment_id))
+            found = await self.read(lambda reader: reader.deployment(deployment_id))
             return found.fraise_id, found.environment
         return None
 
-    async def _within_time(self, ask: Callable[[Reader], T]) -> T:
+    async def read(self, ask: Callable[[Reader], T]) -> T:
+        """Return what a question to a read connection returns, if it does in time. Raises `RequestError`."""
         if self._waiting >= MAX_WAITING:
             raise RequestError("SERVICE_UNAVAILABLE", "too many requests wait for the store; try again later")
         running: list[Reader] = []
