@@ -17,6 +17,9 @@ from tests.stores import OpenStore, open_store
 
 NAMES = ("sqlite", *(f"postgresql-{version}" for version in VERSIONS))
 
+WITH_FUNCTIONS = f"postgresql-{USUAL}-functions"
+"""A store that fraiseql-server serves, with its functions and triggers in it."""
+
 every_database = pytest.mark.parametrize("database_name", NAMES)
 """Run a test on SQLite, and on PostgreSQL of every version."""
 both_databases = pytest.mark.parametrize("database_name", ["sqlite", f"postgresql-{USUAL}"])
@@ -91,19 +94,32 @@ def database_name() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_databases(postgres_servers: Servers) -> Callable[[int], PostgresDatabase]:
-    """The databases of the tests of this process, one for each version of PostgreSQL."""
-    return cache(lambda version: new_postgres(postgres_servers(version)))
+def postgres_databases(postgres_servers: Servers) -> Callable[[str], PostgresDatabase]:
+    """The databases of the tests of this process, one for each name but that of SQLite."""
+    return cache(lambda name: _kept_postgres(postgres_servers(version_of(name)), name))
+
+
+def version_of(name: str) -> int:
+    """Return the version of PostgreSQL that is part of a database's name."""
+    return int(name.split("-")[1])
+
+
+def _kept_postgres(server: Server, name: str) -> PostgresDatabase:
+    database = new_postgres(server)
+    if name == WITH_FUNCTIONS:
+        from tests.graphql.fraiseql_server import make_functions  # which needs what few have built
+
+        make_functions(server, database.url)
+    return database
 
 
 @pytest.fixture
 def database(
-    database_name: str, tmp_path: Path, postgres_databases: Callable[[int], PostgresDatabase]
+    database_name: str, tmp_path: Path, postgres_databases: Callable[[str], PostgresDatabase]
 ) -> Database:
     """An empty store of the test's own."""
-    kind, _, version = database_name.partition("-")
-    if kind == "sqlite":
+    if database_name == "sqlite":
         return SqliteDatabase(tmp_path / "state" / "store.db")
-    found = postgres_databases(int(version))
+    found = postgres_databases(database_name)
     found.clear()
     return found

@@ -40,6 +40,12 @@ def over_tcp(server: Server, url: str) -> str:
     return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}{name}"
 
 
+def make_functions(server: Server, url: str) -> None:
+    """Make what fraiseql-server needs in a store."""
+    require_binaries()
+    serving.install(over_tcp(server, url))
+
+
 @contextmanager
 def served(url: str, folder: Path) -> Iterator[Api]:
     """Serve a store as `script/fraiseql` does, once the schema was compared with it; `/ws` is beside it."""

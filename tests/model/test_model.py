@@ -185,6 +185,7 @@ def test_what_must_hold_holds_in_any_order(sqlite: SqliteStores) -> None:
 
 
 def test_it_holds_on_postgresql_which_records_the_same(
-    sqlite: SqliteStores, postgres_databases: Callable[[int], PostgresDatabase]
+    sqlite: SqliteStores, postgres_databases: Callable[[str], PostgresDatabase]
 ) -> None:
-    check_model([sqlite, *(PostgresStores(postgres_databases(each)) for each in VERSIONS)], EXAMPLES_ON_BOTH)
+    names = [f"postgresql-{version}" for version in VERSIONS]
+    check_model([sqlite, *(PostgresStores(postgres_databases(each)) for each in names)], EXAMPLES_ON_BOTH)

@@ -47,6 +47,10 @@ def reader(database: Database, store: OpenStore) -> Iterator[Reader]:
         yield reader
 
 
+def without_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in row if name not in {"steps", "output", "events", "data"}}
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(st.sampled_from(OPERATIONS), max_size=30))
 def test_every_change_of_status_is_told_once_as_it_was(
@@ -58,7 +62,7 @@ def test_every_change_of_status_is_told_once_as_it_was(
         for operation in operations:
             operation(store, [held.lease for held in store.leases()])
             new = {row["position"]: row for row in store.all("SELECT * FROM v_deployment_history")}
-            seen |= {position: row for position, row in new.items() if position not in seen}
+            seen |= {at: without_json(row) for at, row in new.items() if at not in seen}
         told = {row["position"]: row for row in store.all("SELECT * FROM v_deployment_changes")}
         assert {position: told[position] for position in seen} == seen
         assert [each.position for each in store.changes()] == sorted(told)

@@ -18,7 +18,7 @@ from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.system.host import Host
 
-from tests.databases import Database, PostgresDatabase, SqliteDatabase
+from tests.databases import Database, PostgresDatabase, SqliteDatabase, version_of
 from tests.postgres import Servers
 from tests.stores import OpenStore
 
@@ -53,11 +53,10 @@ Place = Callable[[], Database]
 @pytest.fixture
 def nowhere(database_name: str, tmp_path: Path, postgres_servers: Servers) -> Place:
     """Returns places in which there is no store yet."""
-    kind, _, version = database_name.partition("-")
     numbers = iter(range(100))
-    if kind == "sqlite":
+    if database_name == "sqlite":
         return lambda: SqliteDatabase(tmp_path / str(next(numbers)) / "store.db")
-    server = postgres_servers(int(version))
+    server = postgres_servers(version_of(database_name))
     return lambda: PostgresDatabase(server.url(server.create()))
 
 
