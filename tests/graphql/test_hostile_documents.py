@@ -6,6 +6,8 @@ import pytest
 from fraisier_graphql.api_schema import ApiSchema
 from fraisier_graphql.compiling import Compiler
 from fraisier_graphql.dialects import dialect_of
+from fraisier_graphql.endpoint import request_of
+from fraisier_graphql.limits import Limits
 from fraisier_graphql.request_errors import RefusedDocumentError, RequestError
 
 COMPILER = Compiler(ApiSchema.read(), dialect_of("sqlite"))
@@ -90,3 +92,15 @@ def test_fields_of_one_name_that_are_not_the_same_conflict(text: str) -> None:
 )
 def test_the_same_field_twice_is_no_conflict(text: str) -> None:
     assert len(COMPILER.compile(text).fields) == 1
+
+
+@pytest.mark.parametrize("value", ["\ud800", ["a", "\udfff"], {"a": {"\udc00": 1}}, "a\ud83d"])
+def test_half_a_character_is_refused(value: object) -> None:
+    with pytest.raises(RequestError, match="half of a character"):
+        request_of({"query": "{ fraises { id } }", "variables": {"a": value}}, Limits())
+
+
+@pytest.mark.parametrize("value", ["\U0001f680", "a\0b", "\ufffe", ["\u202e"], 1e308])
+def test_whole_characters_are_text(value: object) -> None:
+    asked = {"query": "{ fraises { id } }", "variables": {"a": value}}
+    assert request_of(asked, Limits()).variables == {"a": value}

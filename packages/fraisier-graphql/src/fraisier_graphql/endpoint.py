@@ -121,7 +121,20 @@ def request_of(parsed: object, limits: Limits) -> Request:
         raise RequestError("REQUEST_ERROR", "variables should be an object")
     if _depth(variables) > limits.variables:
         raise RequestError("REQUEST_ERROR", f"variables have more than {limits.variables} levels")
+    if not _is_text(variables):
+        raise RequestError(
+            "REQUEST_ERROR", "variables hold half of a character: a surrogate without the other"
+        )
     return Request(parsed["query"], operation or None, variables)
+
+
+def _is_text(value: object) -> bool:
+    """Whether every text in a value of JSON can be written in UTF-8, as databases take it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _depth(value: object) -> int:
