@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 
@@ -25,15 +26,23 @@ class PostgresCommits:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: psycopg.Connection | None = None
+        self._awake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def wait(self, seconds: float) -> None:
         try:
             self._wait(min(seconds, POLL_SECONDS))
         except psycopg.Error:
-            self.close()
+            self._disconnect()
             time.sleep(PAUSE_SECONDS)
 
+    def wake(self) -> None:
+        os.eventfd_write(self._awake, 1)
+
     def close(self) -> None:
+        self._disconnect()
+        os.close(self._awake)
+
+    def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
         self._client = None
@@ -44,7 +53,11 @@ class PostgresCommits:
             self._client.execute(f"LISTEN {CHANGES}")
             self._client.execute(f"LISTEN {CHANNEL}")
             return  # something may have been committed before
-        select.select([self._client], [], [], seconds)
+        waiting = select.poll()
+        for each in (self._client.fileno(), self._awake):
+            waiting.register(each, select.POLLIN)
+        if self._awake in dict(waiting.poll(seconds * 1e3)):
+            os.eventfd_read(self._awake)
         self._client.pgconn.consume_input()
         while self._client.pgconn.notifies():
             pass

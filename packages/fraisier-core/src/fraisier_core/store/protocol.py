@@ -42,6 +42,9 @@ class Commits(Protocol):
         latest. Raises `StoreError`.
         """
 
+    def wake(self) -> None:
+        """Have the `wait` of another thread return, or the next one."""
+
     def close(self) -> None:
         """Hear no more."""
 

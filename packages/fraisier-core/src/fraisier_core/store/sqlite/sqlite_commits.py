@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Self
@@ -19,6 +20,7 @@ class SqliteCommits:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._version = self._current()
+        self._awake = threading.Event()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -31,8 +33,13 @@ class SqliteCommits:
     def wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (version := self._current()) == self._version and time.monotonic() < until:
-            time.sleep(TICK_SECONDS)
+            if self._awake.wait(TICK_SECONDS):
+                break
+        self._awake.clear()
         self._version = version
+
+    def wake(self) -> None:
+        self._awake.set()
 
     def close(self) -> None:
         self._connection.close()

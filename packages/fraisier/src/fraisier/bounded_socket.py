@@ -1,0 +1,26 @@
+"""WebSockets that no client can hold open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+MAX_MESSAGE_BYTES = 128 * 1024
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, which is closed though its client reads nothing; uvicorn would wait for that."""
+
+    abort_seconds = 5.0
+
+    async def send(self, message: Any) -> None:
+        """Send a message; the last one without waiting for the client to read those before it."""
+        if message["type"] == "websocket.close":
+            self.writable.set()
+        await super().send(message)
+
+    async def run_asgi(self) -> None:
+        """Serve the socket, and have nothing of it left soon after."""
+        await super().run_asgi()
+        self.loop.call_later(self.abort_seconds, self.transport.abort)
