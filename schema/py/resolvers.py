@@ -5,7 +5,15 @@ from pathlib import Path
 import fraiseql
 from enums import DeploymentStatus, Verdict
 from fraiseql.scalars import ID
-from models import Deployment, DeploymentStats, Fraise, FraiseStatus, OutputChunk, WebhookEvent
+from models import (
+    Deployment,
+    DeploymentEvent,
+    DeploymentStats,
+    Fraise,
+    FraiseStatus,
+    OutputChunk,
+    WebhookEvent,
+)
 
 SCHEMA = Path(__file__).parent.parent / "schema.json"
 WHOLE = {"where": False, "order_by": False, "limit": False, "offset": False}
@@ -79,14 +87,28 @@ def rollback(fraise_id: str, environment: str, to: str | None = None) -> Deploym
     """Request a rollback to the release that served before, or to another; a worker executes it."""
 
 
-@fraiseql.subscription(filter={"conditions": [{"argument": "fraise_id", "path": "/fraise_id"}]})
-def deployment_status_changed(fraise_id: str | None = None) -> Deployment:
-    """Each change of a deployment; of one fraise if it is named."""
+@fraiseql.subscription(
+    filter={
+        "conditions": [
+            {"argument": "fraise_id", "path": "/fraise_id"},
+            {"argument": "environment", "path": "/environment"},
+        ]
+    }
+)
+def deployment_status_changed(
+    fraise_id: str | None = None, environment: str | None = None, since: int | None = None
+) -> Deployment:
+    """Each change of a status, of one fraise or environment if it is named: from now on, or after a position."""
 
 
 @fraiseql.subscription(filter={"conditions": [{"argument": "deployment_id", "path": "/deployment_id"}]})
-def deployment_output(deployment_id: ID | None = None) -> OutputChunk:
-    """What deployments print; one of them if it is named."""
+def deployment_output(deployment_id: ID, after: int | None = None) -> OutputChunk:
+    """What a deployment prints until its end: from now on, or after the sequence `after` of a chunk."""
+
+
+@fraiseql.subscription(filter={"conditions": [{"argument": "deployment_id", "path": "/deployment_id"}]})
+def deployment_events(deployment_id: ID, after: int | None = None) -> DeploymentEvent:
+    """What happens to a deployment until its end: from now on, or after the sequence `after` of an event."""
 
 
 if __name__ == "__main__":

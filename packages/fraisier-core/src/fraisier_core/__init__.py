@@ -61,8 +61,9 @@ if TYPE_CHECKING:
     from fraisier_core.run import Run
     from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
-    from fraisier_core.store.protocol import Reader
+    from fraisier_core.store.protocol import Commits, Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.store.vocabulary import ENDED
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
     from fraisier_core.system.processes import ProcessIdentity
@@ -82,7 +83,7 @@ __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
-__all__ += ["UnauthenticatedError", "token_of_payload"]
+__all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]
 __all__ += [
     "ConflictError",
     "FencedError",
@@ -113,7 +114,7 @@ _MODULES = (
         "system.systemd",
     ),
     *("system.unit_watch", "run", "mount", "access.grants", "access.scope", "access.bearer", "access.gate"),
-    "store.protocol",
+    *("store.protocol", "store.vocabulary"),
 )
 
 

@@ -65,7 +65,7 @@ class Executor:
         introspection: bool = False,
     ) -> None:
         self.compiler = compiler
-        self._readers = readers
+        self.readers = readers
         self._mutations = mutations
         self._introspection = introspection
 
@@ -110,9 +110,8 @@ class Executor:
             grant: what the client may do.
             more: the parameters that are no arguments.
         """
-        parameters = statement.parameters(compiled.variables) | more
-        scope = {"scope_fraise": grant.scope.fraise, "scope_environment": grant.scope.environment}
-        return await self._readers.answer(statement.sql, parameters | scope)
+        parameters = parameters_of(statement, compiled, grant) | more
+        return await self.readers.answer(statement.sql, parameters)
 
     async def _answer(self, compiled: CompiledDocument, request: Request, grant: Grant) -> Response:
         if compiled.operation == "mutation":
@@ -177,6 +176,12 @@ class Executor:
         if done.errors:
             raise of_graphql("VALIDATION_ERROR", done.errors)
         return done.data or {}
+
+
+def parameters_of(statement: Statement, compiled: CompiledDocument, grant: Grant) -> dict[str, Any]:
+    """Return the values of a statement's arguments, and what its scope is. Raises `RequestError`."""
+    scope = {"scope_fraise": grant.scope.fraise, "scope_environment": grant.scope.environment}
+    return statement.parameters(compiled.variables) | scope
 
 
 def at(error: RequestError, field: RootField) -> RequestError:

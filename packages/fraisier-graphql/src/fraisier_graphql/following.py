@@ -293,8 +293,7 @@ class Follower:
         self._topics = {}
 
     def _in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
-        assert self._loop is not None
-        if not self._loop.is_closed():
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *arguments)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fraisier_graphql.api_schema import ApiSchema
@@ -12,9 +12,11 @@ from fraisier_graphql.compiling import Compiler
 from fraisier_graphql.dialects import dialect_of
 from fraisier_graphql.endpoint import Endpoint
 from fraisier_graphql.executing import Executor
+from fraisier_graphql.following import Follower
 from fraisier_graphql.mutating import Mutations
 from fraisier_graphql.proxies import admission
 from fraisier_graphql.reading import Readers
+from fraisier_graphql.sockets import SocketEndpoint
 
 if TYPE_CHECKING:
     from fraisier_core import App, MountContext
@@ -27,7 +29,9 @@ def serving(context: MountContext) -> AbstractAsyncContextManager[Mapping[str, A
     development = context.settings.development
     executor, readers = put_together(context, introspection=development)
     endpoint = Endpoint(executor, executor.compiler.limits, page=development)
-    return _served({"/graphql": endpoint, "/graphql/admission": admission}, readers)
+    apps: Mapping[str, App] = {"/graphql": endpoint, "/graphql/admission": admission}
+    follower = Follower(context.open_reader)
+    return _served(apps, SocketEndpoint(executor, follower, context.gate), follower, readers)
 
 
 def put_together(context: MountContext, *, introspection: bool) -> tuple[Executor, Readers]:
@@ -40,8 +44,15 @@ def put_together(context: MountContext, *, introspection: bool) -> tuple[Executo
 
 
 @asynccontextmanager
-async def _served(apps: Mapping[str, App], readers: Readers) -> AsyncIterator[Mapping[str, App]]:
+async def _served(
+    apps: Mapping[str, App], sockets: SocketEndpoint, follower: Follower, readers: Readers
+) -> AsyncIterator[Mapping[str, App]]:
+    watching = asyncio.create_task(sockets.watch())
     try:
-        yield apps
+        yield {**apps, "/ws": sockets}
     finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await asyncio.to_thread(follower.close)
         await asyncio.to_thread(readers.close)

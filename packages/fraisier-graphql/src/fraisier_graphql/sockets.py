@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -291,7 +291,7 @@ class Operation:
         if self._is_open():
             self._close({"type": "complete"})
 
-    def refuse(self, errors: list[RequestError]) -> None:
+    def refuse(self, errors: Sequence[RequestError]) -> None:
         """Say why it is not executed."""
         self._close({"type": "error", "payload": [error.formatted() for error in errors]})
 

@@ -8,7 +8,7 @@ from typing import Any
 from fraisier_core import Grant, UnknownNameError
 
 from fraisier_graphql.compiling import CompiledDocument
-from fraisier_graphql.executing import Executor
+from fraisier_graphql.executing import Executor, parameters_of
 from fraisier_graphql.following import Listener, Subscription
 from fraisier_graphql.request_errors import of_fraisier
 from fraisier_graphql.topics import TOPICS, Row
@@ -28,14 +28,13 @@ async def subscription_of(
     Raises `RequestError`, also of a deployment that there is not, or that the client may not read.
     """
     (field,) = compiled.fields
-    assert field.row is not None
     given = field.arguments(compiled.variables)
     topic_of, position = TOPICS[field.name]
     if "deployment_id" in given:
         await _require_readable(given["deployment_id"], grant, executor)
     topic = topic_of(given)
     statement = field.row(topic.source, topic.key)
-    parameters = executor.parameters_of(statement, compiled, grant)
+    parameters = parameters_of(statement, compiled, grant)
     return Subscription(
         topic, statement.sql, parameters, field.key, _wanted(given, grant), listener, given.get(position)
     )

@@ -108,4 +108,4 @@ TOPICS: Mapping[str, tuple[Callable[[Mapping[str, Any]], Topic], str]] = {
     "deploymentOutput": (lambda given: Output(given["deployment_id"]), "after"),
     "deploymentEvents": (lambda given: Events(given["deployment_id"]), "after"),
 }
-"""The topic of each subscription by its arguments, and the argument that says after which position to begin."""
+"""The topic of each subscription by its arguments, and which of them is the position to begin after."""

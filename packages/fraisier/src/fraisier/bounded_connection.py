@@ -40,7 +40,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._await_head()
         if len(self.connections) > self.max_connections:
             others = [each for each in self.connections if isinstance(each, BoundedConnection)]
-            (_most_waited_for(others, self.waiting_since) or self).transport.abort()
+            if len(others) > self.max_connections:  # WebSockets, which are bounded elsewhere, left out
+                (_most_waited_for(others, self.waiting_since) or self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -6,8 +6,6 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-MAX_MESSAGE_BYTES = 128 * 1024
-
 
 class BoundedSocket(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, which is closed though its client reads nothing; uvicorn would wait for that."""

@@ -16,11 +16,16 @@ from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import explain_errors
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fraisier_core.store.protocol import Store
     from starlette.applications import Starlette
 
 SHUTDOWN_SECONDS = 3
 BACKLOG = 2048
+MAX_FILES = 8192
+MAX_MESSAGE_BYTES = 128 * 1024
+"""Of what a client may send over a WebSocket at once."""
 
 app = command_app()
 
@@ -56,7 +61,7 @@ def serve(
         beside = [supervision(session.source)] if worker else []
         web = create_app(receiver, store, [*beside, *mounts])
         logging.getLogger(__name__).info("listening on %s", _url_of(listener))
-        _run(web, listener)
+        _run(web, listener, sockets=bool(mounts))
 
 
 def _open_store(session: ActingSession) -> Store:
@@ -83,8 +88,8 @@ def _url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-def _run(web: Starlette, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def _run(web: Starlette, listener: socket.socket, *, sockets: bool) -> None:
+    """Serve until SIGTERM or SIGINT, WebSockets too if they are wanted."""
     import gc
     import logging
 
@@ -102,7 +107,9 @@ def _run(web: Starlette, listener: socket.socket) -> None:
         web,
         http=BoundedConnection,
         loop="uvloop",
-        ws="none",
+        ws=_sockets() if sockets else "none",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # it would take 60 KB a socket
         access_log=False,
         log_config=None,
         server_header=False,
@@ -110,6 +117,17 @@ def _run(web: Starlette, listener: socket.socket) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _sockets() -> type[asyncio.Protocol]:
+    """Return how WebSockets are served, and let there be many of them."""
+    import resource
+
+    from fraisier.bounded_socket import BoundedSocket
+
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(usual, min(MAX_FILES, most)), most))
+    return BoundedSocket
 
 
 @explain_errors

@@ -48,7 +48,8 @@ FROM (
     FROM tb_deployments AS d) AS h
 ORDER BY h.sequence DESC;
 
--- A deployment as it was after each change of its status, at the `position` of the event that changed it.
+-- A deployment as it was after each change of its status, at the `position` of the event that changed it; the lists
+-- are those of now.
 CREATE VIEW v_deployment_changes AS
 SELECT
     d.id, d.fraise_id, d.environment, d.kind,
@@ -91,7 +92,10 @@ SELECT
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'cancel_requested'
            ) AS cancel_requested,
-    e.sequence AS position, d.sequence
+    e.sequence AS position, d.sequence,
+    (SELECT h.steps FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS steps,
+    (SELECT h.output FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS output,
+    (SELECT h.events FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS events
 FROM tb_deployment_events AS e
 JOIN tb_deployments AS d ON d.id = e.deployment_id
 CROSS JOIN LATERAL (
