@@ -98,7 +98,7 @@ def rollback(fraise_id: str, environment: str, to: str | None = None) -> Deploym
 def deployment_status_changed(
     fraise_id: str | None = None, environment: str | None = None, since: int | None = None
 ) -> Deployment:
-    """Each change of a status, of one fraise or environment if it is named: from now on, or after a position."""
+    """Each change of a status, of what is named or of all: from now on, or after a position."""
 
 
 @fraiseql.subscription(filter={"conditions": [{"argument": "deployment_id", "path": "/deployment_id"}]})
