@@ -24,7 +24,7 @@ from tests.stores import OpenStore
 
 PUSHES = 60
 COMMITS = 400
-NEW_FRAISE = "INSERT INTO tb_fraises VALUES (:id, 'api', NULL, NULL, CAST(1 AS boolean))"
+NEW_FRAISE = "INSERT INTO tb_fraises (id, type, configured) VALUES (:id, 'api', CAST(1 AS boolean))"
 
 
 def figures(folder: Path) -> Iterator[Figure]:
@@ -55,7 +55,7 @@ def _figure(folder: Path, name: str, database: Database, goal: float) -> Figure:
         finally:
             worker.terminate()
             worker.wait(60)
-        commit = median(_durable_commits(store))
+        commit = median(durable_commits(store))
     p95 = percentile(delays, 0.95)
     detail = f"median {median(delays) * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms; commit {commit * 1e3:.2f} ms"
     title = f"accepted to first step on {name}, one push at a time: p95 against a durable commit"
@@ -96,7 +96,7 @@ def _request(
         return response.status, response.read()
 
 
-def _durable_commits(store: OpenStore) -> list[float]:
+def durable_commits(store: OpenStore) -> list[float]:
     """Return the seconds of each of many small durable commits in the same database."""
     times = []
     for _ in range(COMMITS):
