@@ -12,7 +12,7 @@ from fraisier_graphql.compiling import Compiler
 from fraisier_graphql.dialects import dialect_of
 from fraisier_graphql.endpoint import Endpoint
 from fraisier_graphql.executing import Executor
-from fraisier_graphql.following import Follower
+from fraisier_graphql.follower import Follower
 from fraisier_graphql.mutating import Mutations
 from fraisier_graphql.proxies import admission
 from fraisier_graphql.reading import Readers

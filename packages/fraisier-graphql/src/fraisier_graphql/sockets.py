@@ -14,7 +14,7 @@ from fraisier_core import ADMIT, Gate, Grant, StoreError, UnauthenticatedError, 
 
 from fraisier_graphql.endpoint import request_of
 from fraisier_graphql.executing import Executor, Request
-from fraisier_graphql.following import Follower, Subscription
+from fraisier_graphql.follower import Follower, Subscription
 from fraisier_graphql.request_errors import RefusedDocumentError, RequestError, of_fraisier
 from fraisier_graphql.subscribing import subscription_of
 
@@ -239,7 +239,7 @@ class Socket:
 
 
 class Operation:
-    """What a client asked for under an id, until it is complete: implements `following.Listener`."""
+    """What a client asked for under an id, until it is complete: implements `follower.Listener`."""
 
     def __init__(self, socket: Socket, name: str) -> None:
         self._socket = socket

@@ -32,6 +32,7 @@ class BoundedConnection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _received = 0
     waiting_since = 0.0
+    _is_upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; if there are too many, drop the one that keeps us waiting most."""
@@ -58,7 +59,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Take what has come, and end the connection if it is too much for what it is a part of."""
         before = self.cycle
         super().data_received(data)
-        if self.cycle is not before:  # the head is complete
+        if self.cycle is not before or self._is_upgraded:  # the head is complete
             self._stop_clock()
             self._received = 0
             return
@@ -68,6 +69,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._received += len(data)
         if self._received > (self.head_bytes if in_head else self.request_bytes):
             self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to a WebSocket."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or begin with the one that has come meanwhile."""

@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import uvicorn
 from fraisier.bounded_connection import BoundedConnection
+from fraisier.bounded_socket import BoundedSocket
 from starlette.types import Receive, Scope, Send
 
 from .installation import SECONDS, read_all, read_answer
@@ -21,10 +22,20 @@ from .installation import SECONDS, read_all, read_answer
 Connect = Callable[..., socket.socket]
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+UPGRADE = (
+    GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Take in the body and answer, on one path later."""
+    """Take in the body and answer, on one path later; over a WebSocket the first message."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.connect":
+            pass
+        await send({"type": "websocket.send", "text": message["text"]})
+        return
     while (await receive()).get("more_body"):
         pass
     if scope["path"] == "/slow":
@@ -34,10 +45,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def serving(kind: type[BoundedConnection]) -> Iterator[Connect]:
+def serving(
+    kind: type[BoundedConnection], sockets: type[asyncio.Protocol] | str = "none"
+) -> Iterator[Connect]:
     """Serve on such connections, and give a function that opens one."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None)
+        settings = uvicorn.Config(app, http=kind, ws=sockets, lifespan="off", log_config=None)
         server = uvicorn.Server(settings)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -131,6 +144,27 @@ def test_a_request_in_pieces_is_answered(hasty: Connect) -> None:
         ):
             connection.sendall(piece)
         assert read_answer(connection) == b"200 "
+
+
+def test_a_websocket_may_be_silent_for_longer_than_a_head_takes() -> None:
+    with serving(Hasty, BoundedSocket) as connect, connect() as silent, connect() as idle:
+        silent.sendall(UPGRADE)
+        assert silent.recv(4096).startswith(b"HTTP/1.1 101")
+        assert is_closed(idle)
+        silent.sendall(b"\x81\x82" + bytes(4) + b"hi")
+        assert silent.recv(4096) == b"\x81\x02hi"
+
+
+def test_websockets_take_no_place_of_a_request() -> None:
+    with serving(Lonely, BoundedSocket) as connect, ExitStack() as opened:
+        for _ in range(3):
+            socket_ = opened.enter_context(connect())
+            socket_.sendall(UPGRADE)
+            assert socket_.recv(4096).startswith(b"HTTP/1.1 101")
+        for _ in range(2):
+            with connect() as connection:
+                connection.sendall(GET + b"\r\n")
+                assert read_answer(connection) == b"200 "
 
 
 def test_a_body_may_take_longer_than_a_head(hasty: Connect) -> None:
