@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     accepting,
+    accepting_beside_queries,
     accepting_postgresql,
     commands,
     deploying,
@@ -26,6 +27,7 @@ from benchmarks.figures import Figure
 
 BENCHMARKS = {
     "accepting": accepting.figures,
+    "accepting_beside_queries": accepting_beside_queries.figures,
     "accepting_postgresql": accepting_postgresql.figures,
     "refs": refs.figures,
     "live": live.figures,
