@@ -19,6 +19,7 @@ from fraisier.remote.remote_place import RemotePlace
 SECONDS = 30.0
 LONGEST_ANSWER = 100_000_000
 NO_WORKER = "no worker is alive"
+OF_TOKENS = {"FORBIDDEN", "UNAUTHENTICATED"}
 NONE: Mapping[str, str] = {}
 
 
@@ -105,18 +106,19 @@ class RemoteEndpoint:
     def _error(self, error: Mapping[str, Any]) -> FraisierError:
         """Return an error of the other side as the one that the command raises on the host."""
         message = str(error.get("message") or "an error without a message")
-        name = (error.get("extensions") or {}).get("error")
+        code = str(error.get("code"))
+        name = None if code in OF_TOKENS else (error.get("extensions") or {}).get("error")
         kind = getattr(errors, name, None) if isinstance(name, str) else None
         if isinstance(kind, type) and issubclass(kind, errors.ConfigurationError):
             return kind(message.splitlines())
         if isinstance(kind, type) and issubclass(kind, FraisierError):
             return kind(message)
-        return RemoteError(f"{self.place.url}: {message}{self._advice(str(error.get('code')))}")
+        return RemoteError(f"{self.place.url}: {message}{self._advice(code)}")
 
     def _advice(self, code: str) -> str:
         if "VALIDATION" in code or "PARSE" in code:
             return "; install the same version of Fraisier on both machines"
-        if code in {"FORBIDDEN", "UNAUTHORIZED", "UNAUTHENTICATED"}:
+        if code in OF_TOKENS:
             return f"; the token in {self.place.token_file} is not for this" if self._token else ""
         return ""
 
