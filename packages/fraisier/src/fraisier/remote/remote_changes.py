@@ -37,14 +37,16 @@ class RemoteChanges:
         self._id = deployment_id
         self._socket: ClientConnection | None = None
         self._try_again = 0.0
+        self._is_over = False
 
     def wait(self) -> None:
         """Return once something may be new, or after a moment."""
         try:
             for message in self._received():
                 self._take(message)
-        except (OSError, WebSocketException, ValueError):
+        except (OSError, WebSocketException, ValueError, KeyError):
             self.close()
+            self._is_over = False
             self._try_again = time.monotonic() + AGAIN
         if self._socket is None:
             time.sleep(POLL)
@@ -59,6 +61,8 @@ class RemoteChanges:
 
     def _received(self) -> Iterator[dict[str, Any]]:
         """Yield the messages that have come, those of the first moment together."""
+        if self._is_over:
+            raise ValueError("nothing more is told, but the deployment has not ended")
         if self._socket is None and time.monotonic() >= self._try_again:
             self._socket = self._connected()
         timeout = FOLLOW
@@ -106,8 +110,11 @@ class RemoteChanges:
             self._take_output(message["payload"].get("data") or {})
         elif kind == "next":
             self._reader.forget(self._id)
-        elif kind in {"error", "complete"}:
-            raise ValueError("a subscription has ended")
+        elif kind == "complete":
+            self._reader.forget(self._id)
+            self._is_over = message["id"] == "events"
+        elif kind == "error":
+            raise ValueError("a subscription is refused")
 
     def _take_output(self, data: dict[str, Any]) -> None:
         if row := data.get("deploymentOutput"):
