@@ -1,4 +1,4 @@
-"""A deployment is followed from afar by a WebSocket, and by looking where there is none."""
+"""A deployment is followed from afar by a WebSocket, or once a second if a proxy refuses that."""
 
 from __future__ import annotations
 
