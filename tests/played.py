@@ -120,7 +120,7 @@ class Player:
     def end(self, lease: Lease) -> None:
         """End a deployment."""
         ending = self.random.choice(ENDINGS)
-        self.store.append(lease, Event(ending, message="it\nended", duration=self.random.random()))
+        self.store.append(lease, Event(ending, message="it\nended", duration=round(self.random.random(), 6)))
         self.leases.remove(lease)
 
     def end_all(self) -> None:

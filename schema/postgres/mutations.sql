@@ -25,25 +25,18 @@ CREATE OR REPLACE FUNCTION answer(deployment uuid, changed boolean) RETURNS muta
     WHERE d.id = deployment
 $$;
 
--- The configured environment of that name, or else the only one whose name begins so.
+-- The configured environment of that name; a beginning of it does not do, as it could come to mean another.
 CREATE OR REPLACE FUNCTION requested_environment(asked_fraise text, asked text) RETURNS tb_environments
 LANGUAGE plpgsql AS $$
 DECLARE
-    found tb_environments;
-    names text[] := ARRAY(
-        SELECT e.environment FROM tb_environments AS e
-        WHERE e.fraise_id = asked_fraise AND e.configured AND asked <> '' AND starts_with(e.environment, asked)
-        ORDER BY e.environment);
+    place tb_environments;
 BEGIN
-    IF NOT EXISTS (SELECT FROM tb_fraises AS f WHERE f.id = asked_fraise AND f.configured) THEN
-        PERFORM refuse_request('unknown fraise "' || asked_fraise || '"');
-    ELSIF cardinality(names) = 0 THEN
-        PERFORM refuse_request('unknown environment "' || asked || '" of ' || asked_fraise);
-    ELSIF cardinality(names) > 1 AND names[1] <> asked THEN
-        PERFORM refuse_request('"' || asked || '" is ambiguous: ' || array_to_string(names, ', '));
+    SELECT * INTO place FROM tb_environments AS e
+    WHERE e.fraise_id = asked_fraise AND e.environment = asked AND e.configured;
+    IF place.environment IS NULL THEN
+        PERFORM refuse_request('no environment "' || asked || '" of a fraise "' || asked_fraise || '" is configured');
     END IF;
-    SELECT * INTO found FROM tb_environments AS e WHERE e.fraise_id = asked_fraise AND e.environment = names[1];
-    RETURN found;
+    RETURN place;
 END $$;
 
 CREATE OR REPLACE FUNCTION fn_deploy(

@@ -35,7 +35,7 @@ CREATE OR REPLACE FUNCTION fn_deployment_history(
     WHERE ($1 IS NULL OR h.fraise_id = $1) AND ($2 IS NULL OR h.environment = $2)
       AND ($3 IS NULL OR h.status = $3) AND ($4 IS NULL OR h.kind = $4)
       AND ($5 IS NULL OR h.ref = $5) AND ($6 IS NULL OR h.commit_sha = $6)
-      AND ($7 IS NULL OR strpos(CAST(h.id AS text), lower($7)) > 0)
+      AND ($7 IS NULL OR $7 <> '' AND strpos(CAST(h.id AS text), lower($7)) > 0)
       AND ($8 IS NULL OR h.sequence < (SELECT c.sequence FROM v_deployment_history AS c WHERE c.id = CAST($8 AS uuid)))
     ORDER BY h.sequence DESC LIMIT unasked_limit()
 $$;

@@ -77,6 +77,10 @@ def test_what_cannot_be_requested_says_why_and_changes_nothing(api: Api) -> None
     assert api.ask("{ deploymentHistory { id } }") == {"deploymentHistory": []}
 
 
+def test_a_mutation_may_ask_for_its_type_alone(api: Api) -> None:
+    assert api.ask("mutation { __typename }") == {"__typename": "Mutation"}
+
+
 def test_mutations_of_one_document_are_done_in_its_order(api: Api) -> None:
     document = """mutation {
         first: deploy(fraiseId: "my_api", environment: "production") { id }

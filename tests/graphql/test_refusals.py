@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "{ ...S } fragment S on Query { __schema { types { name } } }", {}, "INTROSPECTION_DISABLED"
     ),
     "subscription": ('subscription { deploymentStatusChanged { id } }', {}, "REQUEST_ERROR"),
-    "which operation": ("query A { fraises { id } } query B { fraises { id } }", {}, "REQUEST_ERROR"),
+    "which operation": ("query A { fraises { id } } query B { fraises { id } }", {}, "VALIDATION_ERROR"),
 }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_answered_is_refused_with_its_code(asker: Asker, what: st
 
 
 def test_an_unknown_operation_is_refused(asker: Asker) -> None:
-    assert asker.codes("query A { fraises { id } }", operation="B") == ["REQUEST_ERROR"]
+    assert asker.codes("query A { fraises { id } }", operation="B") == ["VALIDATION_ERROR"]
 
 
 def test_an_error_says_where(asker: Asker) -> None:

@@ -90,7 +90,7 @@ def test_a_store_on_postgresql_18_is_served_itself(tmp_path: Path, postgres_serv
     host = Host.create(tmp_path / "host", database)
     deployed(host)
     with running(host, port := free_port()) as said:
-        deploy = 'mutation { deploy(fraiseId: "my_api", environment: "prod") { status } }'
+        deploy = 'mutation { deploy(fraiseId: "my_api", environment: "production") { status } }'
         assert _curl(port, deploy) == {"data": {"deploy": {"status": "PENDING"}}}
         assert [each["status"] for each in json.loads(host.run("fraisier", "history", "--json").stdout)] == [
             "pending",

@@ -52,9 +52,9 @@ class Document:
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         if name is None:
-            raise RequestError("REQUEST_ERROR", "operationName must say which operation is meant")
+            raise RequestError("VALIDATION_ERROR", "operationName must say which operation is meant")
         if name not in self.operations:
-            raise RequestError("REQUEST_ERROR", f'the document has no operation "{name}"')
+            raise RequestError("VALIDATION_ERROR", f'the document has no operation "{name}"')
         return self.operations[name]
 
 

@@ -136,7 +136,7 @@ class Executor:
     async def _mutated(
         self, field: RootField, compiled: CompiledDocument, grant: Grant
     ) -> str | RequestError:
-        if field.row is None:
+        if field.definition is None:
             return json.dumps(self._typename(compiled))
         try:
             deployment_id = await self._mutations[field.name](grant, field.arguments(compiled.variables))

@@ -1,0 +1,224 @@
+"""One suite of documents, which the web app and the real fraiseql-server answer alike over one store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type
+
+from tests.databases import new_postgres
+from tests.graphql.asking import SCHEMA
+from tests.graphql.fraiseql_server import over_tcp, require_binaries, served
+from tests.graphql.serving import Api, Host
+from tests.graphql.test_reference_page import ASKED
+from tests.played import Player
+from tests.postgres import Servers
+
+PLAYED = """
+  cellar:
+    type: api
+    repository: {repository}
+    environments:
+      live: {{branch: main, app_path: {folder}/live}}
+      trial: {{app_path: {folder}/trial}}
+"""
+PLACEHOLDERS = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"), "TIME"),
+)
+
+
+class Both(NamedTuple):
+    """The servers, each with the API over the same store."""
+
+    web_app: Api
+    fraiseql_server: Api
+
+    def answers(self, document: str, variables: dict[str, Any] | None = None) -> list[Any]:
+        """Return the data that each answers with."""
+        return [each.ask(document, variables) for each in self]
+
+    def codes(self, document: str, variables: dict[str, Any] | None = None) -> list[set[str]]:
+        """Return the codes that each refuses with."""
+        return [set(each.errors(document, variables)) for each in self]
+
+
+@pytest.fixture(scope="module")
+def both(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """Both, over a store with a history of everything."""
+    require_binaries()
+    server, folder = postgres_servers(18), tmp_path_factory.mktemp("both")
+    host = Host.create(folder / "host", new_postgres(server))
+    with (host.folder / "fraises.yaml").open("a") as configuration:
+        configuration.write(PLAYED.format(repository=host.forge.url, folder=folder))
+    with closing(host.open()) as store:
+        Player(store).play(300)
+    assert host.run("fraisier", "deploy", "my_api", "production", "--detach").returncode == 0
+    with served(over_tcp(server, host.database.url), folder) as other, host.serving() as own:
+        yield Both(own, other)
+
+
+def everything(kind: GraphQLObjectType) -> str:
+    """Return a selection of every field of a type, and of the types within it."""
+    fields = {name: get_named_type(field.type) for name, field in kind.fields.items()}
+    nested = (f"{name} {everything(of)}" if isinstance(of, GraphQLObjectType) else name
+              for name, of in fields.items())  # fmt: skip
+    return f"{{ {' '.join(nested)} }}"
+
+
+def of(query: str, arguments: str = "") -> str:
+    """Return a document that asks for all of what a query returns."""
+    query_type = SCHEMA.graphql.query_type
+    assert query_type is not None
+    kind = get_named_type(query_type.fields[query].type)
+    assert isinstance(kind, GraphQLObjectType)
+    return f"{{ {query}{arguments} {everything(kind)} }}"
+
+
+QUERIES = {
+    "fraises": of("fraises"),
+    "a fraise": of("fraise", '(id: "cellar")'),
+    "an unknown fraise": of("fraise", '(id: "attic")'),
+    "states": of("fraiseStatus"),
+    "states of a fraise": of("fraiseStatus", '(fraiseId: "cellar")'),
+    "the state of an environment": of("fraiseStatus", '(fraiseId: "cellar", environment: "trial")'),
+    "deployments": of("deploymentHistory"),
+    "all deployments": of("deploymentHistory", "(limit: 1000)"),
+    "no deployments": of("deploymentHistory", "(limit: 0)"),
+    "a page": of("deploymentHistory", "(limit: 7, offset: 48)"),
+    "a page beyond the end": of("deploymentHistory", "(limit: 7, offset: 4800)"),
+    "deployments of a status": of("deploymentHistory", "(status: ROLLED_BACK)"),
+    "deployments of an environment": of("deploymentHistory", '(fraiseId: "cellar", environment: "live")'),
+    "deployments of a kind": of("deploymentHistory", '(kind: "rollback", limit: 9)'),
+    "deployments of a ref": of("deploymentHistory", '(ref: "refs/heads/main", limit: 9)'),
+    "deployments by a part of the id": of("deploymentHistory", '(idPart: "a")'),
+    "an unknown deployment": of("deployment", '(id: "01a00000-0000-7000-8000-000000000000")'),
+    "statistics": of("deploymentStats"),
+    "deliveries": of("webhookEvents"),
+    "deliveries of a verdict": of("webhookEvents", '(provider: "forge", verdict: ACCEPTED, limit: 5)'),
+    "aliases and fragments": """query Some { b: deploymentHistory(limit: 1) { ...F } a: fraises { key: id } }
+        fragment F on Deployment { when: requestedAt ...G }
+        fragment G on Deployment { status __typename }""",
+    "no part of an id": of("deploymentHistory", '(idPart: "")'),
+    "a quotation mark": """{ deploymentHistory(fraiseId: "it's \\"so\\" % $1") { id } }""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", QUERIES)
+def test_what_is_asked_for_is_answered_alike(both: Both, what: str) -> None:
+    own, other = both.answers(QUERIES[what])
+    assert own == other
+    assert what.startswith(("no ", "a page beyond", "an unknown", "a quotation")) or all(own.values())
+
+
+@pytest.mark.parametrize("example", ASKED)
+def test_the_examples_of_the_reference_are_answered_alike(both: Both, example: str) -> None:
+    own, other = (_with_placeholders(each) for each in both.answers(example))
+    assert own == other
+
+
+def test_variables_are_taken_alike(both: Both) -> None:
+    document = """query ($f: String, $s: DeploymentStatus, $n: Int = 4, $yes: Boolean!) {
+        deploymentHistory(fraiseId: $f, status: $s, limit: $n) { id status @include(if: $yes) } }"""
+    for variables in (
+        {"f": "cellar", "s": "SUCCESS", "yes": True},
+        {"f": None, "n": 60, "yes": False},
+        {"s": "FAILED", "yes": True},
+    ):
+        own, other = both.answers(document, variables)
+        assert own == other
+        assert own["deploymentHistory"]
+
+
+def test_each_page_begins_after_the_last_one_of_the_other_server(both: Both) -> None:
+    document = "query ($c: ID) { deploymentHistory(limit: 30, cursor: $c) { id } }"
+    cursor, seen = None, []
+    while True:
+        own, other = both.answers(document, {"c": cursor})
+        assert own == other
+        if not own["deploymentHistory"]:
+            break
+        seen += [each["id"] for each in own["deploymentHistory"]]
+        cursor = seen[-1]
+    assert len(seen) == len({*seen}) > 60
+
+
+PLACE = 'fraiseId: "cellar", environment: "live"'
+REQUESTED = (
+    "{ fraiseId environment kind status trigger ref commitSha release requestedAt startedAt steps { name } }"
+)
+MUTATIONS = {
+    "deploy": f"mutation {{ deploy({PLACE}) {REQUESTED} }}",
+    "nothing": "mutation { __typename }",
+    "deploy a commit": f'mutation {{ deploy({PLACE}, commit: "{"ab" * 20}") {REQUESTED} }}',
+    "deploy a branch": f'mutation {{ deploy({PLACE}, branch: "next") {REQUESTED} }}',
+}
+
+
+@pytest.mark.parametrize("what", MUTATIONS)
+def test_what_is_requested_is_the_same(both: Both, what: str) -> None:
+    own, other = (_with_placeholders(each) for each in both.answers(MUTATIONS[what]))
+    assert own == other
+    assert what == "nothing" or own["deploy"]["status"] == "PENDING"
+
+
+def test_what_one_requests_the_other_cancels(both: Both) -> None:
+    request, cancel = (
+        f"mutation {{ deploy({PLACE}) {{ id }} }}",
+        "mutation ($id: ID!) { cancel(id: $id) { id status } }",
+    )
+    for one, other in ((both.web_app, both.fraiseql_server), (both.fraiseql_server, both.web_app)):
+        asked = one.ask(request)["deploy"]["id"]
+        cancelled = {"cancel": {"id": asked, "status": "CANCELLED"}}
+        assert [each.ask(cancel, {"id": asked}) for each in (other, one)] == [cancelled] * 2
+
+
+DEEP = "{ fraises " + "{ environments " * 11 + "{ name }" + " }" * 11 + " }"
+REFUSED = {
+    "two operations": ("query A { fraises { id } } query B { fraises { id } }", "VALIDATION_ERROR"),
+    "no document": ("{ fraises { id }", "PARSE_ERROR"),
+    "an unknown query": ("{ servers { id } }", "VALIDATION_ERROR"),
+    "an unknown field": ("{ fraises { id colour } }", "VALIDATION_ERROR"),
+    "an unknown argument": ("{ deploymentHistory(first: 1) { id } }", "VALIDATION_ERROR"),
+    "an unknown mutation": (f"mutation {{ restart({PLACE}) {{ id }} }}", "VALIDATION_ERROR"),
+    "too deep": (DEEP, "VALIDATION_ERROR"),
+    "a wrong type": ('{ deploymentHistory(limit: "many") { id } }', "VALIDATION_ERROR"),
+    "the stored word": ("{ deploymentHistory(status: success) { id } }", "VALIDATION_ERROR"),
+    "a missing argument": ('mutation { deploy(fraiseId: "cellar") { id } }', "VALIDATION_ERROR"),
+    "no id": ('{ deployment(id: "the last") { id } }', "BAD_USER_INPUT"),
+    "no id to cancel": ('mutation { cancel(id: "the last") { id } }', "BAD_USER_INPUT"),
+    "an unknown fraise": (
+        'mutation { deploy(fraiseId: "attic", environment: "live") { id } }', "BAD_USER_INPUT"
+    ),
+    "an unknown environment": (
+        'mutation { deploy(fraiseId: "cellar", environment: "none") { id } }', "BAD_USER_INPUT"
+    ),
+    "the beginning of an environment": (
+        'mutation { deploy(fraiseId: "cellar", environment: "liv") { id } }', "BAD_USER_INPUT"
+    ),
+    "no branch": ('mutation { deploy(fraiseId: "cellar", environment: "trial") { id } }', "BAD_USER_INPUT"),
+    "an unknown release": (f'mutation {{ rollback({PLACE}, to: "none") {{ id }} }}', "BAD_USER_INPUT"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_has_the_same_code_and_changes_nothing(both: Both, what: str) -> None:
+    document, code = REFUSED[what]
+    before = both.answers("{ deploymentHistory(limit: 1) { id } }")
+    assert both.codes(document) == [{code}] * 2
+    assert both.answers("{ deploymentHistory(limit: 1) { id } }") == before
+
+
+def _with_placeholders(found: Any) -> Any:
+    """Return data with placeholders for ids and times, which each request has of its own."""
+    if isinstance(found, dict):
+        return {key: _with_placeholders(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_with_placeholders(each) for each in found]
+    if isinstance(found, str):
+        return next((name for pattern, name in PLACEHOLDERS if pattern.fullmatch(found)), found)
+    return found
