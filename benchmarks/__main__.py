@@ -14,6 +14,7 @@ from benchmarks import (
     accepting_postgresql,
     commands,
     deploying,
+    graphql_history,
     history,
     large_push,
     live,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "commands": commands.figures,
     "submodules": submodules.figures,
     "history": history.figures,
+    "graphql_history": graphql_history.figures,
     "providers": providers.figures,
 }
 HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"

@@ -57,7 +57,7 @@ def _seconds(read: Callable[[Reader], object], reader: Reader) -> float:
 @contextmanager
 def _sqlite(folder: Path, events: int) -> Iterator[Reader]:
     with closing(SqliteStore.open(folder / "fraisier.db", Host())) as store:
-        _fill(store, "sqlite", events)
+        fill(store, "sqlite", events)
         yield store
 
 
@@ -70,12 +70,12 @@ def _postgresql(folder: Path, events: int) -> Iterator[Reader]:
         server.database() as url,
         closing(PostgresStore.open(url, Host())) as store,
     ):
-        _fill(store, "postgresql", events)
+        fill(store, "postgresql", events)
         yield store
     servers.close()
 
 
-def _fill(store: RelationalStore, dialect: str, events: int) -> None:
+def fill(store: RelationalStore, dialect: str, events: int) -> None:
     """Load events in bulk, without the rules of the store, and fold them."""
     sql, connection = statements(Path(__file__).parent, f"history_{dialect}"), store._connection
     deployments = {"deployments": events // EVENTS_OF_ONE}

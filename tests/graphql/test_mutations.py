@@ -62,6 +62,9 @@ PLACE = 'fraiseId: "my_api", environment: "production"'
 REFUSED = {
     "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_api"),
     "unknown environment": ('deploy(fraiseId: "my_api", environment: "live")', "BAD_USER_INPUT", "staging"),
+    "beginning of a name": ('deploy(fraiseId: "my_api", environment: "prod")', "BAD_USER_INPUT", "staging"),
+    "no commit": (f'deploy({PLACE}, commit: "--help")', "BAD_USER_INPUT", "hexadecimal"),
+    "no branch": (f'deploy({PLACE}, branch: "a..b")', "BAD_USER_INPUT", "branch"),
     "unknown deployment": (f'cancel(id: "{"1" * 32}")', "BAD_USER_INPUT", "no deployment"),
     "no id": ('cancel(id: "the last one")', "BAD_USER_INPUT", "UUID"),
     "nothing to roll back to": (f"rollback({PLACE})", "BAD_USER_INPUT", "no healthy"),

@@ -66,8 +66,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "too many tokens": ("{ " + "a " * 3000 + "}", {}, "PARSE_ERROR"),
     "braces without end": ("{a" * 5000, {}, "PARSE_ERROR"),
     "no id": ('{ deployment(id: "the last one") { id } }', {}, "BAD_USER_INPUT"),
-    "negative limit": ("{ deploymentHistory(limit: -1) { id } }", {}, "BAD_USER_INPUT"),
-    "negative offset": (LIMITED.replace("limit", "offset"), {"n": -5}, "BAD_USER_INPUT"),
+    "negative limit": ("{ deploymentHistory(limit: -1) { id } }", {}, "VALIDATION_ERROR"),
+    "negative offset": (LIMITED.replace("limit", "offset"), {"n": -5}, "VALIDATION_ERROR"),
+    "too many rows": (LIMITED, {"n": 1001}, "VALIDATION_ERROR"),
+    "too much output": ("{ deploymentHistory(limit: 200) { output { text } } }", {}, "VALIDATION_ERROR"),
+    "too much of a nested list": (
+        "{ fraises { deploymentHistory(limit: 1000) { events(limit: 99) { at } } } }", {}, "VALIDATION_ERROR"
+    ),
+    "too much by fragments": (
+        "{ a: fraises { ...F } b: fraises { ...F } } "
+        "fragment F on Fraise { deploymentHistory(limit: 1000) { id ref kind } }", {}, "VALIDATION_ERROR"
+    ),
     "no id as a cursor": ('{ deploymentHistory(cursor: "1") { id } }', {}, "BAD_USER_INPUT"),
     "schema": ("{ __schema { types { name } } }", {}, "INTROSPECTION_DISABLED"),
     "type by an alias": ('{ a: __type(name: "Fraise") { name } }', {}, "INTROSPECTION_DISABLED"),

@@ -23,6 +23,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from fraisier_graphql.api_schema import ApiSchema
+from fraisier_graphql.cost import Estimate
 from fraisier_graphql.dialects import Dialect
 from fraisier_graphql.limits import Limits, check_document
 from fraisier_graphql.request_errors import RequestError, of_graphql
@@ -135,10 +136,14 @@ class Compiler:
             raise of_graphql("VALIDATION_ERROR", errors)
         operations = [node for node in ast.definitions if isinstance(node, OperationDefinitionNode)]
         fragments = [node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)]
+        by_name = {node.name.value: node for node in fragments}
+        for node in operations:
+            root = cast("GraphQLObjectType", self.schema.graphql.get_root_type(node.operation))
+            Estimate(by_name).check(root, node.selection_set)
         return Document(
             ast,
             {node.name.value if node.name else None: node for node in operations},
-            {node.name.value: node for node in fragments},
+            by_name,
         )
 
     def _coerced(self, node: OperationDefinitionNode, variables: Variables) -> VariableValues:

@@ -18,12 +18,9 @@ from graphql.execution.values import VariableValues
 from graphql.type import get_nullable_type
 
 from fraisier_graphql.api_schema import snake_case
+from fraisier_graphql.cost import MOST_ROWS, PAGED_ROWS
 from fraisier_graphql.request_errors import RequestError
 from fraisier_graphql.selecting import ArgumentUse, Selecting, bound_columns, conjunction
-
-ROWS = 50
-"""How many rows a list has that can be paged, unless told otherwise."""
-MOST_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,27 +142,25 @@ def _type_of(definition: GraphQLField) -> GraphQLObjectType:
 
 def _page(given: dict[str, str], definition: GraphQLField, no_limit: str) -> str:
     """Take the arguments that choose a page from those that are given, and return its clauses."""
-    default = str(ROWS) if "limit" in definition.args else no_limit
+    default = str(PAGED_ROWS) if "limit" in definition.args else no_limit
     limit, offset = given.pop("limit", default), given.pop("offset", None)
     return f" LIMIT {limit} OFFSET {offset}" if offset else f" LIMIT {limit}"
 
 
 def _condition(view: str | None, argument: str, parameter: str) -> str:
     if argument == "idPart":
-        return f"replace(CAST(t.id AS text), {parameter}, '') <> CAST(t.id AS text)"
+        return f"replace(CAST(t.id AS text), lower({parameter}), '') <> CAST(t.id AS text)"
     if argument == "cursor":
         return f"t.sequence < (SELECT c.sequence FROM {view} AS c WHERE c.id = {parameter})"
-    if argument == "idPart":
-        return f"lower(CAST(t.id AS text)) LIKE '%' || {parameter} || '%'"
     return f"t.{snake_case(argument)} = {parameter}"
 
 
 def _checked(definition: GraphQLField, argument: str, value: Any) -> Any:
     """Return the value of an argument. Raises `RequestError` if the database would not take it."""
     if argument in {"limit", "offset"} and value < 0:
-        raise RequestError("BAD_USER_INPUT", f"{argument} must not be negative: {value}")
-    if argument == "limit":
-        return min(value, MOST_ROWS)
+        raise RequestError("VALIDATION_ERROR", f"{argument} must not be negative: {value}")
+    if argument == "limit" and value > MOST_ROWS:
+        raise RequestError("VALIDATION_ERROR", f"limit must not be more than {MOST_ROWS}: {value}")
     if get_named_type(definition.args[argument].type).name == "ID":
         return _uuid(argument, value)
     return value

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
-from fraisier_core.errors import BusyError, ConfigurationError, UnknownNameError
+from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
-from fraisier_core.push import BRANCH_PREFIX
+from fraisier_core.push import BRANCH_PREFIX, is_ref_name
 from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, HealthyRelease, Request
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
 
 def usable_environment(config: Config, fraise: str, name: str) -> Environment:
@@ -38,8 +41,12 @@ def deploy_request(
     config: Config, environment: Environment, requested_by: str, commit: str | None, branch: str | None
 ) -> Request:
     """Return the request for a commit or for the newest one of a branch, by default of the environment's own.
-    Raises `ConfigurationError` if it has none.
+    Raises `ConfigurationError` if it has none, and `InvalidRequestError` if one is misspelt.
     """
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise InvalidRequestError("a commit is 4 to 64 hexadecimal digits")
+    if branch is not None and not is_ref_name(branch):
+        raise InvalidRequestError(f"{branch!r} is not the name of a branch")
     branch = branch or (None if commit else environment.branch)
     if not branch and not commit:
         where = f"{config.path}: fraises.{environment.fraise}.environments.{environment.name}"
@@ -47,7 +54,7 @@ def deploy_request(
         raise ConfigurationError([f"{where}: {problem}"])
     ref = f"{BRANCH_PREFIX}{branch}" if branch else None
     names = environment.fraise, environment.name
-    return Request(*names, "deploy", "manual", requested_by, ref=ref, commit_sha=commit)
+    return Request(*names, "deploy", "manual", requested_by, ref=ref, commit_sha=commit and commit.lower())
 
 
 def rollback_request(
