@@ -9,7 +9,6 @@ import json
 import socket
 import sqlite3
 import sys
-from typing import Any
 
 import uvicorn
 from starlette.requests import Request
@@ -36,54 +35,13 @@ def bare(database: str) -> ASGIApp:
 
 
 def strawberry(database: str) -> ASGIApp:
-    """Return the same fields as a schema of Strawberry, which remembers documents parsed and validated."""
-    from enum import Enum
-
-    import strawberry as made
+    """Return the same fields as a schema of Strawberry."""
     from starlette.applications import Starlette
-    from strawberry.asgi import GraphQL
-    from strawberry.extensions import ParserCache, ValidationCache
+
+    from benchmarks.graphql_strawberry import app_over
 
     connection = sqlite3.connect(database, check_same_thread=False)
-
-    @made.enum
-    class DeploymentStatus(Enum):
-        PENDING = "pending"
-        RUNNING = "running"
-        SUCCESS = "success"
-        FAILED = "failed"
-        ROLLED_BACK = "rolled_back"
-        CANCELLED = "cancelled"
-        INTERRUPTED = "interrupted"
-        SUPERSEDED = "superseded"
-        SKIPPED = "skipped"
-
-    @made.type
-    class Deployment:
-        id: made.ID
-        fraise_id: str
-        environment: str
-        status: DeploymentStatus
-        started_at: str | None
-        completed_at: str | None
-
-    def deployment_history(limit: int = 50) -> list[Deployment]:
-        return [
-            Deployment(
-                id=made.ID(row[0]),
-                fraise_id=row[1],
-                environment=row[2],
-                status=DeploymentStatus(row[3]),
-                started_at=row[4],
-                completed_at=row[5],
-            )
-            for row in connection.execute(SQL, (limit,))
-        ]
-
-    namespace: dict[str, Any] = {"deployment_history": made.field(resolver=deployment_history)}
-    query = made.type(type("Query", (), {"__annotations__": {}, **namespace}))
-    schema = made.Schema(query, extensions=[ParserCache, ValidationCache])
-    app: Any = GraphQL(schema)
+    app = app_over(lambda limit: connection.execute(SQL, (limit,)))
     return Starlette(routes=[Route("/graphql", app, methods=["POST"])])
 
 

@@ -118,9 +118,8 @@ class Executor:
             found = [await self._mutated(each, compiled, grant) for each in compiled.fields]
         else:
             schema = self._schema_asked(compiled, request)
-            found = await asyncio.gather(
-                *(self._queried(each, compiled, grant, schema) for each in compiled.fields)
-            )
+            asked = [self._queried(each, compiled, grant, schema) for each in compiled.fields]
+            found = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         return answered(compiled.fields, found)
 
     async def _queried(
