@@ -22,7 +22,7 @@ import pytest
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing import Forge
 
-from tests.environments import ROOT, PythonEnvironment, package_names, wheel
+from tests.environments import LOCK, ROOT, UV, PythonEnvironment, package_names, wheel
 from tests.waiting import wait_until
 
 PACKAGES = package_names()
@@ -133,6 +133,17 @@ def test_a_wheel_holds_every_file_of_its_package_and_the_licence(wheels: Path, p
     assert files <= names
     assert f"{package.replace('-', '_')}/py.typed" in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {package.replace("-", "_")}
+
+
+def test_a_wheel_of_the_api_is_the_same_if_it_is_built_from_a_source_distribution(
+    wheels: Path, tmp_path: Path
+) -> None:
+    build: list[str | Path] = [UV, "build", "--quiet", "--build-constraint", LOCK, "--out-dir", tmp_path]
+    subprocess.run([*build, ROOT / "packages/fraisier-graphql"], check=True)
+    for folder in (wheels, tmp_path):
+        with zipfile.ZipFile(wheel(folder, "fraisier-graphql")) as archive:
+            schema = archive.read("fraisier_graphql/schema.json")
+        assert schema == (ROOT / "schema/schema.json").read_bytes()
 
 
 @pytest.mark.parametrize("package", [name for name in PACKAGES if name != "fraisier"])

@@ -15,6 +15,7 @@ from fraisier_graphql.limits import Limits
 from fraisier_graphql.request_errors import RequestError
 
 BODY_SECONDS = 15.0
+BATCH_SECONDS = 10.0
 JSON, GRAPHQL_JSON = b"application/json", b"application/graphql-response+json"
 PAGE = Path(__file__).with_name("page.html")
 PAGE_POLICY = (
@@ -72,8 +73,15 @@ class Endpoint:
         grant: Grant = scope[GRANT]
         if isinstance(requests, Request):
             return await self._executor.execute(requests, grant)
-        answers = [await self._executor.execute(each, grant) for each in requests]
+        until = asyncio.get_running_loop().time() + BATCH_SECONDS
+        answers = [await self._within(until, each, grant) for each in requests]
         return Response(b"[" + b",".join(answer.body for answer in answers) + b"]")
+
+    async def _within(self, until: float, request: Request, grant: Grant) -> Response:
+        """Return the answer to one request of a batch, if its turn comes before that time of the loop."""
+        if asyncio.get_running_loop().time() < until:
+            return await self._executor.execute(request, grant)
+        return refused([RequestError("TIMEOUT", f"the batch took longer than {BATCH_SECONDS:g} s")])
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Any) -> bytes:
         declared = headers.get(b"content-length", b"")
