@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from uuid import uuid4
 
 import pytest
 from fraisier_core.access.issuing import issue
@@ -14,7 +15,7 @@ from tests.graphql.serving import Api, Host
 
 def issued(host: Host, scope: str) -> tuple[str, Token]:
     """Return a new token, with its secret."""
-    secret, token = issue("proxy", Scope.parse(scope), "ada")
+    secret, token = issue(f"proxy {scope} {uuid4()}", Scope.parse(scope), "ada")
     with closing(host.open()) as store:
         store.create_token(token)
     return secret, token
