@@ -115,6 +115,7 @@ def test_a_token_admits_and_its_revocation_counts_at_once(server: Server) -> Non
         {"authorization": "Basic SECRET"},
         {"authorization": "SECRET"},
         {"authorization": "Bearer SECRETA"},
+        {"authorization": "Bearer SIMILAR"},
         {"authorization": "Bearer SECRET SECRET"},
         {"authorization": "Bearer \xff\xe9"},
         {"cookie": "token=SECRET"},
@@ -124,8 +125,10 @@ def test_a_token_admits_and_its_revocation_counts_at_once(server: Server) -> Non
 )
 def test_a_request_without_a_valid_token_is_refused(shared: Server, headers: dict[str, str]) -> None:
     secret = token(shared, "deploy")
+    similar = secret[:12] + secret[12:].swapcase()
     sent = [
-        (name.encode(), value.replace("SECRET", secret).encode("latin-1")) for name, value in headers.items()
+        (name.encode(), value.replace("SECRET", secret).replace("SIMILAR", similar).encode("latin-1"))
+        for name, value in headers.items()
     ]
     answer = shared.client.get("/feed", headers=sent)
     assert answer.status_code == 401
