@@ -29,14 +29,19 @@ class RelationalStore(IssuedTokens):
 
     @transaction
     def rebuild(self) -> None:
-        """Fold again, some events at a time: SQLite holds all that one statement folds in memory."""
-        sql = statements(self.dialect, "rebuild")
-        for name, statement in sql.items():
-            if name not in {"newest", "fold"}:
+        """Fold again by `rebuild.sql`, in its order; `fold` for some events at a time: SQLite holds all that
+        one statement folds in memory.
+        """
+        newest = 0
+        for name, statement in statements(self.dialect, "rebuild").items():
+            if name == "newest":
+                (row,) = self._connection.all(statement)
+                newest = row["sequence"]
+            elif name == "fold":
+                for after in range(0, newest, FOLDED_AT_ONCE):
+                    self._connection.execute(statement, {"after": after, "until": after + FOLDED_AT_ONCE})
+            else:
                 self._connection.execute(statement)
-        (newest,) = self._connection.all(sql["newest"])
-        for after in range(0, newest["sequence"], FOLDED_AT_ONCE):
-            self._connection.execute(sql["fold"], {"after": after, "until": after + FOLDED_AT_ONCE})
 
     @transaction
     def put_in_use(self, closed: Closed, *, ran: str, waited: str | None = None) -> int:

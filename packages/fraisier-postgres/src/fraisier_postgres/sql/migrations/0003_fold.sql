@@ -133,13 +133,46 @@ BEGIN
     END CASE;
 END $$;
 
+-- Folding all events again, in one transaction: into tables of the same names beside those in use, which are then
+-- filled from them. There, no index but the keys is kept: within a transaction, a row is found among all that it and
+-- others of its key have been.
+CREATE FUNCTION begin_fold() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    place text := current_schema();
+BEGIN
+    CREATE TEMPORARY TABLE tb_deployments (
+        LIKE tb_deployments INCLUDING DEFAULTS, PRIMARY KEY (sequence), UNIQUE (id)) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE tb_attempts (LIKE tb_attempts INCLUDING DEFAULTS INCLUDING INDEXES) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE tb_steps (LIKE tb_steps INCLUDING DEFAULTS INCLUDING INDEXES) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE tb_serving (LIKE tb_serving INCLUDING DEFAULTS INCLUDING INDEXES) ON COMMIT DROP;
+    PERFORM set_config('search_path', 'pg_temp, ' || quote_ident(place), true);
+END $$;
+
 CREATE FUNCTION fold_again(after bigint, until bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    event tb_deployment_events;
+    event   tb_deployment_events;
+    serving jsonb;
 BEGIN
     FOR event IN
         SELECT * FROM tb_deployment_events AS e WHERE e.sequence > after AND e.sequence <= until ORDER BY e.sequence
     LOOP
         PERFORM fold(event);
     END LOOP;
+    serving := (SELECT jsonb_agg(to_jsonb(s)) FROM tb_serving AS s);
+    TRUNCATE tb_serving;  -- few rows, each of which was written often
+    INSERT INTO tb_serving SELECT * FROM jsonb_populate_recordset(CAST(NULL AS tb_serving), serving);
+END $$;
+
+CREATE FUNCTION end_fold() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    place text := (SELECT quote_ident(n.nspname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                   WHERE c.oid = CAST('tb_deployment_events' AS regclass));
+    name  text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['tb_steps', 'tb_attempts', 'tb_serving', 'tb_deployments'] LOOP
+        EXECUTE format('DELETE FROM %s.%I', place, name);
+        EXECUTE format('INSERT INTO %s.%I SELECT * FROM pg_temp.%I', place, name, name);
+        EXECUTE format('DROP TABLE pg_temp.%I', name);
+    END LOOP;
+    PERFORM set_config('search_path', place, true);
 END $$;
