@@ -47,12 +47,21 @@ def make_functions(server: Server, url: str) -> None:
 
 
 @contextmanager
-def served(url: str, folder: Path) -> Iterator[Api]:
-    """Serve a store as `script/fraiseql` does, once the schema was compared with it; `/ws` is beside it."""
+def served(
+    url: str, folder: Path, settings: str = "server.development.toml", user_url: str | None = None
+) -> Iterator[Api]:
+    """Serve a store as `script/fraiseql` does, once the schema was compared with it; `/ws` is beside it.
+
+    Args:
+        url: of the owner.
+        folder: of the server's own.
+        settings: its file in `schema/`.
+        user_url: of the user that it logs in as, by default the owner.
+    """
     serving.install(url)
     schema = serving.compiled(folder, "--database", url)
-    settings, port = serving.SCHEMA / "server.development.toml", free_port()
-    command, environment = serving.server(url, schema, settings, port)
+    port = free_port()
+    command, environment = serving.server(user_url or url, schema, serving.SCHEMA / settings, port)
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     found = f"http://127.0.0.1:{port}"

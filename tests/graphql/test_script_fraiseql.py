@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,31 @@ def test_a_store_on_postgresql_18_is_served_itself(tmp_path: Path, postgres_serv
         ]
     assert "the store itself" in said.read_text()
     assert "a secret" not in said.read_text()
+
+
+def test_what_a_server_needs_is_prepared_in_the_store_of_the_configuration(
+    tmp_path: Path, postgres_servers: Servers
+) -> None:
+    server = postgres_servers(18)
+    database = PostgresDatabase(over_tcp(server, new_postgres(server).url))
+    host = Host.create(tmp_path / "host", database)
+    options = ["--config", str(host.folder / "fraises.yaml"), "--prepare", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "schema.compiled.json").read_text())["queries"]
+    with closing(database.open()) as store:
+        assert store.all("SELECT to_regproc('fn_deploy') IS NOT NULL AS made") == [{"made": True}]
+
+
+def test_a_store_that_it_cannot_serve_is_not_prepared(host: Host, tmp_path: Path) -> None:
+    options = ["--config", str(host.folder / "fraises.yaml"), "--prepare", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "is not on PostgreSQL 18 or newer; move it there first" in done.stderr
 
 
 def test_without_rust_the_script_says_what_to_install(host: Host, tmp_path: Path) -> None:
