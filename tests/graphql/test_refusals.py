@@ -64,6 +64,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "VALIDATION_ERROR",
     ),
     "too many tokens": ("{ " + "a " * 3000 + "}", {}, "PARSE_ERROR"),
+    "comments": ("{ fraises { id } }" + "#\n" * 300, {}, "PARSE_ERROR"),
     "braces without end": ("{a" * 5000, {}, "PARSE_ERROR"),
     "no id": ('{ deployment(id: "the last one") { id } }', {}, "BAD_USER_INPUT"),
     "negative limit": ("{ deploymentHistory(limit: -1) { id } }", {}, "VALIDATION_ERROR"),

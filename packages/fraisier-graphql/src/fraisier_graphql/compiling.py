@@ -34,6 +34,7 @@ T = TypeVar("T")
 Variables = Mapping[str, Any]
 
 MAX_ERRORS = 10
+PARSED: Mapping[str, Any] = {"allow_empty_selection_sets": False, "max_comments": 200}
 CACHED = 500
 RULES = [rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule]
 """What is validated; which fields conflict is found with the limits, in less time."""
@@ -89,6 +90,7 @@ class Compiler:
 
     def __init__(self, schema: ApiSchema, dialect: Dialect, limits: Limits | None = None) -> None:
         self.schema = schema
+        _ = schema.graphql  # made before several threads ask for it
         self.limits = limits or Limits()
         self._dialect = dialect
         self._documents: _Recent[Document] = _Recent(CACHED)
@@ -97,6 +99,10 @@ class Compiler:
     def document(self, text: str) -> Document:
         """Return a valid document within the limits. Raises `RequestError`, `RefusedDocumentError`."""
         return self._documents.get(text, partial(self._validated, text))
+
+    def knows(self, text: str) -> bool:
+        """Whether a document was validated lately: it is then compiled in no time."""
+        return text in self._documents
 
     def compile(
         self,
@@ -125,7 +131,7 @@ class Compiler:
 
     def _validated(self, text: str) -> Document:
         try:
-            ast = parse(text, max_lexical_tokens=self.limits.tokens, allow_empty_selection_sets=False)
+            ast = parse(text, max_lexical_tokens=self.limits.tokens, **PARSED)
         except GraphQLError as error:
             raise of_graphql("PARSE_ERROR", [error]) from None
         check_document(ast, self.limits)
@@ -181,6 +187,9 @@ class _Recent(Generic[T]):
         self._size = size
         self._made: OrderedDict[Hashable, T] = OrderedDict()
         self._lock = Lock()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._made
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for a key, or make it."""

@@ -80,7 +80,7 @@ class Executor:
             operations: the kinds of operations that may be asked for this way.
         """
         try:
-            compiled = self.compile(request, grant)
+            compiled = await self.prepare(request, grant)
             if compiled.operation not in operations:
                 raise RequestError(
                     "REQUEST_ERROR", f"a {compiled.operation} is not answered here, but over /ws"
@@ -90,6 +90,12 @@ class Executor:
             return refused([error])
         except RefusedDocumentError as errors:
             return refused(errors.errors)
+
+    async def prepare(self, request: Request, grant: Grant) -> CompiledDocument:
+        """Return what `compile` does; what takes longer is done beside the event loop."""
+        if self.compiler.knows(request.query):
+            return self.compile(request, grant)
+        return await asyncio.to_thread(self.compile, request, grant)
 
     def compile(self, request: Request, grant: Grant) -> CompiledDocument:
         """Return the operation of a request for a client. Raises `RequestError`, `RefusedDocumentError`."""

@@ -254,7 +254,7 @@ class Operation:
         `StoreError`.
         """
         executor = self._socket.endpoint.executor
-        compiled = executor.compile(request, grant)
+        compiled = await executor.prepare(request, grant)
         if compiled.operation != "subscription":
             self._task = asyncio.create_task(self._execute(request, grant))
             return
