@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fraisier_core.store.records import Deployment
 
 from tests.graphql.serving import BIN, SECONDS, Host
+from tests.waiting import wait_until
 
 WHEN = re.compile(r"\bjust now\b|\b\d+ (?:s|min) ago\b *")
 VARYING = (
@@ -96,4 +97,6 @@ def ended(command: subprocess.Popen[str]) -> Ended:
 def both_over(host: Host, *options: str) -> Iterator[Both]:
     """Serve the API of a host in development."""
     with host.serving(*options) as api:
+        if "--worker" in options:
+            wait_until(lambda: api.client.get("/readyz").status_code == 200)
         yield Both(host, ["--url", api.url])

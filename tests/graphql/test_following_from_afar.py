@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,3 +130,13 @@ def test_events_are_followed_as_json(both: Both, proxy: Proxy) -> None:
     there = (read + done.stdout).splitlines()
     assert sorted(there) == sorted(both.on_host("logs", deployment, "--json").stdout.splitlines())
     assert proxy.asked.count("/ws") == 1
+
+
+def test_the_status_of_everything_takes_few_requests(both: Both, proxy: Proxy) -> None:
+    for place in (("my_api", "production"), ("my_api", "staging"), ("loader", "production")):
+        both.host.forge.push_files({"page.txt": "one", "build.sh": "#!/bin/sh\n"})
+        assert both.on_host("deploy", *place, "--branch", "main").code == 0
+    there, here = both.both("status", "--json")
+    assert there == here
+    assert len(json.loads(there.stdout)) == 3
+    assert proxy.asked.count("/graphql") <= 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from tests.graphql.serving import Host
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    """A host on which something done, something failed, and something was cancelled while it waited."""
+    """A host on which one deployment was made, one failed, one was cancelled, and a push was missed."""
     folder = tmp_path_factory.mktemp("afar")
     host = Host.create(folder / "host", SqliteDatabase(folder / "fraisier.db"))
+    config, rules = host.folder / "fraises.yaml", "main: {fraise: my_api, environment: production}"
+    config.write_text(f"{config.read_text()}\nbranch_mapping: {{{rules}}}\n")
     host.forge.push_files({"page.txt": "one", "build.sh": "#!/bin/sh\necho 'building ä'\n"})
     assert host.run("fraisier", "deploy", "my_api", "production").returncode == 0
     host.forge.push_files({"build.sh": "#!/bin/sh\necho no; exit 3\n"})
     assert host.run("fraisier", "deploy", "my_api", "production").returncode == 10
     waiting = host.run("fraisier", "deploy", "my_api", "staging", "--branch", "main", "--detach").stdout
     assert host.run("fraisier", "cancel", waiting.strip()).returncode == 0
-    with both_over(host, "--worker") as both:
+    host.forge.push_files({"page.txt": "two"})
+    assert host.run("fraisier", "reconcile", "my_api", "production").returncode == 15
+    with both_over(host) as both:
         yield both
 
 
@@ -99,3 +104,9 @@ def test_a_reading_command_from_afar_needs_neither_a_configuration_nor_a_store(
     there = both.afar("list", cwd=tmp_path)
     assert there.stdout == both.on_host("list").stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_push_that_was_missed_is_told_from_afar(both: Both) -> None:
+    (shown,) = json.loads(both.afar("status", "my_api", "production", "--json").stdout)
+    assert [each["ref"] for each in shown["missed"]] == ["refs/heads/main"]
+    assert "missed   main is at " in both.afar("status", "my_api", "prod").stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from fraisier_core.store.records import (
@@ -90,12 +90,16 @@ OUTPUT = f"""subscription Output($id: ID!, $after: Int) {{
 }}"""
 
 
-def histories(by: str, values: list[str], limit: int) -> str:
-    """Return a document that asks for the newest deployments in an environment for each value of `by`."""
-    asked = "\n".join(
-        f"  of{number}: deploymentHistory(fraiseId: $fraise, environment: $environment, limit: {limit},"
-        f" {by}: $of{number}) {{ {DEPLOYMENT} }}"
-        for number in range(len(values))
-    )
-    names = ", ".join(f"$of{number}: String!" for number in range(len(values)))
-    return f"query Histories($fraise: String!, $environment: String!, {names}) {{\n{asked}\n}}"
+def histories(chosen: Sequence[Mapping[str, str]], limit: int) -> tuple[str, dict[str, str]]:
+    """Return a document that asks for the newest deployments, once for each choice of arguments, and its
+    variables. What the first choice means is called `of0`, and so on.
+    """
+    asked: list[str] = []
+    variables: dict[str, str] = {}
+    for number, arguments in enumerate(chosen):
+        given = {f"{name}{number}": value for name, value in arguments.items()}
+        named = ", ".join(f"{name}: ${name}{number}" for name in arguments)
+        asked.append(f"of{number}: deploymentHistory({named}, limit: {limit}) {{ {DEPLOYMENT} }}")
+        variables |= given
+    types = ", ".join(f"${name}: String!" for name in variables)
+    return f"query Histories({types}) {{ {' '.join(asked)} }}", variables

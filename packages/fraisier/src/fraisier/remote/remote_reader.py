@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fraisier_core.errors import UnreachableServerError
@@ -25,7 +25,8 @@ from fraisier.remote.remote_endpoint import RemoteEndpoint
 
 PAGE = 200
 PARTS = 4
-OF_REF = 20
+NEWEST = OF_REF = 20
+AT_ONCE = 20
 PATIENCE = 60.0
 PAUSE = 1.0
 
@@ -36,6 +37,7 @@ class RemoteReader(DeploymentReader):
     def __init__(self, endpoint: RemoteEndpoint) -> None:
         self._endpoint = endpoint
         self._heads: dict[tuple[str, str], list[BranchHead]] = {}
+        self._histories: dict[tuple[str, str], list[Deployment]] = {}
         self._kept: dict[str, dict[str, Any]] = {}
         self._stale: set[str] = set()
 
@@ -49,6 +51,7 @@ class RemoteReader(DeploymentReader):
     def status(self, fraise_id: str | None = None, environment: str | None = None) -> list[EnvironmentStatus]:
         """Return what `Reader.status` does; the heads of its branches come along."""
         data = self._endpoint.ask(documents.STATUS, fraise=fraise_id, environment=environment)
+        self._histories.clear()
         found = []
         for row in data["fraiseStatus"]:
             one = record_of(EnvironmentStatus, row)
@@ -61,7 +64,11 @@ class RemoteReader(DeploymentReader):
     def deployments(
         self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
     ) -> list[Deployment]:
-        """Return what `Reader.deployments` does, page by page."""
+        """Return what `Reader.deployments` does, page by page; of all environments whose status was read at
+        once.
+        """
+        if fraise_id is not None and (fraise_id, environment) in self._heads and limit == NEWEST:
+            return self._newest_of(fraise_id, str(environment))
         found: list[Deployment] = []
         while len(found) < limit:
             page = self._page(fraise_id, environment, min(PAGE, limit - len(found)), found)
@@ -69,6 +76,22 @@ class RemoteReader(DeploymentReader):
             if len(page) < PAGE:
                 break
         return found
+
+    def _newest_of(self, fraise: str, environment: str) -> list[Deployment]:
+        """Return the newest deployments of an environment whose status was read; those of others are read
+        along with them.
+        """
+        while (fraise, environment) not in self._histories:
+            unread = [each for each in self._heads if each not in self._histories][:AT_ONCE]
+            places = [{"fraiseId": one, "environment": other} for one, other in unread]
+            self._histories |= dict(zip(unread, self._each(places, NEWEST), strict=True))
+        return self._histories[fraise, environment]
+
+    def _each(self, places: Sequence[Mapping[str, str]], limit: int) -> list[list[Deployment]]:
+        """Return the newest deployments that each of some arguments choose."""
+        document, variables = documents.histories(places, limit)
+        data = self._endpoint.ask(document, **variables)
+        return [[record_of(Deployment, row) for row in data[f"of{number}"]] for number in range(len(places))]
 
     def _page(
         self, fraise: str | None, environment: str | None, limit: int, before: Sequence[Deployment]
@@ -182,15 +205,11 @@ class RemoteReader(DeploymentReader):
         self, fraise: str, environment: str, by: str, values: list[str], limit: int
     ) -> dict[str, list[Deployment]]:
         """Return the newest deployments for each value; neither rollbacks nor what may be a replay."""
-        if not values:
-            return {}
-        variables = {f"of{number}": value for number, value in enumerate(values)}
-        document = documents.histories(by, values, limit)
-        data = self._endpoint.ask(document, fraise=fraise, environment=environment, **variables)
-        found = {
-            value: [record_of(Deployment, row) for row in data[f"of{number}"]]
-            for number, value in enumerate(values)
-        }
+        names = {"fraiseId": fraise, "environment": environment}
+        found: dict[str, list[Deployment]] = {}
+        for begin in range(0, len(values), AT_ONCE):
+            some = values[begin : begin + AT_ONCE]
+            found |= dict(zip(some, self._each([names | {by: each} for each in some], limit), strict=True))
         return {value: [each for each in rows if _counts(each)] for value, rows in found.items()}
 
     def live_workers(self) -> int:
