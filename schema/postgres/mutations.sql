@@ -47,7 +47,9 @@ DECLARE
     place tb_environments := requested_environment(fraise_id, environment);
     chosen text := coalesce(branch, CASE WHEN commit IS NULL THEN place.branch END);
 BEGIN
-    IF commit IS NULL AND chosen IS NULL THEN
+    IF commit !~* '^[0-9a-f]{4,64}$' THEN
+        PERFORM refuse_request('a commit is 4 to 64 hexadecimal digits');
+    ELSIF commit IS NULL AND chosen IS NULL THEN
         PERFORM refuse_request(
             'no `branch:` says what to deploy to ' || place.environment || '; name a branch or a commit');
     END IF;
@@ -55,7 +57,7 @@ BEGIN
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref)
     VALUES (
         deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'deploy', 'manual',
-        session_user, commit, 'refs/heads/' || chosen);
+        session_user, lower(commit), 'refs/heads/' || chosen);
     RETURN answer(deployment, true);
 END $$;
 

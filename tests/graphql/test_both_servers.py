@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -62,21 +62,27 @@ def both(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
         yield Both(own, other)
 
 
-def everything(kind: GraphQLObjectType) -> str:
+MANY = {"steps", "output", "events"}
+"""What belongs to a deployment, which is too much for a list of them."""
+
+
+def everything(kind: GraphQLObjectType, without: Collection[str] = MANY) -> str:
     """Return a selection of every field of a type, and of the types within it."""
-    fields = {name: get_named_type(field.type) for name, field in kind.fields.items()}
-    nested = (f"{name} {everything(of)}" if isinstance(of, GraphQLObjectType) else name
-              for name, of in fields.items())  # fmt: skip
+    fields = {name: get_named_type(each.type) for name, each in kind.fields.items() if name not in without}
+    nested = (
+        f"{name} {everything(of, without)}" if isinstance(of, GraphQLObjectType) else name
+        for name, of in fields.items()
+    )
     return f"{{ {' '.join(nested)} }}"
 
 
-def of(query: str, arguments: str = "") -> str:
-    """Return a document that asks for all of what a query returns."""
+def of(query: str, arguments: str = "", without: Collection[str] = MANY) -> str:
+    """Return a selection of all of what a query returns."""
     query_type = SCHEMA.graphql.query_type
     assert query_type is not None
     kind = get_named_type(query_type.fields[query].type)
     assert isinstance(kind, GraphQLObjectType)
-    return f"{{ {query}{arguments} {everything(kind)} }}"
+    return f"{{ {query}{arguments} {everything(kind, without)} }}"
 
 
 QUERIES = {
@@ -95,7 +101,7 @@ QUERIES = {
     "deployments of an environment": of("deploymentHistory", '(fraiseId: "cellar", environment: "live")'),
     "deployments of a kind": of("deploymentHistory", '(kind: "rollback", limit: 9)'),
     "deployments of a ref": of("deploymentHistory", '(ref: "refs/heads/main", limit: 9)'),
-    "deployments by a part of the id": of("deploymentHistory", '(idPart: "a")'),
+    "deployments by a part of the id": of("deploymentHistory", '(idPart: "A")'),
     "an unknown deployment": of("deployment", '(id: "01a00000-0000-7000-8000-000000000000")'),
     "statistics": of("deploymentStats"),
     "deliveries": of("webhookEvents"),
@@ -119,6 +125,16 @@ def test_what_is_asked_for_is_answered_alike(both: Both, what: str) -> None:
 def test_the_examples_of_the_reference_are_answered_alike(both: Both, example: str) -> None:
     own, other = (_with_placeholders(each) for each in both.answers(example))
     assert own == other
+
+
+def test_a_deployment_with_all_that_belongs_to_it_is_the_same(both: Both) -> None:
+    document = f"query ($id: ID!) {of('deployment', '(id: $id)', ())}"
+    found = []
+    for each in both.web_app.ask("{ deploymentHistory(limit: 20) { id } }")["deploymentHistory"]:
+        own, other = both.answers(document, each)
+        assert own == other
+        found += [name for name in MANY if own["deployment"][name]]
+    assert {*found} == MANY
 
 
 def test_variables_are_taken_alike(both: Both) -> None:
@@ -154,7 +170,7 @@ REQUESTED = (
 MUTATIONS = {
     "deploy": f"mutation {{ deploy({PLACE}) {REQUESTED} }}",
     "nothing": "mutation { __typename }",
-    "deploy a commit": f'mutation {{ deploy({PLACE}, commit: "{"ab" * 20}") {REQUESTED} }}',
+    "deploy a commit": f'mutation {{ deploy({PLACE}, commit: "{"aB" * 20}") {REQUESTED} }}',
     "deploy a branch": f'mutation {{ deploy({PLACE}, branch: "next") {REQUESTED} }}',
 }
 
@@ -201,6 +217,9 @@ REFUSED = {
         'mutation { deploy(fraiseId: "cellar", environment: "liv") { id } }', "BAD_USER_INPUT"
     ),
     "no branch": ('mutation { deploy(fraiseId: "cellar", environment: "trial") { id } }', "BAD_USER_INPUT"),
+    "no commit": (f'mutation {{ deploy({PLACE}, commit: "--help") {{ id }} }}', "BAD_USER_INPUT"),
+    "a negative limit": ("{ deploymentHistory(limit: -1) { id } }", "VALIDATION_ERROR"),
+    "a limit that is too high": ("{ deploymentHistory(limit: 1001) { id } }", "VALIDATION_ERROR"),
     "an unknown release": (f'mutation {{ rollback({PLACE}, to: "none") {{ id }} }}', "BAD_USER_INPUT"),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -95,6 +96,36 @@ def test_an_id_is_taken_until_it_is_complete(client: Subscriber) -> None:
     client.begin().subscribe(CHANGES)
     client.send(ASK)
     assert client.closed() == (4409, "Subscriber for 1 already exists")
+
+
+@pytest.mark.parametrize("name", ["é" * 200, "€" * 41 + "x", "half a character: \ud800", '"\n'], ids=ascii)
+def test_an_id_is_taken_whatever_it_is_called(client: Subscriber, name: str) -> None:
+    client.begin().subscribe(CHANGES, name)
+    client.send({**ASK, "id": name})
+    code, reason = client.closed()
+    assert (code, reason[:14]) == (4409, "Subscriber for")
+
+
+def test_a_client_that_goes_away_amid_what_it_is_told_leaves_nothing_in_the_log(host: Host) -> None:
+    fields = "id fraiseId environment kind status requestedAt ref reason trigger requestedBy position"
+    everything = f"subscription {{ deploymentStatusChanged(since: 0) {{ {fields} }} }}"
+    deploy = 'deploy(fraiseId: "my_api", environment: "production") { id }'
+    with host.serving() as api, ExitStack() as opened:
+        api.ask("mutation { " + " ".join(f"a{number}: {deploy}" for number in range(50)) + " }")
+        address = httpx.URL(api.url)
+        for _ in range(5):
+            small = opened.enter_context(socket.socket())
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            small.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            small.connect((address.host, address.port))
+            client = opened.enter_context(subscriber(api.url, sock=small)).begin()
+            for number in range(20):
+                client.send({"id": f"s{number}", "type": "subscribe", "payload": {"query": everything}})
+            assert client.told(1)
+            small.shutdown(socket.SHUT_RDWR)
+        for number in range(20):  # so much that garbage is collected, which tells of lost errors
+            api.ask(f"{{ fraises {{ a{number}: id {'name ' * 400} }} }}")
+    assert "Traceback" not in (host.folder / "webhook.log").read_text()
 
 
 def test_an_id_that_the_client_completed_is_free_again(client: Subscriber) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -24,6 +25,10 @@ WATCH_SECONDS = 1.0
 MAX_OPERATIONS = 100
 MAX_QUEUED = 1_000_000
 """Of what waits to be sent over one socket, in characters."""
+MAX_REASON_BYTES = 123
+"""Of why a socket is closed (RFC 6455, 5.5)."""
+GONE = (OSError, RuntimeError)
+"""What sending raises once the client has gone away, or has begun to; `receive` says so, too."""
 
 
 class CloseCode(IntEnum):
@@ -163,15 +168,20 @@ class Socket:
         self._writing = asyncio.create_task(self._send_close(code, reason))
 
     async def _write(self) -> None:
-        while self._queue:
-            message = self._queue[0]
-            await self._send({"type": "websocket.send", "text": message})
-            self._queue.popleft()
-            self._queued -= len(message)
+        try:
+            while self._queue:
+                message = self._queue[0]
+                await self._send({"type": "websocket.send", "text": message})
+                self._queue.popleft()
+                self._queued -= len(message)
+        except GONE:
+            self._is_closing = True
         self._writing = None
 
     async def _send_close(self, code: CloseCode, reason: str) -> None:
-        await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
+        brief = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
+        with suppress(*GONE):
+            await self._send({"type": "websocket.close", "code": int(code), "reason": brief})
 
     async def _read(self, deadline: asyncio.TimerHandle) -> None:
         while (message := await self._receive())["type"] != "websocket.disconnect":
@@ -215,9 +225,7 @@ class Socket:
             raise ClosingError(CloseCode.UNAUTHORIZED, "Unauthorized")
         name = _id_of(message)
         if name in self.operations:
-            raise ClosingError(
-                CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {name} already exists"[:120]
-            )
+            raise ClosingError(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {name} already exists")
         payload = message.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise ClosingError(
@@ -263,9 +271,13 @@ class Operation:
         self._subscription = subscription
 
     async def _execute(self, request: Request, grant: Grant) -> None:
-        result = await self._socket.endpoint.executor.execute(request, grant)
-        self.next([result.body.decode()])
-        self.complete()
+        try:
+            result = await self._socket.endpoint.executor.execute(request, grant)
+            self.next([result.body.decode()])
+            self.complete()
+        finally:
+            if self._is_open():  # an error of this server, which is logged as the task's
+                self.fail()
 
     def end(self) -> None:
         """Send no more of it."""
