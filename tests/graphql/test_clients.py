@@ -54,11 +54,10 @@ def api(server: str, tmp_path: Path, postgres_servers: Servers) -> Iterator[Api]
 
 
 def test_gql_asks_requests_and_subscribes(api: Api) -> None:
-    transport = WebsocketsTransport(
-        f"{api.url.replace('http', 'ws', 1)}/ws", subprotocols=["graphql-transport-ws"]
-    )
-
     async def heard() -> list[Any]:
+        transport = WebsocketsTransport(
+            f"{api.url.replace('http', 'ws', 1)}/ws", subprotocols=["graphql-transport-ws"]
+        )
         asking = Client(transport=HTTPXAsyncTransport(f"{api.url}/graphql"), execute_timeout=SECONDS)
         async with Client(transport=transport) as socket, asking as http:
             news = socket.subscribe(gql(CHANGES))
