@@ -24,6 +24,7 @@ from tests.postgres import Servers
 HISTORY = '{ deploymentHistory(fraiseId: "my_api", limit: 1) { status } }'
 DEPLOY = 'mutation { deploy(fraiseId: "my_api", environment: "production") { status } }'
 CHANGES = 'subscription { deploymentStatusChanged(fraiseId: "my_api") { status completedAt } }'
+NEW = {"PENDING", "RUNNING"}
 SECONDS = 60.0
 CLIENT = Path(__file__).with_name("client")
 
@@ -66,12 +67,15 @@ def test_gql_asks_requests_and_subscribes(api: Api) -> None:
             await transport.send_ping()
             await transport.pong_received.wait()
             before = await http.execute(gql(HISTORY))
-            found = [before, await http.execute(gql(DEPLOY)), await first]
-            return [*found, *[await anext(news) for _ in range(2)]]
+            requested = await http.execute(gql(DEPLOY))
+            changes = [await first, *[await anext(news) for _ in range(2)]]
+            await news.aclose()
+        await transport.wait_closed()
+        return [before, requested, *changes]
 
     before, requested, *changes = asyncio.run(asyncio.wait_for(heard(), SECONDS))
     assert "deploymentHistory" in before
-    assert requested == {"deploy": {"status": "PENDING"}}
+    assert requested["deploy"]["status"] in NEW
     assert_deployed([each["deploymentStatusChanged"] for each in changes])
 
 
@@ -89,7 +93,7 @@ def test_graphql_ws_subscribes_and_asks_over_the_socket_if_the_server_can(api: A
         for _ in asked:
             assert "deploymentHistory" in next(lines)["data"]
         assert next(lines) == "ready"
-        assert api.ask(DEPLOY) == {"deploy": {"status": "PENDING"}}
+        assert api.ask(DEPLOY)["deploy"]["status"] in NEW
         assert_deployed([each["data"]["deploymentStatusChanged"] for each in lines])
     assert process.returncode == 0
 
