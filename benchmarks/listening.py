@@ -24,7 +24,7 @@ Sec-WebSocket-Protocol: graphql-transport-ws
 """
 QUERY = "subscription { deploymentStatusChanged { id status completedAt position } }"
 SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": QUERY}}
-POSITION = re.compile(rb'"position":(\d+)')
+POSITION = re.compile(rb'"position" ?: ?(\d+)')
 AT_ONCE = 50
 
 heard: dict[int, list[float]] = {}
