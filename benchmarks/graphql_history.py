@@ -88,6 +88,8 @@ class Server:
 
     def cost(self) -> float:
         """Return the seconds of a processor that a request takes, whatever else the machine does."""
+        self.client.close()  # an idle connection may have been closed
+        self.asked()
         before = self._seconds()
         for _ in range(REQUESTS):
             self.asked()
