@@ -60,9 +60,9 @@ def test_a_worker_deploys_and_rolls_back_what_is_requested(host: Host) -> None:
 
 PLACE = 'fraiseId: "my_api", environment: "production"'
 REFUSED = {
-    "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_api"),
-    "unknown environment": ('deploy(fraiseId: "my_api", environment: "live")', "BAD_USER_INPUT", "staging"),
-    "beginning of a name": ('deploy(fraiseId: "my_api", environment: "prod")', "BAD_USER_INPUT", "staging"),
+    "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_apo"),
+    "unknown environment": ('deploy(fraiseId: "my_api", environment: "live")', "BAD_USER_INPUT", "live"),
+    "beginning of a name": ('deploy(fraiseId: "my_api", environment: "prod")', "BAD_USER_INPUT", "prod"),
     "no commit": (f'deploy({PLACE}, commit: "--help")', "BAD_USER_INPUT", "hexadecimal"),
     "no branch": (f'deploy({PLACE}, branch: "a..b")', "BAD_USER_INPUT", "branch"),
     "unknown deployment": (f'cancel(id: "{"1" * 32}")', "BAD_USER_INPUT", "no deployment"),
