@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fraisier_core.store.records import Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
+from websockets.exceptions import ConnectionClosed
 
 from tests.databases import both_databases
 from tests.graphql.serving import Api, Host
@@ -176,6 +177,9 @@ def test_subscriptions_to_a_deployment_that_has_ended_are_complete_at_once(
         assert client.receive() == {"id": "2", "type": "complete"}
 
 
+DEPLOY = 'mutation { deploy(fraiseId: "my_api", environment: "production") { id } }'
+
+
 class TestWithTokens:
     @pytest.fixture
     def host(self, host: Host) -> Host:
@@ -217,6 +221,20 @@ class TestWithTokens:
             deploy(store, "my_api", "staging")
             heard = client.told(6)
         assert {(each["fraiseId"], each["environment"]) for each in heard} == {("my_api", "staging")}
+
+    @pytest.mark.parametrize("query", [DEPLOY, "{ fraises { id } }", CHANGES])
+    def test_a_revoked_token_begins_nothing_more(
+        self, host: Host, api: Api, store: OpenStore, query: str
+    ) -> None:
+        token = self.token(host, "--scope", "deploy")
+        with subscriber(api.url) as client:
+            client.begin(token)
+            store.revoke_token(store.tokens()[0], "ada")
+            client.send({"id": "1", "type": "subscribe", "payload": {"query": query}})
+            with pytest.raises(ConnectionClosed):
+                client.receive()
+            assert client.closed() == (4403, "the token was revoked or has expired")
+        assert store.deployments() == []
 
     @pytest.mark.parametrize("ending", ["revoked", "expired"])
     def test_the_socket_is_closed_when_the_token_ends(self, host: Host, api: Api, ending: str) -> None:

@@ -29,6 +29,7 @@ MAX_REASON_BYTES = 123
 """Of why a socket is closed (RFC 6455, 5.5)."""
 GONE = (OSError, RuntimeError)
 """What sending raises once the client has gone away, or has begun to; `receive` says so, too."""
+ENDED = "the token was revoked or has expired"
 
 
 class CloseCode(IntEnum):
@@ -86,6 +87,11 @@ class SocketEndpoint:
         finally:
             self._sockets.discard(socket)
 
+    async def require(self, grant: Grant) -> None:
+        """Raise `ClosingError` if a client may no longer stay, and `StoreError`."""
+        if await self._gate.ended({grant}):
+            raise ClosingError(CloseCode.FORBIDDEN, ENDED)
+
     async def watch(self) -> None:
         """Close, again and again, the sockets of clients whose tokens were revoked or have expired."""
         while True:
@@ -97,7 +103,7 @@ class SocketEndpoint:
                 continue
             for socket in [*self._sockets]:
                 if socket.grant in ended:
-                    socket.close(CloseCode.FORBIDDEN, "the token was revoked or has expired")
+                    socket.close(CloseCode.FORBIDDEN, ENDED)
 
 
 class Socket:
@@ -237,6 +243,7 @@ class Socket:
                 raise RequestError(
                     "REQUEST_ERROR", f"a socket has at most {MAX_OPERATIONS} operations at once"
                 )
+            await self.endpoint.require(self.grant)
             await operation.begin(request_of(payload, self.endpoint.executor.compiler.limits), self.grant)
         except RequestError as error:
             operation.refuse([error])
