@@ -32,10 +32,13 @@ from fraisier_graphql.selecting import ScopeShape, Selecting
 
 T = TypeVar("T")
 Variables = Mapping[str, Any]
+_Key = tuple[Any, ...]
+"""The text of a document, and what else decides."""
 
 MAX_ERRORS = 10
 PARSED: Mapping[str, Any] = {"allow_empty_selection_sets": False, "max_comments": 200}
-CACHED = 500
+CACHED_CHARACTERS, LEAST_CHARACTERS = 500_000, 1000
+"""Of the documents that are remembered; a short one counts as a longer one."""
 RULES = [rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule]
 """What is validated; which fields conflict is found with the limits, in less time."""
 NO_VARIABLES = VariableValues({}, {})
@@ -93,16 +96,16 @@ class Compiler:
         _ = schema.graphql  # made before several threads ask for it
         self.limits = limits or Limits()
         self._dialect = dialect
-        self._documents: _Recent[Document] = _Recent(CACHED)
-        self._compiled: _Recent[tuple[RootField, ...]] = _Recent(CACHED)
+        self._documents: _Recent[Document] = _Recent()
+        self._compiled: _Recent[tuple[RootField, ...]] = _Recent()
 
     def document(self, text: str) -> Document:
         """Return a valid document within the limits. Raises `RequestError`, `RefusedDocumentError`."""
-        return self._documents.get(text, partial(self._validated, text))
+        return self._documents.get((text,), partial(self._validated, text))
 
     def knows(self, text: str) -> bool:
         """Whether a document was validated lately: it is then compiled in no time."""
-        return text in self._documents
+        return (text,) in self._documents
 
     def compile(
         self,
@@ -181,17 +184,19 @@ def _shape(node: OperationDefinitionNode, values: VariableValues) -> Hashable:
 
 
 class _Recent(Generic[T]):
-    """What was made last, by a key."""
+    """What was made last of documents, as long as they are not too much together: each takes a hundred times
+    its text, and clients may send ever new ones.
+    """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._made: OrderedDict[Hashable, T] = OrderedDict()
+    def __init__(self) -> None:
+        self._size = 0
+        self._made: OrderedDict[_Key, T] = OrderedDict()
         self._lock = Lock()
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: _Key) -> bool:
         return key in self._made
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    def get(self, key: _Key, make: Callable[[], T]) -> T:
         """Return what was made for a key, or make it."""
         with self._lock:
             if key in self._made:
@@ -199,7 +204,14 @@ class _Recent(Generic[T]):
                 return self._made[key]
         made = make()
         with self._lock:
+            if key not in self._made:
+                self._size += _size(key)
             self._made[key] = made
-            if len(self._made) > self._size:
-                self._made.popitem(last=False)
+            while self._size > CACHED_CHARACTERS:
+                oldest, _ = self._made.popitem(last=False)
+                self._size -= _size(oldest)
         return made
+
+
+def _size(key: _Key) -> int:
+    return len(key[0]) + LEAST_CHARACTERS

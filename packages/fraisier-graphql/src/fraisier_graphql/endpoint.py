@@ -40,7 +40,7 @@ class Endpoint:
         self._page = page
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Response one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])

@@ -104,6 +104,7 @@ class _Question(Generic[T]):
         self._ask = ask
         self._loop = loop
         self._reader: Reader | None = None
+        self._lock = threading.Lock()
 
     def ask(self, reader: Reader) -> None:
         """Ask, unless nobody waits for it any more."""
@@ -114,7 +115,8 @@ class _Question(Generic[T]):
             told = partial(self.tell, self._ask(reader))
         except Exception as error:  # noqa: BLE001 - it is raised where the question was asked
             told = partial(self.tell, None, error)
-        self._reader = None
+        with self._lock:  # what is interrupted must not be the next question
+            self._reader = None
         told()
 
     def tell(self, found: Any, error: Exception | None = None) -> None:
@@ -127,8 +129,12 @@ class _Question(Generic[T]):
         if self.outcome.done():
             return
         self.outcome.set_exception(RequestError("TIMEOUT", f"the store did not answer within {seconds:g} s"))
-        if (reader := self._reader) is not None:
-            self._loop.run_in_executor(None, reader.interrupt)
+        self._loop.run_in_executor(None, self._interrupt)
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._reader is not None:
+                self._reader.interrupt()
 
     def _resolve(self, found: Any, error: Exception | None) -> None:
         if self.outcome.done():
