@@ -63,7 +63,8 @@ def test_every_change_of_status_is_told_once_as_it_was(
             operation(store, [held.lease for held in store.leases()])
             new = {row["position"]: row for row in store.all("SELECT * FROM v_deployment_history")}
             seen |= {at: without_json(row) for at, row in new.items() if at not in seen}
-        told = {row["position"]: row for row in store.all("SELECT * FROM v_deployment_changes")}
+        changes = store.all("SELECT * FROM v_deployment_changes")
+        told = {row["position"]: without_json(row) for row in changes}
         assert {position: told[position] for position in seen} == seen
         assert [each.position for each in store.changes()] == sorted(told)
         within_one_transaction = {told[position]["status"] for position in told.keys() - seen.keys()}
