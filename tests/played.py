@@ -56,8 +56,8 @@ class Player:
 
     def make_tokens(self) -> None:
         """Make two tokens, of which one is revoked, and refuse somebody something."""
-        self.number += 1
-        for name in (f"Änne's {self.number}", f"ci {self.number}"):
+        number = len(self.store.tokens())  # a store may be played into twice
+        for name in (f"Änne's {number}", f"ci {number}"):
             _, token = issue(name, Scope("deploy", "cellar"), "Änne", NOON.format(1))
             self.store.create_token(token)
         self.store.revoke_token(token, "Änne")
