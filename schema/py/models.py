@@ -74,7 +74,7 @@ class DeploymentEvent:
     message: Annotated[str | None, says("Why.")]
 
 
-@fraiseql.type(sql_source="v_deployment_history", subscribable_tables=["tb_deployments"])
+@fraiseql.type(sql_source="v_deployment_history")
 class Deployment:
     """A deployment or a rollback, from its request to its end."""
 
