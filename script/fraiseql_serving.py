@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import fraiseql_binaries as binaries
 import psycopg
@@ -126,8 +128,15 @@ def prepare(config: Path | None, folder: Path) -> None:
     print(compiled(folder))
 
 
+def interrupt(_number: int, _frame: object) -> NoReturn:
+    """End as by Ctrl-C, and leave nothing behind."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Build what is missing, and serve."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(prog="script/fraiseql", description=__doc__)
     parser.add_argument("-c", "--config", type=Path, help="fraises.yaml, by default where Fraisier finds it")
     parser.add_argument(

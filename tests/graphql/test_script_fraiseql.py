@@ -25,8 +25,8 @@ SCRIPT = ROOT / "script/fraiseql_serving.py"
 
 
 @contextmanager
-def running(host: Host, port: int) -> Iterator[Path]:
-    """Run the script for the configuration of a host until it is interrupted; yield what it says."""
+def running(host: Host, port: int, end: signal.Signals = signal.SIGINT) -> Iterator[Path]:
+    """Run the script for the configuration of a host until it gets a signal; yield what it says."""
     said = host.folder / "script.log"
     command = [
         sys.executable,
@@ -44,7 +44,10 @@ def running(host: Host, port: int) -> Iterator[Path]:
         assert process.poll() is None, said.read_text()
         yield said
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        if end == signal.SIGINT:
+            os.killpg(process.pid, end)  # as a terminal does
+        else:
+            process.send_signal(end)
         process.wait()
 
 
@@ -73,7 +76,7 @@ def binaries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_store_on_sqlite_is_copied_and_goes_on(host: Host) -> None:
     deployed(host)
-    with running(host, port := free_port()) as said:
+    with running(host, port := free_port(), signal.SIGTERM) as said:
         found = _curl(port, "{ deploymentHistory { status } }")
         assert found == {"data": {"deploymentHistory": [{"status": "SUCCESS"}]}}
         deploy = 'mutation { deploy(fraiseId: "my_api", environment: "production") { status } }'
