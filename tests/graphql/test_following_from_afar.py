@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
+from fraisier.remote.remote_changes import PROTOCOL, RemoteChanges
+from fraisier.remote.remote_endpoint import RemoteEndpoint
+from fraisier.remote.remote_place import RemotePlace
+from fraisier.remote.remote_reader import RemoteReader
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
 
 from tests.databases import SqliteDatabase
 from tests.graphql.afar import Both, both_over, ended
@@ -140,3 +148,22 @@ def test_the_status_of_everything_takes_few_requests(both: Both, proxy: Proxy) -
     assert there == here
     assert len(json.loads(there.stdout)) == 3
     assert proxy.asked.count("/graphql") <= 3
+
+
+@pytest.mark.parametrize("said", ["no JSON", "[]", "null"])
+def test_a_socket_that_speaks_another_language_is_closed(said: str) -> None:
+    closed = Event()
+
+    def speak(client: ServerConnection) -> None:
+        client.recv(10)
+        client.send(said)
+        with pytest.raises(ConnectionClosed):
+            client.recv(10)
+        closed.set()
+
+    with ThreadPoolExecutor(1) as pool, serve(speak, "127.0.0.1", 0, subprotocols=[PROTOCOL]) as server:
+        pool.submit(server.serve_forever)
+        place = RemotePlace.of(f"http://127.0.0.1:{server.socket.getsockname()[1]}", None)
+        changes = RemoteChanges(place, RemoteReader(RemoteEndpoint(place)), "0" * 32)
+        changes.wait()
+        assert closed.wait(10)

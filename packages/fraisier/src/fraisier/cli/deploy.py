@@ -19,7 +19,9 @@ from fraisier.terminal import print_json, tell
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
     from fraisier_core.engine.plan import Plan
-    from fraisier_core.store.records import Request
+    from fraisier_core.store.records import Deployment, Request
+
+    from fraisier.cli.remote_session import RemoteSession
 
 app = command_app()
 
@@ -58,11 +60,8 @@ def deploy(
     if (remote := remote_session(ctx, config)) is not None:
         if dry_run or plan is not None:
             raise RemoteError("a plan is made on the host: run `fraisier deploy` there, without --url")
-        from fraisier.cli.acting import follow_requested
-
         names = remote.usable_environment(fraise, environment)
-        requested = remote.requests.deploy(*names, commit, branch)
-        follow_requested(remote, requested, detach=detach, as_json=as_json)
+        _follow(remote, remote.requests.deploy(*names, commit, branch), detach=detach, as_json=as_json)
         return
     process = None if detach or dry_run else fork_early()
     session = ActingSession(config)
@@ -75,6 +74,12 @@ def deploy(
     if plan is not None:
         request = request._replace(commit_sha=_confirmed(_plan(session, request), plan))
     execute(session, found, lambda _: request, process=process, as_json=as_json)
+
+
+def _follow(remote: RemoteSession, requested: Deployment, *, detach: bool, as_json: bool) -> None:
+    from fraisier.cli.acting import follow_requested
+
+    follow_requested(remote, requested, detach=detach, as_json=as_json)
 
 
 def _request(

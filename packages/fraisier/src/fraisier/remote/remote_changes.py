@@ -6,7 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.system.timing import FOLLOW
@@ -36,6 +36,7 @@ class RemoteChanges:
         self._reader = reader
         self._id = deployment_id
         self._socket: ClientConnection | None = None
+        self._opened = ExitStack()
         self._try_again = 0.0
         self._is_over = False
 
@@ -54,10 +55,9 @@ class RemoteChanges:
 
     def close(self) -> None:
         """Hear no more."""
-        if self._socket is not None:
-            with suppress(OSError, WebSocketException):
-                self._socket.close()
-            self._socket = None
+        with suppress(OSError, WebSocketException):
+            self._opened.close()
+        self._socket = None
 
     def _received(self) -> Iterator[dict[str, Any]]:
         """Yield the messages that have come, those of the first moment together."""
@@ -68,27 +68,35 @@ class RemoteChanges:
         timeout = FOLLOW
         with suppress(TimeoutError):
             while self._socket is not None:
-                yield json.loads(self._socket.recv(timeout))
+                yield _message(self._socket.recv(timeout))
                 timeout = 0
 
     def _connected(self) -> ClientConnection:
         place = self._place
-        opened = connect(
-            place.socket_url,
-            subprotocols=[PROTOCOL],
-            ssl=ssl.create_default_context() if place.is_encrypted else None,
-            open_timeout=SECONDS,
-            close_timeout=1,
-            compression=None,
-            max_size=LONGEST_MESSAGE,
-        )
-        token = place.token()
+        with ExitStack() as opened:
+            client = opened.enter_context(
+                connect(
+                    place.socket_url,
+                    subprotocols=[PROTOCOL],
+                    ssl=ssl.create_default_context() if place.is_encrypted else None,
+                    open_timeout=SECONDS,
+                    close_timeout=1,
+                    compression=None,
+                    max_size=LONGEST_MESSAGE,
+                )
+            )
+            self._begin(client)
+            self._subscribe(client)
+            self._opened = opened.pop_all()
+        return client
+
+    def _begin(self, opened: ClientConnection) -> None:
+        """Be admitted."""
+        token = self._place.token()
         payload = {"Authorization": f"Bearer {token}"} if token else {}
         opened.send(json.dumps({"type": "connection_init", "payload": payload}))
-        while json.loads(opened.recv(SECONDS)).get("type") != "connection_ack":
+        while _message(opened.recv(SECONDS)).get("type") != "connection_ack":
             pass
-        self._subscribe(opened)
-        return opened
 
     def _subscribe(self, opened: ClientConnection) -> None:
         """Ask for what comes after that which the reader knows; what came before is not repeated."""
@@ -121,3 +129,11 @@ class RemoteChanges:
             self._reader.add_output(self._id, row)
         else:
             self._reader.forget(self._id)
+
+
+def _message(text: str | bytes) -> dict[str, Any]:
+    """Return a message of the protocol. Raises `ValueError`."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("no message of graphql-transport-ws")
+    return found
