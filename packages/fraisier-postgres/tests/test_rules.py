@@ -60,10 +60,11 @@ def refused(connection: Connection, message: str, sql: str, *values: Any) -> Non
 def claim_next(connection: Connection, **changes: Any) -> UUID | None:
     """Claim what can be, and return its id."""
     holder = {"host": "barn", "boot_id": "boot", "pid": 1, "pid_started": 1, "seconds": 60, "at": NOON}
-    row = run(connection, "claim", **holder | {"known": "0001", "durable": False} | changes)
-    ((_, claimed, attempt, token),) = row
-    assert (claimed is None) is (attempt is None) is (token is None)
-    return None if claimed is None else UUID(str(claimed))
+    found = run(connection, "claim", **holder | {"known": "0001", "durable": False} | changes)
+    names = [column.name for column in found.description or ()]
+    (row,) = (dict(zip(names, values, strict=True)) for values in found)
+    assert (row["id"] is None) is (row["attempt"] is None) is (row["token"] is None)
+    return None if row["id"] is None else UUID(str(row["id"]))
 
 
 def wait_until_blocked(watching: Connection, waiting: Connection) -> None:
