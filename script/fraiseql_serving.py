@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -101,6 +102,7 @@ def _is_served(place: StorePlace) -> bool:
 
 def serve(config: Path | None, settings: Path, port: int) -> int:
     """Serve until a signal; return the exit status."""
+    _require_free(port)
     place = place_of_store(find_config(config), Plugins.installed())
     folder = Path(tempfile.mkdtemp(prefix="fraiseql-", dir="/tmp"))
     try:
@@ -115,6 +117,17 @@ def serve(config: Path | None, settings: Path, port: int) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise FraiseqlMissingError(
+                f"port {port} cannot be listened on ({error}); take another --port"
+            ) from error
+
+
 def prepare(config: Path | None, folder: Path) -> None:
     """Make what fraiseql-server needs in the store, and the compiled schema in a folder. Raises
     `FraiseqlMissingError` if the store is not on PostgreSQL 18 or newer.
@@ -122,7 +135,8 @@ def prepare(config: Path | None, folder: Path) -> None:
     place = place_of_store(find_config(config), Plugins.installed())
     if not _is_served(place):
         raise FraiseqlMissingError(
-            f"{place.shown} is not on PostgreSQL {OLDEST} or newer; move it there first"
+            f"{place.shown} is not on PostgreSQL {OLDEST} or newer: docs/how-to/move-to-postgresql.md "
+            "says how to move it there"
         )
     install(place.database)
     print(compiled(folder))

@@ -42,7 +42,7 @@ def test_a_scope_is_written_as_it_is_read(text: str) -> None:
     ],
 )
 def test_what_is_no_scope_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no scope: write read or deploy"):
+    with pytest.raises(ValueError, match="is no scope: it is `read` or `deploy`"):
         Scope.parse(text)
 
 

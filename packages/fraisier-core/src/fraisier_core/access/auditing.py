@@ -78,7 +78,8 @@ class AuditedRefusals:
     def _write(self, kind: Refusal, count: int) -> None:
         subject = None if kind.subject is None else " ".join(printable(kind.subject).split())[:MAX_LENGTH]
         event = AuditEvent(utc_now(), kind.actor, kind.action, subject, kind.detail, count)
-        logger.warning("%s: %s, %s, %s; %d times", kind.action, kind.actor, subject, kind.detail, count)
+        told = ", ".join(filter(None, (kind.actor, subject, kind.detail)))
+        logger.warning("%s (%d): %s", kind.action.replace("_", " "), count, told)
         try:
             self._store.audit(event)
         except StoreError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fraisier_core.store.vocabulary import Level
 
 _WRITTEN = re.compile(r"(read|deploy)(?::([^/:]+)(?:/([^/:]+))?)?")
-FORM = "read or deploy, alone or as in deploy:FRAISE or deploy:FRAISE/ENV"
+FORM = "`read` or `deploy`, alone or with a place, as in deploy:FRAISE or deploy:FRAISE/ENV"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Scope:
         """Return the scope that is written as `(read|deploy)[:FRAISE[/ENV]]`. Raises `ValueError`."""
         found = _WRITTEN.fullmatch(text)
         if found is None:
-            raise ValueError(f'"{text}" is no scope: write {FORM}')
+            raise ValueError(f'"{text}" is no scope: it is {FORM}')
         return cls("deploy" if found[1] == "deploy" else "read", found[2], found[3])
 
     def __str__(self) -> str:
