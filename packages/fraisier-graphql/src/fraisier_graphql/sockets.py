@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
 from fraisier_core import ADMIT, Gate, Grant, StoreError, UnauthenticatedError, token_of_payload
 
 from fraisier_graphql.endpoint import request_of
-from fraisier_graphql.executing import Executor, Request
-from fraisier_graphql.follower import Follower, Subscription
+from fraisier_graphql.executing import Executor
+from fraisier_graphql.follower import Follower
 from fraisier_graphql.request_errors import RefusedDocumentError, RequestError, of_fraisier
-from fraisier_graphql.subscribing import subscription_of
+from fraisier_graphql.socket_messages import CloseCode, ClosingError, id_of, parsed
+from fraisier_graphql.socket_operations import Operation
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 5.0
@@ -30,28 +29,6 @@ MAX_REASON_BYTES = 123
 GONE = (OSError, RuntimeError)
 """What sending raises once the client has gone away, or has begun to; `receive` says so, too."""
 ENDED = "the token was revoked or has expired"
-
-
-class CloseCode(IntEnum):
-    """Why a socket is closed; those from 4400 on are the protocol's."""
-
-    INTERNAL_ERROR = 1011
-    TRY_AGAIN_LATER = 1013
-    BAD_REQUEST = 4400
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
-    INITIALISATION_TIMEOUT = 4408
-    SUBSCRIBER_ALREADY_EXISTS = 4409
-    TOO_MANY_INITIALISATION_REQUESTS = 4429
-
-
-class ClosingError(Exception):
-    """A message after which a socket is closed."""
-
-    def __init__(self, code: CloseCode, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 class SocketEndpoint:
@@ -194,7 +171,7 @@ class Socket:
             if self._is_closing:
                 continue
             try:
-                await self._take(_parsed(message.get("text")))
+                await self._take(parsed(message.get("text")))
             except ClosingError as error:
                 self.close(error.code, str(error))
             if self.grant is not None:
@@ -209,7 +186,7 @@ class Socket:
         elif kind == "subscribe":
             await self._subscribe(message)
         elif kind == "complete":
-            if operation := self.operations.get(_id_of(message)):
+            if operation := self.operations.get(id_of(message)):
                 operation.end()
         elif kind != "pong":
             raise ClosingError(CloseCode.BAD_REQUEST, "Invalid message: its type is unknown")
@@ -229,7 +206,7 @@ class Socket:
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
         if self.grant is None:
             raise ClosingError(CloseCode.UNAUTHORIZED, "Unauthorized")
-        name = _id_of(message)
+        name = id_of(message)
         if name in self.operations:
             raise ClosingError(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {name} already exists")
         payload = message.get("payload")
@@ -251,94 +228,3 @@ class Socket:
             operation.refuse(errors.errors)
         except StoreError as error:
             operation.refuse([of_fraisier(error)])
-
-
-class Operation:
-    """What a client asked for under an id, until it is complete: implements `follower.Listener`."""
-
-    def __init__(self, socket: Socket, name: str) -> None:
-        self._socket = socket
-        self._name = name
-        self._id = json.dumps(name)
-        self._subscription: Subscription | None = None
-        self._task: asyncio.Task[None] | None = None
-        socket.operations[name] = self
-
-    async def begin(self, request: Request, grant: Grant) -> None:
-        """Execute a request, or subscribe to what it names. Raises `RequestError`, `RefusedDocumentError`,
-        `StoreError`.
-        """
-        executor = self._socket.endpoint.executor
-        compiled = await executor.prepare(request, grant)
-        if compiled.operation != "subscription":
-            self._task = asyncio.create_task(self._execute(request, grant))
-            return
-        subscription = await subscription_of(compiled, grant, executor, self)
-        await self._socket.endpoint.follower.add(subscription)
-        self._subscription = subscription
-
-    async def _execute(self, request: Request, grant: Grant) -> None:
-        try:
-            result = await self._socket.endpoint.executor.execute(request, grant)
-            self.next([result.body.decode()])
-            self.complete()
-        finally:
-            if self._is_open():  # an error of this server, which is logged as the task's
-                self.fail()
-
-    def end(self) -> None:
-        """Send no more of it."""
-        self._socket.operations.pop(self._name, None)
-        if self._subscription is not None:
-            self._socket.endpoint.follower.remove(self._subscription)
-        elif self._task is not None:
-            self._task.cancel()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything that was told so far is sent."""
-        return self._socket.is_ready
-
-    def next(self, answers: list[str]) -> None:
-        """Send answers."""
-        if self._is_open():
-            for answer in answers:
-                self._socket.put(f'{{"id":{self._id},"type":"next","payload":{answer}}}')
-
-    def complete(self) -> None:
-        """Say that no more will come."""
-        if self._is_open():
-            self._close({"type": "complete"})
-
-    def refuse(self, errors: Sequence[RequestError]) -> None:
-        """Say why it is not executed."""
-        self._close({"type": "error", "payload": [error.formatted() for error in errors]})
-
-    def fail(self) -> None:
-        """Close the socket, so that the client subscribes again."""
-        self._socket.close(CloseCode.INTERNAL_ERROR, "subscribe again from the last position")
-
-    def _close(self, message: Mapping[str, Any]) -> None:
-        self._socket.operations.pop(self._name, None)
-        self._socket.put(json.dumps({"id": self._name, **message}))
-
-    def _is_open(self) -> bool:
-        return self._socket.operations.get(self._name) is self
-
-
-def _parsed(text: object) -> Mapping[str, Any]:
-    """Return a message. Raises `ClosingError`."""
-    try:
-        message = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ClosingError(CloseCode.BAD_REQUEST, "Invalid message: it is no JSON object with a type")
-    return message
-
-
-def _id_of(message: Mapping[str, Any]) -> str:
-    name = message.get("id")
-    if not isinstance(name, str) or not name:
-        raise ClosingError(CloseCode.BAD_REQUEST, "Invalid message: its id is no text")
-    return name
