@@ -3,10 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fraisier_core.errors import PluginError
+from fraisier_core.config import parse_config
+from fraisier_core.errors import ConfigurationError, PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins import DEPLOYERS, PROVIDERS, Plugins
 from fraisier_core.provider_settings import ProviderSettings
@@ -166,6 +168,10 @@ def test_the_extra_of_the_application_says_which_package_to_install(site: Packag
     (info / "METADATA").write_text(text)
     assert PROVIDERS.advice("forge").endswith("pip install ./packages/fraisier-forges")
     assert PROVIDERS.advice("rich") == DEPLOYERS.advice("rich").replace("deployers", "providers")
+    with pytest.raises(ConfigurationError, match=r"forge: .* pip install \./packages/fraisier-forges$"):
+        parse_config("fraises: {}\nforge: {}\n", Path("fraises.yaml"), site.plugins(), {})
+    with pytest.raises(ConfigurationError, match="rich: unknown key"):
+        parse_config("fraises: {}\nrich: {}\n", Path("fraises.yaml"), site.plugins(), {})
 
 
 def test_a_fraise_type_that_is_not_installed_says_what_is(site: PackageFolder) -> None:

@@ -38,7 +38,8 @@ from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Keys, read_document
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
-from fraisier_core.plugins import MOUNTS, OBSERVERS, Plugins
+from fraisier_core.plugins import GROUPS, MOUNTS, OBSERVERS, Plugins
+from fraisier_core.plugins.groups import offer
 from fraisier_core.text.suggestions import begun, unknown
 
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir")
@@ -174,7 +175,7 @@ def parse_config(
     unread = [name for part in PARTS - {*parts} for name in sections[part]]
     anchors = _anchors(document.value, [*observers, *mounts])
     reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
-    _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors])
+    _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors], plugins)
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     git = read_git(reader, plugins, with_secrets="git" in parts)
     config = Config(
@@ -206,13 +207,18 @@ def _anchors(root: object, plugins: Collection[str]) -> list[str]:
     return [key for key in keys if key.startswith("x-") and key not in plugins]
 
 
-def _check_root(reader: ConfigReader, known: Collection[str]) -> None:
+def _check_root(reader: ConfigReader, known: Collection[str], plugins: Plugins) -> None:
     root = reader.value(())
     if root is None:
         raise ConfigurationError([reader.message((), "is empty; it should say at least `fraises:`")])
     sections = reader.mapping((), "sections")
     for key in sections:
-        if key not in known:
+        if key in known:
+            continue
+        is_installed = any(key in plugins.names(group) for group in GROUPS)
+        if not is_installed and (advice := offer(key)):
+            reader.refuse((key,), f"nothing that is installed has this section; {advice}")
+        else:
             reader.refuse_unknown((key,), known)
     if isinstance(root, dict) and "fraises" not in root:
         reader.refuse(("fraises",), "required key is missing")

@@ -29,9 +29,13 @@ class GroupSpec:
         """Return what to do if a plugin of that name is not installed: the extra of the application that has
         the name says which of our packages offers it.
         """
-        if package := _required_by_extra(name):
-            return f"in a checkout of Fraisier, try: pip install ./packages/{package}"
-        return f"install the package that offers it (entry-point group {self.group})"
+        return offer(name) or f"install the package that offers it (entry-point group {self.group})"
+
+
+def offer(name: str) -> str | None:
+    """Return how to install the package of ours that offers plugins of that name, None if there is none."""
+    package = _required_by_extra(name)
+    return f"in a checkout of Fraisier, try: pip install ./packages/{package}" if package else None
 
 
 def _required_by_extra(extra: str) -> str | None:
