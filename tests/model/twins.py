@@ -102,6 +102,7 @@ def _plain(column: str, value: Any) -> Any:
         return {name: _plain(name, value[name]) for name in sorted(value)}
     if isinstance(value, list):
         return [_plain(column, each) for each in value]
-    if isinstance(value, float) and value.is_integer():  # JSON writes it in two ways
-        return int(value)
+    if isinstance(value, float):  # in JSON, SQLite writes fewer digits, and PostgreSQL no point in 1.0
+        value = round(value, 12)
+        return int(value) if value.is_integer() else value
     return int(value) if isinstance(value, bool) else value
