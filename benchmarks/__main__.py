@@ -14,6 +14,7 @@ from benchmarks import (
     accepting_postgresql,
     commands,
     deploying,
+    fraiseql_server,
     graphql_history,
     history,
     large_push,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "submodules": submodules.figures,
     "history": history.figures,
     "graphql_history": graphql_history.figures,
+    "fraiseql_server": fraiseql_server.figures,
     "providers": providers.figures,
 }
 HEADER = "| what | goal | measured | met | detail |\n|---|---|---|---|---|\n"

@@ -14,7 +14,7 @@ class Figure:
 
     Args:
         what: what was measured.
-        goal: the bound on `value`.
+        goal: the bound on `value`; None if it is only stated, such as what is not ours to promise.
         sense: whether `value` should be at most or at least `goal`.
         value: the measured ratio, or the amount in `unit`.
         unit: of goal and value; `x` for a ratio.
@@ -23,20 +23,24 @@ class Figure:
 
     what: str
     sense: Literal["<=", ">="]
-    goal: float
+    goal: float | None
     value: float
     unit: str
     detail: str
 
     @property
     def holds(self) -> bool:
-        """Whether the goal is met."""
+        """Whether the goal is met, if there is one."""
+        if self.goal is None:
+            return True
         return self.value <= self.goal if self.sense == "<=" else self.value >= self.goal
 
     def row(self) -> str:
         """Return the line of the Markdown table."""
-        verdict = "yes" if self.holds else "**no**"
-        goal = f"{'≤' if self.sense == '<=' else '≥'} {self.goal:g} {self.unit}"
+        verdict, goal = "", "stated"
+        if self.goal is not None:
+            verdict = "yes" if self.holds else "**no**"
+            goal = f"{'≤' if self.sense == '<=' else '≥'} {self.goal:g} {self.unit}"
         return f"| {self.what} | {goal} | {self.value:.2f} {self.unit} | {verdict} | {self.detail} |"
 
 

@@ -1,0 +1,101 @@
+"""What fraiseql-server takes for what the embedded server is measured by: it is stated, and no goal of ours.
+
+It is as `script/fraiseql` built it; for figures, build it without `--debug` into the same folder.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fraisier_core.store.records import Event, Request
+from fraisier_core.system.processes import ProcessIdentity
+
+from benchmarks.figures import Figure, median, percentile
+from benchmarks.graphql_history import BODY, DEPLOYMENTS, REQUESTS, ROUNDS
+from benchmarks.history import EVENTS_OF_ONE, fill
+from benchmarks.starting import durable_commits
+from tests.databases import PostgresDatabase
+from tests.graphql.fraiseql_server import over_tcp, served
+from tests.graphql.subscriber import Subscriber, subscriber
+from tests.postgres import USUAL, Servers
+from tests.stores import OpenStore
+
+CHANGES = 30
+PAUSE_SECONDS = 0.5
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Ask it for the newest of the history, and listen to changes; yield the figures."""
+    servers = Servers(folder)
+    with (
+        servers.own(USUAL) as server,
+        server.database() as url,
+        closing(PostgresDatabase(url).open()) as store,
+    ):
+        fill(store, "postgresql", DEPLOYMENTS * EVENTS_OF_ONE)
+        (work := folder / "server").mkdir()
+        with served(over_tcp(server, url), work) as api:
+            yield _newest(api.url)
+            with subscriber(api.url) as client:
+                yield _delay(store, client.begin())
+    servers.close()
+
+
+def _newest(url: str) -> Figure:
+    with closing(HTTPConnection(urlsplit(url).netloc)) as client:
+        seconds = [_seconds(client) for _ in range(ROUNDS * REQUESTS)]
+    return Figure(
+        f"the newest 50 of {DEPLOYMENTS:,} deployments by fraiseql-server on PostgreSQL",
+        "<=", None, median(seconds) * 1e3, "ms", f"median; p95 {percentile(seconds, 0.95) * 1e3:.2f} ms",
+    )  # fmt: skip
+
+
+def _seconds(client: HTTPConnection) -> float:
+    started = time.perf_counter()
+    client.request("POST", "/graphql", BODY, {"Content-Type": "application/json"})
+    with client.getresponse() as answer:
+        body = answer.read()
+        assert answer.status == 200, body
+        assert b'"deploymentHistory":[{' in body, body
+    return time.perf_counter() - started
+
+
+def _delay(store: OpenStore, client: Subscriber) -> Figure:
+    client.subscribe("subscription { deploymentStatusChanged { id status } }")
+    me = ProcessIdentity.of(os.getpid())
+    wanted = Request("my_api", "production", "deploy", "manual", "bench", "refs/heads/main")
+    seconds = []
+    for _ in range(CHANGES):
+        store.request_all([wanted])
+        seconds.append(_heard(client))
+        claimed = store.claim(me)
+        assert claimed is not None
+        seconds.append(_heard(client))
+        store.append(claimed.lease, Event("success", duration=1.0))
+        seconds.append(_heard(client))
+    commit = median(durable_commits(store))
+    detail = f"median {median(seconds) * 1e3:.0f} ms; it polls every 100 ms; commit {commit * 1e3:.2f} ms"
+    p95 = percentile(seconds, 0.95)
+    return Figure(
+        "from the COMMIT of a change to one subscriber of fraiseql-server: p95",
+        "<=",
+        None,
+        p95 * 1e3,
+        "ms",
+        detail,
+    )
+
+
+def _heard(client: Subscriber) -> float:
+    """Return the seconds until a change is heard that was just committed."""
+    committed = time.perf_counter()
+    client.told(1)
+    took = time.perf_counter() - committed
+    time.sleep(PAUSE_SECONDS)
+    return took
