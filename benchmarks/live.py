@@ -75,7 +75,7 @@ def _figures(folder: Path, name: str, database: Database) -> Iterator[Figure]:
     )
     last = percentile(all_of_them.last, 0.95)
     yield Figure(
-        f"to the last of {SUBSCRIBERS:,} subscribers: p95 against a durable commit",
+        f"to the last of {SUBSCRIBERS:,} subscribers on {name}: p95 against a durable commit",
         "<=",
         COMMITS * EACH,
         last / commit,
@@ -83,7 +83,7 @@ def _figures(folder: Path, name: str, database: Database) -> Iterator[Figure]:
         f"median {median(all_of_them.last) * 1e3:.0f} ms, p95 {last * 1e3:.0f} ms",
     )
     yield Figure(
-        f"memory of {SUBSCRIBERS:,} subscribers",
+        f"memory of {SUBSCRIBERS:,} subscribers on {name}",
         "<=",
         60.0,
         all_of_them.megabytes,

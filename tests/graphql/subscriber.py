@@ -58,6 +58,9 @@ class Subscriber:
         found: list[Any] = []
         while len(found) < count:
             message = self.receive()
+            if message["type"] == "ping":  # fraiseql-server asks whether the client is still there
+                self.send({"type": "pong"})
+                continue
             assert message["type"] == "next", message
             found += message["payload"]["data"].values()
         return found

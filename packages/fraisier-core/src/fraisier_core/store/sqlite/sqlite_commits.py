@@ -10,7 +10,7 @@ from typing import Self
 from fraisier_core.errors import StoreError
 from fraisier_core.store.sqlite.connection import Connection
 
-TICK_SECONDS = 0.004
+TICK_SECONDS = 0.002
 """Asking takes microseconds and no lock. A watch on the files would tell before there is anything to see."""
 
 
