@@ -5,7 +5,6 @@ It is as `script/fraiseql` built it; for figures, build it without `--debug` int
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,12 +12,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
-from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.store.records import ConfiguredEnvironment
 
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.graphql_history import BODY, DEPLOYMENTS, REQUESTS, ROUNDS
 from benchmarks.history import EVENTS_OF_ONE, fill
+from benchmarks.live import changes
 from benchmarks.starting import durable_commits
 from tests.databases import PostgresDatabase
 from tests.graphql.fraiseql_server import over_tcp, served
@@ -27,8 +26,7 @@ from tests.postgres import USUAL, Servers
 from tests.postgres_server import Server
 from tests.stores import OpenStore
 
-CHANGES = 30
-PLACE = ("my_api", "api")
+CHANGED = 30
 PAUSE_SECONDS = 0.5
 
 
@@ -60,7 +58,7 @@ def _filled(store: OpenStore) -> None:
 
 
 def _configured(store: OpenStore) -> None:
-    store.configure([ConfiguredEnvironment(*PLACE, None, None, "production", None, None)])
+    store.configure([ConfiguredEnvironment("my_api", "api", None, None, "production", None, None)])
 
 
 def _newest(url: str) -> Figure:
@@ -84,17 +82,7 @@ def _seconds(client: HTTPConnection) -> float:
 
 def _delay(store: OpenStore, client: Subscriber) -> Figure:
     client.subscribe("subscription { deploymentStatusChanged { id status } }")
-    me = ProcessIdentity.of(os.getpid())
-    wanted = Request(PLACE[0], "production", "deploy", "manual", "bench", "refs/heads/main")
-    seconds = []
-    for _ in range(CHANGES):
-        store.request_all([wanted])
-        seconds.append(_heard(client))
-        claimed = store.claim(me)
-        assert claimed is not None
-        seconds.append(_heard(client))
-        store.append(claimed.lease, Event("success", duration=1.0))
-        seconds.append(_heard(client))
+    seconds = [_heard(client) for _ in changes(store, CHANGED)]
     commit = median(durable_commits(store))
     detail = f"median {median(seconds) * 1e3:.0f} ms; commit {commit * 1e3:.2f} ms"
     p95 = percentile(seconds, 0.95)

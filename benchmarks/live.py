@@ -95,7 +95,7 @@ def _figures(folder: Path, name: str, database: Database) -> Iterator[Figure]:
 def _heard(store: OpenStore, pid: int, url: str, subscribers: int) -> Heard:
     before = resident_megabytes(pid)
     with _listening(url, subscribers) as listeners:
-        committed = dict(_change(store))
+        committed = dict(_committed(store) for _ in changes(store, DEPLOYMENTS))
         megabytes = resident_megabytes(pid) - before
         assert listeners.stdin is not None
         time.sleep(1)
@@ -121,18 +121,18 @@ def _listening(url: str, subscribers: int) -> Iterator[subprocess.Popen[bytes]]:
         yield listeners
 
 
-def _change(store: OpenStore) -> Iterator[tuple[int, float]]:
-    """Change the status of deployments, and yield each position with the time of its COMMIT."""
+def changes(store: OpenStore, deployments: int) -> Iterator[None]:
+    """Change the status of deployments, three times each, and yield after each COMMIT."""
     me = ProcessIdentity.of(os.getpid())
     wanted = Request("my_api", "production", "deploy", "manual", "bench", "refs/heads/main")
-    for _ in range(DEPLOYMENTS):
+    for _ in range(deployments):
         store.request_all([wanted])
-        yield _committed(store)
+        yield
         claimed = store.claim(me)
         assert claimed is not None
-        yield _committed(store)
+        yield
         store.append(claimed.lease, Event("success", duration=1.0))
-        yield _committed(store)
+        yield
 
 
 def _committed(store: OpenStore) -> tuple[int, float]:

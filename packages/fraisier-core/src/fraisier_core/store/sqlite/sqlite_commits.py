@@ -11,7 +11,9 @@ from fraisier_core.errors import StoreError
 from fraisier_core.store.sqlite.connection import Connection
 
 TICK_SECONDS = 0.002
-"""Asking takes microseconds and no lock. A watch on the files would tell before there is anything to see."""
+"""Asking takes no lock, and at this pace 4 % of a processor. A watch on the files would tell before there is
+anything to see.
+"""
 
 
 class SqliteCommits:
