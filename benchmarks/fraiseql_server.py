@@ -5,6 +5,7 @@ It is as `script/fraiseql` built it; for figures, build it without `--debug` int
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -27,7 +28,8 @@ from tests.postgres_server import Server
 from tests.stores import OpenStore
 
 CHANGED = 30
-PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = (0.3, 0.5)
+"""Random, because it polls: a pause of ever the same length would meet it at ever the same moment."""
 
 
 def figures(folder: Path) -> Iterator[Figure]:
@@ -101,5 +103,5 @@ def _heard(client: Subscriber) -> float:
     committed = time.perf_counter()
     client.told(1)
     took = time.perf_counter() - committed
-    time.sleep(PAUSE_SECONDS)
+    time.sleep(random.uniform(*PAUSE_SECONDS))
     return took
