@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fraisier_core.store.records import ConfiguredEnvironment
 
 from benchmarks.figures import Figure, median, percentile
-from benchmarks.graphql_history import BODY, DEPLOYMENTS, REQUESTS, ROUNDS
+from benchmarks.graphql_history import DEPLOYMENTS, REQUESTS, ROUNDS, asked_by
 from benchmarks.history import EVENTS_OF_ONE, fill
 from benchmarks.live import changes
 from benchmarks.starting import durable_commits
@@ -74,11 +74,8 @@ def _newest(url: str) -> Figure:
 
 def _seconds(client: HTTPConnection) -> float:
     started = time.perf_counter()
-    client.request("POST", "/graphql", BODY, {"Content-Type": "application/json"})
-    with client.getresponse() as answer:
-        body = answer.read()
-        assert answer.status == 200, body
-        assert b'"deploymentHistory":[{' in body, body
+    body = asked_by(client)
+    assert b'"deploymentHistory":[{' in body, body
     return time.perf_counter() - started
 
 

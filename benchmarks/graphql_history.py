@@ -66,6 +66,15 @@ def _check_alike(ours: Server, theirs: Server) -> None:
     assert len(found) == 50
 
 
+def asked_by(client: HTTPConnection) -> bytes:
+    """Ask for the newest of the history once, and return the answer."""
+    client.request("POST", "/graphql", BODY, {"Content-Type": "application/json"})
+    answer = client.getresponse()
+    body = answer.read()
+    assert answer.status == 200, body
+    return body
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server to ask.
@@ -80,11 +89,7 @@ class Server:
 
     def asked(self) -> bytes:
         """Ask once, and return the answer."""
-        self.client.request("POST", "/graphql", BODY, {"Content-Type": "application/json"})
-        answer = self.client.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-        return body
+        return asked_by(self.client)
 
     def cost(self) -> float:
         """Return the seconds of a processor that a request takes, whatever else the machine does."""
