@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         UnreachableStoreError,
     )
     from fraisier_core.health import Health
+    from fraisier_core.job_settings import JobSettings
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
     from fraisier_core.payload import (
@@ -77,7 +78,7 @@ __all__ += ["PayloadCommit", "PayloadRef", "PayloadRefName", "PayloadText", "Pro
 __all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender", "verify_hmac"]
 __all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
-__all__ += ["Health", "Release", "Run"]
+__all__ += ["Health", "JobSettings", "Release", "Run"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
@@ -109,6 +110,7 @@ _MODULES = (
         "system.processes",
         "payload",
         "settings",
+        "job_settings",
         "provider_settings",
         "store.records",
         "system.systemd",

@@ -223,6 +223,26 @@ class DeployerHooks:
         """
 
     @hookspec(firstresult=True)
+    def run_job(self, run: Run[Any]) -> None:
+        """Run the job of the release that serves. Optional: only types with jobs have it, and their settings
+        extend `JobSettings`.
+
+        Called for each run, in a process of its own; again after a failure, as `retries:` says. It changes
+        nothing that serves, and does not call `run.activate()`.
+
+        Args:
+            run: as in `deploy`; `run.arguments` are those of this run.
+
+        Raises if the job fails.
+
+        Example::
+
+            @hookimpl
+            def run_job(run):
+                run.command(["./report.sh", *run.arguments])
+        """
+
+    @hookspec(firstresult=True)
     def steps(self, settings: EnvironmentSettings, files: Collection[str]) -> Sequence[str]:
         """Return the names of the steps that `deploy` would take, `activate` among them. Optional.
 

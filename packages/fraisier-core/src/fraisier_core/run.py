@@ -34,6 +34,7 @@ class Run(ABC, Generic[S]):
         release: the release to deploy, checked out and complete.
         previous: the release that was active before, None if there is none; in a rollback, the one that is
             rolled back from.
+        arguments: of the job, if this is a run of one.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
@@ -43,6 +44,7 @@ class Run(ABC, Generic[S]):
     release: Release
     previous: Release | None
     in_place: bool = field(kw_only=True)
+    arguments: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def commit_sha(self) -> str:

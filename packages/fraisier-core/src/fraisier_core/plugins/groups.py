@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires
 
 from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
+from fraisier_core.job_settings import JobSettings
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
 
@@ -16,7 +17,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
     """What the plugins of one entry-point group have in common. `noun` is what messages call one of them; the
-    model that `settings()` returns extends `model`.
+    model that `settings()` returns extends `model`, or that of a hook of the plugin in `models`.
     """
 
     group: str
@@ -24,6 +25,11 @@ class GroupSpec:
     specs: type
     model: type[Section]
     required: Collection[str]
+    models: Mapping[str, type[Section]] = field(default_factory=dict)
+
+    def model_for(self, hooks: Collection[str]) -> type[Section]:
+        """Return what the settings of a plugin with these hooks extend."""
+        return next((model for hook, model in self.models.items() if hook in hooks), self.model)
 
     def advice(self, name: str) -> str:
         """Return what to do if a plugin of that name is not installed: the extra of the application that has
@@ -52,7 +58,9 @@ PROVIDERS = GroupSpec(
     "fraisier.providers", "provider", ProviderHooks, ProviderSettings, ("verify", "normalize")
 )
 DEPLOYERS = GroupSpec(
-    "fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings, ("deploy", "health_check")
+    *("fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings),
+    required=("deploy", "health_check"),
+    models={"run_job": JobSettings},
 )
 STORES = GroupSpec("fraisier.stores", "store", StoreHooks, Section, ("open_store",))
 OBSERVERS = GroupSpec(

@@ -124,7 +124,7 @@ class Group:
         if problems:
             raise _UnusableError("; ".join(problems))
         functions = {hook: found for hook, (_, found) in _implemented_hooks(plugin, specs).items()}
-        named = NamedPlugin(name, plugin, functions, self._model(functions.get("settings")))
+        named = NamedPlugin(name, plugin, functions, self._model(functions))
         loaded = {**self._loaded, name: named}
         manager = self._manager_of(loaded.values())
         for one in loaded.values():
@@ -142,14 +142,15 @@ class Group:
                 manager.register(named.plugin, named.name)
         return manager
 
-    def _model(self, settings: Callable[..., Any] | None) -> type[Section]:
-        if settings is None:
-            return self._spec.model
-        model = settings()
-        if isinstance(model, type) and issubclass(model, self._spec.model):
+    def _model(self, functions: Mapping[str, Callable[..., Any]]) -> type[Section]:
+        extended = self._spec.model_for(functions)
+        if "settings" not in functions:
+            return extended
+        model = functions["settings"]()
+        if isinstance(model, type) and issubclass(model, extended):
             model.model_rebuild()  # what is wrong with it is told here, not when it is first used
             return model
-        raise _UnusableError(f"settings must return a subclass of {self._spec.model.__name__}")
+        raise _UnusableError(f"settings must return a subclass of {extended.__name__}")
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str | None, str | None]:

@@ -38,6 +38,7 @@ class FakeRun(Run[S]):
         fraise: the fraise's name.
         environment: the environment's name.
         in_place: whether `release.path` is `app_path` itself.
+        arguments: of the job.
 
     Attributes:
         steps: the names of the steps, in order.
@@ -57,8 +58,10 @@ class FakeRun(Run[S]):
         fraise: str = "my_api",
         environment: str = "production",
         in_place: bool = False,
+        arguments: Sequence[str] = (),
     ) -> None:
-        super().__init__(fraise, environment, settings, release, previous, in_place=in_place)
+        names = (fraise, environment)
+        super().__init__(*names, settings, release, previous, in_place=in_place, arguments=tuple(arguments))
         self.steps: list[str] = []
         self.failed: list[str] = []
         self.unrepeatable: list[str] = []

@@ -1,0 +1,124 @@
+"""What the environment section of a type that has jobs may say, beside what every type's may."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
+
+Overlap = Literal["queue", "skip", "allow"]
+
+
+def _time_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("is not a time zone, such as Europe/Berlin or UTC")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class RetriesSection(Section):
+    """How often a job that fails is tried again, and when; a number alone is the `count`.
+
+    Args:
+        count: how often.
+        delay: seconds before the first of them.
+        factor: what each pause is longer by than the one before.
+        longest: seconds that no pause is longer than.
+    """
+
+    count: int = Field(default=0, ge=0, le=100)
+    delay: Duration = 10.0
+    factor: float = Field(default=2.0, ge=1, le=100, allow_inf_nan=False)
+    longest: Duration = 600.0
+
+    def pause(self, number: int) -> float:
+        """Return the seconds before a retry; the first is number 1."""
+        return min(self.longest, self.delay * self.factor ** (number - 1))
+
+
+class ScheduleSection(Section):
+    """When a job runs by itself; a text alone is `cron`.
+
+    Args:
+        cron: minute, hour, day of the month, month, day of the week; or such as `@daily`, `@reboot`.
+        on_calendar: calendar expressions of systemd instead, as in systemd.time(7).
+        time_zone: in which the times are meant, by default that of the host.
+        persistent: whether a run that the host slept through follows as soon as it is up.
+        random_delay: seconds, of which a random part passes before each run.
+    """
+
+    cron: Text | None = None
+    on_calendar: Annotated[tuple[Text, ...], AsList] = ()
+    time_zone: TimeZone | None = None
+    persistent: bool = False
+    random_delay: Duration = 0.0
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ScheduleSection:
+        if (self.cron is None) == (not self.on_calendar):
+            raise ValueError("set either cron or on_calendar")
+        return self
+
+
+class LimitsSection(Section):
+    """What systemd lets a run take, with all that it starts.
+
+    Args:
+        memory: such as `512M`, or a share of the host's, such as `25%`.
+        tasks: how many processes and threads.
+        cpu: the share of one processor, such as `50%`; `200%` are two.
+    """
+
+    memory: Annotated[str, Field(pattern=r"^([0-9]+[KMGT]?|[0-9]{1,2}%)$")] | None = None
+    tasks: int | None = Field(default=None, ge=1)
+    cpu: Annotated[str, Field(pattern=r"^[0-9]+%$")] | None = None
+
+
+def _as(key: str, written: object) -> object:
+    """Return a section that was written as the value of its most common key alone."""
+    return written if isinstance(written, Mapping | Section) else {key: written}
+
+
+Retries = Annotated[
+    RetriesSection,
+    BeforeValidator(lambda value: _as("count", value), json_schema_input_type=int | RetriesSection),
+]
+Schedule = Annotated[
+    ScheduleSection,
+    BeforeValidator(lambda value: _as("cron", value), json_schema_input_type=str | ScheduleSection),
+]
+
+
+class JobSettings(EnvironmentSettings):
+    """The section of an environment of a type that has the hook `run_job`; a type adds its own keys.
+
+    Args:
+        run: whether the job runs after each deployment, or only when it is asked for or scheduled.
+        overlap: what becomes of a run that is requested while another runs or waits.
+        deploy_during_run: whether a deployment and a run may go on at once; else each waits for the other.
+        retries: how often a job that fails is tried again.
+        on_failure: whether a release whose job fails is kept, or rolled back from.
+        schedule: when it runs by itself.
+        limits: what systemd lets it take.
+    """
+
+    run: Literal["on_deploy", "on_request"] = "on_request"
+    overlap: Overlap = "queue"
+    deploy_during_run: bool = False
+    retries: Retries = RetriesSection()
+    on_failure: Literal["keep", "rollback"] = "keep"
+    schedule: Schedule | None = None
+    limits: LimitsSection = LimitsSection()
+
+    @model_validator(mode="after")
+    def _runs_at_once_bind_no_deployment(self) -> JobSettings:
+        if self.overlap == "allow" and not self.deploy_during_run:
+            raise ValueError("overlap: allow needs deploy_during_run: true")
+        return self
