@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
+from fraisier_core.text.cron import is_reboot, read_cron
 
 Overlap = Literal["queue", "skip", "allow"]
 
@@ -19,8 +20,16 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _cron(text: str) -> str:
+    if not is_reboot(text):
+        read_cron(text)
+    return text
+
+
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
-Text = Annotated[str, Field(min_length=1)]
+CronText = Annotated[str, AfterValidator(_cron)]
+# Exactly what it says is known to systemd alone, which `config install` asks.
+CalendarText = Annotated[str, Field(pattern=r"^[A-Za-z0-9*.,:/~+_-]+( [A-Za-z0-9*.,:/~+_-]+)*$")]
 
 
 class RetriesSection(Section):
@@ -54,8 +63,8 @@ class ScheduleSection(Section):
         random_delay: seconds, of which a random part passes before each run.
     """
 
-    cron: Text | None = None
-    on_calendar: Annotated[tuple[Text, ...], AsList] = ()
+    cron: CronText | None = None
+    on_calendar: Annotated[tuple[CalendarText, ...], AsList] = ()
     time_zone: TimeZone | None = None
     persistent: bool = False
     random_delay: Duration = 0.0
@@ -65,6 +74,25 @@ class ScheduleSection(Section):
         if (self.cron is None) == (not self.on_calendar):
             raise ValueError("set either cron or on_calendar")
         return self
+
+    @model_validator(mode="after")
+    def _no_time_of_a_start(self) -> ScheduleSection:
+        if self.at_start and (self.persistent or self.time_zone):
+            raise ValueError("@reboot takes neither persistent nor time_zone")
+        return self
+
+    @property
+    def at_start(self) -> bool:
+        """Whether it is the start of the host that is meant."""
+        return self.cron is not None and is_reboot(self.cron)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The calendar expressions of systemd, with the time zone; none for the start of the host."""
+        if self.at_start:
+            return ()
+        lines = self.on_calendar if self.cron is None else read_cron(self.cron).on_calendar()
+        return tuple(f"{line} {self.time_zone}" if self.time_zone else line for line in lines)
 
 
 class LimitsSection(Section):

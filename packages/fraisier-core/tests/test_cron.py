@@ -1,0 +1,136 @@
+"""Cron expressions fire when cron fires, as `cronsim` and the real systemd say."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+
+import pytest
+from cronsim import CronSim
+from fraisier_core.text.cron import is_reboot, read_cron
+
+BASE = datetime(2026, 1, 1, tzinfo=UTC)
+FIRES = 100
+EXPRESSIONS = 1000
+LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+NAMES = {3: ("jan", "feb", "sep", "dec"), 4: ("sun", "mon", "thu", "sat")}
+
+
+def _term(draw: random.Random, field: int) -> str:
+    first, last = LIMITS[field]
+    low = draw.randint(first, last)
+    kind = draw.randrange(7)
+    if kind == 0:
+        return f"*/{draw.randint(1, max(2, (last - first) // 2))}"
+    if kind == 1:
+        return f"{low}-{draw.randint(low, last)}"
+    if kind == 2:
+        # Not from a number to itself in steps, which `cronsim` alone takes to be open-ended.
+        return f"{low}-{draw.randint(low + 1, last)}/{draw.randint(1, 9)}" if low < last else str(low)
+    if kind == 3 and field in NAMES:
+        return draw.choice(NAMES[field])
+    if kind == 4:
+        return f"{low}/{draw.randint(1, 9)}"
+    return str(low)
+
+
+def _field(draw: random.Random, field: int) -> str:
+    if draw.random() < 0.4:
+        return "*"
+    return ",".join(_term(draw, field) for _ in range(draw.choice((1, 1, 1, 2, 3))))
+
+
+def _expressions(draw: random.Random) -> Iterator[str]:
+    while True:
+        text = " ".join(_field(draw, field) for field in range(5))
+        try:
+            read_cron(text)
+        except ValueError:
+            continue  # such as 30 February
+        yield text
+
+
+def _fires(expressions: Sequence[str]) -> list[list[str]]:
+    """Return when systemd fires for each of some calendar expressions, at most `FIRES` times."""
+    argv = ["systemd-analyze", "calendar", f"--iterations={FIRES}", "--base-time=2026-01-01 00:00:00 UTC"]
+    env = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"}
+    done = subprocess.run([*argv, *expressions], check=True, capture_output=True, text=True, env=env)
+    parts = re.split(
+        r"^ *(?:Original|Normalized) form:.*\n(?: *Normalized form:.*\n)?", done.stdout, flags=re.MULTILINE
+    )
+    return [re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ (\S+ \S+) UTC", part) for part in parts[1:]]
+
+
+@pytest.fixture
+def _systemd_analyze() -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+
+
+@pytest.mark.usefixtures("_systemd_analyze")
+def test_a_thousand_expressions_fire_exactly_when_cron_does() -> None:
+    texts = list(islice(_expressions(random.Random(12)), EXPRESSIONS))
+    lines = [read_cron(text).on_calendar() for text in texts]
+    told = iter(_fires([f"{line} UTC" for each in lines for line in each]))
+    for text, each in zip(texts, lines, strict=True):
+        merged = sorted({time for line in each for time in next(told)})[:FIRES]
+        cron = [f"{at:%Y-%m-%d %H:%M:%S}" for at in islice(CronSim(text, BASE), len(merged))]
+        assert merged == cron, (text, each)
+        assert merged, text
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("30 2 * * *", ["*-*-* 02:30:00"]),
+        ("0 0 13 * 5", ["*-*-13 00:00:00", "Fri *-*-* 00:00:00"]),
+        ("0 0 13 * */5", ["Fri,Sun *-*-13 00:00:00"]),
+        ("*/15 9-17 * * MON-FRI", ["Mon,Tue,Wed,Thu,Fri *-*-* 09..17:00..45/15:00"]),
+        ("5,35 */2 1 jan,Jul *", ["*-01,07-01 00..22/2:05,35:00"]),
+        ("0 0 * * 7", ["Sun *-*-* 00:00:00"]),
+        ("0 0 1-31 * 5", ["*-*-* 00:00:00", "Fri *-*-* 00:00:00"]),
+        ("@weekly", ["Sun *-*-* 00:00:00"]),
+        (" @Hourly ", ["*-*-* *:00:00"]),
+    ],
+)
+def test_an_expression_is_written_in_the_words_of_systemd(text: str, lines: list[str]) -> None:
+    assert list(read_cron(text).on_calendar()) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("* * * *", "takes five fields"),
+        ("0 0 * * * *", "takes five fields"),
+        ("60 * * * *", "minute: '60' is not 0 to 59"),
+        ("* * 0 * *", "day of the month: '0' is not 1 to 31"),
+        ("* * * foo *", "month: 'foo' is not 1 to 12, or jan to dec"),
+        ("* * * * 5-2", "day of the week: '5-2' names nothing"),
+        ("*/0 * * * *", "names nothing"),
+        ("1, * * * *", "minute: '' is no number"),
+        ("0 0 31 4,6 *", "never comes"),
+        ("0 0 30 feb *", "never comes"),
+        ("@fortnightly", "is none of @yearly"),
+        ("0 0 L * *", "day of the month: 'l' is not"),
+    ],
+)
+def test_what_cron_does_not_know_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        read_cron(text)
+
+
+@pytest.mark.parametrize("text", ["0 0 13 * 5", "0 0 * 2 1-5", "0 0 31 */2 *", "0 0 */10 * sun"])
+def test_the_days_of_an_expression_are_those_on_which_cron_fires(text: str) -> None:
+    read, days = read_cron(text), [date(2027, 1, 1) + timedelta(number) for number in range(400)]
+    cron = {at.date() for at in islice(CronSim(text, datetime(2026, 12, 31, 23, tzinfo=UTC)), 400)}
+    assert [day for day in days if read.fires_on(day)] == [day for day in days if day in cron]
+
+
+def test_the_start_of_the_host_is_no_time() -> None:
+    assert is_reboot("@Reboot")
+    assert not is_reboot("@daily")
