@@ -156,8 +156,9 @@ def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_pa
     )
     done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    offers = {"fraisier-core": "", "fraisier-deployers": "api fraisier-deployers ok "}
-    offers["fraisier-postgres"] = "postgresql fraisier-postgres ok "
+    offers = {"fraisier-core": "", "fraisier-postgres": "postgresql fraisier-postgres ok "}
+    types = ("api", "etl", "scheduled")
+    offers["fraisier-deployers"] = "".join(f"{name} fraisier-deployers ok " for name in types)
     names = ("forgejo", "gitea", "gogs")
     offers["fraisier-gitea"] = "".join(f"{name} fraisier-gitea ok " for name in names)
     expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok ")

@@ -16,6 +16,7 @@ from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import FraiseSection
 from fraisier_core.config.reach import CredentialsSection
 from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
+from fraisier_core.job_settings import JobSettings, LimitsSection, RetriesSection, ScheduleSection
 from fraisier_core.plugins import Plugins
 from fraisier_core.provider_settings import BoundSecret, ProviderSettings
 from fraisier_core.run import Run
@@ -31,12 +32,19 @@ from fraisier_core.settings import (
 )
 from fraisier_core.system import timing
 from fraisier_deployers.api import ApiSettings
+from fraisier_deployers.etl import EtlSettings
+from fraisier_deployers.installing import InstallSettings
+from fraisier_deployers.scheduled import ScheduledSettings
 
 from tests.environments import ROOT, package_names
 from tests.pages import blocks
 from tests.stores import open_store
 
 DOCS = ROOT / "docs"
+
+
+class BuiltJob(JobSettings, InstallSettings):
+    """What etl and scheduled have in common."""
 
 
 def reference(name: str) -> str:
@@ -59,6 +67,12 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("credentials", CredentialsSection, None),
     ("An environment", EnvironmentSettings, None),
     ("An environment of type api", ApiSettings, EnvironmentSettings),
+    ("Jobs", JobSettings, EnvironmentSettings),
+    ("retries", RetriesSection, None),
+    ("schedule", ScheduleSection, None),
+    ("limits", LimitsSection, None),
+    ("An environment of type etl", EtlSettings, BuiltJob),
+    ("An environment of type scheduled", ScheduledSettings, BuiltJob),
     ("shared", SharedPath, None),
     ("reconcile", ReconcileSection, None),
     ("health_check", HealthCheck, None),
@@ -88,7 +102,7 @@ def shown_default(field: Any) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value is None or value in ({}, (), ""):
+    if value is None or value in ({}, (), "") or isinstance(value, Section):
         return "-"
     return f"`{f'{value:g}' if type(value) in {int, float} else str(value).lower()}`"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UnreachableStoreError,
     )
     from fraisier_core.health import Health
-    from fraisier_core.job_settings import JobSettings
+    from fraisier_core.job_settings import JobSettings, Schedule
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
     from fraisier_core.payload import (
@@ -60,7 +60,13 @@ if TYPE_CHECKING:
     )
     from fraisier_core.release import Release
     from fraisier_core.run import Run
-    from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
+    from fraisier_core.settings import (
+        EnvironmentSettings,
+        MountSettings,
+        ObserverSettings,
+        ReleasePath,
+        Section,
+    )
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
     from fraisier_core.store.protocol import Commits, Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
@@ -78,7 +84,7 @@ __all__ += ["PayloadCommit", "PayloadRef", "PayloadRefName", "PayloadText", "Pro
 __all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender", "verify_hmac"]
 __all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
-__all__ += ["Health", "JobSettings", "Release", "Run"]
+__all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]

@@ -13,7 +13,6 @@ from typing import Annotated
 from fraisier_core import (
     ActivationRefusedError,
     CommandFailedError,
-    EnvironmentSettings,
     Health,
     Release,
     Run,
@@ -26,9 +25,10 @@ from fraisier_core import (
     unit_failure,
     unit_state,
 )
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
-BUILD_SCRIPT = "build.sh"
+from fraisier_deployers.installing import Command, InstallSettings, install_steps, prepare, roll_back
+
 SETTLE_SECONDS = 0.2
 
 _UNIT = re.compile(r"[A-Za-z0-9_.:@\\][A-Za-z0-9_.:@\\-]*")
@@ -41,25 +41,17 @@ def _service(name: str) -> str:
     return name if name.endswith(".service") else f"{name}.service"
 
 
-Command = Annotated[list[str], Field(min_length=1)]
 ServiceUnit = Annotated[str, AfterValidator(_service)]
 
 
-class ApiSettings(EnvironmentSettings):
+class ApiSettings(InstallSettings):
     """The section of an environment of type `api`.
 
-    Commands are argument lists; no shell reads them, and they run in the release.
-
     Args:
-        build: makes the release ready to run. By default `build.sh` at the release's root, if there is
-            one; an empty list builds nothing.
-        migrate: brings the database to what the release expects, before anything is switched.
         systemd_service: the unit to restart; `.service` is added if it is missing.
         restart: how to restart the service on a host without systemd; what it starts may stay running.
     """
 
-    build: list[str] | None = None
-    migrate: Command | None = None
     systemd_service: ServiceUnit | None = None
     restart: Command | None = None
 
@@ -79,10 +71,7 @@ def settings() -> type[ApiSettings]:
 @hookimpl
 def deploy(run: Run[ApiSettings]) -> None:
     """Build, migrate, switch, restart; a step that has nothing to do is left out."""
-    _build(run)
-    if run.settings.migrate is not None:
-        with run.step("migrate", repeatable=False):
-            run.command(run.settings.migrate)
+    prepare(run)
     run.activate()
     _restart(run)
 
@@ -90,21 +79,14 @@ def deploy(run: Run[ApiSettings]) -> None:
 @hookimpl
 def steps(settings: ApiSettings, files: Collection[str]) -> list[str]:
     """Return the names of the steps that `deploy` would take."""
-    builds = settings.build if settings.build is not None else BUILD_SCRIPT in files
     restarts = settings.restart or settings.systemd_service
-    taken = {"build": builds, "migrate": settings.migrate, "activate": True, "restart": restarts}
-    return [name for name, is_taken in taken.items() if is_taken]
+    return [*install_steps(settings, files), *(["restart"] if restarts else [])]
 
 
 @hookimpl
 def rollback(run: Run[ApiSettings], to: Release) -> None:
     """Switch back to `to` and restart; its files are as they were built, unless it is deployed in place."""
-    if run.settings.migrate is not None:
-        with run.step("keep_migrations"):
-            run.note("migrations are not undone: the database stays as the newer release left it")
-    run.activate(to)
-    if run.in_place:
-        _build(run)
+    roll_back(run, to)
     _restart(run)
 
 
@@ -119,15 +101,6 @@ def watch(run: Run[ApiSettings]) -> UnitWatch | None:
     """Watch the unit, if there is one."""
     unit = run.settings.systemd_service
     return UnitWatch(unit, run.note) if unit is not None else None
-
-
-def _build(run: Run[ApiSettings]) -> None:
-    command = run.settings.build
-    if command is None and (run.release.path / BUILD_SCRIPT).is_file():
-        command = [f"./{BUILD_SCRIPT}"]
-    if command:
-        with run.step("build"):
-            run.command(command)
 
 
 def _restart(run: Run[ApiSettings]) -> None:
