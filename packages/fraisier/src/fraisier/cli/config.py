@@ -1,9 +1,10 @@
-"""`fraisier config`: whether the configuration can be used, and its JSON Schema."""
+"""`fraisier config`: whether the configuration can be used, its JSON Schema, and the units of its jobs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from fraisier_core.errors import ConfigurationError, PluginError
 
 from fraisier.cli.parameters import ConfigFile, Json, command_app
@@ -12,7 +13,7 @@ from fraisier.terminal import print_json, say
 if TYPE_CHECKING:
     from fraisier_core.config import Config
 
-app = command_app(groups="Check the configuration.")
+app = command_app(groups="Check the configuration, and install the units of its jobs.")
 
 
 @app.command()
@@ -47,6 +48,22 @@ def schema() -> None:
     from fraisier_core.plugins import Plugins
 
     print_json(config_schema(Plugins.installed()))
+
+
+@app.command()
+def install(
+    config: ConfigFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Install the units of systemd that run the configured jobs, and remove those of others; as root."""
+    from fraisier_core.config import find_config, load_config
+    from fraisier_core.plugins import Plugins
+
+    from fraisier.cli.config_install import install_units
+
+    loaded = load_config(find_config(config), Plugins.installed())
+    install_units(loaded, dry_run=dry_run, as_json=as_json)
 
 
 def _require_usable(config: Config) -> None:

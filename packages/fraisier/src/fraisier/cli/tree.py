@@ -24,7 +24,7 @@ COMMANDS = {
     "logs": "Show the output of a deployment, and follow it.",
     "webhooks": "Show what forges delivered, and explain what became of it.",
     "graphql": "Answer a document of GraphQL.",
-    "config": "Check the configuration.",
+    "config": "Check the configuration, and install the units of its jobs.",
     "db": "Maintain the store.",
     "token": "Make and revoke the tokens of clients, and show what they did.",
     "worker": "Execute queued deployments until SIGTERM.",

@@ -1,0 +1,1 @@
+"""The units of systemd that run jobs: what they are, whether they are installed, and when they fire."""

@@ -1,0 +1,98 @@
+"""The units of jobs that are installed, and how they differ from what is configured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fraisier_core.errors import StepFailedError
+from fraisier_core.units.job import PREFIX, Job, unit_of
+from fraisier_core.units.place import unit_place
+from fraisier_core.units.systemctl import Properties, shown
+from fraisier_core.units.unit_texts import UnitPlace, unit_texts
+
+UNITS = Path("/etc/systemd/system")
+_PROGRAM = re.compile(r'^ExecStart=("(?:[^"\\]|\\.)*"|\S+)', re.MULTILINE)
+_PROPERTIES = ("UnitFileState", "ActiveState", "NeedDaemonReload")
+
+
+@dataclass(frozen=True, slots=True)
+class TimerState:
+    """How systemd sees a unit: whether it is enabled and active, and has been read since it was written."""
+
+    is_enabled: bool
+    is_active: bool
+    is_stale: bool
+
+    @staticmethod
+    def parsed(told: Properties) -> TimerState:
+        """Return the state that `systemctl show` tells."""
+        enabled, active, stale = (told.get(name, [""])[0] for name in _PROPERTIES)
+        return TimerState(enabled == "enabled", active == "active", stale == "yes")
+
+
+def timer_states(units: Sequence[str]) -> dict[str, TimerState]:
+    """Return the states of units, by their names. Raises `StepFailedError`."""
+    return {name: TimerState.parsed(told) for name, told in shown(units, _PROPERTIES).items()}
+
+
+def text_of(path: Path) -> str | None:
+    """Return what a file says, None if there is none. Raises `StepFailedError` if it cannot be read."""
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StepFailedError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def installed_units(folder: Path, place: UnitPlace) -> dict[str, str]:
+    """Return the texts of the units that were written for this configuration, by their names."""
+    paths = sorted(folder.glob(f"{PREFIX}*"))
+    texts = {path.name: text_of(path) or "" for path in paths if not path.is_symlink() and path.is_file()}
+    return {name: text for name, text in texts.items() if is_ours(text, place)}
+
+
+def is_ours(text: str, place: UnitPlace) -> bool:
+    """Whether a text begins with the mark of this configuration."""
+    return text.partition("\n")[0].lstrip("#/ ") == place.mark
+
+
+def differences(names: tuple[str, str], job: Job | None, config: Path, state_dir: Path) -> list[str]:
+    """Return how the installed units of an environment differ from its job.
+
+    Args:
+        names: the fraise and the environment.
+        job: what is configured, if units run it.
+        config: the configuration.
+        state_dir: the state folder.
+
+    Which program they call is theirs to say. Raises `StepFailedError` if systemd does not answer.
+    """
+    unit = unit_of(*names)
+    there = {name: text_of(UNITS / name) for name in (f"{unit}@.service", f"{unit}.service", f"{unit}.timer")}
+    if job is None and not any(there.values()):
+        return []
+    program = _PROGRAM.search(there[f"{unit}@.service"] or "")
+    place = replace(unit_place("", config, state_dir), quoted_program=program[1] if program else "fraisier")
+    wanted: Mapping[str, str] = unit_texts(job, place) if job else {}
+    found = [_difference(name, text, wanted.get(name), place) for name, text in there.items()]
+    return [each for each in found if each] or (_idle(job) if job and job.schedule else [])
+
+
+def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlace) -> str:
+    if text == wanted or (wanted is None and not is_ours(text or "", place)):
+        return ""
+    if text is None:
+        return f"{name} is not installed"
+    return f"{name} is no longer configured" if wanted is None else f"{name} differs"
+
+
+def _idle(job: Job) -> list[str]:
+    state = timer_states([job.timer])[job.timer]
+    if not state.is_enabled:
+        return [f"{job.timer} is not enabled"]
+    at_start = job.schedule is not None and job.schedule.at_start
+    return [] if state.is_active or at_start else [f"{job.timer} is not active"]

@@ -1,0 +1,166 @@
+"""Installing the units of a configuration: what would change is planned first, checked, and then done."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from fraisier_core.errors import ConflictError, StepFailedError
+from fraisier_core.system.queries import NoAnswerError
+from fraisier_core.system.systemd import asked
+from fraisier_core.units.installed_units import (
+    UNITS,
+    TimerState,
+    installed_units,
+    is_ours,
+    text_of,
+    timer_states,
+)
+from fraisier_core.units.job import Job
+from fraisier_core.units.systemctl import told
+from fraisier_core.units.unit_texts import UnitPlace, polkit_rule, unit_texts
+
+RULES = Path("/etc/polkit-1/rules.d")
+_VERIFY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that is written, or deleted: what it says and is to say, None if it is not there."""
+
+    path: Path
+    before: str | None
+    after: str | None
+
+    def diff(self) -> str:
+        """Return the change in the unified format."""
+        before, after = ((text or "").splitlines(keepends=True) for text in (self.before, self.after))
+        old, new = ("/dev/null" if text is None else str(self.path) for text in (self.before, self.after))
+        return "".join(unified_diff(before, after, old, new))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What installing does, in this order; `commands` are the arguments of `systemctl` in the end."""
+
+    disable: tuple[str, ...]
+    changes: tuple[Change, ...]
+    commands: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is as it should be."""
+        return not (self.disable or self.changes or self.commands)
+
+    @property
+    def first(self) -> tuple[tuple[str, ...], ...]:
+        """The arguments of `systemctl` before any file changes."""
+        return (("disable", "--now", "--quiet", *self.disable),) if self.disable else ()
+
+
+def plan(jobs: Sequence[Job], place: UnitPlace, units: Path = UNITS, rules: Path = RULES) -> Plan:
+    """Return what installing the units of some jobs, and no others, takes.
+
+    Raises `ConflictError` if a file that is not ours has the name of one of ours, and `StepFailedError` if
+    systemd does not answer.
+    """
+    wanted = {units / name: text for job in jobs for name, text in unit_texts(job, place).items()}
+    rule = rules / f"50-fraisier-run-{place.owner}.rules"
+    if jobs:
+        wanted[rule] = polkit_rule(place)
+    there: dict[Path, str | None] = {
+        units / name: text for name, text in installed_units(units, place).items()
+    }
+    there |= {path: text_of(path) for path in (*wanted, rule) if path not in there}
+    changes = tuple(
+        Change(path, text, wanted.get(path))
+        for path, text in sorted(there.items())
+        if text != wanted.get(path) and (path in wanted or is_ours(text or "", place))
+    )
+    _require_ours(changes, place)
+    gone = tuple(each.path.name for each in changes if each.after is None and each.path.suffix == ".timer")
+    return Plan(gone, changes, _commands(jobs, changes, wanted, units))
+
+
+def apply(planned: Plan) -> None:
+    """Do what is planned. Raises `StepFailedError`; doing it again goes on where it failed."""
+    for arguments in planned.first:
+        told(*arguments, what="disable timers")
+    for change in planned.changes:
+        _write(change)
+    for arguments in planned.commands:
+        told(*arguments, what=f"{arguments[0]} units")
+
+
+def verify(jobs: Iterable[Job], place: UnitPlace) -> None:
+    """Have systemd check the units of jobs. Raises `StepFailedError` with all that it finds wrong."""
+    with tempfile.TemporaryDirectory(prefix="fraisier-units-") as folder:
+        paths = [Path(folder, name) for name in _put(jobs, place, Path(folder))]
+        if not paths:
+            return
+        try:
+            said = asked(["systemd-analyze", "verify", "--man=no", *map(str, paths)], _VERIFY_SECONDS)
+        except NoAnswerError as error:
+            raise StepFailedError(f"the units cannot be checked: {error}") from error
+        lines = said.errors.decode(errors="replace").replace(f"{folder}/", "").splitlines()
+        ours = [line for line in lines if any(path.name.partition("@")[0] in line for path in paths)]
+        if ours or said.status:
+            raise StepFailedError("systemd does not accept the units:\n" + "\n".join(ours or lines))
+
+
+def _put(jobs: Iterable[Job], place: UnitPlace, folder: Path) -> list[str]:
+    texts = {name: text for job in jobs for name, text in unit_texts(job, place).items()}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return list(texts)
+
+
+def _require_ours(changes: Iterable[Change], place: UnitPlace) -> None:
+    foreign = [
+        str(each.path) for each in changes if each.before is not None and not is_ours(each.before, place)
+    ]
+    if foreign:
+        written = f"{', '.join(foreign)}: not written for {place.config}"
+        raise ConflictError(f"{written}, and nothing is changed; move it away, then run this again")
+
+
+def _commands(
+    jobs: Sequence[Job], changes: Sequence[Change], wanted: Mapping[Path, str], units: Path
+) -> tuple[tuple[str, ...], ...]:
+    names = [path.name for path in wanted if path.parent == units]
+    states = timer_states([name.replace("@.", "@0.") for name in names])
+    written = {each.path.name for each in changes if each.path.parent == units}
+    timers = {job.timer: job for job in jobs if job.schedule is not None}
+    enable = [name for name in timers if not states[name].is_enabled]
+    restart = [name for name, job in timers.items() if _starts(job, states[name], name in written)]
+    reload = written or any(each.is_stale for each in states.values())
+    found = (
+        ("daemon-reload",) if reload else (),
+        ("enable", "--quiet", *enable) if enable else (),
+        ("restart", *restart) if restart else (),
+    )
+    return tuple(each for each in found if each)
+
+
+def _starts(job: Job, state: TimerState, is_written: bool) -> bool:
+    """Whether a timer is to be started, or again: not one of the host's start, which would fire at once."""
+    at_start = job.schedule is not None and job.schedule.at_start
+    return not at_start and (is_written or not state.is_active)
+
+
+def _write(change: Change) -> None:
+    try:
+        if change.after is None:
+            change.path.unlink(missing_ok=True)
+            return
+        with tempfile.NamedTemporaryFile(
+            "w", dir=change.path.parent, prefix=".fraisier-", delete=False
+        ) as new:
+            new.write(change.after)
+        Path(new.name).chmod(0o644)
+        Path(new.name).rename(change.path)
+    except OSError as error:
+        raise StepFailedError(f"{change.path} cannot be written: {error.strerror}") from error

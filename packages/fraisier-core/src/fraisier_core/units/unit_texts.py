@@ -1,0 +1,140 @@
+"""The texts of units, and of the rule that lets their owner start them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_core.units.job import PREFIX, Job
+
+_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+_HARDENING = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+CapabilityBoundingSet=
+SystemCallArchitectures=native
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPlace:
+    """Where units run, the same for all: as which user, by which program and configuration.
+
+    Args:
+        quoted_program: the command `fraisier`, as a unit has it.
+        config: the configuration.
+        owner: the user who owns the state folder.
+        state_dir: the state folder.
+        environment_files: as `EnvironmentFile=` of the worker's unit says them, never a value of `env:`.
+        writable: as `ReadWritePaths=` of the worker's unit says them.
+    """
+
+    quoted_program: str
+    config: Path
+    owner: str
+    state_dir: Path
+    environment_files: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """The text of the first line of what is written here; what does not begin so is never touched."""
+        return f"Written by `fraisier config install`, from {self.config}"
+
+    def command(self, *arguments: str) -> str:
+        """Return a command line of systemd that calls Fraisier."""
+        return " ".join([self.quoted_program, *map(quoted, ("-c", str(self.config), "run", *arguments))])
+
+
+def unit_texts(job: Job, place: UnitPlace) -> dict[str, str]:
+    """Return the text of each unit of a job, by its name."""
+    texts = {f"{job.unit}@.service": _executor(job, place)}
+    if job.schedule is not None:
+        texts[f"{job.unit}.service"] = _requester(job, place)
+        texts[job.timer] = _timer(job, place)
+    return texts
+
+
+def polkit_rule(place: UnitPlace) -> str:
+    """Return the polkit(8) rule that lets the owner start and stop runs, and do nothing else."""
+    return (
+        f"// {place.mark}\n"
+        "polkit.addRule(function(action, subject) {\n"
+        '    var verb = action.lookup("verb"), unit = String(action.lookup("unit"));\n'
+        '    if (action.id == "org.freedesktop.systemd1.manage-units" &&\n'
+        '        (verb == "start" || verb == "stop") &&\n'
+        f"        /^{PREFIX}[a-z0-9_.@-]+\\.service$/.test(unit) &&\n"
+        f"        subject.user == {json.dumps(place.owner)}) {{\n"
+        "        return polkit.Result.YES;\n"
+        "    }\n"
+        "});\n"
+    )
+
+
+def quoted(argument: str) -> str:
+    """Return an argument as it stands in a command line of systemd.service(5)."""
+    text = argument.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$").replace('"', '\\"')
+    return text if argument and not set(argument) & set(" \t'\";") else f'"{text}"'
+
+
+def _timer(job: Job, place: UnitPlace) -> str:
+    schedule = job.schedule
+    assert schedule is not None  # noqa: S101 - else it has no timer
+    lines = [f"OnCalendar={each}" for each in schedule.expressions] or ["OnBootSec=0"]
+    lines.append("AccuracySec=1s")
+    if schedule.persistent:
+        lines.append("Persistent=yes")
+    if schedule.random_delay:
+        lines.append(f"RandomizedDelaySec={schedule.random_delay:g}s")
+    timer = "\n".join(lines)
+    return (
+        f"# {place.mark}\n[Unit]\nDescription=When {job.fraise} {job.environment} runs\n\n"
+        f"[Timer]\n{timer}\n\n[Install]\nWantedBy=timers.target\n"
+    )
+
+
+def _requester(job: Job, place: UnitPlace) -> str:
+    command = place.command(job.fraise, job.environment, "--scheduled", "--detach")
+    return (
+        f"# {place.mark}\n[Unit]\nDescription=Request of a run of {job.fraise} {job.environment}\n"
+        f"After=network.target\n\n[Service]\nType=oneshot\nExecStart={command}\n{_service(place)}"
+    )
+
+
+def _executor(job: Job, place: UnitPlace) -> str:
+    command = place.command(job.fraise, job.environment, "--claim")
+    return (
+        f"# {place.mark}\n[Unit]\nDescription=Run %i of {job.fraise} {job.environment}\n"
+        f"After=network.target\nCollectMode=inactive-or-failed\n\n"
+        f"[Service]\nType=exec\nExecStart={command} %i\n"
+        f"KillMode=mixed\nTimeoutStopSec=60\nOOMPolicy=continue\n{_limits(job)}{_service(place)}"
+    )
+
+
+def _limits(job: Job) -> str:
+    limits = job.limits
+    named = {"MemoryMax": limits.memory, "TasksMax": limits.tasks, "CPUQuota": limits.cpu}
+    return "".join(f"{name}={value}\n" for name, value in named.items() if value is not None)
+
+
+def _service(place: UnitPlace) -> str:
+    writable = " ".join(dict.fromkeys([quoted(str(place.state_dir)), *place.writable]))
+    files = "".join(f"EnvironmentFile={each}\n" for each in place.environment_files)
+    used = (place.state_dir, place.config, Path(place.quoted_program.strip('"')))
+    at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
+    return (
+        f"User={place.owner}\n{files}UMask=0022\nReadWritePaths={writable}\n"
+        f"ProtectHome={'no' if at_home else 'yes'}\n{_HARDENING}"
+    )

@@ -1,0 +1,82 @@
+"""`fraisier config install`: the units of systemd that run the configured jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fraisier_core.errors import ConflictError, ForbiddenError
+
+from fraisier.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config
+    from fraisier_core.units.job import Job
+    from fraisier_core.units.unit_plan import Plan
+
+
+def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
+    """Show how the installed units differ from the configuration and, unless it is only tried, change them.
+
+    Raises `ConflictError` without systemd or over a file that is not ours, `ForbiddenError` for another user
+    than root, and `StepFailedError` if systemd does not accept something.
+    """
+    from fraisier_core.units.job import Job
+    from fraisier_core.units.place import unit_place
+    from fraisier_core.units.systemctl import has_systemd
+    from fraisier_core.units.unit_plan import apply, plan, verify
+
+    jobs = [job for each in config.environments if (job := Job.of(each))]
+    if not has_systemd():
+        raise ConflictError(_without_systemd(config, jobs))
+    if os.geteuid() != 0:
+        raise ForbiddenError(
+            f"only root may install units: run `sudo {' '.join(['fraisier', *sys.argv[1:]])}`"
+        )
+    place = unit_place(program(), config.path, config.state_dir)
+    verify(jobs, place)
+    planned = plan(jobs, place)
+    if not as_json:
+        _print(planned)
+    if not dry_run:
+        apply(planned)
+    if as_json:
+        print_json(_as_json(planned) | {"applied": not dry_run})
+    elif planned.is_empty:
+        say(f"{config.path}: nothing to do")
+
+
+def program() -> str:
+    """Return the command `fraisier` as it was called, so that a link to the current version stays one."""
+    called = Path(sys.argv[0])
+    found = called if called.name == "fraisier" else Path(sys.executable).with_name("fraisier")
+    return os.path.abspath(found)  # noqa: PTH100 - a link stays one
+
+
+def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
+    from fraisier_core.units.crontab import crontab_line
+
+    lines = [line for job in jobs if (line := crontab_line(job, program(), config.path))]
+    problem = "this host is not run by systemd, which units are for"
+    if not lines:
+        return problem
+    owner = f"the crontab of who owns {config.state_dir}"
+    return "\n".join([f"{problem}; put this into {owner} (limits: need systemd):", *lines])
+
+
+def _print(planned: Plan) -> None:
+    for change in planned.changes:
+        say(change.diff().rstrip("\n"))
+    for arguments in (*planned.first, *planned.commands):
+        say(f"systemctl {' '.join(arguments)}")
+
+
+def _as_json(planned: Plan) -> dict[str, Any]:
+    changes = [{"path": str(each.path), "diff": each.diff()} for each in planned.changes]
+    return {
+        "changes": changes,
+        "commands": [["systemctl", *each] for each in (*planned.first, *planned.commands)],
+    }

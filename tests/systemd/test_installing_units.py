@@ -1,0 +1,190 @@
+"""Units of jobs are installed, compared and removed, and their owner may start runs and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fraisier_core.errors import ConflictError, StepFailedError
+from fraisier_core.units.installed_units import UNITS, differences
+from fraisier_core.units.job import Job, executor_of
+from fraisier_core.units.place import unit_place
+from fraisier_core.units.starting import at_work, start
+from fraisier_core.units.unit_plan import apply, plan, verify
+from fraisier_core.units.unit_texts import UnitPlace
+
+from tests.waiting import wait_until
+
+USER = "games"
+Systemctl = Callable[..., str]
+
+
+def job(fraise: str = "report", **section: object) -> Job:
+    found = Job.read(fraise, "production", {"schedule": "30 2 * * *"} | section)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def unit_home(place: Path) -> Iterator[UnitPlace]:
+    """Where units run: a command that writes its arguments down, as another user than root."""
+    program = place / "fraisier"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {place}/state/called\n')
+    program.chmod(0o755)
+    (place / "fraises.yaml").touch()
+    (place / "state").mkdir()
+    shutil.chown(place / "state", USER)
+    found = unit_place(str(program), place / "fraises.yaml", place / "state")
+    yield found
+    apply(plan([], found))
+
+
+def installed(jobs: list[Job], home: UnitPlace) -> None:
+    verify(jobs, home)
+    apply(plan(jobs, home))
+
+
+def called(home: UnitPlace) -> list[str]:
+    path = home.state_dir / "called"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_what_is_installed_is_enabled_and_a_second_time_nothing_is_left_to_do(
+    unit_home: UnitPlace, systemctl: Systemctl
+) -> None:
+    jobs = [job(), job("books", schedule=None, limits={"memory": "64M", "tasks": 20, "cpu": "50%"})]
+    installed(jobs, unit_home)
+    assert systemctl("is-enabled", "fraisier-run-report.production.timer") == "enabled"
+    assert systemctl("is-active", "fraisier-run-report.production.timer") == "active"
+    shown = systemctl("show", "--property=MemoryMax,TasksMax", "fraisier-run-books.production@1.service")
+    assert shown.splitlines() == ["MemoryMax=67108864", "TasksMax=20"]
+    assert plan(jobs, unit_home).is_empty
+
+
+def test_what_is_no_longer_configured_is_removed_and_nothing_else(
+    unit_home: UnitPlace, systemctl: Systemctl
+) -> None:
+    foreign = UNITS / "fraisier-run-other.production.timer"
+    foreign.write_text("[Timer]\nOnCalendar=daily\n")
+    installed([job(), job("books")], unit_home)
+    apply(plan([job("books")], unit_home))
+    names = sorted(path.name for path in UNITS.rglob("fraisier-run-*"))
+    foreign.unlink()
+    assert names == [
+        "fraisier-run-books.production.service",
+        "fraisier-run-books.production.timer",
+        "fraisier-run-books.production.timer",  # the link that enables it
+        "fraisier-run-books.production@.service",
+        "fraisier-run-other.production.timer",
+    ]
+    assert systemctl("show", "-P", "LoadState", "fraisier-run-report.production.timer") == "not-found"
+
+
+def test_another_time_is_what_the_timer_waits_for(unit_home: UnitPlace, systemctl: Systemctl) -> None:
+    installed([job()], unit_home)
+    moved = [job(schedule={"cron": "45 3 * * *", "time_zone": "UTC"})]
+    planned = plan(moved, unit_home)
+    assert "-OnCalendar=*-*-* 02:30:00\n+OnCalendar=*-*-* 03:45:00 UTC\n" in planned.changes[0].diff()
+    apply(planned)
+    assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timer)
+
+
+@pytest.mark.parametrize("suffix", [".timer", ".service", "@.service"])
+def test_a_unit_that_is_not_ours_is_not_replaced(unit_home: UnitPlace, suffix: str) -> None:
+    path = UNITS / f"{job().unit}{suffix}"
+    path.write_text("# mine\n")
+    with pytest.raises(ConflictError, match="move it away"):
+        plan([job()], unit_home)
+    assert path.read_text() == "# mine\n"
+    path.unlink()
+
+
+@pytest.mark.parametrize("expression", ["*-*-* 25:00", "Foo *-*-* 02:00", "2026-02-30..x 1:00"])
+def test_a_time_that_systemd_does_not_know_is_refused_before_anything_is_written(
+    unit_home: UnitPlace, expression: str
+) -> None:
+    with pytest.raises(StepFailedError, match="Failed to parse calendar specification"):
+        verify([job(schedule={"on_calendar": expression})], unit_home)
+
+
+def test_a_job_of_the_start_of_the_host_does_not_run_when_it_is_installed(
+    unit_home: UnitPlace, systemctl: Systemctl
+) -> None:
+    jobs = [job(schedule="@reboot")]
+    installed(jobs, unit_home)
+    assert plan(jobs, unit_home).is_empty
+    assert systemctl("is-enabled", job().timer) == "enabled"
+    assert not called(unit_home)
+    systemctl("start", job().timer)  # as a start of the host does
+    wait_until(lambda: called(unit_home))
+
+
+def test_a_deployment_finds_what_differs_from_the_settings(
+    unit_home: UnitPlace, systemctl: Systemctl
+) -> None:
+    home = ("report", "production"), unit_home.config, unit_home.state_dir
+
+    def found(wanted: Job | None) -> list[str]:
+        return differences(home[0], wanted, *home[1:])
+
+    assert "fraisier-run-report.production.timer is not installed" in found(job())
+    installed([job()], unit_home)
+    assert not found(job())
+    assert found(job(schedule="0 4 * * *")) == [f"{job().timer} differs"]
+    assert found(job(limits={"memory": "1G"})) == [f"{job().unit}@.service differs"]
+    assert len(found(None)) == 3
+    systemctl("stop", job().timer)
+    assert found(job()) == [f"{job().timer} is not active"]
+    systemctl("disable", job().timer)
+    assert found(job()) == [f"{job().timer} is not enabled"]
+
+
+def test_a_timer_calls_the_command_as_the_owner(unit_home: UnitPlace) -> None:
+    installed([job(schedule={"on_calendar": "*-*-* *:*:*"})], unit_home)
+    wait_until(lambda: called(unit_home))
+    assert called(unit_home)[0] == f"-c {unit_home.config} run report production --scheduled --detach"
+    assert (unit_home.state_dir / "called").owner() == USER
+
+
+def test_the_owner_may_start_and_stop_runs_and_do_nothing_else(
+    unit_home: UnitPlace, systemctl: Systemctl, outcome_as: Callable[[str, Callable[[], None]], str]
+) -> None:
+    installed([job()], unit_home)
+    systemctl("restart", "polkit")  # it reads the rule by itself, but at an unknown time
+
+    def allowed(*argv: str) -> bool:
+        def run() -> None:
+            subprocess.run(argv, check=True, capture_output=True)
+
+        return not outcome_as(USER, run)
+
+    executor = executor_of("report", "production", "0190")
+    assert allowed("systemctl", "--no-ask-password", "start", executor)
+    assert called(unit_home)[-1].endswith("run report production --claim 0190")
+    assert allowed("systemctl", "--no-ask-password", "stop", executor)
+    for refused in (
+        ("start", "systemd-tmpfiles-clean.service"),
+        ("start", job().timer),
+        ("restart", executor),
+        ("enable", job().timer),
+        ("link", "/dev/null"),
+        ("set-property", executor, "MemoryMax=1G"),
+        ("daemon-reload",),
+    ):
+        assert not allowed("systemctl", "--no-ask-password", *refused), refused
+    assert not allowed("systemd-run", "--no-ask-password", "--unit=fraisier-run-x.y@1", "true")
+
+
+def test_who_may_not_start_a_run_is_told_what_permits_it(
+    unit_home: UnitPlace, outcome_as: Callable[[str, Callable[[], None]], str]
+) -> None:
+    assert "run `sudo fraisier config install`" in outcome_as(
+        USER, lambda: start("absent", "production", "1")
+    )
+    installed([job()], unit_home)
+    refusal = outcome_as("daemon", lambda: start("report", "production", "1"))
+    assert "the polkit rule is missing: run `sudo fraisier config install`" in refusal
+    assert not at_work([executor_of("report", "production", "1")])
