@@ -70,6 +70,13 @@ class Installation:
         execute(self.execution(lease))
         return self.deployment(lease)
 
+    def execute_claimed(self, deployment_id: str | None = None) -> Deployment:
+        """Execute what was requested before, by default the next."""
+        lease = self.store.leased(ME, deployment_id)
+        assert lease is not None
+        execute(self.execution(lease))
+        return self.deployment(lease)
+
     def deployment(self, lease: Lease) -> Deployment:
         return self.store.deployment(lease.deployment_id)
 

@@ -22,6 +22,8 @@ COLUMNS = {
     "event": {*get_args(vocabulary.EventName)},
     "outcome": vocabulary.ENDS_ATTEMPT,
     "kind": set(vocabulary.KINDS),
+    "overlap": {*get_args(vocabulary.Overlap)},
+    "executor": {*get_args(vocabulary.Executor)},
     "lane": {kind.lane for kind in vocabulary.KINDS.values()},
     "source": {*get_args(vocabulary.Source)},
     "trigger": {*get_args(vocabulary.Trigger)},
@@ -36,6 +38,8 @@ CHECKS = {
     "event": COLUMNS["event"],
     "trigger": COLUMNS["trigger"],
     "source": COLUMNS["source"],
+    "overlap": COLUMNS["overlap"],
+    "executor": COLUMNS["executor"],
     "verdict": COLUMNS["verdict"] - {"refused"},
     "step_status": STEP_STATUSES - {"running"},
     "level": COLUMNS["level"],
@@ -46,7 +50,7 @@ _WORD = r"'([a-z_]+)'"
 _COMPARED = re.compile(rf"(\w+)\s*(?:=|<>|IS|IS NOT)\s*{_WORD}")
 _LISTED = re.compile(rf"(\w+)\s+(?:NOT\s+)?IN\s*\(((?:\s*{_WORD},?)+)\s*\)")
 _CASES = re.compile(r"CASE \w+\.(\w+)((?:\s+WHEN '[a-z_]+' THEN [^\n]+)+)")
-_CHECK = re.compile(rf"CHECK \(\s*(\w+)\s*((?:=|IN)[^;]*?{_WORD})\)")
+_CHECK = re.compile(rf"CHECK \(\s*(\w+)\s*((?:=|IN)(?:(?!CHECK)[^;])*?{_WORD})\)")
 
 
 def statements(path: Path) -> str:

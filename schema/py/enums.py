@@ -40,6 +40,9 @@ class Trigger(Enum):
     RECOVERY = "recovery"
     REPLAY = "replay"
     RECONCILE = "reconcile"
+    SCHEDULE = "schedule"
+    ON_DEPLOY = "on_deploy"
+    ON_FAILURE = "on_failure"
 
 
 @fraiseql.enum

@@ -81,7 +81,7 @@ class Deployment:
     id: Annotated[ID, says("A UUID; ids sort by time.")]
     fraise_id: Annotated[str, says("What is deployed.")]
     environment: Annotated[str, says("Where it is deployed.")]
-    kind: Annotated[str, says("What is done: deploy, rollback.")]
+    kind: Annotated[str, says("What is done: deploy, rollback, run.")]
     status: Annotated[DeploymentStatus, says("Whether it waits or runs, or how it ended.")]
     requested_at: Annotated[DateTime, says("When it was requested.")]
     started_at: Annotated[DateTime | None, says("When a worker first claimed it.")]
@@ -102,6 +102,12 @@ class Deployment:
     superseded_by: Annotated[ID | None, says("The deployment that replaced it while it waited.")]
     recovers: Annotated[ID | None, says("The interrupted deployment whose commit it deploys again.")]
     repeats: Annotated[ID | None, says("The earlier delivery that its own one repeats.")]
+    arguments: Annotated[list[str] | None, says("The arguments of a run.")]
+    requested_for: Annotated[ID | None, says("The deployment or run that requested it.")]
+    lane: Annotated[
+        str | None, says("Of all in one lane of an environment, one runs at a time; null excludes nothing.")
+    ]
+    executor: Annotated[str | None, says("What executes a run: a worker, or a unit of systemd.")]
     attempt: Annotated[int, says("How often it was started.")]
     activation_started: Annotated[bool, says("Whether what runs may have changed.")]
     rollback_started: Annotated[bool, says("Whether it failed and was rolled back.")]

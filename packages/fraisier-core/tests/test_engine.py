@@ -149,8 +149,8 @@ class TestAKindThatActivatesNothing:
     def test_outside_every_lane_it_runs_beside_a_deployment(self, installation: Installation) -> None:
         installation.execute(installation.forge.push_files({"site/page": "1"}))
         running = installation.claim()
-        assert installation.store.running("site", "production", "rollback") == running.deployment_id
-        assert installation.store.running("site", "production", "audit") is None
+        assert installation.store.running("site", "production", "release") == running.deployment_id
+        assert installation.store.running("site", "production", "run") is None
         assert installation.execute(kind="audit").status == "success"
 
 

@@ -145,6 +145,11 @@ class JobSettings(EnvironmentSettings):
     schedule: Schedule | None = None
     limits: LimitsSection = LimitsSection()
 
+    @property
+    def needs_unit(self) -> bool:
+        """Whether each run is a unit of systemd's, on a host that has it."""
+        return self.schedule is not None or self.limits != LimitsSection()
+
     @model_validator(mode="after")
     def _runs_at_once_bind_no_deployment(self) -> JobSettings:
         if self.overlap == "allow" and not self.deploy_during_run:

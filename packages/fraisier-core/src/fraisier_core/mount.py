@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,6 +49,18 @@ class Actions(Protocol):
             to: a healthy release or commit, or a part of its name; None takes the previous one.
 
         Raises what `deploy` does, and `BusyError` if a rollback is running and `to` is None.
+        """
+
+    def run(self, fraise_id: str, environment: str, requested_by: str, arguments: Sequence[str] = ()) -> str:
+        """Request a run of an environment's job and return its id.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its whole name.
+            requested_by: who asks, for the record.
+            arguments: of the job.
+
+        Raises what `deploy` does.
         """
 
     def cancel(self, deployment_id: str, requested_by: str) -> Deployment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from itertools import dropwhile
 
@@ -34,6 +35,8 @@ def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...
     where = f"{deployment.fraise_id} {deployment.environment}"
     command, option, column = KINDS[deployment.kind].again
     value = getattr(deployment, column)
+    if isinstance(value, tuple):
+        value = shlex.join(value)
     again = f"fraisier {command} {where}" + (f" {option} {value}" if value else "")
     back = f"fraisier rollback {where}"
     return (again, back) if serving_unknown and not again.startswith(back) else (again,)

@@ -31,7 +31,8 @@ class RecordedRun(Run[EnvironmentSettings]):
         deployment = execution.deployment
         is_rollback = release.name == deployment.previous_release
         previous = execution.existing(deployment.release if is_rollback else deployment.previous_release)
-        super().__init__(*place, context.settings, release, previous, in_place=in_place)
+        arguments = deployment.arguments
+        super().__init__(*place, context.settings, release, previous, in_place=in_place, arguments=arguments)
         self.activated = False
         self.daemons = Daemons()
         self.permitted_daemons = False

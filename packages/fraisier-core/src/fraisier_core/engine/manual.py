@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
+from fraisier_core.job_settings import JobSettings
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import BRANCH_PREFIX, is_ref_name
 from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, HealthyRelease, Request
+from fraisier_core.store.vocabulary import KINDS, Trigger
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
@@ -71,12 +73,37 @@ def rollback_request(
     Raises `UnknownNameError` if there is none, or more than one, and `BusyError`.
     """
     names = environment.fraise, environment.name
-    if to is None and (running := store.running(*names, "rollback")):
+    running = store.running(*names, KINDS["rollback"].lane) if to is None else None
+    if running and KINDS[store.deployment(running).kind].activates:
         what = f"deployment {running} of {' '.join(names)} is running"
         raise BusyError(f"{what}: cancel it, or name the release to roll back to")
     target = _chosen(config, plugins, store, environment, to)
     commit, release = target.commit_sha, target.release
     return Request(*names, "rollback", "manual", requested_by, commit_sha=commit, release=release)
+
+
+def run_request(
+    config: Config,
+    store: Store,
+    environment: Environment,
+    *,
+    requested_by: str,
+    arguments: Sequence[str] = (),
+    trigger: Trigger = "manual",
+) -> Request:
+    """Return the request for a run of an environment's job, with the release that serves when it starts.
+    Raises `InvalidRequestError` if its type has no job, an argument cannot be one, or no release serves.
+    """
+    names = environment.fraise, environment.name
+    what = " ".join(names)
+    if not isinstance(environment.settings, JobSettings):
+        kind = config.fraises[environment.fraise].type
+        raise InvalidRequestError(f'{what} has no job: its type "{kind}" is deployed, and not run')
+    if any("\0" in each for each in arguments):
+        raise InvalidRequestError("an argument of a run may not contain the character NUL")
+    if store.serving(*names) is None:
+        raise InvalidRequestError(f"no release of {what} serves: run `fraisier deploy {what}` first")
+    return Request(*names, "run", trigger, requested_by, arguments=tuple(arguments))
 
 
 class ManualActions(Actions):
@@ -107,6 +134,13 @@ class ManualActions(Actions):
             config, self._plugins, self._store, found, requested_by=requested_by, to=to
         )
         return self._requested(request)
+
+    def run(self, fraise_id: str, environment: str, requested_by: str, arguments: Sequence[str] = ()) -> str:
+        config = self._configured()
+        found = _named_environment(config, fraise_id, environment)
+        return self._requested(
+            run_request(config, self._store, found, requested_by=requested_by, arguments=arguments)
+        )
 
     def cancel(self, deployment_id: str, requested_by: str) -> Deployment:
         return self._store.request_cancel(deployment_id, requested_by)

@@ -16,6 +16,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment, Request
+from fraisier_core.store.vocabulary import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
     return {
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
-        "waits_for": reader.running(*where, request.kind),
+        "waits_for": reader.running(*where, KINDS[request.kind].lane),
         "supersedes": next((each.id for each in newest if _waits(each, request)), None),
     }
 

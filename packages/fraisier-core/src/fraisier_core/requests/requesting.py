@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from fraisier_core.config import Config
+from fraisier_core.config import Config, Environment
 from fraisier_core.config.last_good import keep
 from fraisier_core.errors import InvalidRequestError
+from fraisier_core.job_settings import JobSettings
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing, Target, route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveryDetails
 from fraisier_core.store.records import Claimed, ConfiguredEnvironment, Request
-from fraisier_core.store.vocabulary import KINDS, Trigger
+from fraisier_core.store.vocabulary import KINDS, Executor, Trigger
+from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 
 
@@ -32,12 +35,26 @@ def configure_store(store: Store, config: Config) -> None:
                 branch=environment.branch,
                 app_path=str(environment.app_path) if environment.app_path else None,
                 problem=fraise.problem,
+                **_job(environment),
             )
             for fraise in config.fraises.values()
             for environment in fraise.environments.values()
         ]
     )
     keep(config)
+
+
+def _job(environment: Environment) -> dict[str, Any]:
+    """Return what holds for the runs of an environment, nothing if it has no job."""
+    settings = environment.outcome
+    if not isinstance(settings, JobSettings):
+        return {}
+    executor: Executor = "unit" if settings.needs_unit and has_systemd() else "worker"
+    return {
+        "overlap": settings.overlap,
+        "deploys_wait": not settings.deploy_during_run,
+        "executor": executor,
+    }
 
 
 def request_deployment(

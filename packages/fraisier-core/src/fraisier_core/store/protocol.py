@@ -82,8 +82,10 @@ class DeploymentReader(Protocol):
     ) -> list[DeploymentEvent]:
         """Return recorded events in order, those after event `after`, of all deployments or of one."""
 
-    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
-        """Return the id of the running deployment that one of that kind waits for, if there is one."""
+    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
+        """Return the id of the deployment that runs in a lane of an environment, if there is one; in the lane
+        None nothing waits for another.
+        """
 
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
         """Return what was requested last of each branch and tag in an environment, by the full ref; what was
@@ -260,7 +262,9 @@ class Store(Reader, Protocol):
         """
 
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Claimed | None]:
-        """Request a deployment and claim it in one transaction, unless the environment is busy."""
+        """Request a deployment and claim it in one transaction, unless the environment is busy or a unit
+        executes it.
+        """
 
     def request_cancel(self, deployment_id: str, requested_by: str) -> Deployment:
         """Request the cancellation of a deployment, and return it as it is then.
@@ -269,8 +273,9 @@ class Store(Reader, Protocol):
         """
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
-        """Claim a deployment, by default the next; None if none waits or its environment is busy. Raises
-        `StoreError` if a newer version has migrated the store: what runs goes on, and nothing else begins.
+        """Claim a deployment, by default the next that a worker executes; None if none waits or its
+        environment is busy. Raises `StoreError` if a newer version has migrated the store: what runs goes
+        on, and nothing else begins.
         """
 
     def leases(self) -> list[HeldLease]:

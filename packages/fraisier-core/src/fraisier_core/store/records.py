@@ -8,6 +8,8 @@ from fraisier_core.push import spoken_ref
 from fraisier_core.store.vocabulary import (
     KINDS,
     EventName,
+    Executor,
+    Overlap,
     Status,
     StepStatus,
     Trigger,
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 class ConfiguredEnvironment(NamedTuple):
     """An environment that is configured, without secrets; `repository` is an identity, and `problem` says why
-    the plugin of its type cannot be used.
+    the plugin of its type cannot be used. `overlap`, `deploys_wait` and `executor` say what holds for the
+    runs of its job, if it has one.
     """
 
     fraise_id: str
@@ -31,6 +34,9 @@ class ConfiguredEnvironment(NamedTuple):
     branch: str | None
     app_path: str | None = None
     problem: str | None = None
+    overlap: Overlap | None = None
+    deploys_wait: bool | None = None
+    executor: Executor | None = None
 
 
 class Request(NamedTuple):
@@ -41,6 +47,7 @@ class Request(NamedTuple):
     must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
     rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. One
     that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` is at its commit.
+    `arguments` are those of a run, and `requested_for` is the deployment that requests this one.
     """
 
     fraise_id: str
@@ -56,6 +63,8 @@ class Request(NamedTuple):
     release: str | None = None
     recovers: str | None = None
     repeats: str | None = None
+    arguments: tuple[str, ...] = ()
+    requested_for: str | None = None
     webhook_event_id: str | None = None
 
 
@@ -85,6 +94,10 @@ class Deployment(NamedTuple):
     superseded_by: str | None
     recovers: str | None
     repeats: str | None
+    arguments: tuple[str, ...]
+    requested_for: str | None
+    lane: str | None
+    executor: Executor | None
     attempt: int
     activation_started: bool
     rollback_started: bool

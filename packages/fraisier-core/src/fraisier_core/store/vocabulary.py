@@ -27,8 +27,14 @@ ENDED: frozenset[Ending] = frozenset(get_args(Ending))
 ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 """The events that end an attempt; its lease is dropped with them."""
 
-Trigger = Literal["webhook", "manual", "recovery", "replay", "reconcile"]
+Trigger = Literal[
+    "webhook", "manual", "recovery", "replay", "reconcile", "schedule", "on_deploy", "on_failure"
+]
 """Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
+Overlap = Literal["queue", "skip", "allow"]
+"""What becomes of a run that is requested while another of the environment waits or runs."""
+Executor = Literal["worker", "unit"]
+"""Who executes the runs of an environment: a worker, or a unit of systemd that is started for each."""
 SKIP_DEPLOY = "[skip deploy]"
 """What the message of a commit says that is not to be deployed if it is pushed (`skip_deploy:`)."""
 Source = Literal["commit", "release", "serving"]
@@ -52,7 +58,8 @@ class Kind:
     messages call its success, `again` the command that requests it, an option of it and the column that the
     option takes, `arguments` what a request must name. Of all kinds in one `lane`, one at a time runs in an
     environment; None excludes nothing. A newer request of a kind that `supersedes` ends one that waits.
-    `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first.
+    `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first. What a
+    `job` excludes and who executes it is up to the settings of its environment.
     """
 
     name: str
@@ -63,6 +70,7 @@ class Kind:
     lane: str | None = "release"
     supersedes: bool = True
     shown: bool = True
+    job: bool = False
     priority: int = 0
     arguments: tuple[str, ...] = ()
 
@@ -80,6 +88,12 @@ KINDS: Mapping[str, Kind] = {
             *("rollback", "rollback", "release", "rolled back", ("rollback", "--to", "release")),
             priority=1,
             arguments=("release",),
+        ),
+        Kind(
+            *("run", "run_job", "serving", "ran", ("run", "--", "arguments"), "run"),
+            supersedes=False,
+            shown=False,
+            job=True,
         ),
     )
 }

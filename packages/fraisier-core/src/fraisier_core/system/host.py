@@ -20,6 +20,11 @@ def boot_id() -> str:
     return _BOOT_ID.read_text().strip()
 
 
+def has_systemd() -> bool:
+    """Whether systemd has started this host, and can be asked to start units."""
+    return Path("/run/systemd/system").is_dir()
+
+
 def utc_now() -> str:
     """Return the current time in UTC with six digits, such as `2026-01-31T12:00:00.000000Z`."""
     return utc_text(datetime.now(UTC))

@@ -20,29 +20,33 @@ SET type = excluded.type, description = excluded.description, repository = exclu
     problem = excluded.problem, configured = true;
 
 -- name: configure_environment
-INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, configured)
-VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, true)
+INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, overlap, deploys_wait,
+                             executor, configured)
+VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :overlap, CAST(:deploys_wait AS boolean),
+        :executor, true)
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
+    overlap = excluded.overlap, deploys_wait = excluded.deploys_wait, executor = excluded.executor,
     configured = true;
 
 -- name: known_kinds
-SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;
+SELECT name, source, lane, supersedes, shown, job, priority FROM tb_kinds;
 
 -- name: add_kind
-INSERT INTO tb_kinds (name, source, lane, supersedes, shown, priority)
-VALUES (:name, :source, :lane, :supersedes, :shown, :priority)
+INSERT INTO tb_kinds (name, source, lane, supersedes, shown, job, priority)
+VALUES (:name, :source, :lane, :supersedes, :shown, :job, :priority)
 ON CONFLICT (name) DO UPDATE
 SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown,
-    priority = excluded.priority;
+    job = excluded.job, priority = excluded.priority;
 
 -- name: request
 INSERT INTO tb_deployment_events (
     deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release)
+    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, webhook_event_id, release)
 VALUES (
     :deployment_id, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
-    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release);
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :arguments, :requested_for,
+    :webhook_event_id, :release);
 
 -- name: append
 -- The rules assign the number, once they hold the environment.
@@ -97,13 +101,15 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND
   AND supersedes AND (repeats IS NULL) = (CAST(:repeats AS uuid) IS NULL);
 
 -- name: is_last
--- A deployment after which nothing was requested in its lane, not even its cancellation.
+-- A deployment after which nothing was requested in the lane of its kind, not even its cancellation.
 SELECT 1 FROM tb_deployments AS last
 WHERE id = :id AND NOT cancel_requested
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS later
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
-        AND later.lane IS NOT DISTINCT FROM last.lane AND later.sequence > last.sequence);
+        AND later.sequence > last.sequence
+        AND (SELECT k.lane FROM tb_kinds AS k WHERE k.name = later.kind)
+            IS NOT DISTINCT FROM (SELECT k.lane FROM tb_kinds AS k WHERE k.name = last.kind));
 
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither

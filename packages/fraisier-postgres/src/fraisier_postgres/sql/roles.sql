@@ -56,7 +56,8 @@ GRANT INSERT ON tb_webhook_events, tb_webhook_refs, tb_webhook_payloads, tb_refu
 TO fraisier_receiver;
 GRANT INSERT (
     deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release) ON tb_deployment_events
+    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, webhook_event_id,
+    newest_delivery, release) ON tb_deployment_events
 TO fraisier_receiver;
 GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;
 GRANT EXECUTE ON FUNCTION note_change(uuid, uuid), last_change(uuid) TO fraisier_receiver, fraisier_worker;

@@ -55,4 +55,4 @@ class RemoteAttendant(Attendant):
             return None
         self._looked = True
         names = deployment.fraise_id, deployment.environment
-        return self._session.reader().running(*names, deployment.kind)
+        return self._session.reader().running(*names, deployment.lane)

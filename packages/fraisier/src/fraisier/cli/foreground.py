@@ -88,7 +88,7 @@ class Foreground(Attendant):
                 self._dispatcher.recover(self._ready_slot(), held)
         if deployment.status != "pending":
             return None
-        running = self.store.running(deployment.fraise_id, deployment.environment, deployment.kind)
+        running = self.store.running(deployment.fraise_id, deployment.environment, deployment.lane)
         if running is None:
             self._dispatcher.claim(self._ready_slot(), deployment.id)
         return running

@@ -64,7 +64,7 @@ HISTORY = f"""query History($fraise: String, $environment: String, $limit: Int!,
   }}
 }}"""
 RUNNING = """query Running($fraise: String!, $environment: String!) {
-  deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) { id kind }
+  deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) { id lane }
 }"""
 ONE = f"query One($id: ID!) {{ deployment(id: $id) {{ {DEPLOYMENT} }} }}"
 PROGRESS = f"""query Progress($id: ID!) {{

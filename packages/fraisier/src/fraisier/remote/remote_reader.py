@@ -171,13 +171,11 @@ class RemoteReader(DeploymentReader):
             raise unknown_id("deployment", deployment_id)
         return dict(row)
 
-    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
+    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
         """Return what `Reader.running` does."""
         names = {"fraise": fraise_id, "environment": environment}
         rows = self._endpoint.ask(documents.RUNNING, **names)["deploymentHistory"]
-        lane = KINDS[kind].lane
-        lanes = {name: each.lane for name, each in KINDS.items() if each.lane is not None}
-        return next((row["id"] for row in rows if lane is not None and lanes.get(row["kind"]) == lane), None)
+        return next((row["id"] for row in rows if lane is not None and row["lane"] == lane), None)
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
         """Return what `Reader.branch_heads` does, as the status said it last."""

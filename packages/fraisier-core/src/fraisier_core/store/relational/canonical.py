@@ -41,9 +41,18 @@ _TIMES = (
     *("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since"),
     *("created_at", "expires_at", "revoked_at"),
 )
-_IDS = ("id", "deployment_id", "webhook_event_id", "duplicate_of", "recovers", "repeats", "superseded_by")
+_IDS = (
+    "id",
+    "deployment_id",
+    "webhook_event_id",
+    "duplicate_of",
+    "recovers",
+    "repeats",
+    "requested_for",
+    "superseded_by",
+)
 FORMS: Mapping[str, Callable[[str], str]] = {
-    **dict.fromkeys(("urls", "reasons", "pathspecs"), _plain_json),
+    **dict.fromkeys(("urls", "reasons", "pathspecs", "arguments"), _plain_json),
     **dict.fromkeys(_TIMES, plain_time),
     **dict.fromkeys(_IDS, str.lower),
 }

@@ -22,7 +22,7 @@ from fraisier_core.store.records import (
 )
 from fraisier_core.store.relational.dialect import transaction
 from fraisier_core.store.relational.leases import Leases
-from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT
+from fraisier_core.store.vocabulary import ENDED, ENDS_ATTEMPT, KINDS
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -47,6 +47,8 @@ class Deployments(Leases):
     @transaction
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Claimed | None]:
         deployment_id = self._request(request)
+        if KINDS[request.kind].job and self.deployment(deployment_id).executor == "unit":
+            return deployment_id, None
         return deployment_id, self._claim(holder, deployment_id)
 
     @transaction
@@ -149,4 +151,5 @@ def request_row(request: Request, at: str) -> dict[str, Any]:
         "deployment_id": str(uuid_utils.uuid7()),
         "at": at,
         "pathspecs": json.dumps(request.pathspecs) if request.pathspecs else None,
+        "arguments": json.dumps(request.arguments) if request.arguments else None,
     }

@@ -22,7 +22,7 @@ from fraisier_core.store.records import (
 )
 from fraisier_core.store.relational.dialect import statements
 from fraisier_core.store.tokens import AuditEvent, Token
-from fraisier_core.store.vocabulary import KINDS, RecordedVerdict
+from fraisier_core.store.vocabulary import RecordedVerdict
 from fraisier_core.system.timing import HEARTBEAT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class RelationalReader:
         found = self._all("output_after", deployment_id=deployment_id, after=after, limit=limit)
         return [row["sequence"] for row in found]
 
-    def running(self, fraise_id: str, environment: str, kind: str) -> str | None:
-        lane = KINDS[kind].lane
+    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
         row = self._one("running", fraise_id=fraise_id, environment=environment, lane=lane)
         return str(row["id"]) if row else None
 

@@ -21,7 +21,7 @@ FOLDED_AT_ONCE = 10_000
 LOOKED_AT_ONCE = 1000
 BYTES_AT_ONCE = 1_000_000
 """How much is forgotten at once, if it is more than one row."""
-_COLUMNS = ("name", "source", "lane", "supersedes", "shown", "priority")
+_COLUMNS = ("name", "source", "lane", "supersedes", "shown", "job", "priority")
 
 
 class RelationalStore(IssuedTokens):

@@ -11,14 +11,19 @@ CREATE TABLE tb_fraises (
     configured  boolean NOT NULL
 );
 
+-- What is configured. Where there is a job, `overlap` says what becomes of a run that is requested while another is
+-- under way, `deploys_wait` whether deployments and runs exclude each other, `executor` who executes runs.
 CREATE TABLE tb_environments (
-    fraise_id   text COLLATE "C" NOT NULL REFERENCES tb_fraises (id),
-    environment text COLLATE "C" NOT NULL,
-    name        text,
-    branch      text,
-    app_path    text,
-    position    integer NOT NULL DEFAULT 0,
-    configured  boolean NOT NULL,
+    fraise_id    text COLLATE "C" NOT NULL REFERENCES tb_fraises (id),
+    environment  text COLLATE "C" NOT NULL,
+    name         text,
+    branch       text,
+    app_path     text,
+    position     integer NOT NULL DEFAULT 0,
+    overlap      text CHECK (overlap = ANY ('{queue, skip, allow}')),
+    deploys_wait boolean,
+    executor     text CHECK (executor = ANY ('{worker, unit}')),
+    configured   boolean NOT NULL,
     PRIMARY KEY (fraise_id, environment)
 );
 
@@ -29,6 +34,7 @@ CREATE TABLE tb_kinds (
     lane       text,
     supersedes boolean NOT NULL,
     shown      boolean NOT NULL,
+    job        boolean NOT NULL,
     priority   integer NOT NULL
 );
 
@@ -94,7 +100,9 @@ CREATE TABLE tb_refused_deliveries (
 
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
--- first, a delivery or a request, whatever the clock did. The rules assign `sequence` and `number`.
+-- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
+-- what the environment says of its job is copied with the request of a run. The rules assign it, `sequence` and
+-- `number`.
 CREATE SEQUENCE deployment_event_sequence;
 
 CREATE TABLE tb_deployment_events (
@@ -112,7 +120,8 @@ CREATE TABLE tb_deployment_events (
     fraise_id           text COLLATE "C",
     environment         text COLLATE "C",
     kind                text,
-    trigger             text CHECK (trigger = ANY ('{webhook, manual, recovery, replay, reconcile}')),
+    trigger             text CHECK (trigger = ANY ('{
+        webhook, manual, recovery, replay, reconcile, schedule, on_deploy, on_failure}')),
     requested_by        text,
     ref                 text COLLATE "C",
     commit_sha          text,
@@ -121,6 +130,11 @@ CREATE TABLE tb_deployment_events (
     reason              text,
     recovers            uuid,
     repeats             uuid,
+    arguments           jsonb,
+    requested_for       uuid,
+    overlap             text CHECK (overlap = ANY ('{queue, skip, allow}')),
+    deploys_wait        boolean,
+    executor            text CHECK (executor = ANY ('{worker, unit}')),
     webhook_event_id    uuid,
     newest_delivery     bigint,
     superseded_by       uuid,
@@ -172,6 +186,9 @@ CREATE TABLE tb_deployments (
     superseded_by       uuid,
     recovers            uuid,
     repeats             uuid,
+    arguments           jsonb,
+    requested_for       uuid,
+    executor            text,
     attempt             integer NOT NULL DEFAULT 0,
     activation_started  boolean NOT NULL DEFAULT false,
     rollback_started    boolean NOT NULL DEFAULT false,

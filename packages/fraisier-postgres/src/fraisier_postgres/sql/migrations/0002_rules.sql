@@ -93,16 +93,24 @@ END $$;
 
 -- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
 -- earlier delivery may turn out to be a replay, so it supersedes only another such. What came first may be stored last,
--- and nothing ends before it was requested.
-CREATE FUNCTION check_request(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
+-- and nothing ends before it was requested. Returned with what its environment says of its job.
+CREATE FUNCTION check_request(event tb_deployment_events) RETURNS tb_deployment_events LANGUAGE plpgsql AS $$
+DECLARE
+    place tb_environments;
 BEGIN
-    PERFORM FROM tb_environments AS e
+    SELECT * INTO place FROM tb_environments AS e
     WHERE e.fraise_id = event.fraise_id AND e.environment = event.environment FOR NO KEY UPDATE;
+    IF place.overlap IS NOT NULL AND (SELECT k.job FROM tb_kinds AS k WHERE k.name = event.kind) THEN
+        event.overlap := place.overlap;
+        event.deploys_wait := place.deploys_wait;
+        event.executor := place.executor;
+    END IF;
     INSERT INTO tb_deployment_events (deployment_id, event, at, superseded_by)
     SELECT d.id, 'superseded', greatest(event.at, d.requested_at), event.deployment_id
     FROM tb_deployments AS d
     WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
       AND d.status = 'pending' AND d.supersedes AND (d.repeats IS NULL) = (event.repeats IS NULL);
+    RETURN event;
 END $$;
 
 -- Returns the number that follows. A deployment is read only once its environment is held, in a new snapshot; and
@@ -147,7 +155,7 @@ DECLARE
     next integer := 1;
 BEGIN
     IF NEW.event = 'requested' THEN
-        PERFORM check_request(NEW);
+        NEW := check_request(NEW);
         NEW.newest_delivery := coalesce(NEW.newest_delivery, newest_delivery(NEW));
     ELSE
         next := check_change(NEW);

@@ -1,18 +1,20 @@
 -- The fold: what each event does to the tables that are derived from the events. It is written once, so that
 -- appending (one event) and rebuilding (all of them) are the same code. Each part is one statement an event.
 
+-- What a request excludes is up to its kind and, if it is a job's, to what the environment said of that.
 CREATE FUNCTION fold_requested(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tb_deployments (
         sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
         commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
-        release, recovers, repeats, last_event, position)
+        release, recovers, repeats, arguments, requested_for, executor, last_event, position)
     SELECT
-        event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source, k.lane,
+        event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source,
+        CASE WHEN event.overlap = 'allow' THEN NULL WHEN event.deploys_wait THEN 'release' ELSE k.lane END,
         k.supersedes, k.shown, k.priority, 'pending', event.at, event.commit_sha, event.ref, event.before_sha,
         event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
-        event.newest_delivery, event.release, event.recovers, event.repeats, event.number,
-        event.sequence
+        event.newest_delivery, event.release, event.recovers, event.repeats, event.arguments, event.requested_for,
+        event.executor, event.number, event.sequence
     FROM tb_kinds AS k WHERE k.name = event.kind;
     IF NOT FOUND THEN
         PERFORM refuse('unknown kind of deployment');

@@ -1,4 +1,4 @@
--- Claims what can run now, by priority; of one deployment if `wanted` is given. Its environment is held first, those
+-- Claims what can run now, by priority; of one deployment if `wanted` is given, and what a unit executes only so. Its environment is held first, those
 -- that others hold are passed over, and it is read again once it is held, in a new snapshot. One call, because every
 -- answer that a worker waits for delays the first step. Nothing is claimed if there is a migration that is newer than
 -- the one that is known: `newest` says which. The deployment is returned as
@@ -20,7 +20,7 @@ BEGIN
     LOOP
         SELECT w.id INTO claimed FROM tb_deployments AS w
         JOIN tb_environments AS e ON e.fraise_id = w.fraise_id AND e.environment = w.environment
-        WHERE w.status = 'pending' AND (wanted IS NULL OR w.id = wanted)
+        WHERE w.status = 'pending' AND (w.id = wanted OR (wanted IS NULL AND w.executor IS DISTINCT FROM 'unit'))
           AND NOT EXISTS (
               SELECT FROM tb_deployments AS busy
               WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane

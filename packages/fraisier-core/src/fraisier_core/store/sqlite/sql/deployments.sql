@@ -12,33 +12,40 @@ SET type = excluded.type, description = excluded.description, repository = exclu
     problem = excluded.problem, configured = 1;
 
 -- name: configure_environment
-INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, configured)
-VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, 1)
+INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, overlap, deploys_wait,
+                             executor, configured)
+VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :overlap, :deploys_wait, :executor, 1)
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
+    overlap = excluded.overlap, deploys_wait = excluded.deploys_wait, executor = excluded.executor,
     configured = 1;
 
 -- name: known_kinds
-SELECT name, source, lane, supersedes, shown, priority FROM tb_kinds;
+SELECT name, source, lane, supersedes, shown, job, priority FROM tb_kinds;
 
 -- name: add_kind
-INSERT INTO tb_kinds (name, source, lane, supersedes, shown, priority)
-VALUES (:name, :source, :lane, :supersedes, :shown, :priority)
+INSERT INTO tb_kinds (name, source, lane, supersedes, shown, job, priority)
+VALUES (:name, :source, :lane, :supersedes, :shown, :job, :priority)
 ON CONFLICT (name) DO UPDATE
 SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supersedes, shown = excluded.shown,
-    priority = excluded.priority;
+    job = excluded.job, priority = excluded.priority;
 
 -- name: request
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, release, newest_delivery)
-VALUES (
+    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, overlap, deploys_wait, executor,
+    webhook_event_id, release, newest_delivery)
+SELECT
     :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
-    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :webhook_event_id, :release,
+    :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :arguments, :requested_for, e.overlap,
+    e.deploys_wait, e.executor, :webhook_event_id, :release,
     coalesce(
         (SELECT sequence FROM tb_webhook_events WHERE id = :webhook_event_id AND :trigger = 'webhook'),
         (SELECT max(sequence) FROM tb_webhook_events),
-        0));
+        0)
+FROM (SELECT 1) LEFT JOIN tb_environments AS e
+    ON e.fraise_id = :fraise_id AND e.environment = :environment
+   AND (SELECT k.job FROM tb_kinds AS k WHERE k.name = :kind);
 
 -- name: append
 INSERT INTO tb_deployment_events (
@@ -53,9 +60,9 @@ VALUES (
 SELECT max(name) AS name FROM tb_migrations;
 
 -- name: claimable
--- What can run now, by priority; of one deployment if `id` is given.
+-- What can run now, by priority; of one deployment if `id` is given. What a unit executes is claimed by its id alone.
 SELECT id, attempt FROM tb_deployments AS waiting
-WHERE status = 'pending' AND (:id IS NULL OR id = :id)
+WHERE status = 'pending' AND (id = :id OR (:id IS NULL AND executor IS NOT 'unit'))
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS busy
       WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
@@ -89,13 +96,14 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND
   AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL);
 
 -- name: is_last
--- A deployment after which nothing was requested in its lane, not even its cancellation.
+-- A deployment after which nothing was requested in the lane of its kind, not even its cancellation.
 SELECT 1 FROM tb_deployments AS last
 WHERE id = :id AND cancel_requested = 0
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS later
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
-        AND later.lane IS last.lane AND later.sequence > last.sequence);
+        AND later.sequence > last.sequence
+        AND (SELECT lane FROM tb_kinds WHERE name = later.kind) IS (SELECT lane FROM tb_kinds WHERE name = last.kind));
 
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither

@@ -11,14 +11,19 @@ CREATE TABLE tb_fraises (
     configured  INTEGER NOT NULL CHECK (configured IN (0, 1))
 ) STRICT;
 
+-- What is configured. Where there is a job, `overlap` says what becomes of a run that is requested while another is
+-- under way, `deploys_wait` whether deployments and runs exclude each other, `executor` who executes runs.
 CREATE TABLE tb_environments (
-    fraise_id   TEXT NOT NULL REFERENCES tb_fraises (id),
-    environment TEXT NOT NULL,
-    name        TEXT,
-    branch      TEXT,
-    app_path    TEXT,
-    position    INTEGER NOT NULL DEFAULT 0,
-    configured  INTEGER NOT NULL CHECK (configured IN (0, 1)),
+    fraise_id    TEXT NOT NULL REFERENCES tb_fraises (id),
+    environment  TEXT NOT NULL,
+    name         TEXT,
+    branch       TEXT,
+    app_path     TEXT,
+    position     INTEGER NOT NULL DEFAULT 0,
+    overlap      TEXT CHECK (overlap = 'queue' OR overlap = 'skip' OR overlap = 'allow'),
+    deploys_wait INTEGER CHECK (deploys_wait IN (0, 1)),
+    executor     TEXT CHECK (executor = 'worker' OR executor = 'unit'),
+    configured   INTEGER NOT NULL CHECK (configured IN (0, 1)),
     PRIMARY KEY (fraise_id, environment)
 ) STRICT;
 
@@ -29,6 +34,7 @@ CREATE TABLE tb_kinds (
     lane       TEXT,
     supersedes INTEGER NOT NULL CHECK (supersedes IN (0, 1)),
     shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),
+    job        INTEGER NOT NULL CHECK (job IN (0, 1)),
     priority   INTEGER NOT NULL
 ) STRICT;
 
@@ -94,7 +100,8 @@ CREATE TABLE tb_refused_deliveries (
 
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
--- first, a delivery or a request, whatever the clock did.
+-- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
+-- what the environment says of its job is copied with the request of a run.
 CREATE TABLE tb_deployment_events (
     sequence            INTEGER PRIMARY KEY,
     deployment_id       TEXT NOT NULL,
@@ -114,7 +121,7 @@ CREATE TABLE tb_deployment_events (
     kind                TEXT,
     trigger             TEXT CHECK (
         trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery' OR trigger = 'replay' OR
-        trigger = 'reconcile'),
+        trigger = 'reconcile' OR trigger = 'schedule' OR trigger = 'on_deploy' OR trigger = 'on_failure'),
     requested_by        TEXT,
     ref                 TEXT,
     commit_sha          TEXT,
@@ -123,6 +130,11 @@ CREATE TABLE tb_deployment_events (
     reason              TEXT,
     recovers            TEXT,
     repeats             TEXT,
+    arguments           TEXT,
+    requested_for       TEXT,
+    overlap             TEXT CHECK (overlap = 'queue' OR overlap = 'skip' OR overlap = 'allow'),
+    deploys_wait        INTEGER CHECK (deploys_wait IN (0, 1)),
+    executor            TEXT CHECK (executor = 'worker' OR executor = 'unit'),
     webhook_event_id    TEXT,
     newest_delivery     INTEGER,
     superseded_by       TEXT,
@@ -176,6 +188,9 @@ CREATE TABLE tb_deployments (
     superseded_by       TEXT,
     recovers            TEXT,
     repeats             TEXT,
+    arguments           TEXT,
+    requested_for       TEXT,
+    executor            TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0,
     activation_started  INTEGER NOT NULL DEFAULT 0,
     rollback_started    INTEGER NOT NULL DEFAULT 0,

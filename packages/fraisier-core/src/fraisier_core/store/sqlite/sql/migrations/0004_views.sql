@@ -12,7 +12,9 @@ SELECT
         'before_sha', h.before_sha, 'pathspecs', json(h.pathspecs), 'reason', h.reason, 'trigger', h.trigger,
         'requested_by', h.requested_by, 'webhook_event_id', h.webhook_event_id, 'release', h.release,
         'previous_release', h.previous_release, 'previous_commit_sha', h.previous_commit_sha,
-        'superseded_by', h.superseded_by, 'recovers', h.recovers, 'repeats', h.repeats, 'attempt', h.attempt,
+        'superseded_by', h.superseded_by, 'recovers', h.recovers, 'repeats', h.repeats,
+        'arguments', json(h.arguments), 'requested_for', h.requested_for, 'lane', h.lane, 'executor', h.executor,
+        'attempt', h.attempt,
         'activation_started', json(iif(h.activation_started, 'true', 'false')),
         'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
         'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
@@ -23,7 +25,7 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable,
         d.cancel_requested, d.position, d.sequence,
         (SELECT json_group_array(json_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
@@ -74,6 +76,7 @@ SELECT
     END AS error_message,
     c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
     c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
+    d.arguments, d.requested_for, d.lane, d.executor,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
