@@ -87,7 +87,7 @@ def run_request(
     store: Store,
     environment: Environment,
     *,
-    requested_by: str,
+    requested_by: str | None,
     arguments: Sequence[str] = (),
     trigger: Trigger = "manual",
 ) -> Request:

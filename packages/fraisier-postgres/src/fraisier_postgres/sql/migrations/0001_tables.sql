@@ -11,7 +11,7 @@ CREATE TABLE tb_fraises (
     configured  boolean NOT NULL
 );
 
--- What is configured. Where there is a job, `overlap` says what becomes of a run that is requested while another is
+-- What is configured. If there is a job, `overlap` says what becomes of a run that is requested while another is
 -- under way, `deploys_wait` whether deployments and runs exclude each other, `executor` who executes runs.
 CREATE TABLE tb_environments (
     fraise_id    text COLLATE "C" NOT NULL REFERENCES tb_fraises (id),
