@@ -238,6 +238,8 @@ class Installation:
             SimulatedDeployer(server, process.pause),
             self.mirror,
             SimulatedWorkspace(server, process.pause),
+            self.config.path,
+            self.config.state_dir,
         )
 
     def run(self, which: int, pauses: int) -> None:

@@ -19,7 +19,7 @@ from fraisier_core.system.environment import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]
-ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify"})
+ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify", "units"})
 """Recovery tells by these how far a deployment came: no deployer gives their names to its own steps."""
 
 

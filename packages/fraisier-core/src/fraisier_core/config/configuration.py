@@ -127,6 +127,7 @@ class Config:
             access=access,
             contents=of.reach.contents(),
             describe=of.reach.describe,
+            config=self.path,
         )
 
     def secret_variables(self) -> set[str]:

@@ -83,7 +83,8 @@ class ResolvedEnvironment:
     """What the process of one deployment gets: its environment, with the variables filled in, and nothing of
     `git:` or of other fraises. `repository` is the address to fetch from, `access` how it is reached,
     `contents` what of it becomes part of a release; `section` is for the settings model of its fraise type;
-    `secrets` are what must be redacted in output; `describe`: commands get `FRAISIER_DESCRIBE`.
+    `secrets` are what must be redacted in output; `describe`: commands get `FRAISIER_DESCRIBE`; `config` is
+    the file of it all.
     """
 
     fraise: str
@@ -96,6 +97,7 @@ class ResolvedEnvironment:
     access: Access = field(default=NO_ACCESS, repr=False)
     contents: Contents = ALL
     describe: bool = False
+    config: Path = field(default=Path("fraises.yaml"), repr=False)
 
     @property
     def releases(self) -> Path:

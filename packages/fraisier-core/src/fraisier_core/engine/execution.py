@@ -41,6 +41,8 @@ class DeploymentContext:
     deployer: Deployer
     mirror: Mirror
     workspace: Workspace
+    config: Path
+    state_dir: Path
     describe: bool = False
 
     def facts(self, release: Release) -> dict[str, str]:
@@ -130,4 +132,5 @@ def open_context(
     shared = SharedFiles(resolved.shared, settings.shared)
     workspace = open_workspace(resolved.releases, settings.app_path, mirror, shared)
     names = (resolved.fraise, resolved.environment)
-    return DeploymentContext(*names, settings, deployer, mirror, workspace, resolved.describe)
+    files = (resolved.config, resolved.state_dir)
+    return DeploymentContext(*names, settings, deployer, mirror, workspace, *files, resolved.describe)

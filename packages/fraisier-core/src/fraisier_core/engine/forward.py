@@ -8,6 +8,7 @@ from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import RecordedRun, call
 from fraisier_core.engine.sources import SOURCES
+from fraisier_core.engine.unit_check import check_units
 from fraisier_core.engine.verification import verify
 from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
@@ -28,6 +29,8 @@ def execute(execution: Execution) -> None:
         release = SOURCES[kind.source](execution)
         if release is not None:
             _record(execution, release, _to_return_to(execution) if kind.activates else None)
+            if kind.source == "commit":
+                check_units(execution)
             run = call(execution, kind.hook, release)
             if kind.activates:
                 finish(execution, run)

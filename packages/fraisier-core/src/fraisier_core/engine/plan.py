@@ -12,6 +12,7 @@ from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.commits import commit_of
 from fraisier_core.engine.execution import DeploymentContext, open_context
+from fraisier_core.engine.unit_check import STEP, job_with_units
 from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Reader
@@ -91,7 +92,10 @@ def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, A
     own = context.deployer.steps(settings, context.mirror.files(commit))
     if own is not None:
         checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
-        yield {"steps": ("fetch", *checkout, *(name for name in own if name not in left_out), "verify")}
+        units = [STEP] if job_with_units(context.fraise, context.environment, settings) else []
+        yield {
+            "steps": ("fetch", *units, *checkout, *(name for name in own if name not in left_out), "verify")
+        }
     context.workspace.check_commit(commit)
 
 

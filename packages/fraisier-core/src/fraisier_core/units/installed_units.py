@@ -60,6 +60,11 @@ def is_ours(text: str, place: UnitPlace) -> bool:
     return text.partition("\n")[0].lstrip("#/ ") == place.mark
 
 
+def installed_names(fraise: str, environment: str) -> list[str]:
+    """Return which of the units that an environment may have are there, whoever wrote them."""
+    return [name for name in _names(unit_of(fraise, environment)) if (UNITS / name).exists()]
+
+
 def differences(names: tuple[str, str], job: Job | None, config: Path, state_dir: Path) -> list[str]:
     """Return how the installed units of an environment differ from its job.
 
@@ -72,14 +77,16 @@ def differences(names: tuple[str, str], job: Job | None, config: Path, state_dir
     Which program they call is theirs to say. Raises `StepFailedError` if systemd does not answer.
     """
     unit = unit_of(*names)
-    there = {name: text_of(UNITS / name) for name in (f"{unit}@.service", f"{unit}.service", f"{unit}.timer")}
-    if job is None and not any(there.values()):
-        return []
+    there = {name: text_of(UNITS / name) for name in _names(unit)}
     program = _PROGRAM.search(there[f"{unit}@.service"] or "")
     place = replace(unit_place("", config, state_dir), quoted_program=program[1] if program else "fraisier")
     wanted: Mapping[str, str] = unit_texts(job, place) if job else {}
     found = [_difference(name, text, wanted.get(name), place) for name, text in there.items()]
     return [each for each in found if each] or (_idle(job) if job and job.schedule else [])
+
+
+def _names(unit: str) -> tuple[str, ...]:
+    return f"{unit}@.service", f"{unit}.service", f"{unit}.timer"
 
 
 def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlace) -> str:

@@ -1,0 +1,57 @@
+"""Before a release is activated: whether the units that will run its job are installed as configured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fraisier_core.engine.execution import Execution
+from fraisier_core.errors import StepFailedError
+from fraisier_core.job_settings import JobSettings
+from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.units.crontab import crontab_line
+from fraisier_core.units.installed_units import differences, installed_names
+from fraisier_core.units.job import Job
+from fraisier_core.units.starting import INSTALL
+from fraisier_core.units.systemctl import has_systemd
+
+STEP = "units"
+
+
+def check_units(execution: Execution) -> None:
+    """Compare the installed units with the settings. Raises `StepFailedError` with the command to run.
+
+    It is a step only if there is something to compare. Without systemd, its output says what does the same.
+    """
+    context = execution.context
+    names = context.fraise, context.environment
+    job = job_with_units(*names, context.settings)
+    if isinstance(context.settings, JobSettings) and (job or (has_systemd() and installed_names(*names))):
+        with execution.recorder.step(STEP):
+            if has_systemd():
+                _require_equal(names, job, context.config, context.state_dir)
+            elif job is not None:
+                execution.recorder.note(_without_systemd(job, context.config))
+
+
+def job_with_units(fraise: str, environment: str, settings: EnvironmentSettings) -> Job | None:
+    """Return the job of an environment, None unless units run it."""
+    if not isinstance(settings, JobSettings):
+        return None
+    needs_units = settings.schedule is not None or settings.limits.model_dump(exclude_none=True)
+    return Job(fraise, environment, settings.schedule, settings.limits) if needs_units else None
+
+
+def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_dir: Path) -> None:
+    if found := differences(names, job, config, state_dir):
+        raise StepFailedError(f"{'; '.join(found)}: run `{INSTALL}`, then deploy again")
+
+
+def _without_systemd(job: Job, config: Path) -> str:
+    program = str(Path(sys.executable).with_name("fraisier"))
+    line = crontab_line(job, program, config)
+    unlimited = (
+        "" if not job.limits.model_dump(exclude_none=True) else "; limits: are systemd's, and have no effect"
+    )
+    scheduled = f", so nothing starts its runs unless a crontab has this line:\n{line}" if line else ""
+    return f"this host is not run by systemd{unlimited}{scheduled}"

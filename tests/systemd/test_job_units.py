@@ -1,0 +1,137 @@
+"""A job whose units are systemd's: deployed only if they are installed as configured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fraisier.cli.config_install import install_units
+from fraisier.exit_codes import ExitCode
+from fraisier_core.config import load_config
+from fraisier_core.plugins import Plugins
+from fraisier_core.testing import Forge
+from fraisier_core.units.installed_units import UNITS
+
+CONFIG = """
+state_dir: {folder}/state
+fraises:
+  report:
+    type: scheduled
+    repository: {url}
+    environments:
+      production:
+        branch: main
+        app_path: {folder}/app
+        command: [sh, report.sh]
+        stable_for: 0
+        schedule: "30 2 * * *"
+        env: {{PASSWORD: "${{REPORT_PASSWORD}}"}}
+"""
+PASSWORD = "correct-horse-battery"
+
+
+@dataclass(frozen=True, slots=True)
+class JobHost:
+    """A machine with a scheduled fraise."""
+
+    folder: Path
+    forge: Forge
+
+    def fraisier(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "fraisier", "-c", str(self.folder / "fraises.yaml"), *arguments]
+        env = os.environ | variables
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+
+    def install(self, *options: str) -> dict[str, Any]:
+        done = self.fraisier("config", "install", "--json", *options)
+        assert done.returncode == ExitCode.SUCCESS, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def deploy(self) -> subprocess.CompletedProcess[str]:
+        return self.fraisier("deploy", "report", "production", REPORT_PASSWORD=PASSWORD)
+
+    def configure(self, old: str, new: str) -> None:
+        path = self.folder / "fraises.yaml"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture
+def host(place: Path) -> Iterator[JobHost]:
+    forge = Forge.create(place / "forge")
+    forge.push_files({"report.sh": "echo reported"})
+    (place / "state").mkdir()
+    (place / "fraises.yaml").write_text(CONFIG.format(folder=place, url=forge.url))
+    found = JobHost(place, forge)
+    yield found
+    found.configure("type: scheduled", "type: etl")
+    found.configure("command: [sh, report.sh]", "script_path: report.sh")
+    (place / "fraises.yaml").write_text((place / "fraises.yaml").read_text().partition("        schedule")[0])
+    found.install()
+
+
+def test_a_deployment_fails_before_activation_until_the_units_are_installed(host: JobHost) -> None:
+    refused = host.deploy()
+    assert refused.returncode == ExitCode.FAILED
+    assert "is not installed" in refused.stdout + refused.stderr
+    assert "run `sudo fraisier config install`, then deploy again" in refused.stdout + refused.stderr
+    assert not (host.folder / "app").exists()
+    host.install()
+    done = host.deploy()
+    assert done.returncode == ExitCode.SUCCESS, done.stdout + done.stderr
+    host.configure("30 2 * * *", "30 3 * * *")
+    assert "fraisier-run-report.production.timer differs" in host.deploy().stderr
+
+
+def test_trying_changes_nothing_and_a_second_time_there_is_nothing_to_do(host: JobHost) -> None:
+    tried = host.install("--dry-run")
+    assert not list(UNITS.glob("fraisier-run-*"))
+    assert host.install() == tried | {"applied": True}
+    assert [Path(each["path"]).name for each in tried["changes"]] == [
+        "50-fraisier-run-root.rules",
+        "fraisier-run-report.production.service",
+        "fraisier-run-report.production.timer",
+        "fraisier-run-report.production@.service",
+    ]
+    written = {path: path.stat().st_mtime_ns for path in UNITS.glob("fraisier-run-*")}
+    assert host.install() == {"changes": [], "commands": [], "applied": True}
+    assert {path: path.stat().st_mtime_ns for path in UNITS.glob("fraisier-run-*")} == written
+    assert "nothing to do" in host.fraisier("config", "install").stdout
+
+
+def test_no_unit_has_a_value_of_env(host: JobHost) -> None:
+    done = host.fraisier("config", "install", REPORT_PASSWORD=PASSWORD)
+    assert PASSWORD not in done.stdout + done.stderr
+    assert not [path for path in UNITS.glob("fraisier-run-*") if PASSWORD in path.read_text()]
+
+
+def test_units_get_the_files_of_variables_that_the_worker_gets(
+    host: JobHost, install_unit: Callable[[str, str], None]
+) -> None:
+    install_unit(
+        "fraisier-worker.service",
+        "ExecStart=/bin/true\nEnvironmentFile=-/etc/a.env\nEnvironmentFile=/etc/b.env\nReadWritePaths=/srv",
+    )
+    host.install()
+    lines = (UNITS / "fraisier-run-report.production@.service").read_text().splitlines()
+    assert [line for line in lines if line.startswith(("EnvironmentFile", "ReadWrite"))] == [
+        "EnvironmentFile=-/etc/a.env",
+        "EnvironmentFile=/etc/b.env",
+        f"ReadWritePaths={host.folder}/state /srv",
+    ]
+
+
+def test_only_root_installs_units(
+    host: JobHost, outcome_as: Callable[[str, Callable[[], None]], str]
+) -> None:
+    config = load_config(host.folder / "fraises.yaml", Plugins.installed())
+    refusal = outcome_as("games", lambda: install_units(config, dry_run=True, as_json=False))
+    assert "only root may install units: run `sudo fraisier" in refusal
