@@ -9,11 +9,11 @@ from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.system.host import has_systemd
 from fraisier_core.units.crontab import crontab_line
 from fraisier_core.units.installed_units import differences, installed_names
 from fraisier_core.units.job import Job
 from fraisier_core.units.starting import INSTALL
-from fraisier_core.units.systemctl import has_systemd
 
 STEP = "units"
 
@@ -36,10 +36,9 @@ def check_units(execution: Execution) -> None:
 
 def job_with_units(fraise: str, environment: str, settings: EnvironmentSettings) -> Job | None:
     """Return the job of an environment, None unless units run it."""
-    if not isinstance(settings, JobSettings):
+    if not isinstance(settings, JobSettings) or not settings.needs_unit:
         return None
-    needs_units = settings.schedule is not None or settings.limits.model_dump(exclude_none=True)
-    return Job(fraise, environment, settings.schedule, settings.limits) if needs_units else None
+    return Job(fraise, environment, settings.schedule, settings.limits)
 
 
 def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_dir: Path) -> None:

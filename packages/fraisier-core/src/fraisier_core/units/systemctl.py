@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.queries import NoAnswerError
@@ -12,11 +11,6 @@ from fraisier_core.system.systemd import asked
 SECONDS = 90.0  # systemd's own for a job
 Properties = dict[str, list[str]]
 """The values of each property, of which some come more than once."""
-
-
-def has_systemd() -> bool:
-    """Whether systemd runs this host, as sd_booted(3) tells."""
-    return Path("/run/systemd/system").is_dir()
 
 
 def told(*arguments: str, what: str) -> str:

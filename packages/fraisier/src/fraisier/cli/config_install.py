@@ -24,9 +24,9 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     Raises `ConflictError` without systemd or over a file that is not ours, `ForbiddenError` for another user
     than root, and `StepFailedError` if systemd does not accept something.
     """
+    from fraisier_core.system.host import has_systemd
     from fraisier_core.units.job import Job
     from fraisier_core.units.place import unit_place
-    from fraisier_core.units.systemctl import has_systemd
     from fraisier_core.units.unit_plan import apply, plan, verify
 
     jobs = [job for each in config.environments if (job := Job.of(each))]
