@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
+from fraisier_core.system.memory_kills import memory_kills
 from fraisier_core.system.processes import (
     AWAITED,
     ProcessIdentity,
@@ -180,6 +181,7 @@ class _Command:
         on_output: Callable[[bytes], None],
         cancelled: Interruption,
     ) -> None:
+        self._memory_kills = memory_kills()
         with _TURN:
             self._earlier = children()
             self._process = start()
@@ -222,7 +224,11 @@ class _Command:
     @property
     def exit_text(self) -> str | None:
         """How it failed, None if it succeeded."""
-        return exit_text(self.status)
+        text = exit_text(self.status)
+        if text is None or memory_kills() == self._memory_kills:
+            return text
+        what = "it" if self.status == -signal.SIGKILL else "a process of its cgroup"
+        return f"{text}: memory ran out, and the kernel killed {what}"
 
     def follow(self) -> None:
         """Hand on what it prints until it exits; raises if it goes beyond its limits or is cancelled."""
