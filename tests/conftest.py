@@ -13,6 +13,7 @@ from fraisier_core.system.host import Host
 from tests.environments import build_wheels, download_wheels
 from tests.played import Open
 from tests.postgres import USUAL, Servers
+from tests.sandbox import Sandbox
 from tests.sharing import made_once
 
 collect_ignore = ["third_party"]  # a package of its own, tested in an environment of its own
@@ -28,6 +29,14 @@ def wheels(shared_folder: Path) -> Path:
 def wheelhouse(shared_folder: Path) -> Path:
     """A folder with the locked wheel of everything that the application needs."""
     return made_once(shared_folder / "wheelhouse", download_wheels)
+
+
+@pytest.fixture(scope="session")
+def real_systemd(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A sandbox with polkit can be started here; otherwise skip."""
+    started = Sandbox(tmp_path_factory.mktemp("sandbox")).once("systemctl", "cat", "polkit.service")
+    if started.returncode != 0:
+        pytest.skip(f"no systemd can be started here: {started.stdout.strip()}")
 
 
 @pytest.fixture

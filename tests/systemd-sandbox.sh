@@ -5,17 +5,21 @@
 #   systemd-sandbox.sh run  -- CMD [ARG...]   start, run CMD inside, always stop; exit code of CMD
 #   systemd-sandbox.sh start                  boot it in the background
 #   systemd-sandbox.sh exec -- CMD [ARG...]   run CMD inside (cwd and environment kept)
-#   systemd-sandbox.sh stop | status
+#   systemd-sandbox.sh stop | status          power it off: units are stopped
+#   systemd-sandbox.sh kill                   the power fails: every process ends at once
 #
 # Needs root, bash, util-linux, coreutils, systemd, dbus; overlayfs and cgroup2 in the kernel.
+# Controllers (memory, pids, cpu) are those that the machine has, in cgroup v1 or v2.
 # No network, container engine or image. PID 1 of the machine may be systemd or anything else.
 # Host-visible writes: only below FRAISIER_SANDBOX_RW. Everything else that is written inside
-# (/etc, /var, /opt, /root ...) goes to a tmpfs and is gone at stop; /tmp /run /dev are private.
+# (/etc, /var, /opt, /root ...) goes to a tmpfs and is gone at stop, or to a folder that keeps it;
+# /tmp /run /dev are private and always gone. Each start has a boot id of its own.
 # Never bind a host /tmp or /run into a container that boots stock units: systemd-tmpfiles
 # empties them. Stock units here are a short list without any of those.
 #
 # FRAISIER_SANDBOX_RW     host directories left writable, ':'-separated  (default: the cwd)
 # FRAISIER_SANDBOX_BIND   directories below /run to keep, e.g. /run/postgresql
+# FRAISIER_SANDBOX_DISK   a folder that keeps what is written inside, for the next start with it
 # FRAISIER_SANDBOX_NET    'private': own network namespace with only lo  (default: shared)
 # FRAISIER_SANDBOX_STATE  state directory            (default /tmp/fraisier-systemd-sandbox-$UID)
 # Inside, FRAISIER_SYSTEMD_SANDBOX=1 is set.
@@ -52,56 +56,105 @@ cgroup2_root() {
   return 1
 }
 
-# ---- stage 1: own cgroup, then new namespaces -----------------------------------------------
+v1_hierarchies() { # "CONTROLLERS MOUNT PATH" of what is not in cgroup2, and of systemd's name beside it
+  local names path target fsroot found="" needed=""
+  while IFS=: read -r _ names path; do
+    case ",$names," in *,memory,*|*,pids,*|*,cpu,*) needed=1;; *,name=systemd,*);; *) continue;; esac
+    read -r target fsroot < <(findmnt -rn -t cgroup -O "$names" -o TARGET,FSROOT) || continue
+    found+="$names $target ${path#"${fsroot%/}"}"$'\n'
+  done < /proc/self/cgroup
+  [ -z "$needed" ] || printf %s "$found"
+}
+sweep() { # folders of sandboxes that were killed together with their script; rmdir spares all others
+  local d; for d in "$1"/fraisier-sandbox-*; do
+    [ -d "$d" ] && [ ! -e "/proc/${d##*-}" ] && find "$d" -depth -type d -exec rmdir {} + 2>/dev/null
+  done; true
+}
+
+# ---- stage 1: own cgroups, then new namespaces ----------------------------------------------
 stage_ns() {
-  local root rel cg
+  local root rel cg c own mnt path
   root=$(cgroup2_root) || die "no cgroup2 at /sys/fs/cgroup or /sys/fs/cgroup/unified"
   if [ -n "${FS_SCOPE:-}" ]; then             # systemd-run gave us a delegated scope
     rel=$(sed -n 's/^0:://p' /proc/self/cgroup); cg=$root$rel
   else
-    cg=$root/fraisier-sandbox-$$; mkdir "$cg"
+    sweep "$root"; cg=$root/fraisier-sandbox-$$; mkdir "$cg"
   fi
-  mkdir -p "$cg/supervisor" "$cg/payload"
-  echo 0 > "$cg/supervisor/cgroup.procs"
-  echo "$cg" > "$STATE/cgroup"
+  local all=("$cg")
+  while read -r _ mnt path; do                # below our own folder: its limits hold for us too
+    own=$mnt${path%/}; sweep "$own"; all+=("$own/fraisier-sandbox-$$")
+  done < <(v1_hierarchies)
+  printf '%s\n' "${all[@]}" > "$STATE/cgroups"
+  for c in "${all[@]}"; do mkdir -p "$c/supervisor" "$c/payload"; echo 0 > "$c/supervisor/cgroup.procs"; done
+  for c in $(cat "$cg/cgroup.controllers"); do
+    case $c in memory|pids|cpu) echo "+$c" > "$cg/cgroup.subtree_control";; esac
+  done
   local ns=(--mount --pid --ipc --uts --fork --kill-child=SIGKILL --propagation private)
   [ "${FRAISIER_SANDBOX_NET:-}" = private ] && ns+=(--net)
   local dead=(); [ -n "${FS_PDEATH:-}" ] && dead=(setpriv --pdeathsig KILL)
-  exec ${dead[@]+"${dead[@]}"} unshare "${ns[@]}" "$SELF" _init "$cg"
+  exec ${dead[@]+"${dead[@]}"} unshare "${ns[@]}" "$SELF" _init "${all[@]}"
 }
 
 # ---- stage 2: pid 1 of the new namespace, still seeing the outer /proc and cgroup tree --------
 stage_init() {
-  local me; read -r me _ < /proc/self/stat    # our pid outside
+  local me c; read -r me _ < /proc/self/stat  # our pid outside
   echo "$me $(starttime "$me")" > "$STATE/init.new"; mv "$STATE/init.new" "$STATE/init"
-  echo 0 > "$1/payload/cgroup.procs"
-  exec unshare --cgroup "$SELF" _boot         # cgroup namespace rooted at payload
+  for c in "$@"; do echo 0 > "$c/payload/cgroup.procs"; done
+  exec unshare --cgroup "$SELF" _boot         # cgroup namespace rooted at each payload
 }
 
 # ---- stage 3: the new root, then systemd ------------------------------------------------------
 stage_boot() {
-  local d u n src unitdir rw keep
+  local d u n src unitdir rw keep v1 names disk new=
   mount() { command mount -n "$@"; }          # -n: leave /run/mount/utab of the host alone
   exec 8> "$STATE/console.log"
   mkdir -p "$STATE/ns"; mount -t tmpfs -o mode=0755 tmpfs "$STATE/ns"
-  n=$STATE/ns/root; mkdir "$STATE/ns"/{up,work,root}
-  mount -t overlay overlay -o "lowerdir=/,upperdir=$STATE/ns/up,workdir=$STATE/ns/work" "$n"
+  n=$STATE/ns/root; disk=${FRAISIER_SANDBOX_DISK:-$STATE/ns}; mkdir -p "$n" "$disk/work"
+  [ -d "$disk/up" ] || { mkdir "$disk/up"; new=1; }
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/up,workdir=$disk/work" "$n"
   while read -r d; do                         # other real file systems (/home, /usr ...): read-only
     case $d in /|/proc*|/sys*|/dev*|/run*|/tmp*|/var/tmp*|"$STATE"*) continue;; esac
     [ -d "$d" ] && [ -d "$n$d" ] && mount --bind "$d" "$n$d" && mount -o remount,bind,ro "$n$d"
   done < <(findmnt -rno TARGET)
 
   mount -t proc proc "$n/proc"
-  mount --bind "$n/proc/sys" "$n/proc/sys"; mount -o remount,bind,ro "$n/proc/sys"  # pid 1 sets fs.file-max
+  mount --bind "$n/proc/sys" "$n/proc/sys"
+  cat /proc/sys/kernel/random/uuid > "$STATE/ns/boot_id"
+  mount --bind "$STATE/ns/boot_id" "$n/proc/sys/kernel/random/boot_id"
+  mount -o remount,bind,ro "$n/proc/sys"      # pid 1 sets fs.file-max
   mount --bind /sys "$n/sys"; mount -o remount,bind,ro "$n/sys"
-  mount -t cgroup2 cgroup2 "$n/sys/fs/cgroup" # unified hierarchy, whatever the host has
+  v1=$(v1_hierarchies)
+  if [ -n "$v1" ]; then                       # systemd's hybrid layout: v2 for its units, v1 for their limits
+    mount -t tmpfs -o mode=0755,nosuid,nodev,noexec tmpfs "$n/sys/fs/cgroup"
+    mkdir "$n/sys/fs/cgroup/unified"; mount -t cgroup2 cgroup2 "$n/sys/fs/cgroup/unified"
+    echo '#subsys_name hierarchy num_cgroups enabled' > "$STATE/ns/cgroups"
+    while read -r names _; do
+      u=$n/sys/fs/cgroup/${names#name=}; mkdir "$u"
+      case $names in name=*) mount -t cgroup -o "none,$names" cgroup "$u"; continue;; esac
+      mount -t cgroup -o "$names" cgroup "$u"
+      for d in ${names//,/ }; do
+        [ "$d" = "$names" ] || ln -s "$names" "$n/sys/fs/cgroup/$d"
+        grep "^$d[[:space:]]" /proc/cgroups >> "$STATE/ns/cgroups"
+      done
+    done <<< "$v1"
+    mount --bind "$STATE/ns/cgroups" "$n/proc/cgroups"  # or systemd mounts the others too, at the machine's root
+  else
+    mount -t cgroup2 cgroup2 "$n/sys/fs/cgroup"
+  fi
   mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$n/tmp"
   mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$n/var/tmp"
   mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$n/run"
   mkdir -p "$n/run"/{lock,mount,dbus,systemd/system,fraisier/{units,none,old}}
   chmod 1777 "$n/run/lock"
-  d=$n/run/log/journal/$(tr -d - < /proc/sys/kernel/random/uuid); mkdir -p "$d"   # readable to its group
-  rm -f "$n/etc/machine-id"; basename "$d" > "$n/etc/machine-id"
+  if [ -n "$new" ]; then                      # a machine of its own, without the units of this one
+    rm -rf "$n"/etc/{machine-id,systemd} "$n/var/lib/systemd"; mkdir "$n/var/lib/systemd"
+    tr -d - < /proc/sys/kernel/random/uuid > "$n/etc/machine-id"
+    mkdir -p "$n/etc/systemd"/{system,user,system.conf.d,journald.conf.d}
+    printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=10s' > "$n/etc/systemd/system.conf.d/sandbox.conf"
+    printf '%s\n' '[Journal]' 'Storage=volatile' 'RuntimeMaxUse=64M' 'RateLimitIntervalSec=0' \
+      'ReadKMsg=no' 'Audit=' 'ForwardToWall=no' > "$n/etc/systemd/journald.conf.d/sandbox.conf"
+  fi
+  d=$n/run/log/journal/$(cat "$n/etc/machine-id"); mkdir -p "$d"   # readable to its group
   chgrp -R systemd-journal "$n/run/log/journal" 2>/dev/null && chmod 2755 "$n/run/log/journal" "$d"
 
   mount -t tmpfs -o mode=0755,nosuid tmpfs "$n/dev"    # no console, kmsg or watchdog of the host
@@ -127,11 +180,6 @@ stage_boot() {
            /usr/local/lib/systemd/system-generators /var/log/journal; do
     [ -d "$n$d" ] && mount --bind "$n/run/fraisier/none" "$n$d"
   done
-  for d in /etc/systemd /var/lib/systemd; do [ -d "$n$d" ] && mount -t tmpfs -o mode=0755 tmpfs "$n$d"; done
-  mkdir -p "$n/etc/systemd"/{system,user,system.conf.d,journald.conf.d}
-  printf '%s\n' '[Manager]' 'DefaultTimeoutStopSec=10s' > "$n/etc/systemd/system.conf.d/sandbox.conf"
-  printf '%s\n' '[Journal]' 'Storage=volatile' 'RuntimeMaxUse=64M' 'RateLimitIntervalSec=0' \
-    'ReadKMsg=no' 'Audit=' 'ForwardToWall=no' > "$n/etc/systemd/journald.conf.d/sandbox.conf"
 
   IFS=: read -r -a keep <<< "${FRAISIER_SANDBOX_BIND:-}"
   for d in ${keep[@]+"${keep[@]}"} /run/systemd/resolve; do
@@ -159,9 +207,11 @@ enter() ( # run a command inside: same cwd and environment, own cgroup, real exi
   trap '' INT QUIT                            # ^C is for CMD; nsenter stays to pass on its exit code
   exec nsenter -t "$pid" "${ns[@]}" sh -c '
     [ "$(cat /proc/sys/kernel/hostname)" = fraisier-sandbox ] || exit 75   # not in its own root yet
-    mkdir -p /sys/fs/cgroup/fraisier-tests.scope && echo 0 > /sys/fs/cgroup/fraisier-tests.scope/cgroup.procs
+    for d in /sys/fs/cgroup $([ -e /sys/fs/cgroup/cgroup.procs ] || echo /sys/fs/cgroup/*); do
+      [ ! -e $d/cgroup.procs ] || { mkdir -p $d/fraisier-tests.scope && echo 0 > $d/fraisier-tests.scope/cgroup.procs; }
+    done
     cd "$1" 2>/dev/null || cd /; shift
-    unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS LISTEN_PID INVOCATION_ID JOURNAL_STREAM FS_PDEATH FS_SCOPE FRAISIER_SANDBOX_STATE
+    unset DBUS_SESSION_BUS_ADDRESS DBUS_SYSTEM_BUS_ADDRESS XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS LISTEN_PID INVOCATION_ID JOURNAL_STREAM FS_PDEATH FS_SCOPE FRAISIER_SANDBOX_STATE FRAISIER_SANDBOX_DISK
     FRAISIER_SYSTEMD_SANDBOX=1 exec env --default-signal=INT,QUIT "$@"' sh "$PWD" "$@"
 )
 
@@ -175,7 +225,7 @@ cmd_start() {
   [ -O "$STATE" ] && [ ! -L "$STATE" ] || die "$STATE is not ours"
   exec 9> "$STATE/lock"; flock -n 9 || die "another start is under way"
   alive && die "already running ($STATE)"
-  rm -f "$STATE/init" "$STATE/cgroup"
+  cmd_kill                                    # what is left of one whose script was killed
   export FRAISIER_SANDBOX_STATE=$STATE
   if [ -d /run/systemd/system ] && systemctl show -p Version > /dev/null 2>&1; then
     FS_SCOPE=1 setsid systemd-run --quiet --scope --collect -p Delegate=yes \
@@ -203,9 +253,9 @@ signal_cgroup() { # SIGNAL DIR: every process of that (our own) cgroup
   local p; for p in $(cat "$2/cgroup.procs" 2>/dev/null); do [ "$p" = 0 ] || kill -s "$1" "$p" 2>/dev/null || true; done
 }
 cmd_stop() {
-  local pid st cg="" i t
-  [ -s "$STATE/cgroup" ] && cg=$(cat "$STATE/cgroup")
+  local pid st cg i t
   if alive; then
+    read -r cg < "$STATE/cgroups"
     # first the commands entered from outside: systemd-shutdown would SIGSTOP them, and their
     # waiting nsenter, stopped along with them, would keep the pid namespace from ending
     t=$cg/payload/fraisier-tests.scope
@@ -217,14 +267,23 @@ cmd_stop() {
     read -r pid st < "$STATE/init"
     kill -s RTMIN+4 "$pid" 2>/dev/null || true          # clean poweroff: units get stopped
     for i in $(seq 400); do alive || break; sleep 0.05; done
-    if alive; then kill -KILL "$pid" 2>/dev/null || true; for i in $(seq 100); do alive || break; sleep 0.05; done; fi
+  fi
+  cmd_kill
+}
+cmd_kill() {
+  local pid st i d
+  if alive; then
+    read -r pid st < "$STATE/init"
+    kill -KILL "$pid" 2>/dev/null || true; for i in $(seq 100); do alive || break; sleep 0.05; done
     alive && die "pid $pid did not end"
   fi
-  for i in $(seq 20); do                                # rmdir: only empty directories can go
-    [ -n "$cg" ] && [ -d "$cg" ] || break
-    find "$cg" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.05
+  for d in $(cat "$STATE/cgroups" 2>/dev/null); do
+    for i in $(seq 20); do                              # rmdir: only empty directories can go
+      [ -d "$d" ] || break
+      find "$d" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.05
+    done
   done
-  rm -f "$STATE"/{init,cgroup,console.log,boot.log}; rmdir "$STATE/ns" 2>/dev/null || true
+  rm -f "$STATE"/{init,cgroups,console.log,boot.log}; rmdir "$STATE/ns" 2>/dev/null || true
 }
 
 cmd_run() {
@@ -246,8 +305,9 @@ case $sub in
   start)  unset FS_PDEATH; cmd_start ;;
   exec)   alive || die "not running"; enter "$@" ;;
   stop)   cmd_stop ;;
+  kill)   cmd_kill ;;
   status) alive || { echo stopped; exit 3; }
           echo "running init=$(cut -d' ' -f1 "$STATE/init") $(enter systemctl is-system-running || true)" ;;
-  _ns) stage_ns ;; _init) stage_init "$1" ;; _boot) stage_boot ;;
+  _ns) stage_ns ;; _init) stage_init "$@" ;; _boot) stage_boot ;;
   *)      sed -n '2,9p' "$SELF" >&2; exit 2 ;;
 esac
