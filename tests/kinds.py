@@ -1,4 +1,4 @@
-"""A further kind of deployment, as another row of the table: it activates nothing, and excludes nothing."""
+"""Further kinds of deployments, as other rows of the table."""
 
 from __future__ import annotations
 
@@ -7,3 +7,11 @@ from fraisier_core.store.vocabulary import Kind
 AUDIT = Kind(
     "audit", "health_check", "serving", "audited", ("audit", "--of", "release"), lane=None, shown=False
 )
+"""Activates nothing, and excludes nothing."""
+BACKUP = Kind(
+    *("backup", "run_job", "serving", "backed up", ("backup", "--", "arguments"), "backup"),
+    supersedes=False,
+    shown=False,
+    job=True,
+)
+"""A job of another name, with a lane of its own."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from fraisier_core.config import parse_config
+from fraisier_core.engine.decision import commands
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.manual import run_request
 from fraisier_core.errors import InvalidRequestError
-from fraisier_core.store.records import Deployment
+from fraisier_core.requests.requesting import configure_store
+from fraisier_core.store.records import Deployment, Event, Request
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 
 from tests.installation import Installation
+from tests.kinds import BACKUP
 from tests.packages import PackageFolder
 
 pytest_plugins = ["fraisier_core.testing.forge"]
@@ -28,11 +34,13 @@ def settings():
 
 @hookimpl
 def deploy(run):
+    if (run.release.path / "fails").exists():
+        raise RuntimeError("it broke")
     run.activate()
 
 @hookimpl
 def health_check(run):
-    return Health(True, "well")
+    return Health(not (run.release.path / "unhealthy").exists(), "asked", final=True)
 
 @hookimpl
 def run_job(run):
@@ -52,8 +60,22 @@ fraises:
 
 
 @pytest.fixture
+def backups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further row of the kinds: a job too."""
+    monkeypatch.setitem(KINDS, BACKUP.name, BACKUP)
+
+
+@pytest.fixture
 def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installation:
     return Installation(tmp_path, forge, site, DEPLOYER, CONFIGURATION)
+
+
+def configured(installation: Installation, keys: str) -> None:
+    """Add keys to the section of the environment."""
+    text = CONFIGURATION.format(repository=installation.forge.url, folder=installation.folder)
+    path = installation.folder / "fraises.yaml"
+    installation.config = parse_config(f"{text}        {keys}\n", path, installation.plugins)
+    configure_store(installation.store, installation.config)
 
 
 def requested(installation: Installation, *arguments: str) -> Deployment:
@@ -122,3 +144,84 @@ def test_no_argument_has_what_no_process_can_be_given(installation: Installation
     installation.execute(installation.forge.push_files({"job": "true"}))
     with pytest.raises(InvalidRequestError, match="NUL"):
         requested(installation, "a\0b")
+
+
+def test_the_success_of_a_deployment_requests_a_run_that_is_linked_to_it(installation: Installation) -> None:
+    configured(installation, "run: on_deploy")
+    deployed = installation.execute(installation.forge.push_files({"job": "true"}))
+    run = installation.store.deployments()[0]
+    assert (run.trigger, run.requested_for, run.requested_by) == ("on_deploy", deployed.id, "ada")
+    assert installation.execute_claimed(run.id).release == deployed.release
+    assert len(installation.store.deployments()) == 2
+
+
+@pytest.mark.parametrize("commit", ["fails", "unhealthy"])
+def test_no_run_follows_a_deployment_that_does_not_succeed(installation: Installation, commit: str) -> None:
+    configured(installation, "run: on_deploy")
+    installation.execute(installation.forge.push_files({commit: ""}))
+    assert [each.kind for each in installation.store.deployments()] == ["deploy"]
+
+
+def test_no_run_follows_a_rollback(installation: Installation) -> None:
+    first = installation.execute(installation.forge.push_files({"job": "true"}))
+    installation.execute(installation.forge.push_files({"job": "false"}))
+    configured(installation, "run: on_deploy")
+    done = installation.execute(kind="rollback", ref=None, release=first.release)
+    assert (done.status, installation.store.deployments()[0].id) == ("success", done.id)
+
+
+def test_a_deployment_during_a_run_leaves_the_release_that_the_run_uses(installation: Installation) -> None:
+    configured(installation, "deploy_during_run: true\n        keep_releases: 2")
+    used = installation.execute(installation.forge.push_files({"job": "true"}))
+    run = requested(installation)
+    lease = installation.store.leased(ME, run.id)
+    assert lease is not None
+    execution = installation.execution(lease)
+    assert used.release is not None
+    execution.recorder.append(Event("release_chosen", release=used.release, commit_sha=used.commit_sha))
+    for number in range(4):
+        installation.execute(installation.forge.push_files({"page": str(number)}))
+    assert execution.existing(used.release) is not None
+    execution.recorder.end("success", "ran")
+    installation.execute(installation.forge.push_files({"page": "last"}))
+    assert execution.existing(used.release) is None
+
+
+def test_a_run_beside_deployments_needs_a_release_of_its_own(installation: Installation) -> None:
+    installation.forge.push_files({"job": "touch ran"})
+    subprocess.run(["git", "clone", "-q", installation.forge.url, installation.folder / "app"], check=True)
+    installation.execute()
+    configured(installation, "deploy_during_run: true")
+    done = installation.execute_claimed(requested(installation).id)
+    assert done.status == "failed"
+    assert "app is a clone, whose files a deployment changes while they are in use" in str(done.error_message)
+    assert not (installation.folder / "app/ran").exists()
+    configured(installation, "deploy_during_run: false")
+    assert installation.execute_claimed(requested(installation).id).status == "success"
+    assert (installation.folder / "app/ran").exists()
+
+
+def test_a_run_that_fails_leaves_what_serves_alone(installation: Installation) -> None:
+    deployed = installation.execute(installation.forge.push_files({"job": "echo no; exit 3"}))
+    done = installation.execute_claimed(requested(installation).id)
+    assert (done.status, done.activation_started, done.rollback_started) == ("failed", False, False)
+    assert installation.serving == deployed.commit_sha
+    (status,) = installation.store.status()
+    assert (status.status, status.awaits_decision) == ("success", None)
+
+
+@pytest.mark.usefixtures("backups")
+def test_another_kind_of_job_is_a_row_of_the_table(installation: Installation) -> None:
+    installation.store.add_kinds()
+    configured(installation, "overlap: skip\n        deploy_during_run: true")
+    deployed = installation.execute(installation.forge.push_files({"job": "echo backed up $1"}))
+    request = Request("site", "production", "backup", "manual", "ada", arguments=("all",))
+    first, second = installation.store.request_all([request, request])
+    assert installation.store.deployment(second).error_message == f"backup {first} is under way"
+    run = requested(installation)
+    lease = installation.store.leased(ME, run.id)
+    done = installation.execute_claimed(first)  # beside a run: each has a lane of its own
+    assert lease is not None
+    assert (done.status, done.lane, done.release) == ("success", "backup", deployed.release)
+    assert "backed up all" in "".join(each.text for each in installation.store.log(first))
+    assert commands(done, serving_unknown=False) == ("fraisier backup site production -- all",)

@@ -40,7 +40,15 @@ TABLES = ("tb_deployment_events", *STORED, *FOLDED, *VIEWS)
 FILES = ("reader", "deployments", "deliveries", "branch_heads")
 ABOUT_DEPLOYMENTS = (
     *("deployment", "steps", "history_of_fraise", "history_of_environment", "history_of_kind", "running"),
-    *("serving", "healthy_releases", "deployments_by_pattern", "newer_than", "waiting_instead", "is_last"),
+    *(
+        "serving",
+        "releases_in_use",
+        "healthy_releases",
+        "deployments_by_pattern",
+        "newer_than",
+        "waiting_instead",
+        "is_last",
+    ),
     *("pushed_commits", "requested_since", "left_since", "cancellation", "previously_active", "last_of_refs"),
     *("last_of_commits", "deployments_of_event", "events_of_deployment"),
 )
@@ -228,7 +236,7 @@ class History:
             "at": self._at(),
             "fraise_id": fraise,
             "environment": environment,
-            "kind": choose(["deploy", "deploy", "rollback", "sow"]),
+            "kind": choose(["deploy", "deploy", "rollback", "run", "sow"]),
             "trigger": choose(["webhook", "manual"]),
             "repeats": choose([None, None, self._id()]),
             "commit_sha": choose(["a" * 40, "b" * 40, None]),
@@ -239,6 +247,11 @@ class History:
             "pathspecs": choose([None, '[["src", "*.py"], ["docs"]]']),
             "reason": "branch: main",
             "newest_delivery": choose(range(5)),
+            "requested_for": choose([None, self._id()]),
+            "arguments": choose([None, '["--since", "ä"]']),
+            "overlap": choose([None, "queue", "allow"]),
+            "deploys_wait": choose([None, True, False]),
+            "executor": choose([None, "worker", "unit"]),
         }
         self.both.insert("tb_deployment_events", row)
         self.requested.append(str(row["deployment_id"]))
@@ -400,6 +413,6 @@ def test_rebuilding_gives_the_same_rows_again(both: Both) -> None:
 
 def test_both_have_the_same_statements() -> None:
     on_sqlite = {name for file in (*FILES, "rebuild") for name in statements(SQL, file)}
-    within_others = {"claimable", "forget_dead_workers"}  # of a claim and of a heartbeat
+    within_others = {"claimable", "forget_dead_workers", "skip_overlapping"}  # a claim, heartbeat, request
     within_others |= {name for name in on_sqlite if name.startswith("empty_")}  # of the end of the fold
     assert on_sqlite - within_others <= set(postgres_statements())

@@ -21,7 +21,7 @@ from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event
+from fraisier_core.store.records import Deployment, Event, Request
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint
@@ -81,9 +81,11 @@ class Execution:
             self.recorder.note(replaced)
         failpoint("after_activate")
 
-    def end(self, ending: Ending, message: str, *events: Event) -> None:
-        """End the deployment; `events` come before, in the same transaction."""
-        self.recorder.end(ending, self.concluded(message), *events)
+    def end(self, ending: Ending, message: str, *events: Event, follow_up: Request | None = None) -> None:
+        """End the deployment; `events` come before, and `follow_up` is requested, in the same transaction."""
+        self.recorder.end(ending, self.concluded(message), *events, follow_up=follow_up)
+        if follow_up is not None:
+            self.store.wake()
 
     def concluded(self, message: str) -> str:
         """Return the last message of a deployment, with what there is to say of what it replaced."""

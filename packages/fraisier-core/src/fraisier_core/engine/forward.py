@@ -7,6 +7,7 @@ import logging
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import RecordedRun, call
+from fraisier_core.engine.jobs import require_release_of_its_own, run_after
 from fraisier_core.engine.sources import SOURCES
 from fraisier_core.engine.unit_check import check_units
 from fraisier_core.engine.verification import verify
@@ -26,6 +27,8 @@ def execute(execution: Execution) -> None:
     """
     kind = KINDS[execution.deployment.kind]
     try:
+        if not kind.activates:
+            require_release_of_its_own(execution)
         release = SOURCES[kind.source](execution)
         if release is not None:
             _record(execution, release, _to_return_to(execution) if kind.activates else None)
@@ -46,7 +49,7 @@ def finish(execution: Execution, run: RecordedRun) -> None:
     failpoint("before_success")
     _tidy(execution, release)
     serving = Event("serving", release=release.name, commit_sha=release.commit_sha)
-    execution.end("success", detail, serving)
+    execution.end("success", detail, serving, follow_up=run_after(execution))
 
 
 def _record(execution: Execution, release: Release, previous: Release | None) -> None:
@@ -76,7 +79,8 @@ def _tidy(execution: Execution, release: Release) -> None:
     """Set old releases aside while the lease is held: the next deployment's must not be taken for one."""
     deployment, context = execution.deployment, execution.context
     healthy = execution.store.healthy_releases(deployment.fraise_id, deployment.environment)
-    protected = {name for name in (release.name, deployment.previous_release) if name}
+    in_use = execution.store.releases_in_use(deployment.fraise_id, deployment.environment)
+    protected = in_use | {name for name in (release.name, deployment.previous_release) if name}
     order = [release.name, *(each.release for each in healthy)]
     try:
         context.workspace.tidy(context.settings.keep_releases, order, protected)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fraisier_core.engine.output import StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.store.vocabulary import Ending, StepStatus
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.processes import ProcessIdentity
@@ -84,17 +84,17 @@ class Recorder:
             if step is not None and (chunk := step.output.take(last=last)):
                 self._store.write_log(self.lease, step.number, *chunk, LOG_LIMIT)
 
-    def append(self, *events: Event) -> None:
+    def append(self, *events: Event, follow_up: Request | None = None) -> None:
         """Append events in one transaction, their messages redacted."""
         clean = (each._replace(message=each.message and self.redacted(each.message)) for each in events)
-        self._store.append(self.lease, *clean)
+        self._store.append(self.lease, *clean, follow_up=follow_up)
         for event in events:
             self.deployment = _after(self.deployment, event)
 
-    def end(self, ending: Ending, message: str, *events: Event) -> None:
-        """End the deployment; `events` come before, in the same transaction."""
+    def end(self, ending: Ending, message: str, *events: Event, follow_up: Request | None = None) -> None:
+        """End the deployment; `events` come before, and `follow_up` is requested, in the same transaction."""
         duration = _since(self._started)
-        self.append(*events, Event(ending, message=message, duration=duration))
+        self.append(*events, Event(ending, message=message, duration=duration), follow_up=follow_up)
 
     def record_command(self, command: ProcessIdentity) -> None:
         """Record which command runs, so that recovery can end it."""

@@ -304,7 +304,13 @@ class Store(Reader, Protocol):
             request: requested in the same transaction, unless another one waits that would supersede it.
         """
 
-    def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
+    def append(
+        self,
+        lease: Lease,
+        *events: Event,
+        request: Request | None = None,
+        follow_up: Request | None = None,
+    ) -> None:
         """Append events in one transaction; an ending drops the lease.
 
         Args:
@@ -312,6 +318,7 @@ class Store(Reader, Protocol):
             events: what happened, in order.
             request: requested in the same transaction, unless anything was requested in the same lane of the
                 environment since the deployment was, or its cancellation.
+            follow_up: requested in the same transaction, whatever else was.
 
         Raises `FencedError` if the lease was taken over.
         """
@@ -337,6 +344,9 @@ class Store(Reader, Protocol):
 
     def previously_active(self, deployment_id: str) -> str | None:
         """Return the name of the release that `app_path` pointed to before this deployment, if any."""
+
+    def releases_in_use(self, fraise_id: str, environment: str) -> set[str]:
+        """Return the names of the releases that are in use by runs and the like: none may be deleted."""
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         """Return what else pushes to the same ref requested there, newest request first; no replays."""

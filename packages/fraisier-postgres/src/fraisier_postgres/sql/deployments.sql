@@ -111,6 +111,12 @@ WHERE id = :id AND NOT cancel_requested
         AND (SELECT k.lane FROM tb_kinds AS k WHERE k.name = later.kind)
             IS NOT DISTINCT FROM (SELECT k.lane FROM tb_kinds AS k WHERE k.name = last.kind));
 
+-- name: releases_in_use
+-- What a deployment must not remove: runs and the like use the release that served when they began.
+SELECT DISTINCT release FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'serving'
+  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
+
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither
 -- those that a user requests nor a repeated delivery whose commit was not found at its ref.

@@ -71,8 +71,16 @@ class Deployments(Leases):
             self.append(unheld, Event("step_started"))
 
     @transaction
-    def append(self, lease: Lease, *events: Event, request: Request | None = None) -> None:
+    def append(
+        self,
+        lease: Lease,
+        *events: Event,
+        request: Request | None = None,
+        follow_up: Request | None = None,
+    ) -> None:
         self._append(lease, events)
+        if follow_up is not None:
+            self._request(follow_up)
         if request is not None and self._one("is_last", id=lease.deployment_id):
             self._request(request)
 
@@ -117,6 +125,10 @@ class Deployments(Leases):
     def previously_active(self, deployment_id: str) -> str | None:
         row = self._one("previously_active", id=deployment_id)
         return row["previous_release"] if row else None
+
+    def releases_in_use(self, fraise_id: str, environment: str) -> set[str]:
+        found = self._all("releases_in_use", fraise_id=fraise_id, environment=environment)
+        return {str(row["release"]) for row in found}
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         return self._records(PushedCommit, "pushed_commits", **deployment._asdict())

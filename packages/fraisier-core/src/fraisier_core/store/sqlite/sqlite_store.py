@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from fraisier_core.store.received import Delivery, Receipt, Receipts
-from fraisier_core.store.records import Claimed, Event
+from fraisier_core.store.records import Claimed, Event, Request
 from fraisier_core.store.relational.deliveries import are_large
 from fraisier_core.store.relational.dialect import fleeting_transaction
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.connection import Connection
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 from fraisier_core.store.sqlite.wake_ups import NamedPipe, wake
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -79,6 +80,12 @@ class SqliteStore(RelationalStore):
             return None
         claim = partial(self._claim, holder, deployment_id)
         return self._connection.transact(claim, durable=False)  # durable with the first step
+
+    def _request(self, request: Request) -> str:
+        deployment_id = super()._request(request)
+        if KINDS[request.kind].job:
+            self._write("skip_overlapping", deployment_id=deployment_id)
+        return deployment_id
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         self._require_known()

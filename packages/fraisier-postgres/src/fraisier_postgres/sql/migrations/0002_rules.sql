@@ -122,8 +122,9 @@ BEGIN
     PERFORM FROM tb_environments AS e JOIN tb_deployments AS d USING (fraise_id, environment)
     WHERE d.id = event.deployment_id FOR NO KEY UPDATE OF e;
     SELECT * INTO current FROM tb_deployments AS d WHERE d.id = event.deployment_id;
-    -- A request needs no lease, and one that waits may be superseded or cancelled by anyone.
-    IF event.event <> 'cancel_requested' AND (event.event <> 'superseded' OR current.status = 'running') THEN
+    -- A request needs no lease, and one that waits may be superseded, skipped or cancelled by anyone.
+    IF event.event <> 'cancel_requested'
+       AND (event.event NOT IN ('superseded', 'skipped') OR current.status = 'running') THEN
         PERFORM FROM tb_leases AS l
         WHERE l.token = event.token AND l.deployment_id = event.deployment_id AND l.host = event.host
         FOR KEY SHARE;
@@ -135,6 +136,17 @@ BEGIN
         PERFORM refuse('this deployment has ended');
     END IF;
     RETURN current.last_event + 1;
+END $$;
+
+-- Ends a run that was requested while another of its environment was under way, if that is to be so.
+CREATE FUNCTION skip_overlapping(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO tb_deployment_events (deployment_id, event, at, message)
+    SELECT event.deployment_id, 'skipped', event.at, d.kind || ' ' || d.id || ' is under way'
+    FROM tb_deployments AS d
+    WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
+      AND d.source = 'serving' AND (d.status = 'pending' OR d.status = 'running') AND d.id <> event.deployment_id
+    ORDER BY d.sequence LIMIT 1;
 END $$;
 
 -- The delivery that a request came with, or else the newest one; 0 if there is none.
@@ -168,6 +180,9 @@ BEGIN
     END IF;
     NEW.sequence := next_sequence();
     PERFORM fold(NEW);
+    IF NEW.event = 'requested' AND NEW.overlap = 'skip' THEN
+        PERFORM skip_overlapping(NEW);
+    END IF;
     RETURN NEW;
 END $$;
 

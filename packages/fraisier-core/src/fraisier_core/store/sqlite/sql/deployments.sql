@@ -47,6 +47,17 @@ FROM (SELECT 1) LEFT JOIN tb_environments AS e
     ON e.fraise_id = :fraise_id AND e.environment = :environment
    AND (SELECT k.job FROM tb_kinds AS k WHERE k.name = :kind);
 
+-- name: skip_overlapping
+-- Ends a run that was requested while another of its environment was under way, if that is to be so.
+INSERT INTO tb_deployment_events (deployment_id, number, event, at, message)
+SELECT own.deployment_id, 2, 'skipped', own.at, busy.kind || ' ' || busy.id || ' is under way'
+FROM tb_deployment_events AS own JOIN tb_deployments AS busy
+    ON busy.fraise_id = own.fraise_id AND busy.environment = own.environment AND busy.kind = own.kind
+   AND busy.source = 'serving' AND (busy.status = 'pending' OR busy.status = 'running')
+   AND busy.id <> own.deployment_id
+WHERE own.deployment_id = :deployment_id AND own.number = 1 AND own.overlap = 'skip'
+ORDER BY busy.sequence LIMIT 1;
+
 -- name: append
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, token, host, attempt, requested_by, commit_sha, superseded_by, release,
@@ -104,6 +115,12 @@ WHERE id = :id AND cancel_requested = 0
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
         AND later.sequence > last.sequence
         AND (SELECT lane FROM tb_kinds WHERE name = later.kind) IS (SELECT lane FROM tb_kinds WHERE name = last.kind));
+
+-- name: releases_in_use
+-- What a deployment must not remove: runs and the like use the release that served when they began.
+SELECT DISTINCT release FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'serving'
+  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
 
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither

@@ -15,10 +15,10 @@ BEGIN
     WHERE EXISTS (SELECT 1 FROM tb_deployment_events WHERE sequence = NEW.sequence)
        OR EXISTS (SELECT 1 FROM tb_deployment_events
                   WHERE deployment_id = NEW.deployment_id AND number = NEW.number);
-    -- A request needs no lease, and one that waits may be superseded or cancelled by anyone.
+    -- A request needs no lease, and one that waits may be superseded, skipped or cancelled by anyone.
     SELECT RAISE(ABORT, 'fenced: the lease of this deployment is held by someone else')
     WHERE NEW.event NOT IN ('requested', 'cancel_requested')
-      AND (NEW.event <> 'superseded'
+      AND (NEW.event NOT IN ('superseded', 'skipped')
            OR EXISTS (SELECT 1 FROM tb_deployments WHERE id = NEW.deployment_id AND status = 'running'))
       AND NOT EXISTS (SELECT 1 FROM tb_leases
                       WHERE token = NEW.token AND deployment_id = NEW.deployment_id AND host = NEW.host);

@@ -1,0 +1,195 @@
+"""Runs of jobs: what excludes what, who executes them, and what is requested with an ending."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from fraisier_core.errors import FencedError
+from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.vocabulary import Executor, Overlap
+from fraisier_core.system.processes import ProcessIdentity
+
+from tests.databases import Database
+from tests.stores import OpenStore
+
+ME = ProcessIdentity.of(os.getpid())
+RUN = Request("load", "production", "run", "manual", "ada")
+DEPLOY = Request("load", "production", "deploy", "manual", "ada", "refs/heads/main", "c" * 40)
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[OpenStore]:
+    with closing(database.open()) as store:
+        yield store
+
+
+def configure(
+    store: OpenStore, overlap: Overlap = "queue", *, deploys_wait: bool = True, executor: Executor = "worker"
+) -> None:
+    job = (overlap, deploys_wait, executor)
+    environment = ConfiguredEnvironment(
+        "load", "etl", None, None, "production", None, "main", None, None, *job
+    )
+    store.configure([environment, environment._replace(environment="staging")])
+
+
+def claimed(store: OpenStore, request: Request) -> Lease:
+    lease = store.leased(ME, store.request(request))
+    assert lease is not None
+    return lease
+
+
+def test_runs_wait_in_their_order_however_many_there_are(store: OpenStore) -> None:
+    configure(store)
+    ids = [store.request(RUN._replace(arguments=(str(number),))) for number in range(4)]
+    for each in ids:
+        lease = store.leased(ME)
+        assert lease is not None
+        assert lease.deployment_id == each
+        assert store.leased(ME) is None
+        store.append(lease, Event("success"))
+
+
+def test_what_an_argument_may_say_is_kept(store: OpenStore) -> None:
+    configure(store)
+    arguments = ("", "a b", "--since=2026-01-31", '"\n\\', "ünï", "[1]")
+    run = store.deployment(store.request(RUN._replace(arguments=arguments)))
+    assert run.arguments == arguments
+    assert run.repeated().arguments == arguments
+
+
+@pytest.mark.parametrize(
+    ("overlap", "deploys_wait", "lane"),
+    [("queue", True, "release"), ("queue", False, "run"), ("skip", False, "run"), ("allow", False, None)],
+)
+def test_the_settings_at_its_request_say_what_a_run_excludes(
+    store: OpenStore, overlap: Overlap, deploys_wait: bool, lane: str | None
+) -> None:
+    configure(store, overlap, deploys_wait=deploys_wait)
+    run = store.deployment(store.request(RUN))
+    assert run.lane == lane
+    configure(store, "queue", deploys_wait=True, executor="unit")
+    store.rebuild()
+    assert store.deployment(run.id) == run
+    assert store.deployment(store.request(DEPLOY)).lane == "release"
+
+
+def test_a_deployment_waits_for_a_run_and_a_run_for_it(store: OpenStore) -> None:
+    configure(store)
+    run, deploy = claimed(store, RUN), store.request(DEPLOY)
+    assert store.leased(ME, deploy) is None
+    assert store.running("load", "production", "release") == run.deployment_id
+    store.append(run, Event("success"))
+    lease = store.leased(ME, deploy)
+    assert lease is not None
+    assert store.leased(ME, store.request(RUN)) is None
+    assert store.leased(ME, store.request(RUN._replace(environment="staging"))) is not None
+
+
+def test_where_deployments_do_not_wait_both_run_at_once(store: OpenStore) -> None:
+    configure(store, deploys_wait=False)
+    claimed(store, RUN)
+    claimed(store, DEPLOY)
+    assert store.leased(ME, store.request(RUN)) is None
+
+
+def test_runs_that_may_overlap_run_at_once(store: OpenStore) -> None:
+    configure(store, "allow", deploys_wait=False)
+    leases = [claimed(store, RUN) for _ in range(3)]
+    assert len({each.token for each in leases}) == 3
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_a_run_is_skipped_while_another_is_under_way(store: OpenStore, status: str) -> None:
+    configure(store, "skip", deploys_wait=False)
+    first = store.request(RUN)
+    lease = store.leased(ME, first) if status == "running" else None
+    elsewhere, skipped, deploy = store.request_all([RUN._replace(environment="staging"), RUN, DEPLOY])
+    found = store.deployment(skipped)
+    assert (found.status, found.error_message) == ("skipped", f"run {first} is under way")
+    assert [each.event for each in store.events(deployment_id=skipped)] == ["requested", "skipped"]
+    assert [store.deployment(each).status for each in (elsewhere, deploy)] == ["pending", "pending"]
+    store.rebuild()
+    assert store.deployment(skipped) == found
+    if lease is not None:
+        store.append(lease, Event("failed", message="it broke"))
+        assert store.deployment(store.request(RUN)).status == "pending"
+
+
+def test_of_several_that_are_requested_at_once_one_is_not_skipped(store: OpenStore) -> None:
+    configure(store, "skip")
+    ids = store.request_all([RUN] * 3)
+    assert [store.deployment(each).status for each in ids] == ["pending", "skipped", "skipped"]
+
+
+def test_a_deployment_is_not_skipped_for_a_run(store: OpenStore) -> None:
+    configure(store, "skip")
+    claimed(store, RUN)
+    assert store.deployment(store.request(DEPLOY)).status == "pending"
+
+
+def test_what_a_unit_executes_is_claimed_by_its_id_alone(store: OpenStore) -> None:
+    configure(store, executor="unit")
+    run, nothing = store.request_leased(RUN, ME)
+    assert (store.deployment(run).executor, nothing) == ("unit", None)
+    assert store.leased(ME) is None
+    assert store.deployment(claimed(store, DEPLOY).deployment_id).executor is None
+    assert store.leased(ME, run) is None  # the deployment runs
+    lease = store.leased(ME, store.request(RUN._replace(environment="staging")))
+    assert lease is not None
+
+
+def test_what_follows_an_ending_is_requested_with_it(store: OpenStore) -> None:
+    configure(store)
+    lease = claimed(store, DEPLOY)
+    store.request(DEPLOY)  # which would keep a recovery from it
+    follows = RUN._replace(trigger="on_deploy", requested_for=lease.deployment_id)
+    store.append(lease, Event("success"), follow_up=follows)
+    run = store.deployments()[0]
+    assert (run.trigger, run.requested_for) == ("on_deploy", lease.deployment_id)
+    assert (run.kind, run.status) == ("run", "pending")
+
+
+def test_nothing_follows_an_ending_that_is_refused(store: OpenStore) -> None:
+    configure(store)
+    lease = claimed(store, DEPLOY)
+    store.append(lease, Event("failed"))
+    before = store.deployments()
+    with pytest.raises(FencedError):
+        store.append(lease, Event("success"), follow_up=RUN)
+    assert store.deployments() == before
+
+
+def test_a_release_is_in_use_while_a_run_of_it_is_under_way(store: OpenStore) -> None:
+    configure(store, "allow", deploys_wait=False)
+    leases = [claimed(store, RUN) for _ in range(2)]
+    for name, lease in zip(("r1", "r2"), leases, strict=True):
+        store.append(lease, Event("release_chosen", release=name, commit_sha="c" * 40))
+    store.append(claimed(store, DEPLOY), Event("release_chosen", release="r3", commit_sha="c" * 40))
+    assert store.releases_in_use("load", "production") == {"r1", "r2"}
+    assert store.releases_in_use("load", "staging") == set()
+    store.append(leases[0], Event("success"))
+    assert store.releases_in_use("load", "production") == {"r2"}
+
+
+def test_a_run_does_not_hide_what_became_of_the_last_deployment(store: OpenStore) -> None:
+    configure(store)
+    failed = claimed(store, DEPLOY)
+    store.append(failed, Event("failed", message="it broke"))
+    store.append(claimed(store, RUN), Event("success"))
+    store.request(RUN)
+    (status,) = store.status("load", "production")
+    assert (status.deployment_id, status.awaits_decision) == (failed.deployment_id,) * 2
+    assert status.pending is False
+
+
+@pytest.mark.parametrize("deploys_wait", [True, False])
+def test_a_run_keeps_no_deployment_from_being_the_last(store: OpenStore, deploys_wait: bool) -> None:
+    configure(store, deploys_wait=deploys_wait)
+    lease = claimed(store, DEPLOY)
+    store.request(RUN)
+    store.append(lease, Event("interrupted"), request=DEPLOY._replace(trigger="recovery"))
+    assert store.deployments()[0].trigger == "recovery"
