@@ -201,7 +201,7 @@ def test_a_run_beside_deployments_needs_a_release_of_its_own(installation: Insta
     assert (installation.folder / "app/ran").exists()
 
 
-def test_a_run_that_fails_leaves_what_serves_alone(installation: Installation) -> None:
+def test_a_run_that_fails_leaves_the_serving_release_alone(installation: Installation) -> None:
     deployed = installation.execute(installation.forge.push_files({"job": "echo no; exit 3"}))
     done = installation.execute_claimed(requested(installation).id)
     assert (done.status, done.activation_started, done.rollback_started) == ("failed", False, False)

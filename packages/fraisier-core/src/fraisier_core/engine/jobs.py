@@ -15,8 +15,8 @@ def run_after(execution: Execution) -> Request | None:
     wanted = isinstance(settings, JobSettings) and settings.run == "on_deploy"
     if not wanted or KINDS[deployment.kind].source != "commit":
         return None
-    where = deployment.fraise_id, deployment.environment
-    return Request(*where, "run", "on_deploy", deployment.requested_by, requested_for=deployment.id)
+    names = deployment.fraise_id, deployment.environment
+    return Request(*names, "run", "on_deploy", deployment.requested_by, requested_for=deployment.id)
 
 
 def require_release_of_its_own(execution: Execution) -> None:
