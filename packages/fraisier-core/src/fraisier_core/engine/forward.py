@@ -7,7 +7,7 @@ import logging
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import RecordedRun, call
-from fraisier_core.engine.jobs import require_release_of_its_own, run_after
+from fraisier_core.engine.job_rules import require_release_of_its_own, run_after
 from fraisier_core.engine.sources import SOURCES
 from fraisier_core.engine.unit_check import check_units
 from fraisier_core.engine.verification import verify
