@@ -359,6 +359,22 @@ def test_a_claim_waits_for_its_environment_alone(store: OpenStore) -> None:
     assert store.leased(ME, waiting) is not None
 
 
+def test_a_run_of_a_unit_waits_for_that_until_it_is_claimed_by_its_id(store: OpenStore) -> None:
+    job = environment("staging")._replace(overlap="queue", deploys_wait=True, executor="unit")
+    store.configure([environment("production"), job])
+    first, second = (
+        store.request(Request("api", "staging", "run", "schedule", None, None, None)) for _ in range(2)
+    )
+    store.request(request())
+    assert [each.id for each in store.awaiting_units()] == [first, second]
+    assert [each.id for each in store.awaiting_units(limit=1)] == [first]
+    claimed = store.claim(ME, first)
+    assert claimed is not None
+    assert not store.awaiting_units(), "the second waits for the first"
+    store.append(claimed.lease, Event("failed", message="no"))
+    assert [each.id for each in store.awaiting_units()] == [second]
+
+
 def test_a_request_is_claimed_with_it_only_if_nothing_runs(store: OpenStore) -> None:
     _, lease = store.request_leased(request(), ME)
     assert lease is not None

@@ -278,6 +278,9 @@ class Store(Reader, Protocol):
         on, and nothing else begins.
         """
 
+    def awaiting_units(self, limit: int = 100) -> list[Deployment]:
+        """Return what units of systemd execute and none has claimed, though it can run now; oldest first."""
+
     def leases(self) -> list[HeldLease]:
         """Return every lease of this host."""
 

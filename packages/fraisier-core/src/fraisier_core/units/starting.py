@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.units.job import executor_of
 from fraisier_core.units.systemctl import shown, told
 
 INSTALL = "sudo fraisier config install"
+MOST_AT_ONCE = 20
 _REFUSALS = ("authentication required", "Access denied", "Permission denied", "not authorized")
+
+
+class UnitRefusedError(StepFailedError):
+    """Systemd will not start the unit of a run until something is installed."""
+
+
+class Waiting(NamedTuple):
+    """A run that waits for its unit."""
+
+    fraise: str
+    environment: str
+    deployment_id: str
+
+    @property
+    def unit(self) -> str:
+        """The unit that executes it."""
+        return executor_of(*self)
+
+
+class Started(NamedTuple):
+    """What became of starting a unit: whether it was started now, and why it was not, or never will be."""
+
+    deployment_id: str
+    is_new: bool
+    problem: str = ""
+    is_final: bool = False
+
+
+def start_missing(waiting: Sequence[Waiting]) -> list[Started]:
+    """Start the units of runs that are not at work, some at a time. Raises nothing."""
+    try:
+        busy = at_work({each.unit for each in waiting})
+    except StepFailedError as error:
+        return [Started(each.deployment_id, False, str(error)) for each in waiting]
+    missing = [each for each in waiting if each.unit not in busy]
+    return [_started(each) for each in missing[:MOST_AT_ONCE]]
+
+
+def _started(each: Waiting) -> Started:
+    try:
+        start(*each)
+    except StepFailedError as error:
+        return Started(each.deployment_id, False, str(error), isinstance(error, UnitRefusedError))
+    return Started(each.deployment_id, True)
 
 
 def start(fraise: str, environment: str, deployment_id: str) -> None:
@@ -20,16 +66,16 @@ def start(fraise: str, environment: str, deployment_id: str) -> None:
         environment: its environment.
         deployment_id: the run.
 
-    Raises `StepFailedError` with what to do if systemd refuses.
+    Raises `UnitRefusedError` with what to do if systemd refuses, and `StepFailedError` if it does not answer.
     """
     unit = executor_of(fraise, environment, deployment_id)
     try:
         told("start", "--no-block", "--", unit, what=f"start {unit}")
     except StepFailedError as error:
         if any(each in str(error) for each in _REFUSALS):
-            raise StepFailedError(f"{error}; the polkit rule is missing: run `{INSTALL}`") from error
+            raise UnitRefusedError(f"{error}; the polkit rule is missing: run `{INSTALL}`") from error
         if "not found" in str(error):
-            raise StepFailedError(f"{error}; run `{INSTALL}`") from error
+            raise UnitRefusedError(f"{error}; run `{INSTALL}`") from error
         raise
 
 

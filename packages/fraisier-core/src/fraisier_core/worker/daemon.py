@@ -31,6 +31,7 @@ from fraisier_core.worker.jobs import DELETE, start_launcher, warmth_of
 from fraisier_core.worker.observers import ObserversProcess
 from fraisier_core.worker.outage import Outage
 from fraisier_core.worker.reconciler import Pace, Reconciler
+from fraisier_core.worker.unit_starter import UnitStarter
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Worker:
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._reconciler = Reconciler(self._dispatcher, self._store, self.source, self.pace)
         self._me = ProcessIdentity.of(os.getpid())
+        self._unit_starter = UnitStarter(self._dispatcher, self._store, self._me)
         self._observers = ObserversProcess(config.path, self.plugins)
         return True
 
@@ -156,6 +158,7 @@ class Worker:
         try:
             if self._stopping_since is None:
                 self._dispatch()
+                self._unit_starter.turn()
             self._report()
         except FraisierError as error:  # such as a full disk: what runs goes on
             self._outage.note(error)

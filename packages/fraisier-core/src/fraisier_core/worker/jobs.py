@@ -22,7 +22,7 @@ from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
 
-DEPLOYMENT, DELETE, ASK = "deployment", "delete", "ask"
+DEPLOYMENT, DELETE, ASK, START = "deployment", "delete", "ask", "start"
 LOWEST_PRIORITY = 19
 
 
@@ -35,7 +35,12 @@ def jobs(warmth: Warmth, plugins: Plugins) -> Jobs:
             plugins.deployer(kind)
     with suppress(FraisierError):  # each process says so itself
         plugins.store(warmth.database).open(warmth.database, Host(warmth.host)).close()
-    return {DEPLOYMENT: _deployment(warmth, plugins), DELETE: delete_old_releases, ASK: ask_repository}
+    return {
+        DEPLOYMENT: _deployment(warmth, plugins),
+        DELETE: delete_old_releases,
+        ASK: ask_repository,
+        START: start_units,
+    }
 
 
 def execute_early(line: Connection) -> None:
@@ -64,6 +69,15 @@ def delete_old_releases(line: Connection) -> None:
         threading.Thread(target=_end_with_owner, args=[line], daemon=True).start()
         empty_trash(Path(state_dir))
         send(line, "done")
+
+
+def start_units(line: Connection) -> None:
+    """Start the units of the runs that are sent, and say what became of each."""
+    from fraisier_core.units.starting import start_missing
+
+    waiting = receive(line)
+    if waiting is not None:
+        send(line, start_missing(waiting))
 
 
 def _end_with_owner(line: Connection) -> None:

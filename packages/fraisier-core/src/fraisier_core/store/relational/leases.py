@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.errors import FencedError
-from fraisier_core.store.records import HeldLease, Lease
+from fraisier_core.store.records import Deployment, HeldLease, Lease
 from fraisier_core.store.relational.dialect import fleeting_transaction, transaction
 from fraisier_core.store.relational.migrations import require_known
 from fraisier_core.store.relational.reader import RelationalReader
@@ -23,6 +23,9 @@ class Leases(RelationalReader):
     """The leases and the workers' heartbeats."""
 
     files = (*RelationalReader.files, "deployments", "deliveries")
+
+    def awaiting_units(self, limit: int = 100) -> list[Deployment]:
+        return self._records(Deployment, "awaiting_units", limit=limit)
 
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]

@@ -80,6 +80,16 @@ WHERE status = 'pending' AND (id = :id OR (:id IS NULL AND executor IS NOT 'unit
         AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
 ORDER BY priority DESC, sequence LIMIT 1;
 
+-- name: awaiting_units
+-- What units execute and none has claimed, though it can run now.
+SELECT * FROM tb_deployments AS waiting
+WHERE status = 'pending' AND executor = 'unit'
+  AND NOT EXISTS (
+      SELECT 1 FROM tb_deployments AS busy
+      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+ORDER BY sequence LIMIT :limit;
+
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)
 VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started, :now + :seconds)
