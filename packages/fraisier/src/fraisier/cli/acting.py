@@ -1,38 +1,45 @@
-"""Having a deployment executed on another machine, and following it from afar."""
+"""Following a deployment that something else executes: a worker on another machine, or a unit here."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from typing import NoReturn
 
 import typer
 from fraisier_core.store.records import Deployment
 
+from fraisier.cli.any_session import AnySession
 from fraisier.cli.attending import Attendant
-from fraisier.cli.remote_session import RemoteSession
 from fraisier.cli.reporting import display, print_queued, report, warn_without_worker
 from fraisier.exit_codes import code_of_status
 
 
-def follow_requested(session: RemoteSession, requested: Deployment, *, detach: bool, as_json: bool) -> None:
-    """Follow a deployment that was requested, and exit with the code of its ending; only print its id if
-    `detach`.
+def follow_requested(session: AnySession, requested: Deployment, *, detach: bool, as_json: bool) -> None:
+    """Follow a deployment that was requested of a worker, and exit with the code of its ending; only print
+    its id if `detach`.
     """
-    reader = session.reader()
+    reader = session.existing_reader()
     if detach:
         print_queued(reader, requested.id, as_json=as_json)
         return
     warn_without_worker(reader)
-    with closing(RemoteAttendant(session, requested.id)) as attendant:
-        ended = attendant.follow(reader, requested.id, display(as_json=as_json))
-    report(reader, ended, as_json=as_json)
+    follow_to_end(session, requested.id, as_json=as_json)
+
+
+def follow_to_end(session: AnySession, deployment_id: str, *, as_json: bool) -> NoReturn:
+    """Follow a deployment that something else executes, and exit with the code of its ending."""
+    with closing(Onlooker(session, deployment_id)) as attendant:
+        ended = attendant.follow(attendant.reader, deployment_id, display(as_json=as_json))
+    report(attendant.reader, ended, as_json=as_json)
     raise typer.Exit(code_of_status(ended.status))
 
 
-class RemoteAttendant(Attendant):
-    """Follows a deployment that a worker on another machine executes."""
+class Onlooker(Attendant):
+    """Follows a deployment that something else executes."""
 
-    def __init__(self, session: RemoteSession, deployment_id: str) -> None:
+    def __init__(self, session: AnySession, deployment_id: str) -> None:
         super().__init__()
+        self.reader = session.existing_reader()
         self._session = session
         self._changes = session.changes(deployment_id)
         self._looked = False
@@ -47,12 +54,11 @@ class RemoteAttendant(Attendant):
 
     def cancel(self, deployment_id: str) -> None:
         """Request the cancellation of the deployment."""
-        self._session.requests.cancel(deployment_id)
+        self._session.request_cancel(deployment_id)
 
     def awaited(self, deployment: Deployment) -> str | None:
         """Return the deployment that this one has to wait for, if it waits; asked once."""
         if deployment.status != "pending" or self._looked:
             return None
         self._looked = True
-        names = deployment.fraise_id, deployment.environment
-        return self._session.reader().running(*names, deployment.lane)
+        return self.reader.running(deployment.fraise_id, deployment.environment, deployment.lane)

@@ -19,6 +19,9 @@ class Changes(Protocol):
     def wait(self) -> None:
         """Return once something may be new."""
 
+    def close(self) -> None:
+        """Hear no more."""
+
 
 class AnySession(ABC):
     """What a command needs that works on the host and from afar: the deployments and what is configured, the
@@ -30,6 +33,10 @@ class AnySession(ABC):
     @abstractmethod
     def reader(self) -> DeploymentReader | None:
         """Return the read side, None if there is no store yet."""
+
+    @abstractmethod
+    def existing_reader(self) -> DeploymentReader:
+        """Return the read side. Raises `UnknownNameError` if there is no store."""
 
     @abstractmethod
     def names(self, reader: DeploymentReader | None) -> dict[str, list[str]]:

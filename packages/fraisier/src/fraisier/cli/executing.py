@@ -1,4 +1,4 @@
-"""Having the request of `fraisier deploy` or `fraisier rollback` executed, here or by a worker."""
+"""Having what a command requests executed: here or by a worker."""
 
 from __future__ import annotations
 

@@ -134,6 +134,9 @@ class Polling:
         """Return after a moment."""
         time.sleep(FOLLOW)
 
+    def close(self) -> None:
+        """Close nothing."""
+
 
 class Follower:
     """Reads what is new of one deployment."""

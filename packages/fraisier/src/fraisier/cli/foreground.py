@@ -65,6 +65,12 @@ class Foreground(Attendant):
         self.store.insist()
         if claimed is not None:
             self._dispatcher.assign(slot, claimed)
+        return self.execute(deployment_id, display)
+
+    def execute(self, deployment_id: str, display: Display) -> Deployment:
+        """Have a requested deployment executed as soon as its environment is free, and return how it ended.
+        Raises `InterruptedRunError`.
+        """
         try:
             deployment = self.follow(self.store, deployment_id, display)
             self._await_processes()

@@ -31,6 +31,10 @@ class RemoteSession(AnySession):
         """Return the read side."""
         return self._reader
 
+    def existing_reader(self) -> RemoteReader:
+        """Return the read side."""
+        return self._reader
+
     @property
     def fraises(self) -> list[dict[str, Any]]:
         """The configured fraises with their environments, as the store was told last."""

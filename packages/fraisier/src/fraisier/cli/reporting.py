@@ -24,6 +24,11 @@ def warn_without_worker(reader: DeploymentReader) -> None:
 def print_queued(reader: DeploymentReader, deployment_id: str, *, as_json: bool) -> None:
     """Print a deployment that is left to a worker; say so if none is there."""
     warn_without_worker(reader)
+    print_requested(reader, deployment_id, as_json=as_json)
+
+
+def print_requested(reader: DeploymentReader, deployment_id: str, *, as_json: bool) -> None:
+    """Print a deployment that was requested."""
     if as_json:
         print_json(reader.deployment(deployment_id)._asdict())
     else:
@@ -44,9 +49,7 @@ def report(history: DeploymentReader, deployment: Deployment, *, as_json: bool) 
     what = f"{deployment.fraise_id} {deployment.environment}"
     done = tell if as_json else say
     if deployment.status == "success":
-        serving = f"{short_commit(deployment.commit_sha)} serves (release {deployment.release})"
-        took = f"{KINDS[deployment.kind].done} in {lasted(deployment.duration)}"
-        done(f"{what}: {serving}, {took}", COLOURS["success"])
+        done(f"{what}: {_success(deployment)}", COLOURS["success"])
     elif deployment.status == "skipped":
         done(f"{what}: nothing to do: {deployment.error_message}")
     else:
@@ -54,6 +57,14 @@ def report(history: DeploymentReader, deployment: Deployment, *, as_json: bool) 
         tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
     if as_json:
         print_json(deployment._asdict())
+
+
+def _success(deployment: Deployment) -> str:
+    kind, release = KINDS[deployment.kind], f"release {deployment.release}"
+    took = f"{kind.done} in {lasted(deployment.duration)}"
+    if kind.activates:
+        return f"{short_commit(deployment.commit_sha)} serves ({release}), {took}"
+    return f"{took} ({kind.name} {short_id(deployment.id)}, {release})"
 
 
 def _failure(deployment: Deployment) -> str:

@@ -15,6 +15,7 @@ COMMANDS = {
     "list": "List the configured fraises and environments.",
     "plugins": "Show the installed plugins, and why one cannot be used.",
     "deploy": "Deploy, and follow it to its end.",
+    "run": "Run a job, and follow it to its end.",
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
     "reconcile": "Show which pushes were missed, and deploy them.",

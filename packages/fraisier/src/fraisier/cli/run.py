@@ -1,0 +1,75 @@
+"""`fraisier run`: run the job of an environment, and follow that to its end."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
+from fraisier.cli.session import ActingSession, fork_early
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Environment as ConfiguredEnvironment
+    from fraisier_core.store.protocol import Store
+    from fraisier_core.store.records import Request
+
+app = command_app()
+
+
+@app.command()
+def run(
+    fraise: Fraise,
+    environment: Environment,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="Arguments of the job.")
+    ] = None,
+    *,
+    scheduled: Annotated[bool, typer.Option("--scheduled", hidden=True)] = False,
+    claim: Annotated[str | None, typer.Option("--claim", metavar="ID", hidden=True)] = None,
+    detach: Detach = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Run a job, and follow it to its end."""
+    process = None if detach else fork_early()
+    session = ActingSession(config, last_good=scheduled or claim is not None)
+    found = session.usable_environment(fraise, environment)
+    if claim is not None and process is not None:
+        from fraisier.cli.in_unit import execute_claimed
+
+        execute_claimed(session, found, claim, process=process, as_json=as_json)
+    request = partial(_request, session, found, arguments or [], scheduled)
+    if _is_for_unit(found):
+        if process is not None:
+            process.close()
+        from fraisier.cli.in_unit import execute_in_unit
+
+        execute_in_unit(session, found, request, detach=detach, as_json=as_json)
+    else:
+        from fraisier.cli.executing import execute
+
+        execute(session, found, request, process=process, as_json=as_json)
+
+
+def _is_for_unit(environment: ConfiguredEnvironment) -> bool:
+    """Whether a unit of systemd executes the runs of an environment."""
+    from fraisier_core import JobSettings
+    from fraisier_core.system.host import has_systemd
+
+    settings = environment.settings
+    return isinstance(settings, JobSettings) and settings.needs_unit and has_systemd()
+
+
+def _request(
+    session: ActingSession,
+    environment: ConfiguredEnvironment,
+    arguments: list[str],
+    scheduled: bool,  # noqa: FBT001 - of `partial`
+    store: Store,
+) -> Request:
+    from fraisier_core.engine.manual import run_request
+
+    trigger, by = ("schedule", None) if scheduled else ("manual", session.user)
+    return run_request(session.config, store, environment, requested_by=by, arguments=arguments, trigger=trigger)
