@@ -74,7 +74,7 @@ def _row(record: Deployment) -> Sequence[Cell | str | None]:
         record.environment,
         short_commit(record.commit_sha),
         record.ref_name,
-        record.requested_by,
+        record.requested_by or record.trigger,
         ago(record.requested_at),
         lasted(record.duration),
         record.error_message,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
     from fraisier_core.store.protocol import Store
     from fraisier_core.store.records import Request
+    from fraisier_core.store.vocabulary import Trigger
 
 app = command_app()
 
@@ -40,7 +41,8 @@ def run(
         from fraisier.cli.in_unit import execute_claimed
 
         execute_claimed(session, found, claim, process=process, as_json=as_json)
-    request = partial(_request, session, found, arguments or [], scheduled)
+    trigger: Trigger = "schedule" if scheduled else "manual"
+    request = partial(_request, session, found, arguments or [], trigger)
     if _is_for_unit(found):
         if process is not None:
             process.close()
@@ -66,10 +68,11 @@ def _request(
     session: ActingSession,
     environment: ConfiguredEnvironment,
     arguments: list[str],
-    scheduled: bool,  # noqa: FBT001 - of `partial`
+    trigger: Trigger,
     store: Store,
 ) -> Request:
     from fraisier_core.engine.manual import run_request
 
-    trigger, by = ("schedule", None) if scheduled else ("manual", session.user)
-    return run_request(session.config, store, environment, requested_by=by, arguments=arguments, trigger=trigger)
+    by = session.user if trigger == "manual" else None
+    what = session.config, store, environment
+    return run_request(*what, requested_by=by, arguments=arguments, trigger=trigger)

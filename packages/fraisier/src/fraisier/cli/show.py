@@ -14,6 +14,7 @@ from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
+    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
 
 app = command_app()
@@ -30,7 +31,7 @@ def show(
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
         print_json(progress.deployment._asdict() | {"steps": steps})
         return
-    _print_deployment(progress.deployment)
+    _print_deployment(progress.deployment, _awaited(reader, progress.deployment))
     for each in progress.in_order():
         if isinstance(each, Remark):
             say("")
@@ -39,18 +40,37 @@ def show(
             _print_step(each)
 
 
-def _print_deployment(record: Deployment) -> None:
+def _awaited(reader: DeploymentReader, record: Deployment) -> str | None:
+    """Return what a pending deployment waits for, if it is another one."""
+    if record.status != "pending":
+        return None
+    running = reader.running(record.fraise_id, record.environment, record.lane)
+    return running and f"{reader.deployment(running).kind} {running}"
+
+
+def _arguments(record: Deployment) -> str | None:
+    if not record.arguments:
+        return None
+    from shlex import join
+
+    return join(record.arguments)
+
+
+def _print_deployment(record: Deployment, awaited: str | None) -> None:
     print_facts(
         f"deployment {record.id}",
         [
             ("what", f"{record.kind} of {record.fraise_id} {record.environment}"),
+            ("arguments", _arguments(record)),
             ("status", status_cell(record.status)),
+            ("waits for", awaited),
             ("message", record.error_message),
             ("commit", record.commit_sha),
             ("ref", record.ref_name),
             ("release", record.release),
             ("before", record.previous_release),
             ("requested", f"{ago(record.requested_at)} by {record.requested_by or record.trigger}"),
+            ("for", record.requested_for),
             ("started", ago(record.started_at)),
             ("took", lasted(record.duration)),
             ("superseded by", record.superseded_by),

@@ -1,0 +1,137 @@
+"""Running jobs on the host: what is recorded, what is printed, and how it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.databases import both_databases
+from tests.waiting import wait_until
+
+from .installation import Installation
+
+SCRIPT = "job.sh"
+
+
+@pytest.fixture
+def jobs(installation: Installation) -> Installation:
+    """An installation whose production is of type etl."""
+    text = installation.config.read_text().replace("type: script", "type: etl")
+    text = text.replace("branch: main", f"branch: main\n        script_path: {SCRIPT}")
+    installation.config.write_text(text.replace("staging: {}", f"staging: {{script_path: {SCRIPT}}}"))
+    return installation
+
+
+def deploy(installation: Installation, script: str) -> None:
+    installation.deploy({SCRIPT: f"#!/bin/sh\n{script}\n"})
+
+
+@both_databases
+def test_a_run_uses_the_release_that_serves_and_is_in_the_history(jobs: Installation) -> None:
+    deploy(jobs, 'echo "loaded $FRAISIER_RELEASE"')
+    done = jobs.run("run", "my_api", "prod")
+    ran, deployed = jobs.recorded()
+    assert (done.returncode, f"loaded {deployed.release}" in done.stdout) == (0, True)
+    assert "my_api production: ran in " in done.stdout
+    assert (ran.kind, ran.status, ran.trigger, ran.release) == ("run", "success", "manual", deployed.release)
+    assert ran.commit_sha == deployed.commit_sha
+
+
+@both_databases
+@pytest.mark.parametrize("arguments", [["--full", "--json"], ["two words", ""], ["$HOME", "'"]])
+def test_what_follows_the_dashes_is_the_jobs(jobs: Installation, arguments: list[str]) -> None:
+    deploy(jobs, 'for each in "$@"; do echo "<$each>"; done')
+    done = jobs.run("run", "my_api", "production", "--", *arguments)
+    assert jobs.last().arguments == tuple(arguments)
+    assert all(f"  <{each}>\n" in done.stdout for each in arguments)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 75", "exited with status 75"), ("kill -KILL $$", "was killed by signal 9"), ("no-such", "127")],
+)
+def test_a_job_that_fails_exits_as_a_failed_deployment_does(
+    jobs: Installation, script: str, message: str
+) -> None:
+    deploy(jobs, script)
+    done = jobs.run("run", "my_api", "production")
+    assert (done.returncode, message in done.stderr) == (10, True)
+    assert jobs.json("status", "my_api", "production")[0]["status"] == "success"
+
+
+def test_nothing_runs_before_anything_was_deployed(jobs: Installation) -> None:
+    done = jobs.run("run", "my_api", "production")
+    assert (done.returncode, "`fraisier deploy my_api production` first" in done.stderr) == (2, True)
+    assert jobs.recorded() == []
+
+
+def test_a_type_without_jobs_runs_none(installation: Installation) -> None:
+    installation.deploy()
+    done = installation.run("run", "my_api", "production")
+    assert (done.returncode, 'its type "script" is deployed, and not run' in done.stderr) == (2, True)
+
+
+def test_a_run_is_left_to_a_worker(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    done = jobs.run("run", "my_api", "production", "--detach", "--", "--full")
+    assert (done.returncode, "no worker is running" in done.stderr) == (0, True)
+    waiting = jobs.last()
+    assert (waiting.id, waiting.status, waiting.arguments) == (done.stdout.strip(), "pending", ("--full",))
+    with jobs.started("worker"):
+        wait_until(lambda: jobs.last().status == "success")
+
+
+def test_what_a_timer_requests_is_said_to_be_scheduled(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    assert jobs.run("run", "my_api", "production", "--scheduled", "--detach").returncode == 0
+    fired = jobs.last()
+    assert (fired.trigger, fired.requested_by, fired.status) == ("schedule", None, "pending")
+    assert " by schedule\n" in jobs.run("show", fired.id).stdout
+    assert " schedule " in jobs.run("history").stdout
+
+
+@both_databases
+def test_a_requested_run_is_executed_by_its_id(jobs: Installation) -> None:
+    deploy(jobs, 'echo "loaded $1"')
+    for name in ("first", "second"):
+        jobs.run("run", "my_api", "production", "--detach", "--", name)
+    second, first = jobs.recorded()[:2]
+    done = jobs.run("run", "my_api", "production", "--claim", second.id)
+    assert (done.returncode, "loaded second" in done.stdout) == (0, True)
+    assert [each.status for each in jobs.recorded()[:2]] == ["success", "pending"]
+    again = jobs.run("run", "my_api", "production", "--claim", second.id)
+    assert (again.returncode, len(jobs.recorded())) == (0, 3)
+    assert jobs.json("show", second.id)["attempt"] == 1
+    assert jobs.json("show", first.id)["attempt"] == 0
+
+
+def test_a_run_of_another_environment_is_not_executed(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    waiting = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+    done = jobs.run("run", "my_api", "staging", "--claim", waiting)
+    assert (done.returncode, "is not one of my_api staging" in done.stderr) == (2, True)
+    assert jobs.last().status == "pending"
+
+
+def test_a_run_waits_for_the_one_before_and_says_so(jobs: Installation) -> None:
+    gate = jobs.gate()
+    deploy(jobs, f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done")
+    with jobs.started("run", "my_api", "production") as first:
+        gate.wait()
+        with jobs.started("run", "my_api", "production", "--", "more") as second:
+            second.read_to("my_api production is busy with deployment")
+            waiting, running = jobs.recorded()[:2]
+            shown = jobs.run("show", waiting.id).stdout
+            assert f"  waits for  run {running.id}\n" in shown
+            assert "  arguments  more\n" in shown
+            gate.open()
+            assert (first.end()[0], second.end()[0]) == (0, 0)
+
+
+def test_ctrl_c_cancels_a_run_with_all_that_it_started(jobs: Installation) -> None:
+    gate = jobs.gate()
+    deploy(jobs, f"touch {gate.reached}; sleep 600 & wait")
+    with jobs.started("run", "my_api", "production") as command:
+        gate.wait()
+        command.press_ctrl_c()
+        assert command.end()[0] == 12
+    assert jobs.last().status == "cancelled"
