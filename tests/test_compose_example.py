@@ -42,3 +42,6 @@ class TestCompose(DeployerConformance):
 
     def failing_late(self, release: Path) -> Mapping[str, object]:
         return docker(release, 'touch "$1"; test "$1" != up')
+
+    def running(self, release: Path, script: str) -> Mapping[str, object]:
+        return docker(release, script)

@@ -27,6 +27,10 @@ class TestApi(DeployerConformance):
     def failing_late(self, release: Path) -> Mapping[str, object]:
         return {"restart": ["sh", "-c", "touch restarted; exit 1"]}
 
+    def running(self, release: Path, script: str) -> Mapping[str, object]:
+        write_script(release / "build.sh", script)
+        return {"restart": ["true"]}
+
 
 MakeRun = Callable[..., FakeRun[ApiSettings]]
 

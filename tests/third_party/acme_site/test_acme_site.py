@@ -22,3 +22,6 @@ class TestSite(DeployerConformance):
 
     def failing_late(self, release: Path) -> None:
         """Say that nothing comes after activation, which could fail."""
+
+    def running(self, release: Path, script: str) -> None:
+        """Say that this type runs no commands."""

@@ -2,10 +2,14 @@
 
 import pytest
 
-_TESTS = ("deployer", "fixtures", "forge", "normalizing", "provider", "verifying")
+_TESTS = (
+    *("activating", "configuring", "executing", "installation", "job_running", "releases"),
+    *("fixtures", "forge", "normalizing", "provider", "verifying"),
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _TESTS))
 
-from fraisier_core.testing.deployer import DeployerConformance, FakeRun  # noqa: E402
+from fraisier_core.testing.deployer import DeployerConformance  # noqa: E402
+from fraisier_core.testing.fake_run import FakeRun  # noqa: E402
 from fraisier_core.testing.forge import Forge  # noqa: E402
 from fraisier_core.testing.provider import ProviderConformance  # noqa: E402
 

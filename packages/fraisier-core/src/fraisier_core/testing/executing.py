@@ -1,0 +1,152 @@
+"""Tests of a fraise type in the real engine: real processes, a real store, and what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
+from fraisier_core.run import ENGINE_STEPS
+from fraisier_core.store.records import Deployment
+from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.testing.installation import PATIENCE_SECONDS, SECRET, Installation
+from fraisier_core.testing.releases import DeployerReleases
+from fraisier_core.text.redaction import MASK
+
+FAILPOINTS = (
+    *("step_fetch", "before_activate", "before_swap", "after_swap", "after_activate"),
+    *("step_verify", "before_success"),
+)
+# It leaves a process that breaks away from it, says that it has begun, and if it was let, that it has ended.
+LASTING = "(setsid sleep 10 &); touch {folder}/begun; sleep 10; touch {folder}/ended"
+PRINTING = "echo secret: $SECRET; echo $SECRET >&2"
+
+
+class EngineTests(DeployerReleases):
+    """The part of `DeployerConformance` about what the engine and a type make of each other."""
+
+    def test_a_failing_step_fails_the_deployment_and_leaves_what_serves(
+        self, installation: Installation
+    ) -> None:
+        serving = self.deployed(installation).release
+        done = installation.execute(installation.push(self.failing))
+        assert (done.status, done.activation_started) == ("failed", False), done.error_message
+        assert (installation.serving(), installation.linked()) == (serving, serving)
+
+    def test_a_commit_is_deployed_twice(self, installation: Installation) -> None:
+        commit = installation.push(self.working)
+        for _ in range(2):
+            done = installation.execute(commit)
+            assert done.status == "success", done.error_message
+            assert_serves(installation, done.release)
+
+    def test_cancel_ends_all_that_a_step_started(self, installation: Installation) -> None:
+        commit = installation.push(self.running_script(LASTING.format(folder=installation.folder)))
+        if commit is not None:
+            done = installation.execute(commit, meanwhile=cancelling(installation))
+            assert done.status == "cancelled", done.error_message
+            assert left_by(done) == []
+            assert not (installation.folder / "ended").exists(), "its command went on"
+
+    def test_no_secret_leaves_it_unredacted(self, installation: Installation) -> None:
+        commit = installation.push(self.running_script(PRINTING))
+        done = installation.execute(commit or installation.push(self.working))
+        assert_no_secret_shown(installation, done)
+        assert commit is None or f"secret: {MASK}" in installation.output(done), "the output is missing"
+
+    def test_a_rollback_returns_to_the_release_it_was_given(self, installation: Installation) -> None:
+        first = self.deployed(installation)
+        for _ in range(2):
+            self.deployed(installation)
+        back = installation.execute(kind="rollback", release=first.release)
+        assert back.status == "success", back.error_message
+        assert_serves(installation, first.release)
+
+    def test_an_unhealthy_release_is_rolled_back(self, installation: Installation) -> None:
+        serving = self.deployed(installation).release
+        done = installation.execute(installation.push(self.working, healthy=False))
+        assert done.status == "rolled_back", done.error_message
+        assert_serves(installation, serving)
+
+    def test_killed_at_each_failpoint_it_ends_and_can_be_deployed_again(
+        self, installation: Installation
+    ) -> None:
+        self.deployed(installation)
+        own = [name for name in installation.last_steps if name not in ENGINE_STEPS]
+        for point in [*FAILPOINTS, *(f"step_{name}" for name in own)]:
+            before = installation.serving()
+            done = installation.execute(installation.push(self.working), killed_at=point)
+            told = f"killed at {point}: {done.error_message}"
+            assert done.status in {"interrupted", "success", "rolled_back"}, told
+            assert_serves(installation, done.release if done.status == "success" else before)
+        self.deployed(installation)
+
+    def test_killed_during_a_rollback_it_is_rolled_back_all_the_same(
+        self, installation: Installation
+    ) -> None:
+        serving = self.deployed(installation).release
+        done = installation.execute(installation.push(self.working, healthy=False), killed_at="rollback")
+        assert done.status == "rolled_back", done.error_message
+        assert_serves(installation, serving)
+
+    def deployed(self, installation: Installation) -> Deployment:
+        """Deploy a release that works, and return its deployment."""
+        done = installation.execute(installation.push(self.working))
+        assert done.status == "success", done.error_message
+        return done
+
+
+def assert_serves(installation: Installation, release: str | None) -> None:
+    """Assert that a release serves, by the record and by the link."""
+    assert (installation.serving(), installation.linked()) == (release, release)
+
+
+def assert_no_secret_shown(installation: Installation, done: Deployment) -> None:
+    """Assert that a deployment succeeded and that no secret is in its record or in what was printed."""
+    assert done.status == "success", done.error_message
+    assert SECRET not in installation.log.read_text(), "it prints a secret, into the log of the worker"
+    state = installation.folder / ".fraisier"
+    told = [path.name for path in state.glob("fraisier.db*") if SECRET.encode() in path.read_bytes()]
+    assert told == [], "a secret is in the record"
+
+
+def cancelling(installation: Installation) -> Callable[[str, ProcessIdentity], None]:
+    """Return what cancels a deployment once its command has begun."""
+    mark = installation.folder / "begun"
+
+    def cancel(deployment_id: str, process: ProcessIdentity) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not mark.exists():
+            assert process.is_alive(), "it ended before the script had begun"
+            assert time.monotonic() < deadline, "the script never began"
+            time.sleep(0.01)
+        with installation.store() as store:
+            store.request_cancel(deployment_id, "conformance")
+
+    return cancel
+
+
+def left_by(done: Deployment) -> list[int]:
+    """Return the ids of the processes that still run on behalf of a deployment."""
+    mark = f"{DEPLOYMENT_VARIABLE}={done.id}".encode()
+    return [int(folder.name) for folder in _processes() if mark in _environment(folder)]
+
+
+def _processes() -> Iterator[Path]:
+    return (folder for folder in Path("/proc").iterdir() if folder.name.isdigit() and _is_mine(folder))
+
+
+def _is_mine(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:  # it has ended
+        return False
+
+
+def _environment(folder: Path) -> list[bytes]:
+    try:
+        return (folder / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
