@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -226,9 +228,11 @@ def _wait(line: Connection, process: ProcessIdentity) -> None:
 
 
 def _print_to(log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Have this process print into a file, whatever pytest has made of its output."""
+    sys.stdout = sys.stderr = log.open("a", buffering=1)
     for standard in (1, 2):
-        os.dup2(descriptor, standard)
+        os.dup2(sys.stdout.fileno(), standard)
+    logging.basicConfig(stream=sys.stderr, force=True)
 
 
 def _mapping(value: object) -> Mapping[str, object]:
