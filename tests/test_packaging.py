@@ -28,7 +28,9 @@ from tests.waiting import wait_until
 PACKAGES = package_names()
 APPLICATION = ("fraisier-core", "fraisier-deployers", "fraisier")
 THIRD_PARTY = ROOT / "tests/third_party"
-ACME_FORGE, ACME_SITE = THIRD_PARTY / "acme_forge", THIRD_PARTY / "acme_site"
+ACME_FORGE, ACME_SITE, ACME_REPORT = (
+    THIRD_PARTY / name for name in ("acme_forge", "acme_site", "acme_report")
+)
 SECRET = "a secret of this test"
 SECONDS = 60.0
 
@@ -212,14 +214,17 @@ def test_a_provider_is_added_by_installing_it(wheels: Path, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def with_acme_site(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> PythonEnvironment:
-    """The application, a provider, and a fraise type of a third party."""
+    """The application, a provider, and two fraise types of third parties, one of them with jobs."""
     environment = installed(tmp_path_factory.mktemp("acme"), wheels, *APPLICATION, "fraisier-github")
-    environment.install(ACME_SITE, "pytest")
+    environment.install(ACME_SITE, ACME_REPORT, "pytest")
     return environment
 
 
-def test_a_deployer_of_a_third_party_conforms(with_acme_site: PythonEnvironment, tmp_path: Path) -> None:
-    assert_tests_pass(with_acme_site, ACME_SITE / "test_acme_site.py", tmp_path)
+@pytest.mark.parametrize("package", [ACME_SITE, ACME_REPORT], ids=lambda package: package.name)
+def test_a_deployer_of_a_third_party_conforms(
+    with_acme_site: PythonEnvironment, tmp_path: Path, package: Path
+) -> None:
+    assert_tests_pass(with_acme_site, package / f"test_{package.name}.py", tmp_path)
 
 
 def test_a_provider_of_a_third_party_conforms(wheels: Path, tmp_path: Path) -> None:

@@ -200,6 +200,7 @@ def test_the_reference_has_every_package_and_plugin() -> None:
     ("page", "package"),
     [
         ("tutorial/deployer.md", "acme_site"),
+        ("how-to/add-a-fraise-type.md", "acme_report"),
         ("how-to/add-an-observer.md", "acme_journal"),
         ("how-to/add-a-provider.md", "acme_forge"),
     ],

@@ -27,6 +27,14 @@ class TestEtl(DeployerConformance):
     def failing_late(self, release: Path) -> None:
         return None
 
+    def running(self, release: Path, script: str) -> Mapping[str, object]:
+        write_script(release / "build.sh", script)
+        return self.job(release, "true")
+
+    def job(self, release: Path, script: str) -> Mapping[str, object]:
+        write_script(release / SCRIPT, script)
+        return {"script_path": SCRIPT}
+
 
 MakeRun = Callable[..., FakeRun[EtlSettings]]
 

@@ -25,6 +25,14 @@ class TestScheduled(DeployerConformance):
     def failing_late(self, release: Path) -> None:
         return None
 
+    def running(self, release: Path, script: str) -> Mapping[str, object]:
+        (release / "build.sh").write_text(f"#!/bin/sh\n{script}\n")
+        return {**NIGHTLY, "command": ["true"]}
+
+    def job(self, release: Path, script: str) -> Mapping[str, object]:
+        (release / "job.sh").write_text(script)
+        return {**NIGHTLY, "command": ["sh", "job.sh"]}
+
 
 def made_run(folder: Path, *arguments: str, **section: Any) -> FakeRun[ScheduledSettings]:
     """Return a run of an empty release, with these keys in its section."""
