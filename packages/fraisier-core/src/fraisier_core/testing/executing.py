@@ -27,7 +27,7 @@ PRINTING = "echo secret: $SECRET; echo $SECRET >&2"
 class EngineTests(DeployerReleases):
     """The part of `DeployerConformance` about what the engine and a type make of each other."""
 
-    def test_a_failing_step_fails_the_deployment_and_leaves_what_serves(
+    def test_a_failing_step_fails_the_deployment_and_the_old_one_serves(
         self, installation: Installation
     ) -> None:
         serving = self.deployed(installation).release

@@ -31,7 +31,7 @@ from fraisier_core.worker.process import DeploymentProcess
 
 FRAISE, ENVIRONMENT, TYPE = "conforming", "production", "conforming"
 HEALTHY = "healthy"
-SECRET = "hunter2-hunter2"  # noqa: S105 - to be looked for where no secret may be
+SECRET = "hunter2-hunter2"  # noqa: S105 - no test may find it
 SECRET_VARIABLE = "CONFORMANCE_SECRET"  # noqa: S105 - its name
 PATIENCE_SECONDS = 30.0
 Section = Mapping[str, object]
@@ -70,7 +70,7 @@ class Installation:
 
     @property
     def app_path(self) -> Path:
-        """The link to what serves."""
+        """The link to the serving release."""
         return self.folder / "app"
 
     @property
