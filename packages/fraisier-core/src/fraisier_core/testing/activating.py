@@ -10,7 +10,7 @@ from fraisier_core.plugins import Deployer
 from fraisier_core.release import Release
 from fraisier_core.testing.fake_run import FakeRun
 from fraisier_core.testing.installation import SECRET
-from fraisier_core.testing.releases import DeployerReleases, assert_serving, directory
+from fraisier_core.testing.written_releases import DeployerReleases, assert_serving, directory
 
 
 class HookTests(DeployerReleases):

@@ -14,7 +14,7 @@ from fraisier_core.job_settings import JobSettings
 from fraisier_core.plugins import Deployer
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.testing.installation import ENVIRONMENT, Installation
-from fraisier_core.testing.releases import DeployerReleases
+from fraisier_core.testing.written_releases import DeployerReleases
 
 WRONG: tuple[object, ...] = (None, -1, "", "\x01", [[]], {"a": {}}, [None], True)
 _PLACE = re.compile(r"fraises\.yaml:(\d+)")

@@ -12,7 +12,7 @@ from fraisier_core.run import ENGINE_STEPS
 from fraisier_core.store.records import Deployment
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.installation import PATIENCE_SECONDS, SECRET, Installation
-from fraisier_core.testing.releases import DeployerReleases
+from fraisier_core.testing.written_releases import DeployerReleases
 from fraisier_core.text.redaction import MASK
 
 FAILPOINTS = (

@@ -10,7 +10,7 @@ import pytest
 from fraisier_core.plugins import Deployer
 from fraisier_core.release import Release
 from fraisier_core.testing.fake_run import FakeRun
-from fraisier_core.testing.releases import DeployerReleases, Section, directory
+from fraisier_core.testing.written_releases import DeployerReleases, Section, directory
 
 
 class JobTests(DeployerReleases):
