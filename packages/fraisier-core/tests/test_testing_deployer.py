@@ -47,7 +47,7 @@ def health_check(run):
 
 @hookimpl
 def run_job(run):
-    run.command(["sh", run.settings.script, *run.arguments])
+    run.command(["sh", "job.sh", *run.arguments])
 """
 
 TESTS = """
@@ -73,7 +73,9 @@ class TestDeployer(DeployerConformance):
         (release / "start.sh").write_text("true")
         return {"script": "install.sh"}
 
-    job = running
+    def job(self, release, script):
+        (release / "job.sh").write_text(script)
+        return self.working(release)
 """
 
 # A mistaken deployer runs the tests that are named for its mistake alone: they take a while.
@@ -88,6 +90,9 @@ INSTALL = '    with run.step("install"):\n        run.command(["sh", run.setting
 COMMAND = 'run.command(["sh", run.settings.script])'
 BACK = "    run.activate(to)\n"
 LOCK = "(run.settings.app_path.parent / 'lock')"
+
+JOB = '    run.command(["sh", "job.sh", *run.arguments])'
+SHELL = "subprocess.run(['sh', {}], cwd=run.release.path, check=True)"
 
 MISTAKES = {
     "the_plugin_is_loaded": ("def deploy(run)", "def deploy(release)"),
@@ -132,14 +137,12 @@ MISTAKES = {
         "        run.settings.app_path.unlink(missing_ok=True)\n        raise\n",
     ),
     "a_commit_is_deployed_twice": (COMMAND, f"{LOCK}.mkdir()"),
-    "cancel_ends_all_that_a_step": (
-        COMMAND,
-        "subprocess.run(['sh', run.settings.script], cwd=run.release.path, check=True)",
-    ),
+    "cancel_ends_all_that_a_step": (COMMAND, SHELL.format("run.settings.script")),
     "no_secret_leaves_it": (COMMAND, f"{COMMAND}\n        print(run.settings.env, flush=True)"),
     "a_rollback_returns_to": (
         BACK,
-        "    path = sorted(each for each in to.path.parent.iterdir() if each.is_dir())[-2]\n"
+        "    there = [each for each in to.path.parent.iterdir() if each.is_dir()]\n"
+        "    path = sorted(there, key=lambda each: each.stat().st_ctime_ns)[-2]\n"
         "    run.activate(Release(path.name, path, to.commit_sha))\n",
     ),
     "an_unhealthy_release_is_rolled_back": (
@@ -156,6 +159,10 @@ MISTAKES = {
     ),
     "a_job_is_run_with_its_arguments": (", *run.arguments", ""),
     "a_job_that_fails_raises": ("*run.arguments]", "*run.arguments], check=False"),
+    "a_run_is_recorded_and": ("*run.arguments", "*run.arguments[:1]"),
+    "a_job_that_fails_fails_its_run": (JOB, f"    try:\n    {JOB}\n    except Exception:\n        pass"),
+    "cancel_ends_all_that_a_job": (JOB, "    " + SHELL.format("'job.sh'")),
+    "no_secret_leaves_a_job": (JOB, f"{JOB}\n    print(run.settings.env, flush=True)"),
 }
 
 

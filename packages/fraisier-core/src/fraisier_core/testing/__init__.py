@@ -3,7 +3,7 @@
 import pytest
 
 _TESTS = (
-    *("activating", "configuring", "executing", "installation", "job_running", "written_releases"),
+    *("activating", "configuring", "in_engine", "installation", "job_running", "written_releases"),
     *("fixtures", "forge", "normalizing", "provider", "verifying"),
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _TESTS))

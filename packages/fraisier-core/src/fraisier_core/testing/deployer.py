@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fraisier_core.testing.activating import HookTests
 from fraisier_core.testing.configuring import SettingsTests
-from fraisier_core.testing.executing import EngineTests
+from fraisier_core.testing.in_engine import EngineTests
 from fraisier_core.testing.job_running import JobTests
 
 

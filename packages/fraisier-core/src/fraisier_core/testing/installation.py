@@ -10,13 +10,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fraisier_core.config import Config, parse_config
+from fraisier_core.engine.cancellation import CancellationToken
+from fraisier_core.engine.execution import DeploymentContext
 from fraisier_core.engine.leftovers import take_over
+from fraisier_core.job_settings import JobSettings, LimitsSection
 from fraisier_core.plugins import DEPLOYERS, STORES, Plugins
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
@@ -118,6 +121,7 @@ class Installation:
         *,
         kind: str = "deploy",
         release: str | None = None,
+        arguments: tuple[str, ...] = (),
         killed_at: str | None = None,
         meanwhile: Callable[[str, ProcessIdentity], None] | None = None,
     ) -> Deployment:
@@ -127,13 +131,15 @@ class Installation:
             commit: what to deploy, by default the newest.
             kind: the name of a row of `KINDS`.
             release: what to roll back to.
+            arguments: of a run.
             killed_at: the failpoint at which the process is killed.
             meanwhile: called with the deployment's id and process while it is executed.
 
         Raises `AssertionError` if it does not end in time, or never gets to the failpoint.
         """
-        ref = "refs/heads/main" if release is None else None
-        request = Request(FRAISE, ENVIRONMENT, kind, "manual", "conformance", ref, commit, release=release)
+        ref = "refs/heads/main" if kind == "deploy" else None
+        request = Request(FRAISE, ENVIRONMENT, kind, "manual", "conformance", ref, commit)
+        request = request._replace(release=release, arguments=arguments)
         config, fault = self.config(), self.folder / "fault"
         with self.store() as store:
             configure_store(store, config)
@@ -206,7 +212,7 @@ class Installation:
         def work(line: Connection) -> None:
             _print_to(self.log)
             os.environ |= fate if killed_at else {}
-            DeploymentProcess(config.database, Host(), self.plugins, [])(line)
+            _WithoutUnits(config.database, Host(), self.plugins, [])(line)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # it uses nothing that other threads hold
@@ -219,6 +225,17 @@ class Installation:
             finally:
                 kill_group(process)
                 os.waitpid(process.pid, 0)
+
+
+class _WithoutUnits(DeploymentProcess):
+    """A deployment process of a host that has no units of systemd to install or to compare."""
+
+    def _context(self, assignment: Assignment, cancellation: CancellationToken) -> DeploymentContext:
+        context = DeploymentProcess._context(self, assignment, cancellation)
+        if not isinstance(context.settings, JobSettings):
+            return context
+        unlimited = {"schedule": None, "limits": LimitsSection()}
+        return replace(context, settings=context.settings.model_copy(update=unlimited))
 
 
 def _wait(line: Connection, process: ProcessIdentity) -> None:

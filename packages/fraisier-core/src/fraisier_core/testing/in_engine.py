@@ -46,9 +46,7 @@ class EngineTests(DeployerReleases):
         commit = installation.push(self.running_script(LASTING.format(folder=installation.folder)))
         if commit is not None:
             done = installation.execute(commit, meanwhile=cancelling(installation))
-            assert done.status == "cancelled", done.error_message
-            assert left_by(done) == []
-            assert not (installation.folder / "ended").exists(), "its command went on"
+            assert_cancelled(installation, done)
 
     def test_no_secret_leaves_it_unredacted(self, installation: Installation) -> None:
         commit = installation.push(self.running_script(PRINTING))
@@ -101,6 +99,13 @@ class EngineTests(DeployerReleases):
 def assert_serves(installation: Installation, release: str | None) -> None:
     """Assert that a release serves, by the record and by the link."""
     assert (installation.serving(), installation.linked()) == (release, release)
+
+
+def assert_cancelled(installation: Installation, done: Deployment) -> None:
+    """Assert that a deployment was cancelled, and that nothing of its command runs or ran to its end."""
+    assert done.status == "cancelled", done.error_message
+    assert left_by(done) == []
+    assert not (installation.folder / "ended").exists(), "its command went on"
 
 
 def assert_no_secret_shown(installation: Installation, done: Deployment) -> None:
