@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ fraises:
         schedule: "30 2 * * *"
         env: {{PASSWORD: "${{REPORT_PASSWORD}}"}}
 """
+TIMER = "fraisier-run-report.production.timer"
 PASSWORD = "correct-horse-battery"
 
 
@@ -127,6 +130,37 @@ def test_units_get_the_files_of_variables_that_the_worker_gets(
         "EnvironmentFile=/etc/b.env",
         f"ReadWritePaths={host.folder}/state /srv",
     ]
+
+
+def test_the_status_tells_when_a_run_is_requested_next_and_what_keeps_it_from_that(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    def told() -> dict[str, Any]:
+        (found,) = json.loads(host.fraisier("status", "--json").stdout)
+        timer: dict[str, Any] = found["timer"]
+        return timer
+
+    assert "is not installed: run `sudo fraisier config install`" in told()["problem"]
+    host.install()
+    assert told()["problem"] is None
+    assert ":30:00" in told()["next"]
+    assert "next run" in host.fraisier("status", "report", "production").stdout
+    systemctl("stop", TIMER)
+    assert "is not active" in told()["problem"]
+    assert "is not active" in host.fraisier("status").stdout
+    systemctl("disable", TIMER)
+    assert "is not enabled" in told()["problem"]
+
+
+def test_a_time_at_which_nothing_was_requested_is_told(host: JobHost) -> None:
+    host.configure("30 2 * * *", "*/5 * * * *")
+    host.install()
+    (found,) = json.loads(host.fraisier("status", "--json").stdout)
+    assert found["timer"]["problem"] is None
+    long_ago = time.time() - 3600
+    os.utime(UNITS / TIMER, (long_ago, long_ago))
+    (found,) = json.loads(host.fraisier("status", "--json").stdout)
+    assert re.search(r"a run was due at \S+ \S+ UTC, and none was requested", found["timer"]["problem"])
 
 
 def test_only_root_installs_units(

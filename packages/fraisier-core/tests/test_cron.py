@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
@@ -134,3 +135,22 @@ def test_the_days_of_an_expression_are_those_on_which_cron_fires(text: str) -> N
 def test_the_start_of_the_host_is_no_time() -> None:
     assert is_reboot("@Reboot")
     assert not is_reboot("@daily")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "since", "last"),
+    [
+        ("30 2 * * *", "2026-03-10 09:00", "2026-03-09 03:00", "2026-03-10 02:30"),
+        ("30 2 * * *", "2026-03-10 02:00", "2026-03-09 02:30", None),
+        ("30 2 * * *", "2026-03-29 12:00", "2026-03-28 03:00", None),  # the clock skips it
+        ("0 3 1 * *", "2026-05-20 00:00", "2026-02-01 00:00", "2026-05-01 03:00"),
+        ("*/20 * * * *", "2026-05-20 00:19", "2026-05-19 23:00", "2026-05-20 00:00"),
+    ],
+)
+def test_the_last_time_is_told_as_the_clock_of_the_zone_has_it(
+    text: str, limit: str, since: str, last: str | None
+) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    latest, earliest = (datetime.fromisoformat(each).replace(tzinfo=zone) for each in (limit, since))
+    found = read_cron(text).last_before(latest, earliest)
+    assert (found and f"{found:%Y-%m-%d %H:%M}") == last

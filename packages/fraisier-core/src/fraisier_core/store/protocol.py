@@ -127,6 +127,9 @@ class Reader(DeploymentReader, Protocol):
         first; those left out that any number of replays add.
         """
 
+    def last_fired(self, fraise_id: str, environment: str) -> str | None:
+        """Return when a timer last requested a run of an environment, if one ever did."""
+
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         """Return the serving release, None if there is none or it is unknown."""
 

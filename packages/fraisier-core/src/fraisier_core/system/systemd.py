@@ -95,9 +95,9 @@ def unit_state(name: str, timeout: float = 10.0) -> UnitState:
     return _parsed(name, said.output.decode(errors="replace"))
 
 
-def asked(argv: Sequence[str], seconds: float) -> QueryOutput:
-    """Return what a program of systemd's says, in English. Raises `NoAnswerError`."""
-    env = clean_environment({"LC_ALL": "C"})
+def asked(argv: Sequence[str], seconds: float, *, time_zone: str | None = None) -> QueryOutput:
+    """Return what a program of systemd's says, in English, perhaps in a time zone. Raises `NoAnswerError`."""
+    env = clean_environment({"LC_ALL": "C"} | ({"TZ": time_zone} if time_zone else {}))
     return answer(argv, env=env, given=b"", seconds=seconds, most_bytes=MOST_BYTES)
 
 

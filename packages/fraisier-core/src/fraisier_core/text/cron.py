@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 
 REBOOT = "@reboot"
@@ -90,6 +90,29 @@ class Cron:
         if self.either_day:
             return (f"{days} {time}", f"{weekdays} *-{month}-* {time}".lstrip())
         return (f"{weekdays} {days} {time}".lstrip(),)
+
+    def last_before(self, limit: datetime, since: datetime) -> datetime | None:
+        """Return when it fired last between two times of one time zone, as systemd does, None if it did not.
+
+        Args:
+            limit: the latest time that counts.
+            since: the latest time that does not.
+        """
+        day = limit.date()
+        while day >= since.date():
+            for at in self._times(day, limit.tzinfo) if self.fires_on(day) else ():
+                if since < at <= limit:
+                    return at
+            day -= timedelta(days=1)
+        return None
+
+    def _times(self, day: date, zone: tzinfo | None) -> Iterator[datetime]:
+        """Yield the times of a day, the last first, without those that the clock skips."""
+        for hour in sorted(self.hours, reverse=True):
+            for minute in sorted(self.minutes, reverse=True):
+                at = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+                if at.astimezone(UTC).astimezone(zone).replace(fold=0) == at:
+                    yield at
 
     def fires_on(self, day: date) -> bool:
         """Whether it fires on a day."""

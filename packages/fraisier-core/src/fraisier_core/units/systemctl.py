@@ -16,7 +16,7 @@ Properties = dict[str, list[str]]
 def told(*arguments: str, what: str) -> str:
     """Have `systemctl` do something and return what it prints. Raises `StepFailedError`: cannot `what`."""
     try:
-        said = asked(["systemctl", "--no-ask-password", *arguments], SECONDS)
+        said = asked(["systemctl", "--no-ask-password", *arguments], SECONDS, time_zone="UTC")
     except NoAnswerError as error:
         raise StepFailedError(f"cannot {what}: {error}") from error
     if said.status != 0:

@@ -53,6 +53,11 @@ SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
 SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
 WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
 
+-- name: last_fired
+SELECT requested_at FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND trigger = 'schedule'
+ORDER BY sequence DESC LIMIT 1;
+
 -- name: running
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fraisier_core.config import Config
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
+    from fraisier_core.units.timers import TimerFacts
 
 
 class Changes(Protocol):
@@ -45,6 +46,14 @@ class AnySession(ABC):
     @abstractmethod
     def undeletable(self, fraise: str, environment: str) -> dict[str, str]:
         """Return the old releases that cannot be deleted, as far as it is known here, and why."""
+
+    def timers(
+        self,
+        reader: DeploymentReader | None,  # noqa: ARG002 - only the host has timers
+        names: list[tuple[str, str]],  # noqa: ARG002
+    ) -> dict[tuple[str, str], TimerFacts]:
+        """Return what there is to say of the timers of some environments, as far as it is known here."""
+        return {}
 
     @abstractmethod
     def request_cancel(self, id_part: str) -> Deployment:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fraisier_core.errors import ConfigurationError, OutdatedStoreError, UnknownNameError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import DeploymentReader, Reader, Store
     from fraisier_core.store.records import Deployment
+    from fraisier_core.units.timers import TimerFacts
 
     from fraisier.cli.follow import Polling
 
@@ -123,6 +124,17 @@ class Session(AnySession):
         from fraisier_core.engine.trash import undeletable
 
         return undeletable(self.place.state_dir, fraise, environment)
+
+    def timers(
+        self, reader: DeploymentReader | None, names: list[tuple[str, str]]
+    ) -> dict[tuple[str, str], TimerFacts]:
+        """Return what there is to say of the timers of some environments."""
+        configured = self.configured
+        if configured is None or not any("schedule" in each.section for each in configured.environments):
+            return {}
+        from fraisier.cli.schedules import timers_of
+
+        return timers_of(configured, cast("Reader | None", reader), names)  # it is this session's
 
     def request_cancel(self, id_part: str) -> Deployment:
         """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""

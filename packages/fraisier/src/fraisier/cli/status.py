@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fraisier_core.config import Config
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus
+    from fraisier_core.units.timers import TimerFacts
 
     from fraisier.cli.any_session import AnySession
 
@@ -50,7 +51,8 @@ def status(
 class Shown(NamedTuple):
     """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
     the newest push that does not serve. `missed` are the branch heads that were never requested, when it was
-    reconciled last; `unasked` says why the repository could not be asked.
+    reconciled last; `unasked` says why the repository could not be asked,
+    `timer` when a run is requested next.
     """
 
     status: EnvironmentStatus
@@ -59,6 +61,7 @@ class Shown(NamedTuple):
     ahead: Deployment | None
     missed: tuple[BranchHead, ...]
     unasked: BranchHead | None
+    timer: TimerFacts | None
 
 
 def _needs_worker(session: AnySession, found: list[Shown]) -> bool:
@@ -83,6 +86,7 @@ def _as_json(shown: Shown) -> dict[str, Any]:
         "ahead": ahead and {key: getattr(ahead, key) for key in ("id", "ref", "commit_sha", "status")},
         "missed": missed,
         "unasked": shown.unasked and shown.unasked.problem,
+        "timer": shown.timer and shown.timer._asdict(),
     }
 
 
@@ -90,12 +94,13 @@ def _read(
     session: AnySession, reader: DeploymentReader | None, fraise: str | None, environment: str | None
 ) -> list[Shown]:
     known = {(each.fraise_id, each.environment): each for each in reader.status()} if reader else {}
-    found = []
-    for names in _environments(session, reader, fraise, environment):
+    found, wanted = [], _environments(session, reader, fraise, environment)
+    timers = session.timers(reader, wanted)
+    for names in wanted:
         status = known.get(names) or _never_deployed(session, *names)
         left = session.undeletable(*names)
         ahead, missed = _ahead(reader, status), _missed(session, reader, *names)
-        found.append(Shown(status, _decision(reader, status), left, ahead, *missed))
+        found.append(Shown(status, _decision(reader, status), left, ahead, *missed, timers.get(names)))
     return found
 
 
@@ -186,6 +191,8 @@ def _print_all(found: list[Shown]) -> None:
             say(f"{where}{' ' if shown.commands else ': '}{_next_in_words(shown)}", "yellow")
         if shown.unasked:
             say(f"{where}: {_unasked_in_words(shown.unasked)}", "yellow")
+        if shown.timer and shown.timer.problem:
+            say(f"{where}: {shown.timer.problem}", "red")
         if shown.undeletable:
             say(f"{where}: {_left_in_words(shown)}", "yellow")
 
@@ -213,6 +220,8 @@ def _print_one(shown: Shown) -> None:
             *[("missed", _missed_in_words(each)) for each in shown.missed],
             ("unasked", Cell(_unasked_in_words(shown.unasked), "yellow")),
             ("next", Cell(_next_in_words(shown), "yellow" if shown.commands else None)),
+            ("next run", _next_run(shown.timer)),
+            ("overdue", Cell(shown.timer and shown.timer.problem, "red")),
             ("left", Cell(_left_in_words(shown), "yellow")),
         ],
     )
@@ -275,6 +284,14 @@ def _commands(shown: Shown) -> tuple[str, ...]:
     if shown.ahead.status == "running":
         return (f"fraisier logs {short_id(shown.ahead.id)} --follow",)
     return (f"fraisier deploy {shown.status.fraise_id} {shown.status.environment}",)
+
+
+def _next_run(timer: TimerFacts | None) -> str | None:
+    if timer is None or timer.next is None:
+        return None
+    from fraisier.cli.schedules import in_words
+
+    return in_words(timer.next)
 
 
 def _left_in_words(shown: Shown) -> str | None:
