@@ -61,6 +61,30 @@ BEGIN
     RETURN answer(deployment, true);
 END $$;
 
+-- One argument that is no list is a list of it, as GraphQL has it.
+CREATE OR REPLACE FUNCTION fn_run(fraise_id text, environment text, arguments jsonb)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    deployment uuid := uuidv7();
+    place tb_environments := requested_environment(fraise_id, environment);
+    what text := place.fraise_id || ' ' || place.environment;
+    given jsonb := CASE jsonb_typeof(arguments) WHEN 'array' THEN arguments ELSE jsonb_build_array(arguments) END;
+BEGIN
+    IF place.executor IS NULL THEN
+        PERFORM refuse_request(what || ' has no job: its type is deployed, and not run');
+    ELSIF NOT EXISTS (
+        SELECT FROM tb_serving AS s WHERE s.fraise_id = place.fraise_id AND s.environment = place.environment)
+    THEN
+        PERFORM refuse_request('no release of ' || what || ' serves: deploy it first');
+    END IF;
+    INSERT INTO tb_deployment_events (
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, arguments)
+    VALUES (
+        deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'run', 'manual',
+        session_user, CASE WHEN arguments IS NOT NULL THEN nullif(given, '[]') END);
+    RETURN answer(deployment, true);
+END $$;
+
 CREATE OR REPLACE FUNCTION fn_cancel(id text)
 RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
@@ -157,5 +181,5 @@ END $$;
 
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text), fn_cancel(text), fn_rollback(text, text, text)
+    fn_deploy(text, text, text, text), fn_run(text, text, jsonb), fn_cancel(text), fn_rollback(text, text, text)
 FROM PUBLIC;

@@ -77,6 +77,11 @@ def deploy(
     """Request a deployment of a commit, else of the newest one of a branch; a worker executes it."""
 
 
+@fraiseql.mutation(sql_source="fn_run", operation="CREATE", **LOGGED)
+def run(fraise_id: str, environment: str, arguments: list[str] | None = None) -> Deployment:
+    """Request a run of the job of an environment; a worker executes it, or a unit that it starts."""
+
+
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""

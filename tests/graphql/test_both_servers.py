@@ -25,6 +25,13 @@ PLAYED = """
     environments:
       live: {{branch: main, app_path: {folder}/live}}
       trial: {{app_path: {folder}/trial}}
+  mill:
+    type: etl
+    repository: {repository}
+    environments:
+      live: {{branch: main, app_path: {folder}/mill, script_path: grind.sh}}
+      trial: {{branch: main, app_path: {folder}/idle, script_path: grind.sh}}
+      skipping: {{branch: main, app_path: {folder}/skipping, script_path: grind.sh, overlap: skip}}
 """
 PLACEHOLDERS = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
@@ -58,6 +65,10 @@ def both(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
     with closing(host.open()) as store:
         Player(store).play(300)
     assert host.run("fraisier", "deploy", "my_api", "production", "--detach").returncode == 0
+    host.forge.push_files({"grind.sh": "#!/bin/sh\\n"})
+    for environment in ("live", "skipping"):
+        done = host.run("fraisier", "deploy", "mill", environment)
+        assert done.returncode == 0, done.stderr
     with served(over_tcp(server, host.database.url), folder) as other, host.serving() as own:
         yield Both(own, other)
 
@@ -167,11 +178,19 @@ PLACE = 'fraiseId: "cellar", environment: "live"'
 REQUESTED = (
     "{ fraiseId environment kind status trigger ref commitSha release requestedAt startedAt steps { name } }"
 )
+JOB = 'fraiseId: "mill", environment: "live"'
+RUN = f"{REQUESTED[:-2]} arguments requestedFor lane executor }}"
 MUTATIONS = {
     "deploy": f"mutation {{ deploy({PLACE}) {REQUESTED} }}",
     "nothing": "mutation { __typename }",
     "deploy a commit": f'mutation {{ deploy({PLACE}, commit: "{"aB" * 20}") {REQUESTED} }}',
     "deploy a branch": f'mutation {{ deploy({PLACE}, branch: "next") {REQUESTED} }}',
+    "run": f"mutation {{ run({JOB}) {RUN} }}",
+    "run with arguments": f"""mutation {{ run({JOB}, arguments: ["it's \\"so\\"", "", "ü {{1}}"]) {RUN} }}""",
+    "run with no arguments": f"mutation {{ run({JOB}, arguments: []) {RUN} }}",
+    "run with null": f"mutation {{ run({JOB}, arguments: null) {RUN} }}",
+    "run with one argument": f'mutation {{ run({JOB}, arguments: "{{a,b}}") {RUN} }}',
+    "run with null as a word": f'mutation {{ run({JOB}, arguments: "null") {RUN} }}',
 }
 
 
@@ -179,7 +198,30 @@ MUTATIONS = {
 def test_what_is_requested_is_the_same(both: Both, what: str) -> None:
     own, other = (_with_placeholders(each) for each in both.answers(MUTATIONS[what]))
     assert own == other
-    assert what == "nothing" or own["deploy"]["status"] == "PENDING"
+    assert [each["status"] for each in own.values() if isinstance(each, dict)] in ([], ["PENDING"])
+
+
+def test_the_arguments_of_a_run_are_variables_too(both: Both) -> None:
+    document = f"mutation ($a: [String!]) {{ run({JOB}, arguments: $a) {{ arguments }} }}"
+    for given, recorded in (
+        (["--since", "2026-11 'x'"], ["--since", "2026-11 'x'"]),
+        (["\\", "%s", "\n"], ["\\", "%s", "\n"]),
+        ("{a,b}", ["{a,b}"]),
+        (["ü" * 9000], ["ü" * 9000]),
+        ([], None),
+        (None, None),
+    ):
+        assert both.answers(document, {"a": given}) == [{"run": {"arguments": recorded}}] * 2
+
+
+def test_a_queue_of_runs_is_shown_and_cancelled_alike(both: Both) -> None:
+    asked = [each.ask(f"mutation {{ run({JOB}) {{ id }} }}")["run"]["id"] for each in both]
+    newest = 'query { deploymentHistory(fraiseId: "mill", kind: "run", limit: 2) { id status kind } }'
+    waiting = [{"id": each, "status": "PENDING", "kind": "run"} for each in asked[::-1]]
+    assert both.answers(newest) == [{"deploymentHistory": waiting}] * 2
+    document = "mutation ($id: ID!) { cancel(id: $id) { status } }"
+    for each, server in zip(asked, reversed(both), strict=True):
+        assert server.ask(document, {"id": each}) == {"cancel": {"status": "CANCELLED"}}
 
 
 def test_what_one_requests_the_other_cancels(both: Both) -> None:
@@ -221,6 +263,28 @@ REFUSED = {
     "a negative limit": ("{ deploymentHistory(limit: -1) { id } }", "VALIDATION_ERROR"),
     "a limit that is too high": ("{ deploymentHistory(limit: 1001) { id } }", "VALIDATION_ERROR"),
     "an unknown release": (f'mutation {{ rollback({PLACE}, to: "none") {{ id }} }}', "BAD_USER_INPUT"),
+    "a run without a job": (f"mutation {{ run({PLACE}) {{ id }} }}", "BAD_USER_INPUT"),
+    "a run without a release": (
+        'mutation { run(fraiseId: "mill", environment: "trial") { id } }', "BAD_USER_INPUT"
+    ),
+    "a run of an unknown fraise": (
+        'mutation { run(fraiseId: "attic", environment: "live") { id } }', "BAD_USER_INPUT"
+    ),
+    "a run of the beginning of an environment": (
+        'mutation { run(fraiseId: "mill", environment: "liv") { id } }', "BAD_USER_INPUT"
+    ),
+    "NUL in an argument": (
+        f'mutation {{ run({JOB}, arguments: ["a\\u0000b"]) {{ id }} }}', "BAD_USER_INPUT"
+    ),
+    "an argument that is a number": (
+        f"mutation {{ run({JOB}, arguments: [5]) {{ id }} }}", "VALIDATION_ERROR"
+    ),
+    "an argument that is null": (
+        f'mutation {{ run({JOB}, arguments: ["a", null]) {{ id }} }}', "VALIDATION_ERROR"
+    ),
+    "an argument that is a list": (
+        f'mutation {{ run({JOB}, arguments: [["a"]]) {{ id }} }}', "VALIDATION_ERROR"
+    ),
 }  # fmt: skip
 
 

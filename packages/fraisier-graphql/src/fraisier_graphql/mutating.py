@@ -31,6 +31,7 @@ class Mutations:
         self._readers = readers
         self._functions: Mapping[str, Mutation] = {
             "fn_deploy": self._deploy,
+            "fn_run": self._run,
             "fn_rollback": self._rollback,
             "fn_cancel": self._cancel,
         }
@@ -51,6 +52,12 @@ class Mutations:
         await self._gate.require(grant, "deploy", fraise, environment)
         what = {"commit": given.get("commit"), "branch": given.get("branch")}
         return await asyncio.to_thread(self._actions.deploy, fraise, environment, grant.actor, **what)
+
+    async def _run(self, grant: Grant, given: Arguments) -> str:
+        fraise, environment = given["fraise_id"], given["environment"]
+        await self._gate.require(grant, "run", fraise, environment)
+        arguments = given.get("arguments") or ()
+        return await asyncio.to_thread(self._actions.run, fraise, environment, grant.actor, arguments)
 
     async def _rollback(self, grant: Grant, given: Arguments) -> str:
         fraise, environment = given["fraise_id"], given["environment"]

@@ -78,6 +78,9 @@ PROGRESS = f"""query Progress($id: ID!) {{
 DEPLOY = f"""mutation Deploy($fraise: String!, $environment: String!, $commit: String, $branch: String) {{
   deploy(fraiseId: $fraise, environment: $environment, commit: $commit, branch: $branch) {{ {DEPLOYMENT} }}
 }}"""
+RUN = f"""mutation Run($fraise: String!, $environment: String!, $arguments: [String!]) {{
+  run(fraiseId: $fraise, environment: $environment, arguments: $arguments) {{ {DEPLOYMENT} }}
+}}"""
 ROLLBACK = f"""mutation Rollback($fraise: String!, $environment: String!, $to: String) {{
   rollback(fraiseId: $fraise, environment: $environment, to: $to) {{ {DEPLOYMENT} }}
 }}"""

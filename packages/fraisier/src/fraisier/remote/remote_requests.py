@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fraisier_core.store.records import Deployment
 
 from fraisier.remote import remote_documents as documents
@@ -20,6 +22,11 @@ class RemoteRequests:
         names = {"fraise": fraise, "environment": environment}
         data = self._endpoint.ask(documents.DEPLOY, **names, commit=commit, branch=branch)
         return record_of(Deployment, data["deploy"])
+
+    def run(self, fraise: str, environment: str, arguments: Sequence[str]) -> Deployment:
+        """Request a run of the job of an environment."""
+        names = {"fraise": fraise, "environment": environment}
+        return record_of(Deployment, self._endpoint.ask(documents.RUN, **names, arguments=[*arguments])["run"])
 
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
         """Request a rollback to a release, by default to the previous one."""
