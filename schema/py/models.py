@@ -76,7 +76,7 @@ class DeploymentEvent:
 
 @fraiseql.type(sql_source="v_deployment_history")
 class Deployment:
-    """A deployment or a rollback, from its request to its end."""
+    """A deployment, a rollback or a run of a job, from its request to its end."""
 
     id: Annotated[ID, says("A UUID; ids sort by time.")]
     fraise_id: Annotated[str, says("What is deployed.")]

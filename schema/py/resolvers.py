@@ -79,7 +79,7 @@ def deploy(
 
 @fraiseql.mutation(sql_source="fn_run", operation="CREATE", **LOGGED)
 def run(fraise_id: str, environment: str, arguments: list[str] | None = None) -> Deployment:
-    """Request a run of the job of an environment; a worker executes it, or a unit that it starts."""
+    """Request a run of the job of an environment with the release that serves when it starts."""
 
 
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)

@@ -45,6 +45,15 @@ fraises:
     environments:
       production: {{branch: main, app_path: {folder}/loader}}
 """
+JOB = """
+  etl_job:
+    type: etl
+    repository: {repository}
+    environments:
+      production: {{branch: main, app_path: {folder}/job, script_path: load.sh}}
+      staging: {{branch: main, app_path: {folder}/staged_job, script_path: load.sh}}
+      skipping: {{branch: main, app_path: {folder}/skipping_job, script_path: load.sh, overlap: skip}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,15 @@ class Host:
             folder=self.folder,
         )
         (self.folder / "fraises.yaml").write_text(text)
+
+    def add_job(self, *environments: str, script: str = "echo loaded") -> None:
+        """Add the fraise `etl_job`, whose script it pushes, and deploy it to some of its environments."""
+        with (self.folder / "fraises.yaml").open("a") as configuration:
+            configuration.write(JOB.format(repository=self.forge.url, folder=self.folder))
+        self.forge.push_files({"load.sh": f"#!/bin/sh\n{script}\n"})
+        for environment in environments:
+            done = self.run("fraisier", "deploy", "etl_job", environment)
+            assert done.returncode == 0, done.stderr
 
     def open(self) -> OpenStore:
         """Open the store."""

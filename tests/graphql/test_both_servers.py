@@ -25,13 +25,6 @@ PLAYED = """
     environments:
       live: {{branch: main, app_path: {folder}/live}}
       trial: {{app_path: {folder}/trial}}
-  mill:
-    type: etl
-    repository: {repository}
-    environments:
-      live: {{branch: main, app_path: {folder}/mill, script_path: grind.sh}}
-      trial: {{branch: main, app_path: {folder}/idle, script_path: grind.sh}}
-      skipping: {{branch: main, app_path: {folder}/skipping, script_path: grind.sh, overlap: skip}}
 """
 PLACEHOLDERS = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
@@ -65,10 +58,7 @@ def both(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) ->
     with closing(host.open()) as store:
         Player(store).play(300)
     assert host.run("fraisier", "deploy", "my_api", "production", "--detach").returncode == 0
-    host.forge.push_files({"grind.sh": "#!/bin/sh\\n"})
-    for environment in ("live", "skipping"):
-        done = host.run("fraisier", "deploy", "mill", environment)
-        assert done.returncode == 0, done.stderr
+    host.add_job("production", "skipping")
     with served(over_tcp(server, host.database.url), folder) as other, host.serving() as own:
         yield Both(own, other)
 
@@ -178,7 +168,7 @@ PLACE = 'fraiseId: "cellar", environment: "live"'
 REQUESTED = (
     "{ fraiseId environment kind status trigger ref commitSha release requestedAt startedAt steps { name } }"
 )
-JOB = 'fraiseId: "mill", environment: "live"'
+JOB = 'fraiseId: "etl_job", environment: "production"'
 RUN = f"{REQUESTED[:-2]} arguments requestedFor lane executor }}"
 MUTATIONS = {
     "deploy": f"mutation {{ deploy({PLACE}) {REQUESTED} }}",
@@ -216,7 +206,7 @@ def test_the_arguments_of_a_run_are_variables_too(both: Both) -> None:
 
 def test_a_queue_of_runs_is_shown_and_cancelled_alike(both: Both) -> None:
     asked = [each.ask(f"mutation {{ run({JOB}) {{ id }} }}")["run"]["id"] for each in both]
-    newest = 'query { deploymentHistory(fraiseId: "mill", kind: "run", limit: 2) { id status kind } }'
+    newest = 'query { deploymentHistory(fraiseId: "etl_job", kind: "run", limit: 2) { id status kind } }'
     waiting = [{"id": each, "status": "PENDING", "kind": "run"} for each in asked[::-1]]
     assert both.answers(newest) == [{"deploymentHistory": waiting}] * 2
     document = "mutation ($id: ID!) { cancel(id: $id) { status } }"
@@ -265,13 +255,13 @@ REFUSED = {
     "an unknown release": (f'mutation {{ rollback({PLACE}, to: "none") {{ id }} }}', "BAD_USER_INPUT"),
     "a run without a job": (f"mutation {{ run({PLACE}) {{ id }} }}", "BAD_USER_INPUT"),
     "a run without a release": (
-        'mutation { run(fraiseId: "mill", environment: "trial") { id } }', "BAD_USER_INPUT"
+        'mutation { run(fraiseId: "etl_job", environment: "staging") { id } }', "BAD_USER_INPUT"
     ),
     "a run of an unknown fraise": (
         'mutation { run(fraiseId: "attic", environment: "live") { id } }', "BAD_USER_INPUT"
     ),
     "a run of the beginning of an environment": (
-        'mutation { run(fraiseId: "mill", environment: "liv") { id } }', "BAD_USER_INPUT"
+        'mutation { run(fraiseId: "etl_job", environment: "prod") { id } }', "BAD_USER_INPUT"
     ),
     "NUL in an argument": (
         f'mutation {{ run({JOB}, arguments: ["a\\u0000b"]) {{ id }} }}', "BAD_USER_INPUT"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 from fraisier_core.errors import ConfigurationError
@@ -58,6 +59,41 @@ def test_a_worker_deploys_and_rolls_back_what_is_requested(host: Host) -> None:
         assert {"servingRelease": first["release"]} in serving
 
 
+RUN = """mutation ($a: [String!]) {
+    run(fraiseId: "etl_job", environment: "production", arguments: $a) {
+        id status kind arguments requestedBy } }"""
+
+
+@both_databases
+def test_a_worker_runs_a_job_that_is_requested_with_its_arguments(host: Host) -> None:
+    host.add_job("production", script='printf "<%s>" "$@"\n[ "$1" != --fail ]')
+    again = "query ($id: ID!) { deployment(id: $id) { status completedAt release output { text } } }"
+    with host.serving("--worker") as api:
+        deployed = api.ask('{ deploymentHistory(fraiseId: "etl_job") { release } }')["deploymentHistory"][0]
+        for arguments, status in (
+            (["--since", 'it\'s  "so" $HOME', "", "-n"], "SUCCESS"),
+            (["--fail"], "FAILED"),
+            (["ü\n;", "*"], "SUCCESS"),
+        ):
+            requested = api.ask(RUN, {"a": arguments})["run"]
+            expected = {
+                "status": "PENDING",
+                "kind": "run",
+                "arguments": arguments,
+                "requestedBy": "development",
+            }
+            assert requested | expected == requested
+            ended = wait_until(lambda id_=requested["id"]: _ended(api.ask(again, {"id": id_})["deployment"]))
+            printed = "".join(each["text"] for each in ended["output"])
+            assert ended["status"] == status, printed
+            assert "".join(f"<{each}>" for each in arguments) in printed
+            assert ended["release"] == deployed["release"]
+
+
+def _ended(deployment: dict[str, Any]) -> dict[str, Any] | None:
+    return deployment if deployment["completedAt"] else None
+
+
 PLACE = 'fraiseId: "my_api", environment: "production"'
 REFUSED = {
     "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_apo"),
@@ -69,10 +105,19 @@ REFUSED = {
     "no id": ('cancel(id: "the last one")', "BAD_USER_INPUT", "UUID"),
     "nothing to roll back to": (f"rollback({PLACE})", "BAD_USER_INPUT", "no healthy"),
     "unknown release": (f'rollback({PLACE}, to: "x")', "BAD_USER_INPUT", '"x"'),
+    "no job": (f"run({PLACE})", "BAD_USER_INPUT", "no job"),
+    "beginning of the name of a job": (
+        'run(fraiseId: "etl_job", environment: "prod")', "BAD_USER_INPUT", "prod"
+    ),
+    "nothing to run": ('run(fraiseId: "etl_job", environment: "production")', "BAD_USER_INPUT", "serves"),
+    "NUL in an argument": (
+        'run(fraiseId: "etl_job", environment: "production", arguments: "\\u0000")', "BAD_USER_INPUT", "NUL"
+    ),
 }  # fmt: skip
 
 
-def test_what_cannot_be_requested_says_why_and_changes_nothing(api: Api) -> None:
+def test_what_cannot_be_requested_says_why_and_changes_nothing(api: Api, host: Host) -> None:
+    host.add_job()
     for field, code, text in REFUSED.values():
         (error,) = api.post(f"mutation {{ {field} {{ id }} }}").json()["errors"]
         assert (error["code"], error["path"]) == (code, [field.partition("(")[0]])

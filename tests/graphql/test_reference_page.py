@@ -30,6 +30,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The API of a host on which something was deployed, and something failed."""
     folder = tmp_path_factory.mktemp("examples")
     host = Host.create(folder / "host", SqliteDatabase(folder / "fraisier.db"))
+    host.add_job("production")
     for build in ("echo building", "exit 3"):
         host.forge.push_files({"page.txt": "one", "build.sh": f"#!/bin/sh\n{build}\n"})
         host.run("fraisier", "deploy", "my_api", "production")

@@ -110,6 +110,7 @@ def test_a_token_touches_nothing_elsewhere(host: Host, api: Api) -> None:
         'deploy(fraiseId: "loader", environment: "staging")',
         'deploy(fraiseId: "nowhere", environment: "staging")',
         'rollback(fraiseId: "my_api", environment: "production")',
+        'run(fraiseId: "my_api", environment: "production")',
         'cancel(id: "01a207ab-0000-7000-8000-000000000000")',
     ]
     for mutation in mutations:
@@ -117,7 +118,7 @@ def test_a_token_touches_nothing_elsewhere(host: Host, api: Api) -> None:
     own = client.ask("{ deploymentHistory { id } }")["deploymentHistory"][0]["id"]
     for other in ids - {own}:
         assert client.errors(f'mutation {{ cancel(id: "{other}") {{ id }} }}') == ["FORBIDDEN"]
-    for mutation in (*mutations[:4], f'cancel(id: "{own}")'):
+    for mutation in (*mutations[:5], f'cancel(id: "{own}")'):
         assert reader.errors(f"mutation {{ {mutation} {{ id }} }}") == ["FORBIDDEN"], mutation
     assert state(host) == before
     found = refusals(host)
@@ -139,12 +140,32 @@ def test_what_a_token_requests_is_recorded_as_its_own(host: Host, api: Api) -> N
 
 
 @both_databases
+def test_a_token_runs_the_job_of_its_environment_alone(host: Host, api: Api) -> None:
+    host.add_job("production", "staging")
+    run = 'mutation {{ run(fraiseId: "etl_job", environment: "{}") {{ id requestedBy }} }}'
+    before = state(host)
+    for scope in ("deploy:etl_job/staging", "deploy:my_api", "read:etl_job/production", READ):
+        assert holding(host, api, scope).errors(run.format("production")) == ["FORBIDDEN"], scope
+        assert (f"token {scope}", "run etl_job production") in refusals(host)
+    assert state(host) == before
+    elsewhere = holding(host, api, "deploy:etl_job/skipping")
+    for scope in ("deploy:etl_job/production", "deploy:etl_job", ALL):
+        made = holding(host, api, scope).ask(run.format("production"))["run"]
+        assert made["requestedBy"] == f"token {scope}"
+        assert elsewhere.errors(f'mutation {{ cancel(id: "{made["id"]}") {{ id }} }}') == ["FORBIDDEN"]
+        assert elsewhere.ask(f'{{ deployment(id: "{made["id"]}") {{ arguments }} }}') == {"deployment": None}
+    with closing(host.open()) as store:
+        told = {(each.actor, each.action, each.subject) for each in store.audit_events(99)}
+    assert ("token deploy", "run", "etl_job production") in told
+
+
+@both_databases
 def test_an_environment_is_named_whole(host: Host, api: Api) -> None:
     """Or a token for one that is gone would be one for another that begins so."""
     before = state(host)
     for scope in ("my_api/prod", "my_api", "gone"):
         client = holding(host, api, f"deploy:{scope}")
-        for mutation in ("deploy", "rollback"):
+        for mutation in ("deploy", "rollback", "run"):
             names = f'fraiseId: "{scope.partition("/")[0]}", environment: "prod"'
             (error,) = client.post(f"mutation {{ {mutation}({names}) {{ id }} }}").json()["errors"]
             assert error["code"] == "BAD_USER_INPUT", mutation

@@ -58,7 +58,7 @@ class Gate:
 
         Args:
             grant: of the client.
-            action: what it wants to do there: deploy, rollback or cancel.
+            action: what it wants to do there: deploy, run, rollback or cancel.
             fraise: None if it is not known which; then only who may change all of them may.
             environment: likewise.
         """

@@ -37,5 +37,5 @@ class Scope:
         return self.fraise in {None, fraise} and self.environment in {None, environment}
 
     def may_deploy(self, fraise: str | None = None, environment: str | None = None) -> bool:
-        """Whether deployments may be requested, cancelled and rolled back there."""
+        """Whether deployments and runs may be requested and cancelled there."""
         return self.level == "deploy" and self.may_read(fraise, environment)

@@ -39,6 +39,8 @@ def record_of(record: type[T], row: Mapping[str, Any], **known: Any) -> T:
 def _value(name: str, value: Any) -> Any:
     if name == "pathspecs":
         return tuple(tuple(each) for each in value or ())
+    if name == "arguments":
+        return tuple(value or ())
     return value.lower() if name in ENUMS and isinstance(value, str) else value
 
 

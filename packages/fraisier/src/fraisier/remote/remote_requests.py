@@ -25,8 +25,8 @@ class RemoteRequests:
 
     def run(self, fraise: str, environment: str, arguments: Sequence[str]) -> Deployment:
         """Request a run of the job of an environment."""
-        names = {"fraise": fraise, "environment": environment}
-        return record_of(Deployment, self._endpoint.ask(documents.RUN, **names, arguments=[*arguments])["run"])
+        what = {"fraise": fraise, "environment": environment, "arguments": [*arguments]}
+        return record_of(Deployment, self._endpoint.ask(documents.RUN, **what)["run"])
 
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
         """Request a rollback to a release, by default to the previous one."""
