@@ -204,6 +204,15 @@ def test_the_arguments_of_a_run_are_variables_too(both: Both) -> None:
         assert both.answers(document, {"a": given}) == [{"run": {"arguments": recorded}}] * 2
 
 
+def test_a_run_is_skipped_alike_while_another_waits(both: Both) -> None:
+    document = 'mutation { run(fraiseId: "etl_job", environment: "skipping") { id status errorMessage } }'
+    first = both.web_app.ask(document)["run"]
+    own, other = (answer["run"] for answer in both.answers(document))
+    assert (first["status"], own["status"], other["status"]) == ("PENDING", "SKIPPED", "SKIPPED")
+    assert own["errorMessage"] == other["errorMessage"]
+    assert first["id"] in own["errorMessage"]
+
+
 def test_a_queue_of_runs_is_shown_and_cancelled_alike(both: Both) -> None:
     asked = [each.ask(f"mutation {{ run({JOB}) {{ id }} }}")["run"]["id"] for each in both]
     newest = 'query { deploymentHistory(fraiseId: "etl_job", kind: "run", limit: 2) { id status kind } }'
