@@ -32,10 +32,11 @@ REFUSED = (
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, postgres_servers: Servers) -> Host:
-    """A host on which nothing was deployed."""
+    """A host on which a job alone was deployed."""
     require_binaries()
     host = Host.create(tmp_path_factory.mktemp("host") / "host", new_postgres(postgres_servers(18)))
     assert host.run("fraisier", "deploy", "my_api", "staging", "--detach").returncode == 0
+    host.add_job("production")
     return host
 
 
@@ -77,6 +78,12 @@ def test_it_reads_requests_and_hears_what_changes(server: Api) -> None:
         next(news)
         server.ask(DEPLOY)
         assert next(news)["deploymentStatusChanged"] == {"status": "PENDING", "completedAt": None}
+
+
+def test_it_requests_runs(server: Api) -> None:
+    run = """mutation { run(fraiseId: "etl_job", environment: "production", arguments: ["--all", "it's"]) {
+        status kind arguments } }"""
+    assert server.ask(run)["run"] == {"status": "PENDING", "kind": "run", "arguments": ["--all", "it's"]}
 
 
 def test_it_tells_nothing_of_the_schema_or_of_what_functions_say(server: Api) -> None:

@@ -36,24 +36,27 @@ def test_what_is_requested_is_in_the_history_and_can_be_cancelled(api: Api, host
     assert api.ask(document, {"id": requested["id"].upper()})["cancel"] == cancelled
 
 
+def ended(api: Api, deployment_id: str) -> dict[str, Any]:
+    """Wait for the end of a deployment, and return it."""
+    fields = "status commitSha release completedAt output { text }"
+    document = f"query ($id: ID!) {{ deployment(id: $id) {{ {fields} }} }}"
+
+    def found() -> dict[str, Any] | None:
+        deployment: dict[str, Any] = api.ask(document, {"id": deployment_id})["deployment"]
+        return deployment if deployment["completedAt"] else None
+
+    return wait_until(found)
+
+
 def test_a_worker_deploys_and_rolls_back_what_is_requested(host: Host) -> None:
     commit = host.forge.push_files({"page.txt": "one"})
-    again = "query ($id: ID!) { deployment(id: $id) { status commitSha release completedAt } }"
     with host.serving("--worker") as api:
-
-        def ended(deployment_id: str) -> dict[str, object]:
-            def found() -> dict[str, object] | None:
-                deployment = api.ask(again, {"id": deployment_id})["deployment"]
-                return deployment if deployment["completedAt"] else None
-
-            return wait_until(found)
-
-        first = ended(api.ask(DEPLOY)["deploy"]["id"])
+        first = ended(api, api.ask(DEPLOY)["deploy"]["id"])
         assert (first["status"], first["commitSha"]) == ("SUCCESS", commit)
         host.forge.push_files({"page.txt": "two"})
-        assert ended(api.ask(DEPLOY)["deploy"]["id"])["status"] == "SUCCESS"
+        assert ended(api, api.ask(DEPLOY)["deploy"]["id"])["status"] == "SUCCESS"
         document = 'mutation { rollback(fraiseId: "my_api", environment: "production") { id kind } }'
-        back = ended(api.ask(document)["rollback"]["id"])
+        back = ended(api, api.ask(document)["rollback"]["id"])
         assert (back["status"], back["release"]) == ("SUCCESS", first["release"])
         serving = api.ask('{ fraiseStatus(fraiseId: "my_api") { servingRelease } }')["fraiseStatus"]
         assert {"servingRelease": first["release"]} in serving
@@ -67,7 +70,6 @@ RUN = """mutation ($a: [String!]) {
 @both_databases
 def test_a_worker_runs_a_job_that_is_requested_with_its_arguments(host: Host) -> None:
     host.add_job("production", script='printf "<%s>" "$@"\n[ "$1" != --fail ]')
-    again = "query ($id: ID!) { deployment(id: $id) { status completedAt release output { text } } }"
     with host.serving("--worker") as api:
         deployed = api.ask('{ deploymentHistory(fraiseId: "etl_job") { release } }')["deploymentHistory"][0]
         for arguments, status in (
@@ -78,15 +80,11 @@ def test_a_worker_runs_a_job_that_is_requested_with_its_arguments(host: Host) ->
             requested = api.ask(RUN, {"a": arguments})["run"]
             assert (requested["kind"], requested["requestedBy"]) == ("run", "development")
             assert requested["arguments"] == arguments
-            ended = wait_until(lambda id_=requested["id"]: _ended(api.ask(again, {"id": id_})["deployment"]))
-            printed = "".join(each["text"] for each in ended["output"])
-            assert ended["status"] == status, printed
+            done = ended(api, requested["id"])
+            printed = "".join(each["text"] for each in done["output"])
+            assert done["status"] == status, printed
             assert "".join(f"<{each}>" for each in arguments) in printed
-            assert ended["release"] == deployed["release"]
-
-
-def _ended(deployment: dict[str, Any]) -> dict[str, Any] | None:
-    return deployment if deployment["completedAt"] else None
+            assert done["release"] == deployed["release"]
 
 
 PLACE = 'fraiseId: "my_api", environment: "production"'
