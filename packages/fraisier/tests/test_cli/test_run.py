@@ -135,3 +135,18 @@ def test_ctrl_c_cancels_a_run_with_all_that_it_started(jobs: Installation) -> No
         command.press_ctrl_c()
         assert command.end()[0] == 12
     assert jobs.last().status == "cancelled"
+
+
+@both_databases
+def test_the_status_has_the_last_run_beside_the_last_deployment(jobs: Installation) -> None:
+    deploy(jobs, "exit $1")
+    assert "RUN" not in jobs.run("status").stdout
+    for status in ("0", "3"):
+        jobs.run("run", "my_api", "production", "--", status)
+    failed = jobs.last()
+    jobs.run("run", "my_api", "production", "--detach", "--", "0")
+    (status,) = jobs.json("status", "my_api", "production")
+    assert (status["status"], status["kind"]) == ("success", "deploy")
+    assert (status["run"]["id"], status["run"]["status"]) == (failed.id, "failed")
+    assert "  run      failed just now, took " in jobs.run("status", "my_api", "production").stdout
+    assert " failed just now " in jobs.run("status").stdout

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from fraisier.cli.any_session import AnySession
 
+RUN_KEYS = ("id", "status", "trigger", "requested_at", "completed_at", "duration", "error_message")
 NO_WORKER = "no worker is running: pushes wait until one is"
 app = command_app()
 
@@ -50,8 +51,8 @@ def status(
 
 class Shown(NamedTuple):
     """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
-    the newest push that does not serve. `missed` are the branch heads that were never requested, when it was
-    reconciled last; `unasked` says why the repository could not be asked,
+    the newest push that does not serve, `ran` the newest run of its job. `missed` are the branch heads that
+    were never requested, when it was reconciled last; `unasked` says why the repository could not be asked,
     `timer` when a run is requested next.
     """
 
@@ -59,6 +60,7 @@ class Shown(NamedTuple):
     commands: tuple[str, ...]
     undeletable: dict[str, str]
     ahead: Deployment | None
+    ran: Deployment | None
     missed: tuple[BranchHead, ...]
     unasked: BranchHead | None
     timer: TimerFacts | None
@@ -84,6 +86,7 @@ def _as_json(shown: Shown) -> dict[str, Any]:
         "commands": shown.commands,
         "undeletable": shown.undeletable,
         "ahead": ahead and {key: getattr(ahead, key) for key in ("id", "ref", "commit_sha", "status")},
+        "run": shown.ran and {key: getattr(shown.ran, key) for key in RUN_KEYS},
         "missed": missed,
         "unasked": shown.unasked and shown.unasked.problem,
         "timer": shown.timer and shown.timer._asdict(),
@@ -99,8 +102,10 @@ def _read(
     for names in wanted:
         status = known.get(names) or _never_deployed(session, *names)
         left = session.undeletable(*names)
-        ahead, missed = _ahead(reader, status), _missed(session, reader, *names)
-        found.append(Shown(status, _decision(reader, status), left, ahead, *missed, timers.get(names)))
+        newest = _newest(reader, status)
+        ahead, missed = _ahead(newest, status), _missed(session, reader, *names)
+        run, timer = _last_run(newest), timers.get(names)
+        found.append(Shown(status, _decision(reader, status), left, ahead, run, *missed, timer))
     return found
 
 
@@ -131,13 +136,18 @@ def _decision(reader: DeploymentReader | None, status: EnvironmentStatus) -> tup
     return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
 
 
-def _ahead(reader: DeploymentReader | None, status: EnvironmentStatus) -> Deployment | None:
-    """Return the newest push that was routed to an environment, if it is newer than the serving commit."""
+def _newest(reader: DeploymentReader | None, status: EnvironmentStatus) -> list[Deployment]:
+    """Return the newest deployments and runs of an environment in which a release serves."""
     if reader is None or status.serving_commit_sha is None:
-        return None
+        return []
+    return reader.deployments(status.fraise_id, status.environment)
+
+
+def _ahead(newest: list[Deployment], status: EnvironmentStatus) -> Deployment | None:
+    """Return the newest push that was routed to an environment, if it is newer than the serving commit."""
     from fraisier_core.store.vocabulary import KINDS
 
-    for each in reader.deployments(status.fraise_id, status.environment):
+    for each in newest:
         if each.kind not in KINDS or KINDS[each.kind].source != "commit":
             continue
         if each.commit_sha == status.serving_commit_sha:
@@ -145,6 +155,15 @@ def _ahead(reader: DeploymentReader | None, status: EnvironmentStatus) -> Deploy
         if each.trigger != "manual" and each.status not in {"skipped", "superseded"}:
             return each
     return None
+
+
+def _last_run(newest: list[Deployment]) -> Deployment | None:
+    """Return the newest run that was not passed over; one that waits only if it is the first."""
+    from fraisier_core.store.vocabulary import KINDS
+
+    runs = [each for each in newest if each.kind in KINDS and KINDS[each.kind].job]
+    begun = [each for each in runs if each.status not in {"pending", "skipped"}]
+    return next(iter(begun or runs), None)
 
 
 def _missed(
@@ -169,7 +188,9 @@ def _follows(configured: Config | None, fraise: str, environment: str) -> bool:
 
 
 def _print_all(found: list[Shown]) -> None:
-    titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", "NEXT", "MESSAGE")
+    jobs = any(shown.ran for shown in found)
+    job_title = ("RUN",) if jobs else ()
+    titles = ("FRAISE", "ENVIRONMENT", "SERVING", "SINCE", "LAST", "WHEN", *job_title, "NEXT", "MESSAGE")
     rows = [
         (
             each.fraise_id,
@@ -178,6 +199,7 @@ def _print_all(found: list[Shown]) -> None:
             ago(each.last_deployed),
             _last(each),
             ago(each.completed_at or each.started_at),
+            *([_run(shown.ran)] if jobs else ()),
             _next(shown),
             each.error_message,
         )
@@ -216,6 +238,7 @@ def _print_one(shown: Shown) -> None:
             ("when", ago(status.completed_at or status.started_at)),
             ("took", lasted(status.duration)),
             ("message", status.error_message),
+            ("run", _run_in_words(shown.ran)),
             ("ahead", _ahead_in_words(shown.ahead)),
             *[("missed", _missed_in_words(each)) for each in shown.missed],
             ("unasked", Cell(_unasked_in_words(shown.unasked), "yellow")),
@@ -245,6 +268,22 @@ def _next(shown: Shown) -> str | None:
     if shown.missed:
         return f"{_name(shown.missed[-1])} was missed"
     return f"{shown.ahead.ref_name} is ahead" if shown.ahead else None
+
+
+def _run(ran: Deployment | None) -> Cell | None:
+    if ran is None:
+        return None
+    when = ago(ran.completed_at or ran.started_at or ran.requested_at)
+    return Cell(f"{ran.status} {when}", status_cell(ran.status).colour)
+
+
+def _run_in_words(ran: Deployment | None) -> Cell | None:
+    if ran is None:
+        return None
+    took = f", took {lasted(ran.duration)}" if ran.duration is not None else ""
+    message = f": {ran.error_message}" if ran.error_message else ""
+    when = ago(ran.completed_at or ran.started_at or ran.requested_at)
+    return Cell(f"{ran.status} {when}{took} ({short_id(ran.id)}){message}", status_cell(ran.status).colour)
 
 
 def _ahead_in_words(ahead: Deployment | None) -> str | None:
