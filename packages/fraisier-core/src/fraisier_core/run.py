@@ -19,7 +19,7 @@ from fraisier_core.system.environment import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]
-ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify", "units"})
+ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify", "units", "retry"})
 """Recovery tells by these how far a deployment came: no deployer gives their names to its own steps."""
 
 
@@ -66,9 +66,9 @@ class Run(ABC, Generic[S]):
         """Record what the block does as a step with its times, output and outcome; steps do not nest.
 
         Args:
-            name: what it does, such as `build`; not `fetch`, `checkout`, `activate` or `verify`.
+            name: what it does, such as `build`; none of `ENGINE_STEPS`.
             repeatable: whether it may run again after it was interrupted. Once a step that may not has begun,
-                an interrupted deployment waits for a user's decision.
+                an interrupted deployment waits for a user's decision. In a run of a job, `retries:` says it.
         """
 
     @abstractmethod

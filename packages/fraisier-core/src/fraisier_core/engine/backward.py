@@ -7,7 +7,7 @@ from fraisier_core.engine.hooks import call
 from fraisier_core.engine.verification import verify
 from fraisier_core.errors import ActivationRefusedError, CancelledError
 from fraisier_core.store.records import Event
-from fraisier_core.store.vocabulary import Ending
+from fraisier_core.store.vocabulary import KINDS, Ending
 from fraisier_core.system.failpoints import failpoint
 
 
@@ -16,7 +16,9 @@ def fail(execution: Execution, error: Exception) -> None:
     message, cancelled = execution.caught(error), isinstance(error, CancelledError)
     status: Ending = "cancelled" if cancelled else "failed"
     execution.cancellation.withdraw()
-    if not execution.deployment.activation_started:
+    if not KINDS[execution.deployment.kind].activates:
+        execution.end(status, message)
+    elif not execution.deployment.activation_started:
         execution.end(status, f"{message}; nothing was activated")
     elif isinstance(error, ActivationRefusedError):
         undo_activation(execution)

@@ -17,12 +17,13 @@ from fraisier_core.engine.shared import SharedFiles
 from fraisier_core.engine.workspace import Workspace, open_workspace
 from fraisier_core.errors import FraisierError, InterruptedRunError, StepFailedError, StoreError
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.job_settings import JobSettings, RetriesSection
 from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Request
-from fraisier_core.store.vocabulary import Ending
+from fraisier_core.store.vocabulary import KINDS, Ending
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint
 
@@ -67,6 +68,14 @@ class Execution:
     def deployment(self) -> Deployment:
         """The deployment as its events leave it."""
         return self.recorder.deployment
+
+    @property
+    def retries(self) -> RetriesSection | None:
+        """How often this is tried again if it fails, None if it is no run of a job."""
+        settings = self.context.settings
+        if KINDS[self.deployment.kind].job and isinstance(settings, JobSettings):
+            return settings.retries
+        return None
 
     def existing(self, name: str | None) -> Release | None:
         """Return the release of that name, or None if there is none."""

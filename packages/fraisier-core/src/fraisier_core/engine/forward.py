@@ -6,8 +6,9 @@ import logging
 
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
-from fraisier_core.engine.hooks import RecordedRun, call
+from fraisier_core.engine.hooks import RecordedRun
 from fraisier_core.engine.job_rules import require_release_of_its_own, run_after
+from fraisier_core.engine.retries import call_with_retries
 from fraisier_core.engine.sources import SOURCES
 from fraisier_core.engine.unit_check import check_units
 from fraisier_core.engine.verification import verify
@@ -34,7 +35,7 @@ def execute(execution: Execution) -> None:
             _record(execution, release, _to_return_to(execution) if kind.activates else None)
             if kind.source == "commit":
                 check_units(execution)
-            run = call(execution, kind.hook, release)
+            run = call_with_retries(execution, kind.hook, release)
             if kind.activates:
                 finish(execution, run)
             else:

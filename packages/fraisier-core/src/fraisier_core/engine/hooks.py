@@ -48,6 +48,8 @@ class RecordedRun(Run[EnvironmentSettings]):
     def step(self, name: str, *, repeatable: bool = True) -> AbstractContextManager[None]:
         require_own_step(name)
         self._cancellation.check()
+        if (retries := self._execution.retries) is not None:
+            repeatable = retries.count > 0
         return self._recorder.step(name, repeatable=repeatable)
 
     def command(
