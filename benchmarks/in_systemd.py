@@ -1,4 +1,4 @@
-"""What of a job has to do with systemd, measured where systemd runs; prints the seconds as JSON."""
+"""What of a job has to do with systemd, measured in a throwaway one; prints the seconds as JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
+from fraisier_core.config import load_config
+from fraisier_core.plugins import Plugins
+from fraisier_core.requests.requesting import configure_store
+
 from benchmarks.installation import SCRIPTS, clean_environment
+from tests.stores import open_store
 
 ROOT = Path(__file__).parents[1]
 SANDBOX = ROOT / "tests/systemd-sandbox.sh"
@@ -26,15 +32,31 @@ fraises:
     environments:
       production: {{branch: main, app_path: {folder}/app, script_path: job.sh, stable_for: 0}}
 """
+TIMERS = 500
+SCHEDULED = """\
+  job_{number}:
+    type: scheduled
+    repository: https://forge.example/acme/job-{number}.git
+    environments:
+      production:
+        branch: main
+        app_path: {folder}/app-{number}
+        schedule: "{minute} 2 * * *"
+        command: ["true"]
+"""
+LOAD = """\
+import sys
+from pathlib import Path
+from fraisier_core.config import load_config
+from fraisier_core.plugins import Plugins
+load_config(Path(sys.argv[1]), Plugins.installed())
+"""
 IDENTITY = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
 
 
 def measured() -> dict[str, list[float]]:
-    """Measure on this machine if systemd runs it, in a throwaway systemd otherwise, and return the seconds
-    by what took them.
-    """
-    here = [sys.executable, "-m", "benchmarks.in_systemd"]
-    argv = here if Path("/run/systemd/system").is_dir() else [str(SANDBOX), "run", "--", *here]
+    """Measure in a systemd that is started for it, as root, and return the seconds by what took them."""
+    argv = [str(SANDBOX), "run", "--", sys.executable, "-m", "benchmarks.in_systemd"]
     done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -68,11 +90,31 @@ def _measure(folder: Path) -> dict[str, list[float]]:
         "status": [FRAISIER, "-c", config, "status"],
         "systemd-run": ["systemd-run", "--wait", "--quiet", "true"],
     }
+    many, timers = install_timers(folder / "many")
+    commands |= {
+        "status of many": [FRAISIER, "-c", many, "status"],
+        "load many": [sys.executable, "-c", LOAD, many],
+        "systemctl show": ["systemctl", "show", "--property=Id,ActiveState,NextElapseUSecRealtime", *timers],
+    }
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS):
         for name, argv in commands.items():
             found[name].append(quiet(argv))
     return found
+
+
+def install_timers(folder: Path) -> tuple[Path, list[str]]:
+    """Install many scheduled fraises, of which none is deployed; return the configuration and the timers."""
+    config = folder / "fraises.yaml"
+    (folder / ".fraisier").mkdir(parents=True)
+    numbers = range(TIMERS)
+    fraises = (SCHEDULED.format(number=each, minute=each % 60, folder=folder) for each in numbers)
+    config.write_text(f"fraises:\n{''.join(fraises)}")
+    loaded = load_config(config, Plugins.installed())
+    with closing(open_store(loaded.database)) as store:
+        configure_store(store, loaded)
+    quiet([FRAISIER, "-c", config, "config", "install"])
+    return config, [f"fraisier-run-job_{each}.production.timer" for each in numbers]
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fraisier_core.system.processes import descendants
 
@@ -34,13 +35,25 @@ class Printed:
 def figures(folder: Path) -> Iterator[Figure]:
     """Measure, each floor in turn with ours, and yield the figures."""
     seconds = {name: median(values) for name, values in measured().items()}
-    detail = ", ".join(f"{name} {value * 1e3:.0f} ms" for name, value in seconds.items())
     yield Figure(
         "`fraisier run` of `true`, from the command to the prompt, against `fraisier status` and "
         "`systemd-run --wait true` together",
-        *("<=", 2, seconds["run"] / (seconds["status"] + seconds["systemd-run"]), "x", detail),
+        *against(2, seconds, "run", "status", "systemd-run"),
+    )
+    yield Figure(
+        "`fraisier status` of 500 jobs with timers, against loading that configuration and one "
+        "`systemctl show` of all timers",
+        *against(1.5, seconds, "status of many", "load many", "systemctl show"),
     )
     yield from _printing(folder)
+
+
+def against(
+    goal: float, seconds: Mapping[str, float], ours: str, *floor: str
+) -> tuple[Literal["<="], float, float, str, str]:
+    """Return the goal, the ratio and the detail of a figure that is measured against several others."""
+    detail = ", ".join(f"{name} {seconds[name] * 1e3:.0f} ms" for name in (ours, *floor))
+    return "<=", goal, seconds[ours] / sum(seconds[name] for name in floor), "x", detail
 
 
 def _printing(folder: Path) -> Iterator[Figure]:
