@@ -28,11 +28,13 @@ class Sandbox:
         folder: a directory for what it needs; nothing else of the real machine is written to.
         wheelhouse: where pip finds everything.
         keeps_its_disk: whether what is written there is still there at the next start.
+        seen: another directory that is needed inside.
     """
 
     folder: Path
     wheelhouse: Path | None = None
     keeps_its_disk: bool = False
+    seen: Path | None = None
 
     @property
     def writable(self) -> Path:
@@ -91,7 +93,10 @@ class Sandbox:
 
     def environment(self) -> dict[str, str]:
         """Return with which variables it is called."""
-        needed = [Path(path) for path in (ROOT, sys.prefix, sys.base_prefix, self.wheelhouse or ROOT)]
+        needed = [
+            Path(path)
+            for path in (ROOT, sys.prefix, sys.base_prefix, self.wheelhouse or ROOT, self.seen or ROOT)
+        ]
         visible = [path for path in needed if any(path.is_relative_to(hidden) for hidden in HIDDEN)]
         self.writable.mkdir(exist_ok=True)
         variables = {
@@ -107,14 +112,15 @@ class Sandbox:
 
 
 @contextmanager
-def started(folder: Path, wheelhouse: Path | None = None) -> Iterator[Sandbox]:
+def started(folder: Path, wheelhouse: Path | None = None, seen: Path | None = None) -> Iterator[Sandbox]:
     """Start a sandbox that keeps its disk, and take its power away on the way out.
 
     Args:
         folder: as in `Sandbox`.
         wheelhouse: as in `Sandbox`.
+        seen: as in `Sandbox`.
     """
-    sandbox = Sandbox(folder, wheelhouse, keeps_its_disk=True)
+    sandbox = Sandbox(folder, wheelhouse, keeps_its_disk=True, seen=seen)
     sandbox.start()
     try:
         yield sandbox

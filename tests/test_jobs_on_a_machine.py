@@ -1,0 +1,129 @@
+"""Jobs beside an API on a machine of their own: installed, pushed, fired, failed, and without power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fraisier.exit_codes import ExitCode
+
+from tests.machine import Machine, machine
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("real_systemd")
+
+CONFIG = """
+fraises:
+  my_api:
+    type: api
+    repository: /srv/git/my_api.git
+    environments:
+      production: {branch: main, app_path: /srv/jobs/my_api, restart: ["true"], stable_for: 0}
+  load:
+    type: etl
+    repository: /srv/git/load.git
+    environments:
+      production:
+        branch: main
+        app_path: /srv/jobs/load
+        script_path: load.sh
+        run: on_deploy
+        retries: {count: 1, delay: 0.1}
+        limits: {memory: 150M, tasks: 40}
+  tick:
+    type: scheduled
+    repository: /srv/git/tick.git
+    environments:
+      production:
+        branch: main
+        app_path: /srv/jobs/tick
+        script_path: tick.sh
+        overlap: skip
+        schedule: {on_calendar: "*:*:0/5"}
+branch_mapping:
+  main:
+    - {fraise: my_api, environment: production}
+    - {fraise: load, environment: production}
+    - {fraise: tick, environment: production}
+"""
+HANGS_ONCE = "#!/bin/sh\n[ -e /srv/jobs/{name}-began ] || {{ touch /srv/jobs/{name}-began; sleep 1000; }}\n"
+FAILS_ONCE = "[ -e /srv/jobs/failed ] || { touch /srv/jobs/failed; echo no answer; exit 3; }\necho loaded\n"
+# By its first argument; those that fork are left behind by it.
+HOGS = """\
+case "$1" in
+    memory) exec python3 -c 'held = b"x" * 400_000_000' ;;
+    forks) for i in $(seq 200); do setsid sleep 4321 & done ;;
+esac
+"""
+FILES = {
+    "my_api": {"build.sh": HANGS_ONCE.format(name="my_api")},
+    "load": {"load.sh": HANGS_ONCE.format(name="load") + HOGS + FAILS_ONCE},
+    "tick": {"tick.sh": "#!/bin/sh\necho tick\n"},
+}
+READY = "curl --silent --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:8080/readyz"
+SERVICES = "fraisier-webhook.service fraisier-worker.service"
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def served(tmp_path: Path, wheels: Path, wheelhouse: Path) -> Iterator[Machine]:
+    """A machine whose units are installed, and whose worker waits for pushes."""
+    with machine(tmp_path, wheels, wheelhouse) as made:
+        for fraise in FILES:
+            made.create_repository(fraise)
+        made.configure(CONFIG)
+        made.shell(f"systemctl enable --quiet --now {SERVICES}; {READY}; fraisier config install")
+        yield made
+
+
+def ticks(served: Machine) -> set[str]:
+    """Return which fires of the timer ended well."""
+    return {
+        row["id"]
+        for row in served.history("tick")
+        if (row["kind"], row["trigger"], row["status"]) == ("run", "schedule", "success")
+    }
+
+
+def another_tick(served: Machine) -> str:
+    """Wait until the timer fires by itself, and the run ends well."""
+    before = ticks(served)
+    return wait_until(lambda: ticks(served) - before, served.told).pop()
+
+
+def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -> None:
+    commits = {fraise: served.push(fraise, files) for fraise, files in FILES.items()}
+    for name in ("my_api", "load"):
+        served.wait_for_file(f"/srv/jobs/{name}-began")
+    served.lose_power()
+
+    anew, interrupted = served.wait_for("my_api", "success", "interrupted")
+    assert (anew["commit_sha"], anew["recovers"]) == (commits["my_api"], interrupted["id"])
+    another_tick(served)
+    served.shell("systemctl stop fraisier-worker.service")
+    alone = another_tick(served)
+    assert "tick\n" in served.shell(f"fraisier logs {alone}")
+    served.shell("systemctl stop fraisier-run-tick.production.timer; systemctl start fraisier-worker.service")
+
+    again, run, deployment = served.wait_for("load", "success", "interrupted", "success")
+    assert (run["kind"], run["trigger"], run["requested_for"]) == ("run", "on_deploy", deployment["id"])
+    assert (again["kind"], again["executor"], again["recovers"]) == ("run", "unit", run["id"])
+    logs = served.shell(f"fraisier logs {again['id']}")
+    assert logs.index("no answer") < logs.index("exited with status 3") < logs.index("loaded")
+
+    status = served.shell("fraisier status")
+    assert all(fraise in status for fraise in FILES), status
+    a_hog_is_contained(served, "memory", "memory ran out")
+    a_hog_is_contained(served, "forks", "exited with status 2")
+
+
+def a_hog_is_contained(served: Machine, what: str, told: str) -> None:
+    """Run what takes more than the limits of its unit: it fails, nothing of it is left, all else goes on."""
+    pids = served.shell(f"systemctl show --property=MainPID --value {SERVICES}")
+    done = served.fraisier("run", "load", "production", "--", what)
+    assert (done.returncode, told in done.stdout) == (ExitCode.FAILED, True), done.stdout
+    assert served.sandbox.run("pgrep", "--full", "4321").returncode == 1
+    assert served.shell(f"systemctl show --property=MainPID --value {SERVICES}") == pids
