@@ -31,12 +31,18 @@ URL = "https://forge.example/acme/site.git"
 CONFIGURATION = f"""\
 fraises:
   site:
-    type: api
+    type: etl
     repository: {URL}
     environments:
-      production: {{app_path: /nowhere/production, keep_releases: 2}}
-      staging: {{app_path: /nowhere/staging, keep_releases: 2}}
-      clone: {{app_path: /nowhere/clone}}
+      production: {{app_path: /nowhere/production, keep_releases: 2, script_path: job}}
+      staging:
+        app_path: /nowhere/staging
+        keep_releases: 2
+        script_path: job
+        run: on_deploy
+        overlap: skip
+        deploy_during_run: true
+      clone: {{app_path: /nowhere/clone, script_path: job, overlap: skip}}
 branch_mapping:
   main: [{{fraise: site, environment: production}}, {{fraise: site, environment: clone}}]
   v2: {{fraise: site, environment: staging}}
@@ -162,6 +168,11 @@ class Installation:
             to = there[which % len(there)]
             request = Request("site", environment, "rollback", "manual", "ada", commit_sha=to.commit_sha)
             self._request(request._replace(release=to.release))
+
+    def run_job(self, environment: str) -> None:
+        """Request a run of a job; what becomes of it, no later request decides."""
+        request_deployment(self.store, Request("site", environment, "run", "manual", "ada"))
+        self.record.follow(self.store)
 
     def _request(self, request: Request) -> None:
         requested, _ = request_deployment(self.store, request)
@@ -316,7 +327,7 @@ class Installation:
             return
         assert server.release(server.active) is not None, "I4: app_path points to a complete release"
         serving = self.store.serving("site", server.environment)
-        if serving is not None and (server.environment, "release") not in self.record.running:
+        if serving is not None and not self.record.is_deploying(server.environment):
             assert serving.release == server.active == server.running, "I4: it is the one that serves"
             assert self.history.faults.get(serving.commit_sha) not in {"restart", "verify"}, (
                 "I4: it is healthy"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fraisier_core.store.protocol import Reader
+from fraisier_core.store.vocabulary import KINDS
 
 from tests.model.record import Followed, Record
 
@@ -91,7 +92,12 @@ def _check_interrupted(final: Followed, record: Record, store: Reader) -> None:
 
 
 def _is_later(one: Followed, other: Followed) -> bool:
-    return one.order > other.order and one.request.environment == other.request.environment
+    lanes = KINDS[one.request.kind].lane, KINDS[other.request.kind].lane
+    return (
+        one.order > other.order
+        and one.request.environment == other.request.environment
+        and len({*lanes}) == 1
+    )
 
 
 def _final(newest: Followed, record: Record) -> Followed:

@@ -11,6 +11,10 @@ from fraisier_core.store.vocabulary import ENDED, KINDS, Ending, Status
 
 Place = tuple[str, str | None]
 """An environment and a lane."""
+SKIPPING = {"staging", "clone"}
+"""The environments where a run is skipped while another is under way."""
+RUNNING_ON = "staging"
+"""Where a run follows each deployment."""
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class Followed:
         steps: how many steps it has started.
         activated: whether its activation has started.
         number: the number of its last event.
+        skipped_for: the run that it must be skipped for, if it is one.
     """
 
     request: Deployment
@@ -33,10 +38,11 @@ class Followed:
     activated: bool = False
     number: int = 0
     superseded_by: str | None = None
+    skipped_for: str | None = None
 
     @property
     def place(self) -> Place:
-        return self.request.environment, KINDS[self.request.kind].lane
+        return self.request.environment, self.request.lane
 
 
 @dataclass(slots=True)
@@ -91,8 +97,19 @@ class Record:
             delivery = (deployment.webhook_event_id, deployment.environment)
             assert delivery not in self.deliveries, "I2: a delivery deploys an environment once"
             self.deliveries.add(delivery)
+        if deployment.kind == "run" and deployment.environment in SKIPPING:
+            others = [
+                each for each in map(self.deployments.__getitem__, self.open) if _is_beside(each, deployment)
+            ]
+            self.deployments[deployment.id].skipped_for = others[0].request.id if others else None
+
+    def is_deploying(self, environment: str) -> bool:
+        """Return whether something runs there that may change what the environment serves."""
+        found = self.running.get((environment, "release"))
+        return found is not None and KINDS[self.deployments[found].request.kind].activates
 
     def _claimed(self, found: Followed) -> None:
+        assert found.skipped_for is None, "a run does not overlap another"
         assert found.status == "pending"
         assert found.steps == 0, "nothing is executed twice"
         assert found.place not in self.running, "I3: one runs in an environment"
@@ -122,6 +139,8 @@ class Record:
     def _end(self, found: Followed, status: Ending) -> None:
         if self.running.get(found.place) == found.request.id:
             del self.running[found.place]
+        if found.request.kind == "run":
+            assert (status == "skipped") == (found.skipped_for is not None), "a run overlaps none"
         if status == "success":
             self.healthy.add(found.request.environment)
         del self.open[found.request.id]
@@ -140,8 +159,20 @@ class Record:
         before = _folded(store, self.deployments)
         store.rebuild()
         assert _folded(store, self.deployments) == before, "I6: the fold rebuilt is equal"
+        self._check_follow_ups()
         statuses = {each.id: each.status for each in store.deployments(limit=len(self.deployments) + 1)}
         assert statuses == {name: each.status for name, each in self.deployments.items()}
+
+    def _check_follow_ups(self) -> None:
+        """Each deployment that succeeds is followed by one run where it is to be, and nothing else is."""
+        following = [each.request.requested_for for each in self.deployments.values()]
+        for name, each in self.deployments.items():
+            wanted = (each.status, each.request.kind, each.request.environment) == (
+                "success",
+                "deploy",
+                RUNNING_ON,
+            )
+            assert following.count(name) == wanted, "a deployment is followed by one run"
 
 
 _CHANGES: dict[str, Callable[[Record, Followed], None]] = {
@@ -151,6 +182,11 @@ _CHANGES: dict[str, Callable[[Record, Followed], None]] = {
     "requeued": Record._requeued,
     "cancel_requested": Record._cancel_requested,
 }
+
+
+def _is_beside(one: Followed, run: Deployment) -> bool:
+    where = run.kind, run.environment
+    return one.request.id != run.id and (one.request.kind, one.request.environment) == where
 
 
 def _folded(store: Reader, known: dict[str, Followed]) -> list[object]:

@@ -123,6 +123,9 @@ class SimulatedDeployer(Deployer):
         self._pause = pause
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
+        if hook == "run_job":
+            self._run_job(run)
+            return
         with run.step("build"):
             self._do("build", run)
         if self._server.migrates and hook == "deploy":
@@ -132,6 +135,12 @@ class SimulatedDeployer(Deployer):
         with run.step("restart"):
             self._do("restart", run)
             self._server.running = run.release.name
+
+    def _run_job(self, run: Run[Any]) -> None:
+        with run.step("run", repeatable=not self._server.migrates):
+            for _ in range(3):
+                self._do("run", run)
+                assert self._server.release(run.release.name) is not None, "a run keeps its release"
 
     def watch(self, run: Run[Any]) -> None:
         """Watch nothing."""

@@ -34,7 +34,7 @@ from tests.postgres import USUAL
 BRANCHES = ["main", "v2"]
 TAGS = ["v2", "v3"]
 ENVIRONMENTS = ["production", "staging", "clone"]
-FAULTS = [None, None, None, None, "build", "restart", "verify"]
+FAULTS = [None, None, None, None, "build", "restart", "verify", "run"]
 branches = st.sampled_from(BRANCHES)
 EXAMPLES = 150
 EXAMPLES_ON_BOTH = 30
@@ -111,6 +111,11 @@ class Model(RuleBasedStateMachine):
     @rule(environment=few, which=few)
     def roll_back(self, environment: int, which: int) -> None:
         self.site.roll_back(environment, which)
+
+    @precondition(lambda self: self.site.record.healthy)
+    @rule(environment=st.sampled_from(ENVIRONMENTS))
+    def run_job(self, environment: str) -> None:
+        self.site.run_job(environment)
 
     @precondition(lambda self: self.site.record.open)
     @rule(which=few)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from uuid import UUID
 
 import pytest
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
-from fraisier_core.store.vocabulary import Executor, Overlap
+from fraisier_core.store.vocabulary import Executor, Overlap, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.databases import Database
@@ -193,3 +194,23 @@ def test_a_run_keeps_no_deployment_from_being_the_last(store: OpenStore, deploys
     store.request(RUN)
     store.append(lease, Event("interrupted"), request=DEPLOY._replace(trigger="recovery"))
     assert store.deployments()[0].trigger == "recovery"
+
+
+@pytest.mark.parametrize("trigger", ["schedule", "on_deploy", "reconcile"])
+def test_a_run_pushes_nothing_that_could_make_a_deployment_stale(store: OpenStore, trigger: Trigger) -> None:
+    configure(store)
+    run = claimed(store, RUN._replace(trigger=trigger))
+    store.append(run, Event("release_chosen", release="r1", commit_sha="d" * 40), Event("success"))
+    by_commit = store.deployment(store.request(DEPLOY._replace(ref=None, trigger="recovery")))
+    assert store.pushed_commits(by_commit) == []
+
+
+def test_a_run_does_not_say_that_a_ref_has_moved(store: OpenStore) -> None:
+    configure(store)
+    deployed = claimed(store, DEPLOY)
+    store.append(deployed, Event("release_chosen", release="r1", commit_sha="c" * 40), Event("success"))
+    store.append(claimed(store, RUN), Event("success"))
+    repeated = store.deployment(store.request(DEPLOY._replace(trigger="webhook", repeats=str(UUID(int=1)))))
+    assert store.may_have_returned(repeated, "c" * 40)
+    store.request(DEPLOY._replace(ref="refs/heads/other", commit_sha="d" * 40))
+    assert not store.may_have_returned(repeated, "c" * 40)

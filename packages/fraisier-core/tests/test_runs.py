@@ -11,10 +11,11 @@ from fraisier_core.config import parse_config
 from fraisier_core.engine.decision import commands
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.manual import run_request
+from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Deployment, Event, Request
-from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.store.vocabulary import KINDS, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 
@@ -225,3 +226,42 @@ def test_another_kind_of_job_is_a_row_of_the_table(installation: Installation) -
     assert (done.status, done.lane, done.release) == ("success", "backup", deployed.release)
     assert "backed up all" in "".join(each.text for each in installation.store.log(first))
     assert commands(done, serving_unknown=False) == ("fraisier backup site production -- all",)
+
+
+def interrupted(installation: Installation, *, repeatable: bool, trigger: Trigger) -> Deployment:
+    """Return a run whose process ended during a step, after its recovery."""
+    request = Request("site", "production", "run", trigger, None, arguments=("all",))
+    lease = installation.store.leased(ME, installation.store.request(request))
+    assert lease is not None
+    started = Event("step_started", step="run", step_number=1, repeatable=repeatable)
+    installation.store.append(lease, started)
+    installation.store.request(Request("site", "production", "deploy", "manual", "ada", "refs/heads/main"))
+    assert recover_unactivated(installation.store, lease, installation.deployment(lease))
+    return installation.deployment(lease)
+
+
+def test_a_run_that_may_run_again_is_requested_anew_once(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    first = interrupted(installation, repeatable=True, trigger="schedule")
+    again = installation.store.deployments()[0]
+    assert (first.status, again.trigger, again.recovers) == ("interrupted", "recovery", first.id)
+    assert (again.kind, again.arguments) == ("run", ("all",))  # though a deployment was requested since
+    assert installation.execute_claimed(again.id).status == "success"
+
+
+@pytest.mark.parametrize(
+    ("repeatable", "trigger", "reason"),
+    [
+        (False, "schedule", "a step that may not run again had begun"),
+        (True, "manual", "a user requested it"),
+        (False, "on_deploy", "a step that may not run again had begun"),
+    ],
+)
+def test_another_run_that_was_interrupted_waits_for_a_decision(
+    installation: Installation, repeatable: bool, trigger: Trigger, reason: str
+) -> None:
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    found = interrupted(installation, repeatable=repeatable, trigger=trigger)
+    assert str(found.error_message).endswith(f"waits for a decision: {reason}")
+    assert [each.status for each in installation.store.deployments() if each.kind == "run"] == ["interrupted"]
+    assert commands(found, serving_unknown=False) == ("fraisier run site production -- all",)

@@ -128,19 +128,22 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'servin
   AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
 
 -- name: pushed_commits
--- The newest deployments that pushes to the same ref requested, other than the one at hand: no replays, neither
+-- The newest deployments that pushes to the same ref requested, other than the one at hand: no rollbacks and
+-- runs, which have no ref; no replays, neither
 -- those that a user requests nor a repeated delivery whose commit was not found at its ref.
 SELECT id AS deployment_id, commit_sha, before_sha FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND ref IS NOT DISTINCT FROM :ref AND id <> :id
-  AND trigger <> 'manual' AND trigger <> 'replay' AND (repeats IS NULL OR release IS NOT NULL)
+  AND source = 'commit' AND trigger <> 'manual' AND trigger <> 'replay'
+  AND (repeats IS NULL OR release IS NOT NULL)
 ORDER BY sequence DESC LIMIT 20;
 
 -- name: requested_since
 -- What was requested in the environment since the commit was last deployed from its ref, or requested, or else
--- since the delivery that is repeated; no replays.
+-- since the delivery that is repeated; no replays, nor what uses the serving release.
 SELECT 1 FROM tb_deployments AS since
 WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
-  AND since.trigger <> 'replay' AND (since.repeats IS NULL OR since.release IS NOT NULL)
+  AND since.source <> 'serving' AND since.trigger <> 'replay'
+  AND (since.repeats IS NULL OR since.release IS NOT NULL)
   AND coalesce(
       since.sequence > (
           SELECT max(sequence) FROM tb_deployments
