@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fraisier_core.system.environment import clean_environment as environment_of_commands
 from fraisier_core.system.processes import descendants
 
 from benchmarks.figures import Figure, median
@@ -92,7 +93,7 @@ def run_printing(config: Path, size: int) -> Printed:
 def _floor(folder: Path, size: int) -> float:
     started = time.perf_counter()
     script = f"{sys.executable} {folder}/print.py {size} | cat > /dev/null"
-    subprocess.run(["sh", "-c", script], check=True, env=clean_environment())
+    subprocess.run(["sh", "-c", script], check=True, env=environment_of_commands({}))
     return time.perf_counter() - started
 
 
