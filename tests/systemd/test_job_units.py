@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,13 @@ import pytest
 from fraisier.cli.config_install import install_units
 from fraisier.exit_codes import ExitCode
 from fraisier_core.config import load_config
+from fraisier_core.engine.manual import run_request
 from fraisier_core.plugins import Plugins
+from fraisier_core.system.host import Host
 from fraisier_core.testing import Forge
 from fraisier_core.units.installed_units import UNITS
+
+from tests.waiting import wait_until
 
 CONFIG = """
 state_dir: {folder}/state
@@ -60,6 +66,37 @@ class JobHost:
 
     def deploy(self) -> subprocess.CompletedProcess[str]:
         return self.fraisier("deploy", "report", "production", REPORT_PASSWORD=PASSWORD)
+
+    def request(self) -> None:
+        """Request a run and start nothing, as a client of GraphQL may."""
+        plugins = Plugins.installed()
+        config = load_config(self.folder / "fraises.yaml", plugins)
+        store = plugins.store(config.database).open(config.database, Host())
+        found = config.environment("report", "production")
+        store.request_all([run_request(config, store, found, requested_by="ada")])
+        store.close()
+
+    def ended_run(self) -> dict[str, Any] | None:
+        """Return the run, once it has ended."""
+        for each in json.loads(self.fraisier("history", "--json").stdout):
+            if each["kind"] == "run" and each["status"] not in {"pending", "running"}:
+                found: dict[str, Any] = each
+                return found
+        return None
+
+    def journal(self) -> str:
+        said = ["journalctl", "--no-pager", "--output=cat", "--lines=60", "--unit=fraisier-run-*"]
+        return subprocess.run(said, check=False, capture_output=True, text=True).stdout
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        command = [sys.executable, "-m", "fraisier", "-c", str(self.folder / "fraises.yaml"), "worker"]
+        process = subprocess.Popen(command, cwd=self.folder)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
 
     def configure(self, old: str, new: str) -> None:
         path = self.folder / "fraises.yaml"
@@ -161,6 +198,58 @@ def test_a_time_at_which_nothing_was_requested_is_told(host: JobHost) -> None:
     os.utime(UNITS / TIMER, (long_ago, long_ago))
     (found,) = json.loads(host.fraisier("status", "--json").stdout)
     assert re.search(r"a run was due at \S+ \S+ UTC, and none was requested", found["timer"]["problem"])
+
+
+@pytest.fixture
+def unhidden(
+    host: JobHost, install_unit: Callable[[str, str], None], systemctl: Callable[..., str]
+) -> Iterator[None]:
+    """Let units write to the host's folder, and see the checkout that is tested, wherever it is."""
+    install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={host.folder}")
+    folder = UNITS / "fraisier-run-.service.d"
+    folder.mkdir()
+    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\n")
+    systemctl("daemon-reload")
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("unhidden")
+def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    systemctl("start", "fraisier-run-report.production.service")  # as its timer does
+    run = wait_until(host.ended_run, host.journal)
+    assert (run["status"], run["trigger"], run["executor"]) == ("success", "schedule", "unit"), host.journal()
+    assert "reported" in host.fraisier("logs", run["id"]).stdout
+
+
+@pytest.mark.usefixtures("unhidden")
+def test_the_worker_starts_the_unit_of_a_run_that_nothing_else_started(host: JobHost) -> None:
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    host.request()
+    with host.worker():
+        run = wait_until(host.ended_run, host.journal)
+    assert run["status"] == "success", host.journal()
+
+
+def test_a_run_whose_unit_is_not_installed_fails_with_the_command(host: JobHost) -> None:
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    for path in UNITS.glob("fraisier-run-*"):
+        path.unlink()
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    host.fraisier("run", "report", "production", "--detach")
+    with host.worker():
+        run = wait_until(host.ended_run)
+    assert run["status"] == "failed"
+    assert "run `sudo fraisier config install`" in run["error_message"]
 
 
 def test_only_root_installs_units(
