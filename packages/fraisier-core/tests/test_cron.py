@@ -154,3 +154,32 @@ def test_the_last_time_is_told_as_the_clock_of_the_zone_has_it(
     latest, earliest = (datetime.fromisoformat(each).replace(tzinfo=zone) for each in (limit, since))
     found = read_cron(text).last_before(latest, earliest)
     assert (found and f"{found:%Y-%m-%d %H:%M}") == last
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "day"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2027-03-28"),
+        ("0,59 2 * * sun", "Europe/Berlin", "2027-03-28"),
+        ("15 2 * * *", "America/New_York", "2027-03-14"),
+        ("30 2 * * mon", "Europe/Berlin", None),
+        ("30 2,4 * * *", "Europe/Berlin", None),
+        ("30 3 * * *", "Europe/Berlin", None),
+        ("30 2 * * *", "UTC", None),
+    ],
+)
+def test_the_day_is_told_on_which_a_zone_skips_every_time_and_systemd_does_not_fire(
+    text: str, zone: str, day: str | None
+) -> None:
+    found = read_cron(text).skipped_day(ZoneInfo(zone), date(2027, 1, 1), 300)
+    assert (found and str(found)) == day
+
+
+@pytest.mark.usefixtures("_systemd_analyze")
+@pytest.mark.parametrize(("text", "is_skipped"), [("30 2 * * *", True), ("30 3 * * *", False)])
+def test_systemd_skips_that_day(text: str, is_skipped: bool) -> None:
+    (line,) = read_cron(text).on_calendar()
+    argv = ["systemd-analyze", "calendar", "--base-time=2027-03-27 12:00:00 UTC", f"{line} Europe/Berlin"]
+    env = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"}
+    said = subprocess.run(argv, check=True, capture_output=True, text=True, env=env).stdout
+    assert ("2027-03-28" not in said) == is_skipped

@@ -33,6 +33,7 @@ from fraisier_core.config.plugin_sections import (
 )
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.config.sections import ConfigReader, long_secrets
+from fraisier_core.config.skipped_hours import find_skipped_hours
 from fraisier_core.config.unmatchable import find_unmatchable
 from fraisier_core.config.variables import Substituted, variables_by_section
 from fraisier_core.config.yamlfile import Keys, read_document
@@ -191,7 +192,11 @@ def parse_config(
         or RetentionSection(),
         variables=variables_by_section(document.value, anchors),
         unset=reader.unset(),
-        warnings=(*find_unmatchable(reader, fraises, rules, git), *shared_secrets(reader, git))
+        warnings=(
+            *find_unmatchable(reader, fraises, rules, git),
+            *shared_secrets(reader, git),
+            *find_skipped_hours(reader, environments_of(fraises)),
+        )
         if "git" in parts
         else (),
     )

@@ -25,6 +25,12 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
+def host_zone() -> str:
+    """Return the time zone of this host, whatever this process was told."""
+    name = str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]
+    return name if name and (Path("/usr/share/zoneinfo") / name).is_file() else "UTC"
+
+
 def utc_now() -> str:
     """Return the current time in UTC with six digits, such as `2026-01-31T12:00:00.000000Z`."""
     return utc_text(datetime.now(UTC))

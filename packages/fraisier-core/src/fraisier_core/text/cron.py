@@ -106,6 +106,14 @@ class Cron:
             day -= timedelta(days=1)
         return None
 
+    def skipped_day(self, zone: tzinfo, first: date, days: int) -> date | None:
+        """Return the first of some days on which it does not fire, because a zone skips all its times."""
+        for number in range(days):
+            day = first + timedelta(days=number)
+            if _is_shorter(day, zone) and self.fires_on(day) and not any(self._times(day, zone)):
+                return day
+        return None
+
     def _times(self, day: date, zone: tzinfo | None) -> Iterator[datetime]:
         """Yield the times of a day, the last first, without those that the clock skips."""
         for hour in sorted(self.hours, reverse=True):
@@ -140,6 +148,11 @@ def read_cron(text: str) -> Cron:
 def is_reboot(text: str) -> bool:
     """Whether a cron expression means the start of the host."""
     return text.strip().lower() == REBOOT
+
+
+def _is_shorter(day: date, zone: tzinfo) -> bool:
+    begin, end = (datetime(at.year, at.month, at.day, tzinfo=zone) for at in (day, day + timedelta(days=1)))
+    return end.astimezone(UTC) - begin.astimezone(UTC) < timedelta(days=1)
 
 
 def _from_monday(weekday: int) -> int:

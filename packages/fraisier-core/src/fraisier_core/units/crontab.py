@@ -7,11 +7,14 @@ from pathlib import Path
 
 from fraisier_core.units.job import Job
 
+_ZONE = "# cronie knows CRON_TZ; with another cron, the times below are those of the host"
+
 
 def crontab_line(job: Job, program: str, config: Path) -> str | None:
     """Return the line of the owner's crontab that requests the same runs, None if a job has no schedule.
 
-    A calendar expression is systemd's own: the line then says which times have to be translated.
+    A time zone takes lines of its own, which not every cron knows. A calendar expression is systemd's own:
+    the line then says which times have to be translated.
     """
     if job.schedule is None:
         return None
@@ -19,5 +22,5 @@ def crontab_line(job: Job, program: str, config: Path) -> str | None:
     command = shlex.join(argv).replace("%", r"\%")
     if job.schedule.cron is None:
         return f"# at {' and '.join(job.schedule.on_calendar)}: {command}"
-    zone = f"CRON_TZ={job.schedule.time_zone} " if job.schedule.time_zone else ""
+    zone = f"{_ZONE}\nCRON_TZ={job.schedule.time_zone}\n" if job.schedule.time_zone else ""
     return f"{zone}{job.schedule.cron} {command}"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from fraisier_core.system.host import utc_text
+from fraisier_core.system.host import host_zone, utc_text
 from fraisier_core.text.cron import read_cron
 from fraisier_core.units.installed_units import UNITS
 from fraisier_core.units.job import Job
@@ -93,16 +91,9 @@ def _last_due(job: Job, since: datetime, limit: datetime) -> datetime | None:
     schedule = job.schedule
     if schedule is None or schedule.cron is None:
         return None
-    zone = ZoneInfo(schedule.time_zone or _host_zone())
+    zone = ZoneInfo(schedule.time_zone or host_zone())
     found = read_cron(schedule.cron).last_before(limit.astimezone(zone), since.astimezone(zone))
     return found and found.astimezone(UTC)
-
-
-@cache  # to list all zones takes 10 ms
-def _host_zone() -> str:
-    """Return the time zone of the host, which timers use, whatever this process was told."""
-    name = str(Path("/etc/localtime").resolve()).partition("/zoneinfo/")[2]
-    return name if name in available_timezones() else "UTC"
 
 
 def _installed(job: Job) -> datetime | None:

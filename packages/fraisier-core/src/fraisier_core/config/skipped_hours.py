@@ -1,0 +1,34 @@
+"""Jobs that do not run on the day on which the clock of their time zone skips their hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from fraisier_core.config.fraise import Environment
+from fraisier_core.config.sections import ConfigReader
+from fraisier_core.job_settings import JobSettings
+from fraisier_core.system.host import host_zone
+from fraisier_core.text.cron import read_cron
+
+_DAYS = 2 * 366
+
+
+def find_skipped_hours(reader: ConfigReader, environments: Iterable[Environment]) -> list[str]:
+    """Return a warning for each job that does not run on a day of the next two years."""
+    return [found for each in environments if (found := _skipped(reader, each))]
+
+
+def _skipped(reader: ConfigReader, environment: Environment) -> str | None:
+    settings = environment.outcome
+    schedule = settings.schedule if isinstance(settings, JobSettings) else None
+    if schedule is None or schedule.cron is None or schedule.at_start:
+        return None
+    zone = schedule.time_zone or host_zone()
+    day = read_cron(schedule.cron).skipped_day(ZoneInfo(zone), datetime.now(UTC).date(), _DAYS)
+    if day is None:
+        return None
+    keys = ("fraises", environment.fraise, "environments", environment.name, "schedule")
+    what = f"does not run on {day}, when the clock of {zone} skips its hour"
+    return reader.message(keys, f"{what}; choose an hour that every day has, or time_zone: UTC")
