@@ -17,6 +17,11 @@ from tests.postgres import USUAL
 from tests.waiting import wait_until
 
 BUILD = "#!/bin/sh\necho building\n"
+JOB = """printf '<%s>' "$@"; echo
+case $1 in
+  exit) exit 3;;
+  wait) touch "$2.reached"; while [ ! -e "$2" ]; do sleep 0.02; done;;
+esac"""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """A host with a worker, on which one release serves."""
     folder = tmp_path_factory.mktemp("acting")
     host = Host.create(folder / "host", SqliteDatabase(folder / "fraisier.db"))
+    host.add_job("production", script=JOB)
     with both_over(host, "--worker") as both:
         push(both, {"page.txt": "one", "build.sh": BUILD})
         assert both.on_host("deploy", "my_api", "production").code == 0
@@ -86,6 +92,67 @@ def test_a_rollback_from_afar_says_and_returns_what_one_on_the_host_does(both: B
         said.append(act("rollback", "my_api", "prod").without(*VARYING))
     assert said[1] == said[0]
     assert [each.kind for each in both.recorded()[:1]] == ["rollback"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [((), 0), (("--json", "two words", ""), 0), (("exit", "$HOME"), 10)]
+)
+def test_a_run_from_afar_says_and_returns_what_one_on_the_host_does(
+    both: Both, arguments: tuple[str, ...], code: int
+) -> None:
+    here, there = (
+        act("run", "etl_job", "prod", "--", *arguments).without(*VARYING) for act in (both.on_host, both.afar)
+    )
+    assert there == here
+    assert there.code == code
+    assert "".join(f"<{each}>" for each in arguments) in there.stdout
+    assert [(each.kind, each.arguments) for each in both.recorded()[:2]] == [("run", arguments)] * 2
+
+
+def test_a_run_is_read_alike_on_the_host_and_from_afar(both: Both) -> None:
+    done = both.afar("run", "etl_job", "production", "--json", "--", "--json", "ü 'x'")
+    newest = both.recorded()[0]
+    assert json.loads(done.stdout) == json.loads(json.dumps(newest._asdict()))
+    for command in ("show {0}", "logs {0}", "history etl_job", "status etl_job", "status etl_job prod"):
+        for options in ([], ["--json"] if command[0] != "l" else []):
+            there, here = both.both(*command.format(newest.id).split(), *options)
+            assert there == here, command
+            assert there.code == 0
+
+
+def test_ctrl_c_cancels_a_run_that_was_requested_from_afar(both: Both) -> None:
+    gate = both.host.folder / "never"
+    with both.started("run", "etl_job", "production", "--", "wait", str(gate)) as running:
+        wait_until(gate.with_suffix(".reached").exists)
+        running.send_signal(signal.SIGINT)
+        done = ended(running)
+    assert done.code == 12
+    assert both.recorded()[0].status == "cancelled"
+
+
+def test_who_requests_a_run_while_another_is_running_is_told_from_afar(both: Both) -> None:
+    gate = both.host.folder / "gate"
+    with both.started("run", "etl_job", "production", "--", "wait", str(gate)) as first:
+        wait_until(gate.with_suffix(".reached").exists)
+        running = both.recorded()[0].id
+        with both.started("run", "etl_job", "production") as second:
+            read_to(second, running[-8:])
+            waits = both.recorded()[0].id
+            assert f"run {running}" in both.afar("show", waits).stdout
+            gate.touch()
+            assert ended(second).code == 0
+        assert ended(first).code == 0
+
+
+def test_what_cannot_be_run_is_refused_from_afar_as_on_the_host(both: Both) -> None:
+    recorded = both.recorded()
+    for words in (("my_api", "production"), ("etl_job", "staging"), ("etl_jop", "prod"), ("etl_job", "prof")):
+        here, there = (act("run", *words) for act in (both.on_host, both.afar))
+        assert there == here, words
+        assert there.code != 0
+    for options in (["--scheduled"], ["--claim", recorded[0].id]):
+        assert "leave out --url" in both.afar("run", "etl_job", "production", *options).stderr
+    assert both.recorded() == recorded
 
 
 def test_what_is_left_to_a_worker_says_so_if_none_is_there(idle: Both) -> None:

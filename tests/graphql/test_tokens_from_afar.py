@@ -75,7 +75,9 @@ def test_another_place_is_unknown_to_a_token(with_token: WithToken) -> None:
     assert {each.status for each in laptop.recorded()} == {"pending"}
 
 
-@pytest.mark.parametrize("words", ["deploy my_api staging", "rollback my_api staging", "cancel {0}"])
+@pytest.mark.parametrize(
+    "words", ["deploy my_api staging", "run my_api staging", "rollback my_api staging", "cancel {0}"]
+)
 def test_a_token_that_reads_changes_nothing(with_token: WithToken, words: str) -> None:
     laptop = with_token("read:my_api")
     before = laptop.recorded()

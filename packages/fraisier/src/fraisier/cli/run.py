@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from fraisier_core.errors import RemoteError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
+from fraisier.cli.where import remote_session
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment as ConfiguredEnvironment
@@ -21,6 +23,7 @@ app = command_app()
 
 @app.command()
 def run(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     arguments: Annotated[
@@ -34,6 +37,14 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Run a job, and follow it to its end."""
+    if (remote := remote_session(ctx, config)) is not None:
+        if scheduled or claim is not None:
+            raise RemoteError("--scheduled and --claim are for the units of the host: leave out --url")
+        from fraisier.cli.acting import follow_requested
+
+        requested = remote.requests.run(*remote.usable_environment(fraise, environment), arguments or [])
+        follow_requested(remote, requested, detach=detach, as_json=as_json)
+        return
     process = None if detach else fork_early()
     session = ActingSession(config, last_good=scheduled or claim is not None)
     found = session.usable_environment(fraise, environment)

@@ -32,7 +32,7 @@ COMMANDS = {
 }
 
 
-FROM_AFAR = frozenset({"list", "deploy", "rollback", "cancel", "status", "history", "show", "logs"})
+FROM_AFAR = frozenset({"list", "deploy", "run", "rollback", "cancel", "status", "history", "show", "logs"})
 """The commands that `--url` is for."""
 
 
