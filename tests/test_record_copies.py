@@ -172,7 +172,7 @@ def test_a_move_waits_until_nothing_runs_and_nothing_begins_meanwhile(
         while not any(each.status == "pending" for each in source.deployments()):
             player.deliver()
         for each in source.deployments():
-            if each.status == "pending" and not source.running(each.fraise_id, each.environment, each.kind):
+            if each.status == "pending" and not source.running(each.fraise_id, each.environment, each.lane):
                 with pytest.raises(ClosedStoreError, match="no deployment begins"):
                     source.claim(player.me, each.id)
         player.end_all()
