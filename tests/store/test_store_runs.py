@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
-from fraisier_core.store.vocabulary import Executor, Overlap, Trigger
+from fraisier_core.store.vocabulary import Ending, Executor, Overlap, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.databases import Database
@@ -174,6 +174,24 @@ def test_a_release_is_in_use_while_a_run_of_it_is_under_way(store: OpenStore) ->
     assert store.releases_in_use("load", "staging") == set()
     store.append(leases[0], Event("success"))
     assert store.releases_in_use("load", "production") == {"r2"}
+
+
+def test_whether_a_run_of_a_release_had_succeeded_is_known(store: OpenStore) -> None:
+    configure(store)
+
+    def ended(place: str, kind: str, release: str, status: Ending) -> str:
+        lease = claimed(store, RUN._replace(environment=place, kind=kind))
+        store.append(lease, Event("release_chosen", release=release, commit_sha="c" * 40), Event(status))
+        return lease.deployment_id
+
+    ended("production", "deploy", "r1", "success")
+    ended("staging", "run", "r1", "success")
+    ended("production", "run", "r2", "success")
+    failed = store.deployment(ended("production", "run", "r1", "failed"))
+    assert not store.has_succeeded(failed)
+    assert store.has_succeeded(failed._replace(release="r2"))
+    ended("production", "run", "r1", "success")
+    assert store.has_succeeded(failed)
 
 
 def test_a_run_does_not_hide_what_became_of_the_last_deployment(store: OpenStore) -> None:

@@ -43,6 +43,7 @@ ABOUT_DEPLOYMENTS = (
     *(
         "serving",
         "releases_in_use",
+        "has_succeeded",
         "healthy_releases",
         "deployments_by_pattern",
         "newer_than",

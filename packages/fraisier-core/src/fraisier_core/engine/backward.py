@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call
+from fraisier_core.engine.job_rules import after_failure
 from fraisier_core.engine.verification import verify
 from fraisier_core.errors import ActivationRefusedError, CancelledError
 from fraisier_core.store.records import Event
@@ -17,7 +18,8 @@ def fail(execution: Execution, error: Exception) -> None:
     status: Ending = "cancelled" if cancelled else "failed"
     execution.cancellation.withdraw()
     if not KINDS[execution.deployment.kind].activates:
-        execution.end(status, message)
+        added, follow_up = after_failure(execution) if status == "failed" else ("", None)
+        execution.end(status, f"{message}{added}", follow_up=follow_up)
     elif not execution.deployment.activation_started:
         execution.end(status, f"{message}; nothing was activated")
     elif isinstance(error, ActivationRefusedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fraisier_core.engine.earlier import earlier_releases
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
 from fraisier_core.job_settings import JobSettings
@@ -17,6 +18,49 @@ def run_after(execution: Execution) -> Request | None:
         return None
     names = deployment.fraise_id, deployment.environment
     return Request(*names, "run", "on_deploy", deployment.requested_by, requested_for=deployment.id)
+
+
+def after_failure(execution: Execution) -> tuple[str, Request | None]:
+    """Return what there is to add to the message of a run that failed, and the rollback that follows it."""
+    deployment, settings = execution.deployment, execution.context.settings
+    names = deployment.fraise_id, deployment.environment
+    wanted = isinstance(settings, JobSettings) and settings.on_failure == "rollback"
+    if not wanted or not KINDS[deployment.kind].job or deployment.release is None:
+        return "", None
+    healthy, serving = execution.store.healthy_releases(*names), execution.store.serving(*names)
+    earlier = (each for each in earlier_releases(healthy, serving) if execution.existing(each.release))
+    target = next(earlier, None)
+    if serving is None or serving.release != deployment.release:
+        return f"; release {deployment.release} does not serve any more, and is not rolled back from", None
+    if execution.store.has_succeeded(deployment):
+        return f"; release {deployment.release} stays: a run of it had succeeded", None
+    if target is None:
+        return f"; release {deployment.release} stays: there is no earlier one to roll back to", None
+    if waiting := _waiting_rollback(execution):
+        return f"; rollback {waiting} waits already", None
+    by = deployment.requested_by
+    back = Request(*names, "rollback", "on_failure", by, requested_for=deployment.id)
+    back = back._replace(release=target.release, commit_sha=target.commit_sha)
+    return f"; a rollback to release {target.release} is requested", back
+
+
+def _waiting_rollback(execution: Execution) -> str | None:
+    deployment = execution.deployment
+    newest = execution.store.deployments(deployment.fraise_id, deployment.environment)
+    rollbacks = (each for each in newest if KINDS[each.kind].source == "release")
+    return next((each.id for each in rollbacks if each.status == "pending"), None)
+
+
+def overtaken(execution: Execution) -> str | None:
+    """Return why the rollback that a run requested by failing has nothing to do any more, None if it has."""
+    deployment = execution.deployment
+    if deployment.trigger != "on_failure" or deployment.requested_for is None:
+        return None
+    failed = execution.store.deployment(deployment.requested_for)
+    serving = execution.store.serving(deployment.fraise_id, deployment.environment)
+    if serving is not None and serving.release == failed.release:
+        return None
+    return f"release {failed.release}, whose run failed, does not serve any more"
 
 
 def require_release_of_its_own(execution: Execution) -> None:

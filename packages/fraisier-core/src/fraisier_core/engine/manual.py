@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
+from fraisier_core.engine.earlier import earlier_releases
 from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.mount import Actions
@@ -170,26 +171,11 @@ def _chosen(
     what = " ".join(names)
     if to is not None:
         return _named(what, to, there)
-    kept = [each for each in _older(healthy, serving) if not _was_given_up(each, healthy)]
+    kept = earlier_releases(healthy, serving)
     found = next((each for each in there if each in kept), None)
     if found is None:
         raise UnknownNameError(f"{what} has no healthy release older than the serving one{_listing(there)}")
     return found
-
-
-def _older(healthy: Sequence[HealthyRelease], serving: HealthyRelease | None) -> Sequence[HealthyRelease]:
-    """Return the releases older than the serving one; all of them if it is unknown."""
-    if serving is None:
-        return healthy
-    names = [each.release for each in healthy]
-    before = names.index(serving.release) + 1 if serving.release in names else 0
-    return [each for each in healthy[before:] if each.commit_sha != serving.commit_sha]
-
-
-def _was_given_up(release: HealthyRelease, healthy: Sequence[HealthyRelease]) -> bool:
-    """Whether it was rolled back from: left for an older one, and not for one that is newer."""
-    newer = [each.release for each in healthy[: healthy.index(release)]]
-    return release.rolled_back_to is not None and release.rolled_back_to not in newer
 
 
 def _named(what: str, to: str, there: Sequence[HealthyRelease]) -> HealthyRelease:

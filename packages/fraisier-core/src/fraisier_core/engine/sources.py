@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fraisier_core.engine.commits import RECENT, announced, replayed
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
+from fraisier_core.engine.job_rules import overtaken
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
@@ -39,8 +40,13 @@ def fetched(execution: Execution) -> Release | None:
     return None
 
 
-def named(execution: Execution) -> Release:
-    """Return the release that the request names. Raises `StepFailedError` if it is gone."""
+def named(execution: Execution) -> Release | None:
+    """Return the release that the request names; None if the deployment ended as skipped. Raises
+    `StepFailedError` if the release is gone.
+    """
+    if reason := overtaken(execution):
+        execution.recorder.end("skipped", reason)
+        return None
     name = execution.deployment.release
     release = execution.existing(name)
     if release is None:

@@ -354,6 +354,11 @@ class Store(Reader, Protocol):
     def releases_in_use(self, fraise_id: str, environment: str) -> set[str]:
         """Return the names of the releases that are in use by runs and the like: none may be deleted."""
 
+    def has_succeeded(self, deployment: Deployment) -> bool:
+        """Whether one of the same kind, with the same release in the same environment, has succeeded; it is
+        of a kind that uses the serving release.
+        """
+
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         """Return what else pushes to the same ref requested there, newest request first; no replays."""
 

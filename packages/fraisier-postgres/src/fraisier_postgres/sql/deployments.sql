@@ -127,6 +127,12 @@ SELECT DISTINCT release FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'serving'
   AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
 
+-- name: has_succeeded
+SELECT 1 AS found FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND release = :release AND kind = :kind
+  AND source = 'serving' AND status = 'success'
+LIMIT 1;
+
 -- name: pushed_commits
 -- The newest deployments that pushes to the same ref requested, other than the one at hand: no rollbacks and
 -- runs, which have no ref; no replays, neither

@@ -130,6 +130,9 @@ class Deployments(Leases):
         found = self._all("releases_in_use", fraise_id=fraise_id, environment=environment)
         return {str(row["release"]) for row in found}
 
+    def has_succeeded(self, deployment: Deployment) -> bool:
+        return self._one("has_succeeded", **deployment._asdict()) is not None
+
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         return self._records(PushedCommit, "pushed_commits", **deployment._asdict())
 
