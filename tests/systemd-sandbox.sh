@@ -13,7 +13,7 @@
 # No network, container engine or image. PID 1 of the machine may be systemd or anything else.
 # Host-visible writes: only below FRAISIER_SANDBOX_RW. Everything else that is written inside
 # (/etc, /var, /opt, /root ...) goes to a tmpfs and is gone at stop, or to a folder that keeps it;
-# /tmp /run /dev are private and always gone. Each start has a boot id of its own.
+# /tmp /run /dev are private and always gone. Each start with such a folder has a boot id of its own.
 # Never bind a host /tmp or /run into a container that boots stock units: systemd-tmpfiles
 # empties them. Stock units here are a short list without any of those.
 #
@@ -119,8 +119,10 @@ stage_boot() {
 
   mount -t proc proc "$n/proc"
   mount --bind "$n/proc/sys" "$n/proc/sys"
-  cat /proc/sys/kernel/random/uuid > "$STATE/ns/boot_id"
-  mount --bind "$STATE/ns/boot_id" "$n/proc/sys/kernel/random/boot_id"
+  if [ -n "${FRAISIER_SANDBOX_DISK:-}" ]; then # units with ProtectKernelTunables= still see the machine's own
+    cat /proc/sys/kernel/random/uuid > "$STATE/ns/boot_id"
+    mount --bind "$STATE/ns/boot_id" "$n/proc/sys/kernel/random/boot_id"
+  fi
   mount -o remount,bind,ro "$n/proc/sys"      # pid 1 sets fs.file-max
   mount --bind /sys "$n/sys"; mount -o remount,bind,ro "$n/sys"
   v1=$(v1_hierarchies)
