@@ -63,6 +63,7 @@ FILES = {
     "tick": {"tick.sh": "#!/bin/sh\necho tick\n"},
 }
 READY = "curl --silent --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:8080/readyz"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SERVICES = "fraisier-webhook.service fraisier-worker.service"
 
 Row = dict[str, Any]
@@ -98,7 +99,9 @@ def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -
     commits = {fraise: served.push(fraise, files) for fraise, files in FILES.items()}
     for name in ("my_api", "load"):
         served.wait_for_file(f"/srv/jobs/{name}-began")
+    before = boot_of_worker(served)
     served.lose_power()
+    assert boot_of_worker(served) != before  # no lease of before holds, whatever runs under its process ids
 
     anew, interrupted = served.wait_for("my_api", "success", "interrupted")
     assert (anew["commit_sha"], anew["recovers"]) == (commits["my_api"], interrupted["id"])
@@ -116,8 +119,17 @@ def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -
 
     status = served.shell("fraisier status")
     assert all(fraise in status for fraise in FILES), status
+    assert "no worker" not in status
     a_hog_is_contained(served, "memory", "memory ran out")
     a_hog_is_contained(served, "forks", "exited with status 2")
+
+
+def boot_of_worker(served: Machine) -> str:
+    """Return the boot id as the worker sees it, which is that of the machine."""
+    pid = "$(systemctl show --property=MainPID --value fraisier-worker.service)"
+    seen, of_machine = served.shell(f"nsenter --mount --target {pid} cat {BOOT_ID}; cat {BOOT_ID}").split()
+    assert seen == of_machine
+    return seen
 
 
 def a_hog_is_contained(served: Machine, what: str, told: str) -> None:
