@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fraisier_core.errors import ConflictError, StepFailedError
@@ -161,13 +162,15 @@ def test_the_owner_may_start_and_stop_runs_and_do_nothing_else(
 
         return not outcome_as(USER, run)
 
-    executor = executor_of("report", "production", "0190")
+    run_id = str(UUID(int=190))
+    executor = executor_of("report", "production", run_id)
     assert allowed("systemctl", "--no-ask-password", "start", executor)
-    assert called(unit_home)[-1].endswith("run report production --claim 0190")
+    assert called(unit_home)[-1].endswith(f"run report production --claim {run_id}")
     assert allowed("systemctl", "--no-ask-password", "stop", executor)
     for refused in (
         ("start", "systemd-tmpfiles-clean.service"),
         ("start", job().timer),
+        ("start", executor_of("report", "production", "1")),
         ("restart", executor),
         ("enable", job().timer),
         ("link", "/dev/null"),

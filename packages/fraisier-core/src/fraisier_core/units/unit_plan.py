@@ -67,10 +67,11 @@ def plan(jobs: Sequence[Job], place: UnitPlace, units: Path = UNITS, rules: Path
     Raises `ConflictError` if a file that is not ours has the name of one of ours, and `StepFailedError` if
     systemd does not answer.
     """
-    wanted = {units / name: text for job in jobs for name, text in unit_texts(job, place).items()}
+    texts = {name: text for job in jobs for name, text in unit_texts(job, place).items()}
+    wanted = {units / name: text for name, text in texts.items()}
     rule = rules / f"50-fraisier-run-{place.owner}.rules"
     if jobs:
-        wanted[rule] = polkit_rule(place)
+        wanted[rule] = polkit_rule(place, texts)
     there: dict[Path, str | None] = {
         units / name: text for name, text in installed_units(units, place).items()
     }

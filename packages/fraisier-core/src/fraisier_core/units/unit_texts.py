@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_core.units.job import PREFIX, Job
+from fraisier_core.units.job import Job
 
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _HARDENING = """\
@@ -67,15 +68,25 @@ def unit_texts(job: Job, place: UnitPlace) -> dict[str, str]:
     return texts
 
 
-def polkit_rule(place: UnitPlace) -> str:
-    """Return the polkit(8) rule that lets the owner start and stop runs, and do nothing else."""
+def polkit_rule(place: UnitPlace, units: Iterable[str]) -> str:
+    """Return the polkit(8) rule that lets the owner start and stop some units, and do nothing else.
+
+    They are named, because one that is not installed could be made up: systemd asks the same of who starts a
+    transient unit, which may run as root.
+
+    Args:
+        place: whose they are.
+        units: the names of all that are installed; of templates, each run is meant.
+    """
+    names = json.dumps(sorted(name for name in units if name.endswith(".service")))
     return (
         f"// {place.mark}\n"
         "polkit.addRule(function(action, subject) {\n"
         '    var verb = action.lookup("verb"), unit = String(action.lookup("unit"));\n'
+        '    var name = unit.replace(/@[0-9a-f-]{36}\\.service$/, "@.service");\n'
         '    if (action.id == "org.freedesktop.systemd1.manage-units" &&\n'
         '        (verb == "start" || verb == "stop") &&\n'
-        f"        /^{PREFIX}[a-z0-9_.@-]+\\.service$/.test(unit) &&\n"
+        f"        {names}.indexOf(name) >= 0 &&\n"
         f"        subject.user == {json.dumps(place.owner)}) {{\n"
         "        return polkit.Result.YES;\n"
         "    }\n"
@@ -109,7 +120,8 @@ def _requester(job: Job, place: UnitPlace) -> str:
     command = place.command(job.fraise, job.environment, "--scheduled", "--detach")
     return (
         f"# {place.mark}\n[Unit]\nDescription=Request of a run of {job.fraise} {job.environment}\n"
-        f"After=network.target\n\n[Service]\nType=oneshot\nExecStart={command}\n{_service(place)}"
+        f"After=network.target\nStartLimitIntervalSec=0\n\n"
+        f"[Service]\nType=oneshot\nExecStart={command}\nTimeoutStartSec=5min\n{_service(place)}"
     )
 
 

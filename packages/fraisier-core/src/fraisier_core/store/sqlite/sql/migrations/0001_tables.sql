@@ -204,6 +204,8 @@ CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environ
     WHERE status = 'pending' AND supersedes = 1;
 CREATE INDEX pending_deployment ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'pending';
+CREATE INDEX run_awaiting_its_unit ON tb_deployments (sequence) WHERE status = 'pending' AND executor = 'unit';
+CREATE INDEX run_of_a_schedule ON tb_deployments (fraise_id, environment, sequence) WHERE trigger = 'schedule';
 CREATE UNIQUE INDEX one_running_deployment ON tb_deployments (fraise_id, environment, lane)
     WHERE status = 'running' AND lane IS NOT NULL;
 CREATE INDEX deployment_by_fraise ON tb_deployments (fraise_id, sequence);
