@@ -123,7 +123,7 @@ def test_a_run_is_read_alike_on_the_host_and_from_afar(both: Both) -> None:
 def test_ctrl_c_cancels_a_run_that_was_requested_from_afar(both: Both) -> None:
     gate = both.host.folder / "never"
     with both.started("run", "etl_job", "production", "--", "wait", str(gate)) as running:
-        wait_until(gate.with_suffix(".reached").exists)
+        read_to(running, f"<{gate}>")
         running.send_signal(signal.SIGINT)
         done = ended(running)
     assert done.code == 12

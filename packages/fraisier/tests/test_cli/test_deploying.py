@@ -122,7 +122,7 @@ def test_json_stands_alone_on_standard_output(installation: Installation) -> Non
     installation.forge.push_files(HEALTHY)
     deployed = installation.json("deploy", "my_api", "production")
     assert deployed["status"] == "success"
-    assert deployed == installation.last()._asdict() | {"pathspecs": []}
+    assert deployed == installation.last()._asdict() | {"pathspecs": [], "arguments": []}
 
 
 @both_databases
