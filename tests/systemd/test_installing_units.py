@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -29,16 +30,21 @@ def job(fraise: str = "report", **section: object) -> Job:
     return found
 
 
+def home_in(folder: Path) -> UnitPlace:
+    """Return where units run: a command that writes its arguments down, as another user than root."""
+    program = folder / "fraisier"
+    state = folder / "state"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {shlex.quote(str(state))}/called\n')
+    program.chmod(0o755)
+    (folder / "fraises.yaml").touch()
+    state.mkdir()
+    shutil.chown(state, USER)
+    return unit_place(str(program), folder / "fraises.yaml", state)
+
+
 @pytest.fixture
 def unit_home(place: Path) -> Iterator[UnitPlace]:
-    """Where units run: a command that writes its arguments down, as another user than root."""
-    program = place / "fraisier"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {place}/state/called\n')
-    program.chmod(0o755)
-    (place / "fraises.yaml").touch()
-    (place / "state").mkdir()
-    shutil.chown(place / "state", USER)
-    found = unit_place(str(program), place / "fraises.yaml", place / "state")
+    found = home_in(place)
     yield found
     apply(plan([], found))
 
@@ -191,3 +197,41 @@ def test_who_may_not_start_a_run_is_told_what_permits_it(
     refusal = outcome_as("daemon", lambda: start("report", "production", "1"))
     assert "the polkit rule is missing: run `sudo fraisier config install`" in refusal
     assert not at_work([executor_of("report", "production", "1")])
+
+
+@pytest.mark.parametrize("name", ["a b", "$HOME ${PATH}", "100%h %%", "one ; two", "$$; %i"])
+def test_a_path_stands_in_units_as_it_is(place: Path, systemctl: Systemctl, name: str) -> None:
+    (place / name).mkdir()
+    home = home_in(place / name)
+    try:
+        installed([job()], home)
+        executor = executor_of("report", "production", str(UUID(int=1)))
+        systemctl("start", executor)
+        wait_until(lambda: called(home))  # so the folder could be written to
+        assert called(home) == [f"-c {home.config} run report production --claim {UUID(int=1)}"]
+        assert not differences(("report", "production"), job(), home.config, home.state_dir)
+    finally:
+        apply(plan([], home))
+
+
+@pytest.mark.parametrize("name", ['say "so"', "back\\slash", "one; 'two'"])
+def test_the_paths_of_the_worker_are_those_of_the_units(
+    unit_home: UnitPlace, install_unit: Callable[[str, str], None], systemctl: Systemctl, name: str
+) -> None:
+    folder = unit_home.state_dir.parent / name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    lines = f'ReadWritePaths="{folder.parent}/{escaped}"\nEnvironmentFile=-{folder.parent}/50%%/$x'
+    install_unit("fraisier-worker.service", f"User={USER}\nExecStart=/bin/true\n{lines}")
+    home = unit_place(unit_home.program, unit_home.config, unit_home.state_dir)
+    assert home.writable == (str(folder),)
+    installed([job()], home)
+    names = ("fraisier-worker.service", f"{job().unit}.service")
+    worker, unit = (systemctl("show", "--property=ReadWritePaths,EnvironmentFiles", each) for each in names)
+    assert unit == worker.replace("ReadWritePaths=", f"ReadWritePaths={home.state_dir} ")
+
+
+@pytest.mark.parametrize("name", ["a\nUser=root", "b\rc", "\x7f"])
+def test_a_path_that_could_begin_another_line_is_refused(place: Path, name: str) -> None:
+    (place / name).mkdir()
+    with pytest.raises(StepFailedError, match="has a character that no unit can name"):
+        home_in(place / name)

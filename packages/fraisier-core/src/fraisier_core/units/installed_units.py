@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.units.job import PREFIX, Job, unit_of
 from fraisier_core.units.place import unit_place
+from fraisier_core.units.quoting import first_word
 from fraisier_core.units.systemctl import Properties, shown
 from fraisier_core.units.unit_texts import UnitPlace, unit_texts
 
 UNITS = Path("/etc/systemd/system")
-_PROGRAM = re.compile(r'^ExecStart=("(?:[^"\\]|\\.)*"|\S+)', re.MULTILINE)
+_COMMAND = re.compile(r"^ExecStart=:(\S.*)", re.MULTILINE)
 _PROPERTIES = ("UnitFileState", "ActiveState", "NeedDaemonReload")
 
 
@@ -78,8 +79,8 @@ def differences(names: tuple[str, str], job: Job | None, config: Path, state_dir
     """
     unit = unit_of(*names)
     there = {name: text_of(UNITS / name) for name in _names(unit)}
-    program = _PROGRAM.search(there[f"{unit}@.service"] or "")
-    place = replace(unit_place("", config, state_dir), quoted_program=program[1] if program else "fraisier")
+    command = _COMMAND.search(there[f"{unit}@.service"] or "")
+    place = unit_place(first_word(command[1]) if command else "fraisier", config, state_dir)
     wanted: Mapping[str, str] = unit_texts(job, place) if job else {}
     found = [_difference(name, text, wanted.get(name), place) for name, text in there.items()]
     return [each for each in found if each] or (_idle(job) if job and job.schedule else [])

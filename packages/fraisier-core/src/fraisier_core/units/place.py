@@ -6,8 +6,9 @@ import pwd
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
+from fraisier_core.units.quoting import words
 from fraisier_core.units.systemctl import shown
-from fraisier_core.units.unit_texts import UnitPlace, quoted
+from fraisier_core.units.unit_texts import UnitPlace
 
 WORKER = "fraisier-worker.service"
 _IGNORED = " (ignore_errors=yes)"
@@ -21,8 +22,12 @@ def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
         config: the configuration.
         state_dir: the state folder.
 
-    Raises `StepFailedError` if there is no such folder or user, or systemd does not answer.
+    Raises `StepFailedError` if there is no such folder or user, one of these has a character that no unit
+    can name, or systemd does not answer.
     """
+    for each in (program, str(config), str(state_dir)):
+        if not each.isprintable():  # a line break would begin another line of the unit
+            raise StepFailedError(f"{each!r}: has a character that no unit can name; choose another path")
     try:
         owner = pwd.getpwuid(state_dir.stat().st_uid).pw_name
     except OSError as error:
@@ -32,8 +37,8 @@ def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
         raise StepFailedError(f"{state_dir} belongs to a user without a name") from None
     worker = shown([WORKER], ["EnvironmentFiles", "ReadWritePaths"]).get(WORKER, {})
     files = tuple(_environment_file(each) for each in worker.get("EnvironmentFiles", ()) if each)
-    writable = tuple(" ".join(worker.get("ReadWritePaths", ())).split())
-    return UnitPlace(quoted(program), config, owner, state_dir, files, writable)
+    writable = tuple(words(" ".join(worker.get("ReadWritePaths", ()))))
+    return UnitPlace(program, config, owner, state_dir, files, writable)
 
 
 def _environment_file(shown_as: str) -> str:

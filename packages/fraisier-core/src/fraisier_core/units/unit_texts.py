@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.units.job import Job
+from fraisier_core.units.quoting import quoted, without_specifiers
 
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _HARDENING = """\
@@ -34,15 +35,15 @@ class UnitPlace:
     """Where units run, the same for all: as which user, by which program and configuration.
 
     Args:
-        quoted_program: the command `fraisier`, as a unit has it.
+        program: the command `fraisier`.
         config: the configuration.
         owner: the user who owns the state folder.
         state_dir: the state folder.
-        environment_files: as `EnvironmentFile=` of the worker's unit says them, never a value of `env:`.
-        writable: as `ReadWritePaths=` of the worker's unit says them.
+        environment_files: the `EnvironmentFile=` of the worker's unit, never a value of `env:`.
+        writable: the `ReadWritePaths=` of the worker's unit.
     """
 
-    quoted_program: str
+    program: str
     config: Path
     owner: str
     state_dir: Path
@@ -55,8 +56,8 @@ class UnitPlace:
         return f"Written by `fraisier config install`, from {self.config}"
 
     def command(self, *arguments: str) -> str:
-        """Return a command line of systemd that calls Fraisier."""
-        return " ".join([self.quoted_program, *map(quoted, ("-c", str(self.config), "run", *arguments))])
+        """Return a command line of systemd that calls Fraisier, and replaces no variable."""
+        return ":" + " ".join(map(quoted, (self.program, "-c", str(self.config), "run", *arguments)))
 
 
 def unit_texts(job: Job, place: UnitPlace) -> dict[str, str]:
@@ -92,12 +93,6 @@ def polkit_rule(place: UnitPlace, units: Iterable[str]) -> str:
         "    }\n"
         "});\n"
     )
-
-
-def quoted(argument: str) -> str:
-    """Return an argument as it stands in a command line of systemd.service(5)."""
-    text = argument.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$").replace('"', '\\"')
-    return text if argument and not set(argument) & set(" \t'\";") else f'"{text}"'
 
 
 def _timer(job: Job, place: UnitPlace) -> str:
@@ -142,9 +137,9 @@ def _limits(job: Job) -> str:
 
 
 def _service(place: UnitPlace) -> str:
-    writable = " ".join(dict.fromkeys([quoted(str(place.state_dir)), *place.writable]))
-    files = "".join(f"EnvironmentFile={each}\n" for each in place.environment_files)
-    used = (place.state_dir, place.config, Path(place.quoted_program.strip('"')))
+    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
+    files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
+    used = (place.state_dir, place.config, Path(place.program))
     at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
     return (
         f"User={place.owner}\n{files}UMask=0022\nReadWritePaths={writable}\n"
