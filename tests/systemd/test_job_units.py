@@ -43,6 +43,7 @@ fraises:
         env: {{PASSWORD: "${{REPORT_PASSWORD}}"}}
 """
 TIMER = "fraisier-run-report.production.timer"
+REQUESTER = "fraisier-run-report.production.service"
 PASSWORD = "correct-horse-battery"
 
 
@@ -87,6 +88,16 @@ class JobHost:
     def journal(self) -> str:
         said = ["journalctl", "--no-pager", "--output=cat", "--lines=60", "--unit=fraisier-run-*"]
         return subprocess.run(said, check=False, capture_output=True, text=True).stdout
+
+    @contextmanager
+    def store_away(self) -> Iterator[None]:
+        """Put something else where the store is."""
+        database = self.folder / "state" / "fraisier.db"
+        database.rename(database.with_name("kept"))
+        database.mkdir()
+        yield
+        database.rmdir()
+        database.with_name("kept").rename(database)
 
     @contextmanager
     def worker(self) -> Iterator[None]:
@@ -208,7 +219,7 @@ def unhidden(
     install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={host.folder}")
     folder = UNITS / "fraisier-run-.service.d"
     folder.mkdir()
-    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\n")
+    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\nRestartSec=100ms\n")
     systemctl("daemon-reload")
     yield
     shutil.rmtree(folder)
@@ -221,7 +232,9 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
     host.install()
     assert host.deploy().returncode == ExitCode.SUCCESS
-    systemctl("start", "fraisier-run-report.production.service")  # as its timer does
+    with host.store_away():
+        systemctl("start", "--no-block", REQUESTER)  # as its timer does
+        wait_until(lambda: int(systemctl("show", "-P", "NRestarts", REQUESTER)) > 0, host.journal)
     run = wait_until(host.ended_run, host.journal)
     assert (run["status"], run["trigger"], run["executor"]) == ("success", "schedule", "unit"), host.journal()
     assert "reported" in host.fraisier("logs", run["id"]).stdout

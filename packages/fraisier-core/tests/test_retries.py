@@ -77,7 +77,7 @@ def install(tmp_path: Path, forge: Forge, site: PackageFolder) -> Install:
 def claimed_run(installation: Installation, trigger: Trigger = "manual") -> Lease:
     environment = installation.config.environment("site", "production")
     config, store = installation.config, installation.store
-    request = run_request(config, store, environment, requested_by="ada", trigger=trigger)
+    request = run_request(config, store, environment, requested_by="ada")._replace(trigger=trigger)
     lease = store.leased(ME, store.request(request))
     assert lease is not None
     return lease

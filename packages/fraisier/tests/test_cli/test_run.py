@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tests.databases import both_databases
@@ -87,6 +89,83 @@ def test_what_a_timer_requests_is_said_to_be_scheduled(jobs: Installation) -> No
     assert (fired.trigger, fired.requested_by, fired.status) == ("schedule", None, "pending")
     assert " by schedule\n" in jobs.run("show", fired.id).stdout
     assert " schedule " in jobs.run("history").stdout
+
+
+def fire(installation: Installation) -> subprocess.CompletedProcess[str]:
+    """Do what a unit does when it is time."""
+    return installation.run("run", "my_api", "production", "--scheduled")
+
+
+def forget_what_was_good(installation: Installation) -> None:
+    """Remove the last good text of the configuration, which is of no use if a package is gone."""
+    for each in (installation.folder / ".fraisier").glob("last-good-*"):
+        each.unlink()
+
+
+@both_databases
+def test_a_fire_before_the_first_deployment_is_on_record(jobs: Installation) -> None:
+    assert fire(jobs).returncode == 0
+    fired = jobs.last()
+    assert (fired.trigger, fired.status, fired.attempt) == ("schedule", "skipped", 1)
+    assert fired.error_message == "no release of my_api production serves yet: deploy it first"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("type: etl", "type: not_installed", 'fraise type "not_installed"'),
+        ("script_path: job.sh", "script_path: job.sh\n        env: {TOKEN: '${MY_TOKEN}'}", "MY_TOKEN"),
+        ("script_path: job.sh", "script_path: '${MY_SCRIPT}'", "MY_SCRIPT"),
+    ],
+)
+def test_a_fire_that_the_configuration_keeps_from_running_is_on_record(
+    jobs: Installation, old: str, new: str, message: str
+) -> None:
+    deploy(jobs, "echo loaded")
+    jobs.config.write_text(jobs.config.read_text().replace(old, new, 1))
+    forget_what_was_good(jobs)
+    assert jobs.run("run", "my_api", "production").returncode in {3, 5}
+    assert fire(jobs).returncode == 10
+    fired = jobs.last()
+    assert (fired.trigger, fired.status, len(jobs.recorded())) == ("schedule", "failed", 2)
+    assert message in (fired.error_message or "")
+
+
+def test_what_fired_is_claimed_though_the_configuration_keeps_it_from_running(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    jobs.run("run", "my_api", "production", "--scheduled", "--detach")
+    jobs.config.write_text(jobs.config.read_text().replace("type: etl", "type: not_installed"))
+    forget_what_was_good(jobs)
+    assert jobs.run("run", "my_api", "production", "--claim", jobs.last().id).returncode == 10
+    assert "not_installed" in (jobs.last().error_message or "")
+
+
+def test_a_fire_while_it_is_unknown_what_serves_is_on_record(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    (releases,) = jobs.folder.rglob("releases/my_api/production")
+    releases.rename(releases.with_name("gone"))
+    assert fire(jobs).returncode == 10
+    assert "serves, and is gone: deploy again" in (jobs.last().error_message or "")
+    jobs.forge.push_files({"check.sh": "exit 1\n"})
+    assert jobs.run("deploy", "my_api", "production").returncode == 10  # with nothing to roll back to
+    assert fire(jobs).returncode == 10
+    fired = jobs.last()
+    assert fired.status == "failed"
+    assert "which release of my_api production serves is unknown" in (fired.error_message or "")
+
+
+def test_a_fire_of_a_type_without_jobs_is_refused(installation: Installation) -> None:
+    done = fire(installation)
+    assert (done.returncode, 'its type "script" is deployed, and not run' in done.stderr) == (2, True)
+
+
+def test_a_fire_that_cannot_be_recorded_fails_so_that_it_comes_again(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    jobs.config.write_text("state_dir: /proc/nowhere\n" + jobs.config.read_text())
+    assert fire(jobs).returncode == 6
+    jobs.config.write_text(jobs.config.read_text().replace("state_dir: /proc/nowhere\n", ""))
+    assert fire(jobs).returncode == 0
+    assert [each.kind for each in jobs.recorded()] == ["run", "deploy"]
 
 
 @both_databases

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.earlier import earlier_releases
-from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
+from fraisier_core.errors import (
+    BusyError,
+    ConfigurationError,
+    FraisierError,
+    InvalidRequestError,
+    UnknownNameError,
+)
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
@@ -16,7 +22,7 @@ from fraisier_core.push import BRANCH_PREFIX, is_ref_name
 from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, HealthyRelease, Request
-from fraisier_core.store.vocabulary import KINDS, Trigger
+from fraisier_core.store.vocabulary import KINDS
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
@@ -88,23 +94,31 @@ def run_request(
     store: Store,
     environment: Environment,
     *,
-    requested_by: str | None,
+    requested_by: str,
     arguments: Sequence[str] = (),
-    trigger: Trigger = "manual",
 ) -> Request:
     """Return the request for a run of an environment's job, with the release that serves when it starts.
     Raises `InvalidRequestError` if its type has no job, an argument cannot be one, or no release serves.
     """
+    _ = environment.settings
+    fired = fired_request(config, environment, arguments)
+    what = f"{environment.fraise} {environment.name}"
+    if store.serving(environment.fraise, environment.name) is None:
+        raise InvalidRequestError(f"no release of {what} serves: run `fraisier deploy {what}` first")
+    return fired._replace(trigger="manual", requested_by=requested_by)
+
+
+def fired_request(config: Config, environment: Environment, arguments: Sequence[str] = ()) -> Request:
+    """Return the request for a run whose time has come: it is on record whatever keeps the job from running.
+    Raises `InvalidRequestError` if its type has no job, or an argument cannot be one.
+    """
     names = environment.fraise, environment.name
-    what = " ".join(names)
-    if not isinstance(environment.settings, JobSettings):
+    if not isinstance(environment.outcome, JobSettings | FraisierError):
         kind = config.fraises[environment.fraise].type
-        raise InvalidRequestError(f'{what} has no job: its type "{kind}" is deployed, and not run')
+        raise InvalidRequestError(f'{" ".join(names)} has no job: its type "{kind}" is deployed, and not run')
     if any("\0" in each for each in arguments):
         raise InvalidRequestError("an argument of a run may not contain the character NUL")
-    if store.serving(*names) is None:
-        raise InvalidRequestError(f"no release of {what} serves: run `fraisier deploy {what}` first")
-    return Request(*names, "run", trigger, requested_by, arguments=tuple(arguments))
+    return Request(*names, "run", "schedule", None, arguments=tuple(arguments))
 
 
 class ManualActions(Actions):

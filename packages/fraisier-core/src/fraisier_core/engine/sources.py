@@ -54,13 +54,23 @@ def named(execution: Execution) -> Release | None:
     return release
 
 
-def serving(execution: Execution) -> Release:
-    """Return the release that serves. Raises `StepFailedError` if none does, or it is unknown."""
+def serving(execution: Execution) -> Release | None:
+    """Return the release that serves; None if none does, and what a timer requested ended as skipped. Raises
+    `StepFailedError` if none does, it is unknown or it is gone.
+    """
     deployment = execution.deployment
-    known = execution.store.serving(deployment.fraise_id, deployment.environment)
-    release = execution.existing(known.release) if known else None
+    names = deployment.fraise_id, deployment.environment
+    what, known = " ".join(names), execution.store.serving(*names)
+    if known is None:
+        if any(each.serving_unknown for each in execution.store.status(*names)):
+            raise StepFailedError(f"which release of {what} serves is unknown: deploy or roll back first")
+        if deployment.trigger != "schedule":
+            raise StepFailedError(f"no release of {what} serves")
+        execution.recorder.end("skipped", f"no release of {what} serves yet: deploy it first")
+        return None
+    release = execution.existing(known.release)
     if release is None:
-        raise StepFailedError(f"no release of {deployment.fraise_id} {deployment.environment} serves")
+        raise StepFailedError(f"release {known.release} of {what} serves, and is gone: deploy again")
     return release
 
 

@@ -28,6 +28,9 @@ LockPersonality=yes
 CapabilityBoundingSet=
 SystemCallArchitectures=native
 """
+# What could not be recorded is requested again, unless there is nothing to request: the exit codes of a wrong
+# request and of an unknown name.
+_AGAIN = "Restart=on-failure\nRestartSec=30\nRestartPreventExitStatus=2 4\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,8 @@ def _requester(job: Job, place: UnitPlace) -> str:
     command = place.command(job.fraise, job.environment, "--scheduled", "--detach")
     return (
         f"# {place.mark}\n[Unit]\nDescription=Request of a run of {job.fraise} {job.environment}\n"
-        f"After=network.target\nStartLimitIntervalSec=0\n\n"
-        f"[Service]\nType=oneshot\nExecStart={command}\nTimeoutStartSec=5min\n{_service(place)}"
+        f"Wants=network-online.target\nAfter=network-online.target\nStartLimitIntervalSec=0\n\n"
+        f"[Service]\nType=oneshot\nExecStart={command}\nTimeoutStartSec=5min\n{_AGAIN}{_service(place)}"
     )
 
 

@@ -51,7 +51,8 @@ def execute_in_unit(
     """
     store = session.configured_store()
     deployment_id, _ = request_deployment(store, make_request(store))
-    if store.deployment(deployment_id).status == "pending" and not _started(environment, deployment_id):
+    run = store.deployment(deployment_id)
+    if run.status == "pending" and not (run.executor == "unit" and _started(environment, deployment_id)):
         warn_without_worker(store)
     if detach:
         print_requested(store, deployment_id, as_json=as_json)

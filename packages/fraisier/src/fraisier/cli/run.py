@@ -46,15 +46,16 @@ def run(
         follow_requested(remote, requested, detach=detach, as_json=as_json)
         return
     process = None if detach else fork_early()
-    session = ActingSession(config, last_good=scheduled or claim is not None)
-    found = session.usable_environment(fraise, environment)
+    by_unit = scheduled or claim is not None
+    session = ActingSession(config, last_good=by_unit)
+    found = (session.config.environment if by_unit else session.usable_environment)(fraise, environment)
     if claim is not None and process is not None:
         from fraisier.cli.in_unit import execute_claimed
 
         execute_claimed(session, found, claim, process=process, as_json=as_json)
     trigger: Trigger = "schedule" if scheduled else "manual"
     request = partial(_request, session, found, arguments or [], trigger)
-    if _is_for_unit(found):
+    if _is_for_unit(found, scheduled=scheduled):
         if process is not None:
             process.close()
         from fraisier.cli.in_unit import execute_in_unit
@@ -66,13 +67,17 @@ def run(
         execute(session, found, request, process=process, as_json=as_json)
 
 
-def _is_for_unit(environment: ConfiguredEnvironment) -> bool:
-    """Whether a unit of systemd executes the runs of an environment."""
+def _is_for_unit(environment: ConfiguredEnvironment, *, scheduled: bool) -> bool:
+    """Whether a unit of systemd executes the runs of an environment; those of a timer, if the record says so,
+    whatever keeps the settings from being known.
+    """
     from fraisier_core import JobSettings
     from fraisier_core.system.host import has_systemd
 
+    if not has_systemd() or scheduled:
+        return has_systemd()
     settings = environment.settings
-    return isinstance(settings, JobSettings) and settings.needs_unit and has_systemd()
+    return isinstance(settings, JobSettings) and settings.needs_unit
 
 
 def _request(
@@ -82,8 +87,9 @@ def _request(
     trigger: Trigger,
     store: Store,
 ) -> Request:
-    from fraisier_core.engine.manual import run_request
+    from fraisier_core.engine.manual import fired_request, run_request
 
-    by = session.user if trigger == "manual" else None
     what = session.config, store, environment
-    return run_request(*what, requested_by=by, arguments=arguments, trigger=trigger)
+    if trigger == "schedule":
+        return fired_request(session.config, environment, arguments)
+    return run_request(*what, requested_by=session.user, arguments=arguments)
