@@ -95,9 +95,11 @@ class JobHost:
         database = self.folder / "state" / "fraisier.db"
         database.rename(database.with_name("kept"))
         database.mkdir()
-        yield
-        database.rmdir()
-        database.with_name("kept").rename(database)
+        try:
+            yield
+        finally:
+            database.rmdir()
+            database.with_name("kept").rename(database)
 
     @contextmanager
     def worker(self) -> Iterator[None]:

@@ -140,7 +140,7 @@ def test_what_fired_is_claimed_though_the_configuration_keeps_it_from_running(jo
     assert "not_installed" in (jobs.last().error_message or "")
 
 
-def test_a_fire_while_it_is_unknown_what_serves_is_on_record(jobs: Installation) -> None:
+def test_a_fire_while_it_is_unknown_which_release_serves_is_on_record(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     (releases,) = jobs.folder.rglob("releases/my_api/production")
     releases.rename(releases.with_name("gone"))
