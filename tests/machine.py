@@ -56,6 +56,14 @@ git -c safe.directory='*' rev-parse HEAD
 """
 
 
+# Whoever runs these tests may have put an environment of theirs first.
+ADMINISTRATOR = (
+    "env",
+    "--unset=VIRTUAL_ENV",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """A machine on which Fraisier runs as the user `fraisier`, with a forge in `/srv/git`.
@@ -68,7 +76,7 @@ class Machine:
 
     def shell(self, script: str) -> str:
         """Run a script as root that must succeed, and return what it prints."""
-        return self.sandbox.succeed("sh", "-ec", script)
+        return self.sandbox.succeed(*ADMINISTRATOR, "sh", "-ec", script)
 
     def write(self, path: str, text: str) -> None:
         """Write a file; one that starts with `#!` becomes executable."""
@@ -97,12 +105,11 @@ class Machine:
 
     def fraisier(self, *arguments: str) -> Completed:
         """Run `fraisier` as root, who becomes its user."""
-        return self.sandbox.run("fraisier", *arguments)
+        return self.sandbox.run(*ADMINISTRATOR, "fraisier", *arguments)
 
     def history(self, fraise: str) -> list[dict[str, Any]]:
         """Return what `fraisier history` tells of a fraise, newest first."""
-        printed = self.sandbox.succeed("fraisier", "history", fraise, "--json")
-        rows: list[dict[str, Any]] = json.loads(printed)
+        rows: list[dict[str, Any]] = json.loads(self.shell(f"fraisier history {fraise} --json"))
         return rows
 
     def wait_for_file(self, path: str) -> None:

@@ -27,6 +27,7 @@ set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 SELF=$(readlink -f "${BASH_SOURCE[0]}")
 STATE=${FRAISIER_SANDBOX_STATE:-/tmp/fraisier-systemd-sandbox-$(id -u)}
+PATIENCE=120 # seconds for a boot, which takes less than one on an idle machine
 UNITS="basic.target sysinit.target sockets.target timers.target paths.target slices.target
   shutdown.target umount.target final.target exit.target systemd-exit.service
   poweroff.target systemd-poweroff.service reboot.target systemd-reboot.service
@@ -218,7 +219,7 @@ enter() ( # run a command inside: same cwd and environment, own cgroup, real exi
 )
 
 cmd_start() {
-  local t i out=
+  local t out=
   [ "$(id -u)" = 0 ] || die "needs root (sudo -E $SELF ...)"
   for t in unshare nsenter flock setpriv findmnt pivot_root systemctl dbus-daemon; do
     command -v $t > /dev/null || die "$t not found (apt-get install systemd dbus util-linux)"
@@ -236,7 +237,8 @@ cmd_start() {
     setsid "$SELF" _ns < /dev/null > "$STATE/boot.log" 2>&1 9>&- &
   fi
   STARTED=1
-  for i in $(seq 400); do
+  SECONDS=0
+  while [ $SECONDS -lt "$PATIENCE" ]; do
     if alive; then out=$(enter systemctl is-system-running 2>/dev/null) || true
       case $out in running|degraded) break;; esac; fi
     kill -0 $! 2>/dev/null || break
@@ -246,6 +248,7 @@ cmd_start() {
     running) ;;
     degraded) enter systemctl --failed --no-pager >&2 || true ;;
     *) cat "$STATE/boot.log" "$STATE/console.log" >&2 2>/dev/null || true
+       alive && for t in --failed list-jobs; do enter timeout 9 systemctl $t --no-pager >&2 || true; done
        cmd_stop; die "systemd did not come up (${out:-no answer})" ;;
   esac
   exec 9>&-
