@@ -14,6 +14,7 @@ from fraisier_core.errors import ConflictError, StepFailedError
 from fraisier_core.units.installed_units import UNITS, differences
 from fraisier_core.units.job import Job, executor_of
 from fraisier_core.units.place import unit_place
+from fraisier_core.units.polkit import RULES, rule_name
 from fraisier_core.units.starting import at_work, start
 from fraisier_core.units.unit_plan import apply, plan, verify
 from fraisier_core.units.unit_texts import UnitPlace
@@ -103,10 +104,69 @@ def test_another_time_is_what_the_timer_waits_for(unit_home: UnitPlace, systemct
 def test_a_unit_that_is_not_ours_is_not_replaced(unit_home: UnitPlace, suffix: str) -> None:
     path = UNITS / f"{job().unit}{suffix}"
     path.write_text("# mine\n")
-    with pytest.raises(ConflictError, match="move it away"):
+    with pytest.raises(ConflictError, match="not written by `fraisier config install`, and nothing"):
         plan([job()], unit_home)
     assert path.read_text() == "# mine\n"
     path.unlink()
+
+
+def test_a_unit_that_the_administrator_has_masked_stays_masked(unit_home: UnitPlace) -> None:
+    path = UNITS / job().timer
+    path.symlink_to("/dev/null")
+    with pytest.raises(ConflictError, match=f"{path}: not written by"):
+        plan([job()], unit_home)
+    path.unlink()
+
+
+def test_what_a_loss_of_power_has_left_empty_is_written_again(unit_home: UnitPlace) -> None:
+    installed([job()], unit_home)
+    text = (UNITS / job().timer).read_text()
+    (UNITS / job().timer).write_text("")
+    installed([job()], unit_home)
+    assert (UNITS / job().timer).read_text() == text
+
+
+def rule_of(home: UnitPlace) -> Path:
+    return RULES / rule_name(home)
+
+
+def test_two_configurations_of_one_owner_do_not_touch_each_other(unit_home: UnitPlace, place: Path) -> None:
+    (place / "other").mkdir()
+    other = home_in(place / "other")
+    installed([job()], unit_home)
+    installed([job("books")], other)
+    try:
+        with pytest.raises(ConflictError, match=f"installed from {other.config}, and nothing is changed"):
+            plan([job(), job("books")], unit_home)
+        assert plan([job()], unit_home).is_empty
+        assert plan([job("books")], other).is_empty
+        assert "report" not in rule_of(other).read_text()
+    finally:
+        apply(plan([], other))
+    assert not rule_of(other).exists()
+    assert plan([job()], unit_home).is_empty
+
+
+@pytest.mark.parametrize("owner", ["daemon", "mail", "root"])
+def test_a_former_owner_keeps_no_permission(unit_home: UnitPlace, owner: str) -> None:
+    installed([job()], unit_home)
+    shutil.copy(rule_of(unit_home), RULES / "50-fraisier-run-copied.rules")
+    shutil.chown(unit_home.state_dir, owner)
+    installed([job()], unit_place(unit_home.program, unit_home.config, unit_home.state_dir))
+    rules = [path.read_text() for path in RULES.glob("*fraisier-run-*")]
+    assert len(rules) == (owner != "root")
+    assert not [text for text in rules if f'"{USER}"' in text]
+
+
+def test_without_polkit_nothing_is_changed(unit_home: UnitPlace, systemctl: Systemctl) -> None:
+    installed([job()], unit_home)
+    with pytest.raises(ConflictError, match=r"and there is no .*absent: install it"):
+        plan([job("books")], unit_home, rules=unit_home.state_dir / "absent")
+    systemctl("mask", "--runtime", "polkit.service")
+    with pytest.raises(ConflictError, match=r"need polkit, .*, and polkit.service is masked"):
+        plan([job("books")], unit_home)
+    systemctl("unmask", "--runtime", "polkit.service")
+    assert systemctl("is-enabled", job().timer) == "enabled"
 
 
 @pytest.mark.parametrize("expression", ["*-*-* 25:00", "Foo *-*-* 02:00", "2026-02-30..x 1:00"])
@@ -171,6 +231,7 @@ def test_the_owner_may_start_and_stop_runs_and_do_nothing_else(
     run_id = str(UUID(int=190))
     executor = executor_of("report", "production", run_id)
     assert allowed("systemctl", "--no-ask-password", "start", executor)
+    wait_until(lambda: called(unit_home))
     assert called(unit_home)[-1].endswith(f"run report production --claim {run_id}")
     assert allowed("systemctl", "--no-ask-password", "stop", executor)
     for refused in (

@@ -149,7 +149,6 @@ def test_trying_changes_nothing_and_a_second_time_there_is_nothing_to_do(host: J
     assert not list(UNITS.glob("fraisier-run-*"))
     assert host.install() == tried | {"applied": True}
     assert [Path(each["path"]).name for each in tried["changes"]] == [
-        "50-fraisier-run-root.rules",
         "fraisier-run-report.production.service",
         "fraisier-run-report.production.timer",
         "fraisier-run-report.production@.service",

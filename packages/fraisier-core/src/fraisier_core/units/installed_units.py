@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,12 @@ def timer_states(units: Sequence[str]) -> dict[str, TimerState]:
 
 
 def text_of(path: Path) -> str | None:
-    """Return what a file says, None if there is none. Raises `StepFailedError` if it cannot be read."""
+    """Return what a file says, None if there is none; of a link, where it leads. Raises `StepFailedError` if
+    it cannot be read.
+    """
     try:
+        if path.is_symlink():
+            return f"a link to {path.readlink()}\n"
         return path.read_text(errors="replace")
     except FileNotFoundError:
         return None
@@ -49,11 +53,15 @@ def text_of(path: Path) -> str | None:
         raise StepFailedError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def installed_units(folder: Path, place: UnitPlace) -> dict[str, str]:
-    """Return the texts of the units that were written for this configuration, by their names."""
-    paths = sorted(folder.glob(f"{PREFIX}*"))
-    texts = {path.name: text_of(path) or "" for path in paths if not path.is_symlink() and path.is_file()}
-    return {name: text for name, text in texts.items() if is_ours(text, place)}
+def installed_units(folder: Path, place: UnitPlace) -> dict[Path, str]:
+    """Return the texts of the units that were written for this configuration, by their paths."""
+    return written_here(folder.glob(f"{PREFIX}*"), place)
+
+
+def written_here(paths: Iterable[Path], place: UnitPlace) -> dict[Path, str]:
+    """Return the texts of those files that were written for this configuration. Raises `StepFailedError`."""
+    texts = {path: text_of(path) or "" for path in sorted(paths) if path.is_file()}
+    return {path: text for path, text in texts.items() if is_ours(text, place)}
 
 
 def is_ours(text: str, place: UnitPlace) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
 from fraisier_core.errors import ConflictError, StepFailedError
+from fraisier_core.system.disk import sync_directory
 from fraisier_core.system.queries import NoAnswerError
 from fraisier_core.system.systemd import asked
 from fraisier_core.units.installed_units import (
@@ -18,12 +20,13 @@ from fraisier_core.units.installed_units import (
     is_ours,
     text_of,
     timer_states,
+    written_here,
 )
 from fraisier_core.units.job import Job
+from fraisier_core.units.polkit import RULE_NAMES, RULES, polkit_rule, require_polkit, rule_name
 from fraisier_core.units.systemctl import told
-from fraisier_core.units.unit_texts import UnitPlace, polkit_rule, unit_texts
+from fraisier_core.units.unit_texts import MARK, UnitPlace, unit_texts
 
-RULES = Path("/etc/polkit-1/rules.d")
 _VERIFY_SECONDS = 60.0
 
 
@@ -64,26 +67,26 @@ class Plan:
 def plan(jobs: Sequence[Job], place: UnitPlace, units: Path = UNITS, rules: Path = RULES) -> Plan:
     """Return what installing the units of some jobs, and no others, takes.
 
-    Raises `ConflictError` if a file that is not ours has the name of one of ours, and `StepFailedError` if
-    systemd does not answer.
+    Raises `ConflictError` if a file that is not ours has the name of one of ours, or polkit is missing, and
+    `StepFailedError` if systemd does not answer.
     """
     texts = {name: text for job in jobs for name, text in unit_texts(job, place).items()}
     wanted = {units / name: text for name, text in texts.items()}
-    rule = rules / f"50-fraisier-run-{place.owner}.rules"
-    if jobs:
-        wanted[rule] = polkit_rule(place, texts)
-    there: dict[Path, str | None] = {
-        units / name: text for name, text in installed_units(units, place).items()
-    }
-    there |= {path: text_of(path) for path in (*wanted, rule) if path not in there}
-    changes = tuple(
-        Change(path, text, wanted.get(path))
-        for path, text in sorted(there.items())
-        if text != wanted.get(path) and (path in wanted or is_ours(text or "", place))
-    )
+    if jobs and place.owner != "root":  # who needs no permission
+        require_polkit(rules)
+        wanted[rules / rule_name(place)] = polkit_rule(place, texts)
+    changes = tuple(_changes(wanted, place, units, rules))
     _require_ours(changes, place)
     gone = tuple(each.path.name for each in changes if each.after is None and each.path.suffix == ".timer")
     return Plan(gone, changes, _commands(jobs, changes, wanted, units))
+
+
+def _changes(wanted: Mapping[Path, str], place: UnitPlace, units: Path, rules: Path) -> Iterator[Change]:
+    ours = installed_units(units, place) | written_here(rules.glob(RULE_NAMES), place)
+    there = {path: text_of(path) for path in wanted} | ours
+    for path, text in sorted(there.items()):
+        if text != wanted.get(path):
+            yield Change(path, text, wanted.get(path))
 
 
 def apply(planned: Plan) -> None:
@@ -121,11 +124,18 @@ def _put(jobs: Iterable[Job], place: UnitPlace, folder: Path) -> list[str]:
 
 def _require_ours(changes: Iterable[Change], place: UnitPlace) -> None:
     foreign = [
-        str(each.path) for each in changes if each.before is not None and not is_ours(each.before, place)
+        f"{each.path}: {_origin(each.before)}, and nothing is changed"
+        for each in changes
+        if each.before and not is_ours(each.before, place)
     ]
     if foreign:
-        written = f"{', '.join(foreign)}: not written for {place.config}"
-        raise ConflictError(f"{written}, and nothing is changed; move it away, then run this again")
+        what = "choose another name for the fraise or the environment, or delete what is not needed any more"
+        raise ConflictError("\n".join([*foreign, f"{what}; then run this again"]))
+
+
+def _origin(text: str) -> str:
+    _, mark, config = text.partition("\n")[0].partition(MARK)
+    return f"installed from {config}" if mark else "not written by `fraisier config install`"
 
 
 def _commands(
@@ -153,15 +163,26 @@ def _starts(job: Job, state: TimerState, is_written: bool) -> bool:
 
 
 def _write(change: Change) -> None:
+    folder = change.path.parent
     try:
         if change.after is None:
             change.path.unlink(missing_ok=True)
-            return
-        with tempfile.NamedTemporaryFile(
-            "w", dir=change.path.parent, prefix=".fraisier-", delete=False
-        ) as new:
-            new.write(change.after)
-        Path(new.name).chmod(0o644)
-        Path(new.name).rename(change.path)
+        else:
+            _replace(change.path, change.after)
+        sync_directory(folder)
     except OSError as error:
-        raise StepFailedError(f"{change.path} cannot be written: {error.strerror}") from error
+        what = "written" if change.after is not None else "deleted"
+        raise StepFailedError(f"{change.path} cannot be {what}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".fraisier-", delete=False) as new:
+        try:
+            new.write(text)
+            new.flush()
+            os.fchmod(new.fileno(), 0o644)
+            os.fsync(new.fileno())
+            Path(new.name).rename(path)
+        except BaseException:
+            Path(new.name).unlink(missing_ok=True)
+            raise

@@ -1,15 +1,15 @@
-"""The texts of units, and of the rule that lets their owner start them."""
+"""The texts of units."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.units.job import Job
 from fraisier_core.units.quoting import quoted, without_specifiers
 
+MARK = "Written by `fraisier config install`, from "
+"""What the first line of each file that is installed says, with the configuration after it."""
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _HARDENING = """\
 NoNewPrivileges=yes
@@ -56,7 +56,7 @@ class UnitPlace:
     @property
     def mark(self) -> str:
         """The text of the first line of what is written here; what does not begin so is never touched."""
-        return f"Written by `fraisier config install`, from {self.config}"
+        return f"{MARK}{self.config}"
 
     def command(self, *arguments: str) -> str:
         """Return a command line of systemd that calls Fraisier, and replaces no variable."""
@@ -70,32 +70,6 @@ def unit_texts(job: Job, place: UnitPlace) -> dict[str, str]:
         texts[f"{job.unit}.service"] = _requester(job, place)
         texts[job.timer] = _timer(job, place)
     return texts
-
-
-def polkit_rule(place: UnitPlace, units: Iterable[str]) -> str:
-    """Return the polkit(8) rule that lets the owner start and stop some units, and do nothing else.
-
-    They are named, because one that is not installed could be made up: systemd asks the same of who starts a
-    transient unit, which may run as root.
-
-    Args:
-        place: whose they are.
-        units: the names of all that are installed; of templates, each run is meant.
-    """
-    names = json.dumps(sorted(name for name in units if name.endswith(".service")))
-    return (
-        f"// {place.mark}\n"
-        "polkit.addRule(function(action, subject) {\n"
-        '    var verb = action.lookup("verb"), unit = String(action.lookup("unit"));\n'
-        '    var name = unit.replace(/@[0-9a-f-]{36}\\.service$/, "@.service");\n'
-        '    if (action.id == "org.freedesktop.systemd1.manage-units" &&\n'
-        '        (verb == "start" || verb == "stop") &&\n'
-        f"        {names}.indexOf(name) >= 0 &&\n"
-        f"        subject.user == {json.dumps(place.owner)}) {{\n"
-        "        return polkit.Result.YES;\n"
-        "    }\n"
-        "});\n"
-    )
 
 
 def _timer(job: Job, place: UnitPlace) -> str:

@@ -1,0 +1,36 @@
+"""A file of a plan is written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fraisier_core.errors import StepFailedError
+from fraisier_core.units.unit_plan import Change, Plan, apply
+
+
+def test_a_file_is_replaced_whole_and_readable_for_everyone(tmp_path: Path) -> None:
+    path = tmp_path / "a.service"
+    path.write_text("old")
+    apply(Plan((), (Change(path, "old", "new"), Change(tmp_path / "b.timer", None, "b")), ()))
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
+        "a.service": "new",
+        "b.timer": "b",
+    }
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "folder", "file/b.timer"])
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StepFailedError, match="cannot be written: "):
+        apply(Plan((), (Change(tmp_path / name, None, "text"),), ()))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_that_is_gone_already_needs_no_deleting(tmp_path: Path) -> None:
+    apply(Plan((), (Change(tmp_path / "a.timer", "text", None),), ()))
+    with pytest.raises(StepFailedError, match="cannot be deleted: Is a directory"):
+        apply(Plan((), (Change(tmp_path, "text", None),), ()))
