@@ -242,6 +242,23 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
 
 
 @pytest.mark.usefixtures("unhidden")
+def test_a_unit_that_is_stopped_ends_its_job_in_order_and_does_not_run_it_again(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    began, ended = host.folder / "began", host.folder / "ended"
+    host.forge.push_files({"report.sh": f"trap 'touch {ended}; exit' TERM; touch {began}; sleep 600 & wait"})
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "retries: 1")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    systemctl("start", REQUESTER)
+    wait_until(began.exists, host.journal)
+    systemctl("stop", "fraisier-run-report.production@*")
+    assert ended.exists()
+    run, _ = json.loads(host.fraisier("history", "--json").stdout)
+    assert (run["status"], run["error_message"]) == ("cancelled", "cancelled by systemd"), host.journal()
+
+
+@pytest.mark.usefixtures("unhidden")
 def test_the_worker_starts_the_unit_of_a_run_that_nothing_else_started(host: JobHost) -> None:
     host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
     host.install()

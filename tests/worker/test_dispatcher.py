@@ -51,7 +51,7 @@ def test_only_what_executes_is_told_to_stop(installation: Installation, dispatch
         assert dispatcher.wait(5)
     installation.store.request(REQUEST)
     assert dispatcher.claim(dispatcher.slots[1])
-    dispatcher.interrupt()
+    dispatcher.interrupt("stopped")
     (_, idle), (_, busy) = lines
     with pytest.raises(EOFError):
         idle.recv()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 
 import pytest
@@ -214,6 +215,52 @@ def test_ctrl_c_cancels_a_run_with_all_that_it_started(jobs: Installation) -> No
         command.press_ctrl_c()
         assert command.end()[0] == 12
     assert jobs.last().status == "cancelled"
+
+
+SAYS_ITS_END = "trap 'echo ended in good order; exit 7' TERM; touch {reached}; sleep 600 & wait"
+
+
+@pytest.mark.parametrize("verb", ["run", "deploy"])
+def test_sigterm_cancels_what_a_command_executes(jobs: Installation, verb: str) -> None:
+    gate = jobs.gate()
+    script = SAYS_ITS_END.format(reached=gate.reached)
+    deploy(jobs, script)
+    text = jobs.config.read_text()
+    jobs.config.write_text(text.replace("script_path:", f"build: [sh, {SCRIPT}]\n        script_path:", 1))
+    with jobs.started(verb, "my_api", "production") as command:
+        gate.wait()
+        command.process.terminate()
+        code, output = command.end()
+    assert (code, "told to end by SIGTERM: cancelling" in output) == (12, True)
+    stopped = jobs.last()
+    assert (stopped.kind, stopped.status) == (verb, "cancelled")
+    assert (stopped.error_message or "").startswith("cancelled by SIGTERM")
+    assert "ended in good order" in jobs.run("logs", stopped.id).stdout
+
+
+def test_sigterm_cancels_a_run_that_waits_its_turn(jobs: Installation) -> None:
+    gate = jobs.gate()
+    deploy(jobs, f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done")
+    with jobs.started("run", "my_api", "production") as first:
+        gate.wait()
+        with jobs.started("run", "my_api", "production") as second:
+            second.read_to("my_api production is busy with deployment")
+            second.process.terminate()
+            assert second.end()[0] == 12
+        gate.open()
+        assert first.end()[0] == 0
+    assert [(each.status, each.attempt) for each in jobs.recorded()[:2]] == [("cancelled", 0), ("success", 1)]
+
+
+def test_told_to_end_again_a_command_ends_at_once(jobs: Installation) -> None:
+    gate = jobs.gate()
+    deploy(jobs, f"trap '' TERM; touch {gate.reached}; sleep 600 & wait; wait")
+    with jobs.started("run", "my_api", "production") as command:
+        gate.wait()
+        command.process.terminate()
+        command.read_to("told to end by SIGTERM: cancelling")
+        command.process.terminate()
+        assert command.end()[0] == -signal.SIGTERM
 
 
 @both_databases

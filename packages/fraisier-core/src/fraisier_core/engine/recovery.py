@@ -22,9 +22,12 @@ SWITCHES = {"activate", "checkout"}
 ATTEMPTS = 3
 
 
-def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> bool:
+def recover_unactivated(
+    store: Store, lease: Lease, deployment: Deployment, why: str = "the deployment process ended"
+) -> bool:
     """End or requeue a deployment that had activated nothing; return whether it was one. Only one that had
-    not started a step may run again, a few times, and only if it does nothing before its first.
+    not started a step may run again, a few times, and only if it does nothing before its first. `why` says
+    what ended it.
     """
     if deployment.activation_started:
         return False
@@ -32,7 +35,7 @@ def recover_unactivated(store: Store, lease: Lease, deployment: Deployment) -> b
     if not steps and lease.attempt < ATTEMPTS and KINDS[deployment.kind].activates:
         store.requeue(lease)
     else:
-        interrupt(store, lease, deployment, _unactivated(lease, steps))
+        interrupt(store, lease, deployment, _unactivated(why, lease, deployment, steps))
     return True
 
 
@@ -48,11 +51,14 @@ def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) 
     store.append(lease, Event("interrupted", message=message), request=request)
 
 
-def _unactivated(lease: Lease, steps: Sequence[Step]) -> str:
+def _unactivated(why: str, lease: Lease, deployment: Deployment, steps: Sequence[Step]) -> str:
+    activates = KINDS[deployment.kind].activates
     if not steps:
-        return f"the deployment process ended {lease.attempt} times before its first step; nothing was done"
+        ended = f"the deployment process ended {lease.attempt} times" if activates else why
+        return f"{ended} before its first step; nothing was done"
     when = "during" if steps[-1].status == "running" else "after"
-    return f"the deployment process ended {when} step {steps[-1].name}; nothing was activated"
+    untouched = "; nothing was activated" if activates else ""
+    return f"{why} {when} step {steps[-1].name}{untouched}"
 
 
 def recover(execution: Execution) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.environment import clean_environment
+from fraisier_core.system.host import has_systemd
 from fraisier_core.system.queries import NoAnswerError, QueryOutput, answer
 
 MOST_BYTES = 16 * 2**20  # more than systemd says of a unit, or the end of a journal
@@ -17,6 +18,8 @@ _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts"),
     *("ExecMainCode", "ExecMainStatus"),
 )
+_STATE_SECONDS = 5.0
+_UP = {"initializing", "starting", "running", "degraded", "maintenance"}
 _EXITED = "1"  # CLD_EXITED, see waitid(2); 2 and 3 mean that a signal ended it
 
 
@@ -99,6 +102,17 @@ def asked(argv: Sequence[str], seconds: float, *, time_zone: str | None = None) 
     """Return what a program of systemd's says, in English, perhaps in a time zone. Raises `NoAnswerError`."""
     env = clean_environment({"LC_ALL": "C"} | ({"TZ": time_zone} if time_zone else {}))
     return answer(argv, env=env, given=b"", seconds=seconds, most_bytes=MOST_BYTES)
+
+
+def is_shutting_down() -> bool:
+    """Whether systemd stops this host, or has stopped answering while it does."""
+    if not has_systemd():
+        return False
+    try:
+        said = asked(["systemctl", "is-system-running"], _STATE_SECONDS).output.decode(errors="replace")
+    except NoAnswerError:
+        return True
+    return said.strip() not in _UP
 
 
 def release_of_process(pid: int, release_path: Path) -> RunsFrom:

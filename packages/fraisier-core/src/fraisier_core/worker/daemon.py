@@ -207,7 +207,7 @@ class Worker:
     # The end
 
     def _interrupt(self) -> None:
-        self._dispatcher.interrupt()
+        self._dispatcher.interrupt("the worker was stopped")
         if time.monotonic() - (self._stopping_since or 0.0) > self.grace_seconds + self.stop_seconds:
             self._dispatcher.abandon()
 

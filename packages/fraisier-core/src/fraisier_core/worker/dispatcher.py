@@ -141,13 +141,13 @@ class Dispatcher:
         self.unwatch(line)
         line.close()
 
-    def interrupt(self) -> None:
+    def interrupt(self, reason: str) -> None:
         """Have every deployment interrupted that is executed, and end the processes that execute none."""
         for slot in list(self.slots):
             if slot.lease is None:
                 self._give_up(slot)
             else:
-                send(slot.line, "stop")
+                send(slot.line, reason)
 
     def abandon(self) -> None:
         """Go on without the processes of the slots, whatever they do."""

@@ -133,7 +133,7 @@ def _failed(deployment: Deployment, message: str) -> list[Event]:
 def _leave(store: Store, recorder: Recorder, error: InterruptedRunError) -> None:
     """Record `interrupted` if nothing was activated; otherwise the next worker finds the expired lease."""
     logger.warning("deployment %s: %s", recorder.deployment.id, error)
-    recover_unactivated(store, recorder.lease, recorder.deployment)
+    recover_unactivated(store, recorder.lease, recorder.deployment, str(error))
 
 
 @dataclass(slots=True)
@@ -168,8 +168,8 @@ class LeaseKeeper:
 
     def _heed_owner(self) -> None:
         self._begun.wait()
-        receive(self.owner)
-        self._end(InterruptedRunError("the worker that owned this deployment is gone"))
+        reason = receive(self.owner)
+        self._end(InterruptedRunError(reason or "the deployment process lost its owner"))
 
     def _renew(self) -> None:
         lease = self._leases.get()

@@ -47,8 +47,14 @@ class Attendant(ABC):
     def awaited(self, deployment: Deployment) -> str | None:
         """Do what it needs from outside, and return the deployment that it has to wait for, if any."""
 
+    def stop(self, deployment: Deployment) -> str | None:  # noqa: ARG002 - for who executes it
+        """Stop the deployment if this process was told to end, and return what there is to say of that."""
+        return None
+
     def _attend(self, deployment: Deployment, display: Display, *, cancel: bool) -> None:
         """Do what the deployment needs from outside, and say what its steps do not."""
+        if said := self.stop(deployment):
+            self._once(display, said)
         if cancel and self._once(display, self.cancelling):
             self.cancel(deployment.id)
         if running := self.awaited(deployment):

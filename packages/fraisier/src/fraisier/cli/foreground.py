@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 
 from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment, HeldLease, Request
 from fraisier_core.system.processes import forbid_dumps
+from fraisier_core.system.systemd import is_shutting_down
 from fraisier_core.system.timing import FOLLOW, INTERRUPTION, LONGEST_PAUSE, RECOVERY
 from fraisier_core.worker.assignment import send
 from fraisier_core.worker.dispatcher import Dispatcher, Slot
@@ -41,6 +45,8 @@ class Foreground(Attendant):
         warmth, state_dir = warmth_of(session.config, session.host), session.config.state_dir
         send(process, (warmth, state_dir))
         self._deletion = _deletion(state_dir)
+        self._is_told_to_end = self._is_stopping = False
+        signal.signal(signal.SIGTERM, self._note_end)
         self.store = session.open_store()
         start = partial(start_launcher, warmth, session.source)
         self._dispatcher = Dispatcher(self.store, session.host, session.source, start)
@@ -54,7 +60,7 @@ class Foreground(Attendant):
             gone = f"the process of deployment {short_id(held.lease.deployment_id)} is gone"
             tell(f"{gone}; recovering it first")
             self._dispatcher.recover(self._ready_slot(), held)
-        while self._dispatcher.busy:
+        while self._dispatcher.busy and not self._is_told_to_end:
             self._dispatcher.wait(FOLLOW)
 
     def run(self, request: Request, display: Display) -> Deployment:
@@ -87,6 +93,22 @@ class Foreground(Attendant):
         """Request the cancellation of the deployment."""
         self.store.request_cancel(deployment_id, self._session.user)
 
+    def stop(self, deployment: Deployment) -> str | None:
+        """Cancel the deployment after SIGTERM, once; if the host shuts down, interrupt it. Raises
+        `InterruptedRunError` if it goes on waiting then.
+        """
+        if not self._is_told_to_end or self._is_stopping:
+            return None
+        self._is_stopping = True
+        if not is_shutting_down():
+            self.store.request_cancel(deployment.id, _who_stopped())
+            return "told to end by SIGTERM: cancelling"
+        if deployment.status == "pending":
+            what = f"{deployment.kind} {deployment.id}"
+            raise InterruptedRunError(f"the host shuts down; {what} goes on waiting")
+        self._dispatcher.interrupt("the host was shut down")
+        return "the host shuts down: interrupting"
+
     def awaited(self, deployment: Deployment) -> str | None:
         """Recover or claim what can be, and return the deployment that this one has to wait for, if any."""
         if time.monotonic() - self._recovered_at >= RECOVERY:
@@ -98,6 +120,10 @@ class Foreground(Attendant):
         if running is None:
             self._dispatcher.claim(self._ready_slot(), deployment.id)
         return running
+
+    def _note_end(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_told_to_end = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # told again, it ends at once
 
     def _expired(self, fraise: str, environment: str) -> list[HeldLease]:
         self._recovered_at = time.monotonic()
@@ -120,6 +146,11 @@ class Foreground(Attendant):
         until = time.monotonic() + INTERRUPTION
         while self._dispatcher.busy and time.monotonic() < until:
             self._dispatcher.wait(FOLLOW)
+
+
+def _who_stopped() -> str:
+    """Return who sent SIGTERM: systemd if this is the main process of a unit."""
+    return "systemd" if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) else "SIGTERM"
 
 
 def _deletion(state_dir: Path) -> Connection | None:
