@@ -154,7 +154,8 @@ def test_trying_changes_nothing_and_a_second_time_there_is_nothing_to_do(host: J
         "fraisier-run-report.production@.service",
     ]
     written = {path: path.stat().st_mtime_ns for path in UNITS.glob("fraisier-run-*")}
-    assert host.install() == {"changes": [], "commands": [], "applied": True}
+    unchanged = host.install()
+    assert [unchanged[name] for name in ("changes", "commands", "applied")] == [[], [], True]
     assert {path: path.stat().st_mtime_ns for path in UNITS.glob("fraisier-run-*")} == written
     assert "nothing to do" in host.fraisier("config", "install").stdout
 
@@ -165,20 +166,57 @@ def test_no_unit_has_a_value_of_env(host: JobHost) -> None:
     assert not [path for path in UNITS.glob("fraisier-run-*") if PASSWORD in path.read_text()]
 
 
-def test_units_get_the_files_of_variables_that_the_worker_gets(
+WORKER = """\
+ExecStart=/bin/true
+EnvironmentFile=-/etc/a.env
+EnvironmentFile=/etc/b.env
+Environment="PGPASSFILE=/etc/pg pass" FRAISIER_CONFIG=/etc/f.yaml
+SupplementaryGroups=mail news
+ReadWritePaths=/srv
+"""
+
+
+def test_units_get_what_the_worker_gets_and_what_they_do_not_get_is_named(
     host: JobHost, install_unit: Callable[[str, str], None]
 ) -> None:
-    install_unit(
-        "fraisier-worker.service",
-        "ExecStart=/bin/true\nEnvironmentFile=-/etc/a.env\nEnvironmentFile=/etc/b.env\nReadWritePaths=/srv",
-    )
-    host.install()
+    install_unit("fraisier-worker.service", f"{WORKER}Group=games")
+    warnings = host.install()["warnings"]
     lines = (UNITS / "fraisier-run-report.production@.service").read_text().splitlines()
-    assert [line for line in lines if line.startswith(("EnvironmentFile", "ReadWrite"))] == [
+    assert [line for line in lines if line.startswith(("Environment", "ReadWrite", "Group", "Supp"))] == [
+        "Group=games",
+        "SupplementaryGroups=mail news",
         "EnvironmentFile=-/etc/a.env",
         "EnvironmentFile=/etc/b.env",
         f"ReadWritePaths={host.folder}/state /srv",
     ]
+    assert "the jobs run as root" in warnings[0]
+    assert "sets PGPASSFILE by Environment=, which runs do not get" in warnings[1]
+    assert "/etc/pg" not in "".join(warnings)
+
+
+@pytest.mark.parametrize("user", ["games", "5", "daemon"])
+def test_what_is_for_the_worker_of_another_user_is_not_for_the_units(
+    host: JobHost, install_unit: Callable[[str, str], None], user: str
+) -> None:
+    shutil.chown(host.folder / "state", "mail")
+    install_unit("fraisier-worker.service", f"{WORKER}User={user}")
+    assert not host.install()["warnings"]
+    text = (UNITS / "fraisier-run-report.production@.service").read_text()
+    assert "User=mail\n" in text
+    assert "/etc/a.env" not in text
+
+
+@pytest.mark.parametrize(("config", "state"), [("games", "root"), ("games", "mail"), ("daemon", "games")])
+def test_root_does_not_trust_the_configuration_of_just_any_user(
+    host: JobHost, config: str, state: str
+) -> None:
+    shutil.chown(host.folder / "fraises.yaml", config)
+    shutil.chown(host.folder / "state", state)
+    refused = host.fraisier("config", "install", "--dry-run")
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert f"belongs to {config}, and is not trusted to say what root runs" in refused.stderr
+    shutil.chown(host.folder / "state", config)
+    assert host.install("--dry-run")["changes"]
 
 
 def test_the_status_tells_when_a_run_is_requested_next_and_what_keeps_it_from_that(
@@ -288,4 +326,4 @@ def test_only_root_installs_units(
 ) -> None:
     config = load_config(host.folder / "fraises.yaml", Plugins.installed())
     refusal = outcome_as("games", lambda: install_units(config, dry_run=True, as_json=False))
-    assert "only root may install units: run `sudo fraisier" in refusal
+    assert "only root may install units: run `sudo -u root " in refusal

@@ -67,10 +67,12 @@ def _out_of_sight(hidden: Path) -> str:
     return f"{hidden}: this user may not look at it; run `{command_as(0)}`"
 
 
-def require_trusted(config: Path) -> None:
-    """Refuse a configuration that another user could have written; call it after `become_owner`."""
+def require_trusted(config: Path, *trusted: int) -> None:
+    """Refuse a configuration that another user could have written than root, this one, and those that are
+    `trusted`; call it after `become_owner`. Raises `ConfigurationError`.
+    """
     found = config.stat()
-    if found.st_uid not in {0, os.geteuid()}:
+    if found.st_uid not in {0, os.geteuid(), *trusted}:
         owner, me = _sudo_name(found.st_uid), _sudo_name(os.geteuid())
         raise ConfigurationError([f"{config}: belongs to {owner}, and is not trusted to say what {me} runs"])
     if found.st_mode & stat.S_IWOTH:

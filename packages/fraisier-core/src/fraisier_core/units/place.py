@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
-from fraisier_core.units.quoting import words
-from fraisier_core.units.systemctl import shown
+from fraisier_core.units.job import PREFIX
+from fraisier_core.units.quoting import quoted, words
+from fraisier_core.units.systemctl import Properties, shown
 from fraisier_core.units.unit_texts import UnitPlace
 
 WORKER = "fraisier-worker.service"
+_PROPERTIES = ("User", "Group", "SupplementaryGroups", "Environment", "EnvironmentFiles", "ReadWritePaths")
 _IGNORED = " (ignore_errors=yes)"
 
 
 def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
-    """Return where units run: as who owns the state folder, with what the worker's unit gives the worker.
+    """Return where units run: as who owns the state folder, with what the worker's unit gives that user.
 
     Args:
         program: the command `fraisier`.
@@ -29,16 +32,50 @@ def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
         if not each.isprintable():  # a line break would begin another line of the unit
             raise StepFailedError(f"{each!r}: has a character that no unit can name; choose another path")
     try:
-        owner = pwd.getpwuid(state_dir.stat().st_uid).pw_name
+        owner = pwd.getpwuid(state_dir.stat().st_uid)
     except OSError as error:
         what = f"{state_dir}: {error.strerror}; make it, owned by the user that Fraisier runs as"
         raise StepFailedError(what) from error
     except KeyError:
         raise StepFailedError(f"{state_dir} belongs to a user without a name") from None
-    worker = shown([WORKER], ["EnvironmentFiles", "ReadWritePaths"]).get(WORKER, {})
-    files = tuple(_environment_file(each) for each in worker.get("EnvironmentFiles", ()) if each)
-    writable = tuple(words(" ".join(worker.get("ReadWritePaths", ()))))
-    return UnitPlace(program, config, owner, state_dir, files, writable)
+    worker = _worker_of(owner)
+    files = filter(None, worker.get("EnvironmentFiles", ()))
+    return UnitPlace(
+        program,
+        config,
+        owner.pw_name,
+        state_dir,
+        environment_files=tuple(map(_environment_file, files)),
+        writable=tuple(_words(worker, "ReadWritePaths")),
+        groups=tuple(_groups(worker)),
+        warnings=tuple(_warnings(worker, owner, state_dir)),
+    )
+
+
+def _worker_of(owner: pwd.struct_passwd) -> Properties:
+    """Return what the worker's unit says, if that runs as a user: its files are not for others."""
+    told = shown([WORKER], _PROPERTIES).get(WORKER, {})
+    user = told.get("User", [""])[0] or "root"
+    return told if user in {owner.pw_name, str(owner.pw_uid)} else {}
+
+
+def _words(worker: Properties, name: str) -> list[str]:
+    return words(" ".join(worker.get(name, ())))
+
+
+def _groups(worker: Properties) -> Iterator[str]:
+    for name in ("Group", "SupplementaryGroups"):
+        if found := _words(worker, name):
+            yield f"{name}={' '.join(map(quoted, found))}"
+
+
+def _warnings(worker: Properties, owner: pwd.struct_passwd, state_dir: Path) -> Iterator[str]:
+    if owner.pw_uid == 0:
+        yield f"the jobs run as root, who owns {state_dir}: give it to a user of its own"
+    variables = {each.partition("=")[0] for each in _words(worker, "Environment")} - {"FRAISIER_CONFIG"}
+    if variables:
+        lost = f"{WORKER} sets {', '.join(sorted(variables))} by Environment=, which runs do not get"
+        yield f"{lost}: use EnvironmentFile=, or a drop-in for {PREFIX}.service"
 
 
 def _environment_file(shown_as: str) -> str:

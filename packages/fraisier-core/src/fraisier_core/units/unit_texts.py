@@ -44,6 +44,8 @@ class UnitPlace:
         state_dir: the state folder.
         environment_files: the `EnvironmentFile=` of the worker's unit, never a value of `env:`.
         writable: the `ReadWritePaths=` of the worker's unit.
+        groups: the lines `Group=` and `SupplementaryGroups=` of the worker's unit.
+        warnings: what the administrator should know of this.
     """
 
     program: str
@@ -52,6 +54,8 @@ class UnitPlace:
     state_dir: Path
     environment_files: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -118,7 +122,8 @@ def _service(place: UnitPlace) -> str:
     files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
     used = (place.state_dir, place.config, Path(place.program))
     at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
+    user = "".join(f"{line}\n" for line in (f"User={place.owner}", *place.groups))
     return (
-        f"User={place.owner}\n{files}UMask=0022\nReadWritePaths={writable}\n"
+        f"{user}{files}UMask=0022\nReadWritePaths={writable}\n"
         f"ProtectHome={'no' if at_home else 'yes'}\n{_HARDENING}"
     )

@@ -60,10 +60,11 @@ def install(
     from fraisier_core.config import find_config, load_config
     from fraisier_core.plugins import Plugins
 
-    from fraisier.cli.config_install import install_units
+    from fraisier.cli.config_install import install_units, require_trusted_by_root
 
-    loaded = load_config(find_config(config), Plugins.installed())
-    install_units(loaded, dry_run=dry_run, as_json=as_json)
+    path, plugins = find_config(config), Plugins.installed()
+    require_trusted_by_root(path, plugins)
+    install_units(load_config(path, plugins), dry_run=dry_run, as_json=as_json)
 
 
 def _require_usable(config: Config) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.errors import ConflictError, ForbiddenError
+from fraisier_core.errors import ConfigurationError, ConflictError
 
-from fraisier.terminal import print_json, say
+from fraisier.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
     from fraisier_core.config import Config
+    from fraisier_core.plugins import Plugins
     from fraisier_core.units.job import Job
     from fraisier_core.units.unit_plan import Plan
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     """Show how the installed units differ from the configuration and, unless it is only tried, change them.
 
-    Raises `ConflictError` without systemd or over a file that is not ours, `ForbiddenError` for another user
-    than root, and `StepFailedError` if systemd does not accept something.
+    Raises `ConflictError` without systemd or polkit, or over a file that is not ours, `ConfigurationError`
+    for another user than root, and `StepFailedError` if systemd does not accept something.
     """
     from fraisier_core.system.host import has_systemd
+    from fraisier_core.system.owner import command_as
     from fraisier_core.units.job import Job
     from fraisier_core.units.place import unit_place
     from fraisier_core.units.unit_plan import apply, plan, verify
@@ -33,20 +35,31 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     if not has_systemd():
         raise ConflictError(_without_systemd(config, jobs))
     if os.geteuid() != 0:
-        raise ForbiddenError(
-            f"only root may install units: run `sudo {' '.join(['fraisier', *sys.argv[1:]])}`"
-        )
+        raise ConfigurationError([f"{config.path}: only root may install units: run `{command_as(0)}`"])
     place = unit_place(program(), config.path, config.state_dir)
     verify(jobs, place)
     planned = plan(jobs, place)
+    warnings = place.warnings if jobs else ()
     if not as_json:
-        _print(planned)
+        _print(planned, warnings)
     if not dry_run:
         apply(planned)
     if as_json:
-        print_json(_as_json(planned) | {"applied": not dry_run})
+        print_json(_as_json(planned, warnings) | {"applied": not dry_run})
     elif planned.is_empty:
         say(f"{config.path}: nothing to do")
+
+
+def require_trusted_by_root(path: Path, plugins: Plugins) -> None:
+    """Refuse, as root, a configuration that neither root nor the owner of its store has written, before
+    anything else of it is read. Raises `ConfigurationError`.
+    """
+    from fraisier_core.config import place_of_store
+    from fraisier_core.system.owner import existing_place, require_trusted
+
+    if os.geteuid() == 0:
+        place = place_of_store(path, plugins)
+        require_trusted(place.path, existing_place(place.state_dir).stat().st_uid)
 
 
 def program() -> str:
@@ -67,16 +80,19 @@ def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
     return "\n".join([f"{problem}; put this into {owner} (limits: need systemd):", *lines])
 
 
-def _print(planned: Plan) -> None:
+def _print(planned: Plan, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        tell(f"warning: {warning}", "yellow")
     for change in planned.changes:
         say(change.diff().rstrip("\n"))
     for arguments in (*planned.first, *planned.commands):
         say(f"systemctl {' '.join(arguments)}")
 
 
-def _as_json(planned: Plan) -> dict[str, Any]:
+def _as_json(planned: Plan, warnings: Sequence[str]) -> dict[str, Any]:
     changes = [{"path": str(each.path), "diff": each.diff()} for each in planned.changes]
     return {
         "changes": changes,
         "commands": [["systemctl", *each] for each in (*planned.first, *planned.commands)],
+        "warnings": list(warnings),
     }
