@@ -228,7 +228,7 @@ def test_who_requests_something_while_another_is_running_is_told_from_afar(both:
         wait_until(reached.exists)
         running = both.recorded()[0].id
         with both.started("deploy", "my_api", "production") as second:
-            read_to(second, f"my_api production is busy with deployment {running[-8:]}: deployment ")
+            read_to(second, f" waits for deployment {running[-8:]} (Ctrl-C cancels)")
             opened.touch()
             assert ended(second).code == 0
         assert ended(first).code == 0

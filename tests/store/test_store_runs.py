@@ -143,6 +143,77 @@ def test_what_a_unit_executes_is_claimed_by_its_id_alone(store: OpenStore) -> No
     assert lease is not None
 
 
+@pytest.mark.parametrize("executor", ["worker", "unit"])
+def test_of_those_that_wait_the_first_is_claimed_whichever_is_asked_for(
+    store: OpenStore, executor: Executor
+) -> None:
+    configure(store, executor=executor)
+    ids = [store.request(RUN) for _ in range(3)]
+    for number, turn in enumerate(ids):
+        behind = ids[number + 1 :]
+        assert [store.leased(ME, each) for each in reversed(behind)] == [None] * len(behind)
+        assert [store.awaited(store.deployment(each)) for each in behind] == [turn] * len(behind)
+        assert store.awaited(store.deployment(turn)) is None
+        lease = store.leased(ME, turn)
+        assert lease is not None
+        assert [store.awaited(store.deployment(each)) for each in behind] == [turn] * len(behind)
+        store.append(lease, Event("success"))
+
+
+def test_a_request_that_is_not_first_is_not_claimed_with_it(store: OpenStore) -> None:
+    configure(store)
+    first = store.request(RUN)
+    assert store.request_leased(RUN, ME)[1] is None
+    assert store.request_leased(DEPLOY, ME)[1] is not None, "a deployment stands for all that wait"
+    assert store.deployment(first).status == "pending"
+
+
+def test_a_run_waits_for_all_that_comes_before_whoever_executes_that(store: OpenStore) -> None:
+    configure(store)
+    before = store.request(RUN)
+    configure(store, executor="unit")
+    own = store.request(RUN)
+    back = store.request(DEPLOY._replace(kind="rollback", release="r1"))
+    store.request(DEPLOY)
+    for turn in (back, before):
+        assert store.awaiting_units() == []
+        assert store.leased(ME, own) is None
+        assert store.awaited(store.deployment(own)) == turn
+        lease = store.leased(ME)
+        assert lease is not None
+        assert lease.deployment_id == turn
+        store.append(lease, Event("success"))
+    assert [each.id for each in store.awaiting_units()] == [own]
+    assert store.leased(ME, own) is not None
+
+
+def test_runs_wait_for_nothing_of_another_lane_or_environment(store: OpenStore) -> None:
+    configure(store, deploys_wait=False, executor="unit")
+    store.request(DEPLOY)
+    runs = [store.request(RUN), store.request(RUN._replace(environment="staging"))]
+    store.request(RUN)
+    assert [each.id for each in store.awaiting_units()] == runs
+    assert [each.id for each in store.awaiting_units("load", "staging")] == runs[1:]
+    assert all(store.leased(ME, each) for each in runs)
+
+
+def test_each_run_that_may_overlap_is_first(store: OpenStore) -> None:
+    configure(store, "allow", deploys_wait=False, executor="unit")
+    store.request(DEPLOY)
+    runs = [store.request(RUN) for _ in range(3)]
+    assert [each.id for each in store.awaiting_units()] == runs
+    assert [store.awaited(store.deployment(each)) for each in runs] == [None] * 3
+    assert all(store.leased(ME, each) for each in reversed(runs))
+
+
+def test_a_run_that_was_cancelled_is_waited_for_no_more(store: OpenStore) -> None:
+    configure(store, executor="unit")
+    first, second = store.request(RUN), store.request(RUN)
+    store.request_cancel(first, "ada")
+    assert [each.id for each in store.awaiting_units()] == [second]
+    assert store.leased(ME, second) is not None
+
+
 def test_what_follows_an_ending_is_requested_with_it(store: OpenStore) -> None:
     configure(store)
     lease = claimed(store, DEPLOY)

@@ -15,7 +15,7 @@ from fraisier_core.units.installed_units import UNITS, differences
 from fraisier_core.units.job import Job, executor_of
 from fraisier_core.units.place import unit_place
 from fraisier_core.units.polkit import RULES, rule_name
-from fraisier_core.units.starting import at_work, start
+from fraisier_core.units.starting import Waiting, at_work, start_all
 from fraisier_core.units.unit_plan import apply, plan, verify
 from fraisier_core.units.unit_texts import UnitPlace
 
@@ -248,16 +248,24 @@ def test_the_owner_may_start_and_stop_runs_and_do_nothing_else(
     assert not allowed("systemd-run", "--no-ask-password", "--unit=fraisier-run-x.y@1", "true")
 
 
-def test_who_may_not_start_a_run_is_told_what_permits_it(
-    unit_home: UnitPlace, outcome_as: Callable[[str, Callable[[], None]], str]
+def test_of_several_units_each_is_told_what_keeps_it_from_starting(
+    unit_home: UnitPlace, systemctl: Systemctl, outcome_as: Callable[[str, Callable[[], None]], str]
 ) -> None:
-    assert "run `sudo fraisier config install`" in outcome_as(
-        USER, lambda: start("absent", "production", "1")
-    )
     installed([job()], unit_home)
-    refusal = outcome_as("daemon", lambda: start("report", "production", "1"))
-    assert "the polkit rule is missing: run `sudo fraisier config install`" in refusal
-    assert not at_work([executor_of("report", "production", "1")])
+    systemctl("restart", "polkit")
+    runs = [Waiting(name, "production", str(UUID(int=191))) for name in ("absent", "report")]
+
+    def told() -> None:
+        raise StepFailedError("; ".join(f"{each.outcome} {each.problem}" for each in start_all(runs)))
+
+    absent, started = outcome_as(USER, told).split("; run `sudo fraisier config install`; ")
+    assert ("not installed" in absent, "not found" in absent, started) == (True, True, "started ")
+    assert called(unit_home)[-1].endswith(f"run report production --claim {UUID(int=191)}")
+    systemctl("stop", runs[1].unit)
+    refused = outcome_as("daemon", told)
+    assert "refused" in refused
+    assert "the polkit rule is missing: run `sudo fraisier config install`" in refused
+    assert not at_work([runs[1].unit])
 
 
 @pytest.mark.parametrize("name", ["a b", "$HOME ${PATH}", "100%h %%", "one ; two", "$$; %i"])

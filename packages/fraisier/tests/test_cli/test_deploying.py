@@ -210,7 +210,7 @@ def test_a_busy_environment_is_waited_for(installation: Installation) -> None:
     with installation.started("deploy", "my_api", "production") as first:
         gate.wait()
         with installation.started("deploy", "my_api", "production") as second:
-            said = second.read_to("is busy with deployment")
+            said = second.read_to("waits for deployment")
             assert installation.recorded()[1].id[-8:] in said
             gate.open()
             assert [first.end()[0], second.end()[0]] == [0, 0]
@@ -222,7 +222,7 @@ def test_a_deployment_that_waits_gives_way_to_a_newer_one(installation: Installa
     with installation.started("deploy", "my_api", "production") as first:
         gate.wait()
         with installation.started("deploy", "my_api", "production") as second:
-            second.read_to("is busy")
+            second.read_to("waits for deployment")
             newest = installation.run("deploy", "my_api", "production", "--detach").stdout.strip()
             code, output = second.end()
         assert code == 14
@@ -236,7 +236,7 @@ def test_ctrl_c_while_waiting_cancels_what_waits(installation: Installation) -> 
     with installation.started("deploy", "my_api", "production"):
         gate.wait()
         with installation.started("deploy", "my_api", "production") as second:
-            second.read_to("is busy")
+            second.read_to("waits for deployment")
             second.press_ctrl_c()
             assert second.end()[0] == 12
 

@@ -175,13 +175,27 @@ def test_a_requested_run_is_executed_by_its_id(jobs: Installation) -> None:
     for name in ("first", "second"):
         jobs.run("run", "my_api", "production", "--detach", "--", name)
     second, first = jobs.recorded()[:2]
-    done = jobs.run("run", "my_api", "production", "--claim", second.id)
-    assert (done.returncode, "loaded second" in done.stdout) == (0, True)
-    assert [each.status for each in jobs.recorded()[:2]] == ["success", "pending"]
-    again = jobs.run("run", "my_api", "production", "--claim", second.id)
+    done = jobs.run("run", "my_api", "production", "--claim", first.id)
+    assert (done.returncode, "loaded first" in done.stdout) == (0, True)
+    assert [each.status for each in jobs.recorded()[:2]] == ["pending", "success"]
+    again = jobs.run("run", "my_api", "production", "--claim", first.id)
     assert (again.returncode, len(jobs.recorded())) == (0, 3)
-    assert jobs.json("show", second.id)["attempt"] == 1
-    assert jobs.json("show", first.id)["attempt"] == 0
+    assert jobs.json("show", first.id)["attempt"] == 1
+    assert jobs.json("show", second.id)["attempt"] == 0
+
+
+def test_a_run_waits_for_those_that_were_requested_before_whoever_executes_them(jobs: Installation) -> None:
+    deploy(jobs, 'echo "loaded $1"')
+    first = jobs.run("run", "my_api", "production", "--detach", "--", "first").stdout.strip()
+    with jobs.started("run", "my_api", "production", "--", "second") as second:
+        said = second.read_to(f" waits for run {first[-8:]} (Ctrl-C cancels)")
+        own = jobs.last().id
+        assert f"run {own[-8:]} waits" in said
+        second.read_to("no worker is running: it waits until you start `fraisier worker`")
+        assert f"  waits for  run {first}\n" in jobs.run("show", own).stdout
+        assert jobs.run("cancel", first).returncode == 0
+        second.read_to("loaded second")
+        assert second.end()[0] == 0
 
 
 def test_a_run_of_another_environment_is_not_executed(jobs: Installation) -> None:
@@ -198,7 +212,7 @@ def test_a_run_waits_for_the_one_before_and_says_so(jobs: Installation) -> None:
     with jobs.started("run", "my_api", "production") as first:
         gate.wait()
         with jobs.started("run", "my_api", "production", "--", "more") as second:
-            second.read_to("my_api production is busy with deployment")
+            second.read_to("waits for run")
             waiting, running = jobs.recorded()[:2]
             shown = jobs.run("show", waiting.id).stdout
             assert f"  waits for  run {running.id}\n" in shown

@@ -82,9 +82,9 @@ class DeploymentReader(Protocol):
     ) -> list[DeploymentEvent]:
         """Return recorded events in order, those after event `after`, of all deployments or of one."""
 
-    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
-        """Return the id of the deployment that runs in a lane of an environment, if there is one; in the lane
-        None nothing waits for another.
+    def awaited(self, deployment: Deployment) -> str | None:
+        """Return the id of the deployment that one which is pending waits for: what runs in its lane, or what
+        comes first there before it; None if it is its turn.
         """
 
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
@@ -125,6 +125,11 @@ class Reader(DeploymentReader, Protocol):
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         """Return the newest deployments of the same kind in the same environment, this one included, newest
         first; those left out that any number of replays add.
+        """
+
+    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
+        """Return the id of the deployment that runs in a lane of an environment, if there is one; in the lane
+        None nothing waits for another.
         """
 
     def last_fired(self, fraise_id: str, environment: str) -> str | None:
@@ -276,13 +281,18 @@ class Store(Reader, Protocol):
         """
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
-        """Claim a deployment, by default the next that a worker executes; None if none waits or its
-        environment is busy. Raises `StoreError` if a newer version has migrated the store: what runs goes
+        """Claim a deployment, by default the next that a worker executes; None if none waits or it is not
+        its turn: its lane is busy or, where its kind does not supersede, something comes before it there,
+        whoever executes that. Raises `StoreError` if a newer version has migrated the store: what runs goes
         on, and nothing else begins.
         """
 
-    def awaiting_units(self, limit: int = 100) -> list[Deployment]:
-        """Return what units of systemd execute and none has claimed, though it can run now; oldest first."""
+    def awaiting_units(
+        self, fraise_id: str | None = None, environment: str | None = None, limit: int = 100
+    ) -> list[Deployment]:
+        """Return what units of systemd execute and none has claimed, though it is its turn; oldest first. Of
+        every environment, or of one.
+        """
 
     def leases(self) -> list[HeldLease]:
         """Return every lease of this host."""

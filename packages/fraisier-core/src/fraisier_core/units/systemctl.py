@@ -13,10 +13,10 @@ Properties = dict[str, list[str]]
 """The values of each property, of which some come more than once."""
 
 
-def told(*arguments: str, what: str) -> str:
+def told(*arguments: str, what: str, seconds: float = SECONDS) -> str:
     """Have `systemctl` do something and return what it prints. Raises `StepFailedError`: cannot `what`."""
     try:
-        said = asked(["systemctl", "--no-ask-password", *arguments], SECONDS, time_zone="UTC")
+        said = asked(["systemctl", "--no-ask-password", *arguments], seconds, time_zone="UTC")
     except NoAnswerError as error:
         raise StepFailedError(f"cannot {what}: {error}") from error
     if said.status != 0:
@@ -24,12 +24,12 @@ def told(*arguments: str, what: str) -> str:
     return said.output.decode(errors="replace")
 
 
-def shown(units: Sequence[str], properties: Sequence[str]) -> dict[str, Properties]:
+def shown(units: Sequence[str], properties: Sequence[str], seconds: float = SECONDS) -> dict[str, Properties]:
     """Return properties of units, loaded or not, by their names. Raises `StepFailedError`."""
     if not units:
         return {}
     names = f"--property=Id,{','.join(properties)}"
-    output = told("show", names, "--", *units, what="read the state of units from systemd")
+    output = told("show", names, "--", *units, what="read the state of units from systemd", seconds=seconds)
     blocks = [_block(text) for text in output.split("\n\n")]
     return {block["Id"][0]: block for block in blocks if "Id" in block}
 

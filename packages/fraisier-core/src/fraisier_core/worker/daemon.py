@@ -83,7 +83,7 @@ class Worker:
         self._deletion = Deletion(self._dispatcher, config.state_dir)
         self._reconciler = Reconciler(self._dispatcher, self._store, self.source, self.pace)
         self._me = ProcessIdentity.of(os.getpid())
-        self._unit_starter = UnitStarter(self._dispatcher, self._store, self._me)
+        self._unit_starter = UnitStarter(self._dispatcher, self._store, self.source, self._me)
         self._observers = ObserversProcess(config.path, self.plugins)
         return True
 
@@ -195,7 +195,9 @@ class Worker:
         if is_woken and self._dispatcher.claim(slot):
             return True
         expired = self._dispatcher.expired()
-        return any(self._dispatcher.recover(slot, held) for held in expired) or self._dispatcher.claim(slot)
+        if any(self._dispatcher.recover(slot, held) for held in expired) or self._dispatcher.claim(slot):
+            return True
+        return any(self._dispatcher.claim(slot, each) for each in self._unit_starter.left_to_worker)
 
     def _attend(self) -> None:
         """Start what is missing of the processes, and ask the repositories that are due."""

@@ -35,6 +35,7 @@ from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, become_subreaper, kill_descendants
 from fraisier_core.system.timing import INTERRUPTION, LAST_GRACE, RENEWAL, TICK
 from fraisier_core.text.redaction import Redactor
+from fraisier_core.units.starting import start_next
 from fraisier_core.worker.assignment import Assignment, receive, send
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class DeploymentProcess:
     types: Sequence[str]
 
     def __call__(self, line: Connection) -> None:
-        """Wait for an assignment and execute it."""
+        """Wait for an assignment and execute it; then start the units of runs that waited for it."""
         become_subreaper()
         os.umask(os.umask(0) & MAY_FORBID | MUST_FORBID)
         store = self.plugins.store(self.database).open(self.database, self.host)
@@ -65,6 +66,7 @@ class DeploymentProcess:
         assignment = receive(line)
         if assignment is not None:
             self._execute(assignment, store, keeper)
+            start_next(store, assignment.deployment.fraise_id, assignment.deployment.environment)
 
     def _prepare(self, store: Store) -> None:
         """Do once what every deployment begins with, without effect: a fork is slow at all it does first."""

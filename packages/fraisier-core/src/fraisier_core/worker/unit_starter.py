@@ -4,70 +4,110 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from fraisier_core.errors import FraisierError
+from fraisier_core.config.source import ConfigSource
+from fraisier_core.errors import FraisierError, UnknownNameError
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Event
+from fraisier_core.store.records import Deployment, Event
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.text.printable import printable
+from fraisier_core.units.job import Job
 from fraisier_core.units.starting import Started, Waiting
 from fraisier_core.worker.dispatcher import Dispatcher
 from fraisier_core.worker.jobs import START
 
 logger = logging.getLogger(__name__)
 
-MOST_STARTS = 5
-"""How often a unit is started that ends before it claims its run."""
+MOST_TRIES, PATIENCE = 5, 60.0
+"""How often, and for how many seconds, a unit is tried to start before its run fails."""
 GRACE_SECONDS = 1.0
 """Who requested a run starts its unit; the worker only if it is still missing after that."""
 
 
-class UnitStarter:
-    """Has the units of waiting runs started by a process of its own: systemd may be slow to answer."""
+@dataclass(slots=True)
+class _Tries:
+    """How often the unit of a run was tried to start, and when the next time is."""
 
-    def __init__(self, dispatcher: Dispatcher, store: Store, me: ProcessIdentity) -> None:
+    seen: float = field(default_factory=time.monotonic)
+    count: int = 0
+    first: float = 0.0
+    backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self.seen >= GRACE_SECONDS and self.backoff.is_due
+
+    @property
+    def are_enough(self) -> bool:
+        return self.count > MOST_TRIES and time.monotonic() - self.first >= PATIENCE
+
+    def add(self) -> None:
+        self.first = self.first or time.monotonic()
+        self.count += 1
+        self.backoff.pause()
+
+
+class UnitStarter:
+    """Has the units of waiting runs started by a process of its own: systemd may be slow to answer.
+    `left_to_worker` are the runs that were requested of a unit where none is to execute them any more.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, store: Store, source: ConfigSource, me: ProcessIdentity
+    ) -> None:
         self._dispatcher = dispatcher
         self._store = store
+        self._source = source
         self._me = me
         self._backoff = Backoff()
-        self._starts: Counter[str] = Counter()
-        self._seen: dict[str, float] = {}
+        self._tries: dict[str, _Tries] = {}
         self._process: Connection | None = None
-        self._is_used = has_systemd()
+        self.left_to_worker: list[str] = []
 
     def turn(self) -> None:
         """Have started what waits; never waits itself. Raises `StoreError`."""
-        if not self._is_used or self._process is not None or not self._backoff.is_due:
+        found = self._store.awaiting_units()
+        of_units = [each for each in found if self._has_unit(each)]
+        self.left_to_worker = [each.id for each in found if each not in of_units]
+        self._tries = {each.id: self._tries.get(each.id) or _Tries() for each in of_units}
+        if self._process is not None or not self._backoff.is_due:
             return
-        now = time.monotonic()
-        found = [Waiting(each.fraise_id, each.environment, each.id) for each in self._store.awaiting_units()]
-        self._seen = {each.deployment_id: self._seen.get(each.deployment_id, now) for each in found}
-        self._starts = Counter({name: self._starts[name] for name in self._seen})
-        waiting = [each for each in found if now - self._seen[each.deployment_id] >= GRACE_SECONDS]
-        if waiting:
+        due = [each for each in of_units if self._tries[each.id].is_due]
+        if due:
             self._backoff.started()
+            waiting = [Waiting(each.fraise_id, each.environment, each.id) for each in due]
             self._process = self._dispatcher.start(START, waiting, self._ended)
+
+    def _has_unit(self, each: Deployment) -> bool:
+        """Whether a unit of this host is to execute a run; if that is unknown, it is as it was requested."""
+        if not has_systemd():
+            return False
+        try:
+            return Job.of(self._source.current().environment(each.fraise_id, each.environment)) is not None
+        except UnknownNameError:
+            return False
+        except FraisierError:
+            return True
 
     def _ended(self, answer: object) -> None:
         self._process = None
-        if not isinstance(answer, list):
+        if isinstance(answer, list):
+            self._take(answer)
+        else:
             logger.error("the process that starts units is gone")
             self._backoff.pause()
-            return
-        if any(each.is_new or each.problem for each in answer):
-            self._backoff.pause()
-        self._take(answer)
 
     def _take(self, started: Iterable[Started]) -> None:
         for each in started:
-            self._starts[each.deployment_id] += each.is_new
-            ended_early = self._starts[each.deployment_id] > MOST_STARTS
-            if each.is_final or ended_early:
+            if (tries := self._tries.get(each.deployment_id)) is None:
+                continue  # it waits no more
+            tries.add()
+            if each.outcome == "not installed" or (tries.are_enough and each.outcome != "unanswered"):
                 self._fail(each.deployment_id, each.problem or _ENDED_EARLY)
             elif each.problem:
                 logger.error("run %s: %s", each.deployment_id, printable(each.problem))
@@ -82,6 +122,4 @@ class UnitStarter:
             logger.error("run %s: %s", deployment_id, error)
 
 
-_ENDED_EARLY = (
-    f"its unit was started {MOST_STARTS} times and never claimed it: see the journal of fraisier-run-*"
-)
+_ENDED_EARLY = "its unit was started again and again, and never claimed it: see the journal of fraisier-run-*"

@@ -65,13 +65,10 @@ SELECT newest, token, (deployment).* FROM claim(
     CAST(:id AS uuid), :known, :durable, :at, :host, :boot_id, :pid, :pid_started, :seconds);
 
 -- name: awaiting_units
--- What units execute and none has claimed, though it can run now.
-SELECT * FROM tb_deployments AS waiting
-WHERE status = 'pending' AND executor = 'unit'
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+-- What units execute and none has claimed, though it is its turn.
+SELECT * FROM claimable_deployments
+WHERE executor = 'unit'
+  AND (CAST(:fraise_id AS text) IS NULL OR (fraise_id = :fraise_id AND environment = :environment))
 ORDER BY sequence LIMIT :limit;
 
 -- name: take_lease

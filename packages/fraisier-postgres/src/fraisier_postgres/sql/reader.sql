@@ -62,6 +62,20 @@ ORDER BY sequence DESC LIMIT 1;
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
 
+-- name: awaited
+-- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it.
+SELECT coalesce(
+    (SELECT busy.id FROM tb_deployments AS busy
+     WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+       AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running'),
+    (SELECT ahead.id FROM tb_deployments AS ahead
+     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
+       AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND NOT waiting.supersedes
+       AND (ahead.priority > waiting.priority
+            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))
+     ORDER BY ahead.priority DESC, ahead.sequence LIMIT 1)) AS id
+FROM tb_deployments AS waiting WHERE waiting.id = CAST(:id AS uuid) AND waiting.status = 'pending';
+
 -- name: events
 SELECT * FROM events_after(CAST(:after AS bigint), CAST(:limit AS bigint));
 

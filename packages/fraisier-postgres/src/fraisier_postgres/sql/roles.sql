@@ -62,6 +62,7 @@ TO fraisier_receiver;
 GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;
 GRANT EXECUTE ON FUNCTION note_change(uuid, uuid), last_change(uuid) TO fraisier_receiver, fraisier_worker;
 
+GRANT SELECT ON claimable_deployments TO fraisier_worker;
 GRANT INSERT ON tb_deployment_events TO fraisier_worker;
 GRANT INSERT, UPDATE, DELETE ON tb_leases, tb_workers, tb_deployment_logs, tb_branch_heads TO fraisier_worker;
 GRANT INSERT, UPDATE ON tb_observers TO fraisier_worker;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import closing
 from typing import NoReturn
 
@@ -9,7 +11,7 @@ import typer
 from fraisier_core.store.records import Deployment
 
 from fraisier.cli.any_session import AnySession
-from fraisier.cli.attending import Attendant
+from fraisier.cli.attending import UNATTENDED, Attendant
 from fraisier.cli.reporting import display, print_queued, report, warn_without_worker
 from fraisier.exit_codes import code_of_status
 
@@ -28,7 +30,12 @@ def follow_requested(session: AnySession, requested: Deployment, *, detach: bool
 
 def follow_to_end(session: AnySession, deployment_id: str, *, as_json: bool) -> NoReturn:
     """Follow a deployment that something else executes, and exit with the code of its ending."""
-    with closing(Onlooker(session, deployment_id)) as attendant:
+    follow_by(Onlooker(session, deployment_id), deployment_id, as_json=as_json)
+
+
+def follow_by(onlooker: Onlooker, deployment_id: str, *, as_json: bool) -> NoReturn:
+    """Have an onlooker follow a deployment, and exit with the code of its ending."""
+    with closing(onlooker) as attendant:
         ended = attendant.follow(attendant.reader, deployment_id, display(as_json=as_json))
     report(attendant.reader, ended, as_json=as_json)
     raise typer.Exit(code_of_status(ended.status))
@@ -42,7 +49,8 @@ class Onlooker(Attendant):
         self.reader = session.existing_reader()
         self._session = session
         self._changes = session.changes(deployment_id)
-        self._looked = False
+        self._asked = -math.inf
+        self._found: str | None = None
 
     def close(self) -> None:
         """Hear no more."""
@@ -57,8 +65,10 @@ class Onlooker(Attendant):
         self._session.request_cancel(deployment_id)
 
     def awaited(self, deployment: Deployment) -> str | None:
-        """Return the deployment that this one has to wait for, if it waits; asked once."""
-        if deployment.status != "pending" or self._looked:
+        """Return the deployment that this one has to wait for, if it waits; asked now and then."""
+        if deployment.status != "pending":
             return None
-        self._looked = True
-        return self.reader.running(deployment.fraise_id, deployment.environment, deployment.lane)
+        if time.monotonic() - self._asked >= UNATTENDED:
+            self._asked = time.monotonic()
+            self._found = self.reader.awaited(deployment)
+        return self._found

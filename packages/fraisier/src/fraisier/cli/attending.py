@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,11 @@ from fraisier_core.store.protocol import DeploymentReader
 from fraisier_core.store.records import Deployment
 
 from fraisier.cli.follow import Display, Follower
-from fraisier.cli.tables import short_id
+from fraisier.cli.reporting import NO_WORKER
+from fraisier.cli.tables import noun, short_id
+
+UNATTENDED = 3.0
+"""For how many seconds what is awaited may wait before it is asked who would execute it."""
 
 
 class Attendant(ABC):
@@ -23,6 +28,7 @@ class Attendant(ABC):
 
     def __init__(self) -> None:
         self._announced: set[str] = set()
+        self._awaited: tuple[str, float] | None = None
 
     def follow(self, reader: DeploymentReader, deployment_id: str, display: Display) -> Deployment:
         """Show a deployment until it has ended, and return it."""
@@ -30,7 +36,7 @@ class Attendant(ABC):
         with _ctrl_c() as pressed, display:
             while not (progress := follower.progress()).has_ended:
                 display.show(progress)
-                self._attend(progress.deployment, display, cancel=pressed.is_set())
+                self._attend(reader, progress.deployment, display, cancel=pressed.is_set())
                 self.wait()
             display.show(progress)
         return progress.deployment
@@ -51,16 +57,21 @@ class Attendant(ABC):
         """Stop the deployment if this process was told to end, and return what there is to say of that."""
         return None
 
-    def _attend(self, deployment: Deployment, display: Display, *, cancel: bool) -> None:
+    def _attend(
+        self, reader: DeploymentReader, deployment: Deployment, display: Display, *, cancel: bool
+    ) -> None:
         """Do what the deployment needs from outside, and say what its steps do not."""
         if said := self.stop(deployment):
             self._once(display, said)
         if cancel and self._once(display, self.cancelling):
             self.cancel(deployment.id)
-        if running := self.awaited(deployment):
-            where = f"{deployment.fraise_id} {deployment.environment}"
-            waits = f"deployment {short_id(deployment.id)} waits for it (Ctrl-C cancels)"
-            self._once(display, f"{where} is busy with deployment {short_id(running)}: {waits}")
+        awaited = self.awaited(deployment)
+        if awaited is None or self._awaited is None or self._awaited[0] != awaited:
+            self._awaited = None if awaited is None else (awaited, time.monotonic())
+            if awaited is not None:
+                self._once(display, _waits(deployment, reader.deployment(awaited)))
+        elif time.monotonic() - self._awaited[1] > UNATTENDED and _is_unattended(reader, awaited):
+            self._once(display, NO_WORKER)
 
     def _once(self, display: Display, message: str) -> bool:
         """Announce something, and return whether it was the first time."""
@@ -69,6 +80,17 @@ class Attendant(ABC):
         self._announced.add(message)
         display.announce(message)
         return True
+
+
+def _waits(deployment: Deployment, awaited: Deployment) -> str:
+    where = f"{deployment.fraise_id} {deployment.environment}"
+    own, other = (f"{noun(each.kind)} {short_id(each.id)}" for each in (deployment, awaited))
+    return f"{where}: {own} waits for {other} (Ctrl-C cancels)"
+
+
+def _is_unattended(reader: DeploymentReader, deployment_id: str) -> bool:
+    """Whether a deployment waits that only a worker would execute now, and none is there."""
+    return reader.deployment(deployment_id).status == "pending" and reader.live_workers() == 0
 
 
 @contextmanager

@@ -116,10 +116,10 @@ class Foreground(Attendant):
                 self._dispatcher.recover(self._ready_slot(), held)
         if deployment.status != "pending":
             return None
-        running = self.store.running(deployment.fraise_id, deployment.environment, deployment.lane)
-        if running is None:
+        awaited = self.store.awaited(deployment)
+        if awaited is None:
             self._dispatcher.claim(self._ready_slot(), deployment.id)
-        return running
+        return awaited
 
     def _note_end(self, _number: int, _frame: FrameType | None) -> None:
         self._is_told_to_end = True

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 import typer
 from fraisier_core.config import Environment
 from fraisier_core.errors import InvalidRequestError, StepFailedError
 from fraisier_core.requests.requesting import request_deployment
-from fraisier_core.units.starting import start
+from fraisier_core.store.records import Deployment
+from fraisier_core.units.job import executor_of
+from fraisier_core.units.starting import Started, is_at_work, start_next
 
-from fraisier.cli.acting import follow_to_end
+from fraisier.cli.acting import Onlooker, follow_by
+from fraisier.cli.attending import UNATTENDED
 from fraisier.cli.executing import MakeRequest
 from fraisier.cli.reporting import display, print_requested, report, warn_without_worker
 from fraisier.cli.session import ActingSession
+from fraisier.cli.tables import short_id
 from fraisier.exit_codes import code_of_status
 from fraisier.terminal import tell
 
@@ -46,25 +53,53 @@ def execute_in_unit(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Have a unit of systemd execute a request, started here or, if that is not permitted, by a worker;
-    follow it unless `detach`, and exit with the code of its ending.
+    """Have a unit of systemd execute a request once it is its turn, started here or, if that is not
+    permitted, by a worker; follow it unless `detach`, and exit with the code of its ending.
     """
     store = session.configured_store()
     deployment_id, _ = request_deployment(store, make_request(store))
+    is_left = _is_left(start_next(store, environment.fraise, environment.name))
     run = store.deployment(deployment_id)
-    if run.status == "pending" and not (run.executor == "unit" and _started(environment, deployment_id)):
+    if run.status == "pending" and (is_left or run.executor != "unit"):
         warn_without_worker(store)
     if detach:
         print_requested(store, deployment_id, as_json=as_json)
         return
-    follow_to_end(session, deployment_id, as_json=as_json)
+    new = Onlooker if is_left else UnitOnlooker
+    follow_by(new(session, deployment_id), deployment_id, as_json=as_json)
 
 
-def _started(environment: Environment, deployment_id: str) -> bool:
-    """Have systemd start the unit of a run, and return whether it does."""
-    try:
-        start(environment.fraise, environment.name, deployment_id)
-    except StepFailedError as error:
-        tell(f"{error}; a worker tries again", "yellow")
-        return False
-    return True
+def _is_left(started: Iterable[Started]) -> bool:
+    """Say what could not be started, and return whether anything could not."""
+    problems = [each.problem for each in started if each.problem]
+    for problem in problems:
+        tell(f"{problem}; a worker tries again", "yellow")
+    return bool(problems)
+
+
+class UnitOnlooker(Onlooker):
+    """Follows a run that a unit executes, and sees that there is one."""
+
+    _since = math.inf
+
+    def awaited(self, deployment: Deployment) -> str | None:
+        """Return what a run has to wait for. Raises `StepFailedError` if nothing would ever execute it."""
+        found = super().awaited(deployment)
+        if deployment.status != "pending" or found is not None:
+            self._since = math.inf
+        else:
+            self._since = min(self._since, time.monotonic())
+            if time.monotonic() - self._since > UNATTENDED:
+                self._require_executor(deployment)
+                self._since = time.monotonic()
+        return found
+
+    def _require_executor(self, run: Deployment) -> None:
+        if is_at_work(run) or self.reader.live_workers():
+            return
+        if self.reader.deployment(run.id).status == "pending":  # still, though its unit is not at work
+            unit = executor_of(run.fraise_id, run.environment, run.id)
+            gone = f"the unit of run {short_id(run.id)} ended before it claimed it"
+            raise StepFailedError(
+                f"{gone}, and no worker is running to start it again: see `journalctl --unit {unit}`"
+            )

@@ -9,16 +9,17 @@ from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.follow import Display, PlainDisplay
-from fraisier.cli.tables import COLOURS, short_commit, short_id
+from fraisier.cli.tables import COLOURS, noun, short_commit, short_id
 from fraisier.cli.times import lasted
 from fraisier.terminal import print_json, say, tell, wants_live
+
+NO_WORKER = "no worker is running: it waits until you start `fraisier worker` or `fraisier-webhook`"
 
 
 def warn_without_worker(reader: DeploymentReader) -> None:
     """Say so if no worker is there to execute what was requested."""
     if reader.live_workers() == 0:
-        start = "`fraisier worker` or `fraisier-webhook`"
-        tell(f"no worker is running: it waits until you start {start}", "yellow")
+        tell(NO_WORKER, "yellow")
 
 
 def print_queued(reader: DeploymentReader, deployment_id: str, *, as_json: bool) -> None:
@@ -55,8 +56,18 @@ def report(history: DeploymentReader, deployment: Deployment, *, as_json: bool) 
     else:
         tell(f"{what}: {_failure(deployment)}", COLOURS.get(deployment.status))
         tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
+    for each in requested_for(history, deployment):
+        done(f"{noun(each.kind)} {each.id} is requested")
     if as_json:
         print_json(deployment._asdict())
+
+
+def requested_for(history: DeploymentReader, deployment: Deployment) -> list[Deployment]:
+    """Return what a deployment requested at its end: the run after it, or the rollback after a run."""
+    if deployment.status not in {"success", "failed"}:
+        return []
+    newest = history.deployments(deployment.fraise_id, deployment.environment)
+    return [each for each in newest if each.requested_for == deployment.id]
 
 
 def _success(deployment: Deployment) -> str:

@@ -138,8 +138,12 @@ class Session(AnySession):
 
     def request_cancel(self, id_part: str) -> Deployment:
         """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""
+        from fraisier_core.units.starting import start_next
+
         store = self.existing_store()
-        return store.request_cancel(store.find(id_part), self.user)
+        found = store.request_cancel(store.find(id_part), self.user)
+        start_next(store, found.fraise_id, found.environment)  # those that waited for it
+        return found
 
     def changes(self, deployment_id: str) -> Polling:  # noqa: ARG002 - of whichever
         """Return what says to look often: the store is near."""

@@ -44,8 +44,8 @@ def _awaited(reader: DeploymentReader, record: Deployment) -> str | None:
     """Return what a pending deployment waits for, if it is another one."""
     if record.status != "pending":
         return None
-    running = reader.running(record.fraise_id, record.environment, record.lane)
-    return running and f"{reader.deployment(running).kind} {running}"
+    awaited = reader.awaited(record)
+    return awaited and f"{reader.deployment(awaited).kind} {awaited}"
 
 
 def _arguments(record: Deployment) -> str | None:

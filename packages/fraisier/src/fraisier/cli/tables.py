@@ -64,6 +64,11 @@ def short_id(deployment_id: str) -> str:
     return deployment_id[-8:]
 
 
+def noun(kind: str) -> str:
+    """Return what messages call a deployment of a kind."""
+    return "deployment" if kind == "deploy" else kind
+
+
 def short_ids(text: str) -> str:
     """Return a text with every id in it cut to its end."""
     return _ID.sub(lambda found: short_id(found[0]), text)

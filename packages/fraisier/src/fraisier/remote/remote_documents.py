@@ -65,8 +65,13 @@ HISTORY = f"""query History($fraise: String, $environment: String, $limit: Int!,
     {DEPLOYMENT}
   }}
 }}"""
-RUNNING = """query Running($fraise: String!, $environment: String!) {
-  deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) { id lane }
+AHEAD = """query Ahead($fraise: String!, $environment: String!) {
+  running: deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) {
+    id kind lane
+  }
+  pending: deploymentHistory(fraiseId: $fraise, environment: $environment, status: PENDING, limit: 200) {
+    id kind lane
+  }
 }"""
 ONE = f"query One($id: ID!) {{ deployment(id: $id) {{ {DEPLOYMENT} }} }}"
 PROGRESS = f"""query Progress($id: ID!) {{

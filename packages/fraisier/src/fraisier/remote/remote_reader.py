@@ -171,11 +171,18 @@ class RemoteReader(DeploymentReader):
             raise unknown_id("deployment", deployment_id)
         return dict(row)
 
-    def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
-        """Return what `Reader.running` does."""
-        names = {"fraise": fraise_id, "environment": environment}
-        rows = self._endpoint.ask(documents.RUNNING, **names)["deploymentHistory"]
-        return next((row["id"] for row in rows if lane is not None and row["lane"] == lane), None)
+    def awaited(self, deployment: Deployment) -> str | None:
+        """Return what `DeploymentReader.awaited` does."""
+        if deployment.status != "pending" or deployment.lane is None:
+            return None
+        names = {"fraise": deployment.fraise_id, "environment": deployment.environment}
+        found = self._endpoint.ask(documents.AHEAD, **names)
+        running, pending = (
+            [row for row in found[status] if row["lane"] == deployment.lane]
+            for status in ("running", "pending")
+        )
+        ahead = [] if KINDS[deployment.kind].supersedes else _ahead(pending[::-1], deployment)
+        return next((row["id"] for row in [*running, *ahead]), None)
 
     def branch_heads(self, fraise_id: str, environment: str) -> list[BranchHead]:
         """Return what `Reader.branch_heads` does, as the status said it last."""
@@ -219,3 +226,13 @@ def _counts(deployment: Deployment) -> bool:
     kind = KINDS.get(deployment.kind)
     is_commit = kind is not None and kind.source == "commit"
     return is_commit and (deployment.repeats is None or deployment.release is not None)
+
+
+def _ahead(pending: Sequence[Mapping[str, Any]], deployment: Deployment) -> list[Mapping[str, Any]]:
+    """Return what comes before a deployment, of what waits with it, oldest first; the first of them first."""
+    found, own, is_older = [], KINDS[deployment.kind].priority, True
+    for row in pending:
+        is_older = is_older and row["id"] != deployment.id
+        if (priority := KINDS[row["kind"]].priority) > own or (is_older and priority == own):
+            found.append(row)
+    return sorted(found, key=lambda row: -KINDS[row["kind"]].priority)

@@ -24,8 +24,11 @@ class Leases(RelationalReader):
 
     files = (*RelationalReader.files, "deployments", "deliveries")
 
-    def awaiting_units(self, limit: int = 100) -> list[Deployment]:
-        return self._records(Deployment, "awaiting_units", limit=limit)
+    def awaiting_units(
+        self, fraise_id: str | None = None, environment: str | None = None, limit: int = 100
+    ) -> list[Deployment]:
+        names = {"fraise_id": fraise_id, "environment": environment}
+        return self._records(Deployment, "awaiting_units", **names, limit=limit)
 
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]

@@ -113,6 +113,10 @@ class RelationalReader:
         row = self._one("running", fraise_id=fraise_id, environment=environment, lane=lane)
         return str(row["id"]) if row else None
 
+    def awaited(self, deployment: Deployment) -> str | None:
+        row = self._one("awaited", id=deployment.id)
+        return str(row["id"]) if row and row["id"] else None
+
     def last_fired(self, fraise_id: str, environment: str) -> str | None:
         row = self._one("last_fired", fraise_id=fraise_id, environment=environment)
         return str(row["requested_at"]) if row else None

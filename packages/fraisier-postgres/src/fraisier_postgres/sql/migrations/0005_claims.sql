@@ -1,8 +1,25 @@
--- Claims what can run now, by priority; of one deployment if `wanted` is given, and what a unit executes only so. Its environment is held first, those
--- that others hold are passed over, and it is read again once it is held, in a new snapshot. One call, because every
--- answer that a worker waits for delays the first step. Nothing is claimed if there is a migration that is newer than
--- the one that is known: `newest` says which. The deployment is returned as
--- it is then.
+-- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn before.
+CREATE VIEW claimable_deployments AS
+SELECT * FROM tb_deployments AS waiting
+WHERE status = 'pending'
+  AND (lane IS NULL
+       OR (NOT EXISTS (
+               SELECT FROM tb_deployments AS busy
+               WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+                 AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+           AND (supersedes
+                OR NOT EXISTS (
+                    SELECT FROM tb_deployments AS ahead
+                    WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
+                      AND ahead.status = 'pending' AND ahead.lane = waiting.lane
+                      AND (ahead.priority > waiting.priority
+                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))))));
+
+-- Claims the next by priority or, if `wanted` is given, that one; what a unit executes is claimed by its id alone. Its
+-- environment is held first, those that others hold are passed over, and it is read again once it is held, in a new
+-- snapshot. One call, because every answer that a worker waits for delays the first step. Nothing is claimed if there
+-- is a migration that is newer than the one that is known: `newest` says which. The deployment is returned as it is
+-- then.
 CREATE FUNCTION claim(
     wanted uuid, known text, durable boolean, at timestamptz, host text, boot_id text, pid integer,
     pid_started bigint, seconds double precision,
@@ -18,21 +35,12 @@ BEGIN
         RETURN;
     END IF;
     LOOP
-        SELECT w.id INTO claimed FROM tb_deployments AS w
+        SELECT w.id INTO claimed FROM claimable_deployments AS w
         JOIN tb_environments AS e ON e.fraise_id = w.fraise_id AND e.environment = w.environment
-        WHERE w.status = 'pending' AND (w.id = wanted OR (wanted IS NULL AND w.executor IS DISTINCT FROM 'unit'))
-          AND NOT EXISTS (
-              SELECT FROM tb_deployments AS busy
-              WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
-                AND busy.lane IS NOT NULL AND busy.status = 'running')
+        WHERE w.id = wanted OR (wanted IS NULL AND w.executor IS DISTINCT FROM 'unit')
         ORDER BY w.priority DESC, w.sequence LIMIT 1 FOR NO KEY UPDATE OF e SKIP LOCKED;
         EXIT WHEN claimed IS NULL;
-        SELECT w.attempt + 1 INTO attempt FROM tb_deployments AS w
-        WHERE w.id = claimed AND w.status = 'pending'
-          AND NOT EXISTS (
-              SELECT FROM tb_deployments AS busy
-              WHERE busy.fraise_id = w.fraise_id AND busy.environment = w.environment AND busy.lane = w.lane
-                AND busy.lane IS NOT NULL AND busy.status = 'running');
+        SELECT w.attempt + 1 INTO attempt FROM claimable_deployments AS w WHERE w.id = claimed;
         EXIT WHEN attempt IS NOT NULL;  -- or it was taken before it was held: another may wait
     END LOOP;
     IF attempt IS NULL THEN

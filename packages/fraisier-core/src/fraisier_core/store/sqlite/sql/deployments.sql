@@ -71,23 +71,15 @@ VALUES (
 SELECT max(name) AS name FROM tb_migrations;
 
 -- name: claimable
--- What can run now, by priority; of one deployment if `id` is given. What a unit executes is claimed by its id alone.
-SELECT id, attempt FROM tb_deployments AS waiting
-WHERE status = 'pending' AND (id = :id OR (:id IS NULL AND executor IS NOT 'unit'))
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+-- The next by priority, or the one of an id; what a unit executes is claimed by its id alone.
+SELECT id, attempt FROM claimable_deployments
+WHERE id = :id OR (:id IS NULL AND executor IS NOT 'unit')
 ORDER BY priority DESC, sequence LIMIT 1;
 
 -- name: awaiting_units
--- What units execute and none has claimed, though it can run now.
-SELECT * FROM tb_deployments AS waiting
-WHERE status = 'pending' AND executor = 'unit'
-  AND NOT EXISTS (
-      SELECT 1 FROM tb_deployments AS busy
-      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
-        AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+-- What units execute and none has claimed, though it is its turn.
+SELECT * FROM claimable_deployments
+WHERE executor = 'unit' AND (:fraise_id IS NULL OR (fraise_id = :fraise_id AND environment = :environment))
 ORDER BY sequence LIMIT :limit;
 
 -- name: take_lease

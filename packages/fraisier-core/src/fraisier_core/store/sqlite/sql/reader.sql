@@ -54,6 +54,20 @@ ORDER BY sequence DESC LIMIT 1;
 SELECT id FROM tb_deployments INDEXED BY one_running_deployment
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
 
+-- name: awaited
+-- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it.
+SELECT coalesce(
+    (SELECT busy.id FROM tb_deployments AS busy INDEXED BY one_running_deployment
+     WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+       AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running'),
+    (SELECT ahead.id FROM tb_deployments AS ahead INDEXED BY pending_deployment
+     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
+       AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND waiting.supersedes = 0
+       AND (ahead.priority > waiting.priority
+            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))
+     ORDER BY ahead.priority DESC, ahead.sequence LIMIT 1)) AS id
+FROM tb_deployments AS waiting WHERE waiting.id = :id AND waiting.status = 'pending';
+
 -- name: events
 SELECT * FROM tb_deployment_events WHERE sequence > :after ORDER BY sequence LIMIT :limit;
 

@@ -93,3 +93,20 @@ CREATE TRIGGER tokens_no_replace BEFORE INSERT ON tb_tokens
 WHEN EXISTS (SELECT 1 FROM tb_tokens
              WHERE id = NEW.id OR prefix = NEW.prefix OR (name = NEW.name AND revoked_at IS NULL))
 BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
+
+-- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn before.
+CREATE VIEW claimable_deployments AS
+SELECT * FROM tb_deployments AS waiting
+WHERE status = 'pending'
+  AND (lane IS NULL
+       OR (NOT EXISTS (
+               SELECT 1 FROM tb_deployments AS busy INDEXED BY one_running_deployment
+               WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
+                 AND busy.lane = waiting.lane AND busy.lane IS NOT NULL AND busy.status = 'running')
+           AND (supersedes = 1
+                OR NOT EXISTS (
+                    SELECT 1 FROM tb_deployments AS ahead INDEXED BY pending_deployment
+                    WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
+                      AND ahead.status = 'pending' AND ahead.lane = waiting.lane
+                      AND (ahead.priority > waiting.priority
+                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))))));
