@@ -47,17 +47,31 @@ class Started(NamedTuple):
     problem: str = ""
 
 
-def start_next(store: Store, fraise: str, environment: str) -> list[Started]:
+def start_next(store: Store, fraise: str, environment: str, own: str | None = None) -> list[Started]:
     """Start the units of the runs of an environment whose turn it is, and return what became of each; what
     cannot be started, the worker starts later. Raises nothing.
+
+    Args:
+        store: where they wait.
+        fraise: their fraise.
+        environment: their environment.
+        own: the run whose unit is started if the process is gone of what it waits for: it recovers that.
     """
     if not has_systemd():
         return []
     try:
-        found = store.awaiting_units(fraise, environment)
+        found = [each.id for each in store.awaiting_units(fraise, environment)]
+        if not found and own is not None and _is_left_behind(store, fraise, environment):
+            found = [own]
     except StoreError:
         return []
-    return start_all([Waiting(each.fraise_id, each.environment, each.id) for each in found])
+    return start_all([Waiting(fraise, environment, each) for each in found])
+
+
+def _is_left_behind(store: Store, fraise: str, environment: str) -> bool:
+    """Whether a deployment of an environment runs whose process is gone."""
+    running = (store.deployment(held.lease.deployment_id) for held in store.expired())
+    return any((each.fraise_id, each.environment) == (fraise, environment) for each in running)
 
 
 def start_missing(waiting: Sequence[Waiting]) -> list[Started]:

@@ -58,7 +58,7 @@ def execute_in_unit(
     """
     store = session.configured_store()
     deployment_id, _ = request_deployment(store, make_request(store))
-    is_left = _is_left(start_next(store, environment.fraise, environment.name))
+    is_left = _is_left(start_next(store, environment.fraise, environment.name, deployment_id))
     run = store.deployment(deployment_id)
     if run.status == "pending" and (is_left or run.executor != "unit"):
         warn_without_worker(store)
