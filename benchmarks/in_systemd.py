@@ -114,7 +114,7 @@ def install_timers(folder: Path) -> tuple[Path, list[str]]:
     config.write_text(f"fraises:\n{''.join(fraises)}")
     loaded = load_config(config, Plugins.installed())
     with closing(open_store(loaded.database)) as store:
-        configure_store(store, loaded)
+        configure_store(store, loaded, executes=True)
     quiet([FRAISIER, "-c", config, "config", "install"])
     return config, [f"fraisier-run-job_{each}.production.timer" for each in numbers]
 

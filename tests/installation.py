@@ -42,7 +42,7 @@ class Installation:
         self.config = parse_config(text, folder / "fraises.yaml", self.plugins)
         self.database = open_store(self.config.database)
         self.store = open_store(self.config.database)
-        configure_store(self.store, self.config)
+        configure_store(self.store, self.config, executes=True)
         self.stop = CancellationToken()
 
     def claim(self, commit: str | None = None, **changes: object) -> Lease:

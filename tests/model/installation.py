@@ -67,7 +67,7 @@ class Installation:
         self.mirror = SimulatedMirror(self.history)
         self.host = SimulatedHost(boot_id="1")
         self.store = stores.create(self.host)
-        configure_store(self.store, config)
+        configure_store(self.store, config, executes=True)
         self.record, self.order = Record(), Order()
         self.processes: list[SimulatedProcess] = []
         self.started = 0

@@ -360,7 +360,7 @@ def test_a_claim_waits_for_its_environment_alone(store: OpenStore) -> None:
 
 
 def test_a_run_of_a_unit_waits_for_that_until_it_is_claimed_by_its_id(store: OpenStore) -> None:
-    job = environment("staging")._replace(overlap="queue", deploys_wait=True, executor="unit")
+    job = environment("staging")._replace(has_job=True, overlap="queue", deploys_wait=True, executor="unit")
     store.configure([environment("production"), job])
     first, second = (
         store.request(Request("api", "staging", "run", "schedule", None, None, None)) for _ in range(2)

@@ -32,7 +32,7 @@ def configure(
 ) -> None:
     job = (overlap, deploys_wait, executor)
     environment = ConfiguredEnvironment(
-        "load", "etl", None, None, "production", None, "main", None, None, *job
+        "load", "etl", None, None, "production", None, "main", None, None, True, *job
     )
     store.configure([environment, environment._replace(environment="staging")])
 
@@ -76,6 +76,30 @@ def test_the_settings_at_its_request_say_what_a_run_excludes(
     store.rebuild()
     assert store.deployment(run.id) == run
     assert store.deployment(store.request(DEPLOY)).lane == "release"
+
+
+UNSAID = ConfiguredEnvironment("load", "etl", None, None, "production", None, "main", has_job=True)
+
+
+def test_what_a_process_cannot_say_of_a_job_stays_as_it_was(store: OpenStore) -> None:
+    configure(store, "skip", deploys_wait=True, executor="unit")
+    store.configure([UNSAID])
+    first, second = (store.deployment(each) for each in store.request_all([RUN, RUN]))
+    assert (first.lane, first.executor, second.status) == ("release", "unit", "skipped")
+    store.configure([UNSAID._replace(overlap="queue", deploys_wait=False)])
+    run = store.deployment(store.request(RUN))
+    assert (run.lane, run.executor, run.status) == ("run", "unit", "pending")
+    store.configure([UNSAID._replace(executor="worker")])
+    run = store.deployment(store.request(RUN))
+    assert (run.lane, run.executor) == ("run", "worker")
+
+
+def test_what_was_said_of_a_job_is_forgotten_with_it(store: OpenStore) -> None:
+    configure(store, "allow", deploys_wait=False, executor="unit")
+    store.configure([UNSAID._replace(type="api", has_job=False)])
+    store.configure([UNSAID])
+    run = store.deployment(store.request(RUN))
+    assert (run.lane, run.executor) == ("run", None)
 
 
 def test_a_deployment_waits_for_a_run_and_a_run_for_it(store: OpenStore) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from fraisier_core.errors import ConflictError, StepFailedError
+from fraisier_core.job_settings import settings_of_requests
 from fraisier_core.units.installed_units import UNITS, differences
 from fraisier_core.units.job import Job, executor_of
 from fraisier_core.units.place import unit_place
@@ -26,7 +27,8 @@ Systemctl = Callable[..., str]
 
 
 def job(fraise: str = "report", **section: object) -> Job:
-    found = Job.read(fraise, "production", {"schedule": "30 2 * * *"} | section)
+    settings = settings_of_requests({"schedule": "30 2 * * *"} | section)
+    found = Job.by(fraise, "production", settings)
     assert found is not None
     return found
 

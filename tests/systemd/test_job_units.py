@@ -142,6 +142,12 @@ def test_a_deployment_fails_before_activation_until_the_units_are_installed(host
     assert done.returncode == ExitCode.SUCCESS, done.stdout + done.stderr
     host.configure("30 2 * * *", "30 3 * * *")
     assert "fraisier-run-report.production.timer differs" in host.deploy().stderr
+    scheduled = (host.folder / "fraises.yaml").read_text()
+    host.configure("type: scheduled", "type: api")
+    host.configure("command: [sh, report.sh]\n", "\n")
+    host.configure('schedule: "30 3 * * *"\n', "\n")
+    assert "fraisier-run-report.production.timer is no longer configured" in host.deploy().stderr
+    (host.folder / "fraises.yaml").write_text(scheduled)
 
 
 def test_trying_changes_nothing_and_a_second_time_there_is_nothing_to_do(host: JobHost) -> None:
@@ -308,13 +314,12 @@ def test_the_worker_starts_the_unit_of_a_run_that_nothing_else_started(host: Job
 
 
 def test_a_run_whose_unit_is_not_installed_fails_with_the_command(host: JobHost) -> None:
-    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
     host.install()
     assert host.deploy().returncode == ExitCode.SUCCESS
     for path in UNITS.glob("fraisier-run-*"):
         path.unlink()
     subprocess.run(["systemctl", "daemon-reload"], check=True)
-    host.fraisier("run", "report", "production", "--detach")
+    assert host.fraisier("run", "report", "production", "--detach").returncode == ExitCode.SUCCESS
     with host.worker():
         run = wait_until(host.ended_run)
     assert run["status"] == "failed"

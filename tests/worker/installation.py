@@ -70,7 +70,7 @@ class Installation:
     def store(self) -> OpenStore:
         """The store, which is told what is configured."""
         found = self._open()
-        configure_store(found, self.config)
+        configure_store(found, self.config, executes=True)
         return found
 
     def configure(self, fraise: str) -> None:

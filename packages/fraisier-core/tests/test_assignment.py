@@ -76,7 +76,7 @@ def config(plugins: Plugins, tmp_path: Path) -> Config:
 @pytest.fixture
 def deployment(config: Config, tmp_path: Path) -> Deployment:
     with closing(open_store(tmp_path / "store.db")) as store:
-        configure_store(store, config)
+        configure_store(store, config, executes=True)
         request = Request("api", "production", "deploy", "manual", "ada", "refs/heads/main")
         return store.deployment(store.request(request))
 

@@ -74,7 +74,7 @@ class Installation:
         self.configure()
         source = ConfigSource(self.config, site.plugins(), parts=())
         self.store = open_store(source.current().database)
-        configure_store(self.store, source.current())
+        configure_store(self.store, source.current(), executes=True)
         self.processes: list[subprocess.Popen[bytes]] = []
 
     @property

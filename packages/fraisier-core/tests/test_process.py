@@ -34,7 +34,7 @@ class Installation:
     def __init__(self, config: Config, channel: Connection) -> None:
         self.config = config
         self.store = open_store(config.database)
-        configure_store(self.store, config)
+        configure_store(self.store, config, executes=True)
         self._channel = channel
         process = receive(channel)
         assert process is not None

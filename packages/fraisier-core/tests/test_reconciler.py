@@ -75,7 +75,7 @@ class Installation:
         self.configure(forge.url)
         source = ConfigSource(self.config, Plugins.installed())
         self.store = open_store(source.current().database)
-        configure_store(self.store, source.current())
+        configure_store(self.store, source.current(), executes=True)
         self.worker: subprocess.Popen[bytes] | None = None
         self.environ = {**os.environ, "PYTHONPATH": str(site.folder)}
 

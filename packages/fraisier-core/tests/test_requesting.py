@@ -56,7 +56,10 @@ def test_a_request_of_a_process_is_claimed_for_it_unless_the_environment_is_busy
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (REQUEST._replace(kind="restart"), 'unknown kind of deployment "restart" (known: deploy, rollback)'),
+        (
+            REQUEST._replace(kind="restart"),
+            'unknown kind of deployment "restart" (known: deploy, rollback, run)',
+        ),
         (REQUEST._replace(kind="rollback"), "a rollback must name its release"),
         (REQUEST._replace(trigger="replay"), "a replay must name its webhook_event_id"),
     ],

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.config import parse_config
+from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.decision import commands
 from fraisier_core.engine.forward import execute
-from fraisier_core.engine.manual import run_request
+from fraisier_core.engine.manual import ManualActions, run_request
 from fraisier_core.engine.recovery import recover_unactivated
-from fraisier_core.errors import InvalidRequestError
+from fraisier_core.errors import InvalidRequestError, UnsetVariableError
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Deployment, Event, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Request
 from fraisier_core.store.vocabulary import KINDS, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
@@ -71,12 +72,12 @@ def installation(tmp_path: Path, forge: Forge, site: PackageFolder) -> Installat
     return Installation(tmp_path, forge, site, DEPLOYER, CONFIGURATION)
 
 
-def configured(installation: Installation, keys: str) -> None:
+def configured(installation: Installation, keys: str, *, executes: bool = True) -> None:
     """Add keys to the section of the environment."""
     text = CONFIGURATION.format(repository=installation.forge.url, folder=installation.folder)
     path = installation.folder / "fraises.yaml"
     installation.config = parse_config(f"{text}        {keys}\n", path, installation.plugins)
-    configure_store(installation.store, installation.config)
+    configure_store(installation.store, installation.config, executes=executes)
 
 
 def requested(installation: Installation, *arguments: str) -> Deployment:
@@ -145,6 +146,74 @@ def test_no_argument_has_what_no_process_can_be_given(installation: Installation
     installation.execute(installation.forge.push_files({"job": "true"}))
     with pytest.raises(InvalidRequestError, match="NUL"):
         requested(installation, "a\0b")
+
+
+STORED = ConfiguredEnvironment(
+    "site", "static", None, None, "production", None, "main", None, None, True, "skip", True, "unit"
+)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "env: {PASSWORD: '${NOT_SET}'}",
+        "timeout: '${NOT_SET}'",
+        "retries: {count: '${NOT_SET}', delay: 1s}",
+        "health_check: {url: '${NOT_SET}'}",
+        "limits: {memory: '${NOT_SET}'}",
+        "schedule: '${NOT_SET}'",
+        "deploy_during_run: '${NOT_SET}'",
+    ],
+)
+@pytest.mark.parametrize("executes", [True, False])
+def test_who_has_not_the_variables_of_a_job_takes_nothing_from_its_runs(
+    installation: Installation, keys: str, executes: bool
+) -> None:
+    with_variables = installation.config
+    installation.store.configure([STORED])
+    configured(installation, f"overlap: skip\n        {keys}", executes=executes)
+    installation.config = with_variables
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    first, second = requested(installation), requested(installation)
+    assert (first.lane, second.status) == ("release", "skipped")
+    is_known = executes and not keys.startswith(("limits", "schedule", "deploy_during_run"))
+    assert first.executor == ("worker" if is_known else "unit")
+
+
+def test_a_run_after_a_deployment_is_as_the_worker_said_whoever_started_since(
+    installation: Installation,
+) -> None:
+    configured(installation, "run: on_deploy")
+    worker = installation.config
+    installation.store.configure([STORED])
+    configured(installation, "overlap: skip\n        env: {PASSWORD: '${NOT_SET}'}", executes=False)
+    installation.config = worker
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    run = installation.store.deployments()[0]
+    assert (run.trigger, run.lane, run.executor) == ("on_deploy", "release", "unit")
+
+
+def test_a_run_that_is_requested_anew_is_as_the_worker_said(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    installation.store.configure([STORED])
+    configured(installation, "overlap: queue\n        env: {PASSWORD: '${NOT_SET}'}", executes=False)
+    interrupted(installation, repeatable=True, trigger="schedule")
+    again = installation.store.deployments()[0]
+    assert (again.trigger, again.lane, again.executor) == ("recovery", "release", "unit")
+
+
+def test_a_run_can_be_requested_without_the_variables_of_its_job(installation: Installation) -> None:
+    installation.execute(installation.forge.push_files({"job": "true"}))
+    path = installation.config.path
+    text = CONFIGURATION.format(repository="${NOT_SET}", folder=installation.folder)
+    path.write_text(f"{text}        env: {{PASSWORD: '${{NOT_SET}}'}}\n        limits: {{tasks: 64}}\n")
+    installation.store.configure([STORED])
+    plugins = installation.plugins
+    actions = ManualActions(ConfigSource(path, plugins), plugins, installation.store)
+    run = installation.store.deployment(actions.run("site", "production", "ada", ["all"]))
+    assert (run.requested_by, run.arguments, run.lane, run.executor) == ("ada", ("all",), "release", "unit")
+    with pytest.raises(UnsetVariableError):
+        actions.deploy("site", "production", "ada")
 
 
 def test_the_success_of_a_deployment_requests_a_run_that_is_linked_to_it(installation: Installation) -> None:

@@ -10,10 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
+from fraisier_core.store.vocabulary import Overlap
 from fraisier_core.text.cron import is_reboot, read_cron
-
-Overlap = Literal["queue", "skip", "allow"]
-
 
 _time_zones = cache(zoneinfo.available_timezones)  # to list them takes 10 ms
 
@@ -159,3 +157,11 @@ class JobSettings(EnvironmentSettings):
         if self.overlap == "allow" and not self.deploy_during_run:
             raise ValueError("overlap: allow needs deploy_during_run: true")
         return self
+
+
+def settings_of_requests(section: Mapping[str, object]) -> JobSettings:
+    """Return what a section says of how runs are requested and who executes them, whatever else is wrong with
+    it. Raises `ValidationError`.
+    """
+    keys = "overlap", "deploy_during_run", "schedule", "limits"
+    return JobSettings.model_validate({key: section[key] for key in keys if key in section})

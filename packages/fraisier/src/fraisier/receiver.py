@@ -91,7 +91,7 @@ class Receiver:
         """Take the current configuration; a new one is written to the store first. Raises `StoreError`."""
         config = self._source.current()
         if config is not self._config:
-            configure_store(self._store, config)
+            configure_store(self._store, config, executes=False)
             _warn(config, self._config)
             self._providers = {
                 name: ConfiguredProvider.of(name, self._plugins, config) for name in config.git.providers

@@ -83,6 +83,27 @@ def test_a_run_is_left_to_a_worker(jobs: Installation) -> None:
         wait_until(lambda: jobs.last().status == "success")
 
 
+def test_who_leaves_a_run_to_a_worker_needs_none_of_its_variables(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    text = jobs.config.read_text()
+    section = "script_path: job.sh"
+    jobs.config.write_text(text.replace(section, f"{section}\n        env: {{TOKEN: '${{MY_TOKEN}}'}}", 1))
+    refused = jobs.run("run", "my_api", "production")
+    assert (refused.returncode, "MY_TOKEN" in refused.stderr) == (3, True)
+    assert jobs.run("run", "my_api", "production", "--detach").returncode == 0
+    assert (jobs.last().kind, jobs.last().status) == ("run", "pending")
+
+
+@pytest.mark.parametrize("option", ["--detach", "--scheduled"])
+def test_a_run_is_either_claimed_or_requested(jobs: Installation, option: str) -> None:
+    deploy(jobs, "echo loaded")
+    jobs.run("run", "my_api", "production", "--detach")
+    recorded = jobs.recorded()
+    done = jobs.run("run", "my_api", "production", "--claim", jobs.last().id, option)
+    assert (done.returncode, "--claim goes with neither" in done.stderr) == (2, True)
+    assert jobs.recorded() == recorded
+
+
 def test_what_a_timer_requests_is_said_to_be_scheduled(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     assert jobs.run("run", "my_api", "production", "--scheduled", "--detach").returncode == 0

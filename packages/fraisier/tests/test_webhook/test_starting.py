@@ -7,9 +7,13 @@ import os
 import re
 import socket
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from fraisier_core.store.records import ConfiguredEnvironment
+
+from tests.stores import open_store
 
 from .hooks import Hook, github, github_push, new_commit
 from .installation import COMMAND, Installation
@@ -129,3 +133,22 @@ def test_without_any_provider_it_says_that_every_webhook_is_refused(installation
     with installation.serving() as server:
         assert server.send(github(github_push(new_commit()))).status_code == 404
         assert "so every webhook is refused" in server.log.read_text()
+
+
+def test_it_says_nothing_of_who_executes_a_job_nor_what_it_cannot_know(installation: Installation) -> None:
+    section = (
+        "type: etl\n    environments: {production: {script_path: load.py, env: {PASSWORD: '${NOT_SET}'}}}"
+    )
+    missing = "type: not_installed\n    environments: {production: {limits: {memory: 1G}}}"
+    fraises = f"  etl:\n    {section}\n  lost:\n    {missing}\n"
+    installation.config.write_text(EXAMPLE.replace("fraises:\n", f"fraises:\n{fraises}"))
+    said = ConfiguredEnvironment("etl", "etl", None, None, "production", None, None, has_job=True)
+    said = said._replace(overlap="skip", deploys_wait=True, executor="unit")
+    state = installation.folder / ".fraisier"
+    state.mkdir()
+    with closing(open_store(state / "fraisier.db")) as store:
+        store.configure([said, said._replace(fraise_id="lost")])
+    with installation.serving() as server:
+        found = server.rows("SELECT fraise_id, overlap, deploys_wait, executor FROM tb_environments")
+    values = {row["fraise_id"]: (row["overlap"], row["deploys_wait"], row["executor"]) for row in found}
+    assert values == {"my_api": (None, None, None), "etl": ("queue", 1, "unit"), "lost": ("skip", 1, "unit")}

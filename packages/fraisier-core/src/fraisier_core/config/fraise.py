@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
@@ -18,6 +18,7 @@ from fraisier_core.errors import FraisierError, PluginError, UnsetVariableError
 from fraisier_core.git.access import NO_ACCESS, Access
 from fraisier_core.git.contents import ALL, Contents
 from fraisier_core.git.repository import Repository, address_problem, origin_of
+from fraisier_core.job_settings import JobSettings, settings_of_requests
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import EnvironmentSettings
 
@@ -43,7 +44,8 @@ REACH: tuple[str, ...] = tuple(ReachSection.model_fields)
 class Environment:
     """One place where a fraise is deployed. `title` is its `name:` for people, `branch` what a deployment
     takes when no commit is named, `outcome` the settings of its type, or why there are none; `section` has
-    the variables filled in, `secrets` are the values of variables and files.
+    the variables filled in that are set, `secrets` are the values of variables and files; `has_job` is None
+    if nobody asked what its type has.
     """
 
     fraise: str
@@ -55,6 +57,7 @@ class Environment:
     outcome: EnvironmentSettings | FraisierError = field(repr=False)
     section: Mapping[str, object] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    has_job: bool | None
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -62,6 +65,20 @@ class Environment:
         if isinstance(self.outcome, FraisierError):
             raise self.outcome.with_traceback(None)
         return self.outcome
+
+    @property
+    def job(self) -> JobSettings | None:
+        """The settings of its job, None if its type has none; only those by which runs are requested, if
+        others cannot be used. Raises what keeps those from being known, as `settings` does.
+        """
+        if isinstance(self.outcome, JobSettings) or self.has_job is False:
+            return self.outcome if isinstance(self.outcome, JobSettings) else None
+        try:
+            return settings_of_requests(self.section)
+        except ValidationError:
+            if isinstance(self.outcome, FraisierError):
+                raise self.outcome.with_traceback(None) from None
+            return None  # keys of another meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +186,7 @@ def _read_environment(
     reader: ConfigReader, keys: Keys, model: type[EnvironmentSettings], problem: PluginError | None
 ) -> Environment:
     check_name(reader, keys)
-    section = reader.known(keys)
-    settings = reader.read(model, keys, section)
+    section, settings = reader.value(keys), reader.read(model, keys, reader.known(keys))
     outcome: EnvironmentSettings | FraisierError | None = problem or settings
     if problem is None and (unset := reader.unset_under(keys)):
         outcome = UnsetVariableError(unset)
@@ -184,6 +200,7 @@ def _read_environment(
         outcome=outcome or _CoreKeys(),
         section=section if isinstance(section, dict) else {},
         secrets=_secrets(reader, keys),
+        has_job=None if model is _CoreKeys else issubclass(model, JobSettings),
     )
 
 

@@ -8,14 +8,7 @@ from collections.abc import Sequence
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.earlier import earlier_releases
-from fraisier_core.errors import (
-    BusyError,
-    ConfigurationError,
-    FraisierError,
-    InvalidRequestError,
-    UnknownNameError,
-)
-from fraisier_core.job_settings import JobSettings
+from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import BRANCH_PREFIX, is_ref_name
@@ -38,12 +31,17 @@ def usable_environment(config: Config, fraise: str, name: str) -> Environment:
 
 
 def _named_environment(config: Config, fraise: str, name: str) -> Environment:
-    """Return an environment as `usable_environment` does, by its whole name: a client that may deploy to an
-    environment that is gone may not therefore deploy to another that begins so, nor be told which there are.
+    """Return an environment by its whole name: a client that may deploy to an environment that is gone may
+    not therefore deploy to another that begins so, nor be told which there are. Raises `UnknownNameError`.
     """
     if fraise not in config.fraises or name not in config.fraises[fraise].environments:
         raise UnknownNameError(f'no environment "{name}" of a fraise "{fraise}" is configured')
-    return usable_environment(config, fraise, name)
+    return config.fraises[fraise].environments[name]
+
+
+def _usable(config: Config, fraise: str, name: str) -> Environment:
+    """Return an environment by its whole name, as `usable_environment` does."""
+    return usable_environment(config, fraise, _named_environment(config, fraise, name).name)
 
 
 def deploy_request(
@@ -97,10 +95,12 @@ def run_request(
     requested_by: str,
     arguments: Sequence[str] = (),
 ) -> Request:
-    """Return the request for a run of an environment's job, with the release that serves when it starts.
-    Raises `InvalidRequestError` if its type has no job, an argument cannot be one, or no release serves.
+    """Return the request for a run of an environment's job, with the release that serves when it starts; what
+    executes it needs the variables of its settings, and the request does not. Raises `InvalidRequestError` if
+    its type has no job, an argument cannot be one, or no release serves, and `PluginError`.
     """
-    _ = environment.settings
+    if environment.has_job is None:
+        _ = environment.settings  # it may say why nobody knows
     fired = fired_request(config, environment, arguments)
     what = f"{environment.fraise} {environment.name}"
     if store.serving(environment.fraise, environment.name) is None:
@@ -113,7 +113,7 @@ def fired_request(config: Config, environment: Environment, arguments: Sequence[
     Raises `InvalidRequestError` if its type has no job, or an argument cannot be one.
     """
     names = environment.fraise, environment.name
-    if not isinstance(environment.outcome, JobSettings | FraisierError):
+    if environment.has_job is False:
         kind = config.fraises[environment.fraise].type
         raise InvalidRequestError(f'{" ".join(names)} has no job: its type "{kind}" is deployed, and not run')
     if any("\0" in each for each in arguments):
@@ -139,12 +139,12 @@ class ManualActions(Actions):
         branch: str | None = None,
     ) -> str:
         config = self._configured()
-        found = _named_environment(config, fraise_id, environment)
+        found = _usable(config, fraise_id, environment)
         return self._requested(deploy_request(config, found, requested_by, commit, branch))
 
     def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
         config = self._configured()
-        found = _named_environment(config, fraise_id, environment)
+        found = _usable(config, fraise_id, environment)
         request = rollback_request(
             config, self._plugins, self._store, found, requested_by=requested_by, to=to
         )
@@ -167,7 +167,7 @@ class ManualActions(Actions):
         """Return the current configuration; the store is told of a new one first."""
         config = self._source.current()
         if config is not self._config:
-            configure_store(self._store, config)
+            configure_store(self._store, config, executes=False)
             self._config = config
         return config
 

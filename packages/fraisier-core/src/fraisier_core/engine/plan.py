@@ -12,12 +12,13 @@ from fraisier_core.config import ResolvedEnvironment
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.commits import commit_of
 from fraisier_core.engine.execution import DeploymentContext, open_context
-from fraisier_core.engine.unit_check import STEP, job_with_units
+from fraisier_core.engine.unit_check import STEP
 from fraisier_core.errors import StepFailedError
 from fraisier_core.plugins import Plugins
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.units.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, A
     own = context.deployer.steps(settings, context.mirror.files(commit))
     if own is not None:
         checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
-        units = [STEP] if job_with_units(context.fraise, context.environment, settings) else []
+        units = [STEP] if Job.by(context.fraise, context.environment, settings) else []
         yield {
             "steps": ("fetch", *units, *checkout, *(name for name in own if name not in left_out), "verify")
         }

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
-from fraisier_core.job_settings import JobSettings
-from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.host import has_systemd
 from fraisier_core.units.crontab import crontab_line
 from fraisier_core.units.installed_units import differences, installed_names
@@ -25,20 +23,13 @@ def check_units(execution: Execution) -> None:
     """
     context = execution.context
     names = context.fraise, context.environment
-    job = job_with_units(*names, context.settings)
-    if isinstance(context.settings, JobSettings) and (job or (has_systemd() and installed_names(*names))):
+    job = Job.by(*names, context.settings)
+    if job or (has_systemd() and installed_names(*names)):
         with execution.recorder.step(STEP):
             if has_systemd():
                 _require_equal(names, job, context.config, context.state_dir)
             elif job is not None:
                 execution.recorder.note(_without_systemd(job, context.config))
-
-
-def job_with_units(fraise: str, environment: str, settings: EnvironmentSettings) -> Job | None:
-    """Return the job of an environment, None unless units run it."""
-    if not isinstance(settings, JobSettings) or not settings.needs_unit:
-        return None
-    return Job(fraise, environment, settings.schedule, settings.limits)
 
 
 def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_dir: Path) -> None:

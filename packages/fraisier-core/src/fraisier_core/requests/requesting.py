@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from fraisier_core.config import Config, Environment
+from fraisier_core.config import Config, Environment, Fraise
 from fraisier_core.config.last_good import keep
-from fraisier_core.errors import InvalidRequestError
+from fraisier_core.errors import FraisierError, InvalidRequestError
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.push import Push
 from fraisier_core.requests.routing import Routing, Target, route
@@ -19,24 +18,14 @@ from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 
 
-def configure_store(store: Store, config: Config) -> None:
+def configure_store(store: Store, config: Config, *, executes: bool) -> None:
     """Write every configured fraise and environment, without secrets, and mark the others as gone; what the
-    configuration said is kept for when its file cannot be used.
+    configuration said is kept for when its file cannot be used. Who executes runs is a fact of the host that
+    `executes` what is requested, so no other process says it.
     """
     store.configure(
         [
-            ConfiguredEnvironment(
-                fraise_id=fraise.name,
-                type=fraise.type,
-                description=fraise.description,
-                repository=environment.repository.identity,
-                environment=environment.name,
-                name=environment.title,
-                branch=environment.branch,
-                app_path=str(environment.app_path) if environment.app_path else None,
-                problem=fraise.problem,
-                **_job(environment),
-            )
+            _with_job(_configured(fraise, environment), environment, executes)
             for fraise in config.fraises.values()
             for environment in fraise.environments.values()
         ]
@@ -44,17 +33,38 @@ def configure_store(store: Store, config: Config) -> None:
     keep(config)
 
 
-def _job(environment: Environment) -> dict[str, Any]:
-    """Return what holds for the runs of an environment, nothing if it has no job."""
-    settings = environment.outcome
-    if not isinstance(settings, JobSettings):
-        return {}
-    executor: Executor = "unit" if settings.needs_unit and has_systemd() else "worker"
-    return {
-        "overlap": settings.overlap,
-        "deploys_wait": not settings.deploy_during_run,
-        "executor": executor,
-    }
+def executor_for(job: JobSettings) -> Executor:
+    """Return who executes the runs of a job on this host."""
+    return "unit" if job.needs_unit and has_systemd() else "worker"
+
+
+def _configured(fraise: Fraise, environment: Environment) -> ConfiguredEnvironment:
+    return ConfiguredEnvironment(
+        fraise_id=fraise.name,
+        type=fraise.type,
+        description=fraise.description,
+        repository=environment.repository.identity,
+        environment=environment.name,
+        name=environment.title,
+        branch=environment.branch,
+        app_path=str(environment.app_path) if environment.app_path else None,
+        problem=fraise.problem,
+    )
+
+
+def _with_job(
+    found: ConfiguredEnvironment, environment: Environment, executes: bool
+) -> ConfiguredEnvironment:
+    """Add what holds for the runs of an environment as far as it is known; the rest stays as it is stored."""
+    try:
+        job = environment.job
+    except FraisierError:
+        return found._replace(has_job=True)
+    if job is None or environment.has_job is None:
+        return found._replace(has_job=job is not None)
+    executor = executor_for(job) if executes else None
+    waits = not job.deploy_during_run
+    return found._replace(has_job=True, overlap=job.overlap, deploys_wait=waits, executor=executor)
 
 
 def request_deployment(

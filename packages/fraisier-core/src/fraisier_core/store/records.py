@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 class ConfiguredEnvironment(NamedTuple):
     """An environment that is configured, without secrets; `repository` is an identity, and `problem` says why
-    the plugin of its type cannot be used. `overlap`, `deploys_wait` and `executor` say what holds for the
-    runs of its job, if it has one.
+    the plugin of its type cannot be used. `has_job`: it has a job, or nobody knows; `overlap`, `deploys_wait`
+    and `executor` say what holds for the runs of that, and where they are None, what is stored stays.
     """
 
     fraise_id: str
@@ -34,6 +34,7 @@ class ConfiguredEnvironment(NamedTuple):
     branch: str | None
     app_path: str | None = None
     problem: str | None = None
+    has_job: bool = False
     overlap: Overlap | None = None
     deploys_wait: bool | None = None
     executor: Executor | None = None

@@ -142,7 +142,7 @@ class Installation:
         request = request._replace(release=release, arguments=arguments)
         config, fault = self.config(), self.folder / "fault"
         with self.store() as store:
-            configure_store(store, config)
+            configure_store(store, config, executes=True)
             (deployment_id,) = store.request_all([request])
         fault.unlink(missing_ok=True)
         with self._process(config, killed_at, fault) as (line, process):

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from fraisier_core.config.fraise import Environment
-from fraisier_core.errors import FraisierError
-from fraisier_core.job_settings import LimitsSection, Schedule, ScheduleSection
+from fraisier_core.job_settings import JobSettings, LimitsSection, ScheduleSection
+from fraisier_core.settings import EnvironmentSettings
 
 PREFIX = "fraisier-run-"
 """What the names of the units of all jobs begin with, and of no other."""
-
-
-class _JobKeys(BaseModel):
-    """What units need of a section whose other keys may be unknown, or lack a variable."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    schedule: Schedule | None = None
-    limits: LimitsSection = LimitsSection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +22,18 @@ class Job:
     limits: LimitsSection
 
     @staticmethod
-    def read(fraise: str, environment: str, section: Mapping[str, object]) -> Job | None:
-        """Return the job of a section with units, None if it needs none. Raises `ValidationError`."""
-        if not section.get("schedule") and not section.get("limits"):
-            return None
-        keys = _JobKeys.model_validate(section)
-        return Job(fraise, environment, keys.schedule, keys.limits)
+    def of(environment: Environment) -> Job | None:
+        """Return the job of an environment, None unless it needs units. Raises what keeps its settings from
+        being known.
+        """
+        return None if (job := environment.job) is None else Job.by(environment.fraise, environment.name, job)
 
     @staticmethod
-    def of(environment: Environment) -> Job | None:
-        """Return the job of an environment; a variable that only its commands need may be missing.
-
-        Raises what keeps the settings from being known.
-        """
-        try:
-            return Job.read(environment.fraise, environment.name, environment.section)
-        except ValidationError:
-            if isinstance(environment.outcome, FraisierError):
-                raise environment.outcome.with_traceback(None) from None
-            return None  # keys of another meaning
+    def by(fraise: str, environment: str, settings: EnvironmentSettings) -> Job | None:
+        """Return the job that some settings are for, None unless it needs units."""
+        if not isinstance(settings, JobSettings) or not settings.needs_unit:
+            return None
+        return Job(fraise, environment, settings.schedule, settings.limits)
 
     @property
     def unit(self) -> str:

@@ -199,7 +199,7 @@ class Dispatcher:
         """Take the current configuration, and tell the store what is configured; before each claim."""
         config = self._source.current()
         if config is not self._config:
-            configure_store(self._store, config)
+            configure_store(self._store, config, executes=True)
             self._config = config
 
     def expired(self, fraise: str | None = None, environment: str | None = None) -> Iterator[HeldLease]:

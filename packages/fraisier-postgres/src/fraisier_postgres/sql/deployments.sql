@@ -20,13 +20,16 @@ SET type = excluded.type, description = excluded.description, repository = exclu
     problem = excluded.problem, configured = true;
 
 -- name: configure_environment
+-- Of a job, what is not said stays as it was.
 INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, overlap, deploys_wait,
                              executor, configured)
 VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :overlap, CAST(:deploys_wait AS boolean),
         :executor, true)
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
-    overlap = excluded.overlap, deploys_wait = excluded.deploys_wait, executor = excluded.executor,
+    overlap = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.overlap, tb_environments.overlap) END,
+    deploys_wait = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.deploys_wait, tb_environments.deploys_wait) END,
+    executor = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.executor, tb_environments.executor) END,
     configured = true;
 
 -- name: known_kinds

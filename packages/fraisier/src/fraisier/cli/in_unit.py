@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 import typer
 from fraisier_core.config import Environment
@@ -27,7 +28,7 @@ from fraisier.terminal import tell
 
 def execute_claimed(
     session: ActingSession, environment: Environment, id_part: str, *, process: Connection, as_json: bool
-) -> None:
+) -> NoReturn:
     """Execute a run that was requested of a unit, and exit with the code of its ending. Raises
     `InvalidRequestError` if it is not one of this environment.
     """

@@ -45,10 +45,11 @@ def run(
         requested = remote.requests.run(*remote.usable_environment(fraise, environment), arguments or [])
         follow_requested(remote, requested, detach=detach, as_json=as_json)
         return
+    if claim is not None and (detach or scheduled):
+        raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
     process = None if detach else fork_early()
-    by_unit = scheduled or claim is not None
-    session = ActingSession(config, last_good=by_unit)
-    found = (session.config.environment if by_unit else session.usable_environment)(fraise, environment)
+    session = ActingSession(config, last_good=scheduled or claim is not None)
+    found = session.config.environment(fraise, environment)
     if claim is not None and process is not None:
         from fraisier.cli.in_unit import execute_claimed
 
@@ -64,6 +65,8 @@ def run(
     else:
         from fraisier.cli.executing import execute
 
+        if process is not None and not scheduled:
+            session.usable_environment(fraise, environment)  # it is this process that needs what the job does
         execute(session, found, request, process=process, as_json=as_json)
 
 
@@ -71,13 +74,13 @@ def _is_for_unit(environment: ConfiguredEnvironment, *, scheduled: bool) -> bool
     """Whether a unit of systemd executes the runs of an environment; those of a timer, if the record says so,
     whatever keeps the settings from being known.
     """
-    from fraisier_core import JobSettings
+    from fraisier_core.requests.requesting import executor_for
     from fraisier_core.system.host import has_systemd
 
-    if not has_systemd() or scheduled:
+    if scheduled or not has_systemd():
         return has_systemd()
-    settings = environment.settings
-    return isinstance(settings, JobSettings) and settings.needs_unit
+    job = environment.job if environment.has_job else None
+    return job is not None and executor_for(job) == "unit"
 
 
 def _request(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from fraisier_core.config import Config
-from fraisier_core.errors import StepFailedError
+from fraisier_core.config import Config, Environment
+from fraisier_core.errors import StepFailedError, UnsetVariableError
 from fraisier_core.store.protocol import Reader
 from fraisier_core.system.host import has_systemd
 from fraisier_core.units.job import Job
@@ -19,7 +20,7 @@ Names = tuple[str, str]
 def timers_of(config: Config, reader: Reader | None, names: list[Names]) -> dict[Names, TimerFacts]:
     """Return what there is to say of the timers of some environments; systemd is asked once."""
     found = [config.fraise(fraise).environments.get(environment) for fraise, environment in names]
-    jobs = [job for each in found if each and (job := Job.of(each)) and job.schedule is not None]
+    jobs = [job for each in found if each and (job := _job(each)) and job.schedule is not None]
     if not jobs or not has_systemd():
         return {}
     fired = {}
@@ -30,6 +31,13 @@ def timers_of(config: Config, reader: Reader | None, names: list[Names]) -> dict
         return timer_facts(jobs, fired)
     except StepFailedError as error:
         return {(job.fraise, job.environment): TimerFacts(None, str(error)) for job in jobs}
+
+
+def _job(environment: Environment) -> Job | None:
+    """Return the job of an environment, None if it is not known here, either."""
+    with suppress(UnsetVariableError):
+        return Job.of(environment)
+    return None
 
 
 def in_words(upcoming: str) -> str:

@@ -178,11 +178,11 @@ class ActingSession(Session):
         super().__init__(self.config.place, plugins, self.config)
 
     def configured_store(self) -> Store:
-        """Open the store for writing as `open_store` does, and tell it what is configured."""
+        """Open the store for writing as `open_store` does, and tell it what is configured on this host."""
         from fraisier_core.requests.requesting import configure_store
 
         store = self.open_store()
-        configure_store(store, self.config)
+        configure_store(store, self.config, executes=True)
         return store
 
     def usable_environment(self, fraise: str, name: str) -> Environment:
