@@ -48,6 +48,12 @@ def test_a_skip_fails_in_ci_and_says_why(text: str, tmp_path: Path) -> None:
     assert "no moon" in said
 
 
+def test_what_a_plugin_has_nothing_for_may_be_skipped_in_ci(tmp_path: Path) -> None:
+    text = "from fraisier_core.testing.skipping import not_for_this_type"
+    status, said = outcome(tmp_path, f"{text}\ndef test_it(): not_for_this_type('it has no moon')", CI="true")
+    assert (status, "1 skipped" in said) == (pytest.ExitCode.OK, True), said
+
+
 def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
     text = "@pytest.mark.xfail\ndef test_it(): raise OSError"
     status, said = outcome(tmp_path, text, CI="true")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fraisier_core import CommandFailedError, EnvironmentSettings, Release, StepFailedError
 from fraisier_core.settings import HealthCheck
-from fraisier_core.testing import FakeRun
+from fraisier_core.testing import DeployerConformance, FakeRun
 
 DEPLOYER = """
 import os
@@ -56,6 +56,7 @@ from fraisier_core.testing import DeployerConformance
 
 class TestDeployer(DeployerConformance):
     plugin = deployer
+    lasting = LASTING
 
     def working(self, release):
         return self.running(release, "true")
@@ -78,11 +79,12 @@ class TestDeployer(DeployerConformance):
         return self.working(release)
 """
 
-# A mistaken deployer runs the tests that are named for its mistake alone: they take a while.
+# A mistaken deployer runs the test that is named for its mistake alone: they take a while.
 CONFTEST = """
 def pytest_collection_modifyitems(items):
-    items[:] = [each for each in items if "correct" in each.path.stem or each.path.stem in each.name]
+    items[:] = [each for each in items if each.path.stem in {"test_correct", each.originalname}]
 """
+PATIENT, HASTY = "10.0", "0.5"
 
 START = '    with run.step("start"):\n        run.command(["sh", "start.sh"])\n'
 SETTINGS = "class ScriptSettings(JobSettings):"
@@ -96,9 +98,12 @@ SHELL = "subprocess.run(['sh', {}], cwd=run.release.path, check=True)"
 
 MISTAKES = {
     "the_plugin_is_loaded": ("def deploy(run)", "def deploy(release)"),
-    "the_settings_take_what": (SETTINGS, f"{SETTINGS}\n    branch: int"),
-    "the_settings_refuse_an_unknown": (SETTINGS, 'class ScriptSettings(JobSettings, extra="ignore"):'),
-    "the_settings_are_frozen": (SETTINGS, "class ScriptSettings(JobSettings, frozen=False):"),
+    "the_settings_take_what_every_environment_may_say": (SETTINGS, f"{SETTINGS}\n    branch: int"),
+    "the_settings_refuse_an_unknown_key": (SETTINGS, 'class ScriptSettings(JobSettings, extra="ignore"):'),
+    "the_settings_are_frozen_and_show_no_value": (
+        SETTINGS,
+        "class ScriptSettings(JobSettings, frozen=False):",
+    ),
     "the_settings_have_a_json_schema": (
         SETTINGS,
         "class Thing: pass\n\nclass ScriptSettings(JobSettings, arbitrary_types_allowed=True):\n"
@@ -115,31 +120,37 @@ MISTAKES = {
         "    run.activate()\n",
         "    run.activate()\n    run.settings.app_path.readlink()\n",
     ),
-    "a_failing_step_raises": (
+    "a_failing_step_raises_and_nothing_is_activated": (
         INSTALL,
         "    try:\n        run.command(['sh', run.settings.script])\n    except Exception:\n        pass\n",
     ),
-    "activation_comes_before": (f"    run.activate()\n{START}", f"{START}    run.activate()\n"),
-    "the_health_check_follows": ("return run.probe()", "return type(run.probe())(True, 'always')"),
+    "activation_comes_before_any_other_change": (
+        f"    run.activate()\n{START}",
+        f"{START}    run.activate()\n",
+    ),
+    "the_health_check_follows_the_configured_probe": (
+        "return run.probe()",
+        "return type(run.probe())(True, 'always')",
+    ),
     "the_health_check_is_one_probe": ("return run.probe()", "run.probe()\n    return run.probe()"),
-    "no_command_has_a_secret_among": (
+    "no_command_has_a_secret_among_its_arguments": (
         COMMAND,
         'run.command(["sh", run.settings.script, run.settings.env.get("SECRET", "")])',
     ),
-    "what_was_deployed_is_watched": (
+    "what_was_deployed_is_watched_and_found_running": (
         "@hookimpl\ndef rollback",
         "@hookimpl\ndef watch(run):\n    return (run.release.path / 'pid').stat\n\n@hookimpl\ndef rollback",
     ),
-    "an_earlier_release": ("run.activate(to)", "run.activate(run.previous)"),
-    "a_failing_step_fails_the_deployment": (
+    "an_earlier_release_is_restored": ("run.activate(to)", "run.activate(run.previous)"),
+    "a_failing_step_fails_the_deployment_and_the_old_one_serves": (
         INSTALL,
         f"    try:\n        {COMMAND}\n    except Exception:\n"
         "        run.settings.app_path.unlink(missing_ok=True)\n        raise\n",
     ),
     "a_commit_is_deployed_twice": (COMMAND, f"{LOCK}.mkdir()"),
-    "cancel_ends_all_that_a_step": (COMMAND, SHELL.format("run.settings.script")),
-    "no_secret_leaves_it": (COMMAND, f"{COMMAND}\n        print(run.settings.env, flush=True)"),
-    "a_rollback_returns_to": (
+    "cancel_ends_all_that_a_step_started": (COMMAND, SHELL.format("run.settings.script")),
+    "no_secret_leaves_it_unredacted": (COMMAND, f"{COMMAND}\n        print(run.settings.env, flush=True)"),
+    "a_rollback_returns_to_the_release_it_was_given": (
         BACK,
         "    there = [each for each in to.path.parent.iterdir() if each.is_dir()]\n"
         "    path = sorted(there, key=lambda each: each.stat().st_ctime_ns)[-2]\n"
@@ -149,20 +160,29 @@ MISTAKES = {
         BACK,
         f"    run.previous.path.joinpath('healthy').read_text()\n{BACK}",
     ),
-    "killed_at_each_failpoint": (
+    "killed_at_each_failpoint_it_ends_and_can_be_deployed_again": (
         *(COMMAND, f"{LOCK}.mkdir(); {COMMAND}"),
         *(START, f"{START}    {LOCK}.rmdir()\n"),
     ),
-    "killed_during_a_rollback": (
+    "killed_during_a_rollback_it_is_rolled_back_all_the_same": (
         *(START, f"{START}    os.environ['STARTED'] = 'yes'\n"),
         *(BACK, f"    os.environ['STARTED']\n{BACK}"),
     ),
     "a_job_is_run_with_its_arguments": (", *run.arguments", ""),
     "a_job_that_fails_raises": ("*run.arguments]", "*run.arguments], check=False"),
-    "a_run_is_recorded_and": ("*run.arguments", "*run.arguments[:1]"),
-    "a_job_that_fails_fails_its_run": (JOB, f"    try:\n    {JOB}\n    except Exception:\n        pass"),
-    "cancel_ends_all_that_a_job": (JOB, "    " + SHELL.format("'job.sh'")),
-    "no_secret_leaves_a_job": (JOB, f"{JOB}\n    print(run.settings.env, flush=True)"),
+    "a_run_is_recorded_and_changes_nothing_that_serves": ("*run.arguments", "*run.arguments[:2]"),
+    "a_job_that_fails_fails_its_run_and_the_release_stays": (
+        JOB,
+        f"    try:\n    {JOB}\n    except Exception:\n        pass",
+    ),
+    "cancel_ends_all_that_a_job_started": (JOB, "    " + SHELL.format("'job.sh', *run.arguments")),
+    "no_secret_leaves_a_job_unredacted": (JOB, f"{JOB}\n    print(run.settings.env, flush=True)"),
+    "a_job_that_fails_is_tried_again": (JOB, f"    {LOCK}.mkdir()\n{JOB}"),
+    "a_job_that_exceeds_its_time_is_ended": (JOB, "    " + SHELL.format("'job.sh', *run.arguments")),
+    "a_run_that_is_killed_is_interrupted_and_the_next_succeeds": (
+        JOB,
+        f"    {LOCK}.mkdir()\n{JOB}\n    {LOCK}.rmdir()",
+    ),
 }
 
 
@@ -171,9 +191,9 @@ def unsuccessful(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[s
     """The tests that fail or cannot run, for each deployer; all run once, in a pytest of their own."""
     folder = tmp_path_factory.mktemp("deployers")
     (folder / "conftest.py").write_text(CONFTEST)
-    write_deployer(folder, "correct", DEPLOYER)
+    write_deployer(folder, "correct", DEPLOYER, PATIENT)
     for mistake in MISTAKES:
-        write_deployer(folder, mistake, mistaken(mistake))
+        write_deployer(folder, mistake, mistaken(mistake), HASTY)
     return run_tests(folder)
 
 
@@ -186,13 +206,13 @@ def mistaken(mistake: str) -> str:
     return source
 
 
-def write_deployer(folder: Path, name: str, source: str) -> None:
+def write_deployer(folder: Path, name: str, source: str, lasting: str) -> None:
     (folder / f"{name}.py").write_text(source)
-    (folder / f"test_{name}.py").write_text(TESTS.replace("DEPLOYER", name))
+    (folder / f"test_{name}.py").write_text(TESTS.replace("DEPLOYER", name).replace("LASTING", lasting))
 
 
 def run_tests(folder: Path) -> Mapping[str, set[str]]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=no", "-qrfEp"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=no", "-qrA"]
     output = subprocess.run(
         [*command, folder], cwd=folder, capture_output=True, text=True, check=False
     ).stdout
@@ -208,11 +228,17 @@ def test_a_correct_deployer_conforms(unsuccessful: Mapping[str, set[str]]) -> No
     assert set(unsuccessful) == {"correct", *MISTAKES}
 
 
+def test_for_each_test_there_is_a_mistaken_deployer() -> None:
+    assert set(MISTAKES) == {
+        name.removeprefix("test_") for name in dir(DeployerConformance) if name.startswith("test_")
+    }
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistaken_deployer_fails_the_test_that_is_named_for_it(
     unsuccessful: Mapping[str, set[str]], mistake: str
 ) -> None:
-    assert any(test.startswith(mistake) for test in unsuccessful[mistake])
+    assert unsuccessful[mistake] == {mistake}
 
 
 @pytest.fixture

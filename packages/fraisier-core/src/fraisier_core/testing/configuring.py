@@ -10,7 +10,6 @@ import pytest
 from pydantic import ValidationError
 
 from fraisier_core.errors import ConfigurationError
-from fraisier_core.job_settings import JobSettings
 from fraisier_core.plugins import Deployer
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.testing.installation import ENVIRONMENT, Installation
@@ -46,9 +45,6 @@ class SettingsTests(DeployerReleases):
 
     def test_the_settings_have_a_json_schema(self, deployer: Deployer) -> None:
         assert "app_path" in deployer.settings_model.model_json_schema()["properties"]
-
-    def test_the_settings_of_a_type_with_jobs_say_what_those_do(self, deployer: Deployer) -> None:
-        assert issubclass(deployer.settings_model, JobSettings) or not self.has_jobs
 
     def test_whatever_is_wrong_is_refused_with_its_line(
         self, deployer: Deployer, installation: Installation

@@ -17,6 +17,10 @@ _GIT_ENVIRONMENT = {
     "GIT_COMMITTER_EMAIL": "committer@example.com",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
+    # Nothing here lives long enough to be tidied, and to look whether it should takes a process each time.
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "maintenance.auto",
+    "GIT_CONFIG_VALUE_0": "false",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
@@ -82,13 +86,17 @@ class Forge:
             branch: the branch of the forge.
             force: whether it may be rewound.
         """
-        self.git("push", "--quiet", *(["--force"] if force else []), "origin", f"HEAD:refs/heads/{branch}")
+        self._push(branch, *(["--force"] if force else []))
         return self.git("rev-parse", "HEAD")
 
     def push_files(self, files: Mapping[str, str], branch: str = "main") -> str:
         """Commit files, push them to a branch, and return the commit's full id."""
-        self.commit(files)
-        return self.push(branch)
+        commit = self.commit(files)
+        self._push(branch)
+        return commit
+
+    def _push(self, branch: str, *options: str) -> None:
+        self.git("push", "--quiet", *options, "origin", f"HEAD:refs/heads/{branch}")
 
     @staticmethod
     def _in(folder: Path, *arguments: str) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.run import ENGINE_STEPS
 from fraisier_core.store.records import Deployment
+from fraisier_core.store.vocabulary import Status
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.installation import PATIENCE_SECONDS, SECRET, Installation
+from fraisier_core.testing.skipping import not_for_this_type
 from fraisier_core.testing.written_releases import DeployerReleases
 from fraisier_core.text.redaction import MASK
 
@@ -19,8 +22,6 @@ FAILPOINTS = (
     *("step_fetch", "before_activate", "before_swap", "after_swap", "after_activate"),
     *("step_verify", "before_success"),
 )
-# It leaves a process that breaks away from it, says that it has begun, and if it was let, that it has ended.
-LASTING = "(setsid sleep 10 &); touch {folder}/begun; sleep 10; touch {folder}/ended"
 PRINTING = "echo secret: $SECRET; echo $SECRET >&2"
 
 
@@ -42,11 +43,11 @@ class EngineTests(DeployerReleases):
             assert done.status == "success", done.error_message
             assert_serves(installation, done.release)
 
-    def test_cancel_ends_all_that_a_step_started(self, installation: Installation) -> None:
-        commit = installation.push(self.running_script(LASTING.format(folder=installation.folder)))
-        if commit is not None:
-            done = installation.execute(commit, meanwhile=cancelling(installation))
-            assert_cancelled(installation, done)
+    def test_cancel_ends_all_that_a_step_started(self, installation: Installation, tmp_path: Path) -> None:
+        commit = installation.push(self.running_script(self.lasting_script(tmp_path)))
+        commit = commit or not_for_this_type("it runs no command before activation")
+        done = installation.execute(commit, meanwhile=cancelling(installation, tmp_path))
+        assert_ended(done, "cancelled", tmp_path)
 
     def test_no_secret_leaves_it_unredacted(self, installation: Installation) -> None:
         commit = installation.push(self.running_script(PRINTING))
@@ -73,9 +74,10 @@ class EngineTests(DeployerReleases):
     ) -> None:
         self.deployed(installation)
         own = [name for name in installation.last_steps if name not in ENGINE_STEPS]
+        commits = cycle([installation.push(self.working) for _ in range(2)])
         for point in [*FAILPOINTS, *(f"step_{name}" for name in own)]:
             before = installation.serving()
-            done = installation.execute(installation.push(self.working), killed_at=point)
+            done = installation.execute(next(commits), killed_at=point)
             told = f"killed at {point}: {done.error_message}"
             assert done.status in {"interrupted", "success", "rolled_back"}, told
             assert_serves(installation, done.release if done.status == "success" else before)
@@ -101,11 +103,11 @@ def assert_serves(installation: Installation, release: str | None) -> None:
     assert (installation.serving(), installation.linked()) == (release, release)
 
 
-def assert_cancelled(installation: Installation, done: Deployment) -> None:
-    """Assert that a deployment was cancelled, and that nothing of its command runs or ran to its end."""
-    assert done.status == "cancelled", done.error_message
+def assert_ended(done: Deployment, status: Status, folder: Path) -> None:
+    """Assert how a deployment ended, and that nothing of its lasting script runs or ran to its end."""
+    assert done.status == status, done.error_message
     assert left_by(done) == []
-    assert not (installation.folder / "ended").exists(), "its command went on"
+    assert not (folder / "ended").exists(), "its command went on"
 
 
 def assert_no_secret_shown(installation: Installation, done: Deployment) -> None:
@@ -117,20 +119,24 @@ def assert_no_secret_shown(installation: Installation, done: Deployment) -> None
     assert told == [], "a secret is in the record"
 
 
-def cancelling(installation: Installation) -> Callable[[str, ProcessIdentity], None]:
-    """Return what cancels a deployment once its command has begun."""
-    mark = installation.folder / "begun"
+def cancelling(installation: Installation, folder: Path) -> Callable[[str, ProcessIdentity], None]:
+    """Return what cancels a deployment once its lasting script has begun."""
 
     def cancel(deployment_id: str, process: ProcessIdentity) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not mark.exists():
-            assert process.is_alive(), "it ended before the script had begun"
-            assert time.monotonic() < deadline, "the script never began"
-            time.sleep(0.01)
+        wait_for(folder / "begun", process)
         with installation.store() as store:
             store.request_cancel(deployment_id, "conformance")
 
     return cancel
+
+
+def wait_for(mark: Path, process: ProcessIdentity) -> None:
+    """Wait until the script has begun that a process runs."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not mark.exists():
+        assert process.is_alive(), "it ended before the script had begun"
+        assert time.monotonic() < deadline, "the script never began"
+        time.sleep(0.01)
 
 
 def left_by(done: Deployment) -> list[int]:

@@ -59,11 +59,16 @@ class Installation:
     last_steps: Sequence[str] = ()
     _forge: Forge | None = None
     _written: int = 0
+    _plugins: Plugins | None = None
+    _read: tuple[str, Config] | None = None
 
     @property
     def plugins(self) -> Plugins:
         """The plugin under test and the stores."""
-        return Plugins([EntryPoint(TYPE, self.plugin, DEPLOYERS.group), *entry_points(group=STORES.group)])
+        if self._plugins is None:
+            tested = EntryPoint(TYPE, self.plugin, DEPLOYERS.group)
+            self._plugins = Plugins([tested, *entry_points(group=STORES.group)])
+        return self._plugins
 
     @property
     def forge(self) -> Forge:
@@ -92,8 +97,10 @@ class Installation:
 
     def config(self) -> Config:
         """Return the configuration as it is read. Raises `ConfigurationError`."""
-        path = self.folder / "fraises.yaml"
-        return parse_config(self.configuration(), path, self.plugins, {SECRET_VARIABLE: SECRET})
+        text, path = self.configuration(), self.folder / "fraises.yaml"
+        if self._read is None or self._read[0] != text:
+            self._read = (text, parse_config(text, path, self.plugins, {SECRET_VARIABLE: SECRET}))
+        return self._read[1]
 
     def push(self, write: Callable[[Path], Section | None], *, healthy: bool = True) -> str | None:
         """Push the release that `write` writes, configure the section that it returns, and return the commit;
@@ -141,13 +148,11 @@ class Installation:
         request = Request(FRAISE, ENVIRONMENT, kind, "manual", "conformance", ref, commit)
         request = request._replace(release=release, arguments=arguments)
         config, fault = self.config(), self.folder / "fault"
-        with self.store() as store:
+        fault.unlink(missing_ok=True)
+        with self._process(config, killed_at, fault) as (line, process), self.store() as store:
             configure_store(store, config, executes=True)
             (deployment_id,) = store.request_all([request])
-        fault.unlink(missing_ok=True)
-        with self._process(config, killed_at, fault) as (line, process):
-            with self.store() as store:
-                claimed = store.claim(process, deployment_id)
+            claimed = store.claim(process, deployment_id)
             assert claimed is not None, "something else is under way"
             send(line, Assignment.under(config, claimed.deployment, claimed.lease, recover=False))
             if meanwhile is not None:

@@ -14,6 +14,7 @@ from fraisier_core.plugins import DEPLOYERS, Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.testing.fake_run import FakeRun
 from fraisier_core.testing.installation import Installation
+from fraisier_core.testing.skipping import not_for_this_type
 
 Section = Mapping[str, object]
 
@@ -22,6 +23,8 @@ class DeployerReleases:
     """What of `DeployerConformance` takes from a fraise type's tests; its methods are explained there."""
 
     plugin: ModuleType
+    lasting: float = 10.0
+    """For how many seconds a command goes on that a test wants ended."""
 
     def working(self, release: Path) -> Section:
         """Write a release that can be deployed, and return its environment's section.
@@ -82,18 +85,21 @@ class DeployerReleases:
         """An environment of this type, to which nothing is deployed."""
         return Installation(tmp_path, self.plugin.__name__)
 
-    @property
-    def has_jobs(self) -> bool:
-        """Whether the type implements `run_job`."""
-        return hasattr(self.plugin, "run_job")
+    def require_jobs(self) -> None:
+        """Skip a test of jobs if the type has none."""
+        if not hasattr(self.plugin, "run_job"):
+            not_for_this_type("it has no jobs")
 
     def running_script(self, script: str) -> Callable[[Path], Section | None]:
         """Return what writes a release that runs a script before it is activated."""
         return lambda release: self.running(release, script)
 
-    def job_script(self, script: str) -> Callable[[Path], Section]:
-        """Return what writes a release whose job runs a script."""
-        return lambda release: self.job(release, script)
+    def lasting_script(self, folder: Path) -> str:
+        """Return a script that leaves a process that breaks away from it, says in a folder that it has begun
+        and, if it was let, that it has ended; where it had begun before, it does nothing.
+        """
+        lasts = f"(setsid sleep {self.lasting} &); touch {folder}/begun; sleep {self.lasting}"
+        return f"test -e {folder}/begun || {{ {lasts}; touch {folder}/ended; }}"
 
     def run_of(
         self, deployer: Deployer, folder: Path, name: str, section: Section | None = None, **more: object
