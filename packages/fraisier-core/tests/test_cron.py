@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -15,74 +11,19 @@ import pytest
 from cronsim import CronSim
 from fraisier_core.text.cron import is_reboot, read_cron
 
+from tests.crons import cron_fires, some_expressions, timer_fires
+
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 FIRES = 100
 EXPRESSIONS = 1000
-LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-NAMES = {3: ("jan", "feb", "sep", "dec"), 4: ("sun", "mon", "thu", "sat")}
 
 
-def _term(draw: random.Random, field: int) -> str:
-    first, last = LIMITS[field]
-    low = draw.randint(first, last)
-    kind = draw.randrange(7)
-    if kind == 0:
-        return f"*/{draw.randint(1, max(2, (last - first) // 2))}"
-    if kind == 1:
-        return f"{low}-{draw.randint(low, last)}"
-    if kind == 2:
-        # Not from a number to itself in steps, which `cronsim` alone takes to be open-ended.
-        return f"{low}-{draw.randint(low + 1, last)}/{draw.randint(1, 9)}" if low < last else str(low)
-    if kind == 3 and field in NAMES:
-        return draw.choice(NAMES[field])
-    if kind == 4:
-        return f"{low}/{draw.randint(1, 9)}"
-    return str(low)
-
-
-def _field(draw: random.Random, field: int) -> str:
-    if draw.random() < 0.4:
-        return "*"
-    return ",".join(_term(draw, field) for _ in range(draw.choice((1, 1, 1, 2, 3))))
-
-
-def _expressions(draw: random.Random) -> Iterator[str]:
-    while True:
-        text = " ".join(_field(draw, field) for field in range(5))
-        try:
-            read_cron(text)
-        except ValueError:
-            continue  # such as 30 February
-        yield text
-
-
-def _fires(expressions: Sequence[str]) -> list[list[str]]:
-    """Return when systemd fires for each of some calendar expressions, at most `FIRES` times."""
-    argv = ["systemd-analyze", "calendar", f"--iterations={FIRES}", "--base-time=2026-01-01 00:00:00 UTC"]
-    env = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"}
-    done = subprocess.run([*argv, *expressions], check=True, capture_output=True, text=True, env=env)
-    parts = re.split(
-        r"^ *(?:Original|Normalized) form:.*\n(?: *Normalized form:.*\n)?", done.stdout, flags=re.MULTILINE
-    )
-    return [re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ (\S+ \S+) UTC", part) for part in parts[1:]]
-
-
-@pytest.fixture
-def _systemd_analyze() -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not installed")
-
-
-@pytest.mark.usefixtures("_systemd_analyze")
+@pytest.mark.usefixtures("systemd_analyze")
 def test_a_thousand_expressions_fire_exactly_when_cron_does() -> None:
-    texts = list(islice(_expressions(random.Random(12)), EXPRESSIONS))
-    lines = [read_cron(text).on_calendar() for text in texts]
-    told = iter(_fires([f"{line} UTC" for each in lines for line in each]))
-    for text, each in zip(texts, lines, strict=True):
-        merged = sorted({time for line in each for time in next(told)})[:FIRES]
-        cron = [f"{at:%Y-%m-%d %H:%M:%S}" for at in islice(CronSim(text, BASE), len(merged))]
-        assert merged == cron, (text, each)
-        assert merged, text
+    texts = some_expressions(EXPRESSIONS)
+    for text, timer in zip(texts, timer_fires(texts, "UTC", BASE, FIRES), strict=True):
+        assert timer == cron_fires(text, "UTC", BASE, FIRES), text
+        assert len(timer) == FIRES, text
 
 
 @pytest.mark.parametrize(
@@ -173,13 +114,3 @@ def test_the_day_is_told_on_which_a_zone_skips_every_time_and_systemd_does_not_f
 ) -> None:
     found = read_cron(text).skipped_day(ZoneInfo(zone), date(2027, 1, 1), 300)
     assert (found and str(found)) == day
-
-
-@pytest.mark.usefixtures("_systemd_analyze")
-@pytest.mark.parametrize(("text", "is_skipped"), [("30 2 * * *", True), ("30 3 * * *", False)])
-def test_systemd_skips_that_day(text: str, is_skipped: bool) -> None:
-    (line,) = read_cron(text).on_calendar()
-    argv = ["systemd-analyze", "calendar", "--base-time=2027-03-27 12:00:00 UTC", f"{line} Europe/Berlin"]
-    env = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"}
-    said = subprocess.run(argv, check=True, capture_output=True, text=True, env=env).stdout
-    assert ("2027-03-28" not in said) == is_skipped
