@@ -69,13 +69,16 @@ DECLARE
     place tb_environments := requested_environment(fraise_id, environment);
     what text := place.fraise_id || ' ' || place.environment;
     given jsonb := CASE jsonb_typeof(arguments) WHEN 'array' THEN arguments ELSE jsonb_build_array(arguments) END;
+    serving tb_serving;
 BEGIN
-    IF place.executor IS NULL THEN
+    SELECT * INTO serving FROM tb_serving AS s
+    WHERE s.fraise_id = place.fraise_id AND s.environment = place.environment ORDER BY s.since DESC LIMIT 1;
+    IF place.overlap IS NULL THEN
         PERFORM refuse_request(what || ' has no job: its type is deployed, and not run');
-    ELSIF NOT EXISTS (
-        SELECT FROM tb_serving AS s WHERE s.fraise_id = place.fraise_id AND s.environment = place.environment)
-    THEN
+    ELSIF serving.since IS NULL THEN
         PERFORM refuse_request('no release of ' || what || ' serves: deploy it first');
+    ELSIF serving.release IS NULL THEN
+        PERFORM refuse_request('which release of ' || what || ' serves is unknown: deploy or roll back first');
     END IF;
     INSERT INTO tb_deployment_events (
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, arguments)

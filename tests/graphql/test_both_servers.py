@@ -48,18 +48,25 @@ class Both(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def both(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    """Both, over a store with a history of everything."""
+def host(postgres_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host over a store with a history of everything."""
     require_binaries()
-    server, folder = postgres_servers(18), tmp_path_factory.mktemp("both")
-    host = Host.create(folder / "host", new_postgres(server))
+    folder = tmp_path_factory.mktemp("both")
+    host = Host.create(folder / "host", new_postgres(postgres_servers(18)))
     with (host.folder / "fraises.yaml").open("a") as configuration:
         configuration.write(PLAYED.format(repository=host.forge.url, folder=folder))
     with closing(host.open()) as store:
         Player(store).play(300)
     assert host.run("fraisier", "deploy", "my_api", "production", "--detach").returncode == 0
     host.add_job("production", "skipping")
-    with served(over_tcp(server, host.database.url), folder) as other, host.serving() as own:
+    return host
+
+
+@pytest.fixture(scope="module")
+def both(host: Host, postgres_servers: Servers) -> Iterator[Both]:
+    """Both, over that store."""
+    address = over_tcp(postgres_servers(18), host.database.url)
+    with served(address, host.folder.parent) as other, host.serving() as own:
         yield Both(own, other)
 
 
@@ -232,6 +239,33 @@ def test_what_one_requests_the_other_cancels(both: Both) -> None:
         asked = one.ask(request)["deploy"]["id"]
         cancelled = {"cancel": {"id": asked, "status": "CANCELLED"}}
         assert [each.ask(cancel, {"id": asked}) for each in (other, one)] == [cancelled] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "is_refused"),
+    [
+        ("release = NULL", True),
+        ("release = NULL, host = 'another'", True),
+        ("host = 'another'", False),
+        ("fraise_id = 'nothing_serves'", True),
+    ],
+)
+def test_a_run_needs_a_release_that_serves_on_whichever_host(
+    both: Both, host: Host, change: str, is_refused: bool
+) -> None:
+    document = 'mutation { run(fraiseId: "etl_job", environment: "skipping") { id } }'
+    with closing(host.open()) as store:
+        (before,) = store.all("SELECT * FROM tb_serving WHERE environment = 'skipping'")
+        store.execute(f"UPDATE tb_serving SET {change} WHERE environment = 'skipping'")
+        try:
+            if is_refused:
+                assert both.codes(document) == [{"BAD_USER_INPUT"}] * 2
+                return
+            for each in both:
+                each.ask("mutation ($id: ID!) { cancel(id: $id) { id } }", each.ask(document)["run"])
+        finally:
+            restored = "fraise_id = :fraise_id, host = :host, release = :release"
+            store.execute(f"UPDATE tb_serving SET {restored} WHERE environment = 'skipping'", before)
 
 
 DEEP = "{ fraises " + "{ environments " * 11 + "{ name }" + " }" * 11 + " }"

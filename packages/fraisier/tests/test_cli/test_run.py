@@ -174,6 +174,9 @@ def test_a_fire_while_it_is_unknown_which_release_serves_is_on_record(jobs: Inst
     fired = jobs.last()
     assert fired.status == "failed"
     assert "which release of my_api production serves is unknown" in (fired.error_message or "")
+    refused = jobs.run("run", "my_api", "production")
+    assert "which release of my_api production serves is unknown" in refused.stderr
+    assert jobs.last() == fired
 
 
 def test_a_fire_of_a_type_without_jobs_is_refused(installation: Installation) -> None:

@@ -102,8 +102,11 @@ def run_request(
     if environment.has_job is None:
         _ = environment.settings  # it may say why nobody knows
     fired = fired_request(config, environment, arguments)
-    what = f"{environment.fraise} {environment.name}"
-    if store.serving(environment.fraise, environment.name) is None:
+    names = environment.fraise, environment.name
+    what, states = " ".join(names), store.status(*names)
+    if any(each.serving_unknown for each in states):
+        raise InvalidRequestError(f"which release of {what} serves is unknown: deploy or roll back first")
+    if not any(each.serving_release for each in states):
         raise InvalidRequestError(f"no release of {what} serves: run `fraisier deploy {what}` first")
     return fired._replace(trigger="manual", requested_by=requested_by)
 
