@@ -47,15 +47,17 @@ class Installation:
     Args:
         folder: where everything is; the test's own.
         plugin: the name of the module that holds the hooks.
+        section: what the environment's section says beside what every test needs; a push replaces it.
+        database: the url of the store, by default of a file in the folder.
 
     Attributes:
-        section: what the environment's section says beside what every test needs.
         last_steps: the names of the steps of what was executed last.
     """
 
     folder: Path
     plugin: str
     section: Section = field(default_factory=dict)
+    database: str | None = None
     last_steps: Sequence[str] = ()
     _forge: Forge | None = None
     _written: int = 0
@@ -93,7 +95,8 @@ class Installation:
         environment |= {"health_check": probe, **self.section}
         environment["env"] = {**_mapping(self.section.get("env")), "SECRET": f"${{{SECRET_VARIABLE}}}"}
         fraise = {"type": TYPE, "repository": self.forge.url, "environments": {ENVIRONMENT: environment}}
-        return json.dumps({"fraises": {FRAISE: fraise}}, indent=1, default=str)
+        database = {"database": {"url": self.database}} if self.database else {}
+        return json.dumps({**database, "fraises": {FRAISE: fraise}}, indent=1, default=str)
 
     def config(self) -> Config:
         """Return the configuration as it is read. Raises `ConfigurationError`."""
