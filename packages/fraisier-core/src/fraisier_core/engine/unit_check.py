@@ -8,7 +8,7 @@ from pathlib import Path
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.host import has_systemd
-from fraisier_core.units.crontab import crontab_line
+from fraisier_core.units.crontab import crontab
 from fraisier_core.units.installed_units import differences, installed_names
 from fraisier_core.units.job import Job
 from fraisier_core.units.starting import INSTALL
@@ -39,9 +39,8 @@ def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_
 
 def _without_systemd(job: Job, config: Path) -> str:
     program = str(Path(sys.executable).with_name("fraisier"))
-    line = crontab_line(job, program, config)
-    unlimited = (
-        "" if not job.limits.model_dump(exclude_none=True) else "; limits: are systemd's, and have no effect"
-    )
-    scheduled = f", so nothing starts its runs unless a crontab has this line:\n{line}" if line else ""
-    return f"this host is not run by systemd{unlimited}{scheduled}"
+    lines = "\n".join(crontab([job], program, config))
+    problem = "this host is not run by systemd"
+    if job.schedule is None:
+        return f"{problem}:\n{lines}"
+    return f"{problem}, so no run starts by itself unless the crontab of Fraisier's user ends so:\n{lines}"

@@ -70,14 +70,14 @@ def program() -> str:
 
 
 def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
-    from fraisier_core.units.crontab import crontab_line
+    from fraisier_core.units.crontab import crontab
 
-    lines = [line for job in jobs if (line := crontab_line(job, program(), config.path))]
     problem = "this host is not run by systemd, which units are for"
+    lines = crontab(jobs, program(), config.path)
     if not lines:
         return problem
-    owner = f"the crontab of who owns {config.state_dir}"
-    return "\n".join([f"{problem}; put this into {owner} (limits: need systemd):", *lines])
+    owner = f"the crontab of the user who owns {config.state_dir}"
+    return "\n".join([f"{problem}; cron does the same with these lines at the end of {owner}:", *lines])
 
 
 def _print(planned: Plan, warnings: Iterable[str]) -> None:
