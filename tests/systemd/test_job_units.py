@@ -77,13 +77,15 @@ class JobHost:
         store.request_all([run_request(config, store, found, requested_by="ada")])
         store.close()
 
+    def ended(self) -> list[dict[str, Any]]:
+        """Return the runs that have ended, newest first."""
+        found = json.loads(self.fraisier("history", "--json").stdout)
+        runs = [each for each in found if each["kind"] == "run"]
+        return [each for each in runs if each["status"] not in {"pending", "running"}]
+
     def ended_run(self) -> dict[str, Any] | None:
         """Return the run, once it has ended."""
-        for each in json.loads(self.fraisier("history", "--json").stdout):
-            if each["kind"] == "run" and each["status"] not in {"pending", "running"}:
-                found: dict[str, Any] = each
-                return found
-        return None
+        return next(iter(self.ended()), None)
 
     def journal(self) -> str:
         said = ["journalctl", "--no-pager", "--output=cat", "--lines=60", "--unit=fraisier-run-*"]
@@ -300,6 +302,73 @@ def test_a_unit_that_is_stopped_ends_its_job_in_order_and_does_not_run_it_again(
     assert ended.exists()
     run, _ = json.loads(host.fraisier("history", "--json").stdout)
     assert (run["status"], run["error_message"]) == ("cancelled", "cancelled by systemd"), host.journal()
+
+
+@pytest.mark.usefixtures("unhidden")
+def test_runs_that_wait_have_no_unit_until_it_is_their_turn(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    began, gate = host.folder / "began", host.folder / "gate"
+    wait = f"touch {began}; while [ ! -e {gate} ]; do sleep 0.05; done; echo reported $1"
+    host.forge.push_files({"report.sh": wait})
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    run = ("run", "report", "production", "--detach")
+    ids = [host.fraisier(*run, "--", str(number)).stdout.strip() for number in range(3)]
+    wait_until(began.exists, host.journal)
+
+    def units() -> list[str]:
+        listed = systemctl("list-units", "--plain", "--no-legend", "fraisier-run-report.production@*")
+        return [line.split()[0] for line in listed.splitlines()]
+
+    assert units() == [f"fraisier-run-report.production@{ids[0]}.service"]
+    gate.touch()
+    wait_until(lambda: len(host.ended()) == 3 and not units(), host.journal)
+    assert [each["status"] for each in host.ended()] == ["success"] * 3
+    ended = sorted(host.ended(), key=lambda each: str(each["completed_at"]))
+    assert [each["id"] for each in ended] == ids
+    assert "reported 2" in host.fraisier("logs", ids[2]).stdout
+    assert "Killing process" not in host.journal(), "no unit ends before its processes do"
+
+
+@pytest.mark.usefixtures("unhidden")
+def test_the_unit_of_a_new_run_recovers_what_a_dead_one_left_and_all_follow(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    began = host.folder / "began"
+    host.forge.push_files({"report.sh": f'[ "$1" != stay ] || {{ touch {began}; sleep 600; }}'})
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    run = ("run", "report", "production", "--detach")
+    stays, waits = (host.fraisier(*run, "--", word).stdout.strip() for word in ("stay", "go"))
+    wait_until(began.exists, host.journal)
+    systemctl("kill", "--signal=KILL", f"fraisier-run-report.production@{stays}.service")
+    systemctl("start", REQUESTER)
+    wait_until(lambda: len(host.ended()) == 3, host.journal)
+    found = {each["id"]: each["status"] for each in host.ended()}
+    assert (found.pop(stays), found[waits], [*found.values()]) == ("interrupted", "success", ["success"] * 2)
+
+
+@pytest.mark.usefixtures("unhidden")
+def test_who_follows_a_run_whose_unit_ends_before_its_claim_is_told_how_to_find_out_why(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.install()
+    assert host.deploy().returncode == ExitCode.SUCCESS
+    broken = UNITS / "fraisier-run-.service.d" / "broken.conf"
+    broken.write_text("[Service]\nExecStartPre=/bin/false\n")
+    systemctl("daemon-reload")
+    done = host.fraisier("run", "report", "production")
+    assert done.returncode == ExitCode.FAILED
+    assert "ended before it claimed it, and no worker is running" in done.stderr
+    assert "see `journalctl --unit fraisier-run-report.production@" in done.stderr
+    broken.unlink()
+    systemctl("daemon-reload")
+    assert host.fraisier("run", "report", "production").returncode == ExitCode.SUCCESS
+    assert [each["status"] for each in host.ended()] == ["success"] * 2, "what waited was executed before"
 
 
 @pytest.mark.usefixtures("unhidden")

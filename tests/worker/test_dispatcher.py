@@ -56,4 +56,4 @@ def test_only_what_executes_is_told_to_stop(installation: Installation, dispatch
     with pytest.raises(EOFError):
         idle.recv()
     assert busy.recv().deployment.fraise_id == "api"
-    assert busy.recv() == "stop"
+    assert busy.recv() == "stopped"

@@ -105,9 +105,10 @@ def _outcome(each: Waiting, said: str, units: Collection[str]) -> Started:
     problem = " ".join(line for line in lines if f"{each.unit}:" in line)
     if not problem:
         return Started(each.deployment_id, "started")
-    if "not found" in problem:
-        outcome: Literal["not installed", "refused"] = "refused" if each.is_installed else "not installed"
-        return Started(each.deployment_id, outcome, f"{problem}; run `{INSTALL}`")
+    if not each.is_installed:
+        return Started(
+            each.deployment_id, "not installed", f"{problem}; it is not installed: run `{INSTALL}`"
+        )
     if any(refusal in problem for refusal in _REFUSALS):
         problem = f"{problem}; the polkit rule is missing: run `{INSTALL}`"
     return Started(each.deployment_id, "refused", problem)

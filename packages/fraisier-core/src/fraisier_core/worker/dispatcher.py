@@ -88,7 +88,7 @@ class Dispatcher:
         for slot in self.slots:
             slot.line.close()
         if self._launcher is not None:
-            self._launcher.close()
+            self._launcher.end()
         self._selector.close()
 
     # Processes

@@ -71,8 +71,14 @@ class Launcher:
         return self._process.wait()
 
     def close(self) -> None:
-        """End the launcher; the processes it forked live on."""
+        """Have the launcher end; the processes it forked live on."""
         self._control.close()
+
+    def end(self) -> None:
+        """End the launcher at once; the processes it forked live on."""
+        self.close()
+        self._process.kill()
+        self._process.wait()
 
 
 def fork(name: str, work: Callable[[Connection], None]) -> Connection:

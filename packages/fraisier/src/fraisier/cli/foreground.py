@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +30,7 @@ from fraisier.cli.tables import short_id
 from fraisier.terminal import tell
 
 MAX_PROCESSES = 5
+REAPING = 0.005
 
 
 class Foreground(Attendant):
@@ -82,6 +84,9 @@ class Foreground(Attendant):
             self._await_processes()
         finally:
             self._dispatcher.close()
+            if self._deletion is not None:
+                self._deletion.close()
+        _await_children()
         self.store.wake()  # a worker deletes what was set aside
         return deployment
 
@@ -133,7 +138,8 @@ class Foreground(Attendant):
         """Return a slot whose process waits for an assignment."""
         until = time.monotonic() + LONGEST_PAUSE
         while (slot := self._dispatcher.ready_slot()) is None:
-            self._dispatcher.fill(1 + self._dispatcher.busy)
+            if self._dispatcher.busy == len(self._dispatcher.slots):  # none gets ready
+                self._dispatcher.fill(1 + self._dispatcher.busy)
             if self._dispatcher.launched > MAX_PROCESSES:
                 raise InterruptedRunError(f"{MAX_PROCESSES} processes ended before the deployment did")
             if time.monotonic() > until:
@@ -151,6 +157,15 @@ class Foreground(Attendant):
 def _who_stopped() -> str:
     """Return who sent SIGTERM: systemd if this is the main process of a unit."""
     return "systemd" if os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) else "SIGTERM"
+
+
+def _await_children() -> None:
+    """Leave no process behind that was told to end: whoever looks after this one would kill it."""
+    until = time.monotonic() + INTERRUPTION
+    with suppress(ChildProcessError):  # there are no more
+        while time.monotonic() < until:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(REAPING)
 
 
 def _deletion(state_dir: Path) -> Connection | None:
