@@ -122,6 +122,20 @@ def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -
     assert "no worker" not in status
     a_hog_is_contained(served, "memory", "memory ran out")
     a_hog_is_contained(served, "forks", "exited with status 2")
+    a_run_that_the_host_stops_for_is_run_again_after_the_next_start(served)
+
+
+def a_run_that_the_host_stops_for_is_run_again_after_the_next_start(served: Machine) -> None:
+    """Shut the machine down while a run is under way, and start it."""
+    served.shell("rm /srv/jobs/load-began")
+    served.push("load", {"version": "2"})
+    served.wait_for_file("/srv/jobs/load-began")
+    served.sandbox.stop()
+    served.sandbox.start()
+    wait_until(lambda: served.history("load")[0]["status"] == "success", served.told)
+    again, stopped = served.history("load")[:2]
+    assert stopped["error_message"] == "the host was shut down during step run"
+    assert (stopped["status"], again["recovers"]) == ("interrupted", stopped["id"])
 
 
 def boot_of_worker(served: Machine) -> str:

@@ -553,7 +553,7 @@ def test_a_worker_that_is_gone_leaves_the_decision_to_recovery(installation: Ins
     done = installation.deployment(lease)
     assert (done.status, done.error_message) == (
         "interrupted",
-        "the deployment process ended after step fetch; nothing was activated; "
+        "the deployment process ended during step fetch; nothing was activated; "
         "waits for a decision: a user requested it",
     )
 

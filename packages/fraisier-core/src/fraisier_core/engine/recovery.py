@@ -56,7 +56,7 @@ def _unactivated(why: str, lease: Lease, deployment: Deployment, steps: Sequence
     if not steps:
         ended = f"the deployment process ended {lease.attempt} times" if activates else why
         return f"{ended} before its first step; nothing was done"
-    when = "during" if steps[-1].status == "running" else "after"
+    when = "during" if steps[-1].status in {"running", "interrupted"} else "after"
     untouched = "; nothing was activated" if activates else ""
     return f"{why} {when} step {steps[-1].name}{untouched}"
 
