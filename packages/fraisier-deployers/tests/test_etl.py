@@ -70,10 +70,10 @@ def test_a_deployment_installs_the_code_and_runs_nothing(make_run: MakeRun) -> N
 
 @pytest.mark.parametrize("script_path", ["load.sh", "jobs", "jobs/load.sh/more"])
 def test_a_release_without_the_script_is_not_activated(make_run: MakeRun, script_path: str) -> None:
-    run = make_run(script_path=script_path)
+    run = make_run(script_path=script_path, migrate=["true"])
     with pytest.raises(StepFailedError, match=f"no file {script_path}: correct script_path"):
         etl.deploy(run)
-    assert run.activations == []
+    assert (run.activations, run.commands) == ([], [])
 
 
 def test_the_build_may_make_the_script(make_run: MakeRun) -> None:

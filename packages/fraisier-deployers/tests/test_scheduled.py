@@ -65,10 +65,10 @@ def test_the_job_may_be_a_script_of_the_release(tmp_path: Path) -> None:
 
 
 def test_a_release_without_the_script_is_not_activated(tmp_path: Path) -> None:
-    run = made_run(tmp_path, script_path="report.py")
+    run = made_run(tmp_path, script_path="report.py", migrate=["true"])
     with pytest.raises(StepFailedError, match=r"no file report\.py"):
         scheduled.deploy(run)
-    assert run.activations == []
+    assert (run.activations, run.commands) == ([], [])
 
 
 @pytest.mark.parametrize("command", [["false"], ["sh", "-c", "exit 75"], ["not-installed"]])

@@ -27,7 +27,14 @@ from fraisier_core import (
 )
 from pydantic import AfterValidator, model_validator
 
-from fraisier_deployers.installing import Command, InstallSettings, install_steps, prepare, roll_back
+from fraisier_deployers.installing import (
+    Command,
+    InstallSettings,
+    build,
+    install_steps,
+    migrate,
+    roll_back,
+)
 
 SETTLE_SECONDS = 0.2
 
@@ -71,7 +78,8 @@ def settings() -> type[ApiSettings]:
 @hookimpl
 def deploy(run: Run[ApiSettings]) -> None:
     """Build, migrate, switch, restart; a step that has nothing to do is left out."""
-    prepare(run)
+    build(run)
+    migrate(run)
     run.activate()
     _restart(run)
 

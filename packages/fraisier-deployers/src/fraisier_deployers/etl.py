@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from fraisier_core import Health, JobSettings, Release, ReleasePath, Run, hookimpl
 
-from fraisier_deployers.installing import InstallSettings, install_steps, prepare, roll_back
+from fraisier_deployers.installing import InstallSettings, build, install_steps, migrate, roll_back
 from fraisier_deployers.job_scripts import require_script, script_command
 
 
@@ -29,8 +29,9 @@ def settings() -> type[EtlSettings]:
 @hookimpl
 def deploy(run: Run[EtlSettings]) -> None:
     """Build, migrate and switch; the job is run afterwards."""
-    prepare(run)
+    build(run)
     require_script(run, run.settings.script_path)
+    migrate(run)
     run.activate()
 
 

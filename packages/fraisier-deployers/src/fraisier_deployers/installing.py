@@ -31,14 +31,6 @@ class InstallSettings(EnvironmentSettings):
 S = TypeVar("S", bound=InstallSettings)
 
 
-def prepare(run: Run[S]) -> None:
-    """Build and migrate; a step that has nothing to do is left out."""
-    build(run)
-    if run.settings.migrate is not None:
-        with run.step("migrate", repeatable=False):
-            run.command(run.settings.migrate)
-
-
 def build(run: Run[S]) -> None:
     """Build the release, if there is anything to build."""
     command = run.settings.build
@@ -47,6 +39,13 @@ def build(run: Run[S]) -> None:
     if command:
         with run.step("build"):
             run.command(command)
+
+
+def migrate(run: Run[S]) -> None:
+    """Migrate the database, if there is anything to migrate."""
+    if run.settings.migrate is not None:
+        with run.step("migrate", repeatable=False):
+            run.command(run.settings.migrate)
 
 
 def install_steps(settings: InstallSettings, files: Collection[str]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from fraisier_core import Health, JobSettings, Release, ReleasePath, Run, Schedule, hookimpl
 from pydantic import model_validator
 
-from fraisier_deployers.installing import Command, InstallSettings, install_steps, prepare, roll_back
+from fraisier_deployers.installing import Command, InstallSettings, build, install_steps, migrate, roll_back
 from fraisier_deployers.job_scripts import require_script, script_command
 
 
@@ -40,9 +40,10 @@ def settings() -> type[ScheduledSettings]:
 @hookimpl
 def deploy(run: Run[ScheduledSettings]) -> None:
     """Build, migrate and switch; a timer runs the job."""
-    prepare(run)
+    build(run)
     if run.settings.script_path is not None:
         require_script(run, run.settings.script_path)
+    migrate(run)
     run.activate()
 
 
