@@ -274,8 +274,8 @@ def test_a_release_is_in_use_while_a_run_of_it_is_under_way(store: OpenStore) ->
 def test_whether_a_run_of_a_release_had_succeeded_is_known(store: OpenStore) -> None:
     configure(store)
 
-    def ended(place: str, kind: str, release: str, status: Ending) -> str:
-        lease = claimed(store, RUN._replace(environment=place, kind=kind))
+    def ended(place: str, kind: str, release: str, status: Ending, *arguments: str) -> str:
+        lease = claimed(store, RUN._replace(environment=place, kind=kind, arguments=arguments))
         store.append(lease, Event("release_chosen", release=release, commit_sha="c" * 40), Event(status))
         return lease.deployment_id
 
@@ -283,10 +283,13 @@ def test_whether_a_run_of_a_release_had_succeeded_is_known(store: OpenStore) -> 
     ended("staging", "run", "r1", "success")
     ended("production", "run", "r2", "success")
     failed = store.deployment(ended("production", "run", "r1", "failed"))
-    assert not store.has_succeeded(failed)
-    assert store.has_succeeded(failed._replace(release="r2"))
+    ended("production", "run", "r1", "success", "--help")
+    assert not store.has_succeeded(failed, "r1")
+    assert store.has_succeeded(failed, "r2")
+    assert store.has_succeeded(failed._replace(arguments=("--help",)), "r1")
+    assert not store.has_succeeded(failed._replace(arguments=("--help", "")), "r1")
     ended("production", "run", "r1", "success")
-    assert store.has_succeeded(failed)
+    assert store.has_succeeded(failed, "r1")
 
 
 def test_a_run_does_not_hide_what_became_of_the_last_deployment(store: OpenStore) -> None:

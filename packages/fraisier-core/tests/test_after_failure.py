@@ -71,6 +71,13 @@ def deployed(installation: Installation, job: str) -> str:
     return done.release
 
 
+def proven(installation: Installation) -> str:
+    """Return the name of a release of which a run has succeeded."""
+    release = deployed(installation, "true")
+    assert ran(installation).status == "success"
+    return release
+
+
 def claimed_run(installation: Installation, *arguments: str) -> Lease:
     environment = installation.config.environment("site", "production")
     config, store = installation.config, installation.store
@@ -91,7 +98,7 @@ def pending(installation: Installation) -> list[Deployment]:
 
 
 def test_a_failed_run_requests_a_rollback_that_names_it(installation: Installation) -> None:
-    good, _ = deployed(installation, "true"), deployed(installation, "exit 3")
+    good, _ = proven(installation), deployed(installation, "exit 3")
     failed = ran(installation)
     said = f"{FAILS}; a rollback to release {good} is requested"
     assert (failed.status, failed.error_message) == ("failed", said)
@@ -105,26 +112,52 @@ def test_a_failed_run_requests_a_rollback_that_names_it(installation: Installati
 
 
 def test_one_bad_night_does_not_walk_back_release_by_release(installation: Installation) -> None:
-    deployed(installation, "true")
-    good, bad = deployed(installation, "[ $# = 0 ]"), deployed(installation, "exit 3")
+    database = installation.folder / "database"
+    needs = f"[ -e {database} ]"
+    database.touch()
+    proven(installation)
+    good = deployed(installation, needs)
+    assert ran(installation).status == "success"
+    for _ in range(2):
+        deployed(installation, f"{needs} || exit 3")
+    database.unlink()
     assert ran(installation).status == "failed"
     assert installation.execute_claimed(pending(installation)[0].id).release == good
-    assert ran(installation).status == "success"
-    failed = ran(installation, "a", "bad", "night")
+    failed = ran(installation)
     assert (failed.error_message or "").endswith(f"; release {good} stays: a run of it had succeeded")
-    assert pending(installation) == []
-    assert bad != installation.current == good
+    assert (pending(installation), installation.current) == ([], good)
+
+
+def test_a_release_of_which_no_run_succeeded_is_not_rolled_back_to(installation: Installation) -> None:
+    releases = [deployed(installation, job) for job in ("true", "[ $# = 1 ]", "exit 3")]
+    said = f"{FAILS}; release {releases[-1]} stays: there is no earlier one of which a run succeeded"
+    assert ran(installation).error_message == said
+    installation.execute(kind="rollback", ref=None, release=releases[1])
+    assert ran(installation, "--help").status == "success"
+    worse = deployed(installation, "exit 3 # again")
+    assert (ran(installation).error_message or "").startswith(f"{FAILS}; release {worse} stays: there is no")
+    failed = ran(installation, "--help").error_message or ""
+    assert failed.endswith(f"; a rollback to release {releases[1]} is requested")
+
+
+def test_other_arguments_do_not_keep_a_release_whose_job_fails(installation: Installation) -> None:
+    good = proven(installation)
+    deployed(installation, '[ "$1" = --help ] || exit 3')
+    assert ran(installation, "--help").status == "success"
+    failed = ran(installation).error_message or ""
+    assert failed.endswith(f"; a rollback to release {good} is requested")
 
 
 def test_the_first_release_stays(installation: Installation) -> None:
     only = deployed(installation, "exit 3")
-    said = f"{FAILS}; release {only} stays: there is no earlier one to roll back to"
+    said = f"{FAILS}; release {only} stays: there is no earlier one of which a run succeeded"
     assert ran(installation).error_message == said
     assert pending(installation) == []
 
 
 def test_a_release_that_was_rolled_back_from_is_not_returned_to(installation: Installation) -> None:
-    first, bad = deployed(installation, "true"), deployed(installation, "exit 3")
+    first, bad = proven(installation), deployed(installation, "[ $# = 1 ] || exit 3")
+    assert ran(installation, "once").status == "success"
     installation.execute(kind="rollback", ref=None, release=first)
     worse = deployed(installation, "exit 3")
     failed = ran(installation)
@@ -147,7 +180,7 @@ def test_a_release_that_does_not_serve_any_more_is_not_rolled_back_from(installa
 
 
 def test_a_rollback_that_a_newer_deployment_overtook_is_skipped(installation: Installation) -> None:
-    deployed(installation, "true")
+    proven(installation)
     bad = deployed(installation, "exit 3")
     ran(installation)
     (back,) = pending(installation)
@@ -164,7 +197,7 @@ def test_a_rollback_that_a_newer_deployment_overtook_is_skipped(installation: In
 
 def test_a_rollback_that_a_user_requested_is_not_superseded(installation: Installation) -> None:
     first = deployed(installation, "true")
-    deployed(installation, "true")
+    proven(installation)
     deployed(installation, "exit 3")
     lease = claimed_run(installation)
     own = installation.store.request(

@@ -6,7 +6,7 @@ from fraisier_core.engine.earlier import earlier_releases
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import StepFailedError
 from fraisier_core.job_settings import JobSettings
-from fraisier_core.store.records import Request
+from fraisier_core.store.records import HealthyRelease, Request
 from fraisier_core.store.vocabulary import KINDS
 
 
@@ -27,21 +27,29 @@ def after_failure(execution: Execution) -> tuple[str, Request | None]:
     wanted = isinstance(settings, JobSettings) and settings.on_failure == "rollback"
     if not wanted or not KINDS[deployment.kind].job or deployment.release is None:
         return "", None
-    healthy, serving = execution.store.healthy_releases(*names), execution.store.serving(*names)
-    earlier = (each for each in earlier_releases(healthy, serving) if execution.existing(each.release))
-    target = next(earlier, None)
+    serving = execution.store.serving(*names)
     if serving is None or serving.release != deployment.release:
         return f"; release {deployment.release} does not serve any more, and is not rolled back from", None
-    if execution.store.has_succeeded(deployment):
+    if execution.store.has_succeeded(deployment, deployment.release):
         return f"; release {deployment.release} stays: a run of it had succeeded", None
+    target = _that_ran(execution, serving)
     if target is None:
-        return f"; release {deployment.release} stays: there is no earlier one to roll back to", None
+        return f"; release {deployment.release} stays: there is no earlier one of which a run succeeded", None
     if waiting := _waiting_rollback(execution):
         return f"; rollback {waiting} waits already", None
     by = deployment.requested_by
     back = Request(*names, "rollback", "on_failure", by, requested_for=deployment.id)
     back = back._replace(release=target.release, commit_sha=target.commit_sha)
     return f"; a rollback to release {target.release} is requested", back
+
+
+def _that_ran(execution: Execution, serving: HealthyRelease) -> HealthyRelease | None:
+    """Return the newest release of which such a run has succeeded, and that is older than the serving one."""
+    run, store = execution.deployment, execution.store
+    for each in earlier_releases(store.healthy_releases(run.fraise_id, run.environment), serving):
+        if execution.existing(each.release) and store.has_succeeded(run, each.release):
+            return each
+    return None
 
 
 def _waiting_rollback(execution: Execution) -> str | None:

@@ -364,10 +364,8 @@ class Store(Reader, Protocol):
     def releases_in_use(self, fraise_id: str, environment: str) -> set[str]:
         """Return the names of the releases that are in use by runs and the like: none may be deleted."""
 
-    def has_succeeded(self, deployment: Deployment) -> bool:
-        """Whether one of the same kind, with the same release in the same environment, has succeeded; it is
-        of a kind that uses the serving release.
-        """
+    def has_succeeded(self, run: Deployment, release: str) -> bool:
+        """Whether a run of a release has succeeded, of the same kind and with the same arguments as `run`."""
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         """Return what else pushes to the same ref requested there, newest request first; no replays."""

@@ -130,8 +130,10 @@ class Deployments(Leases):
         found = self._all("releases_in_use", fraise_id=fraise_id, environment=environment)
         return {str(row["release"]) for row in found}
 
-    def has_succeeded(self, deployment: Deployment) -> bool:
-        return self._one("has_succeeded", **deployment._asdict()) is not None
+    def has_succeeded(self, run: Deployment, release: str) -> bool:
+        like = {"kind": run.kind, "release": release, "arguments": _arguments(run)}
+        names = {"fraise_id": run.fraise_id, "environment": run.environment}
+        return self._one("has_succeeded", **names, **like) is not None
 
     def pushed_commits(self, deployment: Deployment) -> list[PushedCommit]:
         return self._records(PushedCommit, "pushed_commits", **deployment._asdict())
@@ -166,5 +168,9 @@ def request_row(request: Request, at: str) -> dict[str, Any]:
         "deployment_id": str(uuid_utils.uuid7()),
         "at": at,
         "pathspecs": json.dumps(request.pathspecs) if request.pathspecs else None,
-        "arguments": json.dumps(request.arguments) if request.arguments else None,
+        "arguments": _arguments(request),
     }
+
+
+def _arguments(of: Request | Deployment) -> str | None:
+    return json.dumps(of.arguments) if of.arguments else None

@@ -130,7 +130,7 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'servin
 -- name: has_succeeded
 SELECT 1 AS found FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND release = :release AND kind = :kind
-  AND source = 'serving' AND status = 'success'
+  AND arguments IS :arguments AND source = 'serving' AND status = 'success'
 LIMIT 1;
 
 -- name: pushed_commits
