@@ -211,6 +211,11 @@ def test_the_documentation_shows_the_package_that_is_tested(page: str, package: 
         assert shown.get(f"{package.replace('_', '-')}/{path.name}") == path.read_text(), path.name
 
 
+def test_a_type_with_jobs_takes_forty_lines() -> None:
+    module = ROOT / "tests/third_party/acme_report/acme_report.py"
+    assert len(module.read_text().splitlines()) <= 40
+
+
 def test_every_dependency_has_its_reason() -> None:
     text = (DOCS / "decisions/libraries.md").read_text()
     for package in package_names():
