@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from fraisier_core.engine.execution import Execution
@@ -11,6 +10,7 @@ from fraisier_core.system.host import has_systemd
 from fraisier_core.units.crontab import crontab
 from fraisier_core.units.installed_units import differences, installed_names
 from fraisier_core.units.job import Job
+from fraisier_core.units.place import program
 from fraisier_core.units.starting import INSTALL
 
 STEP = "units"
@@ -38,8 +38,7 @@ def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_
 
 
 def _without_systemd(job: Job, config: Path) -> str:
-    program = str(Path(sys.executable).with_name("fraisier"))
-    lines = "\n".join(crontab([job], program, config))
+    lines = "\n".join(crontab([job], program(), config))
     problem = "this host is not run by systemd"
     if job.schedule is None:
         return f"{problem}:\n{lines}"

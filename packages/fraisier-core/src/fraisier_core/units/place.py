@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,13 @@ from fraisier_core.units.unit_texts import UnitPlace
 WORKER = "fraisier-worker.service"
 _PROPERTIES = ("User", "Group", "SupplementaryGroups", "Environment", "EnvironmentFiles", "ReadWritePaths")
 _IGNORED = " (ignore_errors=yes)"
+
+
+def program() -> str:
+    """Return the command `fraisier` as it was called, so that a link to the current version stays one."""
+    called = Path(sys.argv[0])
+    found = called if called.name == "fraisier" else Path(sys.executable).with_name("fraisier")
+    return os.path.abspath(found)  # noqa: PTH100 - a link stays one
 
 
 def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:

@@ -28,7 +28,8 @@ VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :overlap
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
     overlap = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.overlap, tb_environments.overlap) END,
-    deploys_wait = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.deploys_wait, tb_environments.deploys_wait) END,
+    deploys_wait = CASE WHEN CAST(:has_job AS boolean)
+        THEN coalesce(excluded.deploys_wait, tb_environments.deploys_wait) END,
     executor = CASE WHEN CAST(:has_job AS boolean) THEN coalesce(excluded.executor, tb_environments.executor) END,
     configured = true;
 

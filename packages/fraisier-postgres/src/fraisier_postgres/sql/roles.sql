@@ -10,8 +10,8 @@
 --     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
 --     fraisier_graphql    what is published: the views alone
 --
--- The commands of `fraisier db` but `status` are the owner's, and so are `fraisier token create` and `revoke`. No role may change or delete what was appended; of
--- deliveries, retention deletes the bodies.
+-- The commands of `fraisier db` but `status` are the owner's, and so are `fraisier token create` and `revoke`. No role
+-- may change or delete what was appended; of deliveries, retention deletes the bodies.
 
 DO $$
 DECLARE

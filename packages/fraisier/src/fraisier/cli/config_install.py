@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     from fraisier_core.system.host import has_systemd
     from fraisier_core.system.owner import command_as
     from fraisier_core.units.job import Job
-    from fraisier_core.units.place import unit_place
+    from fraisier_core.units.place import program, unit_place
     from fraisier_core.units.unit_plan import apply, plan, verify
 
     jobs = [job for each in config.environments if (job := Job.of(each))]
@@ -62,15 +61,9 @@ def require_trusted_by_root(path: Path, plugins: Plugins) -> None:
         require_trusted(place.path, existing_place(place.state_dir).stat().st_uid)
 
 
-def program() -> str:
-    """Return the command `fraisier` as it was called, so that a link to the current version stays one."""
-    called = Path(sys.argv[0])
-    found = called if called.name == "fraisier" else Path(sys.executable).with_name("fraisier")
-    return os.path.abspath(found)  # noqa: PTH100 - a link stays one
-
-
 def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
     from fraisier_core.units.crontab import crontab
+    from fraisier_core.units.place import program
 
     problem = "this host is not run by systemd, which units are for"
     lines = crontab(jobs, program(), config.path)

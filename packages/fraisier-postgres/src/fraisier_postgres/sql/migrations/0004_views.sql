@@ -27,8 +27,8 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable,
-        d.cancel_requested, d.position, d.sequence,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt,
+        d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
              'repeatable', s.repeatable, 'started_at', utc(s.started_at), 'completed_at', utc(s.completed_at),

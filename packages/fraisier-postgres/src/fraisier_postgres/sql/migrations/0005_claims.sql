@@ -1,4 +1,5 @@
--- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn before.
+-- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
+-- before.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'

@@ -94,7 +94,8 @@ WHEN EXISTS (SELECT 1 FROM tb_tokens
              WHERE id = NEW.id OR prefix = NEW.prefix OR (name = NEW.name AND revoked_at IS NULL))
 BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
 
--- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn before.
+-- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
+-- before.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'

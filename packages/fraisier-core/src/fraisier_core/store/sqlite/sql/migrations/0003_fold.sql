@@ -9,8 +9,9 @@ BEGIN
         NEW.sequence, NEW.deployment_id, NEW.number, NEW.event, NEW.at, NEW.token, NEW.host, NEW.attempt,
         NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.ref, NEW.commit_sha,
         NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.recovers, NEW.repeats, NEW.arguments, NEW.requested_for,
-        NEW.overlap, NEW.deploys_wait, NEW.executor, NEW.webhook_event_id, NEW.newest_delivery, NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha,
-        NEW.step, NEW.step_number, NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
+        NEW.overlap, NEW.deploys_wait, NEW.executor, NEW.webhook_event_id, NEW.newest_delivery,
+        NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step, NEW.step_number,
+        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
 END;
 
 -- What a request excludes is up to its kind and, if it is a job's, to what the environment said of that.
@@ -23,8 +24,8 @@ BEGIN
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source,
         CASE WHEN NEW.overlap = 'allow' THEN NULL WHEN NEW.deploys_wait THEN 'release' ELSE lane END,
-        supersedes, shown, priority, 'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.trigger,
-        NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
+        supersedes, shown, priority, 'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs,
+        NEW.reason, NEW.trigger, NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
         NEW.repeats, NEW.arguments, NEW.requested_for, NEW.executor, NEW.number, NEW.sequence
     FROM tb_kinds WHERE name = NEW.kind;
 END;

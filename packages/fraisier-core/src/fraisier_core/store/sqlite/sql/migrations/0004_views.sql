@@ -25,8 +25,8 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt, d.activation_started, d.rollback_started, d.unrepeatable,
-        d.cancel_requested, d.position, d.sequence,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt,
+        d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT json_group_array(json_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
              'repeatable', json(iif(s.repeatable, 'true', 'false')), 'started_at', s.started_at,
