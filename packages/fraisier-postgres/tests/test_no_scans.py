@@ -46,7 +46,7 @@ STATEMENTS = (
     *("deliveries", "deliveries_by_prefix", "deliveries_by_pattern", "delivery", "delivered"),
     *("delivered_refs", "deployments_of_deliveries", "deployments_of_event", "same_delivery", "same_body"),
     *("claim", "waiting_instead", "is_last", "pushed_commits", "running", "releases_in_use", "has_succeeded"),
-    *("awaiting_units", "awaited", "last_fired"),
+    *("awaiting_units", "awaited", "newest_runs", "pushes_ahead"),
     *("healthy_releases", "lock_environment_of", "cancellation", "previously_active", "last_event"),
     *("request", "append", "requested_since", "last_of_refs", "last_of_commits", "changes", "output_after"),
 )

@@ -63,6 +63,17 @@ class DeploymentReader(Protocol):
     ) -> list[Deployment]:
         """Return the newest deployments first, at most `limit`."""
 
+    def newest_runs(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        """Return the newest run that began, the newest that waits and the newest that a timer requested, of
+        every environment, of a fraise's or of one; newest first.
+        """
+
+    def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        """Return the newest push of every environment in which another commit serves that was not deployed
+        since, or of a fraise's or of one. What was superseded or skipped counts as little as what a user
+        requested.
+        """
+
     def find(self, id_part: str) -> str:
         """Return the id that starts or ends with `id_part` or, if none does, holds it. Raises
         `UnknownNameError` unless there is one.
@@ -131,9 +142,6 @@ class Reader(DeploymentReader, Protocol):
         """Return the id of the deployment that runs in a lane of an environment, if there is one; in the lane
         None nothing waits for another.
         """
-
-    def last_fired(self, fraise_id: str, environment: str) -> str | None:
-        """Return when a timer last requested a run of an environment, if one ever did."""
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         """Return the serving release, None if there is none or it is unknown."""

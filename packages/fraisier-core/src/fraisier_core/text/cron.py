@@ -21,6 +21,7 @@ _SHORT = {
     "@hourly": "0 * * * *",
 }
 _TERM = re.compile(r"(?:(?P<all>\*)|(?P<first>[0-9a-z]+)(?:-(?P<last>[0-9a-z]+))?)(?:/(?P<step>[0-9]+))?")
+_MOST_DAYS = 8 * 366  # from one 29 February to the next, past the year 2100
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -104,6 +105,15 @@ class Cron:
                 if since < at <= limit:
                     return at
             day -= timedelta(days=1)
+        return None
+
+    def first_after(self, at: datetime) -> datetime | None:
+        """Return when it fires first after a time, in the time zone of that; None if not within 8 years."""
+        for number in range(_MOST_DAYS):
+            day = at.date() + timedelta(days=number)
+            times = self._times(day, at.tzinfo) if self.fires_on(day) else ()
+            if found := [each for each in times if each > at]:
+                return found[-1]
         return None
 
     def skipped_day(self, zone: tzinfo, first: date, days: int) -> date | None:

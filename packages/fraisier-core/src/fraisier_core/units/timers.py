@@ -1,36 +1,60 @@
-"""What systemd says of the timers of jobs: when each fires next, and what is wrong with it."""
+"""What there is to say of the schedules of jobs: when each requests a run next, and what is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from fraisier_core.system.host import host_zone, utc_text
-from fraisier_core.text.cron import read_cron
+from fraisier_core.job_settings import ScheduleSection
+from fraisier_core.system.host import utc_text
 from fraisier_core.units.installed_units import UNITS
 from fraisier_core.units.job import Job
+from fraisier_core.units.overdue import first_due_by_systemd, last_due, missed, next_due
 from fraisier_core.units.starting import INSTALL
 from fraisier_core.units.systemctl import Properties, shown
 
-GRACE = timedelta(minutes=2)
-"""How late a run may be requested before that is said."""
-_PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "LastTriggerUSec", "NextElapseUSecRealtime")
+MOST_ASKED = 20
+"""Of how many timers systemd is asked when they should have fired: it takes a process for each."""
+Names = tuple[str, str]
+_LAST, _NEXT, _STARTED = "LastTriggerUSec", "NextElapseUSecRealtime", "ActiveEnterTimestamp"
+_PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", _LAST, _NEXT, _STARTED)
 _TIME = "%a %Y-%m-%d %H:%M:%S UTC"
 
 
 class TimerFacts(NamedTuple):
-    """When a timer fires next, in UTC, None if that is unknown or at the start of the host; what is wrong."""
+    """When a run is requested next, in UTC, None if nobody knows; what is wrong."""
 
     next: str | None
     problem: str | None
 
 
+class _Timer(NamedTuple):
+    """A timer as systemd has it; `since` is when it fired last, or was installed or enabled."""
+
+    job: Job
+    schedule: ScheduleSection
+    told: Properties
+    since: datetime | None
+
+    def time(self, name: str) -> datetime | None:
+        text = self.told[name][0]
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC) if text else None
+
+    @property
+    def may_have_missed(self) -> bool:
+        """Whether only systemd knows if it fired whenever it should: it did not go on all the time."""
+        started = self.time(_STARTED)
+        restarted = self.since is not None and started is not None and self.since < started
+        return self.schedule.cron is None and restarted
+
+
 def timer_facts(
-    jobs: Sequence[Job], fired: Mapping[tuple[str, str], str], now: datetime | None = None
-) -> dict[tuple[str, str], TimerFacts]:
+    jobs: Sequence[Job], fired: Mapping[Names, str], now: datetime | None = None
+) -> dict[Names, TimerFacts]:
     """Return what there is to say of the timers of jobs, by fraise and environment.
 
     Args:
@@ -40,70 +64,88 @@ def timer_facts(
 
     Raises `StepFailedError` if systemd does not answer.
     """
-    told = shown([job.timer for job in jobs], _PROPERTIES)
     at = now or datetime.now(UTC)
-    names = [(job.fraise, job.environment) for job in jobs]
+    timers = _timers(jobs, fired)
+    doubtful = list(islice((each for each in timers if each.may_have_missed), MOST_ASKED))
+    asked = {
+        each.job.timer: first_due_by_systemd(each.schedule, each.since) for each in doubtful if each.since
+    }
     return {
-        each: _facts(job, told[job.timer], fired.get(each), at) for each, job in zip(names, jobs, strict=True)
+        (each.job.fraise, each.job.environment): _facts(each, asked.get(each.job.timer), at)
+        for each in timers
     }
 
 
-def _facts(job: Job, told: Properties, fired: str | None, now: datetime) -> TimerFacts:
-    upcoming = _time(told, "NextElapseUSecRealtime")
-    problem = _not_at_work(job, told) or _overdue(job, told, _parsed(fired), now)
-    return TimerFacts(utc_text(upcoming) if upcoming else None, problem)
+def facts_without_systemd(
+    jobs: Sequence[Job], since: Mapping[Names, str], now: datetime | None = None
+) -> dict[Names, TimerFacts]:
+    """Return what there is to say of jobs that cron requests; nothing of what only systemd could request.
+
+    Args:
+        jobs: those that have a schedule.
+        since: when a run was requested last, else when the job was deployed.
+        now: the time.
+    """
+    at, found = now or datetime.now(UTC), {}
+    for job in jobs:
+        if job.schedule is not None and job.schedule.cron is not None:
+            names = job.fraise, job.environment
+            upcoming, known = next_due(job.schedule, at), _parsed(since.get(names))
+            due = missed(job.schedule, known, [last_due(job.schedule, known, at)], at) if known else None
+            look = "the crontab, as `fraisier config install` tells"
+            found[names] = TimerFacts(_text(upcoming), _in_words(due, look) if due else None)
+    return found
 
 
-def _not_at_work(job: Job, told: Properties) -> str | None:
-    load, enabled, active = (told[name][0] for name in _PROPERTIES[:3])
+def _timers(jobs: Sequence[Job], fired: Mapping[Names, str]) -> list[_Timer]:
+    told = shown([job.timer for job in jobs], _PROPERTIES)
+    found = []
+    for job in jobs:
+        assert job.schedule is not None  # noqa: S101 - it has a timer
+        link = UNITS / "timers.target.wants" / job.timer  # made anew when it is enabled
+        times = _parsed(fired.get((job.fraise, job.environment))), _changed(UNITS / job.timer), _changed(link)
+        found.append(_Timer(job, job.schedule, told[job.timer], max(filter(None, times), default=None)))
+    return found
+
+
+def _facts(timer: _Timer, asked: datetime | None, now: datetime) -> TimerFacts:
+    upcoming = timer.time(_NEXT)
+    problem = _not_at_work(timer) or _overdue(timer, asked, now)
+    return TimerFacts(_text(upcoming), problem)
+
+
+def _not_at_work(timer: _Timer) -> str | None:
+    load, enabled, active = (timer.told[name][0] for name in _PROPERTIES[:3])
     if load != "loaded":
-        return f"{job.timer} is not installed: run `{INSTALL}`"
+        return f"{timer.job.timer} is not installed: run `{INSTALL}`"
     if enabled != "enabled":
-        return f"{job.timer} is not enabled: run `{INSTALL}`"
-    at_start = job.schedule is not None and job.schedule.at_start
-    return None if active == "active" or at_start else f"{job.timer} is not active: run `{INSTALL}`"
+        return f"{timer.job.timer} is not enabled: run `{INSTALL}`"
+    is_idle = active != "active" and not timer.schedule.at_start
+    return f"{timer.job.timer} is not active: run `{INSTALL}`" if is_idle else None
 
 
-def _overdue(job: Job, told: Properties, fired: datetime | None, now: datetime) -> str | None:
+def _overdue(timer: _Timer, asked: datetime | None, now: datetime) -> str | None:
     """Return what to say if a run was due that no timer requested."""
-    assert job.schedule is not None  # noqa: S101 - it has a timer
-    since = max(filter(None, [fired, _installed(job)]), default=None)
-    late = GRACE + timedelta(seconds=job.schedule.random_delay)
-    if since is None or job.schedule.at_start:
+    if timer.since is None:
         return None
-    due = [
-        _time(told, "LastTriggerUSec"),
-        _time(told, "NextElapseUSecRealtime"),
-        _last_due(job, since, now - late),
-    ]
-    missed = [at for at in due if at is not None and since + timedelta(seconds=1) < at <= now - late]
-    if not missed:
-        return None
-    return f"a run was due at {max(missed):%Y-%m-%d %H:%M} UTC, and none was requested: {_look(job)}"
+    due = [timer.time(_LAST), timer.time(_NEXT), last_due(timer.schedule, timer.since, now), asked]
+    found = missed(timer.schedule, timer.since, due, now)
+    job = timer.job
+    return _in_words(found, f"`journalctl -u {job.timer} -u {job.unit}.service`") if found else None
 
 
-def _look(job: Job) -> str:
-    return f"`journalctl -u {job.timer} -u {job.unit}.service`"
+def _in_words(missed_at: datetime, look: str) -> str:
+    return f"a run was due at {missed_at:%Y-%m-%d %H:%M} UTC, and none was requested: see {look}"
 
 
-def _last_due(job: Job, since: datetime, limit: datetime) -> datetime | None:
-    """Return when cron would have fired last; of a calendar expression, only systemd knows."""
-    schedule = job.schedule
-    if schedule is None or schedule.cron is None:
-        return None
-    zone = ZoneInfo(schedule.time_zone or host_zone())
-    found = read_cron(schedule.cron).last_before(limit.astimezone(zone), since.astimezone(zone))
-    return found and found.astimezone(UTC)
-
-
-def _installed(job: Job) -> datetime | None:
+def _changed(path: Path) -> datetime | None:
     with suppress(OSError):
-        return datetime.fromtimestamp((UNITS / job.timer).stat().st_mtime, UTC)
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     return None
 
 
-def _time(told: Properties, name: str) -> datetime | None:
-    return datetime.strptime(told[name][0], _TIME).replace(tzinfo=UTC) if told[name][0] else None
+def _text(at: datetime | None) -> str | None:
+    return utc_text(at) if at else None
 
 
 def _parsed(text: str | None) -> datetime | None:

@@ -53,10 +53,45 @@ SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
 SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
 WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
 
--- name: last_fired
-SELECT requested_at FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND trigger = 'schedule'
-ORDER BY sequence DESC LIMIT 1;
+-- name: newest_runs
+-- Of each environment and kind of job the newest run that began, the newest that waits, and the newest that a timer
+-- requested.
+SELECT d.* FROM tb_environments AS e
+JOIN tb_kinds AS k ON k.job
+JOIN tb_deployments AS d ON d.sequence IN (
+    (SELECT n.sequence FROM tb_deployments AS n
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
+       AND n.source = 'serving' AND n.status <> 'pending' AND n.status <> 'skipped'
+     ORDER BY n.sequence DESC LIMIT 1),
+    (SELECT n.sequence FROM tb_deployments AS n
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
+       AND n.source = 'serving' AND n.status = 'pending'
+     ORDER BY n.sequence DESC LIMIT 1),
+    (SELECT n.sequence FROM tb_deployments AS n
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
+       AND n.trigger = 'schedule'
+     ORDER BY n.sequence DESC LIMIT 1))
+WHERE (CAST(:fraise_id AS text) IS NULL OR e.fraise_id = CAST(:fraise_id AS text))
+  AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text))
+ORDER BY d.sequence DESC;
+
+-- name: pushes_ahead
+-- Of each environment the newest of its pushes, if something else serves and was not deployed since.
+SELECT d.* FROM tb_environments AS e
+JOIN tb_serving AS s ON s.fraise_id = e.fraise_id AND s.environment = e.environment AND s.release IS NOT NULL
+    AND s.since = (SELECT max(n.since) FROM tb_serving AS n
+                   WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment)
+JOIN tb_deployments AS d ON d.sequence = coalesce(
+    (SELECT max(n.sequence) FROM tb_deployments AS n
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status = 'pending' AND n.source = 'commit'
+       AND n.supersedes AND (n.trigger <> 'manual' OR n.commit_sha = s.commit_sha)),
+    (SELECT n.sequence FROM tb_deployments AS n
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.source = 'commit'
+       AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown
+       AND (n.trigger <> 'manual' OR n.commit_sha = s.commit_sha)
+     ORDER BY n.sequence DESC LIMIT 1))
+WHERE d.commit_sha IS DISTINCT FROM s.commit_sha AND (CAST(:fraise_id AS text) IS NULL OR e.fraise_id = CAST(:fraise_id AS text))
+  AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text));
 
 -- name: running
 SELECT id FROM tb_deployments

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from fraisier_core.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fraisier_core.config import Config
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
@@ -49,10 +51,15 @@ class AnySession(ABC):
 
     def timers(
         self,
-        reader: DeploymentReader | None,  # noqa: ARG002 - only the host has timers
-        names: list[tuple[str, str]],  # noqa: ARG002
+        fired: Mapping[tuple[str, str], str | None],  # noqa: ARG002 - only the host has timers
+        deployed: Mapping[tuple[str, str], str | None],  # noqa: ARG002
     ) -> dict[tuple[str, str], TimerFacts]:
-        """Return what there is to say of the timers of some environments, as far as it is known here."""
+        """Return what there is to say of the schedules of some environments, as far as it is known here.
+
+        Args:
+            fired: when a run was last requested by a schedule, of each environment that is meant.
+            deployed: since when its release serves.
+        """
         return {}
 
     @abstractmethod

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from fraisier_core.errors import ConfigurationError, OutdatedStoreError, UnknownNameError
 
@@ -126,15 +126,15 @@ class Session(AnySession):
         return undeletable(self.place.state_dir, fraise, environment)
 
     def timers(
-        self, reader: DeploymentReader | None, names: list[tuple[str, str]]
+        self, fired: Mapping[tuple[str, str], str | None], deployed: Mapping[tuple[str, str], str | None]
     ) -> dict[tuple[str, str], TimerFacts]:
-        """Return what there is to say of the timers of some environments."""
+        """Return what there is to say of the schedules of some environments."""
         configured = self.configured
         if configured is None or not any("schedule" in each.section for each in configured.environments):
             return {}
         from fraisier.cli.schedules import timers_of
 
-        return timers_of(configured, cast("Reader | None", reader), names)  # it is this session's
+        return timers_of(configured, fired, deployed)
 
     def request_cancel(self, id_part: str) -> Deployment:
         """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""

@@ -36,6 +36,12 @@ def ago(at: str | None, now: datetime | None = None) -> str:
     return f"{seconds} s ago"
 
 
+def until(at: str, now: datetime | None = None) -> str:
+    """Return how soon a time comes, such as `in 5 min 2 s`."""
+    left = datetime.fromisoformat(at) - (now or datetime.now(UTC))
+    return f"in {lasted(max(0.0, left.total_seconds()))}"
+
+
 def since(at: str, now: datetime | None = None) -> float:
     """Return the seconds from a stored time until now, never fewer than none."""
     return max(0.0, ((now or datetime.now(UTC)) - datetime.fromisoformat(at)).total_seconds())

@@ -29,6 +29,8 @@ NEWEST = OF_REF = 20
 AT_ONCE = 20
 PATIENCE = 60.0
 PAUSE = 1.0
+_JOBS = [kind.name for kind in KINDS.values() if kind.job]
+_COMMITS = [kind.name for kind in KINDS.values() if kind.source == "commit"]
 
 
 class RemoteReader(DeploymentReader):
@@ -37,7 +39,7 @@ class RemoteReader(DeploymentReader):
     def __init__(self, endpoint: RemoteEndpoint) -> None:
         self._endpoint = endpoint
         self._heads: dict[tuple[str, str], list[BranchHead]] = {}
-        self._histories: dict[tuple[str, str], list[Deployment]] = {}
+        self._serving: dict[tuple[str, str], str | None] = {}
         self._kept: dict[str, dict[str, Any]] = {}
         self._stale: set[str] = set()
 
@@ -51,24 +53,20 @@ class RemoteReader(DeploymentReader):
     def status(self, fraise_id: str | None = None, environment: str | None = None) -> list[EnvironmentStatus]:
         """Return what `Reader.status` does; the heads of its branches come along."""
         data = self._endpoint.ask(documents.STATUS, fraise=fraise_id, environment=environment)
-        self._histories.clear()
         found = []
         for row in data["fraiseStatus"]:
             one = record_of(EnvironmentStatus, row)
             names = {"fraise_id": one.fraise_id, "environment": one.environment}
             heads = [record_of(BranchHead, head, **names) for head in row["branchHeads"]]
             self._heads[one.fraise_id, one.environment] = heads
+            self._serving[one.fraise_id, one.environment] = one.serving_commit_sha
             found.append(one)
         return found
 
     def deployments(
         self, fraise_id: str | None = None, environment: str | None = None, limit: int = 20
     ) -> list[Deployment]:
-        """Return what `Reader.deployments` does, page by page; of all environments whose status was read at
-        once.
-        """
-        if fraise_id is not None and (fraise_id, environment) in self._heads and limit == NEWEST:
-            return self._newest_of(fraise_id, str(environment))
+        """Return what `Reader.deployments` does, page by page."""
         found: list[Deployment] = []
         while len(found) < limit:
             page = self._page(fraise_id, environment, min(PAGE, limit - len(found)), found)
@@ -77,15 +75,45 @@ class RemoteReader(DeploymentReader):
                 break
         return found
 
-    def _newest_of(self, fraise: str, environment: str) -> list[Deployment]:
-        """Return the newest deployments of an environment whose status was read; those of others are read
-        along with them.
-        """
-        while (fraise, environment) not in self._histories:
-            unread = [each for each in self._heads if each not in self._histories][:AT_ONCE]
-            places = [{"fraiseId": one, "environment": other} for one, other in unread]
-            self._histories |= dict(zip(unread, self._each(places, NEWEST), strict=True))
-        return self._histories[fraise, environment]
+    def newest_runs(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        """Return what `Reader.newest_runs` does where the status was read, as far as the newest runs tell."""
+        found: list[Deployment] = []
+        for runs in self._newest_of_kinds(_JOBS, fraise_id, environment).values():
+            begun = (each for each in runs if each.status not in {"pending", "skipped"})
+            waiting = (each for each in runs if each.status == "pending")
+            fired = (each for each in runs if each.trigger == "schedule")
+            found += dict.fromkeys(filter(None, (next(some, None) for some in (begun, waiting, fired))))
+        return sorted(found, key=lambda each: each.id, reverse=True)
+
+    def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        """Return what `Reader.pushes_ahead` does where the status was read, of the newest deployments."""
+        found = []
+        for where, deployments in self._newest_of_kinds(_COMMITS, fraise_id, environment).items():
+            serving = self._serving[where]
+            for each in deployments:
+                of_note = each.status not in {"superseded", "skipped"}
+                if of_note and (each.trigger != "manual" or each.commit_sha == serving):
+                    found += [each] if serving not in {None, each.commit_sha} else []
+                    break
+        return found
+
+    def _newest_of_kinds(
+        self, kinds: Sequence[str], fraise: str | None, environment: str | None
+    ) -> dict[tuple[str, str], list[Deployment]]:
+        """Return the newest deployments of some kinds of each environment whose status was read."""
+        places = [
+            where for where in self._serving if fraise in {None, where[0]} and environment in {None, where[1]}
+        ]
+        asked = [(where, kind) for where in places for kind in kinds]
+        found: dict[tuple[str, str], list[Deployment]] = {where: [] for where in places}
+        for begin in range(0, len(asked), AT_ONCE):
+            some = asked[begin : begin + AT_ONCE]
+            chosen = [{"fraiseId": one, "environment": other, "kind": kind} for (one, other), kind in some]
+            for (where, _), rows in zip(some, self._each(chosen, NEWEST), strict=True):
+                found[where] += rows
+        for rows in found.values():
+            rows.sort(key=lambda each: each.id, reverse=True)
+        return found
 
     def _each(self, places: Sequence[Mapping[str, str]], limit: int) -> list[list[Deployment]]:
         """Return the newest deployments that each of some arguments choose."""

@@ -62,6 +62,12 @@ class RelationalReader:
         query = "history_of_environment" if environment else "history_of_fraise" if fraise_id else "history"
         return self._records(Deployment, query, fraise_id=fraise_id, environment=environment, limit=limit)
 
+    def newest_runs(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        return self._records(Deployment, "newest_runs", fraise_id=fraise_id, environment=environment)
+
+    def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
+        return self._records(Deployment, "pushes_ahead", fraise_id=fraise_id, environment=environment)
+
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         return self._records(Deployment, "history_of_kind", **deployment._asdict() | {"limit": limit})
 
@@ -116,10 +122,6 @@ class RelationalReader:
     def awaited(self, deployment: Deployment) -> str | None:
         row = self._one("awaited", id=deployment.id)
         return str(row["id"]) if row and row["id"] else None
-
-    def last_fired(self, fraise_id: str, environment: str) -> str | None:
-        row = self._one("last_fired", fraise_id=fraise_id, environment=environment)
-        return str(row["requested_at"]) if row else None
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         row = self._one("serving", fraise_id=fraise_id, environment=environment, host=self._host.name)

@@ -218,6 +218,8 @@ CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, 
     WHERE status = 'success' AND source = 'release';
 CREATE INDEX use_under_way ON tb_deployments (fraise_id, environment, sequence)
     WHERE source = 'serving' AND (status = 'pending' OR status = 'running');
+CREATE INDEX run_begun ON tb_deployments (fraise_id, environment, kind, sequence)
+    WHERE source = 'serving' AND status <> 'pending' AND status <> 'skipped';
 CREATE INDEX use_that_succeeded ON tb_deployments (fraise_id, environment, release)
     WHERE source = 'serving' AND status = 'success';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)

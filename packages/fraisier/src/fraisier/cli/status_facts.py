@@ -1,0 +1,167 @@
+"""What `fraisier status` knows of each environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config
+    from fraisier_core.store.protocol import DeploymentReader
+    from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus
+    from fraisier_core.units.timers import TimerFacts
+
+    from fraisier.cli.any_session import AnySession
+
+Names = tuple[str, str]
+RUN_KEYS = (
+    *("id", "status", "trigger", "requested_by", "arguments", "release", "requested_at", "started_at"),
+    *("completed_at", "duration", "error_message"),
+)
+
+
+class Runs(NamedTuple):
+    """Of a job the newest run that began, that waits, and that its schedule requested."""
+
+    begun: Deployment | None = None
+    waiting: Deployment | None = None
+    fired: Deployment | None = None
+
+    @property
+    def last(self) -> Deployment | None:
+        """The newest run that began, else one that waits or was skipped."""
+        return self.begun or self.waiting or self.fired
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands of which a user runs one, if the last run was interrupted and none follows it."""
+        if self.begun is None or self.begun.status != "interrupted" or self.waiting is not None:
+            return ()
+        from fraisier_core.engine.decision import commands
+
+        return commands(self.begun, serving_unknown=False)
+
+
+class Shown(NamedTuple):
+    """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
+    the newest push that does not serve, `missed` are the branch heads that were never requested, when it was
+    reconciled last; `unasked` says why the repository could not be asked, `timer` when a run is requested
+    next.
+    """
+
+    status: EnvironmentStatus
+    commands: tuple[str, ...]
+    undeletable: dict[str, str]
+    ahead: Deployment | None
+    runs: Runs
+    missed: tuple[BranchHead, ...]
+    unasked: BranchHead | None
+    timer: TimerFacts | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `--json` prints it."""
+        ahead, run, waiting = self.ahead, self.runs.last, self.runs.waiting
+        return self.status._asdict() | {
+            "commands": self.commands,
+            "undeletable": self.undeletable,
+            "ahead": ahead and {key: getattr(ahead, key) for key in ("id", "ref", "commit_sha", "status")},
+            "run": run and {key: getattr(run, key) for key in RUN_KEYS} | {"commands": self.runs.commands},
+            "waiting_run": waiting and waiting.id,
+            "missed": [
+                {key: getattr(each, key) for key in ("ref", "head", "seen_at")} for each in self.missed
+            ],
+            "unasked": self.unasked and self.unasked.problem,
+            "timer": self.timer and self.timer._asdict(),
+        }
+
+
+def gather(
+    session: AnySession, reader: DeploymentReader | None, fraise: str | None, environment: str | None
+) -> list[Shown]:
+    """Return what is known of all environments, of a fraise's, or of one. Raises `UnknownNameError`."""
+    wanted = _environments(session, reader, fraise, environment)
+    where = fraise, environment and wanted[0][1]
+    known = {(each.fraise_id, each.environment): each for each in (reader.status(*where) if reader else ())}
+    ahead = {
+        (each.fraise_id, each.environment): each for each in (reader.pushes_ahead(*where) if reader else ())
+    }
+    runs = _by_job(reader.newest_runs(*where) if reader else ())
+    fired = {names: runs.get(names, Runs()).fired for names in wanted}
+    timers = session.timers(
+        {names: run and run.requested_at for names, run in fired.items()},
+        {names: each.last_deployed for names, each in known.items()},
+    )
+    return [
+        Shown(
+            status,
+            _decision(reader, status),
+            session.undeletable(*names),
+            ahead.get(names),
+            runs.get(names, Runs()),
+            *_missed(session, reader, *names),
+            timers.get(names),
+        )
+        for names in wanted
+        for status in [known.get(names) or _never_deployed(session, *names)]
+    ]
+
+
+def _environments(
+    session: AnySession, reader: DeploymentReader | None, fraise: str | None, environment: str | None
+) -> list[Names]:
+    names = session.names(reader)
+    if fraise is None:
+        return [(name, each) for name, known in names.items() for each in known]
+    one = session.environment(reader, fraise, environment)
+    return [(fraise, each) for each in ([one] if one is not None else names[fraise])]
+
+
+def _by_job(newest: Iterable[Deployment]) -> dict[Names, Runs]:
+    """Return the runs of each environment from all of them, newest first."""
+    found: dict[Names, Runs] = {}
+    for each in newest:
+        names = each.fraise_id, each.environment
+        known = found.get(names, Runs())
+        begun = each if each.status not in {"pending", "skipped"} else None
+        waiting = each if each.status == "pending" else None
+        fired = each if each.trigger == "schedule" else None
+        found[names] = Runs(known.begun or begun, known.waiting or waiting, known.fired or fired)
+    return found
+
+
+def _never_deployed(session: AnySession, fraise: str, environment: str) -> EnvironmentStatus:
+    from fraisier_core.store.records import EnvironmentStatus
+
+    assert session.configured is not None  # noqa: S101 - else the store named it
+    found = session.configured.fraise(fraise)
+    return EnvironmentStatus(fraise, environment, found.type, found.description)
+
+
+def _decision(reader: DeploymentReader | None, status: EnvironmentStatus) -> tuple[str, ...]:
+    """Return the commands of which a user runs one; none if the environment awaits no decision."""
+    if reader is None or status.awaits_decision is None:
+        return ()
+    from fraisier_core.engine.decision import commands
+
+    return commands(reader.deployment(status.awaits_decision), serving_unknown=status.serving_unknown)
+
+
+def _missed(
+    session: AnySession, reader: DeploymentReader | None, fraise: str, environment: str
+) -> tuple[tuple[BranchHead, ...], BranchHead | None]:
+    """Return what was missed, by what the repository said last, and why it could not be asked since."""
+    heads = reader.branch_heads(fraise, environment) if reader else []
+    if reader is None or not heads or not _follows(session.configured, fraise, environment):
+        return (), None
+    from fraisier_core.requests.drift import missed
+
+    return missed(reader, heads), next((each for each in heads if not each.ref), None)
+
+
+def _follows(configured: Config | None, fraise: str, environment: str) -> bool:
+    """Whether an environment may follow a branch, so that reconciling would renew what is recorded of it."""
+    if configured is None:
+        return True
+    from fraisier_core.requests.following import follows
+
+    return follows(configured, configured.environment(fraise, environment))
