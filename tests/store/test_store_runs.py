@@ -330,3 +330,60 @@ def test_a_run_does_not_say_that_a_ref_has_moved(store: OpenStore) -> None:
     assert store.may_have_returned(repeated, "c" * 40)
     store.request(DEPLOY._replace(ref="refs/heads/other", commit_sha="d" * 40))
     assert not store.may_have_returned(repeated, "c" * 40)
+
+
+def test_the_newest_runs_are_found_however_many_follow(store: OpenStore) -> None:
+    configure(store, "skip", deploys_wait=False)
+    assert store.newest_runs() == []
+    fired = claimed(store, RUN._replace(trigger="schedule", requested_by=None))
+    store.append(fired, Event("failed", message="no"))
+    begun = claimed(store, RUN)
+    for _ in range(30):
+        store.request(RUN)  # skipped
+        store.append(claimed(store, DEPLOY), Event("failed", message="no"))
+    elsewhere = store.request(RUN._replace(environment="staging"))
+    assert [each.id for each in store.newest_runs()] == [
+        elsewhere,
+        begun.deployment_id,
+        fired.deployment_id,
+    ]
+    assert [each.id for each in store.newest_runs("load", "staging")] == [elsewhere]
+    assert store.newest_runs("other") == []
+
+
+def test_a_run_that_its_schedule_requested_in_vain_is_among_the_newest(store: OpenStore) -> None:
+    configure(store, "skip")
+    waiting = store.request(RUN)
+    fired = store.request(RUN._replace(trigger="schedule", requested_by=None))
+    assert [(each.id, each.status) for each in store.newest_runs()] == [
+        (fired, "skipped"),
+        (waiting, "pending"),
+    ]
+
+
+def deployed(store: OpenStore, commit: str, trigger: Trigger, ending: Ending = "success") -> str:
+    lease = claimed(store, DEPLOY._replace(commit_sha=commit * 40, trigger=trigger))
+    if ending == "success":
+        store.append(lease, Event("serving", release=f"r{commit}", commit_sha=commit * 40))
+    store.append(lease, Event(ending, message="no"))
+    return lease.deployment_id
+
+
+def test_a_push_is_ahead_however_many_runs_follow(store: OpenStore) -> None:
+    configure(store, deploys_wait=False)
+    deployed(store, "a", "webhook")
+    assert store.pushes_ahead() == []
+    failed = deployed(store, "b", "webhook", "failed")
+    for _ in range(30):
+        store.append(claimed(store, RUN), Event("success"))
+    deployed(store, "c", "manual", "failed")
+    (ahead,) = store.pushes_ahead()
+    assert (ahead.id, ahead.commit_sha) == (failed, "b" * 40)
+    assert store.pushes_ahead("load", "production") == [ahead]
+    assert store.pushes_ahead("load", "staging") == []
+    deployed(store, "a", "manual")
+    assert store.pushes_ahead() == []
+    waiting = store.request(DEPLOY._replace(commit_sha="d" * 40, trigger="webhook"))
+    assert [each.id for each in store.pushes_ahead()] == [waiting]
+    store.request(DEPLOY._replace(commit_sha="a" * 40, trigger="webhook"))
+    assert store.pushes_ahead() == []

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from fraisier_core.store.records import Event
+from fraisier_core.system.host import has_systemd
+from fraisier_core.system.processes import ProcessIdentity
 
 from tests.databases import both_databases
 from tests.waiting import wait_until
@@ -314,3 +321,65 @@ def test_the_status_has_the_last_run_beside_the_last_deployment(jobs: Installati
     assert (status["run"]["id"], status["run"]["status"]) == (failed.id, "failed")
     assert "  run      failed just now, took " in jobs.run("status", "my_api", "production").stdout
     assert " failed just now " in jobs.run("status").stdout
+
+
+def interrupt(installation: Installation, *arguments: str) -> str:
+    """Interrupt a run that nothing repeats, and return its id."""
+    waiting = installation.run("run", "my_api", "production", "--detach", "--", *arguments).stdout.strip()
+    with closing(installation.open()) as store:
+        lease = store.leased(ProcessIdentity.of(os.getpid()), waiting)
+        assert lease is not None
+        store.append(lease, Event("interrupted", message="the power failed"))
+    return waiting
+
+
+@both_databases
+def test_an_interrupted_run_waits_for_a_decision_until_another_is_requested(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    interrupted = interrupt(jobs, "--since", "two words")
+    command = "fraisier run my_api production -- --since 'two words'"
+    table, page = jobs.run("status").stdout, jobs.run("status", "my_api", "production").stdout
+    assert " interrupted just now  run waits for a decision" in table
+    assert f"its last run was interrupted and waits for a decision: `{command}`\n" in table
+    assert f"  run again  `{command}`\n" in page
+    (status,) = jobs.json("status", "my_api", "production")
+    assert (status["commands"], status["run"]["id"]) == ([], interrupted)
+    assert (status["run"]["commands"], status["run"]["arguments"]) == ([command], ["--since", "two words"])
+    waiting = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+    (status,) = jobs.json("status", "my_api", "production")
+    assert (status["run"]["id"], status["run"]["commands"]) == (interrupted, [])
+    assert status["waiting_run"] == waiting
+    assert (
+        "  queued   a run waits, requested just now by " in jobs.run("status", "my_api", "production").stdout
+    )
+
+
+@pytest.mark.parametrize("is_unknown", [True, False])
+def test_the_last_run_is_told_when_nothing_is_known_to_serve(jobs: Installation, is_unknown: bool) -> None:
+    deploy(jobs, "exit 3")
+    jobs.run("run", "my_api", "production")
+    with closing(jobs.open()) as store:
+        row = "release = NULL, commit_sha = NULL"
+        store.execute(f"UPDATE tb_serving SET {row}" if is_unknown else "DELETE FROM tb_serving")
+    (status,) = jobs.json("status", "my_api", "production")
+    assert (status["serving_unknown"], status["run"]["status"]) == (is_unknown, "failed")
+    assert " failed just now " in jobs.run("status").stdout
+
+
+@pytest.mark.skipif(has_systemd(), reason="timers are asked there")
+def test_a_schedule_is_told_without_systemd_too(jobs: Installation) -> None:
+    text = jobs.config.read_text().replace("branch: main", 'branch: main\n        schedule: "*/5 * * * *"')
+    jobs.config.write_text(text)
+    deploy(jobs, "echo loaded")
+    (status,) = jobs.json("status", "my_api", "production")
+    soon = datetime.fromisoformat(status["timer"]["next"]) - datetime.now(UTC)
+    assert soon < timedelta(minutes=5)
+    assert status["timer"]["problem"] is None
+    with closing(jobs.open()) as store:
+        store.execute("UPDATE tb_serving SET since = '2026-01-31T12:00:00.000000Z'")
+    done = jobs.run("status")
+    assert " NEXT RUN " in done.stdout
+    assert re.search(r"my_api production: a run was due at \S+ \S+ UTC, and none was requested", done.stdout)
+    assert re.search(
+        r"\n  next run  \S+ \S+ UTC, in .*\n  timer     a run", jobs.run("status", "my_api", "prod").stdout
+    )
