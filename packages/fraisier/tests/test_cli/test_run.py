@@ -247,6 +247,7 @@ def test_a_run_waits_for_the_one_before_and_says_so(jobs: Installation) -> None:
             waiting, running = jobs.recorded()[:2]
             shown = jobs.run("show", waiting.id).stdout
             assert f"  waits for  run {running.id}\n" in shown
+            assert jobs.json("show", waiting.id)["waits_for"] == running.id
             assert "  arguments  more\n" in shown
             gate.open()
             assert (first.end()[0], second.end()[0]) == (0, 0)

@@ -14,7 +14,6 @@ from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
-    from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
 
 app = command_app()
@@ -27,25 +26,19 @@ def show(
     """Show a deployment with its steps and their output."""
     reader, deployment_id = session_of(ctx, config).found(deployment)
     progress = Follower(reader, deployment_id).progress()
+    shown = progress.deployment
+    awaited = reader.awaited(shown) if shown.status == "pending" else None
     if as_json:
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
-        print_json(progress.deployment._asdict() | {"steps": steps})
+        print_json(shown._asdict() | {"waits_for": awaited, "steps": steps})
         return
-    _print_deployment(progress.deployment, _awaited(reader, progress.deployment))
+    _print_deployment(shown, awaited and f"{reader.deployment(awaited).kind} {awaited}")
     for each in progress.in_order():
         if isinstance(each, Remark):
             say("")
             print_text(each.text, colour="yellow")
         else:
             _print_step(each)
-
-
-def _awaited(reader: DeploymentReader, record: Deployment) -> str | None:
-    """Return what a pending deployment waits for, if it is another one."""
-    if record.status != "pending":
-        return None
-    awaited = reader.awaited(record)
-    return awaited and f"{reader.deployment(awaited).kind} {awaited}"
 
 
 def _arguments(record: Deployment) -> str | None:
