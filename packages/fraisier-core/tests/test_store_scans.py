@@ -19,7 +19,7 @@ STATEMENTS = (
     *("releases_in_use", "skip_overlapping", "history_of_environment"),
 )
 SMALL = {"e", "k", "s", "CONSTANT", "json_each"}
-"""What may be read whole: environments, kinds, what serves."""
+"""What may be read whole: environments, kinds, serving releases."""
 OF_FEW = {"pending_deployment", "run_awaiting_its_unit"}
 """The indexes of few rows: what waits."""
 
