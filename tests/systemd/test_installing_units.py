@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -100,6 +101,31 @@ def test_another_time_is_what_the_timer_waits_for(unit_home: UnitPlace, systemct
     assert "-OnCalendar=*-*-* 02:30:00\n+OnCalendar=*-*-* 03:45:00 UTC\n" in planned.changes[0].diff()
     apply(planned)
     assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timer)
+
+
+@pytest.mark.parametrize(
+    ("section", "changed"),
+    [
+        ({"schedule": "45 3 * * *"}, ".timer"),
+        ({"limits": {"memory": "300M"}}, "@.service"),
+        ({"schedule": {"cron": "45 3 * * *", "time_zone": "UTC"}, "limits": {"memory": "300M"}}, ".timer"),
+    ],
+)
+def test_an_installation_that_was_killed_before_systemd_read_the_units_goes_on(
+    unit_home: UnitPlace, systemctl: Systemctl, section: dict[str, object], changed: str
+) -> None:
+    installed([job(limits={"memory": "400M"})], unit_home)
+    wanted = job("report", **{"limits": {"memory": "400M"}} | section)
+    apply(replace(plan([wanted], unit_home), commands=()))
+    found = differences(("report", "production"), wanted, unit_home.config, unit_home.state_dir)
+    if changed == ".timer":
+        assert found == [f"systemd has not read {job().timer} since it was written"]
+    apply(plan([wanted], unit_home))
+    assert plan([wanted], unit_home).is_empty
+    if changed == ".timer":
+        assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timer)
+    memory = systemctl("show", "-P", "MemoryMax", executor_of("report", "production", "1"))
+    assert int(memory) == (300 if wanted.limits.memory == "300M" else 400) * 2**20
 
 
 @pytest.mark.parametrize("suffix", [".timer", ".service", "@.service"])

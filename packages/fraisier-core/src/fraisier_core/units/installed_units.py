@@ -107,7 +107,10 @@ def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlac
 
 
 def _idle(job: Job) -> list[str]:
-    state = timer_states([job.timer])[job.timer]
+    states = timer_states([job.timer, f"{job.unit}.service"])  # of a template, each instance is read anew
+    if unread := [name for name, state in states.items() if state.is_stale]:
+        return [f"systemd has not read {name} since it was written" for name in unread]
+    state = states[job.timer]
     if not state.is_enabled:
         return [f"{job.timer} is not enabled"]
     at_start = job.schedule is not None and job.schedule.at_start

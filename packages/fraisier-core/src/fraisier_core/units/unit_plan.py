@@ -159,7 +159,7 @@ def _commands(
 def _starts(job: Job, state: TimerState, is_written: bool) -> bool:
     """Whether a timer is to be started, or again: not one of the host's start, which would fire at once."""
     at_start = job.schedule is not None and job.schedule.at_start
-    return not at_start and (is_written or not state.is_active)
+    return not at_start and (is_written or state.is_stale or not state.is_active)
 
 
 def _write(change: Change) -> None:
