@@ -355,9 +355,15 @@ def test_the_unit_of_a_new_run_recovers_what_a_dead_one_left_and_all_follow(
 def test_who_follows_a_run_whose_unit_ends_before_its_claim_is_told_how_to_find_out_why(
     host: JobHost, systemctl: Callable[..., str]
 ) -> None:
-    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}\n        run: on_deploy")
     host.install()
-    assert host.deploy().returncode == ExitCode.SUCCESS
+    deployed = host.deploy()
+    run = wait_until(host.ended_run, host.journal)
+    assert (run["status"], run["trigger"], run["executor"]) == ("success", "on_deploy", "unit"), (
+        host.journal()
+    )
+    assert f"run {run['id']} is requested" in deployed.stdout
+    assert "no worker is running" not in deployed.stderr
     broken = UNITS / "fraisier-run-.service.d" / "broken.conf"
     broken.write_text("[Service]\nExecStartPre=/bin/false\n")
     systemctl("daemon-reload")
@@ -368,7 +374,7 @@ def test_who_follows_a_run_whose_unit_ends_before_its_claim_is_told_how_to_find_
     broken.unlink()
     systemctl("daemon-reload")
     assert host.fraisier("run", "report", "production").returncode == ExitCode.SUCCESS
-    assert [each["status"] for each in host.ended()] == ["success"] * 2, "what waited was executed before"
+    assert [each["status"] for each in host.ended()] == ["success"] * 3, "what waited was executed before"
 
 
 @pytest.mark.usefixtures("unhidden")

@@ -111,6 +111,35 @@ def test_a_run_is_either_claimed_or_requested(jobs: Installation, option: str) -
     assert jobs.recorded() == recorded
 
 
+@both_databases
+def test_a_worker_executes_what_was_requested_of_a_unit_that_none_is_to_execute_any_more(
+    jobs: Installation,
+) -> None:
+    deploy(jobs, "echo loaded")
+    jobs.run("run", "my_api", "production", "--detach")
+    with closing(jobs.open()) as store:
+        store.execute("UPDATE tb_deployments SET executor = 'unit' WHERE status = 'pending'")
+    assert jobs.last().executor == "unit"
+    with jobs.started("worker"):
+        wait_until(lambda: jobs.last().status == "success")
+
+
+def test_what_an_ending_requests_is_named_and_that_it_waits_for_a_worker(jobs: Installation) -> None:
+    deploy(jobs, "exit 0")
+    assert jobs.run("run", "my_api", "production").returncode == 0
+    script = f"        script_path: {SCRIPT}\n"
+    following = f"{script}        run: on_deploy\n        on_failure: rollback\n"
+    jobs.config.write_text(jobs.config.read_text().replace(script, following, 1))
+    jobs.forge.push_files({SCRIPT: "exit 3\n"})
+    done = jobs.run("deploy", "my_api", "production")
+    run = jobs.last()
+    assert (run.trigger, f"run {run.id} is requested" in done.stdout) == ("on_deploy", True)
+    assert "no worker is running: it waits until you start" in done.stderr
+    done = jobs.run("run", "my_api", "production", "--claim", run.id)
+    assert jobs.last().kind == "rollback"
+    assert f"rollback {jobs.last().id} is requested" in done.stdout
+
+
 def test_what_a_timer_requests_is_said_to_be_scheduled(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     assert jobs.run("run", "my_api", "production", "--scheduled", "--detach").returncode == 0
@@ -290,7 +319,7 @@ def test_sigterm_cancels_a_run_that_waits_its_turn(jobs: Installation) -> None:
     with jobs.started("run", "my_api", "production") as first:
         gate.wait()
         with jobs.started("run", "my_api", "production") as second:
-            second.read_to("my_api production is busy with deployment")
+            second.read_to(" waits for run ")
             second.process.terminate()
             assert second.end()[0] == 12
         gate.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from fraisier_core.config.source import ConfigSource
@@ -15,6 +15,7 @@ from fraisier_core.store.records import Deployment, Event
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
+from fraisier_core.system.timing import FIRST_PAUSE, LONGEST_PAUSE
 from fraisier_core.text.printable import printable
 from fraisier_core.units.job import Job
 from fraisier_core.units.starting import Started, Waiting
@@ -30,26 +31,34 @@ GRACE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class _Tries:
-    """How often the unit of a run was tried to start, and when the next time is."""
+class Tries:
+    """How often the unit of a run was tried to start, and when it may be again; times are of one clock.
 
-    seen: float = field(default_factory=time.monotonic)
-    count: int = 0
+    Args:
+        seen: when the run was first seen to wait for its unit.
+        first: when it was first tried.
+        due: when the next time is.
+        count: how often it was.
+    """
+
+    seen: float
     first: float = 0.0
-    backoff: Backoff = field(default_factory=Backoff)
+    due: float = 0.0
+    count: int = 0
 
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() - self.seen >= GRACE_SECONDS and self.backoff.is_due
+    def are_due(self, now: float) -> bool:
+        """Whether it is to be tried."""
+        return now >= max(self.seen + GRACE_SECONDS, self.due)
 
-    @property
-    def are_enough(self) -> bool:
-        return self.count > MOST_TRIES and time.monotonic() - self.first >= PATIENCE
+    def are_enough(self, now: float) -> bool:
+        """Whether there were so many, over such a time, that no more would help."""
+        return self.count >= MOST_TRIES and now - self.first >= PATIENCE
 
-    def add(self) -> None:
-        self.first = self.first or time.monotonic()
+    def add(self, now: float) -> None:
+        """Note another."""
+        self.first = self.first if self.count else now
+        self.due = now + min(FIRST_PAUSE * 2**self.count, LONGEST_PAUSE)
         self.count += 1
-        self.backoff.pause()
 
 
 class UnitStarter:
@@ -65,19 +74,20 @@ class UnitStarter:
         self._source = source
         self._me = me
         self._backoff = Backoff()
-        self._tries: dict[str, _Tries] = {}
+        self._tries: dict[str, Tries] = {}
         self._process: Connection | None = None
         self.left_to_worker: list[str] = []
 
     def turn(self) -> None:
         """Have started what waits; never waits itself. Raises `StoreError`."""
+        now = time.monotonic()
         found = self._store.awaiting_units()
         of_units = [each for each in found if self._has_unit(each)]
         self.left_to_worker = [each.id for each in found if each not in of_units]
-        self._tries = {each.id: self._tries.get(each.id) or _Tries() for each in of_units}
+        self._tries = {each.id: self._tries.get(each.id) or Tries(now) for each in of_units}
         if self._process is not None or not self._backoff.is_due:
             return
-        due = [each for each in of_units if self._tries[each.id].is_due]
+        due = [each for each in of_units if self._tries[each.id].are_due(now)]
         if due:
             self._backoff.started()
             waiting = [Waiting(each.fraise_id, each.environment, each.id) for each in due]
@@ -103,11 +113,12 @@ class UnitStarter:
             self._backoff.pause()
 
     def _take(self, started: Iterable[Started]) -> None:
+        now = time.monotonic()
         for each in started:
             if (tries := self._tries.get(each.deployment_id)) is None:
                 continue  # it waits no more
-            tries.add()
-            if each.outcome == "not installed" or (tries.are_enough and each.outcome != "unanswered"):
+            tries.add(now)
+            if each.outcome == "not installed" or (each.outcome != "unanswered" and tries.are_enough(now)):
                 self._fail(each.deployment_id, each.problem or _ENDED_EARLY)
             elif each.problem:
                 logger.error("run %s: %s", each.deployment_id, printable(each.problem))
