@@ -247,15 +247,29 @@ def test_the_status_tells_when_a_run_is_requested_next_and_what_keeps_it_from_th
     assert "is not enabled" in told()["problem"]
 
 
-def test_a_time_at_which_nothing_was_requested_is_told(host: JobHost) -> None:
-    host.configure("30 2 * * *", "*/5 * * * *")
+@pytest.mark.parametrize(
+    ("schedule", "hours"),
+    [('"*/5 * * * *"', 1), ('{on_calendar: ["*:00/5:00", "*-*-* 03:10"]}', 1), ('"@reboot"', None)],
+)
+def test_a_time_at_which_nothing_was_requested_is_told_until_the_timer_is_enabled_anew(
+    host: JobHost, systemctl: Callable[..., str], schedule: str, hours: float | None
+) -> None:
+    def problem() -> str | None:
+        (found,) = json.loads(host.fraisier("status", "--json").stdout)
+        told: str | None = found["timer"]["problem"]
+        return told
+
+    host.configure('"30 2 * * *"', schedule)
     host.install()
-    (found,) = json.loads(host.fraisier("status", "--json").stdout)
-    assert found["timer"]["problem"] is None
-    long_ago = time.time() - 3600
-    os.utime(UNITS / TIMER, (long_ago, long_ago))
-    (found,) = json.loads(host.fraisier("status", "--json").stdout)
-    assert re.search(r"a run was due at \S+ \S+ UTC, and none was requested", found["timer"]["problem"])
+    assert problem() is None
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    long_ago = time.time() - (hours * 3600 if hours else since_boot + 60)
+    for each in (UNITS / TIMER, UNITS / "timers.target.wants" / TIMER):
+        os.utime(each, (long_ago, long_ago), follow_symlinks=False)
+    assert re.search(r"a run was due at \S+ \S+ UTC, and none was requested", problem() or "")
+    systemctl("disable", TIMER)
+    systemctl("enable", TIMER)
+    assert problem() is None
 
 
 @pytest.fixture
