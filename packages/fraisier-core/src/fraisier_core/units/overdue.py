@@ -33,7 +33,7 @@ def missed(
         due: when runs are due.
         now: the time.
     """
-    limit = now - GRACE - timedelta(seconds=schedule.random_delay)
+    limit = _limit(schedule, now)
     return max((at for at in due if at is not None and since + _APART < at <= limit), default=None)
 
 
@@ -43,8 +43,9 @@ def last_due(schedule: ScheduleSection, since: datetime, now: datetime) -> datet
         return None
     if schedule.at_start:
         return now - timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
-    limit, zone = now - GRACE - timedelta(seconds=schedule.random_delay), _zone(schedule)
-    found = read_cron(schedule.cron).last_before(limit.astimezone(zone), since.astimezone(zone))
+    zone = _zone(schedule)
+    limit = _limit(schedule, now).astimezone(zone)
+    found = read_cron(schedule.cron).last_before(limit, since.astimezone(zone))
     return found and found.astimezone(UTC)
 
 
@@ -65,6 +66,11 @@ def first_due_by_systemd(schedule: ScheduleSection, since: datetime) -> datetime
         return None
     found = [datetime.strptime(each.decode(), _TIME) for each in _FIRST.findall(said.output)]
     return min(found).replace(tzinfo=UTC) if found else None
+
+
+def _limit(schedule: ScheduleSection, now: datetime) -> datetime:
+    """Return what is late if it was due until then."""
+    return now - GRACE - timedelta(seconds=schedule.random_delay)
 
 
 def _zone(schedule: ScheduleSection) -> ZoneInfo:
