@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 
+import pytest
+
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.run import ENGINE_STEPS
 from fraisier_core.store.records import Deployment
@@ -28,72 +30,77 @@ PRINTING = "echo secret: $SECRET; echo $SECRET >&2"
 class EngineTests(DeployerReleases):
     """The part of `DeployerConformance` about what the engine and a type make of each other."""
 
-    def test_a_failing_step_fails_the_deployment_and_the_old_one_serves(
-        self, installation: Installation
-    ) -> None:
-        serving = self.deployed(installation).release
-        done = installation.execute(installation.push(self.failing))
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shared(cls, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+        """An environment in which these tests deploy one after the other: to begin anew takes its time."""
+        return Installation(tmp_path_factory.mktemp("engine"), cls.plugin.__name__)
+
+    def test_a_failing_step_fails_the_deployment_and_the_old_one_serves(self, shared: Installation) -> None:
+        serving = self.serving(shared)
+        done = shared.execute(shared.push(self.failing))
         assert (done.status, done.activation_started) == ("failed", False), done.error_message
-        assert (installation.serving(), installation.linked()) == (serving, serving)
+        assert (shared.serving(), shared.linked()) == (serving, serving)
 
-    def test_a_commit_is_deployed_twice(self, installation: Installation) -> None:
-        commit = installation.push(self.working)
+    def test_a_commit_is_deployed_twice(self, shared: Installation) -> None:
+        commit = shared.push(self.working)
         for _ in range(2):
-            done = installation.execute(commit)
+            done = shared.execute(commit)
             assert done.status == "success", done.error_message
-            assert_serves(installation, done.release)
+            assert_serves(shared, done.release)
 
-    def test_cancel_ends_all_that_a_step_started(self, installation: Installation, tmp_path: Path) -> None:
-        commit = installation.push(self.running_script(self.lasting_script(tmp_path)))
+    def test_cancel_ends_all_that_a_step_started(self, shared: Installation, tmp_path: Path) -> None:
+        commit = shared.push(self.running_script(self.lasting_script(tmp_path)))
         commit = commit or not_for_this_type("it runs no command before activation")
-        done = installation.execute(commit, meanwhile=cancelling(installation, tmp_path))
+        done = shared.execute(commit, meanwhile=cancelling(shared, tmp_path))
         assert_ended(done, "cancelled", tmp_path)
 
-    def test_no_secret_leaves_it_unredacted(self, installation: Installation) -> None:
-        commit = installation.push(self.running_script(PRINTING))
-        done = installation.execute(commit or installation.push(self.working))
-        assert_no_secret_shown(installation, done)
-        assert commit is None or f"secret: {MASK}" in installation.output(done), "the output is missing"
+    def test_no_secret_leaves_it_unredacted(self, shared: Installation) -> None:
+        commit = shared.push(self.running_script(PRINTING))
+        done = shared.execute(commit or shared.push(self.working))
+        assert_no_secret_shown(shared, done)
+        assert commit is None or f"secret: {MASK}" in shared.output(done), "the output is missing"
 
-    def test_a_rollback_returns_to_the_release_it_was_given(self, installation: Installation) -> None:
-        first = self.deployed(installation)
+    def test_a_rollback_returns_to_the_release_it_was_given(self, shared: Installation) -> None:
+        first = self.serving(shared)
         for _ in range(2):
-            self.deployed(installation)
-        back = installation.execute(kind="rollback", release=first.release)
+            self.deployed(shared)
+        back = shared.execute(kind="rollback", release=first)
         assert back.status == "success", back.error_message
-        assert_serves(installation, first.release)
+        assert_serves(shared, first)
 
-    def test_an_unhealthy_release_is_rolled_back(self, installation: Installation) -> None:
-        serving = self.deployed(installation).release
-        done = installation.execute(installation.push(self.working, healthy=False))
+    def test_an_unhealthy_release_is_rolled_back(self, shared: Installation) -> None:
+        serving = self.serving(shared)
+        done = shared.execute(shared.push(self.working, healthy=False))
         assert done.status == "rolled_back", done.error_message
-        assert_serves(installation, serving)
+        assert_serves(shared, serving)
 
-    def test_killed_at_each_failpoint_it_ends_and_can_be_deployed_again(
-        self, installation: Installation
-    ) -> None:
-        self.deployed(installation)
-        own = [name for name in installation.last_steps if name not in ENGINE_STEPS]
-        commits = cycle([installation.push(self.working) for _ in range(2)])
+    def test_killed_at_each_failpoint_it_ends_and_can_be_deployed_again(self, shared: Installation) -> None:
+        self.deployed(shared)
+        own = [name for name in shared.last_steps if name not in ENGINE_STEPS]
+        commits = cycle([shared.push(self.working) for _ in range(2)])
         for point in [*FAILPOINTS, *(f"step_{name}" for name in own)]:
-            before = installation.serving()
-            done = installation.execute(next(commits), killed_at=point)
+            before = shared.serving()
+            done = shared.execute(next(commits), killed_at=point)
             told = f"killed at {point}: {done.error_message}"
             assert done.status in {"interrupted", "success", "rolled_back"}, told
-            assert_serves(installation, done.release if done.status == "success" else before)
-        self.deployed(installation)
+            assert_serves(shared, done.release if done.status == "success" else before)
+        self.deployed(shared)
 
-    def test_killed_during_a_rollback_it_is_rolled_back_all_the_same(
-        self, installation: Installation
-    ) -> None:
-        serving = self.deployed(installation).release
-        done = installation.execute(installation.push(self.working, healthy=False), killed_at="rollback")
+    def test_killed_during_a_rollback_it_is_rolled_back_all_the_same(self, shared: Installation) -> None:
+        serving = self.serving(shared)
+        done = shared.execute(shared.push(self.working, healthy=False), killed_at="rollback")
         assert done.status == "rolled_back", done.error_message
-        assert_serves(installation, serving)
+        assert_serves(shared, serving)
 
-    def deployed(self, installation: Installation) -> Deployment:
+    def serving(self, shared: Installation) -> str | None:
+        """Return the release that serves, deployed if none does or if an earlier test lost it."""
+        linked = shared.linked()
+        return linked if linked and shared.serving() == linked else self.deployed(shared).release
+
+    def deployed(self, shared: Installation) -> Deployment:
         """Deploy a release that works, and return its deployment."""
-        done = installation.execute(installation.push(self.working))
+        done = shared.execute(shared.push(self.working))
         assert done.status == "success", done.error_message
         return done
 
