@@ -113,8 +113,17 @@ class Record:
         assert found.status == "pending"
         assert found.steps == 0, "nothing is executed twice"
         assert found.place not in self.running, "I3: one runs in an environment"
+        assert not any(self._is_ahead(each, found) for each in self.open), "runs keep their order"
         self.running[found.place] = found.request.id
         found.status = "running"
+
+    def _is_ahead(self, deployment_id: str, own: Followed) -> bool:
+        """Whether one that waits comes before another that supersedes nothing."""
+        found = self.deployments[deployment_id]
+        urgent, asked = (KINDS[each.request.kind].priority for each in (found, own))
+        waits = (found.status, found.place) == ("pending", own.place)
+        is_first = urgent > asked or (urgent == asked and found.order < own.order)
+        return waits and is_first and not KINDS[own.request.kind].supersedes
 
     def _started_step(self, found: Followed) -> None:
         found.steps += 1
