@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,7 @@ def test_a_deployment_fails_before_activation_until_the_units_are_installed(host
 
 def test_trying_changes_nothing_and_a_second_time_there_is_nothing_to_do(host: JobHost) -> None:
     tried = host.install("--dry-run")
+    assert not list((host.folder / "state").iterdir())
     assert not list(UNITS.glob("fraisier-run-*"))
     assert host.install() == tried | {"applied": True}
     assert [Path(each["path"]).name for each in tried["changes"]] == [
@@ -396,10 +398,13 @@ def test_the_worker_starts_the_unit_of_a_run_that_nothing_else_started(host: Job
     host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
     host.install()
     assert host.deploy().returncode == ExitCode.SUCCESS
+    with closing(sqlite3.connect(host.folder / "state" / "fraisier.db")) as store, store:
+        store.execute("UPDATE tb_environments SET executor = 'worker'")
+    host.install()  # which tells the store who executes runs
     host.request()
     with host.worker():
         run = wait_until(host.ended_run, host.journal)
-    assert run["status"] == "success", host.journal()
+    assert (run["status"], run["executor"]) == ("success", "unit"), host.journal()
 
 
 def test_a_run_whose_unit_is_not_installed_fails_with_the_command(host: JobHost) -> None:

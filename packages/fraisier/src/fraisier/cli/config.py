@@ -60,11 +60,14 @@ def install(
     from fraisier_core.config import find_config, load_config
     from fraisier_core.plugins import Plugins
 
-    from fraisier.cli.config_install import install_units, require_trusted_by_root
+    from fraisier.cli.config_install import install_units, require_trusted_by_root, tell_store
 
     path, plugins = find_config(config), Plugins.installed()
     require_trusted_by_root(path, plugins)
-    install_units(load_config(path, plugins), dry_run=dry_run, as_json=as_json)
+    loaded = load_config(path, plugins)
+    install_units(loaded, dry_run=dry_run, as_json=as_json)
+    if not dry_run:
+        tell_store(loaded, plugins)
 
 
 def _require_usable(config: Config) -> None:

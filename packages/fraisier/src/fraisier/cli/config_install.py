@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.errors import ConfigurationError, ConflictError
+from fraisier_core.errors import ConfigurationError, ConflictError, StoreError, UnknownNameError
 
 from fraisier.terminal import print_json, say, tell
 
@@ -47,6 +48,24 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
         print_json(_as_json(planned, warnings) | {"applied": not dry_run})
     elif planned.is_empty:
         say(f"{config.path}: nothing to do")
+
+
+def tell_store(config: Config, plugins: Plugins) -> None:
+    """Tell the store, if there is one yet, who executes runs from now on, as its owner."""
+    from fraisier_core.requests.requesting import configure_store
+
+    from fraisier.cli.session import Session
+
+    try:
+        with closing(Session(config.place, plugins, config).existing_store()) as store:
+            configure_store(store, config, executes=True)
+    except UnknownNameError:
+        return
+    except StoreError as error:
+        tell(
+            f"{error}; until a worker has told it, runs may be left to workers, without their limits",
+            "yellow",
+        )
 
 
 def require_trusted_by_root(path: Path, plugins: Plugins) -> None:
