@@ -66,12 +66,12 @@ def called(home: UnitPlace) -> list[str]:
 def test_what_is_installed_is_enabled_and_a_second_time_nothing_is_left_to_do(
     unit_home: UnitPlace, systemctl: Systemctl
 ) -> None:
-    jobs = [job(), job("books", schedule=None, limits={"memory": "64M", "tasks": 20, "cpu": "50%"})]
+    jobs = [job(), job("books", schedule=None, limits={"memory": "128M", "tasks": 20, "cpu": "50%"})]
     installed(jobs, unit_home)
     assert systemctl("is-enabled", "fraisier-run-report.production.timer") == "enabled"
     assert systemctl("is-active", "fraisier-run-report.production.timer") == "active"
     shown = systemctl("show", "--property=MemoryMax,TasksMax", "fraisier-run-books.production@1.service")
-    assert shown.splitlines() == ["MemoryMax=67108864", "TasksMax=20"]
+    assert shown.splitlines() == ["MemoryMax=134217728", "TasksMax=20"]
     assert plan(jobs, unit_home).is_empty
 
 

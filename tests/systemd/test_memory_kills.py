@@ -25,11 +25,12 @@ else:
 HOG = f"exec {sys.executable} -c 'b = bytearray(200_000_000)'"
 
 
-def said(script: str) -> str:
+def said(script: str, name: str = "fraisier-run-report.production@1") -> str:
     """Return how a command ends in a unit that may take 100 MB, and that outlives what is killed of it."""
     limits = ("--property=MemoryMax=100M", "--property=MemorySwapMax=0", "--property=OOMPolicy=continue")
-    unit = ["systemd-run", "--quiet", "--wait", "--pipe", *limits, sys.executable, "-c", RUN]
-    done = subprocess.run([*unit, "sh", "-c", script], check=True, capture_output=True, text=True)
+    unit = ["systemd-run", "--quiet", "--wait", "--pipe", f"--unit={name}", *limits]
+    command = [sys.executable, "-c", RUN, "sh", "-c", script]
+    done = subprocess.run([*unit, *command], check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
@@ -55,6 +56,11 @@ SIGNALLED = "was killed by signal {}: memory ran out, and the kernel killed {}"
 )
 def test_a_command_says_that_memory_ran_out_only_if_it_did(script: str, message: str) -> None:
     assert said(script) == message
+
+
+def test_a_cgroup_that_others_share_does_not_say_which_of_them_was_killed() -> None:
+    shared = "memory ran out while it ran, and the kernel killed a process of the same cgroup"
+    assert said(f"({HOG}); exit 3", "fraisier-somewhere") == f"exited with status 3: {shared}"
 
 
 def test_what_happens_in_another_unit_is_not_counted() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fraisier_core.system.memory_kills import memory_kills
+from fraisier_core.system.memory_kills import is_of_one_run, memory_kills
 
 V1 = "31 23 0:32 {root} {place} rw,relatime shared:9 - cgroup cgroup rw,memory"
 V2 = "41 31 0:38 {root} {place} rw,relatime - cgroup2 cgroup2 rw,nsdelegate"
@@ -65,6 +65,19 @@ def test_a_host_that_does_not_count_says_nothing(tmp_path: Path, cgroups: str) -
     counter(tmp_path / "one/memory.oom_control", CONTROL.format(8))
     counter(tmp_path / "two/a/memory.events", "low 0\noom_kill many\n")
     assert memory_kills(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "is_one"),
+    [
+        ("fraisier-run-report.production@01a226ed-a547.service", True),
+        ("fraisier-worker.service", False),
+        ("fraisier-run-report.production.service", False),
+        ("session-1.scope", False),
+    ],
+)
+def test_the_unit_of_a_run_has_a_cgroup_of_its_own(tmp_path: Path, unit: str, is_one: bool) -> None:
+    assert is_of_one_run(proc(tmp_path, f"4:memory:/a.slice/b.slice/{unit}\n0::/\n")) is is_one
 
 
 def test_a_process_without_proc_says_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fraisier_core.engine.decision import commands
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.manual import ManualActions, run_request
 from fraisier_core.engine.recovery import recover_unactivated
-from fraisier_core.errors import InvalidRequestError, UnsetVariableError
+from fraisier_core.errors import ConfigurationError, InvalidRequestError, UnsetVariableError
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Request
 from fraisier_core.store.vocabulary import KINDS, Trigger
@@ -106,6 +106,45 @@ def test_a_run_uses_the_release_that_serves_and_is_a_row_of_the_same_history(
     assert [each.id for each in installation.store.deployments()] == [run.id, deployed.id]
     (status,) = installation.store.status()
     assert (status.deployment_id, status.pending) == (deployed.id, False)
+
+
+def test_if_memory_runs_out_the_kernel_ends_a_job_first(installation: Installation) -> None:
+    score = "$(cat /proc/self/oom_score_adj)"
+    waits = f'while [ {score} -lt 500 ]; do sleep 0.01; done; sh -c "echo scored {score}"'
+    installation.execute(installation.forge.push_files({"job": waits}))
+    configured(installation, "timeout: 20")
+    done = installation.execute_claimed(requested(installation).id)
+    assert done.status == "success"
+    assert "scored 500" in "".join(each.text for each in installation.store.log(done.id))
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (
+            "{memory: 79M}",
+            "limits.memory: must be 80M at least: what of Fraisier executes the run is in the same",
+        ),
+        ("{memory: 81919K}", "limits.memory: must be 80M at least"),
+        ("{memory: '1024'}", "limits.memory: must be 80M at least"),
+        (
+            "{tasks: 15}",
+            "limits.tasks: must be 16 at least: what of Fraisier executes the run is in the same",
+        ),
+    ],
+)
+def test_limits_that_no_run_could_keep_are_refused(
+    installation: Installation, limits: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        configured(installation, f"limits: {limits}")
+
+
+@pytest.mark.parametrize(
+    "limits", ["{memory: 80M, tasks: 16}", "{memory: 81920K}", "{memory: 1G}", "{memory: 5%}"]
+)
+def test_limits_that_leave_something_to_a_job_are_taken(installation: Installation, limits: str) -> None:
+    configured(installation, f"limits: {limits}")
 
 
 def test_runs_keep_their_order_and_none_supersedes_another(installation: Installation) -> None:

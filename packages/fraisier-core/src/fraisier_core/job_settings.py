@@ -13,6 +13,11 @@ from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Sectio
 from fraisier_core.store.vocabulary import Overlap
 from fraisier_core.text.cron import is_reboot, read_cron
 
+LEAST_MEMORY, LEAST_TASKS = 80, 16
+"""Megabytes, and processes and threads, with which a unit can execute the smallest job."""
+_OURS = "what of Fraisier executes the run is in the same unit, and"
+_UNITS = {**dict.fromkeys("0123456789", 1), "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
 _time_zones = cache(zoneinfo.available_timezones)  # to list them takes 10 ms
 
 
@@ -97,8 +102,23 @@ class ScheduleSection(Section):
         return tuple(f"{line} {self.time_zone}" if self.time_zone else line for line in lines)
 
 
+def _enough_memory(text: str) -> str:
+    if not text.endswith("%") and int(text.rstrip("KMGT")) * _UNITS[text[-1]] < LEAST_MEMORY * _UNITS["M"]:
+        raise ValueError(f"must be {LEAST_MEMORY}M at least: {_OURS} takes up to 60 MB of it")
+    return text
+
+
+def _enough_tasks(count: int) -> int:
+    if count < LEAST_TASKS:
+        raise ValueError(f"must be {LEAST_TASKS} at least: {_OURS} takes up to 12 of them")
+    return count
+
+
+MemoryText = Annotated[str, Field(pattern=r"^([0-9]+[KMGT]?|[0-9]{1,2}%)$"), AfterValidator(_enough_memory)]
+
+
 class LimitsSection(Section):
-    """What systemd lets a run take, with all that it starts.
+    """What systemd lets a run take, with all that it starts and the processes of ours that execute it.
 
     Args:
         memory: such as `512M`, or a share of the host's, such as `25%`.
@@ -106,8 +126,8 @@ class LimitsSection(Section):
         cpu: the share of one processor, such as `50%`; `200%` are two.
     """
 
-    memory: Annotated[str, Field(pattern=r"^([0-9]+[KMGT]?|[0-9]{1,2}%)$")] | None = None
-    tasks: int | None = Field(default=None, ge=1)
+    memory: MemoryText | None = None
+    tasks: Annotated[int, Field(ge=1), AfterValidator(_enough_tasks)] | None = None
     cpu: Annotated[str, Field(pattern=r"^[0-9]+%$")] | None = None
 
 

@@ -77,6 +77,7 @@ class RecordedRun(Run[EnvironmentSettings]):
                 on_start=None if leave_running else self._recorder.record_command,
                 leave_running=leave_running,
                 check=check,
+                killed_first=KINDS[self._execution.deployment.kind].job,
             )
             self.daemons.look()
         return result

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from fraisier_core.errors import CancelledError, CommandFailedError, FraisierError
-from fraisier_core.system.memory_kills import memory_kills
+from fraisier_core.system.memory_kills import is_of_one_run, kill_first, memory_kills
 from fraisier_core.system.processes import (
     AWAITED,
     ProcessIdentity,
@@ -87,6 +87,7 @@ def run_command(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     umask: int = -1,
+    killed_first: bool = False,
 ) -> CommandResult:
     """Run a command to its end, in a session and a process group of its own; a script that may not be
     executed is given to the interpreter that it names.
@@ -94,12 +95,15 @@ def run_command(
     `env` is its whole environment. `on_output` is called in this thread with each piece of what it prints,
     output and errors merged, and `on_start` once it runs. `leave_running` spares what it started and left
     behind, such as a daemon, if it succeeds; that must have redirected its output. `umask` is the command's,
-    if not this process's. Raises `CommandFailedError` if it exits with another status than 0 and that is to
-    be checked, exceeds a limit or cannot be started, and `CancelledError`.
+    if not this process's. What is `killed_first` is killed rather than this process if memory runs out.
+    Raises `CommandFailedError` if it exits with another status than 0 and that is to be checked, exceeds a
+    limit or cannot be started, and `CancelledError`.
     """
     start = partial(_start, argv, cwd, env, pass_fds, umask)
     tail = _Tail(on_output)
     with _Command(start, shown(argv), limits, tail, cancelled) as command:
+        if killed_first:
+            kill_first(command.identity.pid)
         if on_start is not None:
             on_start(command.identity)
         command.follow()
@@ -227,6 +231,8 @@ class _Command:
         text = exit_text(self.status)
         if text is None or memory_kills() == self._memory_kills:
             return text
+        if not is_of_one_run():
+            return f"{text}: memory ran out while it ran, and the kernel killed a process of the same cgroup"
         what = "it" if self.status == -signal.SIGKILL else "a process of its cgroup"
         return f"{text}: memory ran out, and the kernel killed {what}"
 

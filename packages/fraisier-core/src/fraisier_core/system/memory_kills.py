@@ -1,6 +1,6 @@
-"""How many processes the kernel has killed because memory ran out, in the cgroup of this process and of what
-it starts: `memory.events` of https://docs.kernel.org/admin-guide/cgroup-v2.html, and `memory.oom_control` of
-https://docs.kernel.org/admin-guide/cgroup-v1/memory.html.
+"""What the kernel kills if memory runs out, and how many processes it killed in the cgroup of this process
+and of what it starts: `memory.events` of https://docs.kernel.org/admin-guide/cgroup-v2.html, and
+`memory.oom_control` of https://docs.kernel.org/admin-guide/cgroup-v1/memory.html.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _PROC = Path("/proc/self")
+_EXECUTOR = re.compile(r"fraisier-run-[^@]+@.+\.service")
+_KILLED_FIRST = 500  # as if it held half of the memory that there is
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -38,6 +40,25 @@ def memory_kills(proc: Path = _PROC) -> int | None:
             if name == "oom_kill":
                 return int(count)
     return None
+
+
+@cache
+def is_of_one_run(proc: Path = _PROC) -> bool:
+    """Whether the cgroup of this process is that of a unit which executes one run, and nothing else."""
+    with suppress(OSError, ValueError):
+        return any(_EXECUTOR.fullmatch(path.rpartition("/")[2]) for path in _cgroups(proc).values())
+    return False
+
+
+def kill_first(pid: int, proc: Path = Path("/proc")) -> None:
+    """Have the kernel rather kill a process, and what that starts from now on, than others of its cgroup.
+
+    It has no effect on a process that is gone or has more rights than this one.
+    """
+    score = proc / str(pid) / "oom_score_adj"
+    with suppress(OSError, ValueError):
+        if int(score.read_text()) < _KILLED_FIRST:
+            score.write_text(f"{_KILLED_FIRST}\n")
 
 
 @cache
