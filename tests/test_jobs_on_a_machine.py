@@ -31,7 +31,7 @@ fraises:
         script_path: load.sh
         run: on_deploy
         retries: {count: 1, delay: 0.1}
-        limits: {memory: 150M, tasks: 40}
+        limits: {memory: 80M, tasks: 16}
   tick:
     type: scheduled
     repository: /srv/git/tick.git

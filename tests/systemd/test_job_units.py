@@ -292,7 +292,7 @@ def unhidden(
 def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     host: JobHost, systemctl: Callable[..., str]
 ) -> None:
-    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
+    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {memory: 80M, tasks: 16}")
     host.install()
     assert host.deploy().returncode == ExitCode.SUCCESS
     with host.store_away():
