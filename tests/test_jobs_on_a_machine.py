@@ -64,6 +64,7 @@ FILES = {
 }
 READY = "curl --silent --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:8080/readyz"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+BOOT_SECONDS = 120.0
 SERVICES = "fraisier-webhook.service fraisier-worker.service"
 
 Row = dict[str, Any]
@@ -132,7 +133,7 @@ def a_run_that_the_host_stops_for_is_run_again_after_the_next_start(served: Mach
     served.wait_for_file("/srv/jobs/load-began")
     served.sandbox.stop()
     served.sandbox.start()
-    wait_until(lambda: served.history("load")[0]["status"] == "success", served.told)
+    wait_until(lambda: served.history("load")[0]["status"] == "success", served.told, BOOT_SECONDS)
     again, stopped = served.history("load")[:2]
     assert stopped["error_message"] == "the host was shut down during step run"
     assert (stopped["status"], again["recovers"]) == ("interrupted", stopped["id"])
