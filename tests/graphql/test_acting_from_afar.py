@@ -212,9 +212,9 @@ def test_output_is_followed_from_afar_as_it_comes(both: Both) -> None:
 
 
 def test_ctrl_c_cancels_a_deployment_that_was_requested_from_afar(both: Both) -> None:
-    reached, _ = gated(both)
+    gated(both)
     with both.started("deploy", "my_api", "production") as deploying:
-        wait_until(reached.exists)
+        read_to(deploying, "before the gate")
         deploying.send_signal(signal.SIGINT)
         done = ended(deploying)
     assert done.code == 12
