@@ -165,8 +165,8 @@ def test_a_cancelled_try_is_not_followed_by_another(install: Install) -> None:
 @pytest.mark.parametrize(
     ("retries", "job", "step", "message", "is_repeated"),
     [
-        ("{{count: 1, delay: 1h}}", "exit 1", "retry", "ended after step retry", True),
-        ("1", "exec sleep 600", "load", "ended after step load", True),
+        ("{{count: 1, delay: 1h}}", "exit 1", "retry", "ended during step retry", True),
+        ("1", "exec sleep 600", "load", "ended during step load", True),
         ("0", "exec sleep 600", "load", "waits for a decision: a step that may not run again", False),
     ],
 )

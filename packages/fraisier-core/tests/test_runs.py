@@ -354,6 +354,7 @@ def test_a_run_that_may_run_again_is_requested_anew_once(installation: Installat
     again = installation.store.deployments()[0]
     assert (first.status, again.trigger, again.recovers) == ("interrupted", "recovery", first.id)
     assert (again.kind, again.arguments) == ("run", ("all",))  # though a deployment was requested since
+    assert installation.execute_claimed().kind == "deploy"  # which is ahead of it
     assert installation.execute_claimed(again.id).status == "success"
 
 
