@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from fraisier_core.config import load_config
 from fraisier_core.plugins import Plugins
@@ -30,9 +31,14 @@ fraises:
     type: etl
     repository: {repository}
     environments:
-      production: {{branch: main, app_path: {folder}/app, script_path: job.sh, stable_for: 0}}
+      production: {{branch: main, app_path: {folder}/app, script_path: job.sh, stable_for: 0{more}}}
 """
+LIMITS = ", limits: {tasks: 100}"
+DROP_IN = Path("/etc/systemd/system/fraisier-run-.service.d/benchmark.conf")
+SEEN = "[Service]\nPrivateTmp=no\nProtectHome=no\nReadWritePaths={folder}\n"
+"""Has units see the checkout that is measured, wherever it is, and write to the folder of the job."""
 TIMERS = 500
+RUNS = 300
 SCHEDULED = """\
   job_{number}:
     type: scheduled
@@ -64,8 +70,8 @@ def measured() -> dict[str, list[float]]:
     return found
 
 
-def install_job(folder: Path, script: str) -> Path:
-    """Deploy an etl fraise whose job is a script, and return its configuration."""
+def install_job(folder: Path, script: str, *, in_units: bool = False) -> Path:
+    """Deploy an etl fraise whose job is a script, perhaps run by units; return its configuration."""
     repository = folder / "repository"
     repository.mkdir(parents=True)
     (repository / "job.sh").write_text(f"#!/bin/sh\n{script}\n")
@@ -73,7 +79,12 @@ def install_job(folder: Path, script: str) -> Path:
     for arguments in (["init", "-q", "-b", "main"], ["add", "."], [*IDENTITY, "commit", "-q", "-m", "Job"]):
         subprocess.run(["git", "-C", repository, *arguments], check=True, env=clean_environment())
     config = folder / "fraises.yaml"
-    config.write_text(JOB.format(repository=repository, folder=folder))
+    config.write_text(JOB.format(repository=repository, folder=folder, more=LIMITS if in_units else ""))
+    if in_units:
+        (folder / ".fraisier").mkdir()
+        DROP_IN.parent.mkdir()
+        DROP_IN.write_text(SEEN.format(folder=folder))
+        quiet([FRAISIER, "-c", config, "config", "install"])
     quiet([FRAISIER, "-c", config, "deploy", "my_job", "production"])
     return config
 
@@ -86,7 +97,7 @@ def quiet(argv: Sequence[str | Path]) -> float:
 
 
 def _measure(folder: Path) -> dict[str, list[float]]:
-    config = install_job(folder, "exec true")
+    config = install_job(folder, "exec true", in_units=True)
     commands: dict[str, list[str | Path]] = {
         "run": [FRAISIER, "-c", config, "run", "my_job", "production"],
         "status": [FRAISIER, "-c", config, "status"],
@@ -98,15 +109,37 @@ def _measure(folder: Path) -> dict[str, list[float]]:
         "load many": [sys.executable, "-c", LOAD, many],
         "systemctl show": ["systemctl", "show", "--property=Id,ActiveState,NextElapseUSecRealtime", *timers],
     }
+    _require_told(many)
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS):
         for name, argv in commands.items():
             found[name].append(quiet(argv))
+    _require_executed_by_units(config)
+    return found
+
+
+def _require_told(many: Path) -> None:
+    """Require that the status tells of each job when it runs next, and how its last run ended."""
+    told = _printed([FRAISIER, "-c", many, "status", "--json"])
+    assert len(told) == TIMERS
+    assert all(each["timer"]["next"] and not each["timer"]["problem"] for each in told)
+    assert all(each["run"]["status"] == "success" and each["serving_release"] for each in told)
+
+
+def _require_executed_by_units(config: Path) -> None:
+    runs = [each for each in _printed([FRAISIER, "-c", config, "history", "--json"]) if each["kind"] == "run"]
+    assert len(runs) >= ROUNDS
+    assert all((each["status"], each["executor"]) == ("success", "unit") for each in runs)
+
+
+def _printed(argv: Sequence[str | Path]) -> list[dict[str, Any]]:
+    done = subprocess.run(argv, check=True, env=clean_environment(), stdout=subprocess.PIPE)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def install_timers(folder: Path) -> tuple[Path, list[str]]:
-    """Install many scheduled fraises, of which none is deployed; return the configuration and the timers."""
+    """Install many scheduled fraises that were run often; return the configuration and the timers."""
     config = folder / "fraises.yaml"
     (folder / ".fraisier").mkdir(parents=True)
     numbers = range(TIMERS)
@@ -115,6 +148,9 @@ def install_timers(folder: Path) -> tuple[Path, list[str]]:
     loaded = load_config(config, Plugins.installed())
     with closing(open_store(loaded.database)) as store:
         configure_store(store, loaded, executes=True)
+        with store.transaction():
+            for statement in (Path(__file__).parent / "many_runs.sql").read_text().split(";\n"):
+                store.execute(statement, {"runs": RUNS})
     quiet([FRAISIER, "-c", config, "config", "install"])
     return config, [f"fraisier-run-job_{each}.production.timer" for each in numbers]
 

@@ -37,13 +37,13 @@ def figures(folder: Path) -> Iterator[Figure]:
     """Measure, each floor in turn with ours, and yield the figures."""
     seconds = {name: median(values) for name, values in measured().items()}
     yield Figure(
-        "`fraisier run` of `true`, from the command to the prompt, against `fraisier status` and "
-        "`systemd-run --wait true` together",
+        "`fraisier run` of `true` in a unit with limits, from the command to the prompt, against "
+        "`fraisier status` and `systemd-run --wait true` together",
         *against(2, seconds, "run", "status", "systemd-run"),
     )
     yield Figure(
-        "`fraisier status` of 500 jobs with timers, against loading that configuration and one "
-        "`systemctl show` of all timers",
+        "`fraisier status` of 500 jobs with timers and 300 runs each, against loading that configuration and "
+        "one `systemctl show` of all timers",
         *against(1.5, seconds, "status of many", "load many", "systemctl show"),
     )
     yield from _printing(folder)
