@@ -97,9 +97,11 @@ def quiet(argv: Sequence[str | Path]) -> float:
 
 
 def _measure(folder: Path) -> dict[str, list[float]]:
-    config = install_job(folder, "exec true", in_units=True)
+    config = install_job(folder / "here", "exec true")
+    other = install_job(folder / "unit", "exec true", in_units=True)
     commands: dict[str, list[str | Path]] = {
         "run": [FRAISIER, "-c", config, "run", "my_job", "production"],
+        "run in a unit": [FRAISIER, "-c", other, "run", "my_job", "production"],
         "status": [FRAISIER, "-c", config, "status"],
         "systemd-run": ["systemd-run", "--wait", "--quiet", "true"],
     }
@@ -114,7 +116,7 @@ def _measure(folder: Path) -> dict[str, list[float]]:
     for _ in range(ROUNDS):
         for name, argv in commands.items():
             found[name].append(quiet(argv))
-    _require_executed_by_units(config)
+    _require_executed_by_units(other)
     return found
 
 
