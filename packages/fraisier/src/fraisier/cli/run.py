@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from fraisier_core.errors import RemoteError
+from fraisier_core.system.host import has_systemd
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
@@ -47,7 +48,8 @@ def run(
         return
     if claim is not None and (detach or scheduled):
         raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
-    process = None if detach else fork_early()
+    may_be_for_unit = claim is None and has_systemd()  # a process that nothing needs would delay it
+    process = None if detach or may_be_for_unit else fork_early()
     session = ActingSession(config, last_good=scheduled or claim is not None)
     found = session.config.environment(fraise, environment)
     if claim is not None and process is not None:
@@ -57,14 +59,14 @@ def run(
     trigger: Trigger = "schedule" if scheduled else "manual"
     request = partial(_request, session, found, arguments or [], trigger)
     if _is_for_unit(found, scheduled=scheduled):
-        if process is not None:
-            process.close()
         from fraisier.cli.in_unit import execute_in_unit
 
         execute_in_unit(session, found, request, detach=detach, as_json=as_json)
     else:
         from fraisier.cli.executing import execute
 
+        if process is None and not detach:
+            process = fork_early()
         if process is not None and not scheduled:
             session.usable_environment(fraise, environment)  # it is this process that needs what the job does
         execute(session, found, request, process=process, as_json=as_json)
@@ -75,7 +77,6 @@ def _is_for_unit(environment: ConfiguredEnvironment, *, scheduled: bool) -> bool
     whatever keeps the settings from being known.
     """
     from fraisier_core.requests.requesting import executor_for
-    from fraisier_core.system.host import has_systemd
 
     if scheduled or not has_systemd():
         return has_systemd()
