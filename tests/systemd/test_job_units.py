@@ -301,6 +301,12 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     run = wait_until(host.ended_run, host.journal)
     assert (run["status"], run["trigger"], run["executor"]) == ("success", "schedule", "unit"), host.journal()
     assert "reported" in host.fraisier("logs", run["id"]).stdout
+    host.configure("limits: {memory: 80M, tasks: 16}", 'env: {PASSWORD: "${REPORT_PASSWORD}"}')
+    host.install()
+    systemctl("start", REQUESTER)
+    failed = wait_until(lambda: None if (last := host.ended_run()) == run else last, host.journal)
+    assert (failed["status"], failed["trigger"], failed["executor"]) == ("failed", "schedule", "unit")
+    assert "REPORT_PASSWORD" in failed["error_message"]
 
 
 @pytest.mark.usefixtures("unhidden")

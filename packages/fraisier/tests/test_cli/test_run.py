@@ -220,11 +220,14 @@ def test_a_fire_of_a_type_without_jobs_is_refused(installation: Installation) ->
     assert (done.returncode, 'its type "script" is deployed, and not run' in done.stderr) == (2, True)
 
 
-def test_a_fire_that_cannot_be_recorded_fails_so_that_it_comes_again(jobs: Installation) -> None:
+@pytest.mark.parametrize(
+    "away", ["state_dir: /proc/nowhere", "database: {url: 'postgresql://nobody@127.0.0.1:1/no'}"]
+)
+def test_a_fire_that_cannot_be_recorded_fails_so_that_it_comes_again(jobs: Installation, away: str) -> None:
     deploy(jobs, "echo loaded")
-    jobs.config.write_text("state_dir: /proc/nowhere\n" + jobs.config.read_text())
+    jobs.config.write_text(f"{away}\n{jobs.config.read_text()}")
     assert fire(jobs).returncode == 6
-    jobs.config.write_text(jobs.config.read_text().replace("state_dir: /proc/nowhere\n", ""))
+    jobs.config.write_text(jobs.config.read_text().replace(f"{away}\n", ""))
     assert fire(jobs).returncode == 0
     assert [each.kind for each in jobs.recorded()] == ["run", "deploy"]
 
