@@ -15,7 +15,7 @@ from fraisier_core.errors import ConflictError, StepFailedError
 from fraisier_core.job_settings import settings_of_requests
 from fraisier_core.units.installed_units import UNITS, differences
 from fraisier_core.units.job import Job, executor_of
-from fraisier_core.units.place import unit_place
+from fraisier_core.units.place import require_usable, unit_place
 from fraisier_core.units.polkit import RULES, rule_name
 from fraisier_core.units.starting import Waiting, at_work, start_all
 from fraisier_core.units.unit_plan import apply, plan, verify
@@ -38,7 +38,8 @@ def home_in(folder: Path) -> UnitPlace:
     """Return where units run: a command that writes its arguments down, as another user than root."""
     program = folder / "fraisier"
     state = folder / "state"
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {shlex.quote(str(state))}/called\n')
+    called = f'printf "%s\\n" "$*" >> {shlex.quote(str(state))}/called'
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] || {called}\n')
     program.chmod(0o755)
     (folder / "fraises.yaml").touch()
     state.mkdir()
@@ -54,6 +55,7 @@ def unit_home(place: Path) -> Iterator[UnitPlace]:
 
 
 def installed(jobs: list[Job], home: UnitPlace) -> None:
+    require_usable(home)
     verify(jobs, home)
     apply(plan(jobs, home))
 

@@ -66,6 +66,20 @@ class JobHost:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def install_by(self, program: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        """Install units that call a program."""
+        argv = [str(program), "config", "install", "-c", str(self.folder / "fraises.yaml"), *options]
+        call = f"import sys; sys.argv = {argv!r}; from fraisier.cli import main; main()"
+        command = [sys.executable, "-c", call]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def refused(self, program: Path) -> str:
+        """Return why no units are installed."""
+        done = self.install_by(program)
+        assert done.returncode == ExitCode.FAILED
+        assert not [path for path in UNITS.glob("fraisier-run-*") if path.is_file()]
+        return done.stderr
+
     def deploy(self) -> subprocess.CompletedProcess[str]:
         return self.fraisier("deploy", "report", "production", REPORT_PASSWORD=PASSWORD)
 
@@ -118,6 +132,12 @@ class JobHost:
         path = self.folder / "fraises.yaml"
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
+
+
+def written_program(path: Path, text: str = "") -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
 
 
 @pytest.fixture
@@ -190,7 +210,8 @@ def test_units_get_what_the_worker_gets_and_what_they_do_not_get_is_named(
     host: JobHost, install_unit: Callable[[str, str], None]
 ) -> None:
     install_unit("fraisier-worker.service", f"{WORKER}Group=games")
-    warnings = host.install()["warnings"]
+    program = written_program(host.folder / "fraisier")
+    warnings = json.loads(host.install_by(program, "--json").stdout)["warnings"]
     lines = (UNITS / "fraisier-run-report.production@.service").read_text().splitlines()
     assert [line for line in lines if line.startswith(("Environment", "ReadWrite", "Group", "Supp"))] == [
         "Group=games",
@@ -210,7 +231,8 @@ def test_what_is_for_the_worker_of_another_user_is_not_for_the_units(
 ) -> None:
     shutil.chown(host.folder / "state", "mail")
     install_unit("fraisier-worker.service", f"{WORKER}User={user}")
-    assert not host.install()["warnings"]
+    done = host.install_by(written_program(host.folder / "fraisier"), "--json")
+    assert not json.loads(done.stdout)["warnings"]
     text = (UNITS / "fraisier-run-report.production@.service").read_text()
     assert "User=mail\n" in text
     assert "/etc/a.env" not in text
@@ -226,7 +248,8 @@ def test_root_does_not_trust_the_configuration_of_just_any_user(
     assert refused.returncode == ExitCode.CONFIGURATION
     assert f"belongs to {config}, and is not trusted to say what root runs" in refused.stderr
     shutil.chown(host.folder / "state", config)
-    assert host.install("--dry-run")["changes"]
+    program = written_program(host.folder / "fraisier")
+    assert host.install_by(program, "--dry-run").returncode == ExitCode.SUCCESS
 
 
 def test_the_status_tells_when_a_run_is_requested_next_and_what_keeps_it_from_that(
@@ -424,6 +447,38 @@ def test_a_run_whose_unit_is_not_installed_fails_with_the_command(host: JobHost)
         run = wait_until(host.ended_run)
     assert run["status"] == "failed"
     assert "run `sudo fraisier config install`" in run["error_message"]
+
+
+def test_what_the_owner_may_not_read_or_run_is_told_before_anything_is_installed(
+    host: JobHost, tmp_path: Path
+) -> None:
+    shutil.chown(host.folder / "state", "games")
+    program = host.folder / "fraisier"
+    (host.folder / "fraises.yaml").chmod(0o640)
+    assert f"games, as whom the jobs run, cannot read {host.folder}/fraises.yaml" in host.refused(program)
+    (host.folder / "fraises.yaml").chmod(0o644)
+    tmp_path.chmod(0o700)
+    hidden = written_program(tmp_path / "fraisier")
+    assert f"cannot run {hidden}, and nothing is changed: " in host.refused(hidden)
+    written_program(program, "echo no Python here >&2; exit 1")
+    assert f"cannot run {program}, and nothing is changed: no Python here" in host.refused(program)
+
+
+def test_what_was_to_be_changed_is_told_though_it_failed(host: JobHost) -> None:
+    program = written_program(host.folder / "fraisier")
+    wants = UNITS / "timers.target.wants"
+    assert not wants.exists()
+    wants.touch()
+    done = host.install_by(program, "--json")
+    wants.unlink()
+    assert done.returncode == ExitCode.FAILED, done.stderr
+    assert json.loads(done.stdout)["applied"] is False
+    assert len(json.loads(done.stdout)["changes"]) == 3
+    commands = json.loads(host.install_by(program, "--json").stdout)["commands"]
+    assert [" ".join(each) for each in commands] == [
+        f"systemctl enable --quiet {TIMER}",
+        f"systemctl restart {TIMER}",
+    ]
 
 
 def test_only_root_installs_units(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
+from fraisier_core.system.queries import NoAnswerError
+from fraisier_core.system.systemd import asked
 from fraisier_core.units.job import PREFIX
 from fraisier_core.units.quoting import quoted, words
 from fraisier_core.units.systemctl import Properties, shown
@@ -16,6 +18,8 @@ from fraisier_core.units.unit_texts import UnitPlace
 
 WORKER = "fraisier-worker.service"
 _PROPERTIES = ("User", "Group", "SupplementaryGroups", "Environment", "EnvironmentFiles", "ReadWritePaths")
+_PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108 - as PrivateTmp= has them
+_SECONDS = 60.0
 _IGNORED = " (ignore_errors=yes)"
 
 
@@ -37,7 +41,8 @@ def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
     Raises `StepFailedError` if there is no such folder or user, one of these has a character that no unit
     can name, or systemd does not answer.
     """
-    for each in (program, str(config), str(state_dir)):
+    named = str(state_dir), str(config), program
+    for each in named:
         if not each.isprintable():  # a line break would begin another line of the unit
             raise StepFailedError(f"{each!r}: has a character that no unit can name; choose another path")
     try:
@@ -57,8 +62,26 @@ def unit_place(program: str, config: Path, state_dir: Path) -> UnitPlace:
         environment_files=tuple(map(_environment_file, files)),
         writable=tuple(_words(worker, "ReadWritePaths")),
         groups=tuple(_groups(worker)),
-        warnings=tuple(_warnings(worker, owner, state_dir)),
+        warnings=tuple(_warnings(worker, owner, named)),
     )
+
+
+def require_usable(place: UnitPlace) -> None:
+    """Raise `StepFailedError` unless the owner may read the configuration and run the program; as root."""
+    owner = pwd.getpwnam(place.owner)
+    become = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--init-groups", "--"]
+    for what, argv in (
+        (f"read {place.config}", ["test", "-r", str(place.config)]),
+        (f"run {place.program}", [place.program, "--version"]),
+    ):
+        try:
+            said = asked([*become, *argv], _SECONDS)
+        except NoAnswerError as error:
+            raise StepFailedError(f"cannot try whether {place.owner} may {what}: {error}") from error
+        if said.status != 0:
+            reason = said.errors.decode(errors="replace").strip().rpartition("\n")[2]
+            refused = f"{place.owner}, as whom the jobs run, cannot {what}"
+            raise StepFailedError(f"{refused}, and nothing is changed{reason and f': {reason}'}")
 
 
 def _worker_of(owner: pwd.struct_passwd) -> Properties:
@@ -78,9 +101,13 @@ def _groups(worker: Properties) -> Iterator[str]:
             yield f"{name}={' '.join(map(quoted, found))}"
 
 
-def _warnings(worker: Properties, owner: pwd.struct_passwd, state_dir: Path) -> Iterator[str]:
+def _warnings(worker: Properties, owner: pwd.struct_passwd, named: Sequence[str]) -> Iterator[str]:
+    for path in map(Path, named):
+        if any(path.is_relative_to(each) for each in _PRIVATE):
+            hidden = f"{path}: the jobs have a /tmp of their own, without it"
+            yield f"{hidden}: move it, or set PrivateTmp=no in a drop-in for {PREFIX}.service"
     if owner.pw_uid == 0:
-        yield f"the jobs run as root, who owns {state_dir}: give it to a user of its own"
+        yield f"the jobs run as root, who owns {named[0]}: give it to a user of its own"
     variables = {each.partition("=")[0] for each in _words(worker, "Environment")} - {"FRAISIER_CONFIG"}
     if variables:
         lost = f"{WORKER} sets {', '.join(sorted(variables))} by Environment=, which runs do not get"

@@ -120,7 +120,7 @@ def _limits(job: Job) -> str:
 def _service(place: UnitPlace) -> str:
     writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
     files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
-    used = (place.state_dir, place.config, Path(place.program))
+    used = (place.state_dir, place.config, *map(Path, (place.program, *place.writable)))
     at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
     user = "".join(f"{line}\n" for line in (f"User={place.owner}", *place.groups))
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fraisier_core.plugins import Plugins
     from fraisier_core.units.job import Job
     from fraisier_core.units.unit_plan import Plan
+    from fraisier_core.units.unit_texts import UnitPlace
 
 
 def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
@@ -28,7 +29,7 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     from fraisier_core.system.host import has_systemd
     from fraisier_core.system.owner import command_as
     from fraisier_core.units.job import Job
-    from fraisier_core.units.place import program, unit_place
+    from fraisier_core.units.place import program, require_usable, unit_place
     from fraisier_core.units.unit_plan import apply, plan, verify
 
     jobs = [job for each in config.environments if (job := Job.of(each))]
@@ -37,17 +38,20 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     if os.geteuid() != 0:
         raise ConfigurationError([f"{config.path}: only root may install units: run `{command_as(0)}`"])
     place = unit_place(program(), config.path, config.state_dir)
-    verify(jobs, place)
+    if jobs:
+        require_usable(place)
+        verify(jobs, place)
     planned = plan(jobs, place)
-    warnings = place.warnings if jobs else ()
     if not as_json:
-        _print(planned, warnings)
-    if not dry_run:
-        apply(planned)
-    if as_json:
-        print_json(_as_json(planned, warnings) | {"applied": not dry_run})
-    elif planned.is_empty:
-        say(f"{config.path}: nothing to do")
+        _print(planned, place)
+    applied = False
+    try:
+        if not dry_run:
+            apply(planned)
+            applied = True
+    finally:
+        if as_json:
+            print_json(_as_json(planned, place) | {"applied": applied})
 
 
 def tell_store(config: Config, plugins: Plugins) -> None:
@@ -92,19 +96,21 @@ def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
     return "\n".join([f"{problem}; cron does the same with these lines at the end of {owner}:", *lines])
 
 
-def _print(planned: Plan, warnings: Iterable[str]) -> None:
-    for warning in warnings:
+def _print(planned: Plan, place: UnitPlace) -> None:
+    for warning in place.warnings:
         tell(f"warning: {warning}", "yellow")
     for change in planned.changes:
         say(change.diff().rstrip("\n"))
     for arguments in (*planned.first, *planned.commands):
         say(f"systemctl {' '.join(arguments)}")
+    if planned.is_empty:
+        say(f"{place.config}: nothing to do")
 
 
-def _as_json(planned: Plan, warnings: Sequence[str]) -> dict[str, Any]:
+def _as_json(planned: Plan, place: UnitPlace) -> dict[str, Any]:
     changes = [{"path": str(each.path), "diff": each.diff()} for each in planned.changes]
     return {
         "changes": changes,
         "commands": [["systemctl", *each] for each in (*planned.first, *planned.commands)],
-        "warnings": list(warnings),
+        "warnings": list(place.warnings),
     }
