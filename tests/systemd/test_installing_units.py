@@ -336,3 +336,14 @@ def test_a_path_that_could_begin_another_line_is_refused(place: Path, name: str)
     (place / name).mkdir()
     with pytest.raises(StepFailedError, match="has a character that no unit can name"):
         home_in(place / name)
+
+
+@pytest.mark.parametrize("moved", ["program", "config", "state_dir"])
+def test_what_lies_in_the_tmp_that_units_do_not_see_is_named(
+    unit_home: UnitPlace, tmp_path: Path, moved: str
+) -> None:
+    paths = {name: Path(getattr(unit_home, name)) for name in ("program", "config", "state_dir")}
+    paths[moved] = tmp_path
+    warnings = unit_place(str(paths["program"]), paths["config"], paths["state_dir"]).warnings
+    assert not unit_home.warnings
+    assert warnings[0].startswith(f"{tmp_path}: the jobs have a /tmp of their own")

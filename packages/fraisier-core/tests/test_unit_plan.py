@@ -1,12 +1,16 @@
-"""A file of a plan is written whole or not at all."""
+"""Units let their owner see what they need, and are written whole or not at all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fraisier_core.errors import StepFailedError
+from fraisier_core.job_settings import LimitsSection
+from fraisier_core.units.job import Job
 from fraisier_core.units.unit_plan import Change, Plan, apply
+from fraisier_core.units.unit_texts import UnitPlace, unit_texts
 
 
 def test_a_file_is_replaced_whole_and_readable_for_everyone(tmp_path: Path) -> None:
@@ -34,3 +38,20 @@ def test_a_file_that_is_gone_already_needs_no_deleting(tmp_path: Path) -> None:
     apply(Plan((), (Change(tmp_path / "a.timer", "text", None),), ()))
     with pytest.raises(StepFailedError, match="cannot be deleted: Is a directory"):
         apply(Plan((), (Change(tmp_path, "text", None),), ()))
+
+
+PLACE = UnitPlace("/usr/bin/fraisier", Path("/etc/fraises.yaml"), "fraisier", Path("/srv/state"))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        replace(PLACE, program="/home/ada/bin/fraisier"),
+        replace(PLACE, state_dir=Path("/root/state")),
+        replace(PLACE, writable=("/srv/a", "/home/ada/sites")),
+    ],
+)
+def test_homes_are_hidden_unless_something_is_there(place: UnitPlace) -> None:
+    job = Job("report", "production", None, LimitsSection(tasks=50))
+    assert "\nProtectHome=no\n" in "".join(unit_texts(job, place).values())
+    assert "\nProtectHome=yes\n" in "".join(unit_texts(job, PLACE).values())
