@@ -350,35 +350,7 @@ def test_a_unit_that_is_stopped_ends_its_job_in_order_and_does_not_run_it_again(
 
 
 @pytest.mark.usefixtures("unhidden")
-def test_runs_that_wait_have_no_unit_until_it_is_their_turn(
-    host: JobHost, systemctl: Callable[..., str]
-) -> None:
-    began, gate = host.folder / "began", host.folder / "gate"
-    wait = f"touch {began}; while [ ! -e {gate} ]; do sleep 0.05; done; echo reported $1"
-    host.forge.push_files({"report.sh": wait})
-    host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
-    host.install()
-    assert host.deploy().returncode == ExitCode.SUCCESS
-    run = ("run", "report", "production", "--detach")
-    ids = [host.fraisier(*run, "--", str(number)).stdout.strip() for number in range(3)]
-    wait_until(began.exists, host.journal)
-
-    def units() -> list[str]:
-        listed = systemctl("list-units", "--plain", "--no-legend", "fraisier-run-report.production@*")
-        return [line.split()[0] for line in listed.splitlines()]
-
-    assert units() == [f"fraisier-run-report.production@{ids[0]}.service"]
-    gate.touch()
-    wait_until(lambda: len(host.ended()) == 3 and not units(), host.journal)
-    assert [each["status"] for each in host.ended()] == ["success"] * 3
-    ended = sorted(host.ended(), key=lambda each: str(each["completed_at"]))
-    assert [each["id"] for each in ended] == ids
-    assert "reported 2" in host.fraisier("logs", ids[2]).stdout
-    assert "Killing process" not in host.journal(), "no unit ends before its processes do"
-
-
-@pytest.mark.usefixtures("unhidden")
-def test_the_unit_of_a_new_run_recovers_what_a_dead_one_left_and_all_follow(
+def test_runs_that_wait_have_no_unit_until_it_is_their_turn_though_the_one_before_dies(
     host: JobHost, systemctl: Callable[..., str]
 ) -> None:
     began = host.folder / "began"
@@ -386,14 +358,23 @@ def test_the_unit_of_a_new_run_recovers_what_a_dead_one_left_and_all_follow(
     host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}")
     host.install()
     assert host.deploy().returncode == ExitCode.SUCCESS
-    run = ("run", "report", "production", "--detach")
-    stays, waits = (host.fraisier(*run, "--", word).stdout.strip() for word in ("stay", "go"))
+    run = ("run", "report", "production", "--detach", "--")
+    ids = [host.fraisier(*run, word).stdout.strip() for word in ("stay", "first", "second")]
     wait_until(began.exists, host.journal)
-    systemctl("kill", "--signal=KILL", f"fraisier-run-report.production@{stays}.service")
-    systemctl("start", REQUESTER)
-    wait_until(lambda: len(host.ended()) == 3, host.journal)
-    found = {each["id"]: each["status"] for each in host.ended()}
-    assert (found.pop(stays), found[waits], [*found.values()]) == ("interrupted", "success", ["success"] * 2)
+
+    def units() -> list[str]:
+        listed = systemctl("list-units", "--plain", "--no-legend", "fraisier-run-report.production@*")
+        return [line.split()[0] for line in listed.splitlines()]
+
+    assert units() == [f"fraisier-run-report.production@{ids[0]}.service"]
+    systemctl("kill", "--signal=KILL", *units())
+    systemctl("start", REQUESTER)  # whose unit recovers what the dead one left
+    wait_until(lambda: len(host.ended()) == 4 and not units(), host.journal)
+    ended = sorted(host.ended(), key=lambda each: str(each["completed_at"]))
+    assert [each["status"] for each in ended] == ["interrupted", *["success"] * 3]
+    assert [each["id"] for each in ended[:3]] == ids
+    killed = [line for line in host.journal().splitlines() if "Killing process" in line]
+    assert all(ids[0] in line for line in killed), "no unit ends before its processes do"
 
 
 @pytest.mark.usefixtures("unhidden")
