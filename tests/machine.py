@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.environments import ROOT, UV
 from tests.pages import blocks
-from tests.sandbox import Completed, Sandbox, started
+from tests.sandbox import Sandbox, started
 from tests.waiting import wait_until
 
 PAGE = ROOT / "docs/how-to/systemd.md"
@@ -103,25 +103,22 @@ class Machine:
             self.write(f"/srv/git/{fraise}/{name}", text)
         return self.shell(PUSH.format(fraise=fraise)).split()[-1]
 
-    def fraisier(self, *arguments: str) -> Completed:
-        """Run `fraisier` as root, who becomes its user."""
-        return self.sandbox.run(*ADMINISTRATOR, "fraisier", *arguments)
-
-    def history(self, fraise: str) -> list[dict[str, Any]]:
-        """Return what `fraisier history` tells of a fraise, newest first."""
-        rows: list[dict[str, Any]] = json.loads(self.shell(f"fraisier history {fraise} --json"))
+    def history(self, fraise: str, environment: str = "production") -> list[dict[str, Any]]:
+        """Return what `fraisier history` tells of an environment, newest first."""
+        rows: list[dict[str, Any]] = json.loads(self.shell(f"fraisier history {fraise} {environment} --json"))
         return rows
 
-    def wait_for_file(self, path: str) -> None:
+    def wait_for_file(self, path: str, seconds: int = 60) -> None:
         """Wait until there is a file."""
-        wait_until(lambda: self.sandbox.run("test", "-e", path).returncode == 0, self.told)
+        tried = f"for tenth in $(seq {seconds * 10}); do [ ! -e {path} ] || exit 0; sleep 0.1; done; exit 1"
+        assert self.sandbox.run("sh", "-c", tried).returncode == 0, f"{path}\n{self.told()}"
 
     def told(self) -> str:
         """Return what Fraisier and the journal tell, for a test that fails."""
         return self.shell("fraisier history || true; journalctl --no-pager --output=cat --lines=60")
 
     def wait_for(self, fraise: str, *statuses: str) -> list[dict[str, Any]]:
-        """Wait until the history of a fraise has just these statuses, newest first, and return it."""
+        """Wait until the history of its production has just these statuses, newest first, and return it."""
 
         def as_expected() -> list[dict[str, Any]] | None:
             rows = self.history(fraise)

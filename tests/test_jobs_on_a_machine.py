@@ -32,6 +32,16 @@ fraises:
         run: on_deploy
         retries: {count: 1, delay: 0.1}
         limits: {memory: 80M, tasks: 16}
+      trial:
+        branch: main
+        app_path: /srv/jobs/trial
+        script_path: hogs.sh
+        schedule: "* * * * *"
+        timeout: 25
+        silence_timeout: 15
+        overlap: allow
+        deploy_during_run: true
+        limits: {memory: 80M, tasks: 16}
   tick:
     type: scheduled
     repository: /srv/git/tick.git
@@ -46,20 +56,46 @@ branch_mapping:
   main:
     - {fraise: my_api, environment: production}
     - {fraise: load, environment: production}
+    - {fraise: load, environment: trial}
     - {fraise: tick, environment: production}
 """
 HANGS_ONCE = "#!/bin/sh\n[ -e /srv/jobs/{name}-began ] || {{ touch /srv/jobs/{name}-began; sleep 1000; }}\n"
 FAILS_ONCE = "[ -e /srv/jobs/failed ] || { touch /srv/jobs/failed; echo no answer; exit 3; }\necho loaded\n"
-# By its first argument; those that fork are left behind by it.
+# By its first argument, or what the timer runs; those that fork are left behind by it.
 HOGS = """\
+#!/bin/sh
 case "$1" in
     memory) exec python3 -c 'held = b"x" * 400_000_000' ;;
     forks) for i in $(seq 200); do setsid sleep 4321 & done ;;
+    hang) while :; do echo still at it; sleep 0.2; done ;;
+    silence) sleep 4321 ;;
+    daemon) setsid sleep 4321 & echo left it behind ;;
+    output) head -c 5000000 /dev/zero | tr '\\0' x; printf 'a\\0b\\377\\376c\\n'; echo printed it all ;;
+    *) touch /srv/jobs/by-itself; echo on time ;;
 esac
+"""
+# How each of them ends, and what is said of it.
+ENDS = {
+    "memory": (ExitCode.FAILED, "memory ran out"),
+    "forks": (ExitCode.FAILED, "exited with status 2"),
+    "hang": (ExitCode.FAILED, "timed out after 25 s"),
+    "silence": (ExitCode.FAILED, "printed nothing for 15 s"),
+    "daemon": (ExitCode.SUCCESS, "left it behind"),
+    "output": (ExitCode.SUCCESS, "printed it all"),
+}
+RUN_ALL = """
+for what in {all}; do
+    {{
+        code=0
+        fraisier run load trial -- $what || code=$?
+        echo exited with $code
+    }} > /srv/jobs/said-$what 2>&1 &
+done
+wait
 """
 FILES = {
     "my_api": {"build.sh": HANGS_ONCE.format(name="my_api")},
-    "load": {"load.sh": HANGS_ONCE.format(name="load") + HOGS + FAILS_ONCE},
+    "load": {"load.sh": HANGS_ONCE.format(name="load") + FAILS_ONCE, "hogs.sh": HOGS},
     "tick": {"tick.sh": "#!/bin/sh\necho tick\n"},
 }
 READY = "curl --silent --fail --retry 30 --retry-all-errors --retry-delay 1 http://127.0.0.1:8080/readyz"
@@ -81,19 +117,19 @@ def served(tmp_path: Path, wheels: Path, wheelhouse: Path) -> Iterator[Machine]:
         yield made
 
 
-def ticks(served: Machine) -> set[str]:
-    """Return which fires of the timer ended well."""
+def fires(served: Machine, fraise: str, environment: str) -> set[str]:
+    """Return which fires of a timer ended well."""
     return {
         row["id"]
-        for row in served.history("tick")
+        for row in served.history(fraise, environment)
         if (row["kind"], row["trigger"], row["status"]) == ("run", "schedule", "success")
     }
 
 
 def another_tick(served: Machine) -> str:
     """Wait until the timer fires by itself, and the run ends well."""
-    before = ticks(served)
-    return wait_until(lambda: ticks(served) - before, served.told).pop()
+    before = fires(served, "tick", "production")
+    return wait_until(lambda: fires(served, "tick", "production") - before, served.told).pop()
 
 
 def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -> None:
@@ -106,11 +142,14 @@ def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -
 
     anew, interrupted = served.wait_for("my_api", "success", "interrupted")
     assert (anew["commit_sha"], anew["recovers"]) == (commits["my_api"], interrupted["id"])
-    another_tick(served)
-    served.shell("systemctl stop fraisier-worker.service")
-    alone = another_tick(served)
-    assert "tick\n" in served.shell(f"fraisier logs {alone}")
-    served.shell("systemctl stop fraisier-run-tick.production.timer; systemctl start fraisier-worker.service")
+    tick = another_tick(served)
+    assert "tick\n" in served.shell(f"fraisier logs {tick}")
+    served.shell("systemctl stop fraisier-run-tick.production.timer fraisier-worker.service")
+    served.shell("rm --force /srv/jobs/by-itself")
+    what_takes_too_much_is_contained(served)
+    served.wait_for_file("/srv/jobs/by-itself", seconds=90)
+    served.shell("systemctl stop fraisier-run-load.trial.timer; systemctl start fraisier-worker.service")
+    assert fires(served, "load", "trial")
 
     again, run, deployment = served.wait_for("load", "success", "interrupted", "success")
     assert (run["kind"], run["trigger"], run["requested_for"]) == ("run", "on_deploy", deployment["id"])
@@ -121,8 +160,6 @@ def test_pushes_jobs_and_timers_go_on_through_a_loss_of_power(served: Machine) -
     status = served.shell("fraisier status")
     assert all(fraise in status for fraise in FILES), status
     assert "no worker" not in status
-    a_hog_is_contained(served, "memory", "memory ran out")
-    a_hog_is_contained(served, "forks", "exited with status 2")
     a_run_that_the_host_stops_for_is_run_again_after_the_next_start(served)
 
 
@@ -147,10 +184,13 @@ def boot_of_worker(served: Machine) -> str:
     return seen
 
 
-def a_hog_is_contained(served: Machine, what: str, told: str) -> None:
-    """Run what takes more than the limits of its unit: it fails, nothing of it is left, all else goes on."""
-    pids = served.shell(f"systemctl show --property=MainPID --value {SERVICES}")
-    done = served.fraisier("run", "load", "production", "--", what)
-    assert (done.returncode, told in done.stdout) == (ExitCode.FAILED, True), done.stdout
+def what_takes_too_much_is_contained(served: Machine) -> None:
+    """Run what takes more than it may of all, at once: nothing of it is left, and all else goes on."""
+    webhook = "systemctl show --property=MainPID --value fraisier-webhook.service"
+    before = served.shell(webhook)
+    served.shell(RUN_ALL.format(all=" ".join(ENDS)))
+    for what, (code, told) in ENDS.items():
+        said = served.shell(f"cat /srv/jobs/said-{what}")
+        assert (told in said, said.split()[-1]) == (True, str(int(code))), said
     assert served.sandbox.run("pgrep", "--full", "4321").returncode == 1
-    assert served.shell(f"systemctl show --property=MainPID --value {SERVICES}") == pids
+    assert served.shell(webhook) == before
