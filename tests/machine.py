@@ -29,7 +29,7 @@ printf 'FRAISIER_WEBHOOK_SECRET=pushed' > /etc/fraisier/webhook.env
 printf pushed > /srv/git/secret
 export UV_CACHE_DIR=/tmp/uv UV_LINK_MODE=copy
 {uv} venv --quiet --python /usr/bin/python3 /opt/fraisier
-{uv} pip install --quiet --python /opt/fraisier/bin/python --no-index \
+{uv} pip install --quiet --compile-bytecode --python /opt/fraisier/bin/python --no-index \
     --find-links {wheelhouse} --find-links {wheels} {packages}
 ln --symbolic --force /opt/fraisier/bin/fraisier /usr/local/bin/fraisier
 """

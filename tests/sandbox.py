@@ -15,7 +15,7 @@ from tests.environments import ROOT, from_wheelhouse
 SCRIPT = ROOT / "tests/systemd-sandbox.sh"
 # What the sandbox has of its own, and hides of the machine's.
 HIDDEN = (Path("/tmp"), Path("/var/tmp"), Path("/run"))
-TIMEOUT_SECONDS = 300.0
+TIMEOUT_SECONDS = 600.0
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -22,10 +22,11 @@ from fraisier.exit_codes import ExitCode
 from fraisier_core.config import load_config
 from fraisier_core.engine.manual import run_request
 from fraisier_core.plugins import Plugins
-from fraisier_core.system.host import Host
 from fraisier_core.testing import Forge
 from fraisier_core.units.installed_units import UNITS
+from fraisier_core.units.polkit import RULE_NAMES, RULES
 
+from tests.stores import open_store
 from tests.waiting import wait_until
 
 CONFIG = """
@@ -85,18 +86,16 @@ class JobHost:
 
     def request(self) -> None:
         """Request a run and start nothing, as a client of GraphQL may."""
-        plugins = Plugins.installed()
-        config = load_config(self.folder / "fraises.yaml", plugins)
-        store = plugins.store(config.database).open(config.database, Host())
+        config = load_config(self.folder / "fraises.yaml", Plugins.installed())
         found = config.environment("report", "production")
-        store.request_all([run_request(config, store, found, requested_by="ada")])
-        store.close()
+        with closing(open_store(config.database)) as store:
+            store.request_all([run_request(config, store, found, requested_by="ada")])
 
     def ended(self) -> list[dict[str, Any]]:
         """Return the runs that have ended, newest first."""
-        found = json.loads(self.fraisier("history", "--json").stdout)
-        runs = [each for each in found if each["kind"] == "run"]
-        return [each for each in runs if each["status"] not in {"pending", "running"}]
+        with closing(open_store(self.folder / "state/fraisier.db")) as store:
+            runs = [each for each in store.deployments("report", "production") if each.kind == "run"]
+        return [each._asdict() for each in runs if each.status not in {"pending", "running"}]
 
     def ended_run(self) -> dict[str, Any] | None:
         """Return the run, once it has ended."""
@@ -148,10 +147,12 @@ def host(place: Path) -> Iterator[JobHost]:
     (place / "fraises.yaml").write_text(CONFIG.format(folder=place, url=forge.url))
     found = JobHost(place, forge)
     yield found
-    found.configure("type: scheduled", "type: etl")
-    found.configure("command: [sh, report.sh]", "script_path: report.sh")
-    (place / "fraises.yaml").write_text((place / "fraises.yaml").read_text().partition("        schedule")[0])
-    found.install()
+    installed = [*UNITS.glob("fraisier-run-*.*"), *RULES.glob(RULE_NAMES)]
+    if timers := [path.name for path in installed if path.suffix == ".timer"]:
+        subprocess.run(["systemctl", "disable", "--quiet", "--now", *timers], check=True)
+    for path in installed:
+        path.unlink()
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
 def test_a_deployment_fails_before_activation_until_the_units_are_installed(host: JobHost) -> None:
