@@ -47,24 +47,23 @@ def test_a_run_uses_the_release_that_serves_and_is_in_the_history(jobs: Installa
 
 
 @both_databases
-@pytest.mark.parametrize("arguments", [["--full", "--json"], ["two words", ""], ["$HOME", "'"]])
-def test_what_follows_the_dashes_is_the_jobs(jobs: Installation, arguments: list[str]) -> None:
+def test_what_follows_the_dashes_is_the_jobs(jobs: Installation) -> None:
     deploy(jobs, 'for each in "$@"; do echo "<$each>"; done')
+    arguments = ("--full", "--json", "two words", "", "$HOME", "'")
     done = jobs.run("run", "my_api", "production", "--", *arguments)
-    assert jobs.last().arguments == tuple(arguments)
+    assert jobs.last().arguments == arguments
     assert all(f"  <{each}>\n" in done.stdout for each in arguments)
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [("exit 75", "exited with status 75"), ("kill -KILL $$", "was killed by signal 9"), ("no-such", "127")],
-)
-def test_a_job_that_fails_exits_as_a_failed_deployment_does(
-    jobs: Installation, script: str, message: str
-) -> None:
-    deploy(jobs, script)
-    done = jobs.run("run", "my_api", "production")
-    assert (done.returncode, message in done.stderr) == (10, True)
+def test_a_job_that_fails_exits_as_a_failed_deployment_does(jobs: Installation) -> None:
+    deploy(jobs, 'eval "$1"')
+    for script, message in (
+        ("exit 75", "exited with status 75"),
+        ("kill -KILL $$", "was killed by signal 9"),
+        ("no-such", "127"),
+    ):
+        done = jobs.run("run", "my_api", "production", "--", script)
+        assert (done.returncode, message in done.stderr) == (10, True), done.stderr
     assert jobs.json("status", "my_api", "production")[0]["status"] == "success"
 
 
@@ -168,25 +167,24 @@ def test_a_fire_before_the_first_deployment_is_on_record(jobs: Installation) -> 
     assert fired.error_message == "no release of my_api production serves yet: deploy it first"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("type: etl", "type: not_installed", 'fraise type "not_installed"'),
-        ("script_path: job.sh", "script_path: job.sh\n        env: {TOKEN: '${MY_TOKEN}'}", "MY_TOKEN"),
-        ("script_path: job.sh", "script_path: '${MY_SCRIPT}'", "MY_SCRIPT"),
-    ],
-)
-def test_a_fire_that_the_configuration_keeps_from_running_is_on_record(
-    jobs: Installation, old: str, new: str, message: str
-) -> None:
+def test_a_fire_that_the_configuration_keeps_from_running_is_on_record(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
-    jobs.config.write_text(jobs.config.read_text().replace(old, new, 1))
-    forget_what_was_good(jobs)
-    assert jobs.run("run", "my_api", "production").returncode in {3, 5}
-    assert fire(jobs).returncode == 10
-    fired = jobs.last()
-    assert (fired.trigger, fired.status, len(jobs.recorded())) == ("schedule", "failed", 2)
-    assert message in (fired.error_message or "")
+    text = jobs.config.read_text()
+    for number, (old, new, message) in enumerate(
+        (
+            ("type: etl", "type: not_installed", 'fraise type "not_installed"'),
+            ("script_path: job.sh", "script_path: job.sh\n        env: {TOKEN: '${MY_TOKEN}'}", "MY_TOKEN"),
+            ("script_path: job.sh", "script_path: '${MY_SCRIPT}'", "MY_SCRIPT"),
+        ),
+        start=2,
+    ):
+        jobs.config.write_text(text.replace(old, new, 1))
+        forget_what_was_good(jobs)
+        assert jobs.run("run", "my_api", "production").returncode in {3, 5}
+        assert fire(jobs).returncode == 10
+        fired = jobs.last()
+        assert (fired.trigger, fired.status, len(jobs.recorded())) == ("schedule", "failed", number)
+        assert message in (fired.error_message or "")
 
 
 def test_what_fired_is_claimed_though_the_configuration_keeps_it_from_running(jobs: Installation) -> None:
