@@ -17,7 +17,7 @@ from tests.stores import open_store
 SIZE = 20_000_000
 
 
-def test_a_job_that_prints_without_end_is_bounded_in_memory_and_in_the_record(tmp_path: Path) -> None:
+def test_a_job_that_prints_without_end_is_bounded_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
     config = printing_job(tmp_path)
     assert run_printing(config, SIZE).megabytes < MEGABYTES
     with closing(open_store(config.parent / ".fraisier/fraisier.db")) as store:
@@ -28,12 +28,8 @@ def test_a_job_that_prints_without_end_is_bounded_in_memory_and_in_the_record(tm
     assert LOG_LIMIT / 2 < kept < 2 * LOG_LIMIT
     assert log[-1].text.endswith("x" * 79 + "\n")
 
-
-def test_what_is_left_out_of_the_log_is_counted(tmp_path: Path) -> None:
-    config = printing_job(tmp_path)
-    run_printing(config, SIZE // 10)
     argv = [str(FRAISIER), "-c", str(config), "logs", "my_job", "production"]
     shown = subprocess.run(argv, env=clean_environment(), capture_output=True, text=True, check=True).stdout
     left_out = sum(int(count) for count in re.findall(r"\[(\d+) bytes left out\]", shown))
-    command = f"$ ./job.sh {SIZE // 10}\n"
-    assert left_out + 80 * shown.count("x" * 79 + "\n") == SIZE // 10 + len(command)
+    command = f"$ ./job.sh {SIZE}\n"
+    assert left_out + 80 * shown.count("x" * 79 + "\n") == SIZE + len(command)

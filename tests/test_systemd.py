@@ -11,7 +11,8 @@ from tests.environments import ROOT
 from tests.sandbox import Sandbox
 
 MODULES = sorted((ROOT / "tests/systemd").glob("test_*.py"))
-OF_JOBS = {"test_installing_units", "test_job_units", "test_limits", "test_memory_kills"}
+JOBS = ROOT / "tests/systemd/test_job_units.py"
+UNITS = [ROOT / f"tests/systemd/test_{name}.py" for name in ("installing_units", "limits", "memory_kills")]
 
 pytestmark = pytest.mark.usefixtures("real_systemd")
 
@@ -24,14 +25,21 @@ def follow(folder: Path, wheelhouse: Path, *modules: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [path for path in MODULES if path.stem not in OF_JOBS], ids=lambda path: path.stem
+    "module", [path for path in MODULES if path not in {JOBS, *UNITS}], ids=lambda path: path.stem
 )
 def test_it_works_with_a_real_systemd(module: Path, wheelhouse: Path, tmp_path: Path) -> None:
     follow(tmp_path, wheelhouse, module)
 
 
-class TestJobs:
-    """What two processes of pytest may do at the same time."""
+class TestUnits:
+    """What another process of pytest may do meanwhile."""
 
     def test_they_work_with_a_real_systemd(self, wheelhouse: Path, tmp_path: Path) -> None:
-        follow(tmp_path, wheelhouse, *(path for path in MODULES if path.stem in OF_JOBS))
+        follow(tmp_path, wheelhouse, *UNITS)
+
+
+class TestJobs:
+    """As above."""
+
+    def test_they_work_with_a_real_systemd(self, wheelhouse: Path, tmp_path: Path) -> None:
+        follow(tmp_path, wheelhouse, JOBS)
