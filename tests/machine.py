@@ -56,6 +56,7 @@ git -c safe.directory='*' rev-parse HEAD
 """
 
 
+PATIENCE_SECONDS = 120.0  # each look takes a command, and much goes on beside it
 # Whoever runs these tests may have put an environment of theirs first.
 ADMINISTRATOR = (
     "env",
@@ -108,9 +109,9 @@ class Machine:
         rows: list[dict[str, Any]] = json.loads(self.shell(f"fraisier history {fraise} {environment} --json"))
         return rows
 
-    def wait_for_file(self, path: str, seconds: int = 60) -> None:
+    def wait_for_file(self, path: str) -> None:
         """Wait until there is a file."""
-        tried = f"for tenth in $(seq {seconds * 10}); do [ ! -e {path} ] || exit 0; sleep 0.1; done; exit 1"
+        tried = f"for tenth in $(seq {PATIENCE_SECONDS * 10:.0f}); do [ ! -e {path} ] || exit 0; sleep 0.1; done; exit 1"
         assert self.sandbox.run("sh", "-c", tried).returncode == 0, f"{path}\n{self.told()}"
 
     def told(self) -> str:
@@ -124,7 +125,7 @@ class Machine:
             rows = self.history(fraise)
             return rows if [row["status"] for row in rows] == list(statuses) else None
 
-        return wait_until(as_expected, self.told)
+        return wait_until(as_expected, self.told, PATIENCE_SECONDS)
 
     def lose_power(self) -> None:
         """Take its power away, and switch it on again."""
