@@ -111,8 +111,10 @@ class Machine:
 
     def wait_for_file(self, path: str) -> None:
         """Wait until there is a file."""
-        tried = f"for tenth in $(seq {PATIENCE_SECONDS * 10:.0f}); do [ ! -e {path} ] || exit 0; sleep 0.1; done; exit 1"
-        assert self.sandbox.run("sh", "-c", tried).returncode == 0, f"{path}\n{self.told()}"
+        looks = (
+            f"for look in $(seq {PATIENCE_SECONDS * 10:.0f}); do [ ! -e {path} ] || exit 0; sleep 0.1; done"
+        )
+        assert self.sandbox.run("sh", "-c", f"{looks}; exit 1").returncode == 0, f"{path}\n{self.told()}"
 
     def told(self) -> str:
         """Return what Fraisier and the journal tell, for a test that fails."""
