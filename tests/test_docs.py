@@ -34,7 +34,7 @@ ELSEWHERE = {
 IN_SANDBOX = {
     DOCS / "how-to/systemd.md": "tests/systemd/test_page.py",
     DOCS / "how-to/scheduled.md": "tests/systemd/test_page.py",
-    DOCS / "how-to/etl.md": "tests/systemd/test_page.py",
+    DOCS / "how-to/etl.md": "tests/systemd/test_etl_page.py",
     DOCS / "how-to/production.md": "tests/systemd/test_production_page.py",
     DOCS / "how-to/pgbouncer.md": "tests/systemd/test_production_page.py",
 }

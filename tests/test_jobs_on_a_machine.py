@@ -41,7 +41,7 @@ fraises:
         silence_timeout: 15
         overlap: allow
         deploy_during_run: true
-        limits: {memory: 80M, tasks: 16}
+        limits: {memory: 200M, tasks: 60}
   tick:
     type: scheduled
     repository: /srv/git/tick.git

@@ -12,7 +12,10 @@ from tests.sandbox import Sandbox
 
 MODULES = sorted((ROOT / "tests/systemd").glob("test_*.py"))
 JOBS = ROOT / "tests/systemd/test_job_units.py"
-UNITS = [ROOT / f"tests/systemd/test_{name}.py" for name in ("installing_units", "limits", "memory_kills")]
+UNITS = [
+    ROOT / f"tests/systemd/test_{name}.py"
+    for name in ("etl_page", "installing_units", "limits", "memory_kills")
+]
 
 pytestmark = pytest.mark.usefixtures("real_systemd")
 

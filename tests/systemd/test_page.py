@@ -1,4 +1,4 @@
-"""The how-to guides for systemd and for jobs, executed from their first block to their last."""
+"""The how-to guides for systemd and for what a timer runs, executed from its first block to its last."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from tests.pages import PageShell, blocks
 
 PAGE = ROOT / "docs/how-to/systemd.md"
 SCHEDULED = ROOT / "docs/how-to/scheduled.md"
-ETL = ROOT / "docs/how-to/etl.md"
-KNOWN_TO_GIT = "git config --global user.name Author; git config --global user.email author@example.com"
 
 
 def test_its_units_deploy_a_push_to_whoever_follows_it_once_and_again_and_survive_a_boot(
@@ -17,9 +15,6 @@ def test_its_units_deploy_a_push_to_whoever_follows_it_once_and_again_and_surviv
     for block in blocks(PAGE) * 2:
         root_shell.execute(block)
     for block in blocks(SCHEDULED):
-        root_shell.execute(block)
-    root_shell.run(KNOWN_TO_GIT)
-    for block in blocks(ETL):
         root_shell.execute(block)
     # A boot starts what `multi-user.target` wants, which is what is enabled.
     root_shell.run("systemctl stop my-api.service fraisier-worker.service fraisier-webhook.service")
