@@ -192,23 +192,33 @@ def test_a_request_that_is_not_first_is_not_claimed_with_it(store: OpenStore) ->
     assert store.deployment(first).status == "pending"
 
 
-def test_a_run_waits_for_all_that_comes_before_whoever_executes_that(store: OpenStore) -> None:
-    configure(store)
-    before = store.request(RUN)
+def test_a_run_waits_for_all_that_comes_before(store: OpenStore) -> None:
     configure(store, executor="unit")
+    of_a_unit = store.request(RUN)
+    configure(store)
     own = store.request(RUN)
     back = store.request(DEPLOY._replace(kind="rollback", release="r1"))
     store.request(DEPLOY)
-    for turn in (back, before):
-        assert store.awaiting_units() == []
+    for turn in (back, of_a_unit):
         assert store.leased(ME, own) is None
         assert store.awaited(store.deployment(own)) == turn
-        lease = store.leased(ME)
+        lease = store.leased(ME, turn)
         assert lease is not None
-        assert lease.deployment_id == turn
         store.append(lease, Event("success"))
-    assert [each.id for each in store.awaiting_units()] == [own]
     assert store.leased(ME, own) is not None
+
+
+def test_what_a_unit_executes_does_not_wait_for_what_waits_for_a_worker(store: OpenStore) -> None:
+    configure(store)
+    store.request(RUN)
+    store.request(DEPLOY)
+    configure(store, executor="unit")
+    own, next_one = store.request(RUN), store.request(RUN)
+    assert [each.id for each in store.awaiting_units()] == [own]
+    assert store.awaited(store.deployment(own)) is None
+    assert store.awaited(store.deployment(next_one)) == own
+    assert store.leased(ME, own) is not None
+    assert store.leased(ME) is None, "the deployment waits for the run"
 
 
 def test_runs_wait_for_nothing_of_another_lane_or_environment(store: OpenStore) -> None:

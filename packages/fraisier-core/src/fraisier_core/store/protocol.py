@@ -290,9 +290,9 @@ class Store(Reader, Protocol):
 
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
         """Claim a deployment, by default the next that a worker executes; None if none waits or it is not
-        its turn: its lane is busy or, where its kind does not supersede, something comes before it there,
-        whoever executes that. Raises `StoreError` if a newer version has migrated the store: what runs goes
-        on, and nothing else begins.
+        its turn: its lane is busy or, where its kind does not supersede, something comes before it there;
+        what a unit executes passes what waits for a worker. Raises `StoreError` if a newer version has
+        migrated the store: what runs goes on, and nothing else begins.
         """
 
     def awaiting_units(

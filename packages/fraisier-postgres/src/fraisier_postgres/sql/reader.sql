@@ -106,6 +106,7 @@ SELECT coalesce(
     (SELECT ahead.id FROM tb_deployments AS ahead
      WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
        AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND NOT waiting.supersedes
+       AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')
        AND (ahead.priority > waiting.priority
             OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))
      ORDER BY ahead.priority DESC, ahead.sequence LIMIT 1)) AS id

@@ -1,5 +1,5 @@
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
--- before.
+-- before. What a unit executes does not wait for what waits for a worker, which may be down.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'
@@ -13,6 +13,7 @@ WHERE status = 'pending'
                     SELECT FROM tb_deployments AS ahead
                     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
                       AND ahead.status = 'pending' AND ahead.lane = waiting.lane
+                      AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')
                       AND (ahead.priority > waiting.priority
                            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))))));
 
