@@ -217,6 +217,9 @@ def test_what_a_unit_executes_does_not_wait_for_what_waits_for_a_worker(store: O
     assert [each.id for each in store.awaiting_units()] == [own]
     assert store.awaited(store.deployment(own)) is None
     assert store.awaited(store.deployment(next_one)) == own
+    back = store.request(DEPLOY._replace(kind="rollback", release="r1"))
+    assert store.awaited(store.deployment(own)) == back, "which is more urgent"
+    store.request_cancel(back, "ada")
     assert store.leased(ME, own) is not None
     assert store.leased(ME) is None, "the deployment waits for the run"
 

@@ -106,9 +106,9 @@ SELECT coalesce(
     (SELECT ahead.id FROM tb_deployments AS ahead
      WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
        AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND NOT waiting.supersedes
-       AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')
        AND (ahead.priority > waiting.priority
-            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))
+            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
+                AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')))
      ORDER BY ahead.priority DESC, ahead.sequence LIMIT 1)) AS id
 FROM tb_deployments AS waiting WHERE waiting.id = CAST(:id AS uuid) AND waiting.status = 'pending';
 

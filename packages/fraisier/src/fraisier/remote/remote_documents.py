@@ -67,10 +67,10 @@ HISTORY = f"""query History($fraise: String, $environment: String, $limit: Int!,
 }}"""
 AHEAD = """query Ahead($fraise: String!, $environment: String!) {
   running: deploymentHistory(fraiseId: $fraise, environment: $environment, status: RUNNING, limit: 50) {
-    id kind lane
+    id kind lane executor
   }
   pending: deploymentHistory(fraiseId: $fraise, environment: $environment, status: PENDING, limit: 200) {
-    id kind lane
+    id kind lane executor
   }
 }"""
 ONE = f"query One($id: ID!) {{ deployment(id: $id) {{ {DEPLOYMENT} }} }}"

@@ -1,5 +1,5 @@
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
--- before. What a unit executes does not wait for what waits for a worker, which may be down.
+-- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'
@@ -13,9 +13,9 @@ WHERE status = 'pending'
                     SELECT FROM tb_deployments AS ahead
                     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
                       AND ahead.status = 'pending' AND ahead.lane = waiting.lane
-                      AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')
                       AND (ahead.priority > waiting.priority
-                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))))));
+                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
+                               AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')))))));
 
 -- Claims the next by priority or, if `wanted` is given, that one; what a unit executes is claimed by its id alone. Its
 -- environment is held first, those that others hold are passed over, and it is read again once it is held, in a new

@@ -97,9 +97,9 @@ SELECT coalesce(
     (SELECT ahead.id FROM tb_deployments AS ahead INDEXED BY pending_deployment
      WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
        AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND waiting.supersedes = 0
-       AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')
        AND (ahead.priority > waiting.priority
-            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))
+            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
+                AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')))
      ORDER BY ahead.priority DESC, ahead.sequence LIMIT 1)) AS id
 FROM tb_deployments AS waiting WHERE waiting.id = :id AND waiting.status = 'pending';
 

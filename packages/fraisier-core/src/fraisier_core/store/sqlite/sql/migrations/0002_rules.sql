@@ -95,7 +95,7 @@ WHEN EXISTS (SELECT 1 FROM tb_tokens
 BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
 
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
--- before. What a unit executes does not wait for what waits for a worker, which may be down.
+-- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'
@@ -109,6 +109,6 @@ WHERE status = 'pending'
                     SELECT 1 FROM tb_deployments AS ahead INDEXED BY pending_deployment
                     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
                       AND ahead.status = 'pending' AND ahead.lane = waiting.lane
-                      AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')
                       AND (ahead.priority > waiting.priority
-                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence))))));
+                           OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
+                               AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')))))));
