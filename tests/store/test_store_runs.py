@@ -8,6 +8,7 @@ from contextlib import closing
 from uuid import UUID
 
 import pytest
+from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import FencedError
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
 from fraisier_core.store.vocabulary import Ending, Executor, Overlap, Trigger
@@ -148,6 +149,17 @@ def test_of_several_that_are_requested_at_once_one_is_not_skipped(store: OpenSto
     configure(store, "skip")
     ids = store.request_all([RUN] * 3)
     assert [store.deployment(each).status for each in ids] == ["pending", "skipped", "skipped"]
+
+
+def test_a_dead_run_is_requested_anew_though_others_were_skipped_for_it(store: OpenStore) -> None:
+    configure(store, "skip")
+    dead = claimed(store, RUN._replace(trigger="schedule"))
+    store.append(dead, Event("step_started", step="run", step_number=1, repeatable=True))
+    skipped = store.request_all([RUN._replace(trigger="schedule"), RUN])
+    assert recover_unactivated(store, dead, store.deployment(dead.deployment_id))
+    anew, *others = store.deployments()
+    assert (anew.status, anew.recovers) == ("pending", dead.deployment_id)
+    assert [each.id for each in others] == [*reversed(skipped), dead.deployment_id]
 
 
 def test_a_deployment_is_not_skipped_for_a_run(store: OpenStore) -> None:

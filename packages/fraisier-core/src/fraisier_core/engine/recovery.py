@@ -43,12 +43,17 @@ def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) 
     """Record an interruption and, if that is safe, request the commit anew in the same transaction."""
     newest = store.deployments(deployment.fraise_id, deployment.environment)
     later = takewhile(lambda each: each.id != deployment.id, newest)
-    lane = KINDS[deployment.kind].lane
-    decision = decide(deployment, [each for each in later if KINDS[each.kind].lane == lane])
+    decision = decide(deployment, [each for each in later if _counts(each, deployment)])
     if isinstance(decision, str):
         message = f"{message}; waits for a decision: {decision}"
     request = decision if isinstance(decision, Request) else None
     store.append(lease, Event("interrupted", message=message), request=request)
+
+
+def _counts(later: Deployment, deployment: Deployment) -> bool:
+    """Whether a later one bears on what follows; a run that was skipped may have been for the interrupted."""
+    own, other = KINDS[deployment.kind], KINDS[later.kind]
+    return other.lane == own.lane and (other.supersedes or later.status != "skipped")
 
 
 def _unactivated(why: str, lease: Lease, deployment: Deployment, steps: Sequence[Step]) -> str:

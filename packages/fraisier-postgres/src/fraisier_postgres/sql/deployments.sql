@@ -112,13 +112,15 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND
   AND supersedes AND (repeats IS NULL) = (CAST(:repeats AS uuid) IS NULL);
 
 -- name: is_last
--- A deployment after which nothing was requested in the lane of its kind, not even its cancellation.
+-- A deployment after which nothing was requested in the lane of its kind, not even its cancellation; a run that
+-- was skipped does not count: it may have been for this one.
 SELECT 1 FROM tb_deployments AS last
 WHERE id = :id AND NOT cancel_requested
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS later
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
         AND later.sequence > last.sequence
+        AND (later.supersedes OR later.status <> 'skipped')
         AND (SELECT k.lane FROM tb_kinds AS k WHERE k.name = later.kind)
             IS NOT DISTINCT FROM (SELECT k.lane FROM tb_kinds AS k WHERE k.name = last.kind));
 

@@ -112,13 +112,15 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND
   AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL);
 
 -- name: is_last
--- A deployment after which nothing was requested in the lane of its kind, not even its cancellation.
+-- A deployment after which nothing was requested in the lane of its kind, not even its cancellation; a run that
+-- was skipped does not count: it may have been for this one.
 SELECT 1 FROM tb_deployments AS last
 WHERE id = :id AND cancel_requested = 0
   AND NOT EXISTS (
       SELECT 1 FROM tb_deployments AS later
       WHERE later.fraise_id = last.fraise_id AND later.environment = last.environment
         AND later.sequence > last.sequence
+        AND (later.supersedes = 1 OR later.status <> 'skipped')
         AND (SELECT lane FROM tb_kinds WHERE name = later.kind) IS (SELECT lane FROM tb_kinds WHERE name = last.kind));
 
 -- name: releases_in_use
