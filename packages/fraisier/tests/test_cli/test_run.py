@@ -259,6 +259,21 @@ def test_a_run_waits_for_those_that_were_requested_before_whoever_executes_them(
         assert second.end()[0] == 0
 
 
+def test_a_unit_leaves_the_recovery_of_a_deployment_to_others(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    left = jobs.run("deploy", "my_api", "production", "--detach").stdout.strip()
+    with subprocess.Popen(["sleep", "600"]) as process, closing(jobs.open()) as store:
+        store.leased(ProcessIdentity.of(process.pid), left)
+        process.kill()
+    run = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+    with jobs.started("run", "my_api", "production", "--claim", run) as unit:
+        assert "recovering" not in unit.read_to(f" waits for deployment {left[-8:]}")
+        with closing(jobs.open()) as store:
+            assert store.deployment(left).status == "running"
+        with jobs.started("worker"):
+            assert unit.end()[0] == 0
+
+
 def test_a_run_of_another_environment_is_not_executed(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     waiting = jobs.run("run", "my_api", "production", "--detach").stdout.strip()

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from fraisier_core.errors import StepFailedError, StoreError
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import has_systemd
 from fraisier_core.units.installed_units import UNITS
 from fraisier_core.units.job import executor_of, unit_of
@@ -55,7 +56,7 @@ def start_next(store: Store, fraise: str, environment: str, own: str | None = No
         store: where they wait.
         fraise: their fraise.
         environment: their environment.
-        own: the run whose unit is started if the process is gone of what it waits for: it recovers that.
+        own: the run whose unit is started if the run that it waits for has lost its process: it recovers that.
     """
     if not has_systemd():
         return []
@@ -69,9 +70,10 @@ def start_next(store: Store, fraise: str, environment: str, own: str | None = No
 
 
 def _is_left_behind(store: Store, fraise: str, environment: str) -> bool:
-    """Whether a deployment of an environment runs whose process is gone."""
+    """Whether a run of an environment has lost its process; a deployment is recovered without its limits."""
     running = (store.deployment(held.lease.deployment_id) for held in store.expired())
-    return any((each.fraise_id, each.environment) == (fraise, environment) for each in running)
+    names = fraise, environment
+    return any((each.fraise_id, each.environment) == names and KINDS[each.kind].job for each in running)
 
 
 def start_missing(waiting: Sequence[Waiting]) -> list[Started]:

@@ -15,6 +15,7 @@ from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment, HeldLease, Request
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.system.systemd import is_shutting_down
 from fraisier_core.system.timing import FOLLOW, INTERRUPTION, LONGEST_PAUSE, RECOVERY
@@ -35,15 +36,17 @@ REAPING = 0.005
 
 class Foreground(Attendant):
     """Executes one deployment for as long as this process lives, unless a worker claims it. This process acts
-    as the owner of the store already; `process` is the line to what `fork_early` forked.
+    as the owner of the store already; `process` is the line to what `fork_early` forked. With `jobs_only`, it
+    recovers no deployments, which would be under the limits of a job.
     """
 
     cancelling = "cancelling (press Ctrl-C again to quit; the deployment ends interrupted)"
 
-    def __init__(self, session: ActingSession, process: Connection) -> None:
+    def __init__(self, session: ActingSession, process: Connection, *, jobs_only: bool = False) -> None:
         super().__init__()
         forbid_dumps()  # a change of user undid it
         self._session = session
+        self._jobs_only = jobs_only
         warmth, state_dir = warmth_of(session.config, session.host), session.config.state_dir
         send(process, (warmth, state_dir))
         self._deletion = _deletion(state_dir)
@@ -57,7 +60,7 @@ class Foreground(Attendant):
         self._recovered_at = 0.0
 
     def settle(self, fraise: str, environment: str) -> None:
-        """Recover every deployment of an environment whose process is gone, and wait until that is done."""
+        """Recover what of an environment has lost its process, and wait until that is done."""
         for held in self._expired(fraise, environment):
             gone = f"the process of deployment {short_id(held.lease.deployment_id)} is gone"
             tell(f"{gone}; recovering it first")
@@ -132,7 +135,11 @@ class Foreground(Attendant):
 
     def _expired(self, fraise: str, environment: str) -> list[HeldLease]:
         self._recovered_at = time.monotonic()
-        return list(self._dispatcher.expired(fraise, environment))
+        found = self._dispatcher.expired(fraise, environment)
+        return [each for each in found if not self._jobs_only or self._is_of_job(each)]
+
+    def _is_of_job(self, held: HeldLease) -> bool:
+        return KINDS[self.store.deployment(held.lease.deployment_id).kind].job
 
     def _ready_slot(self) -> Slot:
         """Return a slot whose process waits for an assignment."""

@@ -35,7 +35,7 @@ def execute_claimed(
     from fraisier.cli.foreground import Foreground
 
     session.become_owner()
-    foreground = Foreground(session, process)
+    foreground = Foreground(session, process, jobs_only=True)
     deployment = foreground.store.deployment(foreground.store.find(id_part))
     names = environment.fraise, environment.name
     if (deployment.fraise_id, deployment.environment) != names:
