@@ -56,7 +56,7 @@ def start_next(store: Store, fraise: str, environment: str, own: str | None = No
         store: where they wait.
         fraise: their fraise.
         environment: their environment.
-        own: the run whose unit is started if the run that it waits for has lost its process: it recovers that.
+        own: the run whose unit is started if the run that it waits for is left behind: it recovers that.
     """
     if not has_systemd():
         return []
@@ -70,7 +70,7 @@ def start_next(store: Store, fraise: str, environment: str, own: str | None = No
 
 
 def _is_left_behind(store: Store, fraise: str, environment: str) -> bool:
-    """Whether a run of an environment has lost its process; a deployment is recovered without its limits."""
+    """Whether a run of an environment is left behind; units do not recover deployments."""
     running = (store.deployment(held.lease.deployment_id) for held in store.expired())
     names = fraise, environment
     return any((each.fraise_id, each.environment) == names and KINDS[each.kind].job for each in running)

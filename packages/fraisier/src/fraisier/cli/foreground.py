@@ -60,7 +60,7 @@ class Foreground(Attendant):
         self._recovered_at = 0.0
 
     def settle(self, fraise: str, environment: str) -> None:
-        """Recover what of an environment has lost its process, and wait until that is done."""
+        """Recover what of an environment is left behind, and wait until that is done."""
         for held in self._expired(fraise, environment):
             gone = f"the process of deployment {short_id(held.lease.deployment_id)} is gone"
             tell(f"{gone}; recovering it first")
