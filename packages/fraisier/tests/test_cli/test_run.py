@@ -245,18 +245,28 @@ def test_a_requested_run_is_executed_by_its_id(jobs: Installation) -> None:
     assert jobs.json("show", second.id)["attempt"] == 0
 
 
-def test_a_run_waits_for_those_that_were_requested_before_whoever_executes_them(jobs: Installation) -> None:
-    deploy(jobs, 'echo "loaded $1"')
-    first = jobs.run("run", "my_api", "production", "--detach", "--", "first").stdout.strip()
-    with jobs.started("run", "my_api", "production", "--", "second") as second:
-        said = second.read_to(f" waits for run {first[-8:]} (Ctrl-C cancels)")
-        own = jobs.last().id
-        assert f"run {own[-8:]} waits" in said
-        second.read_to("no worker is running: it waits until you start `fraisier worker`")
-        assert f"  waits for  run {first}\n" in jobs.run("show", own).stdout
-        assert jobs.run("cancel", first).returncode == 0
-        second.read_to("loaded second")
-        assert second.end()[0] == 0
+def test_a_run_executes_those_before_it_that_nothing_else_does(jobs: Installation) -> None:
+    gate = jobs.gate()
+    deploy(jobs, f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done")
+    with jobs.started("run", "my_api", "production") as running:
+        gate.wait()
+        with jobs.started("run", "my_api", "production") as killed:
+            killed.read_to(" waits for run ")
+            killed.process.kill()
+        first = jobs.last().id
+        second = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+        assert jobs.json("show", second)["status"] == "pending"
+        gate.open()
+        assert running.end()[0] == 0
+    assert f"  waits for  run {first}\n" in jobs.run("show", second).stdout
+    done = jobs.run("run", "my_api", "production")
+    assert done.returncode == 0
+    for each in (first, second):
+        assert f" waits for run {each[-8:]} (Ctrl-C cancels)" in done.stdout
+        assert f"no worker is running: this command executes run {each[-8:]} first" in done.stdout
+    runs = [each for each in jobs.recorded() if each.kind == "run"]
+    assert {each.status for each in runs} == {"success"}
+    assert sorted(runs, key=lambda each: each.started_at or "") == runs[::-1]
 
 
 def test_a_unit_leaves_the_recovery_of_a_deployment_to_others(jobs: Installation) -> None:

@@ -57,6 +57,10 @@ class Attendant(ABC):
         """Stop the deployment if this process was told to end, and return what there is to say of that."""
         return None
 
+    def relieve(self, head: Deployment) -> str:  # noqa: ARG002 - for who executes
+        """Return what there is to say if the next in line waits for a worker, and none is there."""
+        return NO_WORKER
+
     def _attend(
         self, reader: DeploymentReader, deployment: Deployment, display: Display, *, cancel: bool
     ) -> None:
@@ -70,8 +74,10 @@ class Attendant(ABC):
             self._awaited = None if awaited is None else (awaited, time.monotonic())
             if awaited is not None:
                 self._once(display, _waits(deployment, reader.deployment(awaited)))
-        elif time.monotonic() - self._awaited[1] > UNATTENDED and _is_unattended(reader, awaited):
-            self._once(display, NO_WORKER)
+        elif time.monotonic() - self._awaited[1] > UNATTENDED:
+            head = reader.deployment(awaited)
+            if head.status == "pending" and reader.live_workers() == 0:
+                self._once(display, self.relieve(head))
 
     def _once(self, display: Display, message: str) -> bool:
         """Announce something, and return whether it was the first time."""
@@ -86,11 +92,6 @@ def _waits(deployment: Deployment, awaited: Deployment) -> str:
     where = f"{deployment.fraise_id} {deployment.environment}"
     own, other = (f"{noun(each.kind)} {short_id(each.id)}" for each in (deployment, awaited))
     return f"{where}: {own} waits for {other} (Ctrl-C cancels)"
-
-
-def _is_unattended(reader: DeploymentReader, deployment_id: str) -> bool:
-    """Whether a deployment waits that only a worker would execute now, and none is there."""
-    return reader.deployment(deployment_id).status == "pending" and reader.live_workers() == 0
 
 
 @contextmanager

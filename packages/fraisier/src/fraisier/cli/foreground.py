@@ -27,7 +27,7 @@ from fraisier_core.worker.launcher import fork
 from fraisier.cli.attending import Attendant
 from fraisier.cli.follow import Display
 from fraisier.cli.session import ActingSession
-from fraisier.cli.tables import short_id
+from fraisier.cli.tables import noun, short_id
 from fraisier.terminal import tell
 
 MAX_PROCESSES = 5
@@ -58,6 +58,7 @@ class Foreground(Attendant):
         self._dispatcher.adopt(process)
         self._dispatcher.configure()
         self._recovered_at = 0.0
+        self._relieved: set[str] = set()
 
     def settle(self, fraise: str, environment: str) -> None:
         """Recover what of an environment is left behind, and wait until that is done."""
@@ -129,6 +130,14 @@ class Foreground(Attendant):
             self._dispatcher.claim(self._ready_slot(), deployment.id)
         return awaited
 
+    def relieve(self, head: Deployment) -> str:
+        """Execute the run that is next in line, which nothing else does: whoever was to may be gone."""
+        if head.executor != "worker":
+            return super().relieve(head)
+        if self._dispatcher.claim(self._ready_slot(), head.id):
+            self._relieved.add(head.id)
+        return f"no worker is running: this command executes {noun(head.kind)} {short_id(head.id)} first"
+
     def _note_end(self, _number: int, _frame: FrameType | None) -> None:
         self._is_told_to_end = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # told again, it ends at once
@@ -147,7 +156,7 @@ class Foreground(Attendant):
         while (slot := self._dispatcher.ready_slot()) is None:
             if self._dispatcher.busy == len(self._dispatcher.slots):  # none gets ready
                 self._dispatcher.fill(1 + self._dispatcher.busy)
-            if self._dispatcher.launched > MAX_PROCESSES:
+            if self._dispatcher.launched - len(self._relieved) > MAX_PROCESSES:
                 raise InterruptedRunError(f"{MAX_PROCESSES} processes ended before the deployment did")
             if time.monotonic() > until:
                 raise InterruptedRunError("no process for the deployment could be started")
@@ -155,10 +164,14 @@ class Foreground(Attendant):
         return slot
 
     def _await_processes(self) -> None:
-        """Let the deployment process end after its deployment has."""
+        """Let the deployment process end after its deployment has; what was executed for another goes on."""
         until = time.monotonic() + INTERRUPTION
-        while self._dispatcher.busy and time.monotonic() < until:
+        while self._dispatcher.busy and (self._relieves() or time.monotonic() < until):
             self._dispatcher.wait(FOLLOW)
+
+    def _relieves(self) -> bool:
+        leases = (slot.lease for slot in self._dispatcher.slots)
+        return any(lease is not None and lease.deployment_id in self._relieved for lease in leases)
 
 
 def _who_stopped() -> str:
