@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from fraisier_core.errors import StepFailedError
 from fraisier_core.job_settings import LimitsSection
 from fraisier_core.units.job import Job
-from fraisier_core.units.unit_plan import Change, Plan, apply
+from fraisier_core.units.unit_plan import Change, Plan, apply, file_changes
 from fraisier_core.units.unit_texts import UnitPlace, unit_texts
 
 
@@ -55,3 +56,31 @@ def test_homes_are_hidden_unless_something_is_there(place: UnitPlace) -> None:
     job = Job("report", "production", None, LimitsSection(tasks=50))
     assert "\nProtectHome=no\n" in "".join(unit_texts(job, place).values())
     assert "\nProtectHome=yes\n" in "".join(unit_texts(job, PLACE).values())
+
+
+def job(name: str) -> Job:
+    """Return a job with units."""
+    return Job(name, "production", None, LimitsSection(tasks=50))
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted"),
+    [(["a"], []), ([], ["a", "b"]), (["a", "b"], ["b"]), (["a"], ["a", "b"]), (["a", "b"], ["b", "c"])],
+)
+@pytest.mark.parametrize("lost", [0, 1])
+def test_the_rule_never_names_a_unit_that_is_not_there(
+    tmp_path: Path, installed: list[str], wanted: list[str], lost: int
+) -> None:
+    units, rules = tmp_path / "system", tmp_path / "rules.d"
+    units.mkdir()
+    rules.mkdir()
+    apply(Plan((), file_changes([*map(job, installed)], PLACE, units, rules), ()))
+    for path in [*units.iterdir()][:lost]:
+        path.unlink()
+    for each in file_changes([*map(job, wanted)], PLACE, units, rules):
+        apply(Plan((), (each,), ()))
+        said = "".join(rule.read_text() for rule in rules.iterdir())
+        named = set(re.findall(r"fraisier-run-\w+\.production@\.service", said))
+        assert named <= {unit.name for unit in units.iterdir()}
+    assert not file_changes([*map(job, wanted)], PLACE, units, rules)
+    assert len(list(rules.iterdir())) == bool(wanted)

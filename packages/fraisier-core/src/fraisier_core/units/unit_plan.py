@@ -70,23 +70,41 @@ def plan(jobs: Sequence[Job], place: UnitPlace, units: Path = UNITS, rules: Path
     Raises `ConflictError` if a file that is not ours has the name of one of ours, or polkit is missing, and
     `StepFailedError` if systemd does not answer.
     """
-    texts = {name: text for job in jobs for name, text in unit_texts(job, place).items()}
-    wanted = {units / name: text for name, text in texts.items()}
     if jobs and place.owner != "root":  # who needs no permission
         require_polkit(rules)
-        wanted[rules / rule_name(place)] = polkit_rule(place, texts)
-    changes = tuple(_changes(wanted, place, units, rules))
+    changes = file_changes(jobs, place, units, rules)
     _require_ours(changes, place)
     gone = tuple(each.path.name for each in changes if each.after is None and each.path.suffix == ".timer")
-    return Plan(gone, changes, _commands(jobs, changes, wanted, units))
+    return Plan(gone, changes, _commands(jobs, changes, _texts(jobs, place), units))
 
 
-def _changes(wanted: Mapping[Path, str], place: UnitPlace, units: Path, rules: Path) -> Iterator[Change]:
-    ours = installed_units(units, place) | written_here(rules.glob(RULE_NAMES), place)
-    there = {path: text_of(path) for path in wanted} | ours
-    for path, text in sorted(there.items()):
-        if text != wanted.get(path):
-            yield Change(path, text, wanted.get(path))
+def file_changes(
+    jobs: Iterable[Job], place: UnitPlace, units: Path = UNITS, rules: Path = RULES
+) -> tuple[Change, ...]:
+    """Return the files that change, in this order: the rule never names a unit that is not there, which its
+    owner could make up, as root's.
+    """
+    wanted = {units / name: text for name, text in _texts(jobs, place).items()}
+    there = {path: text_of(path) for path in wanted} | installed_units(units, place)
+    kept = _rule(place, rules, (path.name for path in wanted if there[path]))
+    last = _rule(place, rules, (path.name for path in wanted))
+    ruled = {path: text_of(path) for path in last} | written_here(rules.glob(RULE_NAMES), place)
+    return (*_changes(ruled, kept), *_changes(there, wanted), *_changes(kept, last))
+
+
+def _texts(jobs: Iterable[Job], place: UnitPlace) -> dict[str, str]:
+    return {name: text for job in jobs for name, text in unit_texts(job, place).items()}
+
+
+def _rule(place: UnitPlace, rules: Path, names: Iterable[str]) -> dict[Path, str]:
+    found = list(names)
+    return {rules / rule_name(place): polkit_rule(place, found)} if found and place.owner != "root" else {}
+
+
+def _changes(there: Mapping[Path, str | None], wanted: Mapping[Path, str]) -> Iterator[Change]:
+    for path in sorted({*there, *wanted}):
+        if there.get(path) != wanted.get(path):
+            yield Change(path, there.get(path), wanted.get(path))
 
 
 def apply(planned: Plan) -> None:
@@ -116,7 +134,7 @@ def verify(jobs: Iterable[Job], place: UnitPlace) -> None:
 
 
 def _put(jobs: Iterable[Job], place: UnitPlace, folder: Path) -> list[str]:
-    texts = {name: text for job in jobs for name, text in unit_texts(job, place).items()}
+    texts = _texts(jobs, place)
     for name, text in texts.items():
         (folder / name).write_text(text)
     return list(texts)
@@ -139,9 +157,8 @@ def _origin(text: str) -> str:
 
 
 def _commands(
-    jobs: Sequence[Job], changes: Sequence[Change], wanted: Mapping[Path, str], units: Path
+    jobs: Sequence[Job], changes: Sequence[Change], names: Iterable[str], units: Path
 ) -> tuple[tuple[str, ...], ...]:
-    names = [path.name for path in wanted if path.parent == units]
     states = timer_states([name.replace("@.", "@0.") for name in names])
     written = {each.path.name for each in changes if each.path.parent == units}
     timers = {job.timer: job for job in jobs if job.schedule is not None}
