@@ -100,6 +100,21 @@ def test_who_leaves_a_run_to_a_worker_needs_none_of_its_variables(jobs: Installa
     assert (jobs.last().kind, jobs.last().status) == ("run", "pending")
 
 
+@pytest.mark.parametrize("written", ["{value: a-known-word, secret: true}", "'${WORD}'"])
+@pytest.mark.parametrize("argument", ["a-known-word", "--token=a-known-word"])
+def test_an_argument_that_holds_a_secret_is_not_recorded(
+    jobs: Installation, written: str, argument: str
+) -> None:
+    text, section = jobs.config.read_text(), "script_path: job.sh"
+    jobs.config.write_text(text.replace(section, f"{section}\n        env: {{TOKEN: {written}}}", 1))
+    run = ("run", "my_api", "production", "--scheduled", "--", "first", argument)
+    done = jobs.run(*run, WORD="a-known-word")
+    assert (done.returncode, "a secret of `env:`" in done.stderr) == (2, True)
+    assert "known" not in done.stdout + done.stderr
+    jobs.config.write_text(jobs.config.read_text().replace(written, "{value: '${WORD}', secret: false}"))
+    assert (jobs.run(*run, WORD="a-known-word").returncode, len(jobs.recorded())) == (0, 1)
+
+
 @pytest.mark.parametrize("option", ["--detach", "--scheduled"])
 def test_a_run_is_either_claimed_or_requested(jobs: Installation, option: str) -> None:
     deploy(jobs, "echo loaded")

@@ -44,8 +44,8 @@ REACH: tuple[str, ...] = tuple(ReachSection.model_fields)
 class Environment:
     """One place where a fraise is deployed. `title` is its `name:` for people, `branch` what a deployment
     takes when no commit is named, `outcome` the settings of its type, or why there are none; `section` has
-    the variables filled in that are set, `secrets` are the values of variables and files; `has_job` is None
-    if nobody asked what its type has.
+    the variables filled in that are set, `secrets` are the values of variables and files, `env_secrets` those
+    of `env:`; `has_job` is None if nobody asked what its type has.
     """
 
     fraise: str
@@ -57,6 +57,7 @@ class Environment:
     outcome: EnvironmentSettings | FraisierError = field(repr=False)
     section: Mapping[str, object] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    env_secrets: frozenset[str] = field(repr=False)
     has_job: bool | None
 
     @property
@@ -199,19 +200,23 @@ def _read_environment(
         repository=_repository(reader, keys[:2], settings),
         outcome=outcome or _CoreKeys(),
         section=section if isinstance(section, dict) else {},
-        secrets=_secrets(reader, keys),
+        secrets=_secrets(
+            reader, keys, keys, *((*keys[:2], key) for key in REACH), ("database",), ("state_dir",)
+        ),
+        env_secrets=_secrets(reader, keys, (*keys, "env")),
         has_job=None if model is _CoreKeys else issubclass(model, JobSettings),
     )
 
 
-def _secrets(reader: ConfigReader, keys: Keys) -> frozenset[str]:
-    """Return what is redacted in the output of an environment, beside the secrets of its settings."""
+def _secrets(reader: ConfigReader, keys: Keys, *places: Keys) -> frozenset[str]:
+    """Return what is redacted in the output of an environment, beside the secrets of its settings: what
+    variables and files bring to some places, and the secrets that `env:` itself says.
+    """
     value = reader.value((*keys, "env"))
     env = value.items() if isinstance(value, dict) else ()
     marked = {name: each for name, each in env if isinstance(each, dict)}
     secret = [str(each.get("value")) for each in marked.values() if each.get("secret") is True]
     shown = [(*keys, "env", name, "value") for name, each in marked.items() if each.get("secret") is False]
-    places = keys, *((*keys[:2], key) for key in REACH), ("database",), ("state_dir",)
     brought = reader.secrets_at(*places, public=[*shown, (*keys, "branch")])
     return brought | {text for text in secret if len(text) >= MIN_SECRET_LENGTH}
 

@@ -121,6 +121,9 @@ def fired_request(config: Config, environment: Environment, arguments: Sequence[
         raise InvalidRequestError(f'{" ".join(names)} has no job: its type "{kind}" is deployed, and not run')
     if any("\0" in each for each in arguments):
         raise InvalidRequestError("an argument of a run may not contain the character NUL")
+    if any(secret in each for secret in environment.env_secrets for each in arguments):
+        problem = "an argument holds a secret of `env:`, and arguments are on record in clear"
+        raise InvalidRequestError(f"{problem}: have the job read the variable, or set `secret: false`")
     return Request(*names, "run", "schedule", None, arguments=tuple(arguments))
 
 
