@@ -15,9 +15,11 @@ from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.databases import both_databases
+from tests.postgres import Server
+from tests.postgres_proxy import Proxy
 from tests.waiting import wait_until
 
-from .installation import Installation
+from .installation import FRAISIER, Installation
 
 SCRIPT = "job.sh"
 
@@ -243,6 +245,35 @@ def test_a_fire_that_cannot_be_recorded_fails_so_that_it_comes_again(jobs: Insta
     jobs.config.write_text(jobs.config.read_text().replace(f"{away}\n", ""))
     assert fire(jobs).returncode == 0
     assert [each.kind for each in jobs.recorded()] == ["run", "deploy"]
+
+
+def test_a_fire_that_is_on_record_does_not_fail_so_that_it_does_not_come_again(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    command = f"{FRAISIER} run my_api production --detach > /dev/full"
+    for option, code in (("", 1), ("--scheduled", 0)):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {option}"], cwd=jobs.folder, env=jobs.environ, stderr=-1, check=False
+        )
+        assert (done.returncode > 0) == bool(code), done.stderr
+    assert b"the run is on record, though: " in done.stderr
+    assert [each.trigger for each in jobs.recorded()[:2]] == ["schedule", "manual"]
+
+
+def test_whether_a_fire_is_on_record_is_found_out_after_the_answer_was_lost(
+    jobs: Installation, postgres_server: Server
+) -> None:
+    with closing(Proxy(postgres_server.port)) as proxy:
+        url = postgres_server.tcp_url().replace(f":{postgres_server.port}/", f":{proxy.port}/")
+        jobs.config.write_text(f"database: {{url: '{url}'}}\n{jobs.config.read_text()}")
+        deploy(jobs, "echo loaded")
+        proxy.hold("INSERT INTO tb_deployment_events")
+        with jobs.started("run", "my_api", "production", "--scheduled", "--detach") as fired:
+            assert proxy.was_held.wait(20)
+            proxy.cut("COMMIT", "after")
+            proxy.go_on()
+            assert fired.end()[0] == 0
+        assert proxy.was_cut.is_set()
+        assert [each["kind"] for each in jobs.json("history")] == ["run", "deploy"]
 
 
 @both_databases

@@ -29,7 +29,8 @@ CapabilityBoundingSet=
 SystemCallArchitectures=native
 """
 # What could not be recorded is requested again, unless there is nothing to request: the exit codes of a wrong
-# request and of an unknown name.
+# request and of an unknown name. There is no time-out: what waits to learn whether it was recorded would be
+# killed, and record it twice.
 _AGAIN = "Restart=on-failure\nRestartSec=30\nRestartPreventExitStatus=2 4\n"
 
 
@@ -97,7 +98,7 @@ def _requester(job: Job, place: UnitPlace) -> str:
     return (
         f"# {place.mark}\n[Unit]\nDescription=Request of a run of {job.fraise} {job.environment}\n"
         f"Wants=network-online.target\nAfter=network-online.target\nStartLimitIntervalSec=0\n\n"
-        f"[Service]\nType=oneshot\nExecStart={command}\nTimeoutStartSec=5min\n{_AGAIN}{_service(place)}"
+        f"[Service]\nType=oneshot\nExecStart={command}\n{_AGAIN}{_service(place)}"
     )
 
 

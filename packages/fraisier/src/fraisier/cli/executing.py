@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 import typer
@@ -13,7 +15,8 @@ from fraisier_core.store.records import Deployment, Request
 
 from fraisier.cli.reporting import display, print_queued, report, requested_for, warn_without_worker
 from fraisier.cli.session import ActingSession
-from fraisier.exit_codes import code_of_status
+from fraisier.exit_codes import ExitCode, code_of_status
+from fraisier.terminal import tell
 
 MakeRequest = Callable[[Store], Request]
 
@@ -25,10 +28,13 @@ def execute(
     *,
     process: Connection | None,
     as_json: bool,
+    scheduled: bool = False,
 ) -> None:
     """Have a request executed, by a worker without a process, and exit with the code of its ending."""
     if process is None:
-        _queue(session, make_request, as_json=as_json)
+        store, deployment_id = requested_once(session, make_request)
+        with ending_well(scheduled=scheduled):
+            print_queued(store, deployment_id, as_json=as_json)
         return
     from fraisier.cli.foreground import Foreground  # before this process may become who cannot read it
 
@@ -53,7 +59,28 @@ def _is_left_to_worker(requested: Deployment) -> bool:
     return not is_at_work(requested)
 
 
-def _queue(session: ActingSession, make_request: MakeRequest, *, as_json: bool) -> None:
+def requested_once(session: ActingSession, make_request: MakeRequest) -> tuple[Store, str]:
+    """Request a deployment; return the store and its id. Whether a fire is on record is found out, however
+    long that takes: systemd would repeat it.
+    """
     store = session.configured_store()
-    deployment_id, _ = request_deployment(store, make_request(store))
-    print_queued(store, deployment_id, as_json=as_json)
+    request = make_request(store)
+    if request.trigger == "schedule":
+        store.insist()
+    return store, request_deployment(store, request)[0]
+
+
+@contextmanager
+def ending_well(*, scheduled: bool) -> Iterator[None]:
+    """Say what fails within a block, and exit with success if `scheduled`: the fire is on record, and systemd
+    would repeat it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not scheduled:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be flushed
+        with suppress(OSError):
+            tell(f"the run is on record, though: {error}", "yellow")
+        raise typer.Exit(ExitCode.SUCCESS) from error

@@ -11,14 +11,13 @@ from typing import NoReturn
 import typer
 from fraisier_core.config import Environment
 from fraisier_core.errors import InvalidRequestError, StepFailedError
-from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.records import Deployment
 from fraisier_core.units.job import executor_of
 from fraisier_core.units.starting import Started, is_at_work, start_next
 
 from fraisier.cli.acting import Onlooker, follow_by
 from fraisier.cli.attending import UNATTENDED
-from fraisier.cli.executing import MakeRequest
+from fraisier.cli.executing import MakeRequest, ending_well, requested_once
 from fraisier.cli.reporting import display, print_requested, report, warn_without_worker
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
@@ -53,19 +52,20 @@ def execute_in_unit(
     *,
     detach: bool,
     as_json: bool,
+    scheduled: bool = False,
 ) -> None:
     """Have a unit of systemd execute a request once it is its turn, started here or, if that is not
     permitted, by a worker; follow it unless `detach`, and exit with the code of its ending.
     """
-    store = session.configured_store()
-    deployment_id, _ = request_deployment(store, make_request(store))
-    is_left = _is_left(start_next(store, environment.fraise, environment.name, deployment_id))
-    run = store.deployment(deployment_id)
-    if run.status == "pending" and (is_left or run.executor != "unit"):
-        warn_without_worker(store)
-    if detach:
-        print_requested(store, deployment_id, as_json=as_json)
-        return
+    store, deployment_id = requested_once(session, make_request)
+    with ending_well(scheduled=scheduled):
+        is_left = _is_left(start_next(store, environment.fraise, environment.name, deployment_id))
+        run = store.deployment(deployment_id)
+        if run.status == "pending" and (is_left or run.executor != "unit"):
+            warn_without_worker(store)
+        if detach:
+            print_requested(store, deployment_id, as_json=as_json)
+            return
     new = Onlooker if is_left else UnitOnlooker
     follow_by(new(session, deployment_id), deployment_id, as_json=as_json)
 

@@ -61,7 +61,7 @@ def run(
     if _is_for_unit(found, scheduled=scheduled):
         from fraisier.cli.in_unit import execute_in_unit
 
-        execute_in_unit(session, found, request, detach=detach, as_json=as_json)
+        execute_in_unit(session, found, request, detach=detach, as_json=as_json, scheduled=scheduled)
     else:
         from fraisier.cli.executing import execute
 
@@ -69,7 +69,7 @@ def run(
             process = fork_early()
         if process is not None and not scheduled:
             session.usable_environment(fraise, environment)  # it is this process that needs what the job does
-        execute(session, found, request, process=process, as_json=as_json)
+        execute(session, found, request, process=process, as_json=as_json, scheduled=scheduled)
 
 
 def _is_for_unit(environment: ConfiguredEnvironment, *, scheduled: bool) -> bool:
