@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fraisier_core.errors import StepFailedError
+from fraisier_core.errors import ConfigurationError, StepFailedError
 from fraisier_core.job_settings import LimitsSection
 from fraisier_core.units.job import Job
+from fraisier_core.units.place import require_shares
 from fraisier_core.units.unit_plan import Change, Plan, apply, file_changes
 from fraisier_core.units.unit_texts import UnitPlace, unit_texts
 
@@ -84,3 +85,17 @@ def test_the_rule_never_names_a_unit_that_is_not_there(
         assert named <= {unit.name for unit in units.iterdir()}
     assert not file_changes([*map(job, wanted)], PLACE, units, rules)
     assert len(list(rules.iterdir())) == bool(wanted)
+
+
+def test_a_share_of_too_little_memory_is_refused() -> None:
+    def require(share: str, gigabytes: int) -> None:
+        limited = Job("report", "production", None, LimitsSection(memory=share))
+        require_shares([job("other"), limited], Path("fraises.yaml"), gigabytes << 30)
+
+    for share, gigabytes in ("0%", 64), ("1%", 4), ("7%", 1):
+        with pytest.raises(
+            ConfigurationError, match=r"production: limits.memory: .*%.* and must be 80M at least"
+        ):
+            require(share, gigabytes)
+    require("1%", 8)
+    require("512M", 1)

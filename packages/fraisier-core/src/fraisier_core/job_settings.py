@@ -102,9 +102,15 @@ class ScheduleSection(Section):
         return tuple(f"{line} {self.time_zone}" if self.time_zone else line for line in lines)
 
 
-def _enough_memory(text: str) -> str:
-    if not text.endswith("%") and int(text.rstrip("KMGT")) * _UNITS[text[-1]] < LEAST_MEMORY * _UNITS["M"]:
+def require_memory(size: int) -> None:
+    """Raise `ValueError` if no run can be executed with so many bytes."""
+    if size < LEAST_MEMORY * _UNITS["M"]:
         raise ValueError(f"must be {LEAST_MEMORY}M at least: {_OURS} takes up to 60 MB of it")
+
+
+def _enough_memory(text: str) -> str:
+    if not text.endswith("%"):
+        require_memory(int(text.rstrip("KMGT")) * _UNITS[text[-1]])
     return text
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fraisier_core.errors import StepFailedError
+from fraisier_core.errors import ConfigurationError, StepFailedError
+from fraisier_core.job_settings import require_memory
 from fraisier_core.system.queries import NoAnswerError
 from fraisier_core.system.systemd import asked
-from fraisier_core.units.job import PREFIX
+from fraisier_core.units.job import PREFIX, Job
 from fraisier_core.units.quoting import quoted, words
 from fraisier_core.units.systemctl import Properties, shown
 from fraisier_core.units.unit_texts import UnitPlace
@@ -82,6 +83,27 @@ def require_usable(place: UnitPlace) -> None:
             reason = said.errors.decode(errors="replace").strip().rpartition("\n")[2]
             refused = f"{place.owner}, as whom the jobs run, cannot {what}"
             raise StepFailedError(f"{refused}, and nothing is changed{reason and f': {reason}'}")
+
+
+def require_shares(jobs: Iterable[Job], config: Path, memory: int) -> None:
+    """Raise `ConfigurationError` if a share of the host's memory, in bytes, is too little for a job."""
+    problems = []
+    for job in jobs:
+        share = job.limits.memory or ""
+        if share.endswith("%"):
+            size = memory * int(share[:-1]) // 100
+            try:
+                require_memory(size)
+            except ValueError as error:
+                where = f"{config}: {job.fraise} {job.environment}: limits.memory"
+                problems.append(f"{where}: {share} of this host's memory is {size >> 20}M, and {error}")
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def host_memory() -> int:
+    """Return how many bytes of memory the host has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _worker_of(owner: pwd.struct_passwd) -> Properties:

@@ -24,12 +24,13 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
     """Show how the installed units differ from the configuration and, unless it is only tried, change them.
 
     Raises `ConflictError` without systemd or polkit, or over a file that is not ours, `ConfigurationError`
-    for another user than root, and `StepFailedError` if systemd does not accept something.
+    for another user than root or too small a share of the memory, and `StepFailedError` if systemd does not
+    accept something.
     """
     from fraisier_core.system.host import has_systemd
     from fraisier_core.system.owner import command_as
     from fraisier_core.units.job import Job
-    from fraisier_core.units.place import program, require_usable, unit_place
+    from fraisier_core.units.place import host_memory, program, require_shares, require_usable, unit_place
     from fraisier_core.units.unit_plan import apply, plan, verify
 
     jobs = [job for each in config.environments if (job := Job.of(each))]
@@ -39,6 +40,7 @@ def install_units(config: Config, *, dry_run: bool, as_json: bool) -> None:
         raise ConfigurationError([f"{config.path}: only root may install units: run `{command_as(0)}`"])
     place = unit_place(program(), config.path, config.state_dir)
     if jobs:
+        require_shares(jobs, config.path, host_memory())
         require_usable(place)
         verify(jobs, place)
     planned = plan(jobs, place)
