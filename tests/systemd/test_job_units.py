@@ -266,6 +266,9 @@ def test_the_status_tells_when_a_run_is_requested_next_and_what_keeps_it_from_th
     assert told()["problem"] is None
     assert ":30:00" in told()["next"]
     assert "next run" in host.fraisier("status", "report", "production").stdout
+    os.utime(UNITS / TIMER)
+    assert f"systemd has not read {TIMER} since it was written" in told()["problem"]
+    systemctl("daemon-reload")
     systemctl("stop", TIMER)
     assert "is not active" in told()["problem"]
     assert "is not active" in host.fraisier("status").stdout

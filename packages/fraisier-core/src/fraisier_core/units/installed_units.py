@@ -16,7 +16,8 @@ from fraisier_core.units.unit_texts import UnitPlace, unit_texts
 
 UNITS = Path("/etc/systemd/system")
 _COMMAND = re.compile(r"^ExecStart=:(\S.*)", re.MULTILINE)
-_PROPERTIES = ("UnitFileState", "ActiveState", "NeedDaemonReload")
+TIMER_STATE = ("UnitFileState", "ActiveState", "NeedDaemonReload")
+"""The properties that say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,13 @@ class TimerState:
     @staticmethod
     def parsed(told: Properties) -> TimerState:
         """Return the state that `systemctl show` tells."""
-        enabled, active, stale = (told.get(name, [""])[0] for name in _PROPERTIES)
+        enabled, active, stale = (told.get(name, [""])[0] for name in TIMER_STATE)
         return TimerState(enabled == "enabled", active == "active", stale == "yes")
 
 
 def timer_states(units: Sequence[str]) -> dict[str, TimerState]:
     """Return the states of units, by their names. Raises `StepFailedError`."""
-    return {name: TimerState.parsed(told) for name, told in shown(units, _PROPERTIES).items()}
+    return {name: TimerState.parsed(told) for name, told in shown(units, TIMER_STATE).items()}
 
 
 def text_of(path: Path) -> str | None:
@@ -107,11 +108,21 @@ def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlac
 
 
 def _idle(job: Job) -> list[str]:
-    states = timer_states([job.timer, f"{job.unit}.service"])  # of a template, each instance is read anew
-    if unread := [name for name, state in states.items() if state.is_stale]:
-        return [f"systemd has not read {name} since it was written" for name in unread]
-    state = states[job.timer]
-    if not state.is_enabled:
-        return [f"{job.timer} is not enabled"]
+    requester = f"{job.unit}.service"
+    states = timer_states([job.timer, requester])  # of a template, each instance is read anew
+    found = [_unread(requester) if states[requester].is_stale else None, not_at_work(job, states[job.timer])]
+    return [each for each in found if each]
+
+
+def not_at_work(job: Job, timer: TimerState) -> str | None:
+    """Return what keeps a timer from firing as its file says, None if nothing does."""
+    if timer.is_stale:
+        return _unread(job.timer)
+    if not timer.is_enabled:
+        return f"{job.timer} is not enabled"
     at_start = job.schedule is not None and job.schedule.at_start
-    return [] if state.is_active or at_start else [f"{job.timer} is not active"]
+    return None if timer.is_active or at_start else f"{job.timer} is not active"
+
+
+def _unread(name: str) -> str:
+    return f"systemd has not read {name} since it was written"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fraisier_core.job_settings import ScheduleSection
 from fraisier_core.system.host import utc_text
-from fraisier_core.units.installed_units import UNITS
+from fraisier_core.units.installed_units import TIMER_STATE, UNITS, TimerState, not_at_work
 from fraisier_core.units.job import Job
 from fraisier_core.units.overdue import first_due_by_systemd, last_due, missed, next_due
 from fraisier_core.units.starting import INSTALL
@@ -21,7 +21,7 @@ MOST_ASKED = 20
 """Of how many timers systemd is asked when they should have fired: it takes a process for each."""
 Names = tuple[str, str]
 _LAST, _NEXT, _STARTED = "LastTriggerUSec", "NextElapseUSecRealtime", "ActiveEnterTimestamp"
-_PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", _LAST, _NEXT, _STARTED)
+_PROPERTIES = ("LoadState", *TIMER_STATE, _LAST, _NEXT, _STARTED)
 _TIME = "%a %Y-%m-%d %H:%M:%S UTC"
 
 
@@ -115,13 +115,13 @@ def _facts(timer: _Timer, asked: datetime | None, now: datetime) -> TimerFacts:
 
 
 def _not_at_work(timer: _Timer) -> str | None:
-    load, enabled, active = (timer.told[name][0] for name in _PROPERTIES[:3])
-    if load != "loaded":
-        return f"{timer.job.timer} is not installed: run `{INSTALL}`"
-    if enabled != "enabled":
-        return f"{timer.job.timer} is not enabled: run `{INSTALL}`"
-    is_idle = active != "active" and not timer.schedule.at_start
-    return f"{timer.job.timer} is not active: run `{INSTALL}`" if is_idle else None
+    is_there = timer.told["LoadState"][0] == "loaded"
+    found = (
+        not_at_work(timer.job, TimerState.parsed(timer.told))
+        if is_there
+        else f"{timer.job.timer} is not installed"
+    )
+    return f"{found}: run `{INSTALL}`" if found else None
 
 
 def _overdue(timer: _Timer, asked: datetime | None, now: datetime) -> str | None:
