@@ -247,6 +247,20 @@ def test_a_fire_that_cannot_be_recorded_fails_so_that_it_comes_again(jobs: Insta
     assert [each.kind for each in jobs.recorded()] == ["run", "deploy"]
 
 
+def test_what_is_left_of_an_environment_that_is_gone_runs_no_other_that_begins_so(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    waiting = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+    for option in (["--scheduled"], ["--scheduled", "--detach"], ["--claim", waiting]):
+        done = jobs.run("run", "my_api", "prod", *option)
+        assert (done.returncode, '"prod"' in done.stderr) == (4, True)
+    text = jobs.config.read_text()
+    jobs.config.write_text(text.replace("production:", "production-eu:"))
+    forget_what_was_good(jobs)
+    with jobs.started("worker"):
+        ended = wait_until(lambda: last if (last := jobs.last()).completed_at else None)
+    assert (ended.status, '"production"' in (ended.error_message or "")) == ("failed", True)
+
+
 def test_a_fire_that_is_on_record_does_not_fail_so_that_it_does_not_come_again(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     command = f"{FRAISIER} run my_api production --detach > /dev/full"

@@ -100,6 +100,15 @@ class Config:
         known = self.fraise(fraise).environments
         return known[begun(f"environment of {fraise}", name, known)]
 
+    def named_environment(self, fraise: str, name: str) -> Environment:
+        """Return an environment by its whole name: what was left by one that is gone is not for another that
+        begins so. Raises `UnknownNameError`.
+        """
+        known = self.fraise(fraise).environments
+        if name not in known:
+            raise UnknownNameError(unknown(f"environment of {fraise}", name, known))
+        return known[name]
+
     def rules_of(self, fraise: str, environment: str) -> list[Rule]:
         """Return the rules that name an environment, in their order."""
         names = (fraise, environment)
@@ -107,7 +116,7 @@ class Config:
 
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
-        found = self.environment(fraise, name)
+        found = self.named_environment(fraise, name)
         url = found.repository.url
         if url is None:
             raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])

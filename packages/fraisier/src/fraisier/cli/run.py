@@ -50,8 +50,10 @@ def run(
         raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
     may_be_for_unit = claim is None and has_systemd()  # a process that nothing needs would delay it
     process = None if detach or may_be_for_unit else fork_early()
-    session = ActingSession(config, last_good=scheduled or claim is not None)
-    found = session.config.environment(fraise, environment)
+    is_by_unit = scheduled or claim is not None
+    session = ActingSession(config, last_good=is_by_unit)
+    named = session.config.named_environment if is_by_unit else session.config.environment
+    found = named(fraise, environment)
     if claim is not None and process is not None:
         from fraisier.cli.in_unit import execute_claimed
 
