@@ -118,6 +118,19 @@ class JobHost:
             database.with_name("kept").rename(database)
 
     @contextmanager
+    def refusing(self, systemctl: Callable[..., str]) -> Iterator[None]:
+        """Have systemd refuse to start the unit of a run."""
+        folder = UNITS / "fraisier-run-report.production@.service.d"
+        folder.mkdir()
+        (folder / "broken.conf").write_text("[Service]\nExecStart=\n")
+        systemctl("daemon-reload")
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
+            systemctl("daemon-reload")
+
+    @contextmanager
     def worker(self) -> Iterator[None]:
         command = [sys.executable, "-m", "fraisier", "-c", str(self.folder / "fraises.yaml"), "worker"]
         process = subprocess.Popen(command, cwd=self.folder)
@@ -328,6 +341,11 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     run = wait_until(host.ended_run, host.journal)
     assert (run["status"], run["trigger"], run["executor"]) == ("success", "schedule", "unit"), host.journal()
     assert "reported" in host.fraisier("logs", run["id"]).stdout
+    with host.refusing(systemctl):
+        systemctl("start", "--no-block", REQUESTER)
+        wait_until(lambda: "bad unit file setting" in host.journal(), host.journal)
+    wait_until(lambda: [each["status"] for each in host.ended()] == ["success"] * 2, host.journal)
+    run = host.ended()[0]
     host.configure("limits: {memory: 80M, tasks: 16}", 'env: {PASSWORD: "${REPORT_PASSWORD}"}')
     host.install()
     systemctl("start", REQUESTER)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
 import typer
 from fraisier_core.config import Environment
 from fraisier_core.errors import InvalidRequestError, StepFailedError
+from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment
 from fraisier_core.units.job import executor_of
 from fraisier_core.units.starting import Started, is_at_work, start_next
@@ -23,6 +25,9 @@ from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import short_id
 from fraisier.exit_codes import code_of_status
 from fraisier.terminal import tell
+
+PATIENCE, PAUSE = 60.0, 5.0
+"""For how many seconds a fire tries to start its unit, and how many pass in between."""
 
 
 def execute_claimed(
@@ -55,11 +60,13 @@ def execute_in_unit(
     scheduled: bool = False,
 ) -> None:
     """Have a unit of systemd execute a request once it is its turn, started here or, if that is not
-    permitted, by a worker; follow it unless `detach`, and exit with the code of its ending.
+    permitted, by a worker; follow it unless `detach`, and exit with the code of its ending. What is
+    `scheduled` is tried for a while if no worker is there: nothing else tries before the next fire.
     """
     store, deployment_id = requested_once(session, make_request)
     with ending_well(scheduled=scheduled):
-        is_left = _is_left(start_next(store, environment.fraise, environment.name, deployment_id))
+        start = partial(start_next, store, environment.fraise, environment.name, deployment_id)
+        is_left = _is_left(_started(start, store, PATIENCE if scheduled else 0.0))
         run = store.deployment(deployment_id)
         if run.status == "pending" and (is_left or run.executor != "unit"):
             warn_without_worker(store)
@@ -68,6 +75,18 @@ def execute_in_unit(
             return
     new = Onlooker if is_left else UnitOnlooker
     follow_by(new(session, deployment_id), deployment_id, as_json=as_json)
+
+
+def _started(start: Callable[[], list[Started]], store: Store, patience: float) -> list[Started]:
+    """Start units; if systemd does not and no worker is there to try again, try for `patience` seconds."""
+    until = time.monotonic() + patience
+    while True:
+        started = start()
+        problems = [each.problem for each in started if each.outcome in {"refused", "unanswered"}]
+        if not problems or time.monotonic() >= until or store.live_workers():
+            return started
+        tell(f"{'; '.join(problems)}; trying again", "yellow")
+        time.sleep(PAUSE)
 
 
 def _is_left(started: Iterable[Started]) -> bool:
