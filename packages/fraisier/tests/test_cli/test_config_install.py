@@ -68,7 +68,12 @@ fraises:
         command: [sh, job.sh]
         schedule: {{cron: "5 4 * * *", time_zone: Asia/Tokyo, persistent: true}}
         limits: {{tasks: 200, cpu: 50%}}
-      nightly: {{branch: main, app_path: {folder}/nightly, script_path: job.sh, schedule: "30 2 * * mon-fri"}}
+      nightly:
+        branch: main
+        app_path: {folder}/nightly
+        script_path: job.sh
+        env: {{TOKEN: "${{API_TOKEN}}", USER_NAME: "${{API_USER}}"}}
+        schedule: "30 2 * * mon-fri"
       lima:
         branch: main
         app_path: {folder}/lima
@@ -107,6 +112,8 @@ def test_without_systemd_the_lines_of_a_crontab_are_told_with_all_that_is_lost(
         f"end of the crontab of the user who owns {tmp_path}/state:"
     )
     assert lines == [
+        "# Cron sets none of the variables that runs need, as the worker's unit does: set API_TOKEN, "
+        "API_USER above these lines",
         "# load production: without systemd, it has no limit of memory",
         "30 2 * * mon-fri RUN report nightly --scheduled > /dev/null",
         "# report lima: without systemd, it has no random delay",

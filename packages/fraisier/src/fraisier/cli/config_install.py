@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,15 @@ def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
     if not lines:
         return problem
     owner = f"the crontab of the user who owns {config.state_dir}"
-    return "\n".join([f"{problem}; cron does the same with these lines at the end of {owner}:", *lines])
+    does = f"{problem}; cron does the same with these lines at the end of {owner}:"
+    return "\n".join([does, *_needed(config), *lines])
+
+
+def _needed(config: Config) -> Iterator[str]:
+    """Yield a comment that names the variables which the runs of a crontab need, if any."""
+    if names := set().union(*config.variables.values()) - config.secret_variables():
+        lacking = "# Cron sets none of the variables that runs need, as the worker's unit does"
+        yield f"{lacking}: set {', '.join(sorted(names))} above these lines"
 
 
 def _print(planned: Plan, place: UnitPlace) -> None:
