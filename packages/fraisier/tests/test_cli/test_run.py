@@ -399,6 +399,24 @@ def test_sigterm_cancels_what_a_command_executes(jobs: Installation, verb: str) 
     assert "ended in good order" in jobs.run("logs", stopped.id).stdout
 
 
+def test_sigterm_before_the_configuration_is_read_cancels_what_was_to_be_claimed(jobs: Installation) -> None:
+    deploy(jobs, "echo loaded")
+    waiting = jobs.run("run", "my_api", "production", "--detach").stdout.strip()
+    gate = jobs.gate()
+    waits = f"while not os.path.exists({str(gate.opened)!r}): time.sleep(0.02)"
+    jobs.packages.deployer("slow", f"import os, time\nopen({str(gate.reached)!r}, 'w').close()\n{waits}\n")
+    text = jobs.config.read_text()
+    jobs.config.write_text(
+        f"{text}  slow: {{type: slow, repository: {jobs.forge.url}, environments: {{a: {{}}}}}}\n"
+    )
+    with jobs.started("run", "my_api", "production", "--claim", waiting) as unit:
+        gate.wait()
+        unit.process.terminate()
+        gate.open()
+        assert unit.end()[0] == 12
+    assert (jobs.last().id, jobs.last().status, jobs.last().attempt) == (waiting, "cancelled", 0)
+
+
 def test_sigterm_cancels_a_run_that_waits_its_turn(jobs: Installation) -> None:
     gate = jobs.gate()
     deploy(jobs, f"touch {gate.reached}; while [ ! -e {gate.opened} ]; do sleep 0.02; done")

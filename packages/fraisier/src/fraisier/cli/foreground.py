@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 
 from fraisier_core.engine.trash import trash
 from fraisier_core.errors import InterruptedRunError
@@ -28,6 +26,7 @@ from fraisier.cli.attending import Attendant
 from fraisier.cli.follow import Display
 from fraisier.cli.session import ActingSession
 from fraisier.cli.tables import noun, short_id
+from fraisier.cli.told_to_end import heed_sigterm, is_told_to_end
 from fraisier.terminal import tell
 
 MAX_PROCESSES = 5
@@ -50,8 +49,8 @@ class Foreground(Attendant):
         warmth, state_dir = warmth_of(session.config, session.host), session.config.state_dir
         send(process, (warmth, state_dir))
         self._deletion = _deletion(state_dir)
-        self._is_told_to_end = self._is_stopping = False
-        signal.signal(signal.SIGTERM, self._note_end)
+        self._is_stopping = False
+        heed_sigterm()
         self.store = session.open_store()
         start = partial(start_launcher, warmth, session.source)
         self._dispatcher = Dispatcher(self.store, session.host, session.source, start)
@@ -66,7 +65,7 @@ class Foreground(Attendant):
             gone = f"the process of deployment {short_id(held.lease.deployment_id)} is gone"
             tell(f"{gone}; recovering it first")
             self._dispatcher.recover(self._ready_slot(), held)
-        while self._dispatcher.busy and not self._is_told_to_end:
+        while self._dispatcher.busy and not is_told_to_end():
             self._dispatcher.wait(FOLLOW)
 
     def run(self, request: Request, display: Display) -> Deployment:
@@ -106,7 +105,7 @@ class Foreground(Attendant):
         """Cancel the deployment after SIGTERM, once; if the host shuts down, interrupt it. Raises
         `InterruptedRunError` if it goes on waiting then.
         """
-        if not self._is_told_to_end or self._is_stopping:
+        if not is_told_to_end() or self._is_stopping:
             return None
         self._is_stopping = True
         if not is_shutting_down():
@@ -137,10 +136,6 @@ class Foreground(Attendant):
         if self._dispatcher.claim(self._ready_slot(), head.id):
             self._relieved.add(head.id)
         return f"no worker is running: this command executes {noun(head.kind)} {short_id(head.id)} first"
-
-    def _note_end(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_told_to_end = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # told again, it ends at once
 
     def _expired(self, fraise: str, environment: str) -> list[HeldLease]:
         self._recovered_at = time.monotonic()

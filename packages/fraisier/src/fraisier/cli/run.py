@@ -11,9 +11,12 @@ from fraisier_core.system.host import has_systemd
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app
 from fraisier.cli.session import ActingSession, fork_early
+from fraisier.cli.told_to_end import heed_sigterm
 from fraisier.cli.where import remote_session
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from fraisier_core.config import Environment as ConfiguredEnvironment
     from fraisier_core.store.protocol import Store
     from fraisier_core.store.records import Request
@@ -48,8 +51,7 @@ def run(
         return
     if claim is not None and (detach or scheduled):
         raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
-    may_be_for_unit = claim is None and has_systemd()  # a process that nothing needs would delay it
-    process = None if detach or may_be_for_unit else fork_early()
+    process = _process(claim, detach=detach)
     is_by_unit = scheduled or claim is not None
     session = ActingSession(config, last_good=is_by_unit)
     named = session.config.named_environment if is_by_unit else session.config.environment
@@ -72,6 +74,16 @@ def run(
         if process is not None and not scheduled:
             session.usable_environment(fraise, environment)  # it is this process that needs what the job does
         execute(session, found, request, process=process, as_json=as_json, scheduled=scheduled)
+
+
+def _process(claim: str | None, *, detach: bool) -> Connection | None:
+    """Fork the process of a run, unless it may not be needed: it would delay what a unit executes."""
+    if detach or (claim is None and has_systemd()):
+        return None
+    process = fork_early()
+    if claim is not None:
+        heed_sigterm()  # a unit that is stopped before all is read cancels its run nevertheless
+    return process
 
 
 def _is_for_unit(environment: ConfiguredEnvironment, *, scheduled: bool) -> bool:
