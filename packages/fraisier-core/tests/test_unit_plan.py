@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from fraisier_core.errors import ConfigurationError, StepFailedError
 from fraisier_core.job_settings import LimitsSection
+from fraisier_core.units.installed_units import left_timers
 from fraisier_core.units.job import Job
 from fraisier_core.units.place import require_shares
 from fraisier_core.units.unit_plan import Change, Plan, apply, file_changes
-from fraisier_core.units.unit_texts import UnitPlace, unit_texts
+from fraisier_core.units.unit_texts import MARK, UnitPlace, unit_texts
 
 
 def test_a_file_is_replaced_whole_and_readable_for_everyone(tmp_path: Path) -> None:
@@ -99,3 +100,18 @@ def test_a_share_of_too_little_memory_is_refused() -> None:
             require(share, gigabytes)
     require("1%", 8)
     require("512M", 1)
+
+
+def test_timers_of_environments_that_are_gone_are_told_and_no_others(tmp_path: Path) -> None:
+    config = Path("/srv/fraises.yaml")
+    for name, mark in (
+        ("a.eu", config),
+        ("a.old", config),
+        ("b.eu", "/srv/fraises.yaml.other"),
+        ("c.eu", ""),
+    ):
+        text = f"# {MARK}{mark}\n[Timer]\n" if mark else "[Timer]\n"
+        (tmp_path / f"fraisier-run-{name}.timer").write_text(text)
+    assert left_timers(config, [("a", "eu-test"), ("a", "eu")], tmp_path) == ["fraisier-run-a.old.timer"]
+    gone = ["fraisier-run-a.eu.timer", "fraisier-run-a.old.timer"]
+    assert left_timers(config, [("a", "eu-test")], tmp_path) == gone

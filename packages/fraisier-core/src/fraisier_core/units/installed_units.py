@@ -12,7 +12,7 @@ from fraisier_core.units.job import PREFIX, Job, unit_of
 from fraisier_core.units.place import unit_place
 from fraisier_core.units.quoting import first_word
 from fraisier_core.units.systemctl import Properties, shown
-from fraisier_core.units.unit_texts import UnitPlace, unit_texts
+from fraisier_core.units.unit_texts import MARK, UnitPlace, unit_texts
 
 UNITS = Path("/etc/systemd/system")
 _COMMAND = re.compile(r"^ExecStart=:(\S.*)", re.MULTILINE)
@@ -68,6 +68,15 @@ def written_here(paths: Iterable[Path], place: UnitPlace) -> dict[Path, str]:
 def is_ours(text: str, place: UnitPlace) -> bool:
     """Whether a text begins with the mark of this configuration."""
     return text.partition("\n")[0].lstrip("#/ ") == place.mark
+
+
+def left_timers(config: Path, environments: Iterable[tuple[str, str]], folder: Path = UNITS) -> list[str]:
+    """Return the timers that were installed from a configuration for environments that it has no more: they
+    go on firing. Raises `StepFailedError`.
+    """
+    known = {f"{unit_of(*names)}.timer" for names in environments}
+    others = [path for path in sorted(folder.glob(f"{PREFIX}*.timer")) if path.name not in known]
+    return [path.name for path in others if (text_of(path) or "").startswith(f"# {MARK}{config}\n")]
 
 
 def installed_names(fraise: str, environment: str) -> list[str]:

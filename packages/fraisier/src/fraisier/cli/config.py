@@ -30,14 +30,15 @@ def check(config: ConfigFile = None, as_json: Json = False) -> None:
         if as_json:
             print_json({"path": str(path), "ok": False, "problems": str(error).splitlines(), "warnings": []})
         raise
+    warnings = [*loaded.warnings, *_left_units(loaded)]
     if as_json:
-        print_json({"path": str(path), "ok": True, "problems": [], "warnings": loaded.warnings})
+        print_json({"path": str(path), "ok": True, "problems": [], "warnings": warnings})
     else:
-        for warning in loaded.warnings:
+        for warning in warnings:
             say(f"warning: {warning}")
         environments = sum(len(fraise.environments) for fraise in loaded.fraises.values())
         found = f"{_plural(len(loaded.fraises), 'fraise')} in {_plural(environments, 'environment')}"
-        outcome = _plural(len(loaded.warnings), "warning") if loaded.warnings else "no problem found"
+        outcome = _plural(len(warnings), "warning") if warnings else "no problem found"
         say(f"{loaded.path}: {found}, {outcome}")
 
 
@@ -78,6 +79,14 @@ def _require_usable(config: Config) -> None:
         raise ConfigurationError([*config.unset.values(), *missing])
     if missing:
         raise PluginError("\n".join(missing))
+
+
+def _left_units(config: Config) -> list[str]:
+    from fraisier_core.units.installed_units import left_timers
+
+    names = [(each.fraise, each.name) for each in config.environments]
+    remedy = "is installed for an environment that is gone: run `sudo fraisier config install`"
+    return [f"{each} {remedy}" for each in left_timers(config.path, names)]
 
 
 def _plural(count: int, noun: str) -> str:
