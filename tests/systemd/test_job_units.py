@@ -355,6 +355,20 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
 
 
 @pytest.mark.usefixtures("unhidden")
+def test_a_request_that_takes_too_long_is_ended_and_not_repeated(
+    host: JobHost, systemctl: Callable[..., str]
+) -> None:
+    host.install()
+    hanging = UNITS / "fraisier-run-.service.d" / "hanging.conf"
+    hanging.write_text("[Service]\nExecStart=\nExecStart=/bin/sleep 600\nTimeoutStartSec=1\n")
+    systemctl("daemon-reload")
+    systemctl("start", "--no-block", REQUESTER)
+    ended = {"failed", "auto-restart"}
+    state = wait_until(lambda: ended & {systemctl("show", "-P", "SubState", REQUESTER).strip()}, host.journal)
+    assert state == {"failed"}, "it may have been recorded"
+
+
+@pytest.mark.usefixtures("unhidden")
 def test_a_unit_that_is_stopped_ends_its_job_in_order_and_does_not_run_it_again(
     host: JobHost, systemctl: Callable[..., str]
 ) -> None:

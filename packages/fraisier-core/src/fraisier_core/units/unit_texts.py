@@ -29,9 +29,14 @@ CapabilityBoundingSet=
 SystemCallArchitectures=native
 """
 # What could not be recorded is requested again, unless there is nothing to request: the exit codes of a wrong
-# request and of an unknown name. There is no time-out: what waits to learn whether it was recorded would be
-# killed, and record it twice.
-_AGAIN = "Restart=on-failure\nRestartSec=30\nRestartPreventExitStatus=2 4\n"
+# request and of an unknown name. What was killed, as for taking too long, may have been recorded, and is not
+# repeated; `status` says if it was not. Without the time-out it would keep the timer from firing again.
+_AGAIN = """\
+Restart=on-failure
+RestartSec=30
+RestartPreventExitStatus=2 4 SIGTERM SIGKILL
+TimeoutStartSec=15min
+"""
 
 
 @dataclass(frozen=True, slots=True)
