@@ -24,6 +24,7 @@
 # FRAISIER_SANDBOX_STATE  state directory            (default /tmp/fraisier-systemd-sandbox-$UID)
 # Inside, FRAISIER_SYSTEMD_SANDBOX=1 is set.
 set -euo pipefail
+umask 022 # or nobody but root could read what is inside
 PATH=$PATH:/usr/sbin:/sbin
 SELF=$(readlink -f "${BASH_SOURCE[0]}")
 STATE=${FRAISIER_SANDBOX_STATE:-/tmp/fraisier-systemd-sandbox-$(id -u)}

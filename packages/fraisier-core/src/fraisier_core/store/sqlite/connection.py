@@ -169,11 +169,10 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    old = os.umask(0o077)
-    try:
-        connection = sqlite3.connect(path, busy_seconds, isolation_level=None, check_same_thread=False)
-    finally:
-        os.umask(old)
+    if not path.exists():
+        with suppress(OSError):  # which SQLite says better
+            path.touch(mode=0o600)
+    connection = sqlite3.connect(path, busy_seconds, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
