@@ -22,6 +22,7 @@ from tests.postgres_server import Server
 from tests.waiting import TICK_SECONDS
 
 KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "60"))
+PATIENT_PAUSE = 10.0
 POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "25"))
 SEED = int(os.environ["FRAISIER_SEED"])
 MORE_SECONDS = 60.0
@@ -55,15 +56,18 @@ class Loop:
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end or (now < end + MORE_SECONDS and self.missing()):
             self.restart()
-            if self.chance.random() < 0.5:
+            if now >= end or self.chance.random() < 0.5:
                 self.push(self.chance.choice(sorted(BRANCHES)))
             self.pause(hurried=now >= end)
             self.kill_one()
         self.restart()  # as a service manager does
 
     def pause(self, *, hurried: bool) -> None:
-        """Let them work for a while; if hurried, until there is one of a role that was never killed."""
-        until = time.monotonic() + self.chance.uniform(0.2, self.longest_pause)
+        """Let them work for a while; if hurried, until there is one of a role that was never killed, which a
+        busy machine needs longer for.
+        """
+        longest = self.chance.uniform(0.2, self.longest_pause)
+        until = time.monotonic() + (PATIENT_PAUSE if hurried else longest)
         while time.monotonic() < until:
             if hurried and self.missing() & {self.role(each.pid) for each in self.driver.warm.offspring()}:
                 return

@@ -15,7 +15,7 @@ from fraisier_core.store.records import Deployment
 from tests.graphql.serving import BIN, SECONDS, Host
 from tests.waiting import wait_until
 
-WHEN = re.compile(r"\bjust now\b|\b\d+ (?:s|min) ago\b *")
+WHEN = re.compile(r"\b(?:just now|\d+ (?:s|min) ago)\b *")
 VARYING = (
     (WHEN, "WHEN"),
     (re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}\b"), "RELEASE"),
