@@ -22,7 +22,7 @@ from tests.postgres_server import Server
 from tests.waiting import TICK_SECONDS
 
 KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "60"))
-PATIENT_PAUSE = 10.0
+PATIENCE_SECONDS = 10.0
 POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "25"))
 SEED = int(os.environ["FRAISIER_SEED"])
 MORE_SECONDS = 60.0
@@ -54,22 +54,26 @@ class Loop:
     def run(self, seconds: float) -> None:
         """Push and kill for this long, and up to a minute more until each role was killed."""
         end = time.monotonic() + seconds
-        while (now := time.monotonic()) < end or (now < end + MORE_SECONDS and self.missing()):
+        while time.monotonic() < end:
             self.restart()
-            if now >= end or self.chance.random() < 0.5:
+            if self.chance.random() < 0.5:
                 self.push(self.chance.choice(sorted(BRANCHES)))
-            self.pause(hurried=now >= end)
-            self.kill_one()
+            time.sleep(self.chance.uniform(0.2, self.longest_pause))
+            self.kill_one(self.alive())
+        while self.missing() and time.monotonic() < end + MORE_SECONDS:
+            self.restart()
+            self.push(self.chance.choice(sorted(BRANCHES)))
+            self.kill_one_that_is_missing()
         self.restart()  # as a service manager does
 
-    def pause(self, *, hurried: bool) -> None:
-        """Let them work for a while; if hurried, until there is one of a role that was never killed, which a
-        busy machine needs longer for.
+    def kill_one_that_is_missing(self) -> None:
+        """Leave all in peace until there is one of a role that was never killed, and kill that: a busy
+        machine needs long for it.
         """
-        longest = self.chance.uniform(0.2, self.longest_pause)
-        until = time.monotonic() + (PATIENT_PAUSE if hurried else longest)
+        until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
-            if hurried and self.missing() & {self.role(each.pid) for each in self.driver.warm.offspring()}:
+            if missing := {role: kills for role, kills in self.alive().items() if role in self.missing()}:
+                self.kill_one(missing)
                 return
             time.sleep(TICK_SECONDS)
 
@@ -98,14 +102,18 @@ class Loop:
 
     # Kills
 
-    def kill_one(self) -> None:
-        """Kill something; the more often its role was hit, the less likely."""
+    def alive(self) -> dict[str, list[Callable[[], None]]]:
+        """Return what can be killed now, by its role."""
         by_role: dict[str, list[Callable[[], None]]] = {}
         for identity in self.driver.warm.offspring():
             kill = partial(self.driver.kill, Process(identity))
             by_role.setdefault(self.role(identity.pid), []).append(kill)
         if self.server is not None:
             by_role |= {"database": [self.kill_database], "connection": [self.end_connection]}
+        return by_role
+
+    def kill_one(self, by_role: dict[str, list[Callable[[], None]]]) -> None:
+        """Kill something; the more often its role was hit, the less likely."""
         roles = sorted(by_role)
         if roles:
             (role,) = self.chance.choices(roles, [1 / (1 + self.killed[role]) ** 2 for role in roles])
