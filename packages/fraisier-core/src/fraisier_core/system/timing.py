@@ -21,6 +21,8 @@ DELETION = 60.0  # from when an old release was set aside until it is deleted th
 
 # A command that follows its deployment.
 FOLLOW = 0.1  # between two looks at its progress
+FOLLOW_AT_FIRST = 0.01  # instead, while it is new
+FOLLOW_AT_FIRST_FOR = 2.0
 RECOVERY = 1.0  # between two looks for a deployment whose process is gone
 
 # Asking a repository for its branches, to find pushes that were missed.

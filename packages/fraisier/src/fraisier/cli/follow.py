@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fraisier_core.store.vocabulary import ENDED
-from fraisier_core.system.timing import FOLLOW
+from fraisier_core.system.timing import FOLLOW, FOLLOW_AT_FIRST, FOLLOW_AT_FIRST_FOR
 
 from fraisier.cli.times import lasted
 
@@ -128,11 +128,15 @@ class PlainDisplay(Display):
 
 
 class Polling:
-    """Says to look for news every now and then."""
+    """Says to look for news every now and then, more often at first: what is short ends then."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
 
     def wait(self) -> None:
         """Return after a moment."""
-        time.sleep(FOLLOW)
+        is_new = time.monotonic() - self._began < FOLLOW_AT_FIRST_FOR
+        time.sleep(FOLLOW_AT_FIRST if is_new else FOLLOW)
 
     def close(self) -> None:
         """Close nothing."""
