@@ -263,6 +263,7 @@ def test_a_killed_copy_that_cannot_go_on_opens_the_source(
 def test_a_copy_that_is_ended_while_it_waits_opens_the_source(
     used: Installation, number: signal.Signals
 ) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # started by nohup, what a test starts would ignore it, too
     gate = used.push_gated()
     with used.started("deploy", "my_api", "production") as deploying:
         gate.wait()
