@@ -236,6 +236,7 @@ def test_an_old_process_that_answers_is_no_success(served: Host, way: str) -> No
 
 
 def test_an_old_process_that_runs_from_nowhere_is_told_by_the_failure_of_the_new_one(new_host: Host) -> None:
+    new_host.configure(stable_for=4)  # in which it starts and fails on a busy machine, too
     new_host.succeed(1, START, FORKING)
     status, output = new_host.deploy(2, START, FORKING)
     assert status == ExitCode.FAILED, output

@@ -61,7 +61,7 @@ fraises:
 """
 BY_HAND = Request("app", "production", "deploy", "manual", "ada", "refs/heads/main")
 GIT = """#!/bin/sh
-case "$*" in *ls-remote*--heads*) echo asked >> {log}; sleep {seconds} ;; esac
+case "$*" in *ls-remote*--heads*) echo asked >> {log}; {first} ;; esac
 exec {git} "$@"
 """
 
@@ -89,11 +89,15 @@ class Installation:
         new.rename(self.config)
 
     def slow_git(self, seconds: float) -> Path:
-        """Have git wait before it asks for branches, and return the file with a line for each question."""
+        """Have git wait before it asks for branches, and return the file with a line a question."""
+        return self.own_git(f"sleep {seconds}")
+
+    def own_git(self, first: str) -> Path:
+        """Have git do something before it asks for branches, and return the file with a line a question."""
         log, found = self.folder / "asked", self.folder / "bin" / "git"
         git = subprocess.run(["which", "git"], check=True, capture_output=True, text=True).stdout.strip()
         found.parent.mkdir()
-        found.write_text(GIT.format(log=log, seconds=seconds, git=git))
+        found.write_text(GIT.format(log=log, first=first, git=git))
         found.chmod(0o755)
         self.environ["PATH"] = f"{found.parent}:{os.environ['PATH']}"
         return log
@@ -212,6 +216,15 @@ def test_a_failure_is_logged_once_and_recorded_until_the_repository_answers(
     assert installation.log().count("app production, app staging cannot be reconciled: git_unreachable") == 1
 
 
+def test_a_failure_that_says_how_long_it_took_is_logged_once(installation: Installation) -> None:
+    failed = "Failed to connect to forge.example port 443 after $$ ms: Couldn't connect to server"
+    asked = installation.own_git(f'echo "fatal: unable to access: {failed}" >&2; exit 128')
+    installation.start()
+    wait_until(lambda: asked.exists() and len(asked.read_text().splitlines()) > 2)
+    seen_again(installation)
+    assert installation.log().count("cannot be reconciled: git_unreachable") == 1
+
+
 REFUSED = "CREATE TRIGGER refused BEFORE INSERT ON {} WHEN {} BEGIN SELECT RAISE(ABORT, 'it is full'); END"
 
 
@@ -301,7 +314,7 @@ def asking(installation: Installation) -> int:
 def test_a_process_that_is_killed_while_it_asks_is_noted_and_another_asks_again(
     installation: Installation,
 ) -> None:
-    installation.slow_git(1)
+    installation.slow_git(4)
     commit = installation.forge.push_files({"file": "1"})
     installation.start()
     os.kill(asking(installation), signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ class Reconciler:
         each.due = time.monotonic() + self._pace.pause(wait)
         for environment in each.environments:
             self._record_problem(environment.fraise, environment.name, problem)
-        if problem != each.problem:
+        if each.problem is None or _without_numbers(problem) != _without_numbers(each.problem):
             again = "the repository is asked again, less and less often"
             logger.error("%s cannot be reconciled: %s; %s", each.names, printable(problem), again)
         each.problem = problem
@@ -205,3 +206,8 @@ class Reconciler:
             self._store.record_no_heads(fraise, environment, problem)
         except FraisierError as error:
             logger.error("%s", error)
+
+
+def _without_numbers(problem: str) -> str:
+    """Return a problem without what differs each time, as after how many milliseconds a connection failed."""
+    return re.sub(r"\d+", "", problem)
