@@ -72,8 +72,10 @@ class Environment:
         """The settings of its job, None if its type has none; only those by which runs are requested, if
         others cannot be used. Raises what keeps those from being known, as `settings` does.
         """
-        if isinstance(self.outcome, JobSettings) or self.has_job is False:
-            return self.outcome if isinstance(self.outcome, JobSettings) else None
+        if isinstance(self.outcome, JobSettings):
+            return self.outcome
+        if self.has_job is False:
+            return None
         try:
             return settings_of_requests(self.section)
         except ValidationError:

@@ -98,7 +98,8 @@ class UnitStarter:
         if not has_systemd():
             return False
         try:
-            return Job.of(self._source.current().environment(each.fraise_id, each.environment)) is not None
+            found = self._source.current().named_environment(each.fraise_id, each.environment)
+            return Job.of(found) is not None
         except UnknownNameError:
             return False
         except FraisierError:
