@@ -1,0 +1,1 @@
+"""The observer `notify`: word of what failed, was rolled back and recovered, to whoever should know."""
