@@ -1,0 +1,9 @@
+"""What can go wrong with backups in a way that a person can do something about."""
+
+from __future__ import annotations
+
+from fraisier_core import FraisierError
+
+
+class BackupError(FraisierError):
+    """A backup cannot be made, read, verified or restored; nothing that was there before has been lost."""

@@ -1,0 +1,201 @@
+"""The section of an environment of type `backup`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from fraisier_core import JobSettings, Schedule, Section
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, SecretStr, model_validator
+
+from fraisier_deployers.installing import Command
+
+LOCAL = "local"
+"""The name of the place `path:`."""
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be an absolute path, without ..")
+    return path
+
+
+def _filled(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+def _a_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Secret = Annotated[SecretStr, AfterValidator(_filled)]
+RemoteName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SourceSection(Section):
+    """What is backed up; exactly one of the first four.
+
+    Args:
+        postgresql: the URL of a database, a secret as a whole.
+        sqlite: the path of a database.
+        folders: paths of folders.
+        command: a command that prints the backup; no shell reads it.
+        restore: a command that reads what `command` printed.
+        exclude: patterns of names within `folders` that are left out.
+        bin: a folder with PostgreSQL's programs, beside those that are found.
+    """
+
+    postgresql: Secret | None = None
+    sqlite: AbsolutePath | None = None
+    folders: Annotated[tuple[AbsolutePath, ...] | None, BeforeValidator(_a_list), Field(min_length=1)] = None
+    command: Command | None = None
+    restore: Command | None = None
+    exclude: Annotated[tuple[str, ...], BeforeValidator(_a_list)] = ()
+    bin: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SourceSection:
+        if sum(each is not None for each in (self.postgresql, self.sqlite, self.folders, self.command)) != 1:
+            raise ValueError("set exactly one of postgresql, sqlite, folders, command")
+        return self
+
+    @model_validator(mode="after")
+    def _with_what_it_belongs_to(self) -> SourceSection:
+        given: Mapping[str, bool] = {
+            "restore is for command alone": bool(self.restore and self.command is None),
+            "exclude is for folders alone": bool(self.exclude and self.folders is None),
+            "bin is for postgresql alone": bool(self.bin and self.postgresql is None),
+        }
+        for problem, is_so in given.items():
+            if is_so:
+                raise ValueError(problem)
+        return self
+
+
+class KeepSection(Section):
+    """How many backups are kept: the newest of each day, of each week, and so on; the rest is deleted.
+
+    Args:
+        last: the newest ones, whenever they were made.
+        daily: of so many days that have one.
+        weekly: of so many weeks.
+        monthly: of so many months.
+        yearly: of so many years.
+    """
+
+    last: NonNegativeInt = 0
+    daily: NonNegativeInt = 0
+    weekly: NonNegativeInt = 0
+    monthly: NonNegativeInt = 0
+    yearly: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _something(self) -> KeepSection:
+        if not (self.last or self.daily or self.weekly or self.monthly or self.yearly):
+            raise ValueError("must keep something: set last, daily, weekly, monthly or yearly")
+        return self
+
+
+class RemoteSection(Section):
+    """A place elsewhere where copies lie; exactly one of the first two.
+
+    Args:
+        rclone: a remote of rclone's and a path in it, as `remote:bucket/path`.
+        rsync: a folder on another host, as `user@host:/path`, over ssh.
+        config: the configuration file of rclone.
+        identity: the private key of ssh.
+        known_hosts: the host keys that ssh accepts.
+    """
+
+    rclone: str | None = None
+    rsync: str | None = None
+    config: AbsolutePath | None = None
+    identity: AbsolutePath | None = None
+    known_hosts: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> RemoteSection:
+        if (self.rclone is None) == (self.rsync is None):
+            raise ValueError("set either rclone or rsync")
+        return self
+
+
+class EncryptSection(Section):
+    """How copies are encrypted that leave the host.
+
+    Args:
+        recipients: public keys of age, `age1...`.
+        identity: a secret key of age, which only `verify` and `restore` from a remote need.
+    """
+
+    recipients: Annotated[tuple[str, ...], BeforeValidator(_a_list), Field(min_length=1)]
+    identity: Secret | None = None
+
+
+class ResticSection(Section):
+    """A repository of restic, instead of `path`, `remotes` and `encrypt`.
+
+    Args:
+        repository: as restic's `--repo`, a secret as a whole.
+        password: of the repository.
+    """
+
+    repository: Secret
+    password: Secret
+
+
+class RestoreTestSection(Section):
+    """The restore test: restores the newest backup into a scratch target, and compares.
+
+    Args:
+        schedule: when it runs by itself.
+        target: the URL of a PostgreSQL server to restore into, a secret as a whole; by default the source's.
+        check: a command that must succeed once the backup is restored; no shell reads it.
+    """
+
+    schedule: Schedule | None = None
+    target: Secret | None = None
+    check: Command | None = None
+
+
+class BackupSettings(JobSettings):
+    """The section of an environment of type `backup`.
+
+    Args:
+        source: what is backed up.
+        path: the folder where the copies on this host lie; only backups belong in it.
+        keep: which backups are kept; absent, all are.
+        remotes: places elsewhere that get a copy, by name.
+        encrypt: how those copies are encrypted.
+        restic: a repository of restic instead.
+        restore_test: when and how a backup is restored as a test.
+        timeout: seconds that one command may take, such as the dump.
+    """
+
+    source: SourceSection
+    path: AbsolutePath | None = None
+    keep: KeepSection | None = None
+    remotes: dict[RemoteName, RemoteSection] = Field(default_factory=dict)
+    encrypt: EncryptSection | None = None
+    restic: ResticSection | None = None
+    restore_test: RestoreTestSection | None = None
+    timeout: Seconds = 6 * 3600.0
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> BackupSettings:
+        if (self.path is None) == (self.restic is None):
+            raise ValueError("set either path or restic")
+        if self.restic and (self.remotes or self.encrypt):
+            raise ValueError(
+                "remotes and encrypt are for path: restic encrypts, and its repository may be remote"
+            )
+        if self.encrypt and not self.remotes:
+            raise ValueError("encrypt is for what leaves the host: set remotes")
+        if LOCAL in self.remotes:
+            raise ValueError(f"remotes: {LOCAL} is the name of path")
+        return self

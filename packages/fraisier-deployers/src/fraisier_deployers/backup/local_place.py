@@ -1,0 +1,143 @@
+"""The folder on this host where copies of backups lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import LOCAL
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.places import Listing, StoredFile
+
+_READ_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """The folder `path:`, which must be on this host.
+
+    Args:
+        folder: made when the first copy is stored, for its owner alone.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return LOCAL
+
+    @property
+    def destination(self) -> str:
+        """Where it is."""
+        return str(self.folder)
+
+    def manifests(self) -> Listing:
+        """Return what lies there; an absent folder is empty."""
+        with _problems(self.folder):
+            files = self.folder.iterdir() if self.folder.exists() else ()
+            names = sorted(file.name for file in files if _is_manifest(file.name))
+        readable, unreadable = [], {}
+        for name in names:
+            try:
+                readable.append(self._read(name))
+            except BackupError as error:
+                unreadable[name] = str(error)
+        return Listing(tuple(sorted(readable, key=lambda each: (each.created_at, each.name))), unreadable)
+
+    def put(self, file: Path, manifest: Manifest) -> None:
+        """Store a copy; the file is renamed if it is on the same file system, and moved otherwise."""
+        with _problems(self.folder):
+            make_private(self.folder)
+            self._keep(file, manifest.file)
+            self._write(manifest)
+
+    def stored(self, manifest: Manifest) -> StoredFile:
+        """Return what lies there as the file of a copy, read now."""
+        path = self.folder / manifest.file
+        with _problems(path):
+            return hashed(path)
+
+    def fetch(self, manifest: Manifest, folder: Path) -> Path:  # noqa: ARG002 - it need not be brought
+        """Return the path of the copy's file, where it lies."""
+        path = self.folder / manifest.file
+        if not path.is_file():
+            raise BackupError(f"{path} is missing: the backup {manifest.name} cannot be read from here")
+        return path
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete a copy: the manifest first."""
+        with _problems(self.folder):
+            for name in (manifest.manifest_file, manifest.file):
+                (self.folder / name).unlink(missing_ok=True)
+                sync_folder(self.folder)
+
+    def _read(self, name: str) -> Manifest:
+        path = self.folder / name
+        with _problems(path):
+            if path.stat().st_size > MOST_BYTES:
+                raise BackupError(f"{name} is no manifest: it is too large")
+            return Manifest.parse(path.read_bytes(), name)
+
+    def _keep(self, file: Path, name: str) -> None:
+        if file.stat().st_dev != self.folder.stat().st_dev:
+            file = Path(shutil.move(file, self.folder / f".{name}.moved"))
+        file.chmod(0o600)
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+        file.rename(self.folder / name)
+        sync_folder(self.folder)
+
+    def _write(self, manifest: Manifest) -> None:
+        partial = self.folder / f".{manifest.manifest_file}.partial"
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:  # noqa: PTH123
+            opened.write(manifest.text())
+            opened.flush()
+            os.fsync(opened.fileno())
+        partial.rename(self.folder / manifest.manifest_file)
+        sync_folder(self.folder)
+
+
+def hashed(path: Path) -> StoredFile:
+    """Return the size and the checksum of a file of this host, read now. Raises `OSError`."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(_READ_BYTES))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
+    return StoredFile(size, digest.hexdigest())
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that its owner alone may enter; one that is there is left alone. Raises `OSError`."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable which names a folder holds. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_manifest(name: str) -> bool:
+    return name.endswith(SUFFIX) and not name.startswith(".")
+
+
+@contextmanager
+def _problems(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(f"{error.filename or path}: {error.strerror or error}") from error

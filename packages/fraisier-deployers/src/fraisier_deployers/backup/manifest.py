@@ -1,0 +1,168 @@
+"""The manifest of a backup: what it is of, and what its file must be like."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
+
+from fraisier_deployers.backup.backup_errors import BackupError
+
+SUFFIX = ".json"
+"""Of the file of a manifest, which is called as its backup is."""
+AGE_SUFFIX = ".age"
+MOST_BYTES = 64 * 2**20
+"""More than any manifest has: a larger file is none."""
+_NAME = r"[a-z0-9][a-z0-9_-]{0,200}-[0-9]{8}T[0-9]{6}Z-[0-9a-z]{4,32}"
+_FILE_SUFFIX = r"(?:\.[a-z0-9]{1,16}){1,3}"
+
+Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Rows = dict[str, NonNegativeInt]
+
+
+class _Recorded(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class PostgresqlFacts(_Recorded):
+    """What was dumped, read in the same snapshot as the dump.
+
+    Args:
+        database: its name.
+        system_identifier: of its cluster, which no other has.
+        server_version: as the server says it, such as `16.4`.
+        tables: the number of rows of each `schema.table`.
+    """
+
+    kind: Literal["postgresql"] = "postgresql"
+    database: str
+    system_identifier: str
+    server_version: str
+    tables: Rows
+
+
+class SqliteFacts(_Recorded):
+    """What was copied, read from the copy.
+
+    Args:
+        path: of the database.
+        tables: the number of rows of each table.
+    """
+
+    kind: Literal["sqlite"] = "sqlite"
+    path: str
+    tables: Rows
+
+
+class FolderFacts(_Recorded):
+    """What was archived, as the archive was written.
+
+    Args:
+        paths: the folders.
+        entries: how many files, folders and links there are in the archive.
+        content_bytes: how many bytes the files have together.
+    """
+
+    kind: Literal["folders"] = "folders"
+    paths: tuple[str, ...]
+    entries: NonNegativeInt
+    content_bytes: NonNegativeInt
+
+
+class CommandFacts(_Recorded):
+    """What a command of the user's printed: nothing is known of it."""
+
+    kind: Literal["command"] = "command"
+
+
+Facts = Annotated[PostgresqlFacts | SqliteFacts | FolderFacts | CommandFacts, Field(discriminator="kind")]
+
+
+class Manifest(_Recorded):
+    """What is known of one copy of a backup. It is stored after the copy's file: without it, there is none.
+
+    Args:
+        name: of the backup, which all of its copies have: `FRAISE-ENVIRONMENT-TIME-ID`.
+        fraise: whose backup it is.
+        environment: of that fraise.
+        host: where it was made.
+        created_at: when it was begun.
+        deployment_id: of the run that made it.
+        asked_by: the deployment that it was made for, None if it was made by hand or by a timer.
+        file: the name of the copy's file.
+        size: of that file, in bytes.
+        sha256: of that file.
+        plain_size: of the file before it was encrypted, in bytes.
+        plain_sha256: of the file before it was encrypted.
+        encrypted: whether the file is encrypted by age.
+        facts: what it is of.
+    """
+
+    name: Name
+    fraise: str
+    environment: str
+    host: str
+    created_at: AwareDatetime
+    deployment_id: str
+    asked_by: str | None = None
+    file: str
+    size: NonNegativeInt
+    sha256: Digest
+    plain_size: NonNegativeInt
+    plain_sha256: Digest
+    encrypted: bool = False
+    facts: Facts
+
+    @model_validator(mode="after")
+    def _own_file(self) -> Manifest:
+        if (
+            not re.fullmatch(re.escape(self.name) + _FILE_SUFFIX, self.file)
+            or self.file == self.manifest_file
+        ):
+            raise ValueError("its file has the name of another backup")
+        return self
+
+    @property
+    def source(self) -> str:
+        """What kind of source it is of, such as `postgresql`."""
+        return self.facts.kind
+
+    @property
+    def manifest_file(self) -> str:
+        """The name of the file that holds this manifest."""
+        return f"{self.name}{SUFFIX}"
+
+    def text(self) -> str:
+        """Return the JSON of this manifest, its keys sorted."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def parse(cls, text: str | bytes, file_name: str) -> Manifest:
+        """Return the manifest that a file of this name holds. Raises `BackupError`, which names the file."""
+        try:
+            manifest = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BackupError(f"{file_name} is no manifest: {where or 'the text'}: {first['msg']}") from None
+        if manifest.manifest_file != file_name:
+            raise BackupError(f"{file_name} is the manifest of another backup, {manifest.name}")
+        return manifest
+
+
+def backup_name(fraise: str, environment: str, created_at: datetime, deployment_id: str) -> str:
+    """Return the name of a new backup: names of one environment sort by time."""
+    time = created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{fraise}-{environment}-{time}-{deployment_id[-4:].lower()}"

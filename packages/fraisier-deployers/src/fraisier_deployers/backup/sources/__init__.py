@@ -1,0 +1,1 @@
+"""The sources: what can be backed up, and how it is dumped and restored."""

@@ -1,0 +1,115 @@
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.places import Place, StoredFile
+
+CONTENT = b"what was dumped"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return LocalPlace(tmp_path / "backups")
+
+
+def manifest_of(day: int = 1, **changes: object) -> Manifest:
+    created_at = datetime(2026, 11, day, 2, 30, tzinfo=UTC)
+    name = backup_name("shop", "production", created_at, "0123ABCD")
+    fields: dict[str, object] = {
+        "name": name,
+        "fraise": "shop",
+        "environment": "production",
+        "host": "db1",
+        "created_at": created_at,
+        "deployment_id": "0123ABCD",
+        "file": f"{name}.bin",
+        "size": len(CONTENT),
+        "sha256": DIGEST,
+        "plain_size": len(CONTENT),
+        "plain_sha256": DIGEST,
+        "facts": CommandFacts(),
+    }
+    return Manifest.model_validate(fields | changes)
+
+
+def put(place: Place, folder: Path, day: int = 1) -> Manifest:
+    file = folder / "made"
+    file.write_bytes(CONTENT)
+    manifest = manifest_of(day)
+    place.put(file, manifest)
+    return manifest
+
+
+def test_a_manifest_is_read_as_it_was_written() -> None:
+    manifest = manifest_of(asked_by="DEPLOYMENT")
+    assert manifest.name == "shop-production-20261101T023000Z-abcd"
+    assert Manifest.parse(manifest.text(), f"{manifest.name}.json") == manifest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"file": "../../etc/passwd"},
+        {"file": "shop-production-20261102T023000Z-abcd.bin"},
+        {"name": "../escaped"},
+        {"sha256": "short"},
+        {"created_at": datetime(2026, 1, 1)},
+        {"facts": {"kind": "unknown"}},
+    ],
+)
+def test_a_manifest_that_says_what_none_does_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes)) + "|another backup"):
+        manifest_of(**changes)
+
+
+def test_a_manifest_under_the_name_of_another_is_refused() -> None:
+    with pytest.raises(BackupError, match=r"^other\.json is the manifest of another backup, shop-"):
+        Manifest.parse(manifest_of().text(), "other.json")
+
+
+def test_copies_are_listed_by_age_and_readable_by_their_owner_alone(place: Place, tmp_path: Path) -> None:
+    newer, older = put(place, tmp_path, 2), put(place, tmp_path, 1)
+    assert place.manifests().manifests == (older, newer)
+    folder = Path(place.destination)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+def test_what_is_stored_is_read_there(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    assert place.stored(manifest) == StoredFile(len(CONTENT), DIGEST)
+    place.fetch(manifest, tmp_path).write_bytes(b"damaged")
+    assert place.stored(manifest) == StoredFile(7, hashlib.sha256(b"damaged").hexdigest())
+
+
+def test_a_copy_without_its_manifest_is_none(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    (Path(place.destination) / manifest.manifest_file).unlink()
+    assert place.manifests().manifests == ()
+
+
+def test_a_manifest_that_cannot_be_read_is_named(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    (Path(place.destination) / "broken.json").write_text("{")
+    listing = place.manifests()
+    assert listing.manifests == (manifest,)
+    assert "broken.json is no manifest" in listing.unreadable["broken.json"]
+
+
+def test_a_deleted_copy_is_gone_and_may_be_deleted_again(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    for _ in range(2):
+        place.delete(manifest)
+    assert list(Path(place.destination).iterdir()) == []
+    with pytest.raises(BackupError, match="No such file"):
+        place.stored(manifest)
+
+
+def test_nothing_lies_in_a_folder_that_is_not_there(place: Place) -> None:
+    assert place.manifests().manifests == ()
