@@ -115,6 +115,10 @@ class InterruptedRunError(FraisierError):
     """The worker that owns this attempt is gone, or another took its lease over."""
 
 
+class NoResponseError(FraisierError):
+    """A server that is asked over HTTP cannot be reached, or does not answer in time."""
+
+
 class RemoteError(FraisierError):
     """A Fraisier on another machine cannot be asked, or refuses to answer."""
 
