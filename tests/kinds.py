@@ -8,8 +8,8 @@ AUDIT = Kind(
     "audit", "health_check", "serving", "audited", ("audit", "--of", "release"), lane=None, shown=False
 )
 """Activates nothing, and excludes nothing."""
-BACKUP = Kind(
-    *("backup", "run_job", "serving", "backed up", ("backup", "--", "arguments"), "backup"),
+INSPECTION = Kind(
+    *("inspection", "run_job", "serving", "inspected", ("inspect", "--", "arguments"), "inspection"),
     supersedes=False,
     shown=False,
     job=True,

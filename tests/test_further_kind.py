@@ -20,17 +20,17 @@ from fraisier_core.testing.installation import (
 from typer.testing import CliRunner
 
 from tests.databases import Database, both_databases
-from tests.kinds import BACKUP
+from tests.kinds import INSPECTION
 from tests.packages import PackageFolder
 
 pytestmark = both_databases
-MODULE = "tests.toy_backup"
+MODULE = "tests.toy_inspection"
 
 
 @pytest.fixture
 def installation(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """An environment of the toy type, deployed, where that kind is known."""
-    monkeypatch.setitem(KINDS, BACKUP.name, BACKUP)
+    monkeypatch.setitem(KINDS, INSPECTION.name, INSPECTION)
     (tmp_path / "source").write_text("worth keeping")
     (tmp_path / "target").mkdir()
     section = {"source": tmp_path / "source", "target": tmp_path / "target"}
@@ -58,23 +58,23 @@ def fraisier(installation: Installation, monkeypatch: pytest.MonkeyPatch, *argum
 def test_it_is_requested_executed_recorded_and_shown_as_a_run_is(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = installation.execute(kind="backup", arguments=("first",))
-    assert (done.status, done.kind, done.release) == ("success", "backup", installation.serving())
+    done = installation.execute(kind="inspection", arguments=("first",))
+    assert (done.status, done.kind, done.release) == ("success", "inspection", installation.serving())
     assert installation.last_steps == ["copy", "compare"]
     assert (installation.folder / "target/first").read_text() == "worth keeping"
     (shown,) = json.loads(fraisier(installation, monkeypatch, "status", "--json"))
     assert (shown["run"]["id"], shown["run"]["status"], shown["kind"]) == (done.id, "success", "deploy")
     history = json.loads(fraisier(installation, monkeypatch, "history", "--json"))
-    assert [each["kind"] for each in history] == ["backup", "deploy"]
-    assert "what       backup of" in fraisier(installation, monkeypatch, "show", done.id)
+    assert [each["kind"] for each in history] == ["inspection", "deploy"]
+    assert "what       inspection of" in fraisier(installation, monkeypatch, "show", done.id)
     assert "target/first'\ncopy: done" in fraisier(installation, monkeypatch, "logs", done.id)
 
 
 def test_it_fails_and_is_interrupted_as_a_run_is(installation: Installation) -> None:
-    killed = installation.execute(kind="backup", arguments=("first",), killed_at="step_compare")
+    killed = installation.execute(kind="inspection", arguments=("first",), killed_at="step_compare")
     assert killed.status == "interrupted", killed.error_message
-    failed = installation.execute(kind="backup", arguments=("missing/first",))
+    failed = installation.execute(kind="inspection", arguments=("missing/first",))
     assert failed.status == "failed", failed.error_message
-    done = installation.execute(kind="backup", arguments=("second",))
+    done = installation.execute(kind="inspection", arguments=("second",))
     assert done.status == "success", done.error_message
     assert done.release == installation.serving() == installation.linked()

@@ -43,6 +43,7 @@ class Trigger(Enum):
     SCHEDULE = "schedule"
     ON_DEPLOY = "on_deploy"
     ON_FAILURE = "on_failure"
+    BEFORE_DEPLOY = "before_deploy"
 
 
 @fraiseql.enum
@@ -68,6 +69,7 @@ class EventName(Enum):
     ACTIVATION_STARTED = "activation_started"
     ROLLBACK_STARTED = "rollback_started"
     SERVING = "serving"
+    STORED = "stored"
     SUCCESS = "success"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"

@@ -76,12 +76,12 @@ class DeploymentEvent:
 
 @fraiseql.type(sql_source="v_deployment_history")
 class Deployment:
-    """A deployment, a rollback or a run of a job, from its request to its end."""
+    """A deployment, a rollback, a run of a job or a backup, from its request to its end."""
 
     id: Annotated[ID, says("A UUID; ids sort by time.")]
     fraise_id: Annotated[str, says("What is deployed.")]
     environment: Annotated[str, says("Where it is deployed.")]
-    kind: Annotated[str, says("What is done: deploy, rollback, run.")]
+    kind: Annotated[str, says("What is done: deploy, rollback, run, backup, restore_test.")]
     status: Annotated[DeploymentStatus, says("Whether it waits or runs, or how it ended.")]
     requested_at: Annotated[DateTime, says("When it was requested.")]
     started_at: Annotated[DateTime | None, says("When a worker first claimed it.")]
@@ -108,6 +108,10 @@ class Deployment:
         str | None, says("Of all in one lane of an environment, one runs at a time; null excludes nothing.")
     ]
     executor: Annotated[str | None, says("What executes a run: a worker, or a unit of systemd.")]
+    stored_name: Annotated[str | None, says("The name of the backup that it stored.")]
+    stored_size: Annotated[float | None, says("Its size, in bytes.")]
+    stored_sha256: Annotated[str | None, says("Its SHA-256.")]
+    stored_at: Annotated[str | None, says("Where it lies, as people read it.")]
     attempt: Annotated[int, says("How often it was started.")]
     activation_started: Annotated[bool, says("Whether what runs may have changed.")]
     rollback_started: Annotated[bool, says("Whether it failed and was rolled back.")]

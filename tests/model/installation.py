@@ -251,6 +251,7 @@ class Installation:
             SimulatedWorkspace(server, process.pause),
             self.config.path,
             self.config.state_dir,
+            self.config.state_dir / "work",
         )
 
     def run(self, which: int, pauses: int) -> None:

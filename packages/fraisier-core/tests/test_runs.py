@@ -21,7 +21,7 @@ from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 
 from tests.installation import Installation
-from tests.kinds import BACKUP
+from tests.kinds import INSPECTION
 from tests.packages import PackageFolder
 
 pytest_plugins = ["fraisier_core.testing.forge"]
@@ -62,9 +62,9 @@ fraises:
 
 
 @pytest.fixture
-def backups(monkeypatch: pytest.MonkeyPatch) -> None:
+def inspections(monkeypatch: pytest.MonkeyPatch) -> None:
     """A further row of the kinds: a job too."""
-    monkeypatch.setitem(KINDS, BACKUP.name, BACKUP)
+    monkeypatch.setitem(KINDS, INSPECTION.name, INSPECTION)
 
 
 @pytest.fixture
@@ -319,21 +319,21 @@ def test_a_run_that_fails_leaves_the_serving_release_alone(installation: Install
     assert (status.status, status.awaits_decision) == ("success", None)
 
 
-@pytest.mark.usefixtures("backups")
+@pytest.mark.usefixtures("inspections")
 def test_another_kind_of_job_is_a_row_of_the_table(installation: Installation) -> None:
     installation.store.add_kinds()
     configured(installation, "overlap: skip\n        deploy_during_run: true")
-    deployed = installation.execute(installation.forge.push_files({"job": "echo backed up $1"}))
-    request = Request("site", "production", "backup", "manual", "ada", arguments=("all",))
+    deployed = installation.execute(installation.forge.push_files({"job": "echo inspected $1"}))
+    request = Request("site", "production", "inspection", "manual", "ada", arguments=("all",))
     first, second = installation.store.request_all([request, request])
-    assert installation.store.deployment(second).error_message == f"backup {first} is under way"
+    assert installation.store.deployment(second).error_message == f"inspection {first} is under way"
     run = requested(installation)
     lease = installation.store.leased(ME, run.id)
     done = installation.execute_claimed(first)  # beside a run: each has a lane of its own
     assert lease is not None
-    assert (done.status, done.lane, done.release) == ("success", "backup", deployed.release)
-    assert "backed up all" in "".join(each.text for each in installation.store.log(first))
-    assert commands(done, serving_unknown=False) == ("fraisier backup site production -- all",)
+    assert (done.status, done.lane, done.release) == ("success", "inspection", deployed.release)
+    assert "inspected all" in "".join(each.text for each in installation.store.log(first))
+    assert commands(done, serving_unknown=False) == ("fraisier inspect site production -- all",)
 
 
 def interrupted(installation: Installation, *, repeatable: bool, trigger: Trigger) -> Deployment:

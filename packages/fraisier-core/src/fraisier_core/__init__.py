@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UnreachableStoreError,
     )
     from fraisier_core.health import Health
-    from fraisier_core.job_settings import JobSettings, Schedule
+    from fraisier_core.job_settings import BackupJobSettings, JobSettings, RestoreTestSection, Schedule
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
     from fraisier_core.payload import (
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from fraisier_core.store.protocol import Commits, Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.store.vocabulary import ENDED
+    from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
     from fraisier_core.system.processes import ProcessIdentity
@@ -85,6 +86,7 @@ __all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender"
 __all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
 __all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"]
+__all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
@@ -110,6 +112,7 @@ _MODULES = (
         "push",
         "release",
         "signature",
+        "stored",
     ),  # the cheap ones first: all are looked through
     *(
         "system.host",

@@ -136,7 +136,7 @@ class DeployerHooks:
 
     @hookspec(firstresult=True)
     def deploy(self, run: Run[Any]) -> None:
-        """Deploy `run.release`. Required.
+        """Deploy `run.release`. Required, unless `back_up` is there: a type of backups deploys nothing.
 
         Called in a process of its own once the commit is fetched and checked out. Calls `run.activate()`
         before the first command that may change what runs; if it returns without, the deployment fails.
@@ -160,7 +160,7 @@ class DeployerHooks:
 
     @hookspec(firstresult=True)
     def health_check(self, run: Run[Any]) -> Health:
-        """Return whether the service is healthy: one probe. Required.
+        """Return whether the service is healthy: one probe. Required if there is `deploy`.
 
         Called after `deploy`, after `rollback`, and again while it returns "unhealthy", as often and as long
         as the engine decides; then for `stable_for`. `Health(..., final=True)` says that a later probe cannot
@@ -240,6 +240,51 @@ class DeployerHooks:
             @hookimpl
             def run_job(run):
                 run.command(["./report.sh", *run.arguments])
+        """
+
+    @hookspec(firstresult=True)
+    def back_up(self, run: Run[Any]) -> None:
+        """Make a backup, and verify every copy of it. Required, unless `deploy` is there; the settings of a
+        type that has it extend `BackupJobSettings`.
+
+        Called for each backup, in a process of its own; again after a failure, as `retries:` says. It needs
+        no release: `run.release.path` is a folder of the environment's own, which is empty at first. It calls
+        `run.record_stored()`, and does not call `run.activate()`.
+
+        Args:
+            run: as in `run_job`.
+
+        Raises if the backup fails.
+
+        Example::
+
+            @hookimpl
+            def back_up(run):
+                copy = run.settings.path / f"{run.fraise}-{uuid4()}"
+                run.command(["cp", run.settings.source, copy])
+                run.command(["cmp", run.settings.source, copy])
+                digest = hashlib.sha256(copy.read_bytes()).hexdigest()
+                run.record_stored(Stored(copy.name, copy.stat().st_size, digest, str(copy.parent)))
+        """
+
+    @hookspec(firstresult=True)
+    def test_restore(self, run: Run[Any]) -> None:
+        """Restore a backup into a place of its own, check what was restored, and remove it. Optional.
+
+        Called as `back_up` is, never while that is called for the same environment.
+
+        Args:
+            run: as in `run_job`.
+
+        Raises if it cannot be restored, or if what was restored is not what was backed up.
+
+        Example::
+
+            @hookimpl
+            def test_restore(run):
+                newest = max(run.settings.path.iterdir())
+                run.command(["cp", newest, "restored"])
+                run.command(["./check.sh", "restored"])
         """
 
     @hookspec(firstresult=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -165,6 +165,9 @@ class JobSettings(EnvironmentSettings):
         limits: what systemd lets it take.
     """
 
+    kind: ClassVar[str] = "run"
+    """The kind of what `schedule` requests."""
+
     run: Literal["on_deploy", "on_request"] = "on_request"
     overlap: Overlap = "queue"
     deploy_during_run: bool = False
@@ -174,9 +177,14 @@ class JobSettings(EnvironmentSettings):
     limits: LimitsSection = LimitsSection()
 
     @property
+    def schedules(self) -> Mapping[str, ScheduleSection]:
+        """When each kind is requested by itself, by its name; those that never are left out."""
+        return {self.kind: self.schedule} if self.schedule else {}
+
+    @property
     def needs_unit(self) -> bool:
         """Whether each run is a unit of systemd's, on a host that has it."""
-        return self.schedule is not None or self.limits != LimitsSection()
+        return bool(self.schedules) or self.limits != LimitsSection()
 
     @model_validator(mode="after")
     def _runs_at_once_bind_no_deployment(self) -> JobSettings:
@@ -185,9 +193,42 @@ class JobSettings(EnvironmentSettings):
         return self
 
 
+class RestoreTestSection(Section):
+    """What is said of testing that backups can be restored; a type adds its own keys.
+
+    Args:
+        schedule: when the newest backup is restored as a test.
+    """
+
+    schedule: Schedule | None = None
+
+
+class BackupJobSettings(JobSettings):
+    """The section of an environment of a type that has the hook `back_up`, of whose backups `schedule` is; a
+    type adds its own keys.
+
+    Args:
+        restore_test: when a backup is restored as a test, if it ever is by itself.
+    """
+
+    kind: ClassVar[str] = "backup"
+    restore_test: RestoreTestSection | None = None
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleSection]:
+        """When each kind is requested by itself, by its name; those that never are left out."""
+        test = self.restore_test.schedule if self.restore_test else None
+        return {**super().schedules, **({"restore_test": test} if test else {})}
+
+
 def settings_of_requests(section: Mapping[str, object]) -> JobSettings:
     """Return what a section says of how runs are requested and who executes them, whatever else is wrong with
     it. Raises `ValidationError`.
     """
     keys = "overlap", "deploy_during_run", "schedule", "limits"
-    return JobSettings.model_validate({key: section[key] for key in keys if key in section})
+    said = {key: section[key] for key in keys if key in section}
+    test = section.get("restore_test")
+    if isinstance(test, Mapping) and "schedule" in test:
+        said["restore_test"] = {"schedule": test["schedule"]}
+        return BackupJobSettings.model_validate(said)
+    return JobSettings.model_validate(said)

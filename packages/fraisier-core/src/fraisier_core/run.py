@@ -14,6 +14,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.stored import Stored
 from fraisier_core.system.commands import CommandResult
 from fraisier_core.system.environment import clean_environment
 
@@ -31,7 +32,8 @@ class Run(ABC, Generic[S]):
         fraise: the fraise's name.
         environment: the environment's name.
         settings: the environment's section, validated by the type's own model.
-        release: the release to deploy, checked out and complete.
+        release: the release to deploy, checked out and complete. A backup has none: its name and commit are
+            empty, and its path is a folder of the environment's own, in which commands run.
         previous: the release that was active before, None if there is none; in a rollback, the one that is
             rolled back from.
         arguments: of the job, if this is a run of one.
@@ -56,9 +58,9 @@ class Run(ABC, Generic[S]):
         facts = {
             "FRAISIER_FRAISE": self.fraise,
             "FRAISIER_ENVIRONMENT": self.environment,
-            "FRAISIER_COMMIT": self.release.commit_sha,
-            "FRAISIER_RELEASE": self.release.name,
         }
+        if self.release.name:
+            facts |= {"FRAISIER_COMMIT": self.release.commit_sha, "FRAISIER_RELEASE": self.release.name}
         return clean_environment(self.settings.env | facts)
 
     @abstractmethod
@@ -109,6 +111,13 @@ class Run(ABC, Generic[S]):
 
         Args:
             release: by default the one being deployed.
+        """
+
+    @abstractmethod
+    def record_stored(self, stored: Stored) -> None:
+        """Record what a backup stored, once every copy of it is verified; what is recorded last counts.
+
+        A backup that does not call it fails. A restore test may say which backup it restored.
         """
 
     @abstractmethod

@@ -125,6 +125,11 @@ class ResolvedEnvironment:
         return self.state_dir / "releases" / self.fraise / self.environment
 
     @property
+    def work(self) -> Path:
+        """The folder of the environment's own in which what needs no release works."""
+        return self.state_dir / "work" / self.fraise / self.environment
+
+    @property
     def mirrors(self) -> Path:
         """The folder of the mirrors of all repositories."""
         return self.state_dir / "mirrors"

@@ -44,11 +44,12 @@ class DeploymentContext:
     workspace: Workspace
     config: Path
     state_dir: Path
+    work: Path
     describe: bool = False
 
     def facts(self, release: Release) -> dict[str, str]:
         """Return the variables that commands get beside those of every run."""
-        if not self.describe:
+        if not self.describe or not release.commit_sha:
             return {}
         with suppress(StepFailedError):  # the commit of an old release may be gone
             return {"FRAISIER_DESCRIBE": self.mirror.describe(release.commit_sha)}
@@ -143,5 +144,5 @@ def open_context(
     shared = SharedFiles(resolved.shared, settings.shared)
     workspace = open_workspace(resolved.releases, settings.app_path, mirror, shared)
     names = (resolved.fraise, resolved.environment)
-    files = (resolved.config, resolved.state_dir)
+    files = (resolved.config, resolved.state_dir, resolved.work)
     return DeploymentContext(*names, settings, deployer, mirror, workspace, *files, resolved.describe)

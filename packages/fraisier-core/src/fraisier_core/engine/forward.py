@@ -28,11 +28,12 @@ def execute(execution: Execution) -> None:
     """
     kind = KINDS[execution.deployment.kind]
     try:
-        if not kind.activates:
+        if kind.source == "serving":
             require_release_of_its_own(execution)
         release = SOURCES[kind.source](execution)
         if release is not None:
-            _record(execution, release, _to_return_to(execution) if kind.activates else None)
+            if kind.source != "nothing":
+                _record(execution, release, _to_return_to(execution) if kind.activates else None)
             if kind.source == "commit":
                 check_units(execution)
             run = call_with_retries(execution, kind.hook, release)

@@ -15,7 +15,9 @@ from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.store.records import Event
 from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.stored import Stored
 from fraisier_core.system.commands import CommandResult, Interruption, Limits, run_command
 from fraisier_core.system.daemons import Daemons
 
@@ -97,6 +99,14 @@ class RecordedRun(Run[EnvironmentSettings]):
                 self.activated = True
                 self._execution.activate(release or self.release)
 
+    def record_stored(self, stored: Stored) -> None:
+        kind = KINDS[self._execution.deployment.kind]
+        if kind.source != "nothing":
+            raise StepFailedError(f"{kind.name}: this kind stores nothing: only a backup does")
+        name, place = map(self._recorder.redacted, (stored.name, stored.destination))
+        stored_event = Event("stored", stored_name=name, stored_size=stored.size)
+        self._recorder.append(stored_event._replace(stored_sha256=stored.sha256, stored_at=place))
+
     def probe(self) -> Health:
         check = self.settings.health_check
         if check is None:
@@ -120,4 +130,6 @@ def call(execution: Execution, hook: str, release: Release) -> RecordedRun:
     if activates and not (run.activated or run.in_place):
         rule = "call it before the first command that may change what runs"
         raise StepFailedError(f"{hook} returned without run.activate(): {rule}")
+    if KINDS[execution.deployment.kind].stores and execution.deployment.stored_name is None:
+        raise StepFailedError(f"{hook} returned without run.record_stored(): nothing says what it stored")
     return run

@@ -18,6 +18,7 @@ from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.text.redaction import Redactor
 
 LOG_LIMIT = 256 * 1024
+_STORED = ("stored_name", "stored_size", "stored_sha256", "stored_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def _after(deployment: Deployment, event: Event) -> Deployment:
         return deployment._replace(activation_started=True)
     if event.event == "rollback_started":
         return deployment._replace(rollback_started=True)
+    if event.event == "stored":
+        return deployment._replace(**{name: getattr(event, name) for name in _STORED})
     return deployment
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires
 
 from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
-from fraisier_core.job_settings import JobSettings
+from fraisier_core.job_settings import BackupJobSettings, JobSettings
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
 
@@ -17,7 +17,8 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
     """What the plugins of one entry-point group have in common. `noun` is what messages call one of them; the
-    model that `settings()` returns extends `model`, or that of a hook of the plugin in `models`.
+    model that `settings()` returns extends `model`, or that of a hook of the plugin in `models`. The
+    hook `instead` replaces those that are `required` in a plugin that has none of them.
     """
 
     group: str
@@ -26,10 +27,17 @@ class GroupSpec:
     model: type[Section]
     required: Collection[str]
     models: Mapping[str, type[Section]] = field(default_factory=dict)
+    instead: str | None = None
 
     def model_for(self, hooks: Collection[str]) -> type[Section]:
         """Return what the settings of a plugin with these hooks extend."""
         return next((model for hook, model in self.models.items() if hook in hooks), self.model)
+
+    def required_of(self, hooks: Collection[str]) -> set[str]:
+        """Return the hooks that a plugin with these must have."""
+        if self.instead in hooks and not {*self.required} & {*hooks}:
+            return set()
+        return {*self.required}
 
     def advice(self, name: str) -> str:
         """Return what to do if a plugin of that name is not installed: the extra of the application that has
@@ -60,7 +68,8 @@ PROVIDERS = GroupSpec(
 DEPLOYERS = GroupSpec(
     *("fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings),
     required=("deploy", "health_check"),
-    models={"run_job": JobSettings},
+    models={"back_up": BackupJobSettings, "run_job": JobSettings},
+    instead="back_up",
 )
 STORES = GroupSpec("fraisier.stores", "store", StoreHooks, Section, ("open_store",))
 OBSERVERS = GroupSpec(

@@ -120,7 +120,7 @@ class Group:
 
     def _register(self, name: str, plugin: object) -> None:
         specs = self._manager_of([])
-        problems = _plugin_problems(plugin, specs, self._spec.required)
+        problems = _plugin_problems(plugin, specs, self._spec)
         if problems:
             raise _UnusableError("; ".join(problems))
         functions = {hook: found for hook, (_, found) in _implemented_hooks(plugin, specs).items()}
@@ -163,7 +163,7 @@ def _origin(entry_point: EntryPoint) -> str:
     return f"{distribution} {version}" if distribution else entry_point.value
 
 
-def _plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Collection[str]) -> list[str]:
+def _plugin_problems(plugin: object, manager: pluggy.PluginManager, group: GroupSpec) -> list[str]:
     """Return everything that keeps a module, or an object with hooks as methods, from being used."""
     implementations = _implemented_hooks(plugin, manager)
     problems = [
@@ -171,7 +171,7 @@ def _plugin_problems(plugin: object, manager: pluggy.PluginManager, required: Co
         for name, (options, function) in implementations.items()
         for problem in _implementation_problems(name, options, function, manager)
     ]
-    for name in sorted({*required} - implementations.keys()):
+    for name in sorted(group.required_of(implementations.keys()) - implementations.keys()):
         undecorated = " (the function of that name lacks @hookimpl)" if hasattr(plugin, name) else ""
         problems.append(f'required hook "{name}" is missing{undecorated}')
     return problems

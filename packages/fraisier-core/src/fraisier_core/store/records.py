@@ -70,7 +70,9 @@ class Request(NamedTuple):
 
 
 class Deployment(NamedTuple):
-    """A row of `v_deployment_history`; durations in seconds, times in UTC."""
+    """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `stored_at` says
+    where the backup lies that this one stored.
+    """
 
     id: str
     fraise_id: str
@@ -99,6 +101,10 @@ class Deployment(NamedTuple):
     requested_for: str | None
     lane: str | None
     executor: Executor | None
+    stored_name: str | None
+    stored_size: int | None
+    stored_sha256: str | None
+    stored_at: str | None
     attempt: int
     activation_started: bool
     rollback_started: bool
@@ -185,6 +191,10 @@ class Event(NamedTuple):
     repeatable: bool | None = None
     duration: float | None = None
     message: str | None = None
+    stored_name: str | None = None
+    stored_size: int | None = None
+    stored_sha256: str | None = None
+    stored_at: str | None = None
 
 
 class DeploymentEvent(NamedTuple):

@@ -20,6 +20,7 @@ EventName = Literal[
     "activation_started",
     "rollback_started",
     "serving",
+    "stored",
     Ending,
 ]
 ENDED: frozenset[Ending] = frozenset(get_args(Ending))
@@ -28,7 +29,15 @@ ENDS_ATTEMPT: frozenset[EventName] = ENDED | {"requeued"}
 """The events that end an attempt; its lease is dropped with them."""
 
 Trigger = Literal[
-    "webhook", "manual", "recovery", "replay", "reconcile", "schedule", "on_deploy", "on_failure"
+    "webhook",
+    "manual",
+    "recovery",
+    "replay",
+    "reconcile",
+    "schedule",
+    "on_deploy",
+    "on_failure",
+    "before_deploy",
 ]
 """Who asks. What a user requests (`manual`) is never stale, and its paths are never compared."""
 Overlap = Literal["queue", "skip", "allow"]
@@ -37,8 +46,10 @@ Executor = Literal["worker", "unit"]
 """Who executes the runs of an environment: a worker, or a unit of systemd that is started for each."""
 SKIP_DEPLOY = "[skip deploy]"
 """What the message of a commit says that is not to be deployed if it is pushed (`skip_deploy:`)."""
-Source = Literal["commit", "release", "serving"]
-"""Where a deployment's release comes from: fetched and built, named by the request, or it serves already."""
+Source = Literal["commit", "release", "serving", "nothing"]
+"""Where a deployment's release comes from: fetched and built, named by the request, or it serves already;
+`nothing` has none.
+"""
 Verdict = Literal["accepted", "ignored", "duplicate", "conflict"]
 """What became of a delivery; one that conflicts with an earlier one is not recorded."""
 RecordedVerdict = Literal["accepted", "ignored", "duplicate", "refused"]
@@ -58,8 +69,9 @@ class Kind:
     messages call its success, `again` the command that requests it, an option of it and the column that the
     option takes, `arguments` what a request must name. Of all kinds in one `lane`, one at a time runs in an
     environment; None excludes nothing. A newer request of a kind that `supersedes` ends one that waits.
-    `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first. What a
-    `job` excludes and who executes it is up to the settings of its environment.
+    `status` takes what is `shown` for the last deployment. A higher `priority` is claimed first. Who
+    executes a `job`, and what one of the serving release excludes, is up to the settings of its environment.
+    One that `stores` fails unless it records what.
     """
 
     name: str
@@ -71,13 +83,14 @@ class Kind:
     supersedes: bool = True
     shown: bool = True
     job: bool = False
+    stores: bool = False
     priority: int = 0
     arguments: tuple[str, ...] = ()
 
     @property
     def activates(self) -> bool:
-        """Whether its release serves after success, which it is verified for; otherwise it does already."""
-        return self.source != "serving"
+        """Whether its release serves after success, which it is verified for."""
+        return self.source in {"commit", "release"}
 
 
 KINDS: Mapping[str, Kind] = {
@@ -91,6 +104,20 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             *("run", "run_job", "serving", "ran", ("run", "--", "arguments"), "run"),
+            supersedes=False,
+            shown=False,
+            job=True,
+        ),
+        Kind(
+            *("backup", "back_up", "nothing", "backed up", ("backup", "--", "arguments"), "backup"),
+            supersedes=False,
+            shown=False,
+            job=True,
+            stores=True,
+        ),
+        Kind(
+            *("restore_test", "test_restore", "nothing", "restored as a test"),
+            *(("backups test", "--", "arguments"), "backup"),
             supersedes=False,
             shown=False,
             job=True,

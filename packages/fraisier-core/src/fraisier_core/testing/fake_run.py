@@ -14,6 +14,7 @@ from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, S, require_own_step
+from fraisier_core.stored import Stored
 from fraisier_core.system.commands import CommandResult, Limits, run_command
 
 COMMAND_SECONDS = 60.0
@@ -37,6 +38,7 @@ class FakeRun(Run[S]):
         unrepeatable: the names of the steps that may not run again.
         commands: the argument lists of the commands, in order.
         activations: the releases that were activated, in order.
+        stored: what was recorded as stored, in order.
         output: everything that was printed or noted.
     """
 
@@ -58,6 +60,7 @@ class FakeRun(Run[S]):
         self.unrepeatable: list[str] = []
         self.commands: list[tuple[str, ...]] = []
         self.activations: list[Release] = []
+        self.stored: list[Stored] = []
         self.output = ""
         self._in_step = False
 
@@ -117,6 +120,9 @@ class FakeRun(Run[S]):
             self.activations.append(release)
             if self.settings.app_path is not None:
                 Link(self.settings.app_path, release.path.parent).activate(release)
+
+    def record_stored(self, stored: Stored) -> None:
+        self.stored.append(stored)
 
     def probe(self) -> Health:
         check = self.settings.health_check

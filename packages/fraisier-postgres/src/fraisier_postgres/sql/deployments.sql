@@ -56,10 +56,12 @@ VALUES (
 -- The rules assign the number, once they hold the environment.
 INSERT INTO tb_deployment_events (
     deployment_id, event, at, token, host, attempt, requested_by, commit_sha, superseded_by, release,
-    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message)
+    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message,
+    stored_name, stored_size, stored_sha256, stored_at)
 VALUES (
     :deployment_id, :event, :at, :token, :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release,
-    :previous_release, :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
+    :previous_release, :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message,
+    :stored_name, :stored_size, :stored_sha256, :stored_at);
 
 -- name: newest_migration
 SELECT max(name) AS name FROM tb_migrations;
@@ -127,7 +129,8 @@ WHERE id = :id AND NOT cancel_requested
 -- name: releases_in_use
 -- What a deployment must not remove: runs and the like use the release that served when they began.
 SELECT DISTINCT release FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'serving'
+WHERE fraise_id = :fraise_id AND environment = :environment
+  AND (source = 'serving' OR source = 'nothing')
   AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
 
 -- name: has_succeeded
@@ -151,7 +154,7 @@ ORDER BY sequence DESC LIMIT 20;
 -- since the delivery that is repeated; no replays, nor what uses the serving release.
 SELECT 1 FROM tb_deployments AS since
 WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
-  AND since.source <> 'serving' AND since.trigger <> 'replay'
+  AND since.source <> 'serving' AND since.source <> 'nothing' AND since.trigger <> 'replay'
   AND (since.repeats IS NULL OR since.release IS NOT NULL)
   AND coalesce(
       since.sequence > (

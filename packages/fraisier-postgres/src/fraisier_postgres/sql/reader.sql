@@ -61,11 +61,11 @@ JOIN tb_kinds AS k ON k.job
 JOIN tb_deployments AS d ON d.sequence IN (
     (SELECT n.sequence FROM tb_deployments AS n
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
-       AND n.source = 'serving' AND n.status <> 'pending' AND n.status <> 'skipped'
+       AND (n.source = 'serving' OR n.source = 'nothing') AND n.status <> 'pending' AND n.status <> 'skipped'
      ORDER BY n.sequence DESC LIMIT 1),
     (SELECT n.sequence FROM tb_deployments AS n
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
-       AND n.source = 'serving' AND n.status = 'pending'
+       AND (n.source = 'serving' OR n.source = 'nothing') AND n.status = 'pending'
      ORDER BY n.sequence DESC LIMIT 1),
     (SELECT n.sequence FROM tb_deployments AS n
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name

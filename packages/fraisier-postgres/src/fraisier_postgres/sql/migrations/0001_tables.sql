@@ -30,7 +30,7 @@ CREATE TABLE tb_environments (
 -- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
 CREATE TABLE tb_kinds (
     name       text PRIMARY KEY,
-    source     text NOT NULL CHECK (source = ANY ('{commit, release, serving}')),
+    source     text NOT NULL CHECK (source = ANY ('{commit, release, serving, nothing}')),
     lane       text,
     supersedes boolean NOT NULL,
     shown      boolean NOT NULL,
@@ -101,8 +101,8 @@ CREATE TABLE tb_refused_deliveries (
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
 -- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
--- what the environment says of its job is copied with the request of a run. The rules assign it, `sequence` and
--- `number`.
+-- what the environment says of its job is copied with the request of a run. `stored_at` says where a backup lies. The
+-- rules assign `sequence` and `number`.
 CREATE SEQUENCE deployment_event_sequence;
 
 CREATE TABLE tb_deployment_events (
@@ -112,7 +112,7 @@ CREATE TABLE tb_deployment_events (
     event               text NOT NULL CHECK (event = ANY ('{
         requested, superseded, cancel_requested, claimed, requeued, step_started,
         step_finished, release_chosen, activation_started, rollback_started, serving, success,
-        failed, rolled_back, cancelled, interrupted, skipped}')),
+        failed, rolled_back, cancelled, interrupted, skipped, stored}')),
     at                  timestamptz NOT NULL,
     token               bigint,
     host                text COLLATE "C",
@@ -121,7 +121,7 @@ CREATE TABLE tb_deployment_events (
     environment         text COLLATE "C",
     kind                text,
     trigger             text CHECK (trigger = ANY ('{
-        webhook, manual, recovery, replay, reconcile, schedule, on_deploy, on_failure}')),
+        webhook, manual, recovery, replay, reconcile, schedule, on_deploy, on_failure, before_deploy}')),
     requested_by        text,
     ref                 text COLLATE "C",
     commit_sha          text,
@@ -147,6 +147,10 @@ CREATE TABLE tb_deployment_events (
     repeatable          boolean,
     duration            double precision,
     message             text,
+    stored_name         text,
+    stored_size         bigint,
+    stored_sha256       text,
+    stored_at           text,
     UNIQUE (deployment_id, number)
 );
 
@@ -189,6 +193,10 @@ CREATE TABLE tb_deployments (
     arguments           jsonb,
     requested_for       uuid,
     executor            text,
+    stored_name         text,
+    stored_size         bigint,
+    stored_sha256       text,
+    stored_at           text,
     attempt             integer NOT NULL DEFAULT 0,
     activation_started  boolean NOT NULL DEFAULT false,
     rollback_started    boolean NOT NULL DEFAULT false,
@@ -215,9 +223,9 @@ CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment
 CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, previous_release)
     WHERE status = 'success' AND source = 'release';
 CREATE INDEX use_under_way ON tb_deployments (fraise_id, environment, sequence)
-    WHERE source = 'serving' AND (status = 'pending' OR status = 'running');
+    WHERE (source = 'serving' OR source = 'nothing') AND (status = 'pending' OR status = 'running');
 CREATE INDEX run_begun ON tb_deployments (fraise_id, environment, kind, sequence)
-    WHERE source = 'serving' AND status <> 'pending' AND status <> 'skipped';
+    WHERE (source = 'serving' OR source = 'nothing') AND status <> 'pending' AND status <> 'skipped';
 CREATE INDEX use_that_succeeded ON tb_deployments (fraise_id, environment, release)
     WHERE source = 'serving' AND status = 'success';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)

@@ -145,7 +145,8 @@ BEGIN
     SELECT event.deployment_id, 'skipped', event.at, d.kind || ' ' || d.id || ' is under way'
     FROM tb_deployments AS d
     WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
-      AND d.source = 'serving' AND (d.status = 'pending' OR d.status = 'running') AND d.id <> event.deployment_id
+      AND (d.source = 'serving' OR d.source = 'nothing') AND (d.status = 'pending' OR d.status = 'running')
+      AND d.id <> event.deployment_id
     ORDER BY d.sequence LIMIT 1;
 END $$;
 

@@ -1,7 +1,7 @@
 -- The fold: what each event does to the tables that are derived from the events. It is written once, so that
 -- appending (one event) and rebuilding (all of them) are the same code. Each part is one statement an event.
 
--- What a request excludes is up to its kind and, if it is a job's, to what the environment said of that.
+-- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said.
 CREATE FUNCTION fold_requested(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tb_deployments (
@@ -10,7 +10,10 @@ BEGIN
         release, recovers, repeats, arguments, requested_for, executor, last_event, position)
     SELECT
         event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source,
-        CASE WHEN event.overlap = 'allow' THEN NULL WHEN event.deploys_wait THEN 'release' ELSE k.lane END,
+        CASE WHEN k.source <> 'serving' THEN k.lane
+             WHEN event.overlap = 'allow' THEN NULL
+             WHEN event.deploys_wait THEN 'release'
+             ELSE k.lane END,
         k.supersedes, k.shown, k.priority, 'pending', event.at, event.commit_sha, event.ref, event.before_sha,
         event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
         event.newest_delivery, event.release, event.recovers, event.repeats, event.arguments, event.requested_for,
@@ -101,6 +104,15 @@ BEGIN
         deployment_id = excluded.deployment_id, since = excluded.since;
 END $$;
 
+-- What a backup stored, and where.
+CREATE FUNCTION fold_stored(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tb_deployments AS d
+    SET stored_name = event.stored_name, stored_size = event.stored_size, stored_sha256 = event.stored_sha256,
+        stored_at = event.stored_at, last_event = event.number
+    WHERE d.id = event.deployment_id;
+END $$;
+
 CREATE FUNCTION fold_attempt(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF event.event = 'claimed' THEN
@@ -125,6 +137,8 @@ BEGIN
         WHEN 'serving' THEN
             PERFORM fold_progress(event);
             PERFORM fold_serving(event);
+        WHEN 'stored' THEN
+            PERFORM fold_stored(event);
         WHEN 'release_chosen', 'activation_started', 'rollback_started' THEN
             PERFORM fold_progress(event);
         ELSE

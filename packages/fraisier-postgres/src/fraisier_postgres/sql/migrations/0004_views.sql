@@ -18,7 +18,8 @@ SELECT
         'webhook_event_id', h.webhook_event_id, 'release', h.release, 'previous_release', h.previous_release,
         'previous_commit_sha', h.previous_commit_sha, 'superseded_by', h.superseded_by, 'recovers', h.recovers,
         'repeats', h.repeats, 'arguments', h.arguments, 'requested_for', h.requested_for, 'lane', h.lane,
-        'executor', h.executor, 'attempt', h.attempt, 'activation_started', h.activation_started,
+        'executor', h.executor, 'stored_name', h.stored_name, 'stored_size', h.stored_size,
+        'stored_sha256', h.stored_sha256, 'stored_at', h.stored_at, 'attempt', h.attempt, 'activation_started', h.activation_started,
         'rollback_started', h.rollback_started, 'unrepeatable', h.unrepeatable,
         'cancel_requested', h.cancel_requested, 'position', h.position, 'sequence', h.sequence,
         'steps', h.steps, 'output', h.output, 'events', h.events) AS data
@@ -27,7 +28,8 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor,
+        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
@@ -79,7 +81,7 @@ SELECT
     END AS error_message,
     c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
     c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
-    d.arguments, d.requested_for, d.lane, d.executor,
+    d.arguments, d.requested_for, d.lane, d.executor, b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -105,8 +107,12 @@ CROSS JOIN LATERAL (
     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
       AND r.event IN ('requested', 'release_chosen')
     ORDER BY r.number DESC LIMIT 1) AS c
+LEFT JOIN LATERAL (
+    SELECT r.stored_name, r.stored_size, r.stored_sha256, r.stored_at FROM tb_deployment_events AS r
+    WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+    ORDER BY r.number DESC LIMIT 1) AS b ON (true)
 WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
-                      'rollback_started', 'serving')
+                      'rollback_started', 'serving', 'stored')
    OR e.sequence = d.position;
 
 -- The changes after a position, as `events_after` returns the events.

@@ -56,7 +56,7 @@ INSERT INTO tb_deployment_events (deployment_id, number, event, at, message)
 SELECT own.deployment_id, 2, 'skipped', own.at, busy.kind || ' ' || busy.id || ' is under way'
 FROM tb_deployment_events AS own JOIN tb_deployments AS busy
     ON busy.fraise_id = own.fraise_id AND busy.environment = own.environment AND busy.kind = own.kind
-   AND busy.source = 'serving' AND (busy.status = 'pending' OR busy.status = 'running')
+   AND (busy.source = 'serving' OR busy.source = 'nothing') AND (busy.status = 'pending' OR busy.status = 'running')
    AND busy.id <> own.deployment_id
 WHERE own.deployment_id = :deployment_id AND own.number = 1 AND own.overlap = 'skip'
 ORDER BY busy.sequence LIMIT 1;
@@ -64,11 +64,13 @@ ORDER BY busy.sequence LIMIT 1;
 -- name: append
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, token, host, attempt, requested_by, commit_sha, superseded_by, release,
-    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message)
+    previous_release, previous_commit_sha, step, step_number, step_status, repeatable, duration, message,
+    stored_name, stored_size, stored_sha256, stored_at)
 VALUES (
     :deployment_id, (SELECT last_event + 1 FROM tb_deployments WHERE id = :deployment_id), :event, :at, :token,
     :host, :attempt, :requested_by, :commit_sha, :superseded_by, :release, :previous_release,
-    :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message);
+    :previous_commit_sha, :step, :step_number, :step_status, :repeatable, :duration, :message,
+    :stored_name, :stored_size, :stored_sha256, :stored_at);
 
 -- name: newest_migration
 SELECT max(name) AS name FROM tb_migrations;
@@ -126,7 +128,8 @@ WHERE id = :id AND cancel_requested = 0
 -- name: releases_in_use
 -- What a deployment must not remove: runs and the like use the release that served when they began.
 SELECT DISTINCT release FROM tb_deployments
-WHERE fraise_id = :fraise_id AND environment = :environment AND source = 'serving'
+WHERE fraise_id = :fraise_id AND environment = :environment
+  AND (source = 'serving' OR source = 'nothing')
   AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
 
 -- name: has_succeeded
@@ -150,7 +153,7 @@ ORDER BY sequence DESC LIMIT 20;
 -- since the delivery that is repeated; no replays, nor what uses the serving release.
 SELECT 1 FROM tb_deployments AS since
 WHERE since.fraise_id = :fraise_id AND since.environment = :environment AND since.id <> :id
-  AND since.source <> 'serving' AND since.trigger <> 'replay'
+  AND since.source <> 'serving' AND since.source <> 'nothing' AND since.trigger <> 'replay'
   AND (since.repeats IS NULL OR since.release IS NOT NULL)
   AND coalesce(
       since.sequence > (

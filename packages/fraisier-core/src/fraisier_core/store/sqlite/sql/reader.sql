@@ -53,11 +53,11 @@ JOIN tb_kinds AS k ON k.job = 1
 JOIN tb_deployments AS d ON d.sequence IN (
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY run_begun
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
-       AND n.source = 'serving' AND n.status <> 'pending' AND n.status <> 'skipped'
+       AND (n.source = 'serving' OR n.source = 'nothing') AND n.status <> 'pending' AND n.status <> 'skipped'
      ORDER BY n.sequence DESC LIMIT 1),
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY use_under_way
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
-       AND n.source = 'serving' AND n.status = 'pending'
+       AND (n.source = 'serving' OR n.source = 'nothing') AND n.status = 'pending'
        AND (n.status = 'pending' OR n.status = 'running')
      ORDER BY n.sequence DESC LIMIT 1),
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY run_of_a_schedule

@@ -30,7 +30,8 @@ CREATE TABLE tb_environments (
 -- The kinds of deployments, as `vocabulary.KINDS` has them: written whenever the store is opened for writing.
 CREATE TABLE tb_kinds (
     name       TEXT PRIMARY KEY,
-    source     TEXT NOT NULL CHECK (source = 'commit' OR source = 'release' OR source = 'serving'),
+    source     TEXT NOT NULL CHECK (
+        source = 'commit' OR source = 'release' OR source = 'serving' OR source = 'nothing'),
     lane       TEXT,
     supersedes INTEGER NOT NULL CHECK (supersedes IN (0, 1)),
     shown      INTEGER NOT NULL CHECK (shown IN (0, 1)),
@@ -101,7 +102,7 @@ CREATE TABLE tb_refused_deliveries (
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
 -- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
--- what the environment says of its job is copied with the request of a run.
+-- what the environment says of its job is copied with the request of a run. `stored_at` says where a backup lies.
 CREATE TABLE tb_deployment_events (
     sequence            INTEGER PRIMARY KEY,
     deployment_id       TEXT NOT NULL,
@@ -110,8 +111,9 @@ CREATE TABLE tb_deployment_events (
         event = 'requested' OR event = 'superseded' OR event = 'cancel_requested' OR event = 'claimed' OR
         event = 'requeued' OR event = 'step_started' OR event = 'step_finished' OR
         event = 'release_chosen' OR event = 'activation_started' OR event = 'rollback_started' OR
-        event = 'serving' OR event = 'success' OR event = 'failed' OR event = 'rolled_back' OR
-        event = 'cancelled' OR event = 'interrupted' OR event = 'skipped'),
+        event = 'serving' OR event = 'stored' OR event = 'success' OR event = 'failed' OR
+        event = 'rolled_back' OR event = 'cancelled' OR event = 'interrupted' OR
+        event = 'skipped'),
     at                  TEXT NOT NULL,
     token               INTEGER,
     host                TEXT,
@@ -121,7 +123,8 @@ CREATE TABLE tb_deployment_events (
     kind                TEXT,
     trigger             TEXT CHECK (
         trigger = 'webhook' OR trigger = 'manual' OR trigger = 'recovery' OR trigger = 'replay' OR
-        trigger = 'reconcile' OR trigger = 'schedule' OR trigger = 'on_deploy' OR trigger = 'on_failure'),
+        trigger = 'reconcile' OR trigger = 'schedule' OR trigger = 'on_deploy' OR trigger = 'on_failure' OR
+        trigger = 'before_deploy'),
     requested_by        TEXT,
     ref                 TEXT,
     commit_sha          TEXT,
@@ -149,6 +152,10 @@ CREATE TABLE tb_deployment_events (
     repeatable          INTEGER CHECK (repeatable IN (0, 1)),
     duration            REAL,
     message             TEXT,
+    stored_name         TEXT,
+    stored_size         INTEGER,
+    stored_sha256       TEXT,
+    stored_at           TEXT,
     UNIQUE (deployment_id, number)
 ) STRICT;
 
@@ -191,6 +198,10 @@ CREATE TABLE tb_deployments (
     arguments           TEXT,
     requested_for       TEXT,
     executor            TEXT,
+    stored_name         TEXT,
+    stored_size         INTEGER,
+    stored_sha256       TEXT,
+    stored_at           TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0,
     activation_started  INTEGER NOT NULL DEFAULT 0,
     rollback_started    INTEGER NOT NULL DEFAULT 0,
@@ -217,9 +228,9 @@ CREATE INDEX deployment_that_succeeded ON tb_deployments (fraise_id, environment
 CREATE INDEX rollback_that_succeeded ON tb_deployments (fraise_id, environment, previous_release)
     WHERE status = 'success' AND source = 'release';
 CREATE INDEX use_under_way ON tb_deployments (fraise_id, environment, sequence)
-    WHERE source = 'serving' AND (status = 'pending' OR status = 'running');
+    WHERE (source = 'serving' OR source = 'nothing') AND (status = 'pending' OR status = 'running');
 CREATE INDEX run_begun ON tb_deployments (fraise_id, environment, kind, sequence)
-    WHERE source = 'serving' AND status <> 'pending' AND status <> 'skipped';
+    WHERE (source = 'serving' OR source = 'nothing') AND status <> 'pending' AND status <> 'skipped';
 CREATE INDEX use_that_succeeded ON tb_deployments (fraise_id, environment, release)
     WHERE source = 'serving' AND status = 'success';
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)

@@ -11,10 +11,11 @@ BEGIN
         NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.recovers, NEW.repeats, NEW.arguments, NEW.requested_for,
         NEW.overlap, NEW.deploys_wait, NEW.executor, NEW.webhook_event_id, NEW.newest_delivery,
         NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step, NEW.step_number,
-        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message);
+        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message, NEW.stored_name, NEW.stored_size,
+        NEW.stored_sha256, NEW.stored_at);
 END;
 
--- What a request excludes is up to its kind and, if it is a job's, to what the environment said of that.
+-- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said.
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
 BEGIN
     INSERT INTO tb_deployments (
@@ -23,7 +24,10 @@ BEGIN
         release, recovers, repeats, arguments, requested_for, executor, last_event, position)
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source,
-        CASE WHEN NEW.overlap = 'allow' THEN NULL WHEN NEW.deploys_wait THEN 'release' ELSE lane END,
+        CASE WHEN source <> 'serving' THEN lane
+             WHEN NEW.overlap = 'allow' THEN NULL
+             WHEN NEW.deploys_wait THEN 'release'
+             ELSE lane END,
         supersedes, shown, priority, 'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs,
         NEW.reason, NEW.trigger, NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
         NEW.repeats, NEW.arguments, NEW.requested_for, NEW.executor, NEW.number, NEW.sequence
@@ -109,4 +113,13 @@ BEGIN
     ON CONFLICT (fraise_id, environment, host) DO UPDATE
     SET release = excluded.release, commit_sha = excluded.commit_sha,
         deployment_id = excluded.deployment_id, since = excluded.since;
+END;
+
+-- What a backup stored, and where.
+CREATE TRIGGER fold_stored INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'stored'
+BEGIN
+    UPDATE tb_deployments
+    SET stored_name = NEW.stored_name, stored_size = NEW.stored_size, stored_sha256 = NEW.stored_sha256,
+        stored_at = NEW.stored_at
+    WHERE id = NEW.deployment_id;
 END;

@@ -14,7 +14,8 @@ SELECT
         'previous_release', h.previous_release, 'previous_commit_sha', h.previous_commit_sha,
         'superseded_by', h.superseded_by, 'recovers', h.recovers, 'repeats', h.repeats,
         'arguments', json(h.arguments), 'requested_for', h.requested_for, 'lane', h.lane, 'executor', h.executor,
-        'attempt', h.attempt,
+        'stored_name', h.stored_name, 'stored_size', h.stored_size, 'stored_sha256', h.stored_sha256,
+        'stored_at', h.stored_at, 'attempt', h.attempt,
         'activation_started', json(iif(h.activation_started, 'true', 'false')),
         'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
         'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
@@ -25,7 +26,8 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.attempt,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor,
+        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT json_group_array(json_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
@@ -76,7 +78,7 @@ SELECT
     END AS error_message,
     c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
     c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
-    d.arguments, d.requested_for, d.lane, d.executor,
+    d.arguments, d.requested_for, d.lane, d.executor, b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -101,8 +103,11 @@ JOIN tb_deployment_events AS c ON c.deployment_id = e.deployment_id AND c.number
     SELECT max(r.number) FROM tb_deployment_events AS r
     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
       AND r.event IN ('requested', 'release_chosen'))
+LEFT JOIN tb_deployment_events AS b ON b.deployment_id = e.deployment_id AND b.number = (
+    SELECT max(r.number) FROM tb_deployment_events AS r
+    WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored')
 WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
-                      'rollback_started', 'serving')
+                      'rollback_started', 'serving', 'stored')
    OR e.sequence = d.position;
 
 -- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
