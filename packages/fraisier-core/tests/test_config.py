@@ -114,7 +114,7 @@ ONE_PROBLEM = {
     ),
     "an unknown key of a provider": (
         ("    webhook_secret: $", "    timeout: 3\n    webhook_secret: $"),
-        "fraises.yaml:4: git.github.timeout: unknown key; known here: allow, hosts, trusted_proxies, type, "
+        "fraises.yaml:4: git.github.timeout: unknown key; known here: allow, api_token, api_url, hosts, trusted_proxies, type, "
         "webhook_secret",
     ),
     "an unknown key of a rule": (

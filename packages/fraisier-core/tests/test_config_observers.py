@@ -107,6 +107,71 @@ def test_only_a_process_that_asks_for_observers_imports_and_resolves_them(observ
     assert "acme_notifier" not in sys.modules
 
 
+TELLER = """
+from fraisier_core import ProviderObserverSettings, hookimpl
+
+class Settings(ProviderObserverSettings):
+    provider = "forge"
+
+@hookimpl
+def settings():
+    return Settings
+
+@hookimpl
+def deployment_changed(deployment, event, settings, context):
+    pass
+"""
+FORGES = """
+git:
+  forge: {webhook_secret: "${SECRET}", api_token: "${TOKEN}", hosts: Git.example.com}
+  other: {type: forge, webhook_secret: s, api_token: "${GONE}"}
+  silent: {type: forge, webhook_secret: s}
+  foreign: {webhook_secret: s, api_token: "${TOKEN}"}
+"""
+
+
+@pytest.fixture
+def teller(site: PackageFolder) -> PackageFolder:
+    site.install(OBSERVERS.group, "statuses", TELLER)
+    site.provider("forge")
+    return site
+
+
+def test_an_observer_of_a_provider_gets_the_sections_that_have_a_token(teller: PackageFolder) -> None:
+    config = parse(FORGES, teller, "observers", TOKEN="t0ken-of-forge", SECRET="a-secret")
+    assert set(config.observers.active) == {"statuses"}
+    forges = config.observers.forges["statuses"]
+    assert {name: each.hosts for name, each in forges.items()} == {"forge": ("git.example.com",)}
+    assert forges["forge"].api_token.get_secret_value() == "t0ken-of-forge"
+    assert config.observers.missing == {
+        "statuses of git.other": "fraises.yaml:5: git.other.api_token: the variable GONE is not set"
+    }
+    assert config.observers.secrets == {"t0ken-of-forge"}
+    assert "t0ken-of-forge" not in repr(config)
+    assert not config.git.providers
+
+
+def test_an_observer_of_a_provider_without_a_token_is_not_active(teller: PackageFolder) -> None:
+    assert not parse("git: {forge: {webhook_secret: s}}\n", teller, "observers").observers.active
+
+
+def test_a_token_of_a_forge_is_resolved_for_observers_alone(teller: PackageFolder) -> None:
+    known = {"SECRET": "a-secret", "TOKEN": "t0ken-of-forge"}
+    config = parse(FORGES, teller, "git", **known)
+    assert config.git.providers["forge"].api_token is None
+    assert not config.unset
+    assert config.secret_variables() == {"SECRET"}
+    whole = parse(FORGES, teller, **known, GONE="another-token")
+    assert whole.git.providers["forge"].api_token is not None
+
+
+def test_the_address_of_an_api_holds_no_password(teller: PackageFolder) -> None:
+    section = "git: {forge: {webhook_secret: s, api_token: t, api_url: 'https://a:b@git.example.com'}}\n"
+    assert problems(section, teller) == [
+        "fraises.yaml:2: git.forge.api_url: must not hold a user or a password"
+    ]
+
+
 def test_the_schema_has_a_section_for_each_observer(observers: PackageFolder) -> None:
     observers.install(OBSERVERS.group, "counter", COUNTER)
     schema = config_schema(observers.plugins())

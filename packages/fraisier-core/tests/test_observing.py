@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import OBSERVERS
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Observed, Request
+from fraisier_core.store.records import Event, Observed, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.worker.observers import ObserversProcess
 
@@ -262,6 +263,91 @@ def test_it_has_no_descriptor_of_the_store(installation: Installation) -> None:
     wait_until(lambda: installation.store.observed("looker").sequence)
     (opened,) = installation.site.folder.glob("*.open")
     assert [Path(path).name for path in opened.read_text().splitlines()] == ["observers.lock"]
+
+
+LOOKER = """
+import json
+from pathlib import Path
+from fraisier_core import hookimpl
+
+@hookimpl
+def deployment_changed(deployment, event, settings, context):
+    said = {"event": event.event, "link": context.link(deployment), "repeated": context.repeated,
+            "output": context.output, "before": context.previous and context.previous.id,
+            "repository": context.environment.repository, "folder": str(context.folder)}
+    with open(FILE, "a") as file:
+        file.write(json.dumps(said) + "\\n")
+    if not context.repeated and event.event == "failed":
+        raise ValueError("once")
+"""
+
+
+def fail(store: OpenStore, output: str) -> str:
+    """Have a deployment fail in a step that printed something, and return its id."""
+    deployment_id, claimed = store.request_and_claim(REQUEST, ProcessIdentity.of(os.getpid()))
+    assert claimed is not None
+    started = Event("step_started", step="build", step_number=1, repeatable=True)
+    store.append(claimed.lease, started)
+    store.write_log(claimed.lease, 1, output, 0, 1_000_000)
+    ended = started._replace(event="step_finished", step_status="failed", message="exit 3")
+    store.append(claimed.lease, ended, Event("failed", message="build failed"))
+    return deployment_id
+
+
+def test_it_is_told_what_it_cannot_look_up(installation: Installation) -> None:
+    installation.observer("looker", f"FILE = {str(installation.file)!r}\n{LOOKER.lstrip()}")
+    installation.configure("public_url: 'https://panel.example.com/{id}'\n")
+    first = fail(installation.store, "one\n")
+    installation.store.observe("looker", Observed(installation.newest()))
+    second = fail(installation.store, "".join(f"{number}\n" for number in range(60)))
+    installation.start("-c", IMPATIENT)
+    wait_until(lambda: installation.store.observed("looker").sequence == installation.newest())
+    *others, failed, again = [json.loads(line) for line in installation.lines()]
+    assert {each["before"] for each in others} == {None}
+    assert failed == {
+        "event": "failed",
+        "link": f"https://panel.example.com/{second}",
+        "repeated": False,
+        "output": [str(number) for number in range(10, 60)],
+        "before": first,
+        "repository": "example.com/acme/api",
+        "folder": str(installation.folder / ".fraisier/observers/looker"),
+    }
+    assert again == failed | {"repeated": True}
+    assert Path(failed["folder"]).stat().st_mode & 0o777 == 0o700
+
+
+def test_what_it_was_being_told_when_everything_was_killed_is_told_as_a_repetition(
+    installation: Installation,
+) -> None:
+    sleep = "    __import__('time').sleep(1000 * (not context.repeated))\n"
+    installation.observer("looker", f"FILE = {str(installation.file)!r}\n{LOOKER.lstrip()}{sleep}")
+    installation.configure("looker: {timeout: 1000}\n")
+    installation.store.observe("looker", Observed(0))
+    installation.request()
+    process = installation.start()
+    wait_until(installation.lines)
+    process.kill()
+    installation.start()
+    wait_until(lambda: installation.store.observed("looker").sequence == 1)
+    assert [json.loads(line)["repeated"] for line in installation.lines()] == [False, True]
+
+
+def test_one_that_says_when_is_told_again_then(installation: Installation) -> None:
+    source = """
+    from fraisier_core import TellLaterError, hookimpl
+
+    @hookimpl
+    def deployment_changed(context):
+        if not context.repeated:
+            raise TellLaterError("asked too often", 0.25)
+    """
+    installation.observer("looker", source)
+    installation.store.observe("looker", Observed(0))
+    installation.request()
+    installation.start()
+    wait_until(lambda: installation.store.observed("looker").sequence == 1)
+    assert installation.log().splitlines()[-1].endswith(": asked too often; told again in 0.25 s")
 
 
 def test_it_ends_with_its_owner_and_so_does_whom_it_tells(installation: Installation) -> None:

@@ -70,10 +70,10 @@ def test_unset_variables_are_named_and_the_text_stays() -> None:
 
 
 def test_a_skipped_section_is_not_looked_at() -> None:
-    found = Substituted({"git": {"a": "${A} ${"}, "b": "${A}"}, {"A": "secret-a"}, skip=("git",))
+    found = Substituted({"git": {"a": "${A} ${"}, "b": "${A}"}, {"A": "secret-a"}, skip=[("git",)])
     assert found.value == {"git": {"a": "${A} ${"}, "b": "secret-a"}
     assert not found.malformed
-    assert Substituted({"git": "${A}"}, {"A": "secret-a"}, skip=("git",)).secrets_at(()) == frozenset()
+    assert Substituted({"git": "${A}"}, {"A": "secret-a"}, skip=[("git",)]).secrets_at(()) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         OutdatedStoreError,
         StepFailedError,
         StoreError,
+        TellLaterError,
         UnauthenticatedError,
         UnknownNameError,
         UnknownOutcomeError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from fraisier_core.job_settings import BackupJobSettings, JobSettings, RestoreTestSection, Schedule
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
+    from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
     from fraisier_core.payload import (
         Payload,
         PayloadCommit,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
         PayloadText,
         form_or_json,
     )
-    from fraisier_core.provider_settings import ProviderSettings
+    from fraisier_core.provider_settings import ForgeApi, ProviderSettings
     from fraisier_core.push import (
         BRANCH_PREFIX,
         SAMPLE_REF,
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
         EnvironmentSettings,
         MountSettings,
         ObserverSettings,
+        ProviderObserverSettings,
         ReleasePath,
         Section,
     )
@@ -89,7 +92,8 @@ __all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"
 __all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
-__all__ += ["Deployment", "DeploymentEvent", "ObserverSettings"]
+__all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "ObserverContext"]
+__all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
 __all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]
@@ -124,7 +128,16 @@ _MODULES = (
         "store.records",
         "system.systemd",
     ),
-    *("system.unit_watch", "run", "mount", "access.grants", "access.scope", "access.bearer", "access.gate"),
+    *(
+        "observer_context",
+        "system.unit_watch",
+        "run",
+        "mount",
+        "access.grants",
+        "access.scope",
+        "access.bearer",
+        "access.gate",
+    ),
     *("store.protocol", "store.vocabulary"),
 )
 

@@ -119,6 +119,14 @@ class NoResponseError(FraisierError):
     """A server that is asked over HTTP cannot be reached, or does not answer in time."""
 
 
+class TellLaterError(FraisierError):
+    """An observer could not do something now; it is told again in so many `seconds`."""
+
+    def __init__(self, problem: str, seconds: float) -> None:
+        super().__init__(problem)
+        self.seconds = seconds
+
+
 class RemoteError(FraisierError):
     """A Fraisier on another machine cannot be asked, or refuses to answer."""
 

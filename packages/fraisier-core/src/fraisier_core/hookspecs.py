@@ -21,6 +21,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 if TYPE_CHECKING:
     from fraisier_core.health import Health
     from fraisier_core.mount import App, MountContext
+    from fraisier_core.observer_context import ObserverContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.store.protocol import Reader
@@ -368,7 +369,11 @@ class ObserverHooks:
 
     @hookspec
     def deployment_changed(
-        self, deployment: Deployment, event: DeploymentEvent, settings: ObserverSettings
+        self,
+        deployment: Deployment,
+        event: DeploymentEvent,
+        settings: ObserverSettings,
+        context: ObserverContext,
     ) -> None:
         """Do something about a change. Required.
 
@@ -379,22 +384,26 @@ class ObserverHooks:
             deployment: the deployment as it is now.
             event: what changed.
             settings: the observer's section of the configuration.
+            context: what else is known: of the environment, of what was deployed before, of this observer.
 
         May raise; the event is then repeated a few times, later and later, and passed over at last.
+        `TellLaterError` says when it is repeated.
 
         Example::
 
             @hookimpl
-            def deployment_changed(deployment, event, settings):
+            def deployment_changed(deployment, event, settings, context):
                 if event.event == "failed":
-                    send(settings.address, f"{deployment.fraise_id}: {event.message}")
+                    send(settings.address, f"{event.message}, see {context.link(deployment)}")
         """
 
     @hookspec(firstresult=True)
     def settings(self) -> type[ObserverSettings]:
         """Return the model of this observer's section, which has the observer's name. Optional.
 
-        Called when the configuration is loaded. It extends `MountSettings`.
+        Called when the configuration is loaded. It extends `ObserverSettings`; that of an observer which
+        speaks to the forges of one provider extends `ProviderObserverSettings` and names the provider: it is
+        active if `git:` has a section of that provider with an `api_token`.
 
         Example::
 

@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from fraisier_core.settings import AsList, NonEmptySecret, Section
+from fraisier_core.settings import AsList, HttpUrl, NonEmptySecret, Section
 
 MAX_SECRETS = 20
 _HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -64,6 +64,24 @@ WebhookSecret = Annotated[
 ]
 
 
+API_KEYS = frozenset({"api_token", "api_url"})
+"""The keys of a provider's section that observers alone need."""
+
+
+class ForgeApi(Section, extra="ignore"):
+    """What an observer gets of a provider's section.
+
+    Args:
+        api_token: a token for the forge's API.
+        api_url: the address of the API, None for the one that the provider knows.
+        hosts: the forge's host names, in lower case, with or without a port; empty if none are configured.
+    """
+
+    api_token: NonEmptySecret
+    api_url: HttpUrl | None = None
+    hosts: Hosts = ()
+
+
 class ProviderSettings(Section):
     """What every provider's section says; a provider adds its own keys by subclassing. One that checks the
     secrets does so in a model validator, by `secrets()`.
@@ -74,6 +92,8 @@ class ProviderSettings(Section):
         hosts: the forge's host names, with or without a port. Pushes that name other hosts match nothing.
         allow: the addresses and networks that deliveries come from; by default, any.
         trusted_proxies: those of the proxies whose `X-Forwarded-For` says where a delivery comes from.
+        api_token: a token for the forge's API; only the process that tells observers resolves it.
+        api_url: the address of the API, if not the one that the provider knows; resolved as `api_token` is.
     """
 
     type: Annotated[str, Field(min_length=1)] | None = None
@@ -81,6 +101,8 @@ class ProviderSettings(Section):
     hosts: Hosts = ()
     allow: Networks = ()
     trusted_proxies: Networks = ()
+    api_token: NonEmptySecret | None = None
+    api_url: HttpUrl | None = None
 
     @field_validator("webhook_secret")
     @classmethod

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -79,6 +80,19 @@ def _origin(origin: str) -> str:
     return origin.lower()
 
 
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        is_address = False
+    if not is_address or not url.isprintable() or " " in url:
+        raise ValueError("should be an address that begins with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or a password")
+    return url
+
+
 def _header_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError("is not the name of a header")
@@ -108,6 +122,7 @@ NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Duration = Annotated[float, BeforeValidator(_duration_seconds, json_schema_input_type=float | str)]
 Origin = Annotated[str, AfterValidator(_origin)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
@@ -305,6 +320,14 @@ class ObserverSettings(Section):
     """
 
     timeout: Seconds = 10.0
+
+
+class ProviderObserverSettings(ObserverSettings):
+    """What the section of an observer says that speaks to the forges of one provider. It needs no section: it
+    is active if a section below `git:` of its provider has an `api_token`.
+    """
+
+    provider: ClassVar[str] = ""
 
 
 class MountSettings(Section):

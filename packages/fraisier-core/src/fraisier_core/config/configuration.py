@@ -22,30 +22,34 @@ from fraisier_core.config.fraise import (
     environments_of,
     read_fraises,
 )
+from fraisier_core.config.observer_sections import ObserversConfig, api_keys, read_observers, secret_keys
 from fraisier_core.config.plugin_sections import (
     GitConfig,
     MountsConfig,
-    ObserversConfig,
     read_git,
     read_mounts,
-    read_observers,
     shared_secrets,
 )
 from fraisier_core.config.retention import RetentionSection
-from fraisier_core.config.sections import ConfigReader, long_secrets
+from fraisier_core.config.sections import ConfigReader, long_secrets, value_at
 from fraisier_core.config.skipped_hours import find_skipped_hours
 from fraisier_core.config.unmatchable import find_unmatchable
-from fraisier_core.config.variables import Substituted, variables_by_section
+from fraisier_core.config.variables import Substituted, variable_names
 from fraisier_core.config.yamlfile import Keys, read_document
 from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVariableError
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import GROUPS, MOUNTS, OBSERVERS, Plugins
 from fraisier_core.plugins.groups import offer
+from fraisier_core.settings import HttpUrl, Section
 from fraisier_core.text.suggestions import begun, unknown
 
-SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir")
+SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir", "public_url")
 PARTS = frozenset({"git", "mounts", "observers"})
 """The parts that a process reads only if it needs their secrets."""
+
+
+class _PublicUrl(Section):
+    public_url: HttpUrl | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +57,9 @@ class Config:
     """A configuration in which everything fits together.
 
     `text` is as it was written, the rules are in the order of the file. `variables` are the names of those
-    that each section uses, by its key, `unset` a message for each value that needs one that is not set;
-    `warnings` say what no push can match, and which secret is shared.
+    that each section uses, by its key, and as `git.api` what observers alone need of `git:`; `unset` is a
+    message for each value that needs one that is not set; `warnings` say what no push can match, and which
+    secret is shared. `public_url` is the address of the page that shows a deployment.
     """
 
     place: StorePlace
@@ -65,6 +70,7 @@ class Config:
     observers: ObserversConfig
     mounts: MountsConfig
     retention: RetentionSection
+    public_url: str | None
     variables: Mapping[str, set[str]]
     unset: Mapping[Keys, str] = field(repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
@@ -182,24 +188,30 @@ def parse_config(
     document = read_document(text, path)
     observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
     mounts = sorted(set(plugins.names(MOUNTS)) - {*SECTIONS, *observers})
-    sections = {"git": ["git"], "observers": observers, "mounts": mounts}
-    unread = [name for part in PARTS - {*parts} for name in sections[part]]
     anchors = _anchors(document.value, [*observers, *mounts])
-    reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=[*unread, *anchors]))
+    unread = {
+        "git": [("git",)] if "observers" not in parts else secret_keys(document.value),
+        "observers": [*((name,) for name in observers), *api_keys(document.value)],
+        "mounts": [(name,) for name in mounts],
+    }
+    skipped: list[Keys] = [(name,) for name in anchors]
+    skipped += [keys for part in PARTS - {*parts} for keys in unread[part]]
+    reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=skipped))
     _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors], plugins)
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
-    git = read_git(reader, plugins, with_secrets="git" in parts)
+    git = read_git(reader, plugins, with_secrets="git" in parts, with_api="observers" in parts)
     config = Config(
         place=read_place(reader, plugins, path.resolve()),
         text=text,
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
-        observers=read_observers(reader, plugins, [name for name in observers if name not in unread]),
-        mounts=read_mounts(reader, plugins, [name for name in mounts if name not in unread]),
+        observers=read_observers(reader, plugins, observers if "observers" in parts else [], git),
+        mounts=read_mounts(reader, plugins, mounts if "mounts" in parts else []),
         retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
         or RetentionSection(),
-        variables=variables_by_section(document.value, anchors),
+        public_url=_public_url(reader),
+        variables=_variables(document.value, anchors),
         unset=reader.unset(),
         warnings=(
             *find_unmatchable(reader, fraises, rules, git),
@@ -214,6 +226,19 @@ def parse_config(
     config.require("database")
     config.require("state_dir")
     return config
+
+
+def _public_url(reader: ConfigReader) -> str | None:
+    section = reader.read(_PublicUrl, (), {"public_url": reader.value(("public_url",))})
+    return section.public_url if section else None
+
+
+def _variables(document: object, anchors: Collection[str]) -> dict[str, set[str]]:
+    sections = document if isinstance(document, dict) else {}
+    api = api_keys(document)
+    found = {key: variable_names(value, api, (key,)) for key, value in sections.items() if key not in anchors}
+    of_api = {name for keys in api for name in variable_names(value_at(document, keys))}
+    return found | ({"git.api": of_api} if of_api else {})
 
 
 def _anchors(root: object, plugins: Collection[str]) -> list[str]:

@@ -1,20 +1,20 @@
-"""The sections of plugins that are no fraise types: `git:`, and each observer's and mount's own."""
+"""The sections of providers, which are below `git:`, and of mounts, each below its own name."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from fraisier_core.config.fraise import check_name
-from fraisier_core.config.sections import ConfigReader, long_secrets
+from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
 from fraisier_core.git.repository import address_problem
 from fraisier_core.plugins import Plugins
-from fraisier_core.provider_settings import Hosts, ProviderSettings
-from fraisier_core.settings import MountSettings, ObserverSettings, Section
+from fraisier_core.provider_settings import API_KEYS, Hosts, ProviderSettings
+from fraisier_core.settings import MountSettings, Section
 from fraisier_core.text.suggestions import hint, listing
 
 
@@ -38,8 +38,10 @@ class _Hosts(Section, extra="ignore"):
     hosts: Hosts = ()
 
 
-def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> GitConfig:
-    """Return the configured providers; without `with_secrets` only names, types and hosts are read."""
+def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool, with_api: bool) -> GitConfig:
+    """Return the configured providers; without `with_secrets` only names, types and hosts are read, without
+    `with_api` nothing that observers alone need.
+    """
     sections = reader.mapping(("git",), "providers")
     names = [name for name in sections if name != "provider"]
     git = GitConfig(_default(reader, names))
@@ -49,7 +51,7 @@ def read_git(reader: ConfigReader, plugins: Plugins, *, with_secrets: bool) -> G
         git.types[name] = _type(reader, name, section.get("type"))
         git.hosts[name] = _hosts(section)
         if with_secrets and isinstance(sections[name] or {}, dict):
-            _read_provider(reader, plugins, name, git)
+            _read_provider(reader, plugins, name, git, () if with_api else API_KEYS)
     return git
 
 
@@ -69,7 +71,9 @@ def _hosts(section: Mapping[str, object]) -> frozenset[str]:
         return frozenset()
 
 
-def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitConfig) -> None:
+def _read_provider(
+    reader: ConfigReader, plugins: Plugins, name: str, git: GitConfig, left: Collection[str]
+) -> None:
     keys: Keys = ("git", name)
     section = reader.mapping(keys, "settings")
     if reader.unset_under((*keys, "type")):
@@ -80,7 +84,7 @@ def _read_provider(reader: ConfigReader, plugins: Plugins, name: str, git: GitCo
         own = "" if "type" in section else "; a section with a name of its own needs `type:`"
         git.missing[name] = f"{error}{own}"
         return
-    settings = reader.read(model, keys, reader.known(keys), secret=True)
+    settings = reader.read(model, keys, reader.known(keys, leave=left), secret=True)
     if settings is not None and not reader.unset_under(keys):
         git.providers[name] = settings
         _check_bounds(reader, name, settings)
@@ -130,35 +134,6 @@ def _default(reader: ConfigReader, names: list[str]) -> str | None:
         known = f"(sections: {listing(names)})"
         reader.refuse(keys, f'"{name}" has no section under git{hint(name, names)} {known}')
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class ObserversConfig:
-    """The observers that are told of events, why others are not, and what to redact for them."""
-
-    active: dict[str, ObserverSettings] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-
-def read_observers(reader: ConfigReader, plugins: Plugins, names: Collection[str]) -> ObserversConfig:
-    """Return which observers are active: those with a section, and those that need none."""
-    observers = ObserversConfig()
-    sections = reader.mapping((), "sections")
-    for name in names:
-        try:
-            model = plugins.observer(name).settings_model
-        except PluginError as error:
-            observers.missing.update({name: str(error)} if name in sections else {})
-            continue
-        if name in sections or not any(key.is_required() for key in model.model_fields.values()):
-            settings = reader.read(model, (name,), reader.known((name,)))
-            if unset := reader.unset_under((name,)):
-                observers.missing[name] = unset[0]
-            elif settings is not None:
-                observers.active[name] = settings
-    secrets = reader.secrets_at(*((name,) for name in names)) | long_secrets(observers.active)
-    return replace(observers, secrets=secrets)
 
 
 @dataclass(frozen=True, slots=True)

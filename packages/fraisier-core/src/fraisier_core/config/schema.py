@@ -56,6 +56,7 @@ def config_schema(plugins: Plugins) -> Schema:
         "database": schemas[DatabaseSection, "validation"],
         "retention": schemas[RetentionSection, "validation"],
         "state_dir": {"type": "string"},
+        "public_url": {"type": "string"},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

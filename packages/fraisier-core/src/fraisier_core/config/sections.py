@@ -53,7 +53,7 @@ class ConfigReader:
 
     def value(self, keys: Keys) -> object:
         """Return the value at `keys`, None if there is none."""
-        return _at(self._values.value, keys)
+        return value_at(self._values.value, keys)
 
     def mapping(self, keys: Keys, items: str) -> Mapping[str, object]:
         """Return the mapping at `keys`, empty if there is none; refuse anything but a mapping of `items`."""
@@ -67,14 +67,17 @@ class ConfigReader:
 
     def public(self, keys: Keys, value: str | None) -> str | None:
         """Return a text for the record and for people: as it is written if it uses variables."""
-        written = _at(self._document.value, keys)
+        written = value_at(self._document.value, keys)
         return str(written) if uses_placeholders(written) else value
 
-    def known(self, keys: Keys) -> object:
-        """Return the value at `keys` without entries whose variable is not set; `{}` if there is none."""
+    def known(self, keys: Keys, leave: Collection[str] = ()) -> object:
+        """Return the value at `keys` without entries whose variable is not set, and those to leave; `{}` if
+        there is none.
+        """
         value = self.value(keys)
         if isinstance(value, dict):
-            return {key: item for key, item in value.items() if (*keys, key) not in self._values.unset}
+            left = {*self._values.unset, *((*keys, key) for key in leave)}
+            return {key: item for key, item in value.items() if (*keys, key) not in left}
         return {} if value is None else value
 
     def read(
@@ -160,14 +163,15 @@ class ConfigReader:
         )
 
     def _found(self, keys: Keys) -> str:
-        written = _at(self._document.value, keys)
+        written = value_at(self._document.value, keys)
         if isinstance(written, dict | list):
             return f", found {_kind(written)}"
         shown = json.dumps(written, ensure_ascii=False)
         return f", found {shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + '…'}"
 
 
-def _at(value: object, keys: Keys) -> object:
+def value_at(value: object, keys: Keys) -> object:
+    """Return the value at `keys` in mappings and lists, None if there is none."""
     for key in keys:
         if isinstance(value, dict):
             value = value.get(key)
@@ -179,7 +183,7 @@ def _at(value: object, keys: Keys) -> object:
 
 
 def _exists(value: object, keys: Keys) -> bool:
-    parent, last = _at(value, keys[:-1]), keys[-1]
+    parent, last = value_at(value, keys[:-1]), keys[-1]
     places = range(len(parent)) if isinstance(parent, list) else parent
     return isinstance(places, dict | range) and last in places
 

@@ -26,14 +26,14 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 class Substituted:
-    """A configuration with its placeholders replaced, except below the top-level keys in `skip`. `unset` and
+    """A configuration with its placeholders replaced, except at or below the keys in `skip`. `unset` and
     `malformed` say by the keys of a scalar which variable or file is missing, and what is wrong with a
     placeholder; such a scalar is left as it was written.
     """
 
-    def __init__(self, value: object, environ: Mapping[str, str], *, skip: Collection[str] = ()) -> None:
+    def __init__(self, value: object, environ: Mapping[str, str], *, skip: Collection[Keys] = ()) -> None:
         self._environ = environ
-        self._skip = {(key,) for key in skip}
+        self._skip = {*skip}
         self.unset: dict[Keys, str] = {}
         self.malformed: dict[Keys, str] = {}
         self._brought: dict[Keys, set[str]] = {}
@@ -107,17 +107,15 @@ class Substituted:
         return value
 
 
-def variables_by_section(document: object, skip: Collection[str] = ()) -> dict[str, set[str]]:
-    """Return the names of the variables that each section of a configuration uses, by its key."""
-    sections = document if isinstance(document, dict) else {}
-    return {key: variable_names(value) for key, value in sections.items() if key not in skip}
-
-
-def variable_names(value: object) -> set[str]:
-    """Return the names of the variables that the scalars in `value` use."""
+def variable_names(value: object, skip: Collection[Keys] = (), keys: Keys = ()) -> set[str]:
+    """Return the names of the variables that the scalars in `value`, which is at `keys`, use; of those at or
+    below the keys in `skip`, none.
+    """
+    if keys in skip:
+        return set()
     if isinstance(value, dict | list):
-        items = value.values() if isinstance(value, dict) else value
-        return {name for item in items for name in variable_names(item)}
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {name for key, item in items for name in variable_names(item, skip, (*keys, key))}
     found = _PLACEHOLDER.finditer(value) if isinstance(value, str) else ()
     variables = (_VARIABLE.fullmatch(match[1]) for match in found if match[1])
     return {variable[1] for variable in variables if variable}

@@ -24,6 +24,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 
 if TYPE_CHECKING:
     from fraisier_core.mount import App, MountContext
+    from fraisier_core.observer_context import ObserverContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.store.protocol import Reader, Store
@@ -151,10 +152,16 @@ class Observer(_Plugin[ObserverSettings]):
     """An observer, typed: the `ObserverHooks` of this one plugin."""
 
     def deployment_changed(
-        self, deployment: Deployment, event: DeploymentEvent, settings: ObserverSettings
+        self,
+        deployment: Deployment,
+        event: DeploymentEvent,
+        settings: ObserverSettings,
+        context: ObserverContext,
     ) -> None:
         """Tell of a change; raises whatever the plugin raises."""
-        self._plugin.call["deployment_changed"](deployment=deployment, event=event, settings=settings)
+        self._plugin.call["deployment_changed"](
+            deployment=deployment, event=event, settings=settings, context=context
+        )
 
 
 class Mount(_Plugin[MountSettings]):

@@ -1,0 +1,81 @@
+"""Gathers what an observer is given, which has no store itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from fraisier_core.config import Config
+from fraisier_core.errors import UnknownNameError
+from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
+from fraisier_core.store.protocol import Store
+from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.vocabulary import ENDED
+from fraisier_core.system.disk import make_folder
+
+MOST_LINES = 50
+_LOOKED_AT = 200
+_CONCLUSIVE = frozenset({"success", "failed", "rolled_back", "interrupted"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverFacts:
+    """What one observer is given of the configuration and of the record."""
+
+    observer: str
+    config: Config
+    store: Store
+
+    def context(self, deployment: Deployment, event: DeploymentEvent, *, repeated: bool) -> ObserverContext:
+        """Return what is known when a change of a deployment is told. Raises `StoreError`, `OSError`."""
+        forges = self.config.observers.forges.get(self.observer, {})
+        has_ended = event.event in ENDED
+        return ObserverContext(
+            folder=self._folder(),
+            environment=self.environment(deployment.fraise_id, deployment.environment),
+            public_url=self.config.public_url,
+            repeated=repeated,
+            previous=self._previous(deployment) if has_ended else None,
+            output=self._output(deployment) if has_ended and event.event != "success" else (),
+            delivered_to=self._delivered_to(deployment) if forges else None,
+            forges=forges,
+        )
+
+    def environment(self, fraise: str, name: str) -> EnvironmentFacts | None:
+        """Return what the configuration says of an environment, None if it is not there any more."""
+        try:
+            found = self.config.named_environment(fraise, name)
+        except UnknownNameError:
+            return None
+        repository = found.repository
+        kind = self.config.fraise(fraise).type
+        return EnvironmentFacts(kind, repository.identity, repository.identities)
+
+    @property
+    def marker(self) -> Path:
+        """The file that says which event the observer was last begun to be told of."""
+        return self.config.state_dir / "observers" / f"{quote(self.observer, safe='')}.told"
+
+    def _folder(self) -> Path:
+        folder = self.marker.with_suffix("")
+        make_folder(folder, 0o700)
+        return folder
+
+    def _previous(self, deployment: Deployment) -> Deployment | None:
+        newest_first = self.store.history(deployment, _LOOKED_AT)
+        ids = [each.id for each in newest_first]
+        older = newest_first[ids.index(deployment.id) + 1 :] if deployment.id in ids else []
+        return next((each for each in older if each.status in _CONCLUSIVE), None)
+
+    def _output(self, deployment: Deployment) -> tuple[str, ...]:
+        steps = self.store.steps(deployment.id)
+        failed = [(each.attempt, each.number) for each in steps if each.status not in {"running", "success"}]
+        log = self.store.log(deployment.id)
+        text = "".join(each.text for each in log if (each.attempt, each.step_number) in failed[-1:])
+        return tuple(text.splitlines()[-MOST_LINES:])
+
+    def _delivered_to(self, deployment: Deployment) -> str | None:
+        if deployment.webhook_event_id is None:
+            return None
+        return self.store.delivery(deployment.webhook_event_id).delivery.provider

@@ -1,0 +1,93 @@
+"""A call of an observer: in a process of its own, which is killed when its time is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import NamedTuple, NoReturn
+
+from fraisier_core.errors import TellLaterError
+from fraisier_core.system.processes import die_with_parent
+from fraisier_core.worker.assignment import receive, send
+
+LONGEST_PAUSE = 3600.0
+_REPORT_CHARACTERS = 8_000
+
+
+class Outcome(NamedTuple):
+    """What went wrong, if anything, and after how many seconds the observer wants to be told again."""
+
+    problem: str = ""
+    pause: float | None = None
+
+
+class Telling:
+    """The process, as the one that started it sees it; it goes on holding the lock of all observers."""
+
+    def __init__(self, tell: Callable[[], None], seconds: float, lock: int) -> None:
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._report, theirs = Pipe(duplex=False)
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _tell(tell, parent, theirs, lock)
+        theirs.close()
+
+    def fileno(self) -> int:
+        """Return a file descriptor that is readable when this is over."""
+        return self._report.fileno()
+
+    def outcome(self) -> Outcome | None:
+        """Return None until this is over; the process is gone then."""
+        is_over = self._report.poll()
+        if not is_over and time.monotonic() < self._until:
+            return None
+        report: tuple[str, float | None] | None = receive(self._report) if is_over else None
+        status = self.kill()
+        if report is not None:
+            return Outcome(*report)
+        ended = f"its process ended with status {status}"
+        return Outcome(ended if is_over else f"no answer within {self._seconds:g} s")
+
+    def kill(self) -> int:
+        """Kill what is left of the process and its group, and return its exit status."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        os.kill(self._pid, signal.SIGKILL)
+        self._report.close()
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+
+def _tell(tell: Callable[[], None], parent: int, report: Connection, lock: int) -> NoReturn:
+    try:
+        die_with_parent(parent)
+        os.setsid()  # what the observer starts is ended with it
+        _close_all_but(report.fileno(), lock)
+        tell()
+        sys.stdout.flush()
+        send(report, ("", None))
+    except TellLaterError as error:
+        send(report, (_one_line(str(error)), min(max(0.0, error.seconds), LONGEST_PAUSE)))
+    except BaseException as error:  # noqa: BLE001 - an observer may raise anything
+        send(report, (_one_line(f"{type(error).__name__}: {error}"), None))
+    finally:
+        os._exit(0)
+
+
+def _one_line(problem: str) -> str:
+    return " ".join(problem.split()).encode(errors="replace").decode()[:_REPORT_CHARACTERS]
+
+
+def _close_all_but(*keep: int) -> None:
+    """Close every descriptor but the standard ones and some: those of the store are among them."""
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - numbers, not files
+        if descriptor > 2 and descriptor not in keep:
+            with suppress(OSError):
+                os.close(descriptor)
