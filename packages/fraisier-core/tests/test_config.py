@@ -114,8 +114,8 @@ ONE_PROBLEM = {
     ),
     "an unknown key of a provider": (
         ("    webhook_secret: $", "    timeout: 3\n    webhook_secret: $"),
-        "fraises.yaml:4: git.github.timeout: unknown key; known here: allow, api_token, api_url, hosts, trusted_proxies, type, "
-        "webhook_secret",
+        "fraises.yaml:4: git.github.timeout: unknown key; known here: allow, api_token, api_url, hosts, "
+        "trusted_proxies, type, webhook_secret",
     ),
     "an unknown key of a rule": (
         ("environment: production}", "environment: production, tag: true}"),
