@@ -37,6 +37,8 @@ class Run(ABC, Generic[S]):
         previous: the release that was active before, None if there is none; in a rollback, the one that is
             rolled back from.
         arguments: of the job, if this is a run of one.
+        deployment_id: its id in the record.
+        requested_for: the id of the deployment that requested this one, None if none did.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
@@ -47,6 +49,8 @@ class Run(ABC, Generic[S]):
     previous: Release | None
     in_place: bool = field(kw_only=True)
     arguments: tuple[str, ...] = field(default=(), kw_only=True)
+    deployment_id: str = field(kw_only=True)
+    requested_for: str | None = field(default=None, kw_only=True)
 
     @property
     def commit_sha(self) -> str:

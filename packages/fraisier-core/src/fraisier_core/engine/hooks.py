@@ -33,8 +33,16 @@ class RecordedRun(Run[EnvironmentSettings]):
         deployment = execution.deployment
         is_rollback = release.name == deployment.previous_release
         previous = execution.existing(deployment.release if is_rollback else deployment.previous_release)
-        arguments = deployment.arguments
-        super().__init__(*place, context.settings, release, previous, in_place=in_place, arguments=arguments)
+        super().__init__(
+            *place,
+            context.settings,
+            release,
+            previous,
+            in_place=in_place,
+            arguments=deployment.arguments,
+            deployment_id=deployment.id,
+            requested_for=deployment.requested_for,
+        )
         self.activated = False
         self.daemons = Daemons()
         self.permitted_daemons = False

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from fraisier_core.engine.link import Link
 from fraisier_core.engine.probes import probe
@@ -31,6 +32,7 @@ class FakeRun(Run[S]):
         environment: the environment's name.
         in_place: whether `release.path` is `app_path` itself.
         arguments: of the job.
+        requested_for: the deployment that requested this one.
 
     Attributes:
         steps: the names of the steps, in order.
@@ -52,9 +54,19 @@ class FakeRun(Run[S]):
         environment: str = "production",
         in_place: bool = False,
         arguments: Sequence[str] = (),
+        requested_for: str | None = None,
     ) -> None:
         names = (fraise, environment)
-        super().__init__(*names, settings, release, previous, in_place=in_place, arguments=tuple(arguments))
+        super().__init__(
+            *names,
+            settings,
+            release,
+            previous,
+            in_place=in_place,
+            arguments=tuple(arguments),
+            deployment_id=str(uuid4()),
+            requested_for=requested_for,
+        )
         self.steps: list[str] = []
         self.failed: list[str] = []
         self.unrepeatable: list[str] = []

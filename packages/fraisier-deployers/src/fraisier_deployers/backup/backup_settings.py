@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from fraisier_core import JobSettings, Schedule, Section
+from fraisier_core import BackupJobSettings, RestoreTestSection, Section
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, SecretStr, model_validator
 
 from fraisier_deployers.installing import Command
@@ -149,7 +149,7 @@ class ResticSection(Section):
     password: Secret
 
 
-class RestoreTestSection(Section):
+class RestoreTestKeys(RestoreTestSection):
     """The restore test: restores the newest backup into a scratch target, and compares.
 
     Args:
@@ -158,12 +158,11 @@ class RestoreTestSection(Section):
         check: a command that must succeed once the backup is restored; no shell reads it.
     """
 
-    schedule: Schedule | None = None
     target: Secret | None = None
     check: Command | None = None
 
 
-class BackupSettings(JobSettings):
+class BackupSettings(BackupJobSettings):
     """The section of an environment of type `backup`.
 
     Args:
@@ -183,7 +182,7 @@ class BackupSettings(JobSettings):
     remotes: dict[RemoteName, RemoteSection] = Field(default_factory=dict)
     encrypt: EncryptSection | None = None
     restic: ResticSection | None = None
-    restore_test: RestoreTestSection | None = None
+    restore_test: RestoreTestKeys | None = None
     timeout: Seconds = 6 * 3600.0
 
     @model_validator(mode="after")

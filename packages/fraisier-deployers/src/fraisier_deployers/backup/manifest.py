@@ -43,6 +43,12 @@ class PostgresqlFacts(_Recorded):
         database: its name.
         system_identifier: of its cluster, which no other has.
         server_version: as the server says it, such as `16.4`.
+        dumped_by: the major version of `pg_dump`, which `pg_restore` must not be older than.
+        encoding: of its text.
+        lc_collate: how its text is sorted.
+        lc_ctype: which characters are letters.
+        owners: the roles that own something in it.
+        grantees: the roles that were granted something in it.
         tables: the number of rows of each `schema.table`.
     """
 
@@ -50,6 +56,12 @@ class PostgresqlFacts(_Recorded):
     database: str
     system_identifier: str
     server_version: str
+    dumped_by: int
+    encoding: str
+    lc_collate: str
+    lc_ctype: str
+    owners: tuple[str, ...] = ()
+    grantees: tuple[str, ...] = ()
     tables: Rows
 
 

@@ -81,23 +81,23 @@ class Flowed:
     sha256: str
 
 
-def flow(pipeline: Pipeline, say: Callable[[str], None] = print) -> Flowed:
-    """Run a pipeline to its end; `say` is told now and then how far it is. Raises `PipelineError`."""
+def flow(pipeline: Pipeline) -> Flowed:
+    """Run a pipeline to its end, and say now and then how far it is. Raises `PipelineError`."""
     with ExitStack() as opened:
         commands = _Commands()
         opened.callback(commands.end)
         try:
-            return _flow(pipeline, commands, opened, say)
+            return _flow(pipeline, commands, opened)
         except OSError as error:
             raise PipelineError(f"{error.filename or pipeline.output}: {error.strerror}") from error
 
 
-def _flow(pipeline: Pipeline, commands: _Commands, opened: ExitStack, say: Callable[[str], None]) -> Flowed:
+def _flow(pipeline: Pipeline, commands: _Commands, opened: ExitStack) -> Flowed:
     output = opened.enter_context(_created(pipeline.output))
     sink = commands.fed(pipeline.after, output)
     source = commands.read(pipeline.before, pipeline.input)
     with suppress(BrokenPipeError), source, sink:  # by the exit status of who ended early
-        flowed = _copied(source, sink, _Progress(say))
+        flowed = _copied(source, sink, _Progress())
     commands.require_success()
     if stat.S_ISREG(os.fstat(output.fileno()).st_mode):
         os.fsync(output.fileno())
@@ -120,13 +120,12 @@ def _copied(source: FileIO, sink: FileIO, progress: _Progress) -> Flowed:
 class _Progress:
     """Says now and then how much flowed, if anything did: a run that says nothing for long is ended."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self._next = time.monotonic() + _PROGRESS_SECONDS
 
     def tell(self, size: int) -> None:
         if (now := time.monotonic()) >= self._next:
-            self._say(f"{size / 1e6:,.0f} {SO_FAR}")
+            say(f"{size / 1e6:,.0f} {SO_FAR}")
             self._next = now + _PROGRESS_SECONDS
 
 
@@ -214,20 +213,21 @@ def _exit_text(status: int) -> str:
     return f"exited with status {status}"
 
 
-def main(text: str) -> int:
-    """Run a pipeline, say what flowed in the last line, and return an exit status."""
+def reported(run: Callable[[], Flowed]) -> int:
+    """Run something, say in the last line what flowed or what failed, and return an exit status."""
     try:
-        flowed = flow(Pipeline.parse(text), _print)
+        flowed = run()
     except PipelineError as error:
-        _print(f"failed: {error}")
+        say(f"failed: {error}")
         return 1
-    _print(f"{flowed.size} bytes, sha256 {flowed.sha256}")
+    say(f"{flowed.size} bytes, sha256 {flowed.sha256}")
     return 0
 
 
-def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the output may be what flows
+def say(line: str) -> None:
+    """Print a line, not as output, which may be what flows."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(reported(lambda: flow(Pipeline.parse(sys.argv[1]))))

@@ -1,0 +1,28 @@
+-- Opens a snapshot for pg_dump, and says what it is of. Nothing of the database's own search path is used.
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL search_path = pg_catalog;
+SET LOCAL row_security = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT json_build_object(
+    'snapshot', pg_export_snapshot(),
+    'database', datname,
+    'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
+    'server_version', current_setting('server_version'),
+    'encoding', pg_encoding_to_char(encoding),
+    'lc_collate', datcollate,
+    'lc_ctype', datctype,
+    'owners', ARRAY(
+        SELECT DISTINCT rolname FROM pg_roles
+        WHERE oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384)
+            OR oid IN (SELECT refobjid FROM pg_shdepend WHERE dbid = pg_database.oid AND deptype = 'o')
+        ORDER BY rolname
+    ),
+    'grantees', ARRAY(
+        SELECT DISTINCT rolname FROM pg_roles
+        JOIN pg_shdepend ON refclassid = 'pg_authid'::regclass AND refobjid = pg_roles.oid
+        WHERE dbid = pg_database.oid AND deptype = 'a'
+        ORDER BY rolname
+    )
+)
+FROM pg_database WHERE datname = current_database();
