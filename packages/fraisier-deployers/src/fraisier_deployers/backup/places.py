@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,14 @@ class Listing:
 
     manifests: tuple[Manifest, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, fraise: str, environment: str) -> Listing:
+        """Return what belongs to an environment; what cannot be read does by its name."""
+        own = tuple(
+            each for each in self.manifests if (each.fraise, each.environment) == (fraise, environment)
+        )
+        name = re.compile(re.escape(f"{fraise}-{environment}-") + r"[0-9]{8}T[0-9]{6}Z-")
+        return Listing(own, {key: why for key, why in self.unreadable.items() if name.match(key)})
 
 
 class Place(Protocol):

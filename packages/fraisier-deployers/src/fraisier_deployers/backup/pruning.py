@@ -1,0 +1,139 @@
+"""Which copies of backups may go at a place, and why the others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import KeepSection
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.retention import kept
+from fraisier_deployers.backup.verifying import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is kept of the backups of one environment.
+
+    Args:
+        fraise: whose they are.
+        environment: of that fraise.
+        keep: the configured policy, None to keep all.
+        zone: in which days, weeks, months and years are meant, None for that of the host.
+    """
+
+    fraise: str
+    environment: str
+    keep: KeepSection | None
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a copy: it is deleted unless there are reasons to keep it."""
+
+    manifest: Manifest
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What pruning would do at a place.
+
+    Args:
+        place: where.
+        verdicts: of each copy, oldest first.
+        refusal: why nothing is pruned at all, None if it is.
+        unreadable: manifests that are left alone because they cannot be read, and why.
+    """
+
+    place: Place
+    verdicts: tuple[Verdict, ...] = ()
+    refusal: str | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def deleted(self) -> tuple[Manifest, ...]:
+        """The copies that would go."""
+        return tuple(each.manifest for each in self.verdicts if not each.reasons)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what would become of each copy, and why, as people read it."""
+        where = self.place.destination
+        if self.refusal is not None:
+            yield f"{where}: nothing is pruned: {self.refusal}"
+        for name, why in sorted(self.unreadable.items()):
+            yield f"{where}: {name} stays: {why}"
+        for verdict in self.verdicts if self.refusal is None else ():
+            fate = f"stays: {', '.join(verdict.reasons)}" if verdict.reasons else "goes"
+            yield f"{where}: {verdict.manifest.name} {fate}"
+
+    def carry_out(self) -> None:
+        """Delete what goes, oldest first. Raises `BackupError`."""
+        for manifest in self.deleted:
+            self.place.delete(manifest)
+
+
+def plan(
+    place: Place, policy: Policy, now: datetime, *, verified: str | None = None, failed: str | None = None
+) -> Plan:
+    """Return what pruning a place would do: nothing, unless the newest copy there is good, and that stays.
+
+    Args:
+        place: where.
+        policy: what is kept.
+        now: the current time. A copy from a later time stays and counts for nothing: the clock was wrong.
+        verified: the name of the newest backup if its copy was verified just now; else it is verified here.
+        failed: the id of the newest run if that failed: then nothing goes.
+
+    Raises `BackupError` if the place cannot be listed.
+    """
+    listing = place.manifests().of(policy.fraise, policy.environment)
+    unreadable = dict(listing.unreadable)
+    refusal = f"the newest run, {failed}, failed" if failed else _refusal(place, listing, now, verified)
+    if refusal is not None:
+        return Plan(place, (), refusal, unreadable)
+    reasons = _reasons(listing.manifests, policy, now, verified)
+    verdicts = (Verdict(each, reasons[each.name]) for each in listing.manifests)
+    return Plan(place, tuple(verdicts), None, unreadable)
+
+
+def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None) -> str | None:
+    past = [each for each in listing.manifests if each.created_at <= now]
+    if not past:
+        return (
+            "there is no backup" if not listing.manifests else "all backups are of a time that is yet to come"
+        )
+    newest = past[-1]
+    if later := [name for name in sorted(listing.unreadable) if name > newest.manifest_file]:
+        return f"the newest manifest, {later[-1]}, cannot be read"
+    if newest.name == verified:
+        return None
+    try:
+        verify(place, newest)
+    except BackupError as error:
+        return f"the newest backup is not good: {error}"
+    return None
+
+
+def _reasons(
+    manifests: tuple[Manifest, ...], policy: Policy, now: datetime, verified: str | None
+) -> dict[str, tuple[str, ...]]:
+    past = [each for each in manifests if each.created_at <= now]
+    reasons: dict[str, tuple[str, ...]] = {each.name: ("its time is yet to come",) for each in manifests}
+    reasons |= {each.name: names for each, names in zip(past, _rules(past, policy), strict=True)}
+    reasons[past[-1].name] += ("the newest good one",)
+    if verified in reasons and verified != past[-1].name:
+        reasons[verified] += ("made just now",)
+    if asked := [each for each in manifests if each.asked_by is not None]:
+        reasons[asked[-1].name] += (f"made for the deployment {asked[-1].asked_by}",)
+    return reasons
+
+
+def _rules(manifests: list[Manifest], policy: Policy) -> list[tuple[str, ...]]:
+    if policy.keep is None:
+        return [("no `keep` is set",)] * len(manifests)
+    return kept([each.created_at.astimezone(policy.zone) for each in manifests], policy.keep)

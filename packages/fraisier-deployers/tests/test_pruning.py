@@ -1,0 +1,207 @@
+import hashlib
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import KeepSection
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.pruning import Plan, Policy, plan
+from fraisier_deployers.backup.verifying import Finding, findings, verify
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CONTENT = b"what was dumped"
+LAST = Policy("shop", "production", KeepSection(last=1))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> LocalPlace:
+    return LocalPlace(tmp_path / "backups")
+
+
+def put(
+    place: LocalPlace,
+    created_at: datetime,
+    *,
+    environment: str = "production",
+    asked_by: str | None = None,
+    deployment_id: str = "0000AAAA",
+) -> Manifest:
+    name = backup_name("shop", environment, created_at, deployment_id)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    manifest = Manifest(
+        name=name,
+        fraise="shop",
+        environment=environment,
+        host="db1",
+        created_at=created_at,
+        deployment_id=deployment_id,
+        asked_by=asked_by,
+        file=f"{name}.bin",
+        size=len(CONTENT),
+        sha256=digest,
+        plain_size=len(CONTENT),
+        plain_sha256=digest,
+        facts=CommandFacts(),
+    )
+    file = place.folder.parent / "made"
+    file.write_bytes(CONTENT)
+    place.put(file, manifest)
+    return manifest
+
+
+def put_days(place: LocalPlace, count: int) -> list[Manifest]:
+    """Store one backup of each day, oldest first; the newest is of yesterday."""
+    return [put(place, NOW - timedelta(days=days)) for days in range(count, 0, -1)]
+
+
+def names(made: Plan) -> list[str]:
+    return [manifest.name for manifest in made.deleted]
+
+
+def listed(place: LocalPlace) -> list[str]:
+    return [manifest.name for manifest in place.manifests().manifests]
+
+
+def test_what_no_rule_keeps_is_deleted_file_and_manifest(place: LocalPlace) -> None:
+    old, older, newest = put_days(place, 3)
+    made = plan(place, LAST, NOW)
+    assert names(made) == [old.name, older.name]
+    made.carry_out()
+    assert {file.name for file in place.folder.iterdir()} == {newest.file, newest.manifest_file}
+
+
+def test_a_plan_deletes_nothing_and_says_why_each_stays(place: LocalPlace) -> None:
+    old, middle, newest = put_days(place, 3)
+    lines = list(plan(place, Policy("shop", "production", KeepSection(last=2)), NOW).lines())
+    assert lines == [
+        f"{place.destination}: {old.name} goes",
+        f"{place.destination}: {middle.name} stays: last",
+        f"{place.destination}: {newest.name} stays: last, the newest good one",
+    ]
+    assert len(listed(place)) == 3
+
+
+def test_without_a_policy_all_stay(place: LocalPlace) -> None:
+    put_days(place, 3)
+    made = plan(place, Policy("shop", "production", None), NOW)
+    assert names(made) == []
+    assert "no `keep` is set" in next(made.lines())
+
+
+def test_nothing_goes_if_the_newest_run_failed(place: LocalPlace) -> None:
+    put_days(place, 3)
+    made = plan(place, LAST, NOW, failed="0123")
+    assert names(made) == []
+    assert list(made.lines()) == [f"{place.destination}: nothing is pruned: the newest run, 0123, failed"]
+
+
+def damage(place: LocalPlace, manifest: Manifest) -> None:
+    (place.folder / manifest.file).write_bytes(b"X" + CONTENT[1:])
+
+
+def cut_off(place: LocalPlace, manifest: Manifest) -> None:
+    (place.folder / manifest.file).write_bytes(CONTENT[:-1])
+
+
+def lose(place: LocalPlace, manifest: Manifest) -> None:
+    (place.folder / manifest.file).unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"), [(damage, "is damaged"), (cut_off, "has 14 bytes"), (lose, "No such")]
+)
+def test_nothing_goes_if_the_newest_copy_is_not_good(place: LocalPlace, harm: object, why: str) -> None:
+    assert callable(harm)
+    newest = put_days(place, 3)[-1]
+    harm(place, newest)
+    made = plan(place, LAST, NOW)
+    assert names(made) == []
+    assert made.refusal is not None
+    assert newest.file in made.refusal
+    assert why in made.refusal
+
+
+def test_nothing_goes_if_the_newest_manifest_cannot_be_read(place: LocalPlace) -> None:
+    newest = put_days(place, 3)[-1]
+    (place.folder / newest.manifest_file).write_text("{")
+    assert f"the newest manifest, {newest.manifest_file}, cannot be read" in next(
+        plan(place, LAST, NOW).lines()
+    )
+
+
+def test_an_older_manifest_that_cannot_be_read_stays_and_is_named(place: LocalPlace) -> None:
+    oldest, middle, _ = put_days(place, 3)
+    (place.folder / oldest.manifest_file).write_text("{")
+    made = plan(place, LAST, NOW)
+    assert names(made) == [middle.name]
+    assert f"{oldest.manifest_file} stays: {oldest.manifest_file} is no manifest" in next(made.lines())
+
+
+def test_what_the_newest_deployment_asked_for_stays(place: LocalPlace) -> None:
+    earlier = put(place, NOW - timedelta(days=4), asked_by="0001", deployment_id="00000001")
+    asked = put(place, NOW - timedelta(days=3), asked_by="0002", deployment_id="00000002")
+    put_days(place, 2)
+    made = plan(place, LAST, NOW)
+    assert earlier.name in names(made)
+    assert asked.name not in names(made)
+    assert f"{asked.name} stays: made for the deployment 0002" in "\n".join(made.lines())
+
+
+def test_a_copy_from_the_future_stays_and_takes_no_place_of_another(place: LocalPlace) -> None:
+    future = put(place, NOW + timedelta(days=700))
+    old, newest = put_days(place, 2)
+    made = plan(place, LAST, NOW)
+    assert names(made) == [old.name]
+    assert {future.name, newest.name}.isdisjoint(names(made))
+
+
+def test_what_was_made_just_now_stays_though_the_clock_was_set_back(place: LocalPlace) -> None:
+    made_now = put(place, NOW - timedelta(days=9), deployment_id="00000001")
+    put_days(place, 2)
+    assert made_now.name not in names(plan(place, LAST, NOW, verified=made_now.name))
+
+
+def test_copies_of_other_environments_are_left_alone(place: LocalPlace) -> None:
+    put(place, NOW - timedelta(days=30), environment="staging")
+    old, _ = put_days(place, 2)
+    assert names(plan(place, LAST, NOW)) == [old.name]
+
+
+def test_days_are_meant_in_the_zone_of_the_policy(place: LocalPlace) -> None:
+    evening, morning = (
+        put(place, datetime(2026, 11, day, hour, tzinfo=UTC)) for day, hour in ((18, 23), (19, 1))
+    )
+    put(place, datetime(2026, 11, 19, 15, tzinfo=UTC))
+    daily = KeepSection(daily=2)
+    assert names(plan(place, Policy("shop", "production", daily, UTC), NOW)) == [morning.name]
+    east = timezone(timedelta(hours=2))  # all three are of one day there, and the oldest is kept
+    assert names(plan(place, Policy("shop", "production", daily, east), NOW)) == [morning.name]
+    west = timezone(timedelta(hours=-2))
+    assert names(plan(place, Policy("shop", "production", daily, west), NOW)) == [evening.name]
+
+
+def test_every_copy_is_verified_and_what_cannot_be_read_is_named(place: LocalPlace) -> None:
+    unreadable, damaged, good = put_days(place, 3)
+    (place.folder / unreadable.manifest_file).write_text("{")
+    damage(place, damaged)
+    found = list(findings(place, "shop", "production"))
+    assert [each.name for each in found] == [unreadable.manifest_file, damaged.name, good.name]
+    assert "is no manifest" in str(found[0].problem)
+    assert "is damaged" in str(found[1].problem)
+    assert found[2] == Finding(good.name, "local")
+
+
+def test_a_copy_that_is_not_listed_is_not_verified(place: LocalPlace) -> None:
+    manifest = put(place, NOW)
+    verify(place, manifest)
+    (place.folder / manifest.manifest_file).unlink()
+    with pytest.raises(BackupError, match="does not list"):
+        verify(place, manifest)
+
+
+def test_a_copy_under_another_manifest_is_not_verified(place: LocalPlace) -> None:
+    manifest = put(place, NOW)
+    with pytest.raises(BackupError, match="another manifest"):
+        verify(place, manifest.model_copy(update={"host": "another"}))
