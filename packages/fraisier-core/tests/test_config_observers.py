@@ -111,7 +111,7 @@ TELLER = """
 from fraisier_core import ProviderObserverSettings, hookimpl
 
 class Settings(ProviderObserverSettings):
-    provider = "forge"
+    providers = ("forge",)
 
 @hookimpl
 def settings():

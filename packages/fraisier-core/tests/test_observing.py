@@ -350,6 +350,28 @@ def test_one_that_says_when_is_told_again_then(installation: Installation) -> No
     assert installation.log().splitlines()[-1].endswith(": asked too often; told again in 0.25 s")
 
 
+def test_what_cannot_be_done_is_passed_over_at_once_and_logged_once(installation: Installation) -> None:
+    source = """
+    from fraisier_core import TellNoMoreError, hookimpl
+
+    @hookimpl
+    def deployment_changed(event):
+        raise TellNoMoreError("401: no such token" if event.sequence != 4 else "403: forbidden")
+    """
+    installation.observer("looker", source)
+    installation.store.observe("looker", Observed(0))
+    installation.request(4)
+    installation.start()
+    wait_until(lambda: installation.store.observed("looker").sequence == installation.newest())
+    told = [line for line in installation.log().splitlines() if "passed over" in line]
+    assert [line.split(": ", 2)[2] for line in told] == [
+        "401: no such token; passed over",
+        "403: forbidden; passed over",
+        "401: no such token; passed over",
+    ]
+    assert (installation.store.observed("looker").problem or "").endswith(": 401: no such token")
+
+
 def test_it_ends_with_its_owner_and_so_does_whom_it_tells(installation: Installation) -> None:
     installation.observer("writer")
     installation.configure(f"writer: {{file: {installation.file}, seconds: 1000, timeout: 1000}}\n")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StepFailedError,
         StoreError,
         TellLaterError,
+        TellNoMoreError,
         UnauthenticatedError,
         UnknownNameError,
         UnknownOutcomeError,
@@ -71,12 +72,16 @@ if TYPE_CHECKING:
         Section,
     )
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
+    from fraisier_core.statuses.announcing import announce
+    from fraisier_core.statuses.commit_status import CommitState, CommitStatus
+    from fraisier_core.statuses.status_api import StatusApi, quoted, retry_after
     from fraisier_core.store.protocol import Commits, Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.store.vocabulary import ENDED
     from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
+    from fraisier_core.system.outgoing import HttpResponse
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure
@@ -93,7 +98,8 @@ __all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "ObserverContext"]
-__all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError"]
+__all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError", "TellNoMoreError"]
+__all__ += ["CommitState", "CommitStatus", "HttpResponse", "StatusApi", "announce", "quoted", "retry_after"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
 __all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]
@@ -138,7 +144,8 @@ _MODULES = (
         "access.bearer",
         "access.gate",
     ),
-    *("store.protocol", "store.vocabulary"),
+    *("store.protocol", "store.vocabulary", "system.outgoing"),
+    *("statuses.commit_status", "statuses.status_api", "statuses.announcing"),
 )
 
 

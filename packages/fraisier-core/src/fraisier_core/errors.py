@@ -120,11 +120,17 @@ class NoResponseError(FraisierError):
 
 
 class TellLaterError(FraisierError):
-    """An observer could not do something now; it is told again in so many `seconds`."""
+    """An observer could not do something now; it is told again in so many `seconds`, None if it does not
+    matter when.
+    """
 
-    def __init__(self, problem: str, seconds: float) -> None:
+    def __init__(self, problem: str, seconds: float | None = None) -> None:
         super().__init__(problem)
         self.seconds = seconds
+
+
+class TellNoMoreError(FraisierError):
+    """An observer cannot do something, and would fail again if it were repeated."""
 
 
 class RemoteError(FraisierError):

@@ -387,7 +387,7 @@ class ObserverHooks:
             context: what else is known: of the environment, of what was deployed before, of this observer.
 
         May raise; the event is then repeated a few times, later and later, and passed over at last.
-        `TellLaterError` says when it is repeated.
+        `TellLaterError` says when it is repeated, `TellNoMoreError` that it need not be.
 
         Example::
 
@@ -402,8 +402,8 @@ class ObserverHooks:
         """Return the model of this observer's section, which has the observer's name. Optional.
 
         Called when the configuration is loaded. It extends `ObserverSettings`; that of an observer which
-        speaks to the forges of one provider extends `ProviderObserverSettings` and names the provider: it is
-        active if `git:` has a section of that provider with an `api_token`.
+        speaks to the forges of some `providers` extends `ProviderObserverSettings` and names them: it is
+        active if `git:` has a section of one of them with an `api_token`.
 
         Example::
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -323,11 +323,11 @@ class ObserverSettings(Section):
 
 
 class ProviderObserverSettings(ObserverSettings):
-    """What the section of an observer says that speaks to the forges of one provider. It needs no section: it
-    is active if a section below `git:` of its provider has an `api_token`.
+    """What the section of an observer says that speaks to the forges of some providers. It needs no section:
+    it is active if a section below `git:` of one of its `providers` has an `api_token`.
     """
 
-    provider: ClassVar[str] = ""
+    providers: ClassVar[Collection[str]] = ()
 
 
 class MountSettings(Section):

@@ -58,7 +58,7 @@ def read_observers(
             continue
         needs_none = not any(key.is_required() for key in model.model_fields.values())
         if issubclass(model, ProviderObserverSettings):
-            observers.forges[name] = _forges(reader, name, model.provider, git, observers.missing)
+            observers.forges[name] = _forges(reader, name, model.providers, git, observers.missing)
             needs_none = needs_none and bool(observers.forges[name])
         if name in sections or needs_none:
             _read_section(reader, name, model, observers)
@@ -78,11 +78,11 @@ def _read_section(
 
 
 def _forges(
-    reader: ConfigReader, observer: str, provider: str, git: GitConfig, missing: dict[str, str]
+    reader: ConfigReader, observer: str, providers: Collection[str], git: GitConfig, missing: dict[str, str]
 ) -> dict[str, ForgeApi]:
-    """Return the sections of a provider that have a token; a problem of one of them leaves the others."""
+    """Return the sections of some providers that have a token; a problem of one of them leaves the others."""
     found: dict[str, ForgeApi] = {}
-    for name in (name for name, kind in git.types.items() if kind == provider):
+    for name in (name for name, kind in git.types.items() if kind in providers):
         section = reader.mapping(("git", name), "settings")
         if "api_token" not in section:
             continue

@@ -114,6 +114,7 @@ class Listener:
     telling: Telling | None = None
     event: DeploymentEvent = field(init=False)
     _retry_at: float = 0.0
+    _refused: str = ""
     _begun: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -163,6 +164,9 @@ class Listener:
             return Observed(event.sequence, 0, observed.problem)
         said = self.redactor.redact(outcome.problem)[:PROBLEM_LENGTH]
         problem = f"{event.event} (event {event.sequence}) of deployment {event.deployment_id}: {said}"
+        if outcome.is_final:
+            self._say_once(said, problem)
+            return Observed(event.sequence, 0, problem)
         if pauses := self.retry_seconds[observed.attempts :]:
             pause = pauses[0] if outcome.pause is None else outcome.pause
             logger.warning("observer %s: %s; told again in %g s", name, problem, pause)
@@ -170,6 +174,12 @@ class Listener:
             return Observed(observed.sequence, observed.attempts + 1, problem)
         logger.error("observer %s: %s; passed over", name, problem)
         return Observed(event.sequence, 0, problem)
+
+    def _say_once(self, said: str, problem: str) -> None:
+        """Log what an observer cannot do; only for who looks for more, if it was the same the last time."""
+        level = logging.DEBUG if said == self._refused else logging.ERROR
+        logger.log(level, "observer %s: %s; passed over", self.observer.name, problem)
+        self._refused = said
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NamedTuple, NoReturn
 
-from fraisier_core.errors import TellLaterError
+from fraisier_core.errors import TellLaterError, TellNoMoreError
 from fraisier_core.system.processes import die_with_parent
 from fraisier_core.worker.assignment import receive, send
 
@@ -21,10 +21,13 @@ _REPORT_CHARACTERS = 8_000
 
 
 class Outcome(NamedTuple):
-    """What went wrong, if anything, and after how many seconds the observer wants to be told again."""
+    """What went wrong, if anything, after how many seconds the observer wants to be told again, and whether
+    it is of no use to tell it again.
+    """
 
     problem: str = ""
     pause: float | None = None
+    is_final: bool = False
 
 
 class Telling:
@@ -49,7 +52,7 @@ class Telling:
         is_over = self._report.poll()
         if not is_over and time.monotonic() < self._until:
             return None
-        report: tuple[str, float | None] | None = receive(self._report) if is_over else None
+        report: tuple[str, float | None, bool] | None = receive(self._report) if is_over else None
         status = self.kill()
         if report is not None:
             return Outcome(*report)
@@ -72,11 +75,14 @@ def _tell(tell: Callable[[], None], parent: int, report: Connection, lock: int) 
         _close_all_but(report.fileno(), lock)
         tell()
         sys.stdout.flush()
-        send(report, ("", None))
+        send(report, Outcome())
     except TellLaterError as error:
-        send(report, (_one_line(str(error)), min(max(0.0, error.seconds), LONGEST_PAUSE)))
+        pause = error.seconds and min(max(0.0, error.seconds), LONGEST_PAUSE)
+        send(report, Outcome(_one_line(str(error)), pause))
+    except TellNoMoreError as error:
+        send(report, Outcome(_one_line(str(error)), is_final=True))
     except BaseException as error:  # noqa: BLE001 - an observer may raise anything
-        send(report, (_one_line(f"{type(error).__name__}: {error}"), None))
+        send(report, Outcome(_one_line(f"{type(error).__name__}: {error}")))
     finally:
         os._exit(0)
 
