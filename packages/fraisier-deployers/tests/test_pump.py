@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fraisier_core import JobSettings, Release
+from fraisier_core import JobSettings, ProcessIdentity, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
@@ -99,9 +99,10 @@ def test_a_pump_that_is_killed_leaves_no_command(tmp_path: Path) -> None:
     pipeline = Pipeline(before=(shell(f"echo $$ > {mark}; exec cat /dev/zero"),), output=os.devnull)
     process = subprocess.Popen([*python("fraisier_deployers.backup.pump"), pipeline.text()])
     wait_until(lambda: mark.exists() and mark.read_text().strip())
+    command = ProcessIdentity.of(int(mark.read_text()))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_until(lambda: not Path("/proc", mark.read_text().strip()).exists())
+    wait_until(lambda: not command.is_alive())
 
 
 def test_secrets_come_by_the_environment_and_all_that_is_printed_is_returned(

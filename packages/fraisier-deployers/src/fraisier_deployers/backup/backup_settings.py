@@ -9,6 +9,7 @@ from typing import Annotated
 from fraisier_core import BackupJobSettings, RestoreTestSection, Section
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, SecretStr, model_validator
 
+from fraisier_deployers.backup.sources.connection_variables import DATABASE, FORM, connection_variables
 from fraisier_deployers.installing import Command
 
 LOCAL = "local"
@@ -37,6 +38,18 @@ RemoteName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _database_url(secret: SecretStr) -> SecretStr:
+    if not connection_variables(secret.get_secret_value()).get(DATABASE):
+        raise ValueError(f"must name the database, as in {FORM}")
+    return secret
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+ServerUrl = Annotated[
+    SecretStr, AfterValidator(lambda secret: connection_variables(secret.get_secret_value()) and secret)
+]
+
+
 class SourceSection(Section):
     """What is backed up; exactly one of the first four.
 
@@ -50,7 +63,7 @@ class SourceSection(Section):
         bin: a folder with PostgreSQL's programs, beside those that are found.
     """
 
-    postgresql: Secret | None = None
+    postgresql: DatabaseUrl | None = None
     sqlite: AbsolutePath | None = None
     folders: Annotated[tuple[AbsolutePath, ...] | None, BeforeValidator(_a_list), Field(min_length=1)] = None
     command: Command | None = None
@@ -158,7 +171,7 @@ class RestoreTestKeys(RestoreTestSection):
         check: a command that must succeed once the backup is restored; no shell reads it.
     """
 
-    target: Secret | None = None
+    target: ServerUrl | None = None
     check: Command | None = None
 
 

@@ -43,6 +43,7 @@ class PostgresqlFacts(_Recorded):
         database: its name.
         system_identifier: of its cluster, which no other has.
         server_version: as the server says it, such as `16.4`.
+        server_major: the first number of that.
         dumped_by: the major version of `pg_dump`, which `pg_restore` must not be older than.
         encoding: of its text.
         lc_collate: how its text is sorted.
@@ -56,6 +57,7 @@ class PostgresqlFacts(_Recorded):
     database: str
     system_identifier: str
     server_version: str
+    server_major: int
     dumped_by: int
     encoding: str
     lc_collate: str

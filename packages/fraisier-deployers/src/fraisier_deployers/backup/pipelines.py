@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import SO_FAR, Flowed, Pipeline, Stage
+from fraisier_deployers.backup.pump import SO_FAR, Flowed, Pipeline, Stage, exit_text
 
 _PUMP = "fraisier_deployers.backup.pump"
 _FLOWED = re.compile(r"^(\d+) bytes, sha256 ([0-9a-f]{64})$", re.MULTILINE)
@@ -48,6 +48,15 @@ def captured(runner: Runner, argv: Sequence[str], env: Mapping[str, str] | None 
         file = Path(folder) / "output"
         run_pipeline(runner, Pipeline(before=(Stage(tuple(argv)),), output=str(file)), env)
         return file.read_bytes()
+
+
+def run_tool(runner: Runner, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    """Run a program that must succeed. Raises `BackupError`, with the last lines that it printed."""
+    result = runner.command(argv, env=env, check=False)
+    if result.status != 0:
+        said = _last_lines(result.output)
+        how = exit_text(result.status)
+        raise BackupError(f"{argv[0]} {how}: {said}" if said else f"{argv[0]} {how}")
 
 
 def _failure(output: str, status: int) -> str:

@@ -171,7 +171,7 @@ class _Commands:
         those that it left without a reader.
         """
         failures = [
-            (process.returncode in _NO_READER, f"{stage.argv[0]} {_exit_text(process.returncode)}")
+            (process.returncode in _NO_READER, f"{stage.argv[0]} {exit_text(process.returncode)}")
             for stage, process in self._started
             if process.wait() not in stage.accepted
         ]
@@ -207,7 +207,8 @@ def _stages(keys: Sequence[dict[str, list[str]]]) -> tuple[Stage, ...]:
     return tuple(Stage(tuple(each["argv"]), tuple(map(int, each["accepted"]))) for each in keys)
 
 
-def _exit_text(status: int) -> str:
+def exit_text(status: int) -> str:
+    """Return how a process failed; a negative status is the signal that killed it."""
     if status < 0:
         return f"was killed by signal {-status} ({signal.strsignal(-status)})"
     return f"exited with status {status}"

@@ -9,6 +9,7 @@ SELECT json_build_object(
     'database', datname,
     'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
     'server_version', current_setting('server_version'),
+    'server_major', current_setting('server_version_num')::integer / 10000,
     'encoding', pg_encoding_to_char(encoding),
     'lc_collate', datcollate,
     'lc_ctype', datctype,

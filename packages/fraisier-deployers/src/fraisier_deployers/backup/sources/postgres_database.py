@@ -1,0 +1,148 @@
+"""A PostgreSQL database, asked and changed through psql."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.manifest import PostgresqlFacts, Rows
+from fraisier_deployers.backup.pipelines import captured, run_tool
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.sources.connection_variables import (
+    DATABASE,
+    connection_variables,
+    with_database,
+)
+from fraisier_deployers.backup.sources.postgres_programs import (
+    Programs,
+    installed_programs,
+    newest,
+    not_older,
+)
+from fraisier_deployers.backup.sources.snapshot import OPTIONS, SQL
+
+MAINTENANCE = "postgres"
+"""The database to which one connects to create or drop another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What answers at an address.
+
+    Args:
+        version: the server's major version.
+        database: the name of the database.
+        system_identifier: of the cluster.
+    """
+
+    version: int
+    database: str
+    system_identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """A database, which need not exist.
+
+    Args:
+        runner: runs the programs.
+        variables: how to connect.
+        programs: what is installed.
+    """
+
+    runner: Runner
+    variables: Mapping[str, str]
+    programs: Sequence[Programs]
+
+    @classmethod
+    def at(cls, url: str, runner: Runner, own_programs: Path | None) -> PostgresDatabase:
+        """Return the database at a URL. Raises `BackupError`."""
+        try:
+            variables = connection_variables(url)
+        except ValueError as error:
+            raise BackupError(f"the URL of the database {error}") from None
+        return cls(runner, variables, installed_programs(own_programs))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.variables.get(DATABASE, MAINTENANCE)
+
+    def named(self, name: str) -> PostgresDatabase:
+        """Return another database of the same server."""
+        return replace(self, variables=with_database(self.variables, name))
+
+    @property
+    def maintenance(self) -> PostgresDatabase:
+        """The database of the same server that is always there."""
+        return self.named(MAINTENANCE)
+
+    @property
+    def psql(self) -> str:
+        """The program to ask it with."""
+        return newest(self.programs)["psql"]
+
+    def programs_for(self, version: int) -> Programs:
+        """Return the oldest programs that can dump from a server of a version."""
+        return not_older(self.programs, version)
+
+    def ask(self, file: str, **values: str) -> list[Any]:
+        """Return what the statements of a file print, a line of JSON each. Raises `BackupError`."""
+        printed = captured(self.runner, self._argv(file, values), self.variables)
+        return [json.loads(line) for line in printed.splitlines()]
+
+    def change(self, file: str, **values: str) -> None:
+        """Execute the statements of a file. Raises `BackupError`."""
+        run_tool(self.runner, self._argv(file, values), self.variables)
+
+    def answering(self) -> Answering:
+        """Return what answers. Raises `BackupError`."""
+        (found,) = self.ask("server.sql")
+        return Answering(**found)
+
+    def exists(self) -> bool:
+        """Whether the server has it."""
+        return self.name in self.descriptions()
+
+    def descriptions(self) -> Mapping[str, str | None]:
+        """Return the databases of the server, and the comment on each."""
+        return dict(self.maintenance.ask("databases.sql"))
+
+    def is_empty(self) -> bool:
+        """Whether nobody has made anything in it."""
+        return self.ask("contents.sql") == [0]
+
+    def rows(self) -> Rows:
+        """Return the number of rows of each table."""
+        return dict(self.ask("rows.sql"))
+
+    def create(self, facts: PostgresqlFacts, comment: str = "") -> None:
+        """Create it as the database was that facts tell of."""
+        keys = {key: getattr(facts, key) for key in ("encoding", "lc_collate", "lc_ctype")}
+        try:
+            self.maintenance.change("create.sql", name=self.name, comment=comment, **keys)
+        except BackupError as error:
+            how = f"create an empty database {self.name!r} yourself and restore into that"
+            raise BackupError(f"{error}; or {how}") from error
+
+    def drop(self) -> None:
+        """Drop it. Raises `BackupError` if something is connected to it."""
+        self.maintenance.change("drop.sql", name=self.name)
+
+    def missing_roles(self, roles: Sequence[str]) -> list[str]:
+        """Return those of some roles that cannot own anything in it."""
+        (missing,) = self.ask("missing_roles.sql", roles=_array(roles))
+        return sorted(missing)
+
+    def _argv(self, file: str, values: Mapping[str, str]) -> tuple[str, ...]:
+        variables = (f"--set={name}={value}" for name, value in values.items())
+        return (self.psql, *OPTIONS, *variables, f"--file={SQL / file}")
+
+
+def _array(texts: Sequence[str]) -> str:
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"

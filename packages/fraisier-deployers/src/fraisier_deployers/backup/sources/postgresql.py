@@ -1,0 +1,99 @@
+"""PostgreSQL as a source: `pg_dump` in a snapshot whose rows are counted, and `pg_restore`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.dumping import Dumped, Sink
+from fraisier_deployers.backup.manifest import PostgresqlFacts
+from fraisier_deployers.backup.pipelines import captured, python, run_pipeline, run_tool
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.pump import Stage
+from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.snapshot import SNAPSHOT
+
+SUFFIX = ".dump"
+_MODULE = "fraisier_deployers.backup.sources.snapshot"
+_OF_DATABASE = "dbname:"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlSource:
+    """A database as what is backed up.
+
+    Args:
+        url: its URL.
+        own_programs: a folder with PostgreSQL's programs, beside those that are found.
+    """
+
+    url: str
+    own_programs: Path | None = None
+    suffix: str = SUFFIX
+
+    def database(self, runner: Runner) -> PostgresDatabase:
+        """Return the database."""
+        return PostgresDatabase.at(self.url, runner, self.own_programs)
+
+    def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
+        """Dump the database. Raises `BackupError`."""
+        database = self.database(runner)
+        programs = database.programs_for(database.answering().version)
+        runner.note(f"pg_dump {programs.version} of {programs.folder}")
+        dumping = Stage((programs["pg_dump"], "--format=custom", "--no-password", f"--snapshot={SNAPSHOT}"))
+        facts_file = work / "facts"
+        by = python(_MODULE, programs["psql"], str(facts_file))
+        flowed = run_pipeline(runner, sink.fed_by(dumping), database.variables, by=by)
+        return Dumped(flowed.size, flowed.sha256, _facts(facts_file, programs.version))
+
+
+def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_once: bool = False) -> None:
+    """Restore a dump into an empty database. Owners and grants are left out if roles are missing, and that is
+    said. Raises `BackupError`.
+
+    Args:
+        database: where to.
+        file: the dump.
+        facts: what it is of.
+        at_once: whether all of it or nothing is restored.
+    """
+    programs = database.programs_for(max(facts.dumped_by, _server(database, facts)))
+    options = ["--exit-on-error", "--no-password", *(["--single-transaction"] if at_once else [])]
+    for option, roles in {"--no-owner": facts.owners, "--no-privileges": facts.grantees}.items():
+        if missing := database.missing_roles(roles):
+            options.append(option)
+            database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(missing)}")
+    argv = (programs["pg_restore"], *options, "--dbname=", str(file))
+    run_tool(database.runner, argv, database.variables)
+
+
+def dumped_database(database: PostgresDatabase, file: Path, facts: PostgresqlFacts) -> str:
+    """Return the name of the database that a dump says to be of. Raises `BackupError`."""
+    programs = database.programs_for(facts.dumped_by)
+    listed = captured(database.runner, (programs["pg_restore"], "--list", str(file))).decode()
+    for line in listed.splitlines():
+        name, found, rest = line.partition(_OF_DATABASE)
+        if found and name.strip(" ;") == "":
+            return rest.strip()
+    raise BackupError(f"{file.name} does not say which database it is of")
+
+
+def _server(database: PostgresDatabase, facts: PostgresqlFacts) -> int:
+    """Return the version of the server. Raises `BackupError` if it is older than the one that was dumped."""
+    version = database.answering().version
+    if version < (dumped := facts.server_major):
+        raise BackupError(f"the server is PostgreSQL {version}: a dump of {dumped} needs {dumped} or newer")
+    return version
+
+
+def _facts(file: Path, version: int) -> PostgresqlFacts:
+    keys: Mapping[str, object] = json.loads(file.read_text())
+    try:
+        return PostgresqlFacts.model_validate({**keys, "dumped_by": version})
+    except ValidationError as error:
+        raise BackupError(f"psql did not say what the snapshot is of: {error}") from None

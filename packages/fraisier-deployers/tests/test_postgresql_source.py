@@ -1,0 +1,254 @@
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from fraisier_core import JobSettings, Release
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.dumping import Dumped, Sink
+from fraisier_deployers.backup.manifest import PostgresqlFacts
+from fraisier_deployers.backup.sources.connection_variables import connection_variables
+from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.postgres_programs import Programs, installed_programs, not_older
+from fraisier_deployers.backup.sources.postgresql import PostgresqlSource, dumped_database, load
+
+from tests.postgres import PASSWORD, Server, Servers
+from tests.postgres_server import programs
+
+both_versions = pytest.mark.parametrize("postgres_version", [16, 18])
+SCHEMA = """
+CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL);
+INSERT INTO customers SELECT n, 'customer ' || n FROM generate_series(1, 500) n;
+CREATE SCHEMA "My ""Schema";
+CREATE TABLE "My ""Schema"."orders of 'all'" (id bigserial, total numeric);
+INSERT INTO "My ""Schema"."orders of 'all'" (total) VALUES (1.5), (2.5);
+CREATE TABLE parted (at date) PARTITION BY RANGE (at);
+CREATE TABLE parted_2026 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO parted VALUES ('2026-11-29');
+CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
+"""
+ROWS = {"My \"Schema.orders of 'all'": 2, "public.customers": 500, "public.parted_2026": 1}
+
+Run = FakeRun[JobSettings]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return FakeRun(JobSettings(), Release("", tmp_path, ""))
+
+
+@pytest.fixture
+def filled(postgres_url: str) -> str:
+    execute(postgres_url, SCHEMA)
+    return postgres_url
+
+
+def execute(url: str, sql: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.encode())
+
+
+def source(url: str, version: int) -> PostgresqlSource:
+    return PostgresqlSource(url, programs(version))
+
+
+def dump(run: Run, url: str, version: int, folder: Path) -> tuple[Dumped, PostgresqlFacts]:
+    dumped = source(url, version).dump(run, folder, Sink(folder / "made.dump"))
+    assert isinstance(dumped.facts, PostgresqlFacts)
+    return dumped, dumped.facts
+
+
+@contextmanager
+def new_database(server: Server, run: Run, version: int) -> Iterator[PostgresDatabase]:
+    with server.database() as url:
+        yield PostgresDatabase.at(url, run, programs(version))
+
+
+@both_versions
+def test_what_is_restored_has_the_rows_that_were_dumped(
+    run: Run, filled: str, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    dumped, facts = dump(run, filled, postgres_version, tmp_path)
+    assert (facts.tables, facts.server_major) == (ROWS, postgres_version)
+    assert dumped.size == (tmp_path / "made.dump").stat().st_size
+    with new_database(postgres_servers(postgres_version), run, postgres_version) as target:
+        assert target.is_empty()
+        load(target, tmp_path / "made.dump", facts)
+        assert target.rows() == ROWS
+        assert not target.is_empty()
+        assert dumped_database(target, tmp_path / "made.dump", facts) == facts.database
+
+
+def test_rows_are_counted_in_the_snapshot_that_is_dumped(
+    run: Run, filled: str, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(filled, autocommit=True) as connection:
+            number = 1000
+            while not stop.is_set():
+                number += 1
+                connection.execute("INSERT INTO customers VALUES (%s, 'new')", [number])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        facts = dump(run, filled, postgres_version, tmp_path)[1]
+    finally:
+        stop.set()
+        writer.join()
+    assert facts.tables["public.customers"] > ROWS["public.customers"]
+    with new_database(postgres_servers(postgres_version), run, postgres_version) as target:
+        load(target, tmp_path / "made.dump", facts)
+        assert target.rows() == facts.tables
+
+
+def test_no_part_of_the_url_is_an_argument(
+    run: Run, filled: str, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    server = postgres_servers(postgres_version)
+    name = filled.rpartition("/")[2].partition("?")[0]
+    dump(run, server.tcp_url(name), postgres_version, tmp_path)
+    said = [argument for argv in run.commands for argument in argv] + [run.output]
+    assert not [each for each in said if PASSWORD in each or quote(PASSWORD) in each or name in each]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda url: url.rpartition("=")[0] + "=1", "connection to server .* failed"),
+        (lambda url: url.replace("/test_", "/no_"), 'database "no_.*" does not exist'),
+    ],
+)
+def test_a_server_that_cannot_be_asked_is_an_error_that_says_why(
+    run: Run, filled: str, postgres_version: int, tmp_path: Path, break_it: Callable[[str], str], message: str
+) -> None:
+    with pytest.raises(BackupError, match=message):
+        dump(run, break_it(filled), postgres_version, tmp_path)
+
+
+def test_a_pg_dump_that_fails_fails_the_dump(
+    run: Run, filled: str, postgres_version: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("psql", "pg_restore"):
+        (folder / name).symlink_to(programs(postgres_version) / name)
+    real = programs(postgres_version) / "pg_dump"
+    script = f'test "$1" = --version && exec {real} --version; echo last words >&2; kill -KILL $$'
+    (folder / "pg_dump").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "pg_dump").chmod(0o755)
+    with pytest.raises(BackupError, match=r"pg_dump was killed by signal 9 .*: last words$"):
+        PostgresqlSource(filled, folder).dump(run, tmp_path, Sink(tmp_path / "made.dump"))
+
+
+def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
+    run: Run, filled: str, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    server = postgres_servers(postgres_version)
+    name = filled.rpartition("/")[2].partition("?")[0]
+    roles = [f"owner_{name}", f"reader_{name}"]
+    for role in roles:
+        server.execute(f"CREATE ROLE {role}")
+    owned = f"ALTER TABLE customers OWNER TO {roles[0]}; GRANT SELECT ON customers TO {roles[1]};"
+    execute(filled, owned)
+    facts = dump(run, filled, postgres_version, tmp_path)[1]
+    assert set(roles[:1]) <= set(facts.owners)
+    assert facts.grantees == (roles[1],)
+    with new_database(server, run, postgres_version) as target:
+        load(target, tmp_path / "made.dump", facts)
+    assert "--no-owner" not in run.output
+    execute(filled, f"DROP OWNED BY {', '.join(roles)} CASCADE")
+    for role in roles:
+        server.execute(f"DROP ROLE {role}")
+    with new_database(server, run, postgres_version) as target:
+        load(target, tmp_path / "made.dump", facts)
+        assert target.rows() == ROWS
+    assert f"--no-owner: the server lacks, or keeps from you, {roles[0]}" in run.output
+    assert f"--no-privileges: the server lacks, or keeps from you, {roles[1]}" in run.output
+
+
+def test_a_failed_restore_at_once_leaves_the_database_empty(
+    run: Run, filled: str, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    facts = dump(run, filled, postgres_version, tmp_path)[1]
+    whole = (tmp_path / "made.dump").read_bytes()
+    (tmp_path / "made.dump").write_bytes(whole[:-700])
+    with new_database(postgres_servers(postgres_version), run, postgres_version) as target:
+        with pytest.raises(BackupError, match="pg_restore exited with status 1: pg_restore: error"):
+            load(target, tmp_path / "made.dump", facts, at_once=True)
+        assert target.is_empty()
+
+
+def test_a_dump_is_not_restored_into_an_older_server(
+    run: Run, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    with postgres_servers(18).database() as url:
+        facts = dump(run, url, 18, tmp_path)[1]
+    with (
+        new_database(postgres_servers(16), run, 18) as target,
+        pytest.raises(BackupError, match="is PostgreSQL 16: a dump of 18 needs 18 or newer"),
+    ):
+        load(target, tmp_path / "made.dump", facts)
+
+
+def test_the_oldest_programs_are_taken_that_are_not_older_than_the_server() -> None:
+    installed = [Programs(version, Path(f"/{version}")) for version in (13, 15, 17)]
+    assert [not_older(installed, version).version for version in (12, 13, 14, 15, 16, 17)] == [
+        13,
+        13,
+        15,
+        15,
+        17,
+        17,
+    ]
+    with pytest.raises(
+        BackupError, match=r"PostgreSQL 18, .* 13, 15, 17 is too old .*install postgresql-client-18$"
+    ):
+        not_older(installed, 18)
+    with pytest.raises(BackupError, match=r"pg_dump is not installed: install postgresql-client-18$"):
+        not_older([], 18)
+
+
+def test_programs_are_found_by_their_version(tmp_path: Path) -> None:
+    assert [each.version for each in installed_programs(programs(16), str(programs(18)))][-2:] == [16, 18]
+    assert all(each.folder != Path("/usr/bin") for each in installed_programs(None, "/usr/bin"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://ada:p%40ss@db:5433/shop",
+            {"PGUSER": "ada", "PGPASSWORD": "p@ss", "PGHOST": "db", "PGPORT": "5433"},
+        ),
+        ("postgres:///shop?host=/run/pg&password=x", {"PGHOST": "/run/pg", "PGPASSWORD": "x"}),
+        (
+            "postgresql://[::1]:1,b/shop?sslmode=require",
+            {"PGHOST": "::1,b", "PGPORT": "1,", "PGSSLMODE": "require"},
+        ),
+    ],
+)
+def test_a_url_becomes_variables(url: str, expected: dict[str, str]) -> None:
+    found = connection_variables(url)
+    assert found.items() >= (expected | {"PGDATABASE": "shop"}).items()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://hunter2@h/d",
+        "postgresql://u:pass@h:hunter2/d",
+        "postgresql://h/d?hunter2=1",
+        "postgresql://[::1/hunter2",
+    ],
+)
+def test_a_url_that_is_none_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^(should|has|may)") as refused:
+        connection_variables(url)
+    assert "hunter2" not in str(refused.value)
