@@ -72,11 +72,13 @@ class SqliteFacts(_Recorded):
 
     Args:
         path: of the database.
+        mode: the permissions of its file.
         tables: the number of rows of each table.
     """
 
     kind: Literal["sqlite"] = "sqlite"
     path: str
+    mode: int = 0o600
     tables: Rows
 
 

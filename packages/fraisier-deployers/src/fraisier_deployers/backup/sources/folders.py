@@ -1,0 +1,55 @@
+"""Folders as a source: an archive of tar, compressed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.compression import COMPRESSING, require_zstd
+from fraisier_deployers.backup.dumping import Dumped, Sink
+from fraisier_deployers.backup.manifest import FolderFacts
+from fraisier_deployers.backup.pipelines import python, run_pipeline
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.pump import Stage
+
+_MODULE = "fraisier_deployers.backup.sources.counting"
+_CHANGED = 1
+"""The exit status of tar if a file changed or vanished while it was read; tar says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldersSource:
+    """Folders as what is backed up. Symbolic links are kept as such, never followed.
+
+    Args:
+        paths: the folders.
+        exclude: patterns of names that are left out, as tar's `--exclude`.
+        root: what the names in the archive are relative to.
+    """
+
+    paths: Sequence[Path]
+    exclude: Sequence[str] = ()
+    root: Path = Path("/")
+    suffix: str = ".tar.zst"
+
+    def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
+        """Archive the folders. What changes meanwhile is named in the output. Raises `BackupError`."""
+        require_zstd()
+        if missing := [str(path) for path in self.paths if not path.is_dir()]:
+            raise BackupError(f"{', '.join(missing)} is no folder: correct source.folders")
+        facts_file = work / "facts"
+        archiving = Stage(self._tar(), (0, _CHANGED))
+        counting = Stage(python(_MODULE, str(facts_file)))
+        flowed = run_pipeline(runner, sink.fed_by(archiving, counting, COMPRESSING))
+        paths = tuple(str(path) for path in self.paths)
+        facts = FolderFacts(paths=paths, **json.loads(facts_file.read_text()))
+        return Dumped(flowed.size, flowed.sha256, facts)
+
+    def _tar(self) -> tuple[str, ...]:
+        options = ("--create", "--file=-", "--format=posix", "--acls", "--xattrs", "--xattrs-include=*")
+        excluded = (f"--exclude={pattern}" for pattern in self.exclude)
+        names = (str(path.relative_to(self.root)) for path in self.paths)
+        return ("tar", *options, *excluded, f"--directory={self.root}", "--", *names)
