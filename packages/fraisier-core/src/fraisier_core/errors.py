@@ -65,6 +65,10 @@ class ConflictError(FraisierError):
     """What was planned conflicts with how things are now."""
 
 
+class HeldError(ConflictError):
+    """A user requests a deployment to an environment that is held, and does not override that."""
+
+
 class UnauthenticatedError(FraisierError):
     """A client shows no token, or none that is valid; answered with 401."""
 

@@ -83,6 +83,9 @@ class PostgresStore(AcceptingStore):
     def _lock_environment(self, deployment_id: str) -> None:
         self._all("lock_environment_of", deployment_id=deployment_id)
 
+    def _lock_environments(self, fraise_id: str, environment: str | None) -> None:
+        self._all("lock_environments", fraise_id=fraise_id, environment=environment)
+
     def claim(self, holder: ProcessIdentity, deployment_id: str | None = None) -> Claimed | None:
         """Claim in one round trip; durable with the first step."""
         claiming = self._claiming(holder, deployment_id, durable=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from fraisier_core.store.holds import Hold, Window
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
 from fraisier_core.store.records import (
     BranchHead,
@@ -97,6 +98,9 @@ class DeploymentReader(Protocol):
         """Return the id of the deployment that one which is pending waits for: what runs in its lane, or what
         comes first there before it; None if it is its turn.
         """
+
+    def holds(self, fraise_id: str | None = None, environment: str | None = None) -> list[Hold]:
+        """Return why each environment is held that is: of all, of a fraise's, or of one."""
 
     def last_of_refs(self, fraise_id: str, environment: str) -> dict[str, Deployment]:
         """Return what was requested last of each branch and tag in an environment, by the full ref; what was
@@ -415,6 +419,23 @@ class Store(Reader, Protocol):
 
     def keep_heads(self, environments: Collection[tuple[str, str]]) -> None:
         """Forget what repositories said for all but some environments, each a fraise and its environment."""
+
+    def hold(
+        self, fraise_id: str, environment: str | None, reason: str, held_by: str, ends_at: str | None = None
+    ) -> str:
+        """Hold an environment of a fraise, or all of them, and return the id of the hold. Once this returns,
+        nothing begins there that obeys holds.
+        """
+
+    def resume(self, fraise_id: str, environment: str | None, resumed_by: str) -> list[str]:
+        """End what users hold of an environment or, without one, of a fraise and all its environments, and
+        return the ids of these holds.
+        """
+
+    def freeze(self, windows: Collection[Window]) -> None:
+        """Record the present and next windows of every rule that freezes an environment; those of other rules
+        end, and those that are over are forgotten.
+        """
 
     def create_token(self, token: Token) -> None:
         """Store a new token, and audit it. Raises `ConflictError` if one that is not revoked has its name."""

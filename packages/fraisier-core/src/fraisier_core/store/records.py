@@ -48,7 +48,8 @@ class Request(NamedTuple):
     must match one of their lists; `before_sha` is what `ref` pointed to before a push. `reason` says which
     rule matched, `release` what to roll back to, `recovers` which interrupted deployment is repeated. One
     that `repeats` an earlier webhook event may be a replay: it deploys only if `ref` is at its commit.
-    `arguments` are those of a run, and `requested_for` is the deployment that requests this one.
+    `arguments` are those of a run, and `requested_for` is the deployment that requests this one. One that
+    `overrides_hold` does not wait if its environment is held when it is requested.
     """
 
     fraise_id: str
@@ -67,11 +68,13 @@ class Request(NamedTuple):
     arguments: tuple[str, ...] = ()
     requested_for: str | None = None
     webhook_event_id: str | None = None
+    overrides_hold: bool = False
 
 
 class Deployment(NamedTuple):
-    """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `stored_at` says
-    where the backup lies that this one stored.
+    """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `overridden_hold` is
+    the reason of the hold that it overrides; one that `obeys_holds` waits while its environment is held.
+    `stored_at` says where the backup lies that this one stored.
     """
 
     id: str
@@ -101,6 +104,8 @@ class Deployment(NamedTuple):
     requested_for: str | None
     lane: str | None
     executor: Executor | None
+    overridden_hold: str | None
+    obeys_holds: bool
     stored_name: str | None
     stored_size: int | None
     stored_sha256: str | None
@@ -115,6 +120,11 @@ class Deployment(NamedTuple):
     def ref_name(self) -> str | None:
         """The branch or tag as people say it; a tag says that it is one."""
         return spoken_ref(self.ref) if self.ref else None
+
+    @property
+    def overrides_hold(self) -> bool:
+        """Whether it was requested in spite of a hold."""
+        return self.overridden_hold is not None
 
     def repeated(self) -> Request:
         """Return the request for the same, with all that was decided then and nothing that came of it."""

@@ -40,6 +40,7 @@ RECORDED = (
     Table("tb_deployment_logs", ("sequence",), 200),
     Table("tb_observers", ("name",)),
     Table("tb_branch_heads", ("fraise_id", "environment", "ref")),
+    Table("tb_holds", ("id",)),
     Table("tb_tokens", ("id",)),
     Table("tb_audit_events", ("sequence",)),
 )

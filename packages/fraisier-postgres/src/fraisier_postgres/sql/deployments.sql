@@ -46,11 +46,12 @@ SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supers
 -- name: request
 INSERT INTO tb_deployment_events (
     deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, webhook_event_id, release)
+    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, overridden_hold, webhook_event_id,
+    release)
 VALUES (
     :deployment_id, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
     :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :arguments, :requested_for,
-    :webhook_event_id, :release);
+    :overridden_hold, :webhook_event_id, :release);
 
 -- name: append
 -- The rules assign the number, once they hold the environment.

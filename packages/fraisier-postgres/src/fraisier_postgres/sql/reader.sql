@@ -93,12 +93,19 @@ JOIN tb_deployments AS d ON d.sequence = coalesce(
 WHERE d.commit_sha IS DISTINCT FROM s.commit_sha AND (CAST(:fraise_id AS text) IS NULL OR e.fraise_id = CAST(:fraise_id AS text))
   AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text));
 
+-- name: holds
+SELECT fraise_id, environment, kind, reason, held_by, begins_at, ends_at FROM environment_holds
+WHERE (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
+  AND (CAST(:environment AS text) IS NULL OR environment = CAST(:environment AS text))
+ORDER BY fraise_id, environment;
+
 -- name: running
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
 
 -- name: awaited
--- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it.
+-- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it and is
+-- not held.
 SELECT coalesce(
     (SELECT busy.id FROM tb_deployments AS busy
      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
@@ -106,6 +113,9 @@ SELECT coalesce(
     (SELECT ahead.id FROM tb_deployments AS ahead
      WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
        AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND NOT waiting.supersedes
+       AND NOT (ahead.obeys_holds AND EXISTS (
+           SELECT FROM holds_in_force AS h
+           WHERE h.fraise_id = ahead.fraise_id AND (h.environment IS NULL OR h.environment = ahead.environment)))
        AND (ahead.priority > waiting.priority
             OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
                 AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')))

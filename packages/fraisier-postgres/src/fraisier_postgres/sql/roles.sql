@@ -31,11 +31,12 @@ END $$;
 
 GRANT SELECT ON
     v_deployment_history, v_deployment_changes, v_fraises, v_fraise_status, v_deployment_stats, v_webhook_events,
-    v_webhook_refs
+    v_webhook_refs, v_deployment_holds
 TO fraisier_graphql, fraisier_reader, fraisier_worker;
 
 GRANT SELECT ON
-    tb_fraises, tb_environments, tb_kinds, tb_deployments, tb_webhook_events, tb_workers, tb_migrations
+    tb_fraises, tb_environments, tb_kinds, tb_deployments, tb_webhook_events, tb_workers, tb_migrations, tb_holds,
+    holds_in_force, environment_holds
 TO fraisier_receiver, fraisier_reader, fraisier_worker;
 
 GRANT SELECT ON
@@ -49,15 +50,17 @@ GRANT SELECT ON tb_tokens TO fraisier_receiver, fraisier_reader;
 GRANT INSERT ON tb_audit_events TO fraisier_receiver;
 GRANT SELECT ON tb_audit_events, v_audit_events TO fraisier_reader;
 
--- What is configured is recorded by whoever opens the store for writing.
+-- What is configured is recorded by whoever opens the store for writing, the windows of `freeze:` too, which are over at
+-- some time; whoever may request a deployment may hold deployments. What users held is never deleted.
 GRANT INSERT, UPDATE ON tb_fraises, tb_environments TO fraisier_receiver, fraisier_worker;
+GRANT INSERT, DELETE, UPDATE (resumed_at, resumed_by) ON tb_holds TO fraisier_receiver, fraisier_worker;
 
 GRANT INSERT ON tb_webhook_events, tb_webhook_refs, tb_webhook_payloads, tb_refused_deliveries
 TO fraisier_receiver;
 GRANT INSERT (
     deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, webhook_event_id,
-    newest_delivery, release) ON tb_deployment_events
+    before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, overridden_hold,
+    webhook_event_id, newest_delivery, release) ON tb_deployment_events
 TO fraisier_receiver;
 GRANT UPDATE (heartbeat) ON tb_workers TO fraisier_receiver;
 GRANT EXECUTE ON FUNCTION note_change(uuid, uuid), last_change(uuid) TO fraisier_receiver, fraisier_worker;

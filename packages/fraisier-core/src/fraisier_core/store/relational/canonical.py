@@ -39,7 +39,7 @@ def plain_time(text: str) -> str:
 
 _TIMES = (
     *("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since"),
-    *("created_at", "expires_at", "revoked_at"),
+    *("created_at", "expires_at", "revoked_at", "begins_at", "ends_at", "resumed_at"),
 )
 _IDS = (
     "id",

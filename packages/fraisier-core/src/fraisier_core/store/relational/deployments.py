@@ -10,7 +10,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from fraisier_core.errors import FencedError
+from fraisier_core.errors import FencedError, HeldError
 from fraisier_core.store.records import (
     Claimed,
     ConfiguredEnvironment,
@@ -143,9 +143,21 @@ class Deployments(Leases):
         return self._one("requested_since", **facts) is None or self._one("left_since", **facts) is not None
 
     def _request(self, request: Request) -> str:
-        row = request_row(request, utc_now())
+        row = request_row(request, utc_now()) | {"overridden_hold": self._overridden(request)}
         self._write("request", **row)
         return str(row["deployment_id"])
+
+    def _overridden(self, request: Request) -> str | None:
+        """Return the reason of the hold that a request overrides, if there is one. Raises `HeldError` if a
+        user requests a deployment that does not.
+        """
+        is_held = KINDS[request.kind].source == "commit"
+        if not is_held or not (request.overrides_hold or request.trigger == "manual"):
+            return None
+        hold = next(iter(self.holds(request.fraise_id, request.environment)), None)
+        if hold is not None and not request.overrides_hold:
+            raise HeldError(hold.refusal)
+        return hold.reason if hold else None
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         """Claim a deployment inside the caller's transaction."""
@@ -169,6 +181,7 @@ def request_row(request: Request, at: str) -> dict[str, Any]:
         "at": at,
         "pathspecs": json.dumps(request.pathspecs) if request.pathspecs else None,
         "arguments": _arguments(request),
+        "overridden_hold": None,
     }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Leases(RelationalReader):
     """The leases and the workers' heartbeats."""
 
-    files = (*RelationalReader.files, "deployments", "deliveries")
+    files = (*RelationalReader.files, "deployments", "deliveries", "holding")
 
     def awaiting_units(
         self, fraise_id: str | None = None, environment: str | None = None, limit: int = 100

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
@@ -122,6 +123,9 @@ class RelationalReader:
     def awaited(self, deployment: Deployment) -> str | None:
         row = self._one("awaited", id=deployment.id)
         return str(row["id"]) if row and row["id"] else None
+
+    def holds(self, fraise_id: str | None = None, environment: str | None = None) -> list[Hold]:
+        return self._records(Hold, "holds", fraise_id=fraise_id, environment=environment)
 
     def serving(self, fraise_id: str, environment: str) -> HealthyRelease | None:
         row = self._one("serving", fraise_id=fraise_id, environment=environment, host=self._host.name)

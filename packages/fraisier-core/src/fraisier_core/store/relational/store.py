@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier_core.store.records import Event, Forgotten, Observed
 from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
-from fraisier_core.store.relational.issued_tokens import IssuedTokens
+from fraisier_core.store.relational.holds import Holds
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 
@@ -24,7 +24,7 @@ BYTES_AT_ONCE = 1_000_000
 _COLUMNS = ("name", "source", "lane", "supersedes", "shown", "job", "priority")
 
 
-class RelationalStore(IssuedTokens):
+class RelationalStore(Holds):
     """Implements what of `protocol.Store` no database does in a way of its own."""
 
     @transaction

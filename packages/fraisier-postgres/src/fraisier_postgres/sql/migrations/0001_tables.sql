@@ -101,8 +101,8 @@ CREATE TABLE tb_refused_deliveries (
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
 -- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
--- what the environment says of its job is copied with the request of a run. `stored_at` says where a backup lies. The
--- rules assign `sequence` and `number`.
+-- what the environment says of its job is copied with the request of a run. `overridden_hold` is the reason of the
+-- hold that a request overrides, `stored_at` says where a backup lies. The rules assign `sequence` and `number`.
 CREATE SEQUENCE deployment_event_sequence;
 
 CREATE TABLE tb_deployment_events (
@@ -135,6 +135,7 @@ CREATE TABLE tb_deployment_events (
     overlap             text CHECK (overlap = ANY ('{queue, skip, allow}')),
     deploys_wait        boolean,
     executor            text CHECK (executor = ANY ('{worker, unit}')),
+    overridden_hold     text,
     webhook_event_id    uuid,
     newest_delivery     bigint,
     superseded_by       uuid,
@@ -193,6 +194,8 @@ CREATE TABLE tb_deployments (
     arguments           jsonb,
     requested_for       uuid,
     executor            text,
+    overridden_hold     text,
+    obeys_holds         boolean NOT NULL,
     stored_name         text,
     stored_size         bigint,
     stored_sha256       text,
@@ -342,6 +345,25 @@ CREATE TABLE tb_branch_heads (
     problem     text
 );
 CREATE UNIQUE INDEX branch_head ON tb_branch_heads (fraise_id, environment, hashtextextended(ref, 0));  -- it may be long
+
+-- What keeps pushes waiting: what users hold until they resume it, and the present and next windows of `freeze:`, which
+-- are written by the `schedule` that they follow and deleted once they are over. NULL as an environment stands for all
+-- of the fraise. A hold is in force from `begins_at` until `ends_at`, if it has an end, or until it is resumed.
+CREATE TABLE tb_holds (
+    id          uuid PRIMARY KEY,
+    kind        text NOT NULL CHECK (kind = ANY ('{manual, freeze}')),
+    fraise_id   text COLLATE "C" NOT NULL,
+    environment text COLLATE "C",
+    reason      text NOT NULL,
+    held_by     text,
+    schedule    text COLLATE "C",
+    begins_at   timestamptz NOT NULL,
+    ends_at     timestamptz,
+    resumed_at  timestamptz,
+    resumed_by  text
+);
+CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE kind = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

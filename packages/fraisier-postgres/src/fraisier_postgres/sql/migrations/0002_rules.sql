@@ -47,6 +47,34 @@ FOR EACH ROW EXECUTE FUNCTION revoke_only();
 CREATE TRIGGER tokens_no_delete BEFORE DELETE OR TRUNCATE ON tb_tokens
 FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
+-- A hold is resumed, once, and never changed otherwise; only windows are deleted.
+CREATE FUNCTION resume_only() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF OLD.kind = 'manual' AND OLD.resumed_at IS NULL AND NEW.resumed_at IS NOT NULL THEN
+        OLD.resumed_at := NEW.resumed_at;
+        OLD.resumed_by := NEW.resumed_by;
+        IF OLD = NEW THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    PERFORM refuse('a hold can only be resumed');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER holds_resume_only BEFORE UPDATE ON tb_holds
+FOR EACH ROW EXECUTE FUNCTION resume_only();
+
+CREATE TRIGGER holds_no_delete BEFORE DELETE ON tb_holds
+FOR EACH ROW WHEN (OLD.kind = 'manual') EXECUTE FUNCTION append_only();
+
+CREATE TRIGGER holds_no_truncate BEFORE TRUNCATE ON tb_holds
+FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- The holds that keep pushes waiting now, by the clock of the database, as it goes on while a statement waits.
+CREATE VIEW holds_in_force AS
+SELECT * FROM tb_holds
+WHERE resumed_at IS NULL AND begins_at <= clock_timestamp() AND (ends_at IS NULL OR ends_at > clock_timestamp());
+
 -- Wakes the workers once this transaction commits.
 CREATE FUNCTION wake() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('fraisier_wake', '') $$;
 

@@ -1,13 +1,15 @@
 -- The fold: what each event does to the tables that are derived from the events. It is written once, so that
 -- appending (one event) and rebuilding (all of them) are the same code. Each part is one statement an event.
 
--- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said.
+-- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said. A hold
+-- holds what deploys a commit, unless a user asked for it or it overrides the hold.
 CREATE FUNCTION fold_requested(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tb_deployments (
         sequence, id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
         commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
-        release, recovers, repeats, arguments, requested_for, executor, last_event, position)
+        release, recovers, repeats, arguments, requested_for, executor, overridden_hold, obeys_holds, last_event,
+        position)
     SELECT
         event.sequence, event.deployment_id, event.fraise_id, event.environment, k.name, k.source,
         CASE WHEN k.source <> 'serving' THEN k.lane
@@ -17,7 +19,8 @@ BEGIN
         k.supersedes, k.shown, k.priority, 'pending', event.at, event.commit_sha, event.ref, event.before_sha,
         event.pathspecs, event.reason, event.trigger, event.requested_by, event.webhook_event_id,
         event.newest_delivery, event.release, event.recovers, event.repeats, event.arguments, event.requested_for,
-        event.executor, event.number, event.sequence
+        event.executor, event.overridden_hold,
+        k.source = 'commit' AND event.trigger <> 'manual' AND event.overridden_hold IS NULL, event.number, event.sequence
     FROM tb_kinds AS k WHERE k.name = event.kind;
     IF NOT FOUND THEN
         PERFORM refuse('unknown kind of deployment');

@@ -4,6 +4,24 @@ CREATE FUNCTION utc(at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
+-- What keeps pushes waiting, did or will: what users held, and the windows of `freeze:`.
+CREATE VIEW v_deployment_holds AS
+SELECT
+    h.id, h.kind, h.fraise_id, h.environment, h.reason, h.held_by, h.begins_at, h.ends_at, h.resumed_at, h.resumed_by,
+    jsonb_build_object(
+        'id', h.id, 'kind', h.kind, 'fraise_id', h.fraise_id, 'environment', h.environment, 'reason', h.reason,
+        'held_by', h.held_by, 'begins_at', utc(h.begins_at), 'ends_at', utc(h.ends_at),
+        'resumed_at', utc(h.resumed_at), 'resumed_by', h.resumed_by) AS data
+FROM tb_holds AS h;
+
+-- Of each environment that is held the hold that ends last.
+CREATE VIEW environment_holds AS
+SELECT e.fraise_id, e.environment, h.kind, h.reason, h.held_by, h.begins_at, h.ends_at, h.data
+FROM tb_environments AS e JOIN v_deployment_holds AS h ON h.id = (
+    SELECT n.id FROM holds_in_force AS n
+    WHERE n.fraise_id = e.fraise_id AND (n.environment IS NULL OR n.environment = e.environment)
+    ORDER BY n.ends_at DESC NULLS FIRST, n.id LIMIT 1);
+
 -- The deployments, newest first. What is not selected is not computed: neither the lists nor `data`, which is the
 -- row as an object in JSON. Of the output the newest thousand chunks.
 CREATE VIEW v_deployment_history AS
@@ -18,8 +36,9 @@ SELECT
         'webhook_event_id', h.webhook_event_id, 'release', h.release, 'previous_release', h.previous_release,
         'previous_commit_sha', h.previous_commit_sha, 'superseded_by', h.superseded_by, 'recovers', h.recovers,
         'repeats', h.repeats, 'arguments', h.arguments, 'requested_for', h.requested_for, 'lane', h.lane,
-        'executor', h.executor, 'stored_name', h.stored_name, 'stored_size', h.stored_size,
-        'stored_sha256', h.stored_sha256, 'stored_at', h.stored_at, 'attempt', h.attempt, 'activation_started', h.activation_started,
+        'executor', h.executor, 'overridden_hold', h.overridden_hold, 'obeys_holds', h.obeys_holds, 'hold', h.hold,
+        'stored_name', h.stored_name, 'stored_size', h.stored_size, 'stored_sha256', h.stored_sha256,
+        'stored_at', h.stored_at, 'attempt', h.attempt, 'activation_started', h.activation_started,
         'rollback_started', h.rollback_started, 'unrepeatable', h.unrepeatable,
         'cancel_requested', h.cancel_requested, 'position', h.position, 'sequence', h.sequence,
         'steps', h.steps, 'output', h.output, 'events', h.events) AS data
@@ -28,7 +47,11 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.overridden_hold, d.obeys_holds,
+        CASE WHEN d.status = 'pending' AND d.obeys_holds THEN (
+            SELECT h.data FROM environment_holds AS h
+            WHERE h.fraise_id = d.fraise_id AND h.environment = d.environment)
+        END AS hold,
         d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -81,7 +104,11 @@ SELECT
     END AS error_message,
     c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
     c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
-    d.arguments, d.requested_for, d.lane, d.executor, b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
+    d.arguments, d.requested_for, d.lane, d.executor, d.overridden_hold, d.obeys_holds,
+    CASE WHEN e.event IN ('requested', 'requeued') THEN (
+        SELECT h.hold FROM v_deployment_history AS h WHERE h.id = e.deployment_id)
+    END AS hold,
+    b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -139,7 +166,7 @@ SELECT
         'error_message', s.error_message, 'serving_release', s.serving_release,
         'serving_commit_sha', s.serving_commit_sha, 'last_deployed', utc(s.last_deployed),
         'serving_unknown', s.serving_unknown, 'pending', s.pending, 'awaits_decision', s.awaits_decision,
-        'serving', s.serving, 'branch_heads', s.branch_heads) AS data
+        'serving', s.serving, 'branch_heads', s.branch_heads, 'hold', s.hold) AS data
 FROM (
     SELECT
         e.fraise_id, e.environment, f.type, f.description, e.name,
@@ -163,7 +190,9 @@ FROM (
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'ref', h.ref, 'head', h.head, 'seen_at', utc(h.seen_at), 'problem', h.problem) ORDER BY h.ref), '[]')
          FROM tb_branch_heads AS h WHERE h.fraise_id = e.fraise_id AND h.environment = e.environment
-        ) AS branch_heads
+        ) AS branch_heads,
+        (SELECT h.data FROM environment_holds AS h
+         WHERE h.fraise_id = e.fraise_id AND h.environment = e.environment) AS hold
     FROM tb_environments AS e
     JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured
     LEFT JOIN LATERAL (
@@ -273,7 +302,8 @@ SELECT
 FROM tb_webhook_refs AS r
 JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;
 
--- What people and clients did and were refused: what was requested or cancelled, and what only the audit says.
+-- What people and clients did and were refused: what was requested, cancelled, held, resumed or deployed in spite of a
+-- hold, and what only the audit says.
 CREATE VIEW v_audit_events AS
 SELECT a.at, a.actor, a.action, a.subject, a.detail, a.occurrences FROM tb_audit_events AS a
 UNION ALL
@@ -284,4 +314,15 @@ UNION ALL
 SELECT e.at, e.requested_by, 'cancel', d.fraise_id || ' ' || d.environment, 'deployment ' || d.id, 1
 FROM tb_deployments AS d
 JOIN tb_deployment_events AS e ON e.deployment_id = d.id AND e.event = 'cancel_requested'
-WHERE d.cancel_requested;
+WHERE d.cancel_requested
+UNION ALL
+SELECT h.begins_at, h.held_by, 'hold', h.fraise_id || coalesce(' ' || h.environment, ''),
+       h.reason || coalesce(', until ' || utc(h.ends_at), ''), 1
+FROM tb_holds AS h WHERE h.kind = 'manual'
+UNION ALL
+SELECT h.resumed_at, h.resumed_by, 'resume', h.fraise_id || coalesce(' ' || h.environment, ''), h.reason, 1
+FROM tb_holds AS h WHERE h.resumed_at IS NOT NULL
+UNION ALL
+SELECT d.requested_at, d.requested_by, 'override_hold', d.fraise_id || ' ' || d.environment,
+       'deployment ' || d.id || ', held: ' || d.overridden_hold, 1
+FROM tb_deployments AS d WHERE d.overridden_hold IS NOT NULL AND d.trigger = 'manual';

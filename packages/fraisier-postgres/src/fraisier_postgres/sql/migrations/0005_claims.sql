@@ -1,8 +1,12 @@
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
--- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down.
+-- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down; and
+-- nothing waits for what is held.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'
+  AND NOT (obeys_holds AND EXISTS (
+      SELECT FROM holds_in_force AS h
+      WHERE h.fraise_id = waiting.fraise_id AND (h.environment IS NULL OR h.environment = waiting.environment)))
   AND (lane IS NULL
        OR (NOT EXISTS (
                SELECT FROM tb_deployments AS busy
@@ -13,6 +17,10 @@ WHERE status = 'pending'
                     SELECT FROM tb_deployments AS ahead
                     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
                       AND ahead.status = 'pending' AND ahead.lane = waiting.lane
+                      AND NOT (ahead.obeys_holds AND EXISTS (
+                          SELECT FROM holds_in_force AS h
+                          WHERE h.fraise_id = ahead.fraise_id
+                            AND (h.environment IS NULL OR h.environment = ahead.environment)))
                       AND (ahead.priority > waiting.priority
                            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
                                AND (ahead.executor = 'unit' OR waiting.executor IS DISTINCT FROM 'unit')))))));

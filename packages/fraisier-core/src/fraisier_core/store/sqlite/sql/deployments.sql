@@ -37,11 +37,11 @@ SET source = excluded.source, lane = excluded.lane, supersedes = excluded.supers
 INSERT INTO tb_deployment_events (
     deployment_id, number, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
     before_sha, pathspecs, reason, recovers, repeats, arguments, requested_for, overlap, deploys_wait, executor,
-    webhook_event_id, release, newest_delivery)
+    overridden_hold, webhook_event_id, release, newest_delivery)
 SELECT
     :deployment_id, 1, 'requested', :at, :fraise_id, :environment, :kind, :trigger, :requested_by, :ref,
     :commit_sha, :before_sha, :pathspecs, :reason, :recovers, :repeats, :arguments, :requested_for, e.overlap,
-    e.deploys_wait, e.executor, :webhook_event_id, :release,
+    e.deploys_wait, e.executor, :overridden_hold, :webhook_event_id, :release,
     coalesce(
         (SELECT sequence FROM tb_webhook_events WHERE id = :webhook_event_id AND :trigger = 'webhook'),
         (SELECT max(sequence) FROM tb_webhook_events),

@@ -84,12 +84,19 @@ JOIN tb_deployments AS d ON d.sequence = coalesce(
      ORDER BY n.sequence DESC LIMIT 1))
 WHERE d.commit_sha IS NOT s.commit_sha AND (:fraise_id IS NULL OR e.fraise_id = :fraise_id) AND (:environment IS NULL OR e.environment = :environment);
 
+-- name: holds
+SELECT fraise_id, environment, kind, reason, held_by, begins_at, ends_at FROM environment_holds
+WHERE (:fraise_id IS NULL OR fraise_id = :fraise_id)
+  AND (:environment IS NULL OR environment = :environment)
+ORDER BY fraise_id, environment;
+
 -- name: running
 SELECT id FROM tb_deployments INDEXED BY one_running_deployment
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
 
 -- name: awaited
--- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it.
+-- What runs in the lane of a deployment that waits or, unless that supersedes, what comes first there before it and is
+-- not held.
 SELECT coalesce(
     (SELECT busy.id FROM tb_deployments AS busy INDEXED BY one_running_deployment
      WHERE busy.fraise_id = waiting.fraise_id AND busy.environment = waiting.environment
@@ -97,6 +104,9 @@ SELECT coalesce(
     (SELECT ahead.id FROM tb_deployments AS ahead INDEXED BY pending_deployment
      WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
        AND ahead.status = 'pending' AND ahead.lane = waiting.lane AND waiting.supersedes = 0
+       AND NOT (ahead.obeys_holds AND EXISTS (
+           SELECT 1 FROM holds_in_force AS h
+           WHERE h.fraise_id = ahead.fraise_id AND (h.environment IS NULL OR h.environment = ahead.environment)))
        AND (ahead.priority > waiting.priority
             OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
                 AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')))

@@ -102,7 +102,8 @@ CREATE TABLE tb_refused_deliveries (
 -- Every change of every deployment. Columns that an event does not need are NULL. `newest_delivery` is the sequence
 -- of the webhook event that requested it or else of the newest one by then, 0 if there was none: it says what came
 -- first, a delivery or a request, whatever the clock did. `requested_for` is the deployment or run that requested it;
--- what the environment says of its job is copied with the request of a run. `stored_at` says where a backup lies.
+-- what the environment says of its job is copied with the request of a run. `overridden_hold` is the reason of the
+-- hold that a request overrides, `stored_at` says where a backup lies.
 CREATE TABLE tb_deployment_events (
     sequence            INTEGER PRIMARY KEY,
     deployment_id       TEXT NOT NULL,
@@ -138,6 +139,7 @@ CREATE TABLE tb_deployment_events (
     overlap             TEXT CHECK (overlap = 'queue' OR overlap = 'skip' OR overlap = 'allow'),
     deploys_wait        INTEGER CHECK (deploys_wait IN (0, 1)),
     executor            TEXT CHECK (executor = 'worker' OR executor = 'unit'),
+    overridden_hold     TEXT,
     webhook_event_id    TEXT,
     newest_delivery     INTEGER,
     superseded_by       TEXT,
@@ -198,6 +200,8 @@ CREATE TABLE tb_deployments (
     arguments           TEXT,
     requested_for       TEXT,
     executor            TEXT,
+    overridden_hold     TEXT,
+    obeys_holds         INTEGER NOT NULL,
     stored_name         TEXT,
     stored_size         INTEGER,
     stored_sha256       TEXT,
@@ -334,6 +338,25 @@ CREATE TABLE tb_branch_heads (
     problem     TEXT,
     PRIMARY KEY (fraise_id, environment, ref)
 ) STRICT;
+
+-- What keeps pushes waiting: what users hold until they resume it, and the present and next windows of `freeze:`, which
+-- are written by the `schedule` that they follow and deleted once they are over. NULL as an environment stands for all
+-- of the fraise. A hold is in force from `begins_at` until `ends_at`, if it has an end, or until it is resumed.
+CREATE TABLE tb_holds (
+    id          TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL CHECK (kind = 'manual' OR kind = 'freeze'),
+    fraise_id   TEXT NOT NULL,
+    environment TEXT,
+    reason      TEXT NOT NULL,
+    held_by     TEXT,
+    schedule    TEXT,
+    begins_at   TEXT NOT NULL,
+    ends_at     TEXT,
+    resumed_at  TEXT,
+    resumed_by  TEXT
+) STRICT;
+CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE kind = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

@@ -94,11 +94,37 @@ WHEN EXISTS (SELECT 1 FROM tb_tokens
              WHERE id = NEW.id OR prefix = NEW.prefix OR (name = NEW.name AND revoked_at IS NULL))
 BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
 
+-- A hold is resumed, once, and never changed otherwise; only windows are deleted.
+CREATE TRIGGER holds_no_update BEFORE UPDATE ON tb_holds
+WHEN OLD.kind <> 'manual' OR OLD.resumed_at IS NOT NULL OR NEW.resumed_at IS NULL
+  OR (OLD.id, OLD.kind, OLD.fraise_id, OLD.environment, OLD.reason, OLD.held_by, OLD.schedule, OLD.begins_at,
+      OLD.ends_at)
+  IS NOT (NEW.id, NEW.kind, NEW.fraise_id, NEW.environment, NEW.reason, NEW.held_by, NEW.schedule, NEW.begins_at,
+          NEW.ends_at)
+BEGIN SELECT RAISE(ABORT, 'a hold can only be resumed'); END;
+
+CREATE TRIGGER holds_no_delete BEFORE DELETE ON tb_holds WHEN OLD.kind = 'manual'
+BEGIN SELECT RAISE(ABORT, 'tb_holds is append-only'); END;
+
+CREATE TRIGGER holds_no_replace BEFORE INSERT ON tb_holds
+WHEN EXISTS (SELECT 1 FROM tb_holds WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'tb_holds is append-only'); END;
+
+-- The holds that keep pushes waiting now, by the clock of the host.
+CREATE VIEW holds_in_force AS
+SELECT * FROM tb_holds
+WHERE resumed_at IS NULL AND begins_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+  AND (ends_at IS NULL OR ends_at > strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'));
+
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
--- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down.
+-- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down; and
+-- nothing waits for what is held.
 CREATE VIEW claimable_deployments AS
 SELECT * FROM tb_deployments AS waiting
 WHERE status = 'pending'
+  AND NOT (obeys_holds AND EXISTS (
+      SELECT 1 FROM holds_in_force AS h
+      WHERE h.fraise_id = waiting.fraise_id AND (h.environment IS NULL OR h.environment = waiting.environment)))
   AND (lane IS NULL
        OR (NOT EXISTS (
                SELECT 1 FROM tb_deployments AS busy INDEXED BY one_running_deployment
@@ -109,6 +135,10 @@ WHERE status = 'pending'
                     SELECT 1 FROM tb_deployments AS ahead INDEXED BY pending_deployment
                     WHERE ahead.fraise_id = waiting.fraise_id AND ahead.environment = waiting.environment
                       AND ahead.status = 'pending' AND ahead.lane = waiting.lane
+                      AND NOT (ahead.obeys_holds AND EXISTS (
+                          SELECT 1 FROM holds_in_force AS h
+                          WHERE h.fraise_id = ahead.fraise_id
+                            AND (h.environment IS NULL OR h.environment = ahead.environment)))
                       AND (ahead.priority > waiting.priority
                            OR (ahead.priority = waiting.priority AND ahead.sequence < waiting.sequence
                                AND (ahead.executor IS 'unit' OR waiting.executor IS NOT 'unit')))))));

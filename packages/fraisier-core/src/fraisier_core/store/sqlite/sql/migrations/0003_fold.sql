@@ -9,19 +9,21 @@ BEGIN
         NEW.sequence, NEW.deployment_id, NEW.number, NEW.event, NEW.at, NEW.token, NEW.host, NEW.attempt,
         NEW.fraise_id, NEW.environment, NEW.kind, NEW.trigger, NEW.requested_by, NEW.ref, NEW.commit_sha,
         NEW.before_sha, NEW.pathspecs, NEW.reason, NEW.recovers, NEW.repeats, NEW.arguments, NEW.requested_for,
-        NEW.overlap, NEW.deploys_wait, NEW.executor, NEW.webhook_event_id, NEW.newest_delivery,
-        NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step, NEW.step_number,
-        NEW.step_status, NEW.repeatable, NEW.duration, NEW.message, NEW.stored_name, NEW.stored_size,
+        NEW.overlap, NEW.deploys_wait, NEW.executor, NEW.overridden_hold, NEW.webhook_event_id,
+        NEW.newest_delivery, NEW.superseded_by, NEW.release, NEW.previous_release, NEW.previous_commit_sha, NEW.step,
+        NEW.step_number, NEW.step_status, NEW.repeatable, NEW.duration, NEW.message, NEW.stored_name, NEW.stored_size,
         NEW.stored_sha256, NEW.stored_at);
 END;
 
--- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said.
+-- What a request excludes is up to its kind and, if it uses the serving release, to what the environment said. A hold
+-- holds what deploys a commit, unless a user asked for it or it overrides the hold.
 CREATE TRIGGER fold_requested INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'requested'
 BEGIN
     INSERT INTO tb_deployments (
         id, fraise_id, environment, kind, source, lane, supersedes, shown, priority, status, requested_at,
         commit_sha, ref, before_sha, pathspecs, reason, trigger, requested_by, webhook_event_id, newest_delivery,
-        release, recovers, repeats, arguments, requested_for, executor, last_event, position)
+        release, recovers, repeats, arguments, requested_for, executor, overridden_hold, obeys_holds, last_event,
+        position)
     SELECT
         NEW.deployment_id, NEW.fraise_id, NEW.environment, name, source,
         CASE WHEN source <> 'serving' THEN lane
@@ -30,7 +32,8 @@ BEGIN
              ELSE lane END,
         supersedes, shown, priority, 'pending', NEW.at, NEW.commit_sha, NEW.ref, NEW.before_sha, NEW.pathspecs,
         NEW.reason, NEW.trigger, NEW.requested_by, NEW.webhook_event_id, coalesce(NEW.newest_delivery, 0), NEW.release, NEW.recovers,
-        NEW.repeats, NEW.arguments, NEW.requested_for, NEW.executor, NEW.number, NEW.sequence
+        NEW.repeats, NEW.arguments, NEW.requested_for, NEW.executor, NEW.overridden_hold,
+        source = 'commit' AND NEW.trigger <> 'manual' AND NEW.overridden_hold IS NULL, NEW.number, NEW.sequence
     FROM tb_kinds WHERE name = NEW.kind;
 END;
 

@@ -1,5 +1,23 @@
 -- Read side: what the CLI, the web app and other programs read.
 
+-- What keeps pushes waiting, did or will: what users held, and the windows of `freeze:`.
+CREATE VIEW v_deployment_holds AS
+SELECT
+    h.id, h.kind, h.fraise_id, h.environment, h.reason, h.held_by, h.begins_at, h.ends_at, h.resumed_at, h.resumed_by,
+    json_object(
+        'id', h.id, 'kind', h.kind, 'fraise_id', h.fraise_id, 'environment', h.environment, 'reason', h.reason,
+        'held_by', h.held_by, 'begins_at', h.begins_at, 'ends_at', h.ends_at, 'resumed_at', h.resumed_at,
+        'resumed_by', h.resumed_by) AS data
+FROM tb_holds AS h;
+
+-- Of each environment that is held the hold that ends last.
+CREATE VIEW environment_holds AS
+SELECT e.fraise_id, e.environment, h.kind, h.reason, h.held_by, h.begins_at, h.ends_at, h.data
+FROM tb_environments AS e JOIN v_deployment_holds AS h ON h.id = (
+    SELECT n.id FROM holds_in_force AS n
+    WHERE n.fraise_id = e.fraise_id AND (n.environment IS NULL OR n.environment = e.environment)
+    ORDER BY n.ends_at IS NOT NULL, n.ends_at DESC, n.id LIMIT 1);
+
 -- The deployments, newest first. What is not selected is not computed: neither the lists nor `data`, which is the
 -- row as an object in JSON. Of the output the newest thousand chunks.
 CREATE VIEW v_deployment_history AS
@@ -14,8 +32,9 @@ SELECT
         'previous_release', h.previous_release, 'previous_commit_sha', h.previous_commit_sha,
         'superseded_by', h.superseded_by, 'recovers', h.recovers, 'repeats', h.repeats,
         'arguments', json(h.arguments), 'requested_for', h.requested_for, 'lane', h.lane, 'executor', h.executor,
-        'stored_name', h.stored_name, 'stored_size', h.stored_size, 'stored_sha256', h.stored_sha256,
-        'stored_at', h.stored_at, 'attempt', h.attempt,
+        'overridden_hold', h.overridden_hold, 'obeys_holds', json(iif(h.obeys_holds, 'true', 'false')),
+        'hold', json(h.hold), 'stored_name', h.stored_name, 'stored_size', h.stored_size,
+        'stored_sha256', h.stored_sha256, 'stored_at', h.stored_at, 'attempt', h.attempt,
         'activation_started', json(iif(h.activation_started, 'true', 'false')),
         'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
         'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
@@ -26,7 +45,11 @@ FROM (
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
         d.duration, d.error_message, d.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger,
         d.requested_by, d.webhook_event_id, d.release, d.previous_release, d.previous_commit_sha, d.superseded_by,
-        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor,
+        d.recovers, d.repeats, d.arguments, d.requested_for, d.lane, d.executor, d.overridden_hold, d.obeys_holds,
+        CASE WHEN d.status = 'pending' AND d.obeys_holds THEN (
+            SELECT h.data FROM environment_holds AS h
+            WHERE h.fraise_id = d.fraise_id AND h.environment = d.environment)
+        END AS hold,
         d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT json_group_array(json_object(
@@ -78,7 +101,11 @@ SELECT
     END AS error_message,
     c.commit_sha, d.ref, d.before_sha, d.pathspecs, d.reason, d.trigger, d.requested_by, d.webhook_event_id,
     c.release, c.previous_release, c.previous_commit_sha, e.superseded_by, d.recovers, d.repeats,
-    d.arguments, d.requested_for, d.lane, d.executor, b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
+    d.arguments, d.requested_for, d.lane, d.executor, d.overridden_hold, d.obeys_holds,
+    CASE WHEN e.event IN ('requested', 'requeued') THEN (
+        SELECT h.hold FROM v_deployment_history AS h WHERE h.id = e.deployment_id)
+    END AS hold,
+    b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -123,7 +150,7 @@ SELECT
         'serving_release', s.serving_release, 'serving_commit_sha', s.serving_commit_sha,
         'last_deployed', s.last_deployed, 'serving_unknown', json(iif(s.serving_unknown, 'true', 'false')),
         'pending', json(iif(s.pending, 'true', 'false')), 'awaits_decision', s.awaits_decision,
-        'serving', json(s.serving), 'branch_heads', json(s.branch_heads)) AS data
+        'serving', json(s.serving), 'branch_heads', json(s.branch_heads), 'hold', json(s.hold)) AS data
 FROM (
     SELECT
         e.fraise_id, e.environment, f.type, f.description, e.name,
@@ -152,7 +179,9 @@ FROM (
              'ref', h.ref, 'head', h.head, 'seen_at', h.seen_at, 'problem', h.problem))
          FROM (SELECT * FROM tb_branch_heads AS b
                WHERE b.fraise_id = e.fraise_id AND b.environment = e.environment ORDER BY b.ref) AS h
-        ) AS branch_heads
+        ) AS branch_heads,
+        (SELECT h.data FROM environment_holds AS h
+         WHERE h.fraise_id = e.fraise_id AND h.environment = e.environment) AS hold
     FROM tb_environments AS e
     JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured = 1
     LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
@@ -258,7 +287,8 @@ SELECT
 FROM tb_webhook_refs AS r
 JOIN tb_webhook_events AS w ON w.id = r.webhook_event_id;
 
--- What people and clients did and were refused: what was requested or cancelled, and what only the audit says.
+-- What people and clients did and were refused: what was requested, cancelled, held, resumed or deployed in spite of a
+-- hold, and what only the audit says.
 CREATE VIEW v_audit_events AS
 SELECT a.at, a.actor, a.action, a.subject, a.detail, a.occurrences FROM tb_audit_events AS a
 UNION ALL
@@ -269,4 +299,15 @@ UNION ALL
 SELECT e.at, e.requested_by, 'cancel', d.fraise_id || ' ' || d.environment, 'deployment ' || d.id, 1
 FROM tb_deployments AS d
 JOIN tb_deployment_events AS e ON e.deployment_id = d.id AND e.event = 'cancel_requested'
-WHERE d.cancel_requested = 1;
+WHERE d.cancel_requested = 1
+UNION ALL
+SELECT h.begins_at, h.held_by, 'hold', h.fraise_id || coalesce(' ' || h.environment, ''),
+       h.reason || coalesce(', until ' || h.ends_at, ''), 1
+FROM tb_holds AS h WHERE h.kind = 'manual'
+UNION ALL
+SELECT h.resumed_at, h.resumed_by, 'resume', h.fraise_id || coalesce(' ' || h.environment, ''), h.reason, 1
+FROM tb_holds AS h WHERE h.resumed_at IS NOT NULL
+UNION ALL
+SELECT d.requested_at, d.requested_by, 'override_hold', d.fraise_id || ' ' || d.environment,
+       'deployment ' || d.id || ', held: ' || d.overridden_hold, 1
+FROM tb_deployments AS d WHERE d.overridden_hold IS NOT NULL AND d.trigger = 'manual';

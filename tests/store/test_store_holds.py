@@ -1,0 +1,201 @@
+"""Holds and freeze windows: what they let wait and what goes on, who overrode them, and what ends them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fraisier_core.errors import HeldError, StoreError
+from fraisier_core.store.holds import Window
+from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
+from fraisier_core.store.vocabulary import Trigger
+from fraisier_core.system.host import utc_text
+from fraisier_core.system.processes import ProcessIdentity
+
+from tests.databases import Database
+from tests.stores import OpenStore
+
+ME = ProcessIdentity.of(os.getpid())
+PUSH = Request("web", "production", "deploy", "webhook", "ada", "refs/heads/main", "c" * 40)
+MANUAL = PUSH._replace(trigger="manual", requested_by="bob")
+FREEZE = ("web", "production", "0 22 * * * 8h UTC", "nobody is awake")
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[OpenStore]:
+    with closing(database.open()) as store:
+        job = ("queue", True, "worker")
+        environment = ConfiguredEnvironment(
+            "web", "etl", None, None, "production", None, "main", None, None, True, *job
+        )
+        other = ConfiguredEnvironment("shop", "etl", None, None, "production", None, "main")
+        store.configure([environment, environment._replace(environment="staging"), other])
+        yield store
+
+
+def at(**from_now: float) -> str:
+    return utc_text(datetime.now(UTC) + timedelta(**from_now))
+
+
+def window(begins: dict[str, float], ends: dict[str, float]) -> Window:
+    return Window(*FREEZE, at(**begins), at(**ends))
+
+
+def waits(store: OpenStore, deployment_id: str) -> bool:
+    """Whether a deployment waits because of a hold; if not, it is claimed and ends."""
+    if (lease := store.leased(ME, deployment_id)) is None:
+        return True
+    store.append(lease, Event("success"))
+    return False
+
+
+@pytest.mark.parametrize("trigger", ["webhook", "reconcile", "recovery", "replay"])
+def test_what_nobody_asks_for_by_hand_waits_until_it_is_resumed(store: OpenStore, trigger: Trigger) -> None:
+    before = store.request(PUSH._replace(environment="staging", trigger=trigger))
+    store.hold("web", "production", "an incident", "ops")
+    held = store.request(PUSH._replace(trigger=trigger))
+    (claimed,) = [store.leased(ME), *filter(None, [store.leased(ME)])]
+    assert claimed is not None
+    assert claimed.deployment_id == before
+    assert store.request_and_claim(PUSH._replace(trigger=trigger, repeats=held), ME)[1] is None
+    assert store.awaited(store.deployment(held)) is None
+    (hold,) = store.holds()
+    assert hold[:5] == ("web", "production", "manual", "an incident", "ops")
+    assert store.holds("web", "staging") == store.holds("shop") == []
+    assert len(store.resume("web", "production", "bob")) == 1
+    assert store.holds() == []
+    assert not waits(store, held)
+
+
+def test_the_newest_push_is_deployed_once_it_is_resumed(store: OpenStore) -> None:
+    store.hold("web", None, "an incident", "ops")
+    ids = [store.request(PUSH._replace(commit_sha=str(number) * 40)) for number in range(3)]
+    assert store.leased(ME) is None
+    store.resume("web", None, "ops")
+    lease = store.leased(ME)
+    assert lease is not None
+    assert lease.deployment_id == ids[-1]
+    assert [store.deployment(each).status for each in ids] == ["superseded", "superseded", "running"]
+
+
+def test_runs_and_rollbacks_go_on_and_pass_what_is_held(store: OpenStore) -> None:
+    store.hold("web", None, "an incident", "ops")
+    held = store.request(PUSH)
+    run = store.request(Request("web", "production", "run", "schedule", None))
+    assert store.deployment(run).lane == store.deployment(held).lane
+    assert store.awaited(store.deployment(run)) is None
+    assert not waits(store, run)
+    rollback = Request("web", "production", "rollback", "manual", "ada", release="one")
+    assert not waits(store, store.request(rollback))
+    assert not waits(store, store.request(rollback._replace(trigger="on_failure")))
+    assert waits(store, held)
+
+
+def test_what_a_user_requests_is_refused_unless_it_overrides_the_hold(store: OpenStore) -> None:
+    store.hold("web", "production", "an incident", "ops", at(hours=2))
+    with pytest.raises(HeldError, match=r"web production is held by ops until .* UTC: an incident; run `fr"):
+        store.request(MANUAL)
+    with pytest.raises(HeldError):
+        store.request_and_claim(MANUAL, ME)
+    assert store.deployments() == []
+    deployment_id, claimed = store.request_and_claim(MANUAL._replace(overrides_hold=True), ME)
+    assert claimed is not None
+    assert claimed.deployment.overridden_hold == "an incident"
+    repeated = store.deployment(deployment_id).repeated()._replace(trigger="recovery", requested_by=None)
+    store.append(claimed.lease, Event("interrupted", message="gone"), request=repeated)
+    (recovery, *_) = store.deployments()
+    assert recovery.trigger == "recovery"
+    assert not waits(store, recovery.id), "who overrode the hold once is not held again"
+    told = [(each.actor, each.action, each.subject) for each in store.audit_events(10)]
+    assert ("bob", "override_hold", "web production") in told
+    assert [each[1] for each in told].count("override_hold") == 1
+
+
+def test_nothing_is_overridden_that_does_not_hold(store: OpenStore) -> None:
+    deployment = store.deployment(store.request(MANUAL._replace(overrides_hold=True)))
+    assert deployment.overridden_hold is None
+    assert not deployment.repeated().overrides_hold
+
+
+def test_the_audit_says_who_held_and_who_resumed(store: OpenStore) -> None:
+    store.hold("web", None, "an incident", "ops")
+    store.hold("web", "staging", "a demo", "ada", "2099-01-01T00:00:00.000000Z")
+    assert store.resume("web", "production", "bob") == []
+    assert len(store.resume("web", None, "bob")) == 2
+    assert store.resume("web", None, "bob") == []
+    told = {(each.actor, each.action, each.subject, each.detail) for each in store.audit_events(10)}
+    assert told == {
+        ("ops", "hold", "web", "an incident"),
+        ("ada", "hold", "web staging", "a demo, until 2099-01-01T00:00:00.000000Z"),
+        ("bob", "resume", "web", "an incident"),
+        ("bob", "resume", "web staging", "a demo"),
+    }
+
+
+def test_of_several_holds_the_one_that_ends_last_is_told(store: OpenStore) -> None:
+    store.hold("web", "production", "a demo", "ada", at(hours=3))
+    store.hold("web", None, "an incident", "ops", at(hours=5))
+    store.freeze([window({"hours": -1}, {"hours": 4})])
+    assert [each.reason for each in store.holds("web", "production")] == ["an incident"]
+    store.hold("web", "production", "for good", "ops")
+    assert [each.reason for each in store.holds("web", "production")] == ["for good"]
+    store.resume("web", None, "ops")
+    (hold,) = store.holds("web")
+    assert hold[:5] == ("web", "production", "freeze", "nobody is awake", None)
+    assert "resume" not in hold.refusal
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "holds"),
+    [
+        ({"hours": -1}, {"hours": 1}, True),
+        ({"hours": 1}, {"hours": 2}, False),
+        ({"hours": -2}, {"seconds": -1}, False),
+    ],
+)
+def test_a_window_holds_from_its_beginning_to_its_end(
+    store: OpenStore, begins: dict[str, float], ends: dict[str, float], holds: bool
+) -> None:
+    held = store.request(PUSH)
+    store.freeze([window(begins, ends)])
+    assert bool(store.holds()) is holds
+    assert waits(store, held) is holds
+
+
+def test_a_window_ends_with_its_rule_and_is_forgotten_once_it_is_over(store: OpenStore) -> None:
+    now, over = window({"hours": -1}, {"hours": 1}), window({"hours": -3}, {"hours": -2})
+    other = now._replace(environment="staging", reason="another")
+    store.freeze([now, other])
+    store.freeze([over, other])  # as a host would whose clock is wrong
+    assert len(store.holds()) == 2
+    for _ in range(2):
+        store.freeze([now, other])
+        assert len(store.all("SELECT id FROM tb_holds")) == 2
+    store.freeze([other])
+    assert [each.environment for each in store.holds()] == ["staging"]
+    store.freeze([])
+    assert store.all("SELECT id FROM tb_holds") == []
+
+
+def test_a_hold_is_resumed_once_and_changed_by_nobody_otherwise(store: OpenStore) -> None:
+    store.hold("web", None, "an incident", "ops")
+    with pytest.raises(StoreError, match="can only be resumed"):
+        store.execute("UPDATE tb_holds SET reason = 'none'")
+    with pytest.raises(StoreError, match="append-only"):
+        store.execute("DELETE FROM tb_holds")
+    store.resume("web", None, "ops")
+    with pytest.raises(StoreError, match="can only be resumed"):
+        store.execute("UPDATE tb_holds SET resumed_at = begins_at")
+
+
+def test_a_fold_from_the_beginning_knows_what_obeys_holds(store: OpenStore) -> None:
+    store.hold("web", None, "an incident", "ops")
+    ids = [store.request(PUSH), store.request(PUSH._replace(environment="staging"))]
+    ids += [store.request(MANUAL._replace(overrides_hold=True))]
+    before = [store.deployment(each) for each in ids]
+    assert [each.obeys_holds for each in before] == [True, True, False]
+    store.rebuild()
+    assert [store.deployment(each) for each in ids] == before
