@@ -74,6 +74,22 @@ class DeploymentEvent:
     message: Annotated[str | None, says("Why.")]
 
 
+@fraiseql.type(sql_source="v_deployment_holds")
+class Hold:
+    """What keeps pushes waiting: a user held an environment, or it is frozen by a window of the configuration."""
+
+    id: Annotated[ID, says("A UUID.")]
+    kind: Annotated[str, says("manual if a user holds it, freeze if a window does.")]
+    fraise_id: Annotated[str, says("What is not deployed.")]
+    environment: Annotated[str | None, says("Where it is not deployed; null means everywhere.")]
+    reason: Annotated[str, says("Why.")]
+    held_by: Annotated[str | None, says("Who holds it; null if a window does.")]
+    begins_at: Annotated[DateTime, says("Since when.")]
+    ends_at: Annotated[DateTime | None, says("Until when; null if it is held until it is resumed.")]
+    resumed_at: Annotated[DateTime | None, says("When it was resumed.")]
+    resumed_by: Annotated[str | None, says("Who resumed it.")]
+
+
 @fraiseql.type(sql_source="v_deployment_history")
 class Deployment:
     """A deployment, a rollback, a run of a job or a backup, from its request to its end."""
@@ -108,6 +124,9 @@ class Deployment:
         str | None, says("Of all in one lane of an environment, one runs at a time; null excludes nothing.")
     ]
     executor: Annotated[str | None, says("What executes a run: a worker, or a unit of systemd.")]
+    overridden_hold: Annotated[str | None, says("The reason of the hold in spite of which it was requested.")]
+    obeys_holds: Annotated[bool, says("Whether it waits while its environment is held.")]
+    hold: Annotated[Hold | None, says("What it waits for, of several holds the one that ends last.")]
     stored_name: Annotated[str | None, says("The name of the backup that it stored.")]
     stored_size: Annotated[float | None, says("Its size, in bytes.")]
     stored_sha256: Annotated[str | None, says("Its SHA-256.")]
@@ -161,6 +180,7 @@ class FraiseStatus:
     awaits_decision: Annotated[ID | None, says("The deployment that a user has to decide about.")]
     serving: Annotated[Release | None, says("The release that serves.")]
     branch_heads: Annotated[list[BranchHead], says("The branches that it follows, by name.")]
+    hold: Annotated[Hold | None, says("What holds it, of several holds the one that ends last.")]
 
 
 @fraiseql.type(embedded=True)

@@ -11,6 +11,7 @@ from models import (
     DeploymentStats,
     Fraise,
     FraiseStatus,
+    Hold,
     OutputChunk,
     WebhookEvent,
 )
@@ -72,7 +73,11 @@ def webhook_events(
 
 @fraiseql.mutation(sql_source="fn_deploy", operation="CREATE", **LOGGED)
 def deploy(
-    fraise_id: str, environment: str, commit: str | None = None, branch: str | None = None
+    fraise_id: str,
+    environment: str,
+    commit: str | None = None,
+    branch: str | None = None,
+    override_hold: bool | None = None,
 ) -> Deployment:
     """Request a deployment of a commit, else of the newest one of a branch; a worker executes it."""
 
@@ -85,6 +90,17 @@ def run(fraise_id: str, environment: str, arguments: list[str] | None = None) ->
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""
+
+
+@fraiseql.mutation(sql_source="fn_hold", operation="CREATE", **LOGGED)
+def hold(fraise_id: str, reason: str, environment: str | None = None, until: str | None = None) -> Hold:
+    """Keep what is pushed to an environment, or to all of a fraise, waiting: until a time, as in
+    2026-01-31T12:00:00Z, or until it is resumed."""
+
+
+@fraiseql.mutation(sql_source="fn_resume", operation="UPDATE", **LOGGED)
+def resume(fraise_id: str, environment: str | None = None) -> Hold:
+    """Let what was pushed be deployed to an environment, or everywhere, and return the newest hold that ends."""
 
 
 @fraiseql.mutation(sql_source="fn_rollback", operation="CREATE", **LOGGED)
