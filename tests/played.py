@@ -53,6 +53,13 @@ class Player:
         self.store.record_heads("cellar", "live", [head])
         self.store.record_no_heads("pantry", "live", "not there")
         self.make_tokens()
+        self.hold()
+
+    def hold(self) -> None:
+        """Hold what is resumed at once, and what was over before."""
+        self.store.hold("cellar", None, "Änne's", "Änne")
+        self.store.resume("cellar", None, "ada")
+        self.store.hold("pantry", "live", "ü", "ada", NOON.format(3))
 
     def make_tokens(self) -> None:
         """Make two tokens, of which one is revoked, and refuse somebody something."""

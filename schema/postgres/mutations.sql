@@ -39,13 +39,41 @@ BEGIN
     RETURN place;
 END $$;
 
+-- Why an environment is held; it is held itself meanwhile, so that this stays as it is.
+CREATE OR REPLACE FUNCTION hold_of(place tb_environments) RETURNS environment_holds LANGUAGE plpgsql AS $$
+DECLARE
+    found environment_holds;
+BEGIN
+    PERFORM FROM tb_environments AS e
+    WHERE e.fraise_id = place.fraise_id AND e.environment = place.environment FOR NO KEY UPDATE;
+    SELECT * INTO found FROM environment_holds AS h
+    WHERE h.fraise_id = place.fraise_id AND h.environment = place.environment;
+    RETURN found;
+END $$;
+
+CREATE OR REPLACE FUNCTION answer_hold(hold uuid) RETURNS mutation_answer LANGUAGE sql AS $$
+    SELECT r.* FROM v_deployment_holds AS h, fraiseql.mutation_ok(h.data, h.id, 'Hold', true) AS r
+    WHERE h.id = hold
+$$;
+
+-- The environments of that name, or all of the fraise.
+CREATE OR REPLACE FUNCTION require_configured(asked_fraise text, asked text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF asked IS NOT NULL THEN
+        PERFORM requested_environment(asked_fraise, asked);
+    ELSIF NOT EXISTS (SELECT FROM tb_fraises AS f WHERE f.id = asked_fraise AND f.configured) THEN
+        PERFORM refuse_request('no fraise "' || asked_fraise || '" is configured');
+    END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION fn_deploy(
-    fraise_id text, environment text, commit text, branch text
+    fraise_id text, environment text, commit text, branch text, override_hold boolean
 ) RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     deployment uuid := uuidv7();
     place tb_environments := requested_environment(fraise_id, environment);
     chosen text := coalesce(branch, CASE WHEN commit IS NULL THEN place.branch END);
+    hold environment_holds := hold_of(place);
 BEGIN
     IF commit !~* '^[0-9a-f]{4,64}$' THEN
         PERFORM refuse_request('a commit is 4 to 64 hexadecimal digits');
@@ -53,12 +81,65 @@ BEGIN
         PERFORM refuse_request(
             'no `branch:` says what to deploy to ' || place.environment || '; name a branch or a commit');
     END IF;
+    IF hold.reason IS NOT NULL AND override_hold IS NOT TRUE THEN
+        PERFORM refuse_request(
+            place.fraise_id || ' ' || place.environment || ' is '
+            || CASE hold.kind WHEN 'freeze' THEN 'frozen' ELSE 'held by ' || hold.held_by END
+            || coalesce(' until ' || to_char(hold.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', '')
+            || ': ' || hold.reason || '; nothing is deployed without overrideHold');
+    END IF;
     INSERT INTO tb_deployment_events (
-        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref)
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, commit_sha, ref,
+        overridden_hold)
     VALUES (
         deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'deploy', 'manual',
-        session_user, lower(commit), 'refs/heads/' || chosen);
+        session_user, lower(commit), 'refs/heads/' || chosen, hold.reason);
     RETURN answer(deployment, true);
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_hold(fraise_id text, reason text, environment text, until text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    hold uuid := uuidv7();
+    ends timestamptz;
+BEGIN
+    PERFORM require_configured(fn_hold.fraise_id, fn_hold.environment);
+    BEGIN
+        ends := CAST(until AS timestamptz);
+    EXCEPTION WHEN data_exception THEN
+        PERFORM refuse_request('"' || until || '" is no time, such as 2026-01-31T12:00:00Z');
+    END;
+    IF ends <= clock_timestamp() THEN
+        PERFORM refuse_request(until || ' is in the past');
+    ELSIF trim(reason) !~ '^[^[:cntrl:]]{1,500}$' THEN
+        PERFORM refuse_request('the reason should be one line of 1 to 500 characters');
+    END IF;
+    PERFORM FROM tb_environments AS e
+    WHERE e.fraise_id = fn_hold.fraise_id AND (fn_hold.environment IS NULL OR e.environment = fn_hold.environment)
+    ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE;
+    INSERT INTO tb_holds (id, kind, fraise_id, environment, reason, held_by, begins_at, ends_at)
+    VALUES (hold, 'manual', fn_hold.fraise_id, fn_hold.environment, trim(fn_hold.reason), session_user, clock_timestamp(), ends);
+    RETURN answer_hold(hold);
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_resume(fraise_id text, environment text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    resumed uuid[];
+BEGIN
+    PERFORM require_configured(fn_resume.fraise_id, fn_resume.environment);
+    WITH ended AS (
+        UPDATE tb_holds AS h SET resumed_at = clock_timestamp(), resumed_by = session_user
+        WHERE h.kind = 'manual' AND h.fraise_id = fn_resume.fraise_id
+          AND (fn_resume.environment IS NULL OR h.environment = fn_resume.environment)
+          AND h.id IN (SELECT f.id FROM holds_in_force AS f)
+        RETURNING h.id)
+    SELECT array_agg(e.id ORDER BY e.id DESC) INTO resumed FROM ended AS e;
+    IF resumed IS NULL THEN
+        PERFORM refuse_request(concat_ws(' ', fn_resume.fraise_id, fn_resume.environment) || ' is held by no user');
+    END IF;
+    PERFORM wake();
+    RETURN answer_hold(resumed[1]);
 END $$;
 
 -- One argument that is no list is a list of it, as GraphQL has it.
@@ -184,5 +265,6 @@ END $$;
 
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text), fn_run(text, text, jsonb), fn_cancel(text), fn_rollback(text, text, text)
+    fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_cancel(text),
+    fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
 FROM PUBLIC;

@@ -76,7 +76,7 @@ class DeploymentEvent:
 
 @fraiseql.type(sql_source="v_deployment_holds")
 class Hold:
-    """What keeps pushes waiting: a user held an environment, or it is frozen by a window of the configuration."""
+    """What keeps pushes waiting: a user holds an environment, or a window of `freeze:` does."""
 
     id: Annotated[ID, says("A UUID.")]
     kind: Annotated[str, says("manual if a user holds it, freeze if a window does.")]

@@ -94,13 +94,12 @@ def cancel(id: ID) -> Deployment:
 
 @fraiseql.mutation(sql_source="fn_hold", operation="CREATE", **LOGGED)
 def hold(fraise_id: str, reason: str, environment: str | None = None, until: str | None = None) -> Hold:
-    """Keep what is pushed to an environment, or to all of a fraise, waiting: until a time, as in
-    2026-01-31T12:00:00Z, or until it is resumed."""
+    """Keep what is pushed waiting, until a time such as 2026-01-31T12:00:00Z or until it is resumed."""
 
 
 @fraiseql.mutation(sql_source="fn_resume", operation="UPDATE", **LOGGED)
 def resume(fraise_id: str, environment: str | None = None) -> Hold:
-    """Let what was pushed be deployed to an environment, or everywhere, and return the newest hold that ends."""
+    """Let what was pushed be deployed again; return the newest hold that this ends."""
 
 
 @fraiseql.mutation(sql_source="fn_rollback", operation="CREATE", **LOGGED)

@@ -27,9 +27,9 @@ FREEZE = ("web", "production", "0 22 * * * 8h UTC", "nobody is awake")
 @pytest.fixture
 def store(database: Database) -> Iterator[OpenStore]:
     with closing(database.open()) as store:
-        job = ("queue", True, "worker")
-        environment = ConfiguredEnvironment(
-            "web", "etl", None, None, "production", None, "main", None, None, True, *job
+        environment = ConfiguredEnvironment("web", "etl", None, None, "production", None, "main")
+        environment = environment._replace(
+            has_job=True, overlap="queue", deploys_wait=True, executor="worker"
         )
         other = ConfiguredEnvironment("shop", "etl", None, None, "production", None, "main")
         store.configure([environment, environment._replace(environment="staging"), other])
@@ -57,9 +57,10 @@ def test_what_nobody_asks_for_by_hand_waits_until_it_is_resumed(store: OpenStore
     before = store.request(PUSH._replace(environment="staging", trigger=trigger))
     store.hold("web", "production", "an incident", "ops")
     held = store.request(PUSH._replace(trigger=trigger))
-    (claimed,) = [store.leased(ME), *filter(None, [store.leased(ME)])]
+    claimed = store.leased(ME)
     assert claimed is not None
     assert claimed.deployment_id == before
+    assert store.leased(ME) is None
     assert store.request_and_claim(PUSH._replace(trigger=trigger, repeats=held), ME)[1] is None
     assert store.awaited(store.deployment(held)) is None
     (hold,) = store.holds()

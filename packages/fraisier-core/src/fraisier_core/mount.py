@@ -26,6 +26,8 @@ class Actions(Protocol):
         requested_by: str,
         commit: str | None = None,
         branch: str | None = None,
+        *,
+        override_hold: bool = False,
     ) -> str:
         """Request a deployment and return its id.
 
@@ -35,8 +37,10 @@ class Actions(Protocol):
             requested_by: who asks, for the record.
             commit: the id of a commit, or the beginning of one.
             branch: takes the newest commit of a branch; without both, of the environment's own.
+            override_hold: whether to deploy even if the environment is held.
 
-        Raises `UnknownNameError`, `InvalidRequestError`, `ConfigurationError` or `StoreError`.
+        Raises `UnknownNameError`, `InvalidRequestError`, `ConfigurationError` or `StoreError`, and
+        `HeldError` if the environment is held.
         """
 
     def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
@@ -61,6 +65,37 @@ class Actions(Protocol):
             arguments: of the job.
 
         Raises what `deploy` does.
+        """
+
+    def hold(
+        self,
+        fraise_id: str,
+        environment: str | None,
+        requested_by: str,
+        reason: str,
+        until: str | None = None,
+    ) -> str:
+        """Keep what is pushed waiting, and return the id of the hold.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its whole name; None means everywhere.
+            requested_by: who asks, for the record.
+            reason: what is shown wherever something waits.
+            until: a time or a duration, as `fraisier hold` takes it; None waits until it is resumed.
+
+        Raises what `deploy` does.
+        """
+
+    def resume(self, fraise_id: str, environment: str | None, requested_by: str) -> str:
+        """Let what was pushed be deployed, and return the id of the newest hold that ended.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its whole name; None means everywhere.
+            requested_by: who asks, for the record.
+
+        Raises what `deploy` does, and `ConflictError` if no user holds it.
         """
 
     def cancel(self, deployment_id: str, requested_by: str) -> Deployment:

@@ -1,9 +1,10 @@
-"""What each mutation of the schema does: it requests something, and says of which deployment."""
+"""What each mutation of the schema does: it changes something, and says of which row."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fraisier_core import Actions, ConfigurationError, Gate, Grant, UnknownNameError
@@ -13,7 +14,7 @@ from fraisier_graphql.reading import Readers
 
 Arguments = Mapping[str, Any]
 Mutation = Callable[[Grant, Arguments], Awaitable[str]]
-"""Does what the arguments say, by the names of columns, and returns the id of the deployment."""
+"""Does what the arguments say, by the names of columns, and returns the id of the row."""
 
 
 class Mutations:
@@ -34,6 +35,8 @@ class Mutations:
             "fn_run": self._run,
             "fn_rollback": self._rollback,
             "fn_cancel": self._cancel,
+            "fn_hold": self._hold,
+            "fn_resume": self._resume,
         }
 
     def of(self, schema: ApiSchema) -> Mapping[str, Mutation]:
@@ -50,8 +53,9 @@ class Mutations:
     async def _deploy(self, grant: Grant, given: Arguments) -> str:
         fraise, environment = given["fraise_id"], given["environment"]
         await self._gate.require(grant, "deploy", fraise, environment)
-        what = {"commit": given.get("commit"), "branch": given.get("branch")}
-        return await asyncio.to_thread(self._actions.deploy, fraise, environment, grant.actor, **what)
+        deploy = partial(self._actions.deploy, override_hold=bool(given.get("override_hold")))
+        what = given.get("commit"), given.get("branch")
+        return await asyncio.to_thread(deploy, fraise, environment, grant.actor, *what)
 
     async def _run(self, grant: Grant, given: Arguments) -> str:
         fraise, environment = given["fraise_id"], given["environment"]
@@ -64,6 +68,17 @@ class Mutations:
         await self._gate.require(grant, "rollback", fraise, environment)
         to = given.get("to")
         return await asyncio.to_thread(self._actions.rollback, fraise, environment, grant.actor, to)
+
+    async def _hold(self, grant: Grant, given: Arguments) -> str:
+        fraise, environment = given["fraise_id"], given.get("environment")
+        await self._gate.require(grant, "hold", fraise, environment)
+        why = given["reason"], given.get("until")
+        return await asyncio.to_thread(self._actions.hold, fraise, environment, grant.actor, *why)
+
+    async def _resume(self, grant: Grant, given: Arguments) -> str:
+        fraise, environment = given["fraise_id"], given.get("environment")
+        await self._gate.require(grant, "resume", fraise, environment)
+        return await asyncio.to_thread(self._actions.resume, fraise, environment, grant.actor)
 
     async def _cancel(self, grant: Grant, given: Arguments) -> str:
         place = await self._readers.place_of(given["id"])

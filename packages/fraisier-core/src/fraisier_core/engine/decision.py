@@ -38,6 +38,7 @@ def commands(deployment: Deployment, *, serving_unknown: bool) -> tuple[str, ...
     if isinstance(value, tuple):
         value = shlex.join(value)
     again = f"fraisier {command} {where}" + (f" {option} {value}" if value else "")
+    again += " --override-hold" if deployment.overrides_hold else ""
     back = f"fraisier rollback {where}"
     return (again, back) if serving_unknown and not again.startswith(back) else (again,)
 

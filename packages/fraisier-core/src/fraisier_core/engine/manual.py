@@ -12,6 +12,7 @@ from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestEr
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import BRANCH_PREFIX, is_ref_name
+from fraisier_core.requests.holding import hold, resume
 from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, HealthyRelease, Request
@@ -45,7 +46,13 @@ def _usable(config: Config, fraise: str, name: str) -> Environment:
 
 
 def deploy_request(
-    config: Config, environment: Environment, requested_by: str, commit: str | None, branch: str | None
+    config: Config,
+    environment: Environment,
+    requested_by: str,
+    commit: str | None,
+    branch: str | None,
+    *,
+    override_hold: bool = False,
 ) -> Request:
     """Return the request for a commit or for the newest one of a branch, by default of the environment's own.
     Raises `ConfigurationError` if it has none, and `InvalidRequestError` if one is misspelt.
@@ -61,7 +68,8 @@ def deploy_request(
         raise ConfigurationError([f"{where}: {problem}"])
     ref = f"{BRANCH_PREFIX}{branch}" if branch else None
     names = environment.fraise, environment.name
-    return Request(*names, "deploy", "manual", requested_by, ref=ref, commit_sha=commit and commit.lower())
+    request = Request(*names, "deploy", "manual", requested_by, ref=ref, overrides_hold=override_hold)
+    return request._replace(commit_sha=commit and commit.lower())
 
 
 def rollback_request(
@@ -143,10 +151,13 @@ class ManualActions(Actions):
         requested_by: str,
         commit: str | None = None,
         branch: str | None = None,
+        *,
+        override_hold: bool = False,
     ) -> str:
         config = self._configured()
         found = _usable(config, fraise_id, environment)
-        return self._requested(deploy_request(config, found, requested_by, commit, branch))
+        what = deploy_request(config, found, requested_by, commit, branch, override_hold=override_hold)
+        return self._requested(what)
 
     def rollback(self, fraise_id: str, environment: str, requested_by: str, to: str | None = None) -> str:
         config = self._configured()
@@ -162,6 +173,29 @@ class ManualActions(Actions):
         return self._requested(
             run_request(config, self._store, found, requested_by=requested_by, arguments=arguments)
         )
+
+    def hold(
+        self,
+        fraise_id: str,
+        environment: str | None,
+        requested_by: str,
+        reason: str,
+        until: str | None = None,
+    ) -> str:
+        names = self._named(fraise_id, environment)
+        return hold(self._store, *names, reason=reason, held_by=requested_by, ends=until)
+
+    def resume(self, fraise_id: str, environment: str | None, requested_by: str) -> str:
+        return max(resume(self._store, *self._named(fraise_id, environment), requested_by))
+
+    def _named(self, fraise_id: str, environment: str | None) -> tuple[str, str | None]:
+        """Return a fraise, and an environment of it if one is named. Raises `UnknownNameError`."""
+        config = self._configured()
+        if environment is not None:
+            return fraise_id, _named_environment(config, fraise_id, environment).name
+        if fraise_id not in config.fraises:
+            raise UnknownNameError(f'no fraise "{fraise_id}" is configured')
+        return fraise_id, None
 
     def cancel(self, deployment_id: str, requested_by: str) -> Deployment:
         return self._store.request_cancel(deployment_id, requested_by)

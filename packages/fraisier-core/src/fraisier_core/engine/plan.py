@@ -66,7 +66,9 @@ def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None,
 def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
     where = request.fraise_id, request.environment
     serving, newest = reader.serving(*where), reader.deployments(*where)
+    hold = None if request.overrides_hold else next(iter(reader.holds(*where)), None)
     return {
+        "refused": hold.refusal if hold else None,
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
         "waits_for": reader.running(*where, KINDS[request.kind].lane),

@@ -72,8 +72,8 @@ class Request(NamedTuple):
 
 
 class Deployment(NamedTuple):
-    """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `overridden_hold` is
-    the reason of the hold that it overrides; one that `obeys_holds` waits while its environment is held.
+    """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `overridden_hold`
+    is the reason of the hold that it overrides; one that `obeys_holds` waits while its environment is held.
     `stored_at` says where the backup lies that this one stored.
     """
 

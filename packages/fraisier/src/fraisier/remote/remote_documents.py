@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import (
     BranchHead,
     Deployment,
@@ -45,6 +46,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 DEPLOYMENT = fields(Deployment)
+HOLD = fields(Hold, "fraise_id", "environment")
 EVENT = fields(DeploymentEvent, "deployment_id")
 CHUNK = fields(LogChunk)
 FRAISES = """{ fraises {
@@ -82,8 +84,24 @@ PROGRESS = f"""query Progress($id: ID!) {{
     output {{ {CHUNK} }}
   }}
 }}"""
-DEPLOY = f"""mutation Deploy($fraise: String!, $environment: String!, $commit: String, $branch: String) {{
-  deploy(fraiseId: $fraise, environment: $environment, commit: $commit, branch: $branch) {{ {DEPLOYMENT} }}
+DEPLOY = f"""mutation Deploy(
+  $fraise: String!, $environment: String!, $commit: String, $branch: String, $overrideHold: Boolean
+) {{
+  deploy(
+    fraiseId: $fraise, environment: $environment
+    commit: $commit, branch: $branch, overrideHold: $overrideHold
+  ) {{ {DEPLOYMENT} }}
+}}"""
+HOLDS = f"""query Holds($fraise: String, $environment: String) {{
+  fraiseStatus(fraiseId: $fraise, environment: $environment) {{
+    fraiseId environment hold {{ {HOLD} }}
+  }}
+}}"""
+MAKE_HOLD = f"""mutation Hold($fraise: String!, $environment: String, $reason: String!, $until: String) {{
+  hold(fraiseId: $fraise, environment: $environment, reason: $reason, until: $until) {{ {HOLD} }}
+}}"""
+RESUME = f"""mutation Resume($fraise: String!, $environment: String) {{
+  resume(fraiseId: $fraise, environment: $environment) {{ {HOLD} }}
 }}"""
 RUN = f"""mutation Run($fraise: String!, $environment: String!, $arguments: [String!]) {{
   run(fraiseId: $fraise, environment: $environment, arguments: $arguments) {{ {DEPLOYMENT} }}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fraisier_core.errors import UnreachableServerError
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.protocol import DeploymentReader
 from fraisier_core.store.records import (
@@ -244,6 +245,15 @@ class RemoteReader(DeploymentReader):
             some = values[begin : begin + AT_ONCE]
             found |= dict(zip(some, self._each([names | {by: each} for each in some], limit), strict=True))
         return {value: [each for each in rows if _counts(each)] for value, rows in found.items()}
+
+    def holds(self, fraise_id: str | None = None, environment: str | None = None) -> list[Hold]:
+        """Return what `Reader.holds` does."""
+        rows = self._endpoint.ask(documents.HOLDS, fraise=fraise_id, environment=environment)["fraiseStatus"]
+        return [
+            record_of(Hold, row["hold"], fraise_id=row["fraiseId"], environment=row["environment"])
+            for row in rows
+            if row["hold"]
+        ]
 
     def live_workers(self) -> int:
         """Return 1 if a worker lives there, else 0."""

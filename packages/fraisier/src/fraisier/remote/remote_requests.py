@@ -17,11 +17,28 @@ class RemoteRequests:
     def __init__(self, endpoint: RemoteEndpoint) -> None:
         self._endpoint = endpoint
 
-    def deploy(self, fraise: str, environment: str, commit: str | None, branch: str | None) -> Deployment:
+    def deploy(
+        self,
+        fraise: str,
+        environment: str,
+        commit: str | None,
+        branch: str | None,
+        *,
+        override_hold: bool = False,
+    ) -> Deployment:
         """Request the deployment of a commit, or of the newest one of a branch."""
-        names = {"fraise": fraise, "environment": environment}
+        names = {"fraise": fraise, "environment": environment, "overrideHold": override_hold}
         data = self._endpoint.ask(documents.DEPLOY, **names, commit=commit, branch=branch)
         return record_of(Deployment, data["deploy"])
+
+    def hold(self, fraise: str, environment: str | None, reason: str, until: str | None) -> None:
+        """Keep what is pushed to an environment waiting, or to all of a fraise."""
+        names = {"fraise": fraise, "environment": environment}
+        self._endpoint.ask(documents.MAKE_HOLD, **names, reason=reason, until=until)
+
+    def resume(self, fraise: str, environment: str | None) -> None:
+        """Let what was pushed to an environment be deployed, or to all of a fraise."""
+        self._endpoint.ask(documents.RESUME, fraise=fraise, environment=environment)
 
     def run(self, fraise: str, environment: str, arguments: Sequence[str]) -> Deployment:
         """Request a run of the job of an environment."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fraisier_core.store.records import Event, Forgotten, Observed
 from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
-from fraisier_core.store.relational.holds import Holds
+from fraisier_core.store.relational.held_environments import Holds
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 

@@ -1,0 +1,75 @@
+"""Holding environments, resuming them, and until when."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from fraisier_core.errors import ConflictError, InvalidRequestError
+from fraisier_core.store.holds import Hold
+from fraisier_core.store.protocol import DeploymentReader, Store
+from fraisier_core.store.records import Deployment
+from fraisier_core.system.host import utc_text
+
+LONGEST_REASON = 500
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def until(text: str, now: datetime | None = None) -> str:
+    """Return the time that a user means, in UTC as the store has it: a duration from now, such as `2h`, or a
+    time in the form of ISO 8601, without an offset one of this host. Raises `InvalidRequestError` if it is
+    neither, or in the past.
+    """
+    now = now or datetime.now(UTC)
+    try:
+        ends = utc_text(_time(text.strip(), now))
+    except (ValueError, OverflowError):
+        form = "a duration, such as 90m or 2h, or a time, such as 2026-01-31T12:00 or 2026-01-31T12:00:00Z"
+        raise InvalidRequestError(f"{text!r} is no time: it should be {form}") from None
+    if ends <= utc_text(now):
+        raise InvalidRequestError(f"{text} is in the past: it is {utc_text(now)[:19]}Z now")
+    return ends
+
+
+def _time(text: str, now: datetime) -> datetime:
+    if duration := _DURATION.fullmatch(text):
+        return now + timedelta(seconds=float(duration[1]) * _UNITS[duration[2]])
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def hold(
+    store: Store, fraise_id: str, environment: str | None, *, reason: str, held_by: str, ends: str | None
+) -> str:
+    """Hold an environment of a fraise, or all of them, and return the id of the hold. Raises
+    `InvalidRequestError` if the reason says nothing or cannot be shown in a line, or as `until` does.
+    """
+    said = reason.strip()
+    if not said or not said.isprintable() or len(said) > LONGEST_REASON:
+        raise InvalidRequestError(f"the reason should be one line of 1 to {LONGEST_REASON} characters")
+    return store.hold(fraise_id, environment, said, held_by, until(ends) if ends is not None else None)
+
+
+def resume(store: Store, fraise_id: str, environment: str | None, resumed_by: str) -> list[str]:
+    """End what users hold of an environment or, without one, of a fraise and all its environments; the
+    workers are woken. Return the ids of these holds. Raises `ConflictError` if there are none.
+    """
+    if ids := store.resume(fraise_id, environment, resumed_by):
+        store.wake()
+        return ids
+    what = " ".join(filter(None, (fraise_id, environment)))
+    holds = store.holds(fraise_id, environment)
+    raise ConflictError(_why_not(what, holds[0]) if holds else f"{what} is not held")
+
+
+def _why_not(what: str, found: Hold) -> str:
+    if found.kind == "freeze":
+        return f"{what} is {found.text}; a window of `freeze:` ends by itself, or with its rule"
+    return f"{what} is {found.text}; that holds all of {found.fraise_id}: `fraisier resume {found.fraise_id}`"
+
+
+def hold_of(deployment: Deployment, reader: DeploymentReader) -> Hold | None:
+    """Return the hold that a deployment waits for, None if it waits for none."""
+    if deployment.status != "pending" or not deployment.obeys_holds:
+        return None
+    return next(iter(reader.holds(deployment.fraise_id, deployment.environment)), None)
