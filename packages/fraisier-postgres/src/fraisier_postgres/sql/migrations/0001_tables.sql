@@ -195,7 +195,7 @@ CREATE TABLE tb_deployments (
     requested_for       uuid,
     executor            text,
     overridden_hold     text,
-    obeys_holds         boolean NOT NULL,
+    obeys_holds         boolean NOT NULL DEFAULT false,
     stored_name         text,
     stored_size         bigint,
     stored_sha256       text,

@@ -201,7 +201,7 @@ CREATE TABLE tb_deployments (
     requested_for       TEXT,
     executor            TEXT,
     overridden_hold     TEXT,
-    obeys_holds         INTEGER NOT NULL,
+    obeys_holds         INTEGER NOT NULL DEFAULT 0,
     stored_name         TEXT,
     stored_size         INTEGER,
     stored_sha256       TEXT,
