@@ -30,6 +30,7 @@ COLUMNS = {
     "verdict": {*get_args(vocabulary.RecordedVerdict)},
     "step_status": STEP_STATUSES,
     "level": {*get_args(vocabulary.Level)},
+    "cause": {*get_args(vocabulary.HoldCause)},
     "action": {*get_args(vocabulary.AuditedAction), "cancel"},
 }
 # What each CHECK lists: what a row may say, and neither more nor less.
@@ -43,6 +44,7 @@ CHECKS = {
     "verdict": COLUMNS["verdict"] - {"refused"},
     "step_status": STEP_STATUSES - {"running"},
     "level": COLUMNS["level"],
+    "cause": COLUMNS["cause"],
     "action": {*get_args(vocabulary.AuditedAction)},
 }
 
@@ -54,9 +56,9 @@ _CHECK = re.compile(rf"CHECK \(\s*(\w+)\s*((?:=|IN)(?:(?!CHECK)[^;])*?{_WORD})\)
 
 
 def statements(path: Path) -> str:
-    """Return what a file says to SQLite, without the keys of objects in JSON, and without true and false."""
+    """Return what a file says to SQLite, without the keys of objects in JSON, true, false and now."""
     text = re.sub(r"--.*", "", path.read_text())
-    return re.sub(rf"{_WORD},(?=\s+[^'\s])", "", text.replace("'true', 'false'", ""))
+    return re.sub(rf"{_WORD},(?=\s+[^'\s])", "", text.replace("'true', 'false'", "").replace("'now'", ""))
 
 
 def compared(sql: str) -> Iterator[tuple[str, str]]:

@@ -84,7 +84,7 @@ BEGIN
     IF hold.reason IS NOT NULL AND override_hold IS NOT TRUE THEN
         PERFORM refuse_request(
             place.fraise_id || ' ' || place.environment || ' is '
-            || CASE hold.kind WHEN 'freeze' THEN 'frozen' ELSE 'held by ' || hold.held_by END
+            || CASE hold.cause WHEN 'freeze' THEN 'frozen' ELSE 'held by ' || hold.held_by END
             || coalesce(' until ' || to_char(hold.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', '')
             || ': ' || hold.reason || '; nothing is deployed without overrideHold');
     END IF;
@@ -117,7 +117,7 @@ BEGIN
     PERFORM FROM tb_environments AS e
     WHERE e.fraise_id = fn_hold.fraise_id AND (fn_hold.environment IS NULL OR e.environment = fn_hold.environment)
     ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE;
-    INSERT INTO tb_holds (id, kind, fraise_id, environment, reason, held_by, begins_at, ends_at)
+    INSERT INTO tb_holds (id, cause, fraise_id, environment, reason, held_by, begins_at, ends_at)
     VALUES (hold, 'manual', fn_hold.fraise_id, fn_hold.environment, trim(fn_hold.reason), session_user, clock_timestamp(), ends);
     RETURN answer_hold(hold);
 END $$;
@@ -130,7 +130,7 @@ BEGIN
     PERFORM require_configured(fn_resume.fraise_id, fn_resume.environment);
     WITH ended AS (
         UPDATE tb_holds AS h SET resumed_at = clock_timestamp(), resumed_by = session_user
-        WHERE h.kind = 'manual' AND h.fraise_id = fn_resume.fraise_id
+        WHERE h.cause = 'manual' AND h.fraise_id = fn_resume.fraise_id
           AND (fn_resume.environment IS NULL OR h.environment = fn_resume.environment)
           AND h.id IN (SELECT f.id FROM holds_in_force AS f)
         RETURNING h.id)

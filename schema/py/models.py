@@ -79,9 +79,9 @@ class Hold:
     """What keeps pushes waiting: a user holds an environment, or a window of `freeze:` does."""
 
     id: Annotated[ID, says("A UUID.")]
-    kind: Annotated[str, says("manual if a user holds it, freeze if a window does.")]
-    fraise_id: Annotated[str, says("What is not deployed.")]
-    environment: Annotated[str | None, says("Where it is not deployed; null means everywhere.")]
+    cause: Annotated[str, says("manual if a user holds it, freeze if a window does.")]
+    fraise_id: Annotated[str, says("The fraise that is held.")]
+    environment: Annotated[str | None, says("The environment that is held; null means all of the fraise.")]
     reason: Annotated[str, says("Why.")]
     held_by: Annotated[str | None, says("Who holds it; null if a window does.")]
     begins_at: Annotated[DateTime, says("Since when.")]

@@ -63,7 +63,7 @@ def resume(store: Store, fraise_id: str, environment: str | None, resumed_by: st
 
 
 def _why_not(what: str, found: Hold) -> str:
-    if found.kind == "freeze":
+    if found.cause == "freeze":
         return f"{what} is {found.text}; a window of `freeze:` ends by itself, or with its rule"
     return f"{what} is {found.text}; that holds all of {found.fraise_id}: `fraisier resume {found.fraise_id}`"
 

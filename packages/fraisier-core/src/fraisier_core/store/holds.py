@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fraisier_core.store.vocabulary import HoldKind
+from fraisier_core.store.vocabulary import HoldCause
 
 
 class Hold(NamedTuple):
@@ -14,7 +14,7 @@ class Hold(NamedTuple):
 
     fraise_id: str
     environment: str
-    kind: HoldKind
+    cause: HoldCause
     reason: str
     held_by: str | None
     begins_at: str
@@ -23,14 +23,14 @@ class Hold(NamedTuple):
     @property
     def text(self) -> str:
         """By whom and until when it is held, and why, as people say it."""
-        how = "frozen" if self.kind == "freeze" else f"held by {self.held_by}"
+        how = "frozen" if self.cause == "freeze" else f"held by {self.held_by}"
         return f"{how}{_until(self.ends_at)}: {self.reason}"
 
     @property
     def refusal(self) -> str:
         """What a user is told who requests a deployment, and does not override the hold."""
         what = f"{self.fraise_id} {self.environment}"
-        resume = "" if self.kind == "freeze" else f"run `fraisier resume {what}`, or "
+        resume = "" if self.cause == "freeze" else f"run `fraisier resume {what}`, or "
         return f"{what} is {self.text}; {resume}deploy with --override-hold"
 
 

@@ -57,7 +57,7 @@ RecordedVerdict = Literal["accepted", "ignored", "duplicate", "refused"]
 
 Level = Literal["read", "deploy"]
 """What a token allows; to deploy implies to read."""
-HoldKind = Literal["manual", "freeze"]
+HoldCause = Literal["manual", "freeze"]
 """What holds an environment: a user, or a window of `freeze:`."""
 AuditedAction = Literal["token_created", "token_revoked", "not_admitted", "forbidden"]
 """What only the audit says; what was requested or cancelled, the deployment events say."""

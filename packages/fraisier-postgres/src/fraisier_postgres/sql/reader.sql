@@ -94,7 +94,7 @@ WHERE d.commit_sha IS DISTINCT FROM s.commit_sha AND (CAST(:fraise_id AS text) I
   AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text));
 
 -- name: holds
-SELECT fraise_id, environment, kind, reason, held_by, begins_at, ends_at FROM environment_holds
+SELECT fraise_id, environment, cause, reason, held_by, begins_at, ends_at FROM environment_holds
 WHERE (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
   AND (CAST(:environment AS text) IS NULL OR environment = CAST(:environment AS text))
 ORDER BY fraise_id, environment;

@@ -351,7 +351,7 @@ CREATE UNIQUE INDEX branch_head ON tb_branch_heads (fraise_id, environment, hash
 -- of the fraise. A hold is in force from `begins_at` until `ends_at`, if it has an end, or until it is resumed.
 CREATE TABLE tb_holds (
     id          uuid PRIMARY KEY,
-    kind        text NOT NULL CHECK (kind = ANY ('{manual, freeze}')),
+    cause       text NOT NULL CHECK (cause = ANY ('{manual, freeze}')),
     fraise_id   text COLLATE "C" NOT NULL,
     environment text COLLATE "C",
     reason      text NOT NULL,
@@ -363,7 +363,7 @@ CREATE TABLE tb_holds (
     resumed_by  text
 );
 CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
-CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE kind = 'freeze';
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE cause = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

@@ -50,7 +50,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 -- A hold is resumed, once, and never changed otherwise; only windows are deleted.
 CREATE FUNCTION resume_only() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    IF OLD.kind = 'manual' AND OLD.resumed_at IS NULL AND NEW.resumed_at IS NOT NULL THEN
+    IF OLD.cause = 'manual' AND OLD.resumed_at IS NULL AND NEW.resumed_at IS NOT NULL THEN
         OLD.resumed_at := NEW.resumed_at;
         OLD.resumed_by := NEW.resumed_by;
         IF OLD = NEW THEN
@@ -65,7 +65,7 @@ CREATE TRIGGER holds_resume_only BEFORE UPDATE ON tb_holds
 FOR EACH ROW EXECUTE FUNCTION resume_only();
 
 CREATE TRIGGER holds_no_delete BEFORE DELETE ON tb_holds
-FOR EACH ROW WHEN (OLD.kind = 'manual') EXECUTE FUNCTION append_only();
+FOR EACH ROW WHEN (OLD.cause = 'manual') EXECUTE FUNCTION append_only();
 
 CREATE TRIGGER holds_no_truncate BEFORE TRUNCATE ON tb_holds
 FOR EACH STATEMENT EXECUTE FUNCTION append_only();

@@ -7,16 +7,16 @@ $$;
 -- What keeps pushes waiting, did or will: what users held, and the windows of `freeze:`.
 CREATE VIEW v_deployment_holds AS
 SELECT
-    h.id, h.kind, h.fraise_id, h.environment, h.reason, h.held_by, h.begins_at, h.ends_at, h.resumed_at, h.resumed_by,
+    h.id, h.cause, h.fraise_id, h.environment, h.reason, h.held_by, h.begins_at, h.ends_at, h.resumed_at, h.resumed_by,
     jsonb_build_object(
-        'id', h.id, 'kind', h.kind, 'fraise_id', h.fraise_id, 'environment', h.environment, 'reason', h.reason,
+        'id', h.id, 'cause', h.cause, 'fraise_id', h.fraise_id, 'environment', h.environment, 'reason', h.reason,
         'held_by', h.held_by, 'begins_at', utc(h.begins_at), 'ends_at', utc(h.ends_at),
         'resumed_at', utc(h.resumed_at), 'resumed_by', h.resumed_by) AS data
 FROM tb_holds AS h;
 
 -- Of each environment that is held the hold that ends last.
 CREATE VIEW environment_holds AS
-SELECT e.fraise_id, e.environment, h.kind, h.reason, h.held_by, h.begins_at, h.ends_at, h.data
+SELECT e.fraise_id, e.environment, h.cause, h.reason, h.held_by, h.begins_at, h.ends_at, h.data
 FROM tb_environments AS e JOIN v_deployment_holds AS h ON h.id = (
     SELECT n.id FROM holds_in_force AS n
     WHERE n.fraise_id = e.fraise_id AND (n.environment IS NULL OR n.environment = e.environment)
@@ -318,7 +318,7 @@ WHERE d.cancel_requested
 UNION ALL
 SELECT h.begins_at, h.held_by, 'hold', h.fraise_id || coalesce(' ' || h.environment, ''),
        h.reason || coalesce(', until ' || utc(h.ends_at), ''), 1
-FROM tb_holds AS h WHERE h.kind = 'manual'
+FROM tb_holds AS h WHERE h.cause = 'manual'
 UNION ALL
 SELECT h.resumed_at, h.resumed_by, 'resume', h.fraise_id || coalesce(' ' || h.environment, ''), h.reason, 1
 FROM tb_holds AS h WHERE h.resumed_at IS NOT NULL

@@ -85,7 +85,7 @@ JOIN tb_deployments AS d ON d.sequence = coalesce(
 WHERE d.commit_sha IS NOT s.commit_sha AND (:fraise_id IS NULL OR e.fraise_id = :fraise_id) AND (:environment IS NULL OR e.environment = :environment);
 
 -- name: holds
-SELECT fraise_id, environment, kind, reason, held_by, begins_at, ends_at FROM environment_holds
+SELECT fraise_id, environment, cause, reason, held_by, begins_at, ends_at FROM environment_holds
 WHERE (:fraise_id IS NULL OR fraise_id = :fraise_id)
   AND (:environment IS NULL OR environment = :environment)
 ORDER BY fraise_id, environment;

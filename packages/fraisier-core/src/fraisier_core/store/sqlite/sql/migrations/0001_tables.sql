@@ -344,7 +344,7 @@ CREATE TABLE tb_branch_heads (
 -- of the fraise. A hold is in force from `begins_at` until `ends_at`, if it has an end, or until it is resumed.
 CREATE TABLE tb_holds (
     id          TEXT PRIMARY KEY,
-    kind        TEXT NOT NULL CHECK (kind = 'manual' OR kind = 'freeze'),
+    cause       TEXT NOT NULL CHECK (cause = 'manual' OR cause = 'freeze'),
     fraise_id   TEXT NOT NULL,
     environment TEXT,
     reason      TEXT NOT NULL,
@@ -356,7 +356,7 @@ CREATE TABLE tb_holds (
     resumed_by  TEXT
 ) STRICT;
 CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
-CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE kind = 'freeze';
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE cause = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

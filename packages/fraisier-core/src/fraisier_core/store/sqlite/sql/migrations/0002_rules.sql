@@ -96,14 +96,14 @@ BEGIN SELECT RAISE(ABORT, 'tb_tokens is append-only'); END;
 
 -- A hold is resumed, once, and never changed otherwise; only windows are deleted.
 CREATE TRIGGER holds_no_update BEFORE UPDATE ON tb_holds
-WHEN OLD.kind <> 'manual' OR OLD.resumed_at IS NOT NULL OR NEW.resumed_at IS NULL
-  OR (OLD.id, OLD.kind, OLD.fraise_id, OLD.environment, OLD.reason, OLD.held_by, OLD.schedule, OLD.begins_at,
+WHEN OLD.cause <> 'manual' OR OLD.resumed_at IS NOT NULL OR NEW.resumed_at IS NULL
+  OR (OLD.id, OLD.cause, OLD.fraise_id, OLD.environment, OLD.reason, OLD.held_by, OLD.schedule, OLD.begins_at,
       OLD.ends_at)
-  IS NOT (NEW.id, NEW.kind, NEW.fraise_id, NEW.environment, NEW.reason, NEW.held_by, NEW.schedule, NEW.begins_at,
+  IS NOT (NEW.id, NEW.cause, NEW.fraise_id, NEW.environment, NEW.reason, NEW.held_by, NEW.schedule, NEW.begins_at,
           NEW.ends_at)
 BEGIN SELECT RAISE(ABORT, 'a hold can only be resumed'); END;
 
-CREATE TRIGGER holds_no_delete BEFORE DELETE ON tb_holds WHEN OLD.kind = 'manual'
+CREATE TRIGGER holds_no_delete BEFORE DELETE ON tb_holds WHEN OLD.cause = 'manual'
 BEGIN SELECT RAISE(ABORT, 'tb_holds is append-only'); END;
 
 CREATE TRIGGER holds_no_replace BEFORE INSERT ON tb_holds
