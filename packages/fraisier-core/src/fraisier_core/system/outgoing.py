@@ -22,6 +22,8 @@ from fraisier_core.text.printable import printable
 PORTS = {"https": 443, "http": 80}
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
+SPARE_SECONDS = 5.0
+"""How long after the time is over the system gives up what could not be closed."""
 KEEPS_METHOD = frozenset({307, 308})
 """The redirects after which a request is made again as it was."""
 
@@ -116,8 +118,8 @@ class _Exchange:
 
     def _connect(self) -> socket.socket:
         port = self._url.port or PORTS[self._url.scheme]
-        left = max(0.001, self._until - time.monotonic())
-        connection = socket.create_connection((self._url.hostname or "", port), timeout=left)
+        late = max(0.0, self._until - time.monotonic()) + SPARE_SECONDS
+        connection = socket.create_connection((self._url.hostname or "", port), timeout=late)
         self._line = connection.dup()
         if self._is_over:
             self._hang_up()
