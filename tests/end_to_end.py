@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fraisier_core.testing import Forge
 
@@ -26,17 +27,18 @@ from tests.waiting import wait_until
 BIN = Path(sys.executable).parent
 SECONDS = 60.0
 SECRET = "correct-horse-battery-staple"
+TOKEN = "token-of-the-forge"
 NOTHING = "0" * 40
 
 CONFIG = """
 git:
   provider: {provider}
-  {provider}: {{webhook_secret: "${{FRAISIER_WEBHOOK_SECRET}}"}}
+  {provider}: {{webhook_secret: "${{FRAISIER_WEBHOOK_SECRET}}"{api}}}
 fraises:
   my_api:
     type: api
     repository: {url}
-    aliases: [https://bitbucket.org/acme/my-api.git]
+    aliases: [https://bitbucket.org/acme/my-api.git, {alias}]
     environments:
       production:
         app_path: {folder}/app
@@ -122,14 +124,19 @@ class Repository:
 class Host:
     """A host with a configuration, and the environment in which its commands run."""
 
-    def __init__(self, folder: Path, url: str, provider: str, secret: str) -> None:
+    def __init__(self, folder: Path, url: str, provider: str, secret: str, api_url: str = "") -> None:
         folder.mkdir()
         self.folder = folder
         self.log = folder / "webhook.log"
-        (folder / "fraises.yaml").write_text(CONFIG.format(provider=provider, url=url, folder=folder))
+        api = f", api_url: {api_url}, api_token: '${{FRAISIER_API_TOKEN}}'" if api_url else ""
+        host = urlsplit(api_url).netloc or "git.example.com"
+        alias = f"https://{host}/acme/my-api.git"
+        config = CONFIG.format(provider=provider, url=url, folder=folder, api=api, alias=alias)
+        (folder / "fraises.yaml").write_text(config)
         path = os.environ.get("PATH", os.defpath)
         self.environ = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
         self.environ["FRAISIER_WEBHOOK_SECRET"] = secret
+        self.environ["FRAISIER_API_TOKEN"] = TOKEN
 
     @contextmanager
     def webhook(self) -> Iterator[str]:
@@ -193,26 +200,26 @@ class EndToEnd:
             assert {status for status, _ in forged} == {401}
 
             hooks = self.hooks(branch, self.secret)
-            assert _accepted(hook.deliver(url) for hook in hooks) == 1
+            assert accepted(hook.deliver(url) for hook in hooks) == 1
             host.wait_for(1)
             assert page.read_text() == "first"
             assert (host.folder / "app" / "build.txt").read_text() == "built\n"
             assert (host.folder / "restarted").exists()
-            assert _accepted(hook.deliver(url) for hook in hooks) == 0
+            assert accepted(hook.deliver(url) for hook in hooks) == 0
 
             second = repository.commit("second")
             repository.forge.git("tag", "--annotate", "--message=Version 1", "v1")
             tag = repository.push("v1", "refs/tags/v1")
             assert tag.after != tag.commit
-            assert _accepted(hook.deliver(url) for hook in self.hooks(tag, self.secret)) == 1
+            assert accepted(hook.deliver(url) for hook in self.hooks(tag, self.secret)) == 1
             host.wait_for(2)
             assert page.read_text() == "second"
 
             gone = repository.push(":refs/tags/v1", "refs/tags/v1")
-            assert _accepted(hook.deliver(url) for hook in self.hooks(gone, self.secret)) == 0
+            assert accepted(hook.deliver(url) for hook in self.hooks(gone, self.secret)) == 0
             again = repository.push("v1", "refs/tags/v1")
             assert again == tag
-            assert _accepted(hook.deliver(url) for hook in self.hooks(again, self.secret)) == 1
+            assert accepted(hook.deliver(url) for hook in self.hooks(again, self.secret)) == 1
             host.wait_for(3)
 
         history = host.history()[::-1]
@@ -222,7 +229,7 @@ class EndToEnd:
         assert not any(self.secret.encode() in content for content in written)
 
 
-def _accepted(answers: Iterator[tuple[int, Any]]) -> int:
+def accepted(answers: Iterator[tuple[int, Any]]) -> int:
     """Return how many deliveries requested a deployment; none of them may be refused."""
     found = list(answers)
     assert {status for status, _ in found} <= {200, 202}, found

@@ -4,7 +4,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from fraisier_core.testing import ApiRequest
+
 from tests.end_to_end import EndToEnd, Hook, Pushed
+from tests.forge_apis import Taken, take_bitbucket_cloud, take_bitbucket_data_center
+from tests.statuses_end_to_end import StatusesEndToEnd
 
 
 def signed(headers: dict[str, str], payload: dict[str, Any], secret: str) -> Hook:
@@ -55,3 +59,20 @@ class TestDataCenter(EndToEnd):
             payload["toCommit"] = {"id": pushed.commit}
         headers = {"X-Event-Key": "repo:refs_changed", "X-Request-Id": str(uuid.uuid4())}
         return [signed(headers, payload, secret)]
+
+
+class TestCloudStatuses(StatusesEndToEnd):
+    pushes: EndToEnd = TestCloud()
+    api_path = "/2.0"
+    states = ("INPROGRESS", "INPROGRESS", "SUCCESSFUL")
+
+    def take(self, request: ApiRequest, token: str) -> Taken:
+        return take_bitbucket_cloud(request, token)
+
+
+class TestDataCenterStatuses(TestCloudStatuses):
+    pushes = TestDataCenter()
+    api_path = "/rest/api/latest"
+
+    def take(self, request: ApiRequest, token: str) -> Taken:
+        return take_bitbucket_data_center(request, token)

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+from fraisier_core.testing import ApiRequest
+
 from tests.end_to_end import EndToEnd, Hook, Host, Pushed, Repository
+from tests.forge_apis import Taken, take_gitea
+from tests.statuses_end_to_end import StatusesEndToEnd
 
 USER = {"login": "release-bot", "username": "release-bot"}
 
@@ -98,3 +102,11 @@ def test_a_recorded_form_that_is_sent_again_as_json_repeats_it(tmp_path: Path) -
             url
         )
     assert (status, again["repeats"]) == (202, first["event"])
+
+
+class TestForgejoStatuses(StatusesEndToEnd):
+    pushes = TestForgejo()
+    api_path = "/api/v1"
+
+    def take(self, request: ApiRequest, token: str) -> Taken:
+        return take_gitea(request, token)

@@ -3,7 +3,11 @@ import json
 import uuid
 from collections.abc import Sequence
 
+from fraisier_core.testing import ApiRequest
+
 from tests.end_to_end import EndToEnd, Hook, Pushed
+from tests.forge_apis import Taken, take_github
+from tests.statuses_end_to_end import StatusesEndToEnd
 
 
 class TestGitHub(EndToEnd):
@@ -25,3 +29,11 @@ class TestGitHub(EndToEnd):
         digest = hmac.digest(secret.encode(), body, "sha256").hex()
         headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": str(uuid.uuid4())}
         return [Hook(headers | {"X-Hub-Signature-256": f"sha256={digest}"}, body)]
+
+
+class TestGitHubStatuses(StatusesEndToEnd):
+    pushes = TestGitHub()
+    api_path = "/api/v3"
+
+    def take(self, request: ApiRequest, token: str) -> Taken:
+        return take_github(request, token)

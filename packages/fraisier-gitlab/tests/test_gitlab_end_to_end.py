@@ -5,7 +5,11 @@ import time
 import uuid
 from collections.abc import Sequence
 
+from fraisier_core.testing import ApiRequest
+
 from tests.end_to_end import EndToEnd, Hook, Pushed
+from tests.forge_apis import GitLab, Taken
+from tests.statuses_end_to_end import StatusesEndToEnd
 
 
 def payload(pushed: Pushed) -> bytes:
@@ -57,3 +61,12 @@ class TestSigningToken(EndToEnd):
             "webhook-signature": "v1," + base64.b64encode(digest).decode(),
             "Idempotency-Key": message_id,
         }
+
+
+class TestGitLabStatuses(StatusesEndToEnd):
+    pushes = TestSecretToken()
+    api_path = "/api/v4"
+    states = ("pending", "running", "success")
+
+    def take(self, request: ApiRequest, token: str) -> Taken:
+        return GitLab().take(request, token)
