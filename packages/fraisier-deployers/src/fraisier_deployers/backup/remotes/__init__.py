@@ -1,0 +1,1 @@
+"""Places elsewhere where copies of backups lie."""

@@ -1,0 +1,32 @@
+"""The remotes that the configuration names, as places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_settings import BackupSettings, RemoteSection
+from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.remotes.rclone import RclonePlace
+from fraisier_deployers.backup.remotes.rsync import RsyncPlace
+
+
+def remote_places(settings: BackupSettings, runner: Runner) -> list[Place]:
+    """Return the places of `remotes:`, in their order.
+
+    Args:
+        settings: the section of the environment.
+        runner: runs the commands that reach them.
+    """
+    if settings.path is None:
+        return []
+    scratch = settings.path
+    return [_place(name, section, runner, scratch) for name, section in settings.remotes.items()]
+
+
+def _place(name: str, section: RemoteSection, runner: Runner, scratch: Path) -> Place:
+    if section.rclone is not None:
+        return RclonePlace(name, section.rclone, runner, section.config)
+    assert section.rsync is not None  # noqa: S101 - validated: it is one of the two
+    return RsyncPlace(
+        name, section.rsync, runner, scratch, section.identity, section.known_hosts, section.port
+    )

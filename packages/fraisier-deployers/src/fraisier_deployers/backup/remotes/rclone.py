@@ -1,0 +1,185 @@
+"""Copies at a remote of rclone's: anything that rclone reaches, such as S3, WebDAV, SFTP, or a folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.places import Listing, Runner, StoredFile
+from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
+
+_LIMITS = ("--contimeout=30s", "--timeout=60s", "--retries=2", "--low-level-retries=3")
+_PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
+_NO_FOLDER = 3  # that it exits with, also if a file is missing
+_LEVEL = re.compile(r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:(ERROR|CRITICAL|NOTICE)\s*:\s*)?(.*)$")
+_LAST = re.compile(r"^Failed to .*?: (?:last error was: )?(.*)$")
+
+
+class _Hashes(BaseModel):
+    sha256: str | None = None
+
+
+class _Entry(BaseModel):
+    name: str = Field(alias="Name")
+    size: int = Field(alias="Size")
+    hashes: _Hashes = Field(default=_Hashes(), alias="Hashes")
+
+
+class _Features(BaseModel):
+    move: bool = Field(default=False, alias="Move")
+
+
+class _Backend(BaseModel):
+    features: _Features = Field(alias="Features")
+
+
+@dataclass(frozen=True)
+class RclonePlace:
+    """A folder at a remote of rclone's.
+
+    Args:
+        name: what the configuration calls it.
+        remote: the remote and the path in it, as `remote:bucket/path`; no secret is in it.
+        runner: runs rclone.
+        config: the configuration file of rclone, None for its own default.
+    """
+
+    name: str
+    remote: str
+    runner: Runner
+    config: Path | None = None
+
+    @property
+    def destination(self) -> str:
+        """Where it is."""
+        return self.remote
+
+    def manifests(self) -> Listing:
+        """Return what lies there; an absent folder is empty."""
+        entries = self._listed("--files-only", "--no-modtime", "--no-mimetype", self.remote)
+        names = [
+            each.name for each in entries if each.name.endswith(SUFFIX) and not each.name.startswith(".")
+        ]
+        if not names:
+            return Listing()
+        with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+            why = self._bring_manifests(folder)
+            return listing_of(Path(folder), names, why)
+
+    def put(self, file: Path, manifest: Manifest) -> None:
+        """Store a copy: under a partial name first if the remote can rename; else it takes files whole."""
+        if self._can_rename:
+            self._delete_partial(manifest)
+        with written(manifest) as manifest_file:
+            self._upload(file, manifest.file)
+            try:
+                self._upload(manifest_file, manifest.manifest_file)
+            except BackupError:
+                with suppress(BackupError):
+                    self._delete(manifest.manifest_file)
+                raise
+
+    def stored(self, manifest: Manifest) -> StoredFile:
+        """Return what lies there as the file of a copy; a remote that knows no SHA-256 sends it back."""
+        entries = self._listed("--stat", "--hash", "--hash-type=SHA256", self._path(manifest.file))
+        if not entries:
+            raise BackupError(f"{self.destination}: {manifest.file} is missing")
+        (entry,) = entries
+        return StoredFile(entry.size, entry.hashes.sha256 or self._hash_of_content(manifest.file))
+
+    def fetch(self, manifest: Manifest, folder: Path) -> Path:
+        """Return the path of the copy's file, brought to `folder`."""
+        target = folder / manifest.file
+        self._run(f"fetch {manifest.file}", "copyto", self._path(manifest.file), str(target))
+        return target
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete a copy: the manifest first."""
+        self._delete(manifest.manifest_file)
+        self._delete(manifest.file)
+
+    @cached_property
+    def _can_rename(self) -> bool:
+        text = self._commands.output("reach it", self._argv("backend", "features", self.remote))
+        try:
+            return _Backend.model_validate_json(text).features.move
+        except ValidationError:
+            return False
+
+    def _upload(self, file: Path, name: str) -> None:
+        first = f".{name}.partial" if self._can_rename else name
+        self._run(f"store {name}", "copyto", str(file), self._path(first))
+        if first != name:
+            self._run(f"store {name}", "moveto", self._path(first), self._path(name))
+
+    def _delete(self, name: str) -> None:
+        self._run(f"delete {name}", "delete", "--max-depth=1", f"--include=/{name}", self.remote)
+
+    def _delete_partial(self, manifest: Manifest) -> None:
+        """Delete what an upload left that was killed."""
+        pattern = f"/.{manifest.fraise}-{manifest.environment}-*.partial"
+        self._run("delete leftovers", "delete", "--max-depth=1", f"--include={pattern}", self.remote)
+
+    def _bring_manifests(self, folder: str) -> str:
+        """Fetch all manifests, and return why some could not be."""
+        filters = ("--filter=- /.*", f"--filter=+ /*{SUFFIX}", "--filter=- *")
+        try:
+            arguments = ("--max-depth=1", f"--max-size={MOST_BYTES}b", *filters, self.remote, folder)
+            self._run("fetch the manifests", "copy", *arguments)
+        except BackupError as error:
+            return str(error)
+        return f"it is no regular file, or larger than {MOST_BYTES} bytes"
+
+    def _listed(self, *arguments: str) -> list[_Entry]:
+        argv = self._argv("lsjson", *arguments)
+        text = self._commands.output("list it", argv, (0, _NO_FOLDER))
+        if text.strip() in {"", "[", "null"}:
+            return []
+        try:
+            parsed = json.loads(text)
+            return TypeAdapter(list[_Entry]).validate_python(parsed if isinstance(parsed, list) else [parsed])
+        except ValueError as error:
+            raise BackupError(
+                f"{self.destination}: rclone lists it in a way that is not understood"
+            ) from error
+
+    def _hash_of_content(self, name: str) -> str:
+        argv = self._argv("hashsum", "SHA256", "--download", self._path(name))
+        found = re.match(r"([0-9a-f]{64})\s", self._commands.output(f"read {name}", argv))
+        if found is None:
+            raise BackupError(f"{self.destination}: {name} cannot be read: rclone tells no checksum of it")
+        return found[1]
+
+    def _run(self, doing: str, *arguments: str) -> None:
+        accepted = (0, _NO_FOLDER) if arguments[0] == "delete" else (0,)
+        self._commands.run(doing, self._argv(*arguments), accepted)
+
+    def _argv(self, *arguments: str) -> list[str]:
+        config = [f"--config={self.config}"] if self.config else []
+        return ["rclone", *config, *_LIMITS, *_PROGRESS, *arguments]
+
+    def _path(self, name: str) -> str:
+        return (
+            f"{self.remote.rstrip('/')}/{name}" if not self.remote.endswith(":") else f"{self.remote}{name}"
+        )
+
+    @property
+    def _commands(self) -> RemoteCommands:
+        return RemoteCommands(self.runner, self.destination, _why)
+
+
+def _why(text: str) -> str:
+    """Return why rclone failed: what it said last, without when, and how often it tried."""
+    lines = [_LEVEL.match(line.strip()) for line in re.split(r"\n|; (?=\d{4}/)", text)]
+    said = [found[2] for found in lines if found and found[1] != "NOTICE" and found[2]]
+    last = [found[1] for line in said if (found := _LAST.match(line))]
+    return (last or said or [""])[-1]

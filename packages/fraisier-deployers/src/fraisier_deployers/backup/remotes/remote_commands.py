@@ -1,0 +1,92 @@
+"""Running the programs that reach a remote: what they print, and errors that say which remote and why."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fraisier_core import CommandFailedError, CommandResult
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.pipelines import run_pipeline
+from fraisier_deployers.backup.places import Listing, Runner
+from fraisier_deployers.backup.pump import Pipeline, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCommands:
+    """Runs the commands that reach one remote.
+
+    Args:
+        runner: runs them.
+        destination: the remote, as people read it.
+        why: finds in what a failed command printed why it failed.
+        env: variables of all of them.
+    """
+
+    runner: Runner
+    destination: str
+    why: Callable[[str], str]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, doing: str, argv: Sequence[str], accepted: Collection[int] = (0,)) -> CommandResult:
+        """Run a command to its end. Raises `BackupError` unless it exits with an accepted status."""
+        require_program(argv[0])
+        try:
+            result = self.runner.command(argv, env=self.env, check=False)
+        except CommandFailedError as error:
+            raise self.failed(doing, str(error)) from error
+        if result.status not in accepted:
+            raise self.failed(doing, result.output)
+        return result
+
+    def output(self, doing: str, argv: Sequence[str], accepted: Collection[int] = (0,)) -> str:
+        """Run a command, and return all that it prints beside errors. Raises as `run` does."""
+        require_program(argv[0])
+        with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+            file = Path(folder) / "output"
+            stage = Stage(tuple(argv), tuple(accepted))
+            try:
+                run_pipeline(self.runner, Pipeline(before=(stage,), output=str(file)), self.env)
+            except (BackupError, CommandFailedError) as error:
+                raise self.failed(doing, str(error)) from error
+            return file.read_text(errors="replace")
+
+    def failed(self, doing: str, text: str) -> BackupError:
+        """Return the error that says why something cannot be done, as a failed command printed it."""
+        return BackupError(f"{self.destination}: cannot {doing}: {self.why(text) or 'it does not say why'}")
+
+
+def require_program(program: str) -> None:
+    """Raise `BackupError` if a program is not installed."""
+    if shutil.which(program) is None:
+        package = "openssh-client" if program == "ssh" else program
+        raise BackupError(f"{program} is not installed: apt-get install {package}")
+
+
+@contextmanager
+def written(manifest: Manifest) -> Iterator[Path]:
+    """Yield a file of the manifest's own name that holds it, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+        file = Path(folder) / manifest.manifest_file
+        file.write_text(manifest.text())
+        yield file
+
+
+def listing_of(folder: Path, names: Collection[str], why: str) -> Listing:
+    """Return what a remote holds: the manifests brought to `folder`, of those that it lists.
+
+    Args:
+        folder: holds manifests.
+        names: of the manifests that the remote lists.
+        why: some could not be brought.
+    """
+    brought = LocalPlace(folder).manifests()
+    missing = {name: f"{name} cannot be fetched: {why}" for name in names if not (folder / name).exists()}
+    return Listing(brought.manifests, {**brought.unreadable, **missing})

@@ -1,0 +1,171 @@
+"""Copies in a folder of another host, which rsync reaches over ssh."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.local_place import hashed
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.places import Listing, Runner, StoredFile
+from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
+
+_SSH = (
+    "ssh",
+    *("-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no", "-oConnectTimeout=30"),
+    *("-oServerAliveInterval=15", "-oServerAliveCountMax=4"),
+)
+_RSYNC = ("rsync", "--timeout=120")
+_ENTRY = re.compile(r"^-\S+\s+(\d+) \S+ \S+ (.*)$", re.MULTILINE)
+_REMOTE = re.compile(r"([^@:/]+@)?(\[[^\]]+\]|[^:/]+):(.*)")
+_DIGEST = re.compile(r"^\\?([0-9a-f]{64})\s")
+_ABSENT = re.compile(r"(?:change_dir|link_stat|rrsync error:) .*No such file or directory")
+_NOISE = re.compile(r"^(?:rsync error:|rsync: connection unexpectedly closed|rsync: \[sender\] safe_read|$)")
+# The user's shell may be any; while the file is read, a line now and then says that it is still alive.
+_HASH = (
+    'sha256sum -- "$0" & read=$!; '
+    "(while sleep 20 <&- >/dev/null 2>&1; do echo 'still reading' >&2; done) & tell=$!; "
+    "wait $read; status=$?; kill $tell; exit $status"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RsyncPlace:
+    """A folder of another host. rsync writes a file under another name, and renames it when it is whole.
+
+    Args:
+        name: what the configuration calls it.
+        remote: the host and the folder, as `user@host:/path`.
+        runner: runs rsync and ssh.
+        scratch: a folder of this host; where there is no shell, a copy is brought here to be verified.
+        identity: the private key, None for those of ssh's own configuration.
+        known_hosts: the keys of hosts, None for ssh's own file. A host whose key is not in it is refused.
+        port: of ssh, None for that of its own configuration.
+    """
+
+    name: str
+    remote: str
+    runner: Runner
+    scratch: Path
+    identity: Path | None = None
+    known_hosts: Path | None = None
+    port: int | None = None
+
+    @property
+    def destination(self) -> str:
+        """Where it is."""
+        return self.remote
+
+    def manifests(self) -> Listing:
+        """Return what lies there; an absent folder is empty."""
+        names = [name for name in self._listed("") if name.endswith(SUFFIX) and not name.startswith(".")]
+        if not names:
+            return Listing()
+        with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+            return listing_of(Path(folder), names, self._bring_manifests(folder))
+
+    def put(self, file: Path, manifest: Manifest) -> None:
+        """Store a copy; the folder is made, but not the one that it is in."""
+        with written(manifest) as manifest_file, tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+            named = Path(folder) / manifest.file
+            named.symlink_to(file.absolute())
+            self._send(named)
+            self._send(manifest_file)
+
+    def stored(self, manifest: Manifest) -> StoredFile:
+        """Return what lies there as the file of a copy; without a shell there, it is brought back."""
+        sizes = self._listed(manifest.file)
+        if manifest.file not in sizes:
+            raise BackupError(f"{self.destination}: {manifest.file} is missing")
+        if digest := self._digest(manifest.file):
+            return StoredFile(sizes[manifest.file], digest)
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".verified-", dir=self.scratch) as folder:
+            return hashed(self.fetch(manifest, Path(folder)))
+
+    def fetch(self, manifest: Manifest, folder: Path) -> Path:
+        """Return the path of the copy's file, brought to `folder`."""
+        target = folder / manifest.file
+        argv = [*_RSYNC, "--chmod=F600", "--perms", self._path(manifest.file), str(target)]
+        self._commands.run(f"fetch {manifest.file}", argv)
+        return target
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete a copy: the manifest first."""
+        for name in (manifest.manifest_file, manifest.file):
+            self._delete(name)
+
+    def _send(self, file: Path) -> None:
+        argv = [*_RSYNC, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
+        self._commands.run(f"store {file.name}", argv)
+
+    def _delete(self, name: str) -> None:
+        """Have rsync make a folder like an empty one, in which it sees this file alone."""
+        with tempfile.TemporaryDirectory(prefix="fraisier-") as empty:
+            filters = ("--recursive", "--delete", f"--include=/{name}", "--exclude=*")
+            self._commands.run(f"delete {name}", [*_RSYNC, *filters, f"{empty}/", self._path("")])
+
+    def _listed(self, name: str) -> dict[str, int]:
+        """Return the sizes of the files there by their names."""
+        filters = ("--list-only", "--no-human-readable", "--dirs")
+        argv = [*_RSYNC, *filters, self._path(name)]
+        try:
+            return {
+                found[2]: int(found[1]) for found in _ENTRY.finditer(self._commands.output("list it", argv))
+            }
+        except BackupError as error:
+            if _ABSENT.search(str(error)):
+                return {}
+            raise
+
+    def _bring_manifests(self, folder: str) -> str:
+        """Fetch all manifests, and return why some could not be."""
+        filters = ("--exclude=/.*", f"--include=/*{SUFFIX}", "--exclude=*", f"--max-size={MOST_BYTES}")
+        try:
+            argv = [*_RSYNC, "--recursive", *filters, self._path(""), f"{folder}/"]
+            self._commands.run("fetch the manifests", argv)
+        except BackupError as error:
+            return str(error)
+        return f"it is no regular file, or larger than {MOST_BYTES} bytes"
+
+    def _digest(self, name: str) -> str | None:
+        """Return the SHA-256 of a file as the host computes it, None if it has no shell for us that can."""
+        parts = _REMOTE.fullmatch(self.remote)
+        user, host, folder = parts.groups(default="") if parts else ("", self.remote, "")
+        command = shlex.join(["exec", "sh", "-c", _HASH, f"{folder.rstrip('/')}/{name}"])
+        argv = [*self._ssh(), f"{user}{host.strip('[]')}", command]
+        try:
+            found = _DIGEST.match(self._commands.output(f"read {name}", argv))
+        except BackupError:
+            return None
+        return found[1] if found else None
+
+    def _path(self, name: str) -> str:
+        return f"{self.remote.rstrip('/')}/{name}"
+
+    def _ssh(self) -> Sequence[str]:
+        options = list(_SSH)
+        if self.identity:
+            options += ["-oIdentitiesOnly=yes", f"-i{self.identity}"]
+        if self.known_hosts:
+            path = str(self.known_hosts).replace("%", "%%")
+            options += [f'-oUserKnownHostsFile="{path}"', "-oGlobalKnownHostsFile=/dev/null"]
+        if self.port:
+            options += [f"-p{self.port}"]
+        return options
+
+    @property
+    def _commands(self) -> RemoteCommands:
+        env = {"RSYNC_RSH": shlex.join(self._ssh()), "LC_ALL": "C"}
+        return RemoteCommands(self.runner, self.destination, _why, env)
+
+
+def _why(text: str) -> str:
+    """Return why rsync or ssh failed, without what follows from it."""
+    lines = [line.strip() for line in re.split(r"\n|; ", text)]
+    return "; ".join([line for line in lines if not _NOISE.match(line)][:3])

@@ -1,0 +1,335 @@
+"""Copies at remotes: rclone's, of which one is a WebDAV server that may lie, and hosts that ssh reaches."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fraisier_core import FraisierError, Release
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.pruning import Policy, plan
+from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.verifying import findings, verify
+from pydantic import ValidationError
+
+from tests.ssh_server import SshServer, make_key, ssh_server
+from tests.webdav import WebDav, webdav
+
+CONTENT = os.urandom(300_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+KINDS = "folder", "webdav", "ssh", "rsync alone"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    with ssh_server(tmp_path_factory.mktemp("ssh")) as started:
+        yield started
+
+
+@pytest.fixture
+def dav() -> Iterator[WebDav]:
+    with webdav() as started:
+        yield started
+
+
+Configured = Callable[..., Place]
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Configured:
+    def place(*, silence_timeout: float = 60.0, **remote: object) -> Place:
+        section = {
+            "source": {"command": ["true"]},
+            "path": str(tmp_path / "local"),
+            "remotes": {"offsite": remote},
+            "silence_timeout": silence_timeout,
+        }
+        settings = BackupSettings.model_validate(section)
+        run = FakeRun(settings, Release("", tmp_path, ""))
+        (only,) = remote_places(settings, run)
+        return only
+
+    return place
+
+
+def require(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def dav_remote(dav: WebDav, folder: Path) -> dict[str, object]:
+    require("rclone")
+    config = folder / "rclone.conf"
+    config.write_text(f"[dav]\ntype = webdav\nurl = {dav.url}\nvendor = other\n")
+    return {"rclone": "dav:backups/shop", "config": str(config)}
+
+
+def ssh_remote(server: SshServer, folder: Path | str, identity: Path) -> dict[str, object]:
+    require("rsync")
+    return {
+        "rsync": f"{server.login}:{folder}",
+        "port": server.port,
+        "identity": str(identity),
+        "known_hosts": str(server.known_hosts),
+    }
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, configured: Configured, tmp_path: Path) -> Place:
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    match request.param:
+        case "folder":
+            require("rclone")
+            return configured(rclone=str(remote / "backups"))
+        case "webdav":
+            return configured(**dav_remote(request.getfixturevalue("dav"), tmp_path))
+        case "ssh":
+            server = request.getfixturevalue("server")
+            return configured(**ssh_remote(server, remote / "backups", server.identity(tmp_path.name)))
+        case _:
+            require("rrsync")
+            server = request.getfixturevalue("server")
+            key = server.identity(tmp_path.name, f'restrict,command="rrsync -no-lock {remote}"')
+            return configured(**ssh_remote(server, "/backups", key))
+
+
+def manifest_of(day: int = 1, content: bytes = CONTENT) -> Manifest:
+    created_at = datetime(2026, 11, day, 2, 30, tzinfo=UTC)
+    name = backup_name("shop", "production", created_at, "0123ABCD")
+    digest = hashlib.sha256(content).hexdigest()
+    return Manifest(
+        name=name,
+        fraise="shop",
+        environment="production",
+        host="db1",
+        created_at=created_at,
+        deployment_id="0123ABCD",
+        file=f"{name}.bin",
+        size=len(content),
+        sha256=digest,
+        plain_size=len(content),
+        plain_sha256=digest,
+        facts=CommandFacts(),
+    )
+
+
+def put(place: Place, folder: Path, day: int = 1) -> Manifest:
+    file = folder / "made here"
+    file.write_bytes(CONTENT)
+    manifest = manifest_of(day)
+    place.put(file, manifest)
+    return manifest
+
+
+def test_a_copy_is_stored_listed_verified_fetched_and_deleted(place: Place, tmp_path: Path) -> None:
+    assert place.manifests() == Listing()
+    first, second = put(place, tmp_path, 1), put(place, tmp_path, 2)
+    assert place.manifests() == Listing((first, second))
+    verify(place, second)
+    (tmp_path / "here").mkdir()
+    assert place.fetch(first, tmp_path / "here").read_bytes() == CONTENT
+    place.delete(first)
+    place.delete(first)
+    assert place.manifests() == Listing((second,))
+    with pytest.raises(BackupError, match=rf"{first.file} is missing"):
+        place.stored(first)
+
+
+@pytest.mark.parametrize("place", ["folder", "rsync alone"], indirect=True)
+def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: Path) -> None:
+    damaged, unreadable = put(place, tmp_path, 1), put(place, tmp_path, 2)
+    folder = tmp_path / "remote/backups"
+    (folder / damaged.file).write_bytes(b"X" + CONTENT[1:])
+    (folder / unreadable.manifest_file).write_text("{")
+    found = {each.name: each.problem for each in findings(place, "shop", "production")}
+    assert "is damaged: its SHA-256 is" in str(found[damaged.name])
+    assert "is no manifest" in str(found[unreadable.manifest_file])
+
+
+@pytest.mark.parametrize("place", ["ssh"], indirect=True)
+def test_a_copy_on_another_host_is_for_its_owner_alone(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    folder = tmp_path / "remote/backups"
+    modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+    assert modes == {manifest.file: 0o600, manifest.manifest_file: 0o600}
+
+
+def test_what_a_killed_upload_left_is_deleted_by_the_next(configured: Configured, tmp_path: Path) -> None:
+    require("rclone")
+    place = configured(rclone=str(tmp_path / "remote"))
+    (tmp_path / "remote").mkdir()
+    partial = tmp_path / "remote/.shop-production-20261031T023000Z-abcd.bin.partial"
+    others = tmp_path / "remote/.shop-staging-20261031T023000Z-abcd.bin.partial"
+    partial.write_bytes(CONTENT[:10])
+    others.write_bytes(CONTENT[:10])
+    put(place, tmp_path)
+    assert not partial.exists()
+    assert others.exists()
+
+
+def test_a_remote_that_loses_the_end_is_caught(configured: Configured, dav: WebDav, tmp_path: Path) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    dav.loses = 1
+    manifest = put(place, tmp_path)
+    with pytest.raises(BackupError, match=r"abcd\.json cannot be fetched: "):
+        verify(place, manifest)
+    path = f"/backups/shop/{manifest.manifest_file}"
+    dav.files[path] = manifest.text().encode()
+    with pytest.raises(BackupError, match=r"^shop-\S+\.bin at dav:backups/shop is damaged"):
+        verify(place, manifest)
+    dav.loses = 0
+    verify(place, put(place, tmp_path, 2))
+
+
+def test_nothing_is_pruned_where_the_newest_copy_is_cut_off(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    put(place, tmp_path, 1)
+    newest = put(place, tmp_path, 2)
+    path = f"/backups/shop/{newest.file}"
+    dav.files[path] = dav.files[path][:-1]
+    keep = BackupSettings.model_validate(
+        {"source": {"command": ["true"]}, "path": "/backups", "keep": {"last": 1}}
+    ).keep
+    made = plan(place, Policy("shop", "production", keep), datetime.now(UTC))
+    assert made.deleted == ()
+    assert newest.file in str(made.refusal)
+
+
+def test_a_remote_that_forbids_is_named_with_its_answer(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    manifest = put(place, tmp_path)
+    dav.forbids = ("PROPFIND", "PUT", "GET")
+    with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot list it: .*403"):
+        place.manifests()
+    with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot .*403"):
+        put(place, tmp_path, 2)
+    dav.forbids = ("GET",)
+    found = list(findings(place, "shop", "production"))
+    assert [each.name for each in found] == [manifest.manifest_file]
+    assert "403" in str(found[0].problem)
+
+
+def test_a_remote_whose_clock_is_wrong_is_no_trouble(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    for dav.clock in (0.0, time.time() + 10**9):
+        manifest = put(place, tmp_path)
+        verify(place, manifest)
+        assert place.manifests() == Listing((manifest,))
+
+
+@pytest.mark.parametrize("method", ["PUT", "PROPFIND"])
+def test_a_remote_that_stalls_is_given_up(
+    method: str, configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path), silence_timeout=3.0)
+    dav.stalls = (method,)
+    with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot .* printed nothing for 3 s"):
+        put(place, tmp_path)
+
+
+def test_a_host_that_stalls_is_given_up(configured: Configured, server: SshServer, tmp_path: Path) -> None:
+    key = server.identity(tmp_path.name, 'command="sleep 60"')
+    place = configured(**ssh_remote(server, "/srv/backups", key), silence_timeout=3.0)
+    with pytest.raises(BackupError, match=r":/srv/backups: cannot list it: .* printed nothing for 3 s"):
+        place.manifests()
+
+
+def test_a_host_that_loses_the_end_is_caught(
+    configured: Configured, server: SshServer, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    lying = tmp_path / "lying"
+    lying.write_text(
+        f'#!/bin/sh\nsh -c "$SSH_ORIGINAL_COMMAND" || exit\nfor file in {remote}/*.bin; do\n'
+        '  test ! -f "$file" || truncate -s 299999 "$file"\ndone\n'
+    )
+    lying.chmod(0o755)
+    key = server.identity(tmp_path.name, f'command="{lying}"')
+    place = configured(**ssh_remote(server, remote, key))
+    manifest = put(place, tmp_path)
+    with pytest.raises(BackupError, match="has 299999 bytes, its manifest says 300000"):
+        verify(place, manifest)
+
+
+UNREACHABLE: dict[str, dict[str, object]] = {
+    "rclone": {"rclone": ":webdav:backups"},
+    "rsync": {"rsync": "backup@127.0.0.1:/srv/backups", "port": 9},
+    "host": {"rsync": "backup@nowhere.invalid:/srv/backups"},
+}
+
+
+@pytest.mark.parametrize("kind", UNREACHABLE)
+def test_a_remote_that_is_unreachable_is_named(kind: str, configured: Configured) -> None:
+    require("rclone", "rsync")
+    place = configured(**UNREACHABLE[kind])
+    with pytest.raises(FraisierError) as raised:
+        place.manifests()
+    assert str(raised.value).startswith(f"{place.destination}: cannot list it: ")
+    assert len(str(raised.value)) < 500
+
+
+def test_a_host_whose_key_is_unknown_is_refused(
+    configured: Configured, server: SshServer, tmp_path: Path
+) -> None:
+    make_key(tmp_path / "other")
+    other = tmp_path / "known hosts"
+    other.write_text(f"[127.0.0.1]:{server.port} {(tmp_path / 'other.pub').read_text()}")
+    remote = ssh_remote(server, tmp_path, server.identity(tmp_path.name))
+    with pytest.raises(BackupError, match="Host key verification failed"):
+        configured(**remote | {"known_hosts": str(other)}).manifests()
+    other.write_text("")
+    with pytest.raises(BackupError, match="Host key verification failed"):
+        configured(**remote | {"known_hosts": str(other)}).manifests()
+
+
+def test_a_key_that_is_refused_asks_nobody(configured: Configured, server: SshServer, tmp_path: Path) -> None:
+    make_key(tmp_path / "stranger")
+    place = configured(**ssh_remote(server, tmp_path, tmp_path / "stranger"))
+    with pytest.raises(BackupError, match="Permission denied"):
+        place.manifests()
+
+
+def test_a_copy_that_cannot_be_stored_leaves_no_manifest(
+    configured: Configured, server: SshServer, tmp_path: Path
+) -> None:
+    place = configured(**ssh_remote(server, tmp_path / "absent/folder", server.identity(tmp_path.name)))
+    with pytest.raises(BackupError, match=r"cannot store shop-.*\.bin: .*No such file or directory"):
+        put(place, tmp_path)
+    assert place.manifests() == Listing()
+
+
+@pytest.mark.parametrize(
+    ("remote", "why"),
+    [
+        ({"rclone": ":s3,secret_access_key=abc:bucket"}, "without options"),
+        ({"rclone": "offsite,pass=abc:bucket"}, "without options"),
+        ({"rclone": "--config=x"}, "without options"),
+        ({"rclone": "relative/path"}, "should be remote:path"),
+        ({"rsync": "-oProxyCommand=x:/srv"}, "should be user@host:/path"),
+        ({"rsync": "nas:/srv/$(reboot)"}, "should be user@host:/path"),
+        ({"rsync": "nas::module"}, "should be user@host:/path"),
+        ({"rsync": "nas:/srv", "config": "/etc/rclone.conf"}, "config is for rclone alone"),
+        ({"rclone": "offsite:", "port": 22}, "are for rsync alone"),
+        ({}, "set either rclone or rsync"),
+    ],
+)
+def test_what_is_no_remote_is_refused(remote: dict[str, object], why: str, configured: Configured) -> None:
+    with pytest.raises(ValidationError, match=why):
+        configured(**remote)

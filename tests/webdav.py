@@ -1,0 +1,134 @@
+"""A WebDAV server of ours that may lie: it forgets the end of what it takes, stalls, or forbids."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+_RESPONSE = (
+    "<D:response><D:href>{path}</D:href><D:propstat><D:prop>{kind}"
+    "<D:getcontentlength>{size}</D:getcontentlength><D:getlastmodified>{date}</D:getlastmodified>"
+    "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+)
+_FOLDER = "<D:resourcetype><D:collection/></D:resourcetype>"
+
+
+@dataclass
+class WebDav:
+    """A server and what it holds.
+
+    Attributes:
+        files: the content by the path.
+        sizes: what it says of the sizes, by the path.
+        loses: how many bytes at the end of each upload it forgets, though it tells the whole size.
+        forbids: the methods that it answers with 403.
+        stalls: the methods that it never answers.
+        clock: the time that it thinks it is, in seconds since 1970.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    loses: int = 0
+    forbids: tuple[str, ...] = ()
+    stalls: tuple[str, ...] = ()
+    clock: float = 1.0
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def webdav() -> Iterator[WebDav]:
+    """Yield a server on a free port of the loopback address, for as long as the context lasts."""
+    state = WebDav()
+    server = _Server(state)
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        state.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, state: WebDav) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.state = state
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if not name.startswith("do_"):
+            raise AttributeError(name)
+        return self._serve
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+    def date_time_string(self, _: float | None = None) -> str:
+        return formatdate(self.server.state.clock, usegmt=True)
+
+    def _serve(self) -> None:
+        state, body = self.server.state, self._body()
+        if self.command in state.stalls:
+            state.closing.wait()
+        status, answer = (403, "") if self.command in state.forbids else self._result(body)
+        content = answer.encode() if isinstance(answer, str) else answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", "text/xml" if status == 207 else "application/octet-stream")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _result(self, body: bytes) -> tuple[int, str | bytes]:
+        state, path = self.server.state, unquote(self.path).rstrip("/")
+        match self.command:
+            case "GET" | "MOVE" | "DELETE" if path not in state.files:
+                return 404, ""
+            case "GET":
+                return 200, state.files[path]
+            case "PUT":
+                state.files[path], state.sizes[path] = body[: len(body) - state.loses], len(body)
+            case "MOVE":
+                target = unquote(urlsplit(self.headers["Destination"]).path)
+                state.files[target], state.sizes[target] = state.files.pop(path), state.sizes.pop(path)
+            case "DELETE":
+                del state.files[path]
+            case "PROPFIND":
+                return self._entries(path)
+        return 201, ""
+
+    def _entries(self, path: str) -> tuple[int, str]:
+        state = self.server.state
+        inside = sorted(each for each in state.files if each.startswith(f"{path}/") or each == path)
+        if not inside and path:
+            return 404, ""
+        folder = [] if path in state.files else [self._entry(f"{path}/", _FOLDER, 0)]
+        entries = [*folder, *(self._entry(each, "", state.sizes[each]) for each in inside)]
+        return 207, f'<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">{"".join(entries)}</D:multistatus>'
+
+    def _entry(self, path: str, kind: str, size: int) -> str:
+        return _RESPONSE.format(path=path, kind=kind, size=size, date=self.date_time_string())
