@@ -299,7 +299,7 @@ def test_what_is_written_into_a_target_while_it_is_closed_is_kept(opened: Open) 
     beside = threading.Thread(target=run)
 
     def write() -> None:
-        other._connection.execute("INSERT INTO tb_observers VALUES ('a', 1, 0, '')")  # type: ignore[attr-defined]
+        other._connection.execute("INSERT INTO tb_observers VALUES ('a', 1, 0, '', NULL)")  # type: ignore[attr-defined]
         other._connection.execute("DELETE FROM tb_fraises")  # type: ignore[attr-defined]
         beside.start()
         wait_until(lambda: asking._connection.all(waiting))  # type: ignore[attr-defined]

@@ -4,19 +4,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
+from fraisier_core.config import load_config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import OBSERVERS
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Event, Observed, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.worker.observers import ObserversProcess
+from fraisier_core.worker.overdue_jobs import overdue_jobs
 
-from tests.packages import PackageFolder
+from tests.packages import DEPLOYER, PackageFolder
 from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
 
@@ -370,6 +373,121 @@ def test_what_cannot_be_done_is_passed_over_at_once_and_logged_once(installation
         "401: no such token; passed over",
     ]
     assert (installation.store.observed("looker").problem or "").endswith(": 401: no such token")
+
+
+NIGHTLY = CONFIGURATION.replace(
+    "branch: main", "schedule: 0 3 * * *, ping: 'https://hc.example.com/a-secret'"
+)
+JOBS = DEPLOYER.replace("EnvironmentSettings", "JobSettings").replace("core.settings", "core.job_settings")
+JOBS += """
+@hookimpl
+def run_job(run):
+    pass
+"""
+OVERDUE = """
+from fraisier_core import hookimpl
+
+@hookimpl
+def deployment_changed(event):
+    pass
+
+@hookimpl
+def overdue(missed, context):
+    with open(FILE, "a") as file:
+        told = missed.fraise_id, missed.kind, missed.due, context.repeated, context.environment.type
+        file.write(" ".join(map(str, told)) + "\\n")
+    if missed.since and not context.repeated:
+        raise ValueError("once")
+"""
+
+
+def test_a_job_is_overdue_if_no_run_was_requested_when_it_was_due(
+    tmp_path: Path, site: PackageFolder
+) -> None:
+    def missed(begun: str, now: str) -> list[str]:
+        times = (datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (begun, now))
+        return [each.due for each in overdue_jobs(config, installation.store, *times)]
+
+    installation = Installation(tmp_path, site)
+    installation.config.write_text(NIGHTLY.replace("0 3 * * *", "{cron: 0 3 * * *, time_zone: UTC}"))
+    os.utime(installation.config, (0, 0))
+    config = load_config(installation.config, site.plugins())
+    assert missed("2026-01-01T02:00", "2026-01-01T03:01") == []
+    assert missed("2026-01-01T02:00", "2026-01-01T03:03") == ["2026-01-01T03:00:00.000000Z"]
+    assert missed("2026-01-01T04:00", "2026-01-01T12:00") == []
+    installation.close()
+
+
+def test_an_overdue_job_is_told_of_once_and_after_a_restart_not_again(installation: Installation) -> None:
+    installation.site.deployer("nobody-offers-this", JOBS, module="acme_jobs")
+    installation.observer("hearer", f"FILE = {str(installation.file)!r}\n{OVERDUE.lstrip()}")
+    installation.config.write_text(NIGHTLY)
+    os.utime(installation.config, (0, 0))
+    installation.store.request(Request("api", "production", "run", "schedule", None))
+    installation.store.execute("UPDATE tb_deployments SET requested_at = '2026-01-01T00:00:00.000000Z'")
+    source = IMPATIENT.replace("]).run", "], overdue_seconds=0.02).run")
+    first = installation.start("-c", source)
+    wait_until(lambda: len(installation.lines()) == 2)
+    wait_until(lambda: '"told"' in (installation.folder / ".fraisier/observers/hearer.overdue").read_text())
+    installation.observer("writer")
+    first.communicate()
+    installation.config.write_text(NIGHTLY + f"writer: {{file: {installation.file}}}\n")
+    os.utime(installation.config, (0, 0))
+    installation.start("-c", source)
+    wait_until(lambda: known(installation.store))
+    installation.store.request(Request("api", "production", "run", "manual", "ada"))
+    wait_until(lambda: installation.lines()[-1].startswith(f"{installation.newest()} "))
+    told = [line.split() for line in installation.lines()[:2]]
+    assert [(each[1], each[3], each[4]) for each in told] == [
+        ("run", "False", "nobody-offers-this"),
+        ("run", "True", "nobody-offers-this"),
+    ]
+    assert not [line for line in installation.lines()[2:] if "nobody" in line]
+    assert "overdue run of api production: ValueError: once; told again" in installation.log()
+    (problem,) = installation.store.observer_problems()
+    assert (problem.name, problem.problem) == ("hearer", "overdue run of api production: ValueError: once")
+
+
+DELIVERER = """
+from fraisier_core import TellLaterError, hookimpl
+
+@hookimpl
+def deployment_changed(event, context):
+    if event.sequence <= 2:
+        (context.folder / str(event.sequence)).touch()
+    return event.sequence == 2
+
+@hookimpl
+def deliver(context):
+    said = " ".join(sorted(each.name for each in context.folder.iterdir()))
+    pings = [each.ping.get_secret_value() for each in context.environments.values() if each.ping]
+    with open(FILE, "a") as file:
+        file.write(f"{said or '-'} {pings[0]}\\n")
+    if said == "1 2":
+        (context.folder / "1").unlink()
+        raise TellLaterError(f"{pings[0]} is not there", 0.01)
+    if said == "2":
+        (context.folder / "2").unlink()
+        return 0.01
+"""
+
+
+def test_what_an_observer_keeps_is_delivered_apart_from_the_events(installation: Installation) -> None:
+    installation.site.deployer("nobody-offers-this", JOBS, module="acme_jobs")
+    installation.observer("sender", f"FILE = {str(installation.file)!r}\n{DELIVERER.lstrip()}")
+    installation.config.write_text(NIGHTLY)
+    installation.start("-c", IMPATIENT)
+    wait_until(installation.lines)
+    installation.request()
+    wait_until(lambda: installation.store.observed("sender").sequence)
+    installation.request()
+    wait_until(lambda: len(installation.lines()) == 4)
+    ping = "https://hc.example.com/a-secret"
+    assert installation.lines() == [f"- {ping}", f"1 2 {ping}", f"2 {ping}", f"- {ping}"]
+    assert "observer sender: *** is not there; told again in 0.01 s" in installation.log()
+    assert ping not in installation.log()
+    (problem,) = installation.store.observer_problems()
+    assert problem.problem == "*** is not there"
 
 
 def test_it_ends_with_its_owner_and_so_does_whom_it_tells(installation: Installation) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fraisier_core.job_settings import BackupJobSettings, JobSettings, RestoreTestSection, Schedule
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
-    from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
+    from fraisier_core.observer_context import EnvironmentFacts, Missed, ObserverContext
     from fraisier_core.payload import (
         Payload,
         PayloadCommit,
@@ -97,9 +97,10 @@ __all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"
 __all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
-__all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "ObserverContext"]
+__all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "Missed", "ObserverContext"]
 __all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError", "TellNoMoreError"]
-__all__ += ["CommitState", "CommitStatus", "HttpResponse", "StatusApi", "announce", "quoted", "retry_after"]
+__all__ += ["CommitState", "CommitStatus", "HttpResponse", "NoResponseError", "StatusApi", "announce", "ask"]
+__all__ += ["quoted", "retry_after"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
 __all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]

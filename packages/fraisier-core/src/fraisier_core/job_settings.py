@@ -6,8 +6,9 @@ import zoneinfo
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
 from fraisier_core.store.vocabulary import Overlap
@@ -123,6 +124,20 @@ def _enough_tasks(count: int) -> int:
 MemoryText = Annotated[str, Field(pattern=r"^([0-9]+[KMGT]?|[0-9]{1,2}%)$"), AfterValidator(_enough_memory)]
 
 
+def _ping_url(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError("should be an address that begins with https:// or http://")
+    return url
+
+
+PingUrl = Annotated[SecretStr, AfterValidator(_ping_url)]
+
+
 class LimitsSection(Section):
     """What systemd lets a run take, with all that it starts and the processes of ours that execute it.
 
@@ -163,6 +178,7 @@ class JobSettings(EnvironmentSettings):
         on_failure: whether a release whose job fails is kept, or rolled back from.
         schedule: when it runs by itself.
         limits: what systemd lets it take.
+        ping: an address that is told of each beginning and end, as healthchecks.io has it; a secret.
     """
 
     kind: ClassVar[str] = "run"
@@ -175,6 +191,7 @@ class JobSettings(EnvironmentSettings):
     on_failure: Literal["keep", "rollback"] = "keep"
     schedule: Schedule | None = None
     limits: LimitsSection = LimitsSection()
+    ping: PingUrl | None = None
 
     @property
     def schedules(self) -> Mapping[str, ScheduleSection]:

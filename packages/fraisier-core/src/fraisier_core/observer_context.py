@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import SecretStr
 
 from fraisier_core.provider_settings import ForgeApi
 from fraisier_core.store.records import Deployment
@@ -21,11 +24,33 @@ class EnvironmentFacts:
         type: its fraise type.
         repository: the identity of its repository, such as `git.example.com/acme/api`; None if it is unknown.
         identities: those of its repository and of what it is also called.
+        notify: the names of who is notified of it, None if nobody says.
+        ping: the address that hears of its runs and backups.
     """
 
     type: str
     repository: str | None = None
     identities: frozenset[str] = frozenset()
+    notify: tuple[str, ...] | None = None
+    ping: SecretStr | None = field(default=None, repr=False)
+
+
+class Missed(NamedTuple):
+    """A job that did not run in time.
+
+    Args:
+        fraise_id: its fraise.
+        environment: its environment.
+        kind: of what was due, such as `run`.
+        due: when, in UTC.
+        since: when one was requested by its schedule last, empty if never; it is told of once for each.
+    """
+
+    fraise_id: str
+    environment: str
+    kind: str
+    due: str
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,8 @@ class ObserverContext:
         output: once a deployment has failed, the last lines of the step that failed, redacted.
         delivered_to: the name of the section below `git:` whose delivery requested the deployment, if any.
         forges: the sections of the observer's provider that have an `api_token`, by name.
+        environments: when it delivers, what is known of every environment, by the names of its fraise and its
+            own.
     """
 
     folder: Path
@@ -52,6 +79,7 @@ class ObserverContext:
     output: tuple[str, ...] = ()
     delivered_to: str | None = None
     forges: Mapping[str, ForgeApi] = field(default_factory=dict, repr=False)
+    environments: Mapping[tuple[str, str], EnvironmentFacts] = field(default_factory=dict, repr=False)
 
     def link(self, deployment: Deployment) -> str | None:
         """Return the address of the page that shows a deployment, None if there is none."""

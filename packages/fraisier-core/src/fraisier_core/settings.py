@@ -126,6 +126,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
+Notify = Annotated[tuple[str, ...], AsList]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]
 
 
@@ -289,6 +290,7 @@ class EnvironmentSettings(Section):
             its `value` and whether it is `secret`.
         shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
         reconcile: have the worker look for pushes that were missed; absent, only webhooks deploy.
+        notify: the names of those that are notified of it; by default, those of its fraise, or all.
     """
 
     name: str | None = None
@@ -303,6 +305,7 @@ class EnvironmentSettings(Section):
     env: dict[str, Variable] = Field(default_factory=dict)
     shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
     reconcile: ReconcileSection | None = None
+    notify: Notify | None = None
 
     @field_validator("app_path")
     @classmethod

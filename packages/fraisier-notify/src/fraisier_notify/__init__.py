@@ -1,1 +1,73 @@
-"""The observer `notify`: word of what failed, was rolled back and recovered, to whoever should know."""
+"""The observer `notify`: word of what failed, recovered or is overdue, to whoever should know.
+
+What there is to say is put into the outbox, and sent apart: so no deployment and no other observer waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext, hookimpl
+
+from fraisier_notify.messages import change_of, message_of, missed_message
+from fraisier_notify.notify_settings import NotifySettings
+from fraisier_notify.outbox import Letter, Outbox
+from fraisier_notify.pings import ping_of
+
+
+@hookimpl
+def settings() -> type[NotifySettings]:
+    """Return the model of the section."""
+    return NotifySettings
+
+
+@hookimpl
+def deployment_changed(
+    deployment: Deployment, event: DeploymentEvent, settings: NotifySettings, context: ObserverContext
+) -> bool:
+    """Put what there is to say about a change into the outbox."""
+    letters = {}
+    change = change_of(event, context)
+    if change is not None:
+        title, body = message_of(change, deployment, event, context)
+        for name in settings.hearing(change, context.environment and context.environment.notify):
+            letters[f"{event.sequence:020}-{name}"] = Letter(title, body, name=name)
+    if context.environment is not None and context.environment.ping is not None:
+        ping = ping_of(deployment, event, context)
+        if ping is not None:
+            letters[f"{event.sequence:020}-"] = ping
+    return _put(letters, context)
+
+
+@hookimpl
+def overdue(missed: Missed, settings: NotifySettings, context: ObserverContext) -> bool:
+    """Put into the outbox that a job did not run in time."""
+    title, body = missed_message(missed)
+    names = settings.hearing("overdue", context.environment and context.environment.notify)
+    key = f"{missed.due}-{missed.fraise_id}-{missed.environment}-{missed.kind}"
+    return _put({f"{key}-{name}": Letter(title, body, name=name) for name in names}, context)
+
+
+@hookimpl
+def deliver(settings: NotifySettings, context: ObserverContext) -> float | None:
+    """Send what is in the outbox."""
+    from fraisier_notify.delivering import Delivery
+
+    return Delivery(settings, context).run()
+
+
+@hookimpl
+def send_sample(settings: NotifySettings, names: Collection[str]) -> Mapping[str, str]:
+    """Send a test message to some of those who are notified, and return what went wrong with each."""
+    from fraisier_notify.messages import SAMPLE
+    from fraisier_notify.sending import send
+
+    found = settings.destinations
+    return {name: send(found[name].url.get_secret_value(), *SAMPLE) or "" for name in names}
+
+
+def _put(letters: Mapping[str, Letter], context: ObserverContext) -> bool:
+    outbox = Outbox(context.folder)
+    for key, letter in letters.items():
+        outbox.put(key, letter)
+    return bool(letters)

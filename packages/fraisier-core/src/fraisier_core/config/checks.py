@@ -9,6 +9,7 @@ from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise, environments_of
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
+from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.text.suggestions import unknown
 
 
@@ -17,6 +18,7 @@ def check_whole(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Sequ
     _check_rules(reader, rules)
     _check_branches(reader, fraises, rules)
     _check_app_paths(reader, fraises)
+    _check_notified(reader, fraises)
 
 
 def _check_rules(reader: ConfigReader, rules: Iterable[Rule]) -> None:
@@ -68,6 +70,24 @@ def _check_app_paths(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> Non
         if owner != keys:
             where = ".".join(map(str, owner))
             reader.refuse(keys, f"is the same as {where} (line {reader.line(owner)})")
+
+
+def _check_notified(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
+    """Refuse the names of those to notify that have no section below `notify:`."""
+    sections = reader.mapping(("notify",), "those that are notified")
+    known = [name for name, section in sections.items() if isinstance(section, Mapping)]
+    said: list[tuple[Keys, Sequence[str] | None]] = [
+        (("fraises", each.name), each.notify) for each in fraises.values()
+    ]
+    said += [
+        (_keys(each), each.outcome.notify)
+        for each in environments_of(fraises)
+        if isinstance(each.outcome, EnvironmentSettings)
+    ]
+    for keys, names in said:
+        for name in names or ():
+            if name not in known:
+                reader.refuse((*keys, "notify"), unknown("section of notify", name, known))
 
 
 def _keys(environment: Environment) -> Keys:

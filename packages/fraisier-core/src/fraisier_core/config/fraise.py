@@ -20,20 +20,21 @@ from fraisier_core.git.contents import ALL, Contents
 from fraisier_core.git.repository import Repository, address_problem, origin_of
 from fraisier_core.job_settings import JobSettings, settings_of_requests
 from fraisier_core.plugins import Plugins
-from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.settings import EnvironmentSettings, Notify
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
 
 
 class FraiseSection(ReachSection):
-    """A fraise: its `type`, which a plugin offers, a description for people, its environments by name, and
-    what there is to say about its repository.
+    """A fraise: its `type`, which a plugin offers, a description for people, its environments by name, who is
+    notified of these, and what there is to say about its repository.
     """
 
     type: Annotated[str, Field(min_length=1)]
     description: str = ""
     environments: Annotated[dict[str, Any], Field(min_length=1)]
+    notify: Notify | None = None
 
 
 REACH: tuple[str, ...] = tuple(ReachSection.model_fields)
@@ -87,7 +88,7 @@ class Environment:
 @dataclass(frozen=True, slots=True)
 class Fraise:
     """One deployable thing; `problem` says why its type's plugin cannot be used, `reach` how its repository
-    is reached.
+    is reached, `notify` who is notified unless an environment says so itself.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Fraise:
     reach: ReachSection = field(repr=False)
     environments: Mapping[str, Environment]
     problem: str | None = None
+    notify: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fr
         return None
     why = str(problem) if problem else None
     description = reader.public((*keys, "description"), section.description) or ""
-    return Fraise(name, section.type, description, section, environments, why)
+    return Fraise(name, section.type, description, section, environments, why, section.notify)
 
 
 class _CoreKeys(EnvironmentSettings, extra="ignore"):

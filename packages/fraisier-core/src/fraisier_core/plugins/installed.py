@@ -24,7 +24,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 
 if TYPE_CHECKING:
     from fraisier_core.mount import App, MountContext
-    from fraisier_core.observer_context import ObserverContext
+    from fraisier_core.observer_context import Missed, ObserverContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
     from fraisier_core.store.protocol import Reader, Store
@@ -157,11 +157,38 @@ class Observer(_Plugin[ObserverSettings]):
         event: DeploymentEvent,
         settings: ObserverSettings,
         context: ObserverContext,
-    ) -> None:
-        """Tell of a change; raises whatever the plugin raises."""
-        self._plugin.call["deployment_changed"](
+    ) -> bool:
+        """Tell of a change, and return whether it wants to deliver; raises whatever the plugin raises."""
+        answers = self._plugin.call["deployment_changed"](
             deployment=deployment, event=event, settings=settings, context=context
         )
+        return any(answers)
+
+    @property
+    def hears_of_overdue(self) -> bool:
+        """Whether it is told of jobs that did not run in time."""
+        return "overdue" in self._plugin.implemented
+
+    @property
+    def delivers(self) -> bool:
+        """Whether it keeps something to send."""
+        return "deliver" in self._plugin.implemented
+
+    def overdue(self, missed: Missed, settings: ObserverSettings, context: ObserverContext) -> bool:
+        """Tell of a job that did not run in time, as `deployment_changed` tells of a change."""
+        return bool(self._plugin.call["overdue"](missed=missed, settings=settings, context=context))
+
+    def send_sample(self, settings: ObserverSettings, names: Collection[str]) -> Mapping[str, str]:
+        """Send a sample to some, and return what went wrong by name. Raises `PluginError` if it has none."""
+        if "send_sample" not in self._plugin.implemented:
+            raise PluginError(f'plugin "{self.name}" has no hook send_sample')
+        answer: Mapping[str, str] = self._plugin.call["send_sample"](settings=settings, names=names)
+        return answer
+
+    def deliver(self, settings: ObserverSettings, context: ObserverContext) -> float | None:
+        """Have it deliver, and return after how many seconds it wants to again; raises as the others."""
+        answer: float | None = self._plugin.call["deliver"](settings=settings, context=context)
+        return answer
 
 
 class Mount(_Plugin[MountSettings]):

@@ -25,6 +25,7 @@ from fraisier_core.store.records import (
     Lease,
     LogChunk,
     Observed,
+    ObserverProblem,
     PushedCommit,
     Request,
     Step,
@@ -136,6 +137,9 @@ class Reader(DeploymentReader, Protocol):
 
     def commits(self) -> Commits:
         """Begin to hear of what others commit, on a connection of its own."""
+
+    def observer_problems(self) -> list[ObserverProblem]:
+        """Return the last problem of each observer that ever had one."""
 
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         """Return the newest deployments of the same kind in the same environment, this one included, newest

@@ -243,11 +243,22 @@ class Forgotten(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The last event that an observer has seen, and how often the next one has failed, and why."""
+    """The last event that an observer has seen, how often the next one has failed, and the last problem of
+    the observer, and when that was.
+    """
 
     sequence: int
     attempts: int = 0
     problem: str | None = None
+    problem_at: str | None = None
+
+
+class ObserverProblem(NamedTuple):
+    """The last problem of an observer, and when that was."""
+
+    name: str
+    problem: str
+    problem_at: str
 
 
 class BranchHead(NamedTuple):

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from fraisier_core.config import Config
 from fraisier_core.errors import UnknownNameError
+from fraisier_core.job_settings import JobSettings
 from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
+from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, DeploymentEvent
 from fraisier_core.store.vocabulary import ENDED
@@ -48,9 +50,29 @@ class ObserverFacts:
             found = self.config.named_environment(fraise, name)
         except UnknownNameError:
             return None
-        repository = found.repository
-        kind = self.config.fraise(fraise).type
-        return EnvironmentFacts(kind, repository.identity, repository.identities)
+        settings = found.outcome if isinstance(found.outcome, EnvironmentSettings) else None
+        of, repository = self.config.fraise(fraise), found.repository
+        return EnvironmentFacts(
+            type=of.type,
+            repository=repository.identity,
+            identities=repository.identities,
+            notify=of.notify if settings is None or settings.notify is None else settings.notify,
+            ping=settings.ping if isinstance(settings, JobSettings) else None,
+        )
+
+    def of_environment(self, fraise: str, name: str, repeated: bool) -> ObserverContext:
+        """Return what is known when something of an environment is told that is no change."""
+        environment = self.environment(fraise, name)
+        return ObserverContext(self._folder(), environment, self.config.public_url, repeated=repeated)
+
+    def of_all(self) -> ObserverContext:
+        """Return what is known when the observer delivers."""
+        known = {
+            (each.fraise, each.name): found
+            for each in self.config.environments
+            if (found := self.environment(each.fraise, each.name))
+        }
+        return ObserverContext(self._folder(), public_url=self.config.public_url, environments=known)
 
     @property
     def marker(self) -> Path:

@@ -21,19 +21,20 @@ _REPORT_CHARACTERS = 8_000
 
 
 class Outcome(NamedTuple):
-    """What went wrong, if anything, after how many seconds the observer wants to be told again, and whether
-    it is of no use to tell it again.
+    """What went wrong, if anything, after how many seconds the observer wants to be called again, and whether
+    that is of no use; else what it returned.
     """
 
     problem: str = ""
     pause: float | None = None
     is_final: bool = False
+    answer: float | bool | None = None
 
 
 class Telling:
     """The process, as the one that started it sees it; it goes on holding the lock of all observers."""
 
-    def __init__(self, tell: Callable[[], None], seconds: float, lock: int) -> None:
+    def __init__(self, tell: Callable[[], object], seconds: float, lock: int) -> None:
         self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._report, theirs = Pipe(duplex=False)
@@ -52,10 +53,10 @@ class Telling:
         is_over = self._report.poll()
         if not is_over and time.monotonic() < self._until:
             return None
-        report: tuple[str, float | None, bool] | None = receive(self._report) if is_over else None
+        report: Outcome | None = receive(self._report) if is_over else None
         status = self.kill()
         if report is not None:
-            return Outcome(*report)
+            return report
         ended = f"its process ended with status {status}"
         return Outcome(ended if is_over else f"no answer within {self._seconds:g} s")
 
@@ -68,14 +69,14 @@ class Telling:
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
 
-def _tell(tell: Callable[[], None], parent: int, report: Connection, lock: int) -> NoReturn:
+def _tell(tell: Callable[[], object], parent: int, report: Connection, lock: int) -> NoReturn:
     try:
         die_with_parent(parent)
         os.setsid()  # what the observer starts is ended with it
         _close_all_but(report.fileno(), lock)
-        tell()
+        answer = tell()
         sys.stdout.flush()
-        send(report, Outcome())
+        send(report, Outcome(answer=answer if isinstance(answer, int | float) else None))
     except TellLaterError as error:
         pause = error.seconds and min(max(0.0, error.seconds), LONGEST_PAUSE)
         send(report, Outcome(_one_line(str(error)), pause))

@@ -245,12 +245,14 @@ SELECT previous_release FROM tb_deployment_events
 WHERE deployment_id = :id AND event = 'activation_started' ORDER BY number LIMIT 1;
 
 -- name: observed
-SELECT sequence, attempts, problem FROM tb_observers WHERE name = :name;
+SELECT sequence, attempts, problem, problem_at FROM tb_observers WHERE name = :name;
 
 -- name: observe
-INSERT INTO tb_observers (name, sequence, attempts, problem) VALUES (:name, :sequence, :attempts, :problem)
+INSERT INTO tb_observers (name, sequence, attempts, problem, problem_at)
+VALUES (:name, :sequence, :attempts, :problem, :problem_at)
 ON CONFLICT (name) DO UPDATE
-SET sequence = excluded.sequence, attempts = excluded.attempts, problem = excluded.problem;
+SET sequence = excluded.sequence, attempts = excluded.attempts, problem = excluded.problem,
+    problem_at = excluded.problem_at;
 
 -- name: wake
 SELECT wake();

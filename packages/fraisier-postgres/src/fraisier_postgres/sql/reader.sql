@@ -131,7 +131,11 @@ WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT
 
 -- name: last_event
 -- The last one behind which none appears.
-SELECT stable_sequence() AS sequence, 0 AS attempts, CAST(NULL AS text) AS problem;
+SELECT stable_sequence() AS sequence, 0 AS attempts, CAST(NULL AS text) AS problem,
+    CAST(NULL AS text) AS problem_at;
+
+-- name: observer_problems
+SELECT name, problem, problem_at FROM tb_observers WHERE problem_at IS NOT NULL ORDER BY name;
 
 -- name: changes
 SELECT position, deployment_id, fraise_id, environment

@@ -18,6 +18,7 @@ from fraisier_core.store.records import (
     EnvironmentStatus,
     HealthyRelease,
     LogChunk,
+    ObserverProblem,
     Request,
     Step,
 )
@@ -68,6 +69,9 @@ class RelationalReader:
 
     def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
         return self._records(Deployment, "pushes_ahead", fraise_id=fraise_id, environment=environment)
+
+    def observer_problems(self) -> list[ObserverProblem]:
+        return self._records(ObserverProblem, "observer_problems")
 
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         return self._records(Deployment, "history_of_kind", **deployment._asdict() | {"limit": limit})

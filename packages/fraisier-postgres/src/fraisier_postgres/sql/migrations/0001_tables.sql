@@ -325,13 +325,14 @@ CREATE TABLE tb_last_changes (
     at     timestamptz NOT NULL
 );
 
--- How far each observer has seen the deployment events, how often the next one has failed, and why the last one
--- that failed did; mutable.
+-- How far each observer has seen the deployment events, how often the next one has failed, and the last problem of
+-- the observer, and when that was; mutable.
 CREATE TABLE tb_observers (
-    name     text PRIMARY KEY,
-    sequence bigint NOT NULL,
-    attempts integer NOT NULL,
-    problem  text
+    name       text PRIMARY KEY,
+    sequence   bigint NOT NULL,
+    attempts   integer NOT NULL,
+    problem    text,
+    problem_at text
 );
 
 -- The branches that an environment follows, as the repository had them when it was asked last; mutable. A row

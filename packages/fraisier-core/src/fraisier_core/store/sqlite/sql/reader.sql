@@ -121,7 +121,11 @@ SELECT * FROM tb_deployment_events
 WHERE deployment_id = :deployment_id AND sequence > :after ORDER BY number LIMIT :limit;
 
 -- name: last_event
-SELECT coalesce(max(sequence), 0) AS sequence, 0 AS attempts, NULL AS problem FROM tb_deployment_events;
+SELECT coalesce(max(sequence), 0) AS sequence, 0 AS attempts, NULL AS problem, NULL AS problem_at
+FROM tb_deployment_events;
+
+-- name: observer_problems
+SELECT name, problem, problem_at FROM tb_observers WHERE problem_at IS NOT NULL ORDER BY name;
 
 -- name: changes
 SELECT position, id AS deployment_id, fraise_id, environment FROM v_deployment_changes

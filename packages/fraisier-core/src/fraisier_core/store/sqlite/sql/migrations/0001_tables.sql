@@ -318,13 +318,14 @@ CREATE TABLE tb_workers (
     PRIMARY KEY (host, pid)
 ) STRICT;
 
--- How far each observer has seen the deployment events, how often the next one has failed, and why the last one
--- that failed did; mutable.
+-- How far each observer has seen the deployment events, how often the next one has failed, and the last problem of
+-- the observer, and when that was; mutable.
 CREATE TABLE tb_observers (
-    name     TEXT PRIMARY KEY,
-    sequence INTEGER NOT NULL,
-    attempts INTEGER NOT NULL,
-    problem  TEXT
+    name       TEXT PRIMARY KEY,
+    sequence   INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL,
+    problem    TEXT,
+    problem_at TEXT
 ) STRICT;
 
 -- The branches that an environment follows, as the repository had them when it was asked last; mutable. A row

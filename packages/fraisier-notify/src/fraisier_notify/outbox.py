@@ -1,0 +1,108 @@
+"""What is to be sent, one file a letter; a letter is on the disk before anybody counts on it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from time import time
+from typing import Any
+
+LETTER, NEW = ".letter", ".new"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Something to send: to one who is notified by `name`, or a ping.
+
+    Args:
+        title: the first line; of a ping, what happened.
+        body: everything else.
+        name: whom to notify; empty for a ping.
+        place: of a ping, the fraise and the environment whose `ping:` says where to.
+        run: of a ping, the id of the run.
+        at: when it was put into the outbox, in seconds of the epoch.
+        begun: whether it was begun to be sent.
+    """
+
+    title: str
+    body: str
+    name: str = ""
+    place: tuple[str, str] = ("", "")
+    run: str = ""
+    at: float = field(default_factory=time)
+    begun: bool = False
+
+    @property
+    def goes_to(self) -> str:
+        """What all letters that must keep their order have in common."""
+        return self.name or "ping-{}-{}".format(*self.place)
+
+
+class Outbox:
+    """The letters in a folder, in the order of their keys, and what is known of where they go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, key: str, letter: Letter) -> None:
+        """Keep a letter, unless one of the same key is there."""
+        path = self._path(key)
+        if not path.exists():
+            _write(path, asdict(letter))
+
+    def letters(self) -> Iterator[tuple[str, Letter]]:
+        """Yield what is there, with its key; what cannot be read is left out."""
+        for path in sorted(self._folder.glob(f"*{LETTER}")):
+            with suppress(OSError, ValueError, TypeError):
+                found = json.loads(path.read_text())
+                yield path.name.removesuffix(LETTER), Letter(**found | {"place": tuple(found["place"])})
+
+    def begin(self, key: str, letter: Letter) -> None:
+        """Note that a letter is being sent: who finds it so does not know whether it was."""
+        if not letter.begun:
+            _write(self._path(key), asdict(replace(letter, begun=True)))
+
+    def remove(self, key: str) -> None:
+        """Forget a letter that was sent, or is not to be."""
+        self._path(key).unlink(missing_ok=True)
+        _sync(self._folder)
+
+    def known(self, name: str) -> Mapping[str, Any]:
+        """Return what was noted of where letters go."""
+        with suppress(OSError, ValueError):
+            found = json.loads(self._state(name).read_text())
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def note(self, name: str, known: Mapping[str, Any]) -> None:
+        """Keep what is known of where letters go."""
+        _write(self._state(name), known)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}{LETTER}"
+
+    def _state(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    new = path.with_name(f"{path.name}{NEW}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
