@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         FraisierError,
         InvalidRequestError,
         MalformedPayloadError,
+        NoResponseError,
         OutdatedStoreError,
         StepFailedError,
         StoreError,
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
     from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
     from fraisier_core.system.host import Host
-    from fraisier_core.system.outgoing import HttpResponse
+    from fraisier_core.system.outgoing import HttpResponse, ask
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure

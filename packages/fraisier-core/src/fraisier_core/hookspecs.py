@@ -453,7 +453,7 @@ class ObserverHooks:
             settings: the observer's section of the configuration.
             names: who of those that the section names.
 
-        Returns what went wrong by their names, without secrets; nothing if nothing did.
+        Returns what went wrong by their names, without secrets; an empty text if nothing did.
 
         Example::
 

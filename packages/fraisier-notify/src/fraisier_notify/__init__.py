@@ -30,7 +30,7 @@ def deployment_changed(
     change = change_of(event, context)
     if change is not None:
         title, body = message_of(change, deployment, event, context)
-        for name in settings.hearing(change, context.environment and context.environment.notify):
+        for name in settings.hearing(change, _narrowed(context)):
             letters[f"{event.sequence:020}-{name}"] = Letter(title, body, name=name)
     if context.environment is not None and context.environment.ping is not None:
         ping = ping_of(deployment, event, context)
@@ -43,7 +43,7 @@ def deployment_changed(
 def overdue(missed: Missed, settings: NotifySettings, context: ObserverContext) -> bool:
     """Put into the outbox that a job did not run in time."""
     title, body = missed_message(missed)
-    names = settings.hearing("overdue", context.environment and context.environment.notify)
+    names = settings.hearing("overdue", _narrowed(context))
     key = f"{missed.due}-{missed.fraise_id}-{missed.environment}-{missed.kind}"
     return _put({f"{key}-{name}": Letter(title, body, name=name) for name in names}, context)
 
@@ -64,6 +64,10 @@ def send_sample(settings: NotifySettings, names: Collection[str]) -> Mapping[str
 
     found = settings.destinations
     return {name: send(found[name].url.get_secret_value(), *SAMPLE) or "" for name in names}
+
+
+def _narrowed(context: ObserverContext) -> tuple[str, ...] | None:
+    return context.environment.notify if context.environment else None
 
 
 def _put(letters: Mapping[str, Letter], context: ObserverContext) -> bool:

@@ -41,7 +41,7 @@ class Known:
 
     def failed(self, now: float) -> float:
         """Count a failure, and return the seconds until the next attempt."""
-        pause = min(FIRST_PAUSE * 2**self.failures, LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2.0 ** min(self.failures, 20), LONGEST_PAUSE)
         self.failures, self.not_before = self.failures + 1, now + pause
         return pause
 
@@ -138,8 +138,8 @@ class Delivery:
         if problem is None:
             known.failures, known.not_before = 0, 0.0
             return True
-        where = letter.name or "ping of {} {}".format(*letter.place)
-        self._problems.append(f"{where}: {problem}")
+        who = letter.name or "ping of {} {}".format(*letter.place)
+        self._problems.append(f"{who}: {problem}")
         self._pauses.append(pause)
         return False
 

@@ -22,6 +22,10 @@ def _address(url: SecretStr) -> SecretStr:
     return url
 
 
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 class Destination(Section):
     """One whom to notify.
 
@@ -32,10 +36,7 @@ class Destination(Section):
     """
 
     url: Annotated[SecretStr, AfterValidator(_address)]
-    on: Annotated[
-        tuple[Change, ...],
-        BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value]),
-    ] = get_args(Change)
+    on: Annotated[tuple[Change, ...], BeforeValidator(_listed)] = get_args(Change)
     per_hour: int = Field(default=20, ge=1, le=1000)
 
 
@@ -48,7 +49,7 @@ class NotifySettings(ObserverSettings):
     """
 
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
-    destinations: dict[str, Destination] = {}
+    destinations: dict[str, Destination] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,9 +77,5 @@ class NotifySettings(ObserverSettings):
 
     def hearing(self, change: Change, narrowed: Collection[str] | None) -> list[str]:
         """Return the names of those who hear of a change, of those to whom an environment narrows it."""
-        names = (
-            self.destinations
-            if narrowed is None
-            else [each for each in self.destinations if each in narrowed]
-        )
-        return [name for name in names if change in self.destinations[name].on]
+        found = self.destinations.items()
+        return [name for name, each in found if change in each.on and (narrowed is None or name in narrowed)]

@@ -1,7 +1,7 @@
 """Dead man's switches: what a service such as healthchecks.io hears of each run and backup.
 
-The protocol: https://healthchecks.io/docs/http_api/. `/start` is added to the address when a run begins, nothing
-when it succeeds, `/fail` when it fails, with its last lines as the body; `rid` says which run it is.
+The protocol: https://healthchecks.io/docs/http_api/. `/start` is added to the address when a run begins,
+nothing when it succeeds, `/fail` when it fails, with its last lines as the body; `rid` says which run it is.
 """
 
 from __future__ import annotations

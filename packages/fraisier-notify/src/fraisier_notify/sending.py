@@ -43,7 +43,7 @@ def send(url: str, title: str, body: str) -> str | None:
 
 def without_parts(text: str, url: str) -> str:
     """Return a text without a URL and what it consists of, but for the scheme."""
-    scheme, _, rest = url.partition("://")
+    _, _, rest = url.partition("://")
     parts = {rest, *_PART.split(rest), *_PART.split(unquote(rest))} - {""}
     for part in sorted(parts, key=len, reverse=True):
         pattern = re.escape(part) if len(part) >= _LONG else rf"(?<!\w){re.escape(part)}(?!\w)"
