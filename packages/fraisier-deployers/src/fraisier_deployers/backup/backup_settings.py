@@ -64,6 +64,15 @@ def _database_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _with_target(argv: list[str]) -> list[str]:
+    if not any(TARGET in argument for argument in argv):
+        raise ValueError(f"must have an argument with {TARGET}, the name of what is restored into")
+    return argv
+
+
+TARGET = "{target}"
+"""Stands in commands for the name of what is restored into."""
+TargetCommand = Annotated[Command, AfterValidator(_with_target)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 ServerUrl = Annotated[
     SecretStr, AfterValidator(lambda secret: connection_variables(secret.get_secret_value()) and secret)
@@ -78,7 +87,8 @@ class SourceSection(Section):
         sqlite: the path of a database.
         folders: paths of folders.
         command: a command that prints the backup; no shell reads it.
-        restore: a command that reads what `command` printed.
+        restore: a command that reads what `command` printed; `{target}` stands for the name of the target.
+        drop: a command that removes the `{target}` of a restore test.
         exclude: patterns of names within `folders` that are left out.
         bin: a folder with PostgreSQL's programs, beside those that are found.
     """
@@ -87,7 +97,8 @@ class SourceSection(Section):
     sqlite: AbsolutePath | None = None
     folders: Annotated[tuple[AbsolutePath, ...] | None, BeforeValidator(_a_list), Field(min_length=1)] = None
     command: Command | None = None
-    restore: Command | None = None
+    restore: TargetCommand | None = None
+    drop: TargetCommand | None = None
     exclude: Annotated[tuple[str, ...], BeforeValidator(_a_list)] = ()
     bin: AbsolutePath | None = None
 
@@ -100,7 +111,9 @@ class SourceSection(Section):
     @model_validator(mode="after")
     def _with_what_it_belongs_to(self) -> SourceSection:
         given: Mapping[str, bool] = {
-            "restore is for command alone": bool(self.restore and self.command is None),
+            "restore and drop are for command alone": bool(
+                (self.restore or self.drop) and self.command is None
+            ),
             "exclude is for folders alone": bool(self.exclude and self.folders is None),
             "bin is for postgresql alone": bool(self.bin and self.postgresql is None),
         }
@@ -236,4 +249,16 @@ class BackupSettings(BackupJobSettings):
             raise ValueError("encrypt is for what leaves the host: set remotes")
         if LOCAL in self.remotes:
             raise ValueError(f"remotes: {LOCAL} is the name of path")
+        if any(self.path.is_relative_to(folder) for folder in self.source.folders or () if self.path):
+            raise ValueError(
+                "path must not be within source.folders: a backup would contain all earlier ones"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _removable(self) -> BackupSettings:
+        if self.restore_test and self.source.command and not (self.source.restore and self.source.drop):
+            raise ValueError("restore_test needs source.restore and source.drop, so that it leaves nothing")
+        if self.restore_test and self.restore_test.target and self.source.postgresql is None:
+            raise ValueError("restore_test.target is for postgresql alone")
         return self

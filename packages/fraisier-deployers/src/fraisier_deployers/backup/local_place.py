@@ -13,7 +13,9 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import LOCAL
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
-from fraisier_deployers.backup.places import Listing, StoredFile
+from fraisier_deployers.backup.pipelines import run_pipeline
+from fraisier_deployers.backup.places import Listing, Runner, StoredFile
+from fraisier_deployers.backup.pump import Pipeline
 
 _READ_BYTES = 2**20
 
@@ -24,9 +26,11 @@ class LocalPlace:
 
     Args:
         folder: made when the first copy is stored, for its owner alone.
+        runner: runs what reads a large file, so that this can be followed and cancelled.
     """
 
     folder: Path
+    runner: Runner | None = None
 
     @property
     def name(self) -> str:
@@ -62,7 +66,7 @@ class LocalPlace:
         """Return what lies there as the file of a copy, read now."""
         path = self.folder / manifest.file
         with _problems(path):
-            return hashed(path)
+            return hashed(path) if self.runner is None else _hashed_by(self.runner, path)
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:  # noqa: ARG002 - it need not be brought
         """Return the path of the copy's file, where it lies."""
@@ -113,6 +117,11 @@ def hashed(path: Path) -> StoredFile:
             digest.update(buffer[:count])
             size += count
     return StoredFile(size, digest.hexdigest())
+
+
+def _hashed_by(runner: Runner, path: Path) -> StoredFile:
+    flowed = run_pipeline(runner, Pipeline(str(path), output=os.devnull))
+    return StoredFile(flowed.size, flowed.sha256)
 
 
 def make_private(folder: Path) -> None:

@@ -92,9 +92,15 @@ class FolderFacts(_Recorded):
     """
 
     kind: Literal["folders"] = "folders"
-    paths: tuple[str, ...]
+    paths: tuple[Annotated[str, Field(pattern=r"^/")], ...]
     entries: NonNegativeInt
     content_bytes: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _inside(self) -> FolderFacts:
+        if any(".." in path.split("/") for path in self.paths):
+            raise ValueError("has a path with ..")
+        return self
 
 
 class CommandFacts(_Recorded):
@@ -176,6 +182,12 @@ class Manifest(_Recorded):
         if manifest.manifest_file != file_name:
             raise BackupError(f"{file_name} is the manifest of another backup, {manifest.name}")
         return manifest
+
+
+def backup_of(file_name: str) -> str | None:
+    """Return the name of the backup that a file belongs to by its own name, None if it belongs to none."""
+    found = re.fullmatch(f"({_NAME}){_FILE_SUFFIX}", file_name)
+    return found[1] if found else None
 
 
 def backup_name(fraise: str, environment: str, created_at: datetime, deployment_id: str) -> str:

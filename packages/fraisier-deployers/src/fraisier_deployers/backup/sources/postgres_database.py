@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.manifest import PostgresqlFacts, Rows
@@ -132,6 +133,15 @@ class PostgresDatabase:
     def drop(self) -> None:
         """Drop it. Raises `BackupError` if something is connected to it."""
         self.maintenance.change("drop.sql", name=self.name)
+
+    def replace_by(self, restored: str) -> None:
+        """Put another database of the same server in its place, and drop it. Raises `BackupError`."""
+        aside = f"fraisier_replaced_{uuid4().hex[:8]}"
+        try:
+            self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
+        except BackupError as error:
+            left = f"look for {self.name}, {aside} and {restored}, and rename them by hand"
+            raise BackupError(f"{self.name} could not be replaced: {error}; {left}") from error
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
         """Return those of some roles that cannot own anything in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -42,14 +42,30 @@ class PostgresqlSource:
 
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
         """Dump the database. Raises `BackupError`."""
-        database = self.database(runner)
-        programs = database.programs_for(database.answering().version)
-        runner.note(f"pg_dump {programs.version} of {programs.folder}")
-        dumping = Stage((programs["pg_dump"], "--format=custom", "--no-password", f"--snapshot={SNAPSHOT}"))
-        facts_file = work / "facts"
-        by = python(_MODULE, programs["psql"], str(facts_file))
-        flowed = run_pipeline(runner, sink.fed_by(dumping), database.variables, by=by)
-        return Dumped(flowed.size, flowed.sha256, _facts(facts_file, programs.version))
+        return dump(self.database(runner), work, sink)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSource:
+    """A database that is known already, as what is backed up."""
+
+    database: PostgresDatabase
+    suffix: str = SUFFIX
+
+    def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
+        """Dump the database. Raises `BackupError`."""
+        return dump(replace(self.database, runner=runner), work, sink)
+
+
+def dump(database: PostgresDatabase, work: Path, sink: Sink) -> Dumped:
+    """Dump a database by the oldest programs that are not older than its server. Raises `BackupError`."""
+    programs = database.programs_for(database.answering().version)
+    database.runner.note(f"pg_dump {programs.version} of {programs.folder}")
+    dumping = Stage((programs["pg_dump"], "--format=custom", "--no-password", f"--snapshot={SNAPSHOT}"))
+    facts_file = work / "facts"
+    by = python(_MODULE, programs["psql"], str(facts_file))
+    flowed = run_pipeline(database.runner, sink.fed_by(dumping), database.variables, by=by)
+    return Dumped(flowed.size, flowed.sha256, _facts(facts_file, programs.version))
 
 
 def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_once: bool = False) -> None:

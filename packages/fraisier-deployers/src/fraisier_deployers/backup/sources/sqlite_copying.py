@@ -1,4 +1,5 @@
-"""Copies an SQLite database: `python -m ...sources.sqlite_copying DATABASE COPY FACTS`.
+"""Copies an SQLite database: `python -m ...sources.sqlite_copying DATABASE COPY FACTS`. With the database
+alone, it prints the facts.
 
 By the online backup API, in one read transaction, so that the copy is of one moment and writers cannot make
 it begin again. What the copy holds is counted, and written into a file. https://www.sqlite.org/backup.html
@@ -56,11 +57,13 @@ def _progress(_: int, remaining: int, total: int) -> None:
     print(f"copied {total - remaining} of {total} pages", flush=True)  # noqa: T201
 
 
-def main(database: str, to: str, facts_file: str) -> int:
-    """Copy, and return an exit status."""
+def main(database: str, *to: str) -> int:
+    """Copy, or count alone, and return an exit status."""
     try:
-        copy(Path(database), Path(to))
-        Path(facts_file).write_text(json.dumps({"tables": rows(Path(to))}))
+        if to:
+            copy(Path(database), Path(to[0]))
+        found = json.dumps({"tables": rows(Path(to[0] if to else database))})
+        Path(to[1] if to else "/dev/stdout").write_text(found)
     except (sqlite3.Error, DamagedError, OSError) as error:
         print(f"{database}: {error}", file=sys.stderr)  # noqa: T201
         return 1

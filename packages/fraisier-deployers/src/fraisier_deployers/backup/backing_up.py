@@ -1,0 +1,155 @@
+"""Making a backup: dumped, stored here and elsewhere, verified where it lies, recorded, pruned."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fraisier_core import CommandFailedError, Run, Stored
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.copying import copy
+from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import Manifest, backup_name
+from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.pruning import Policy, plan
+from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.sources.chosen import chosen_source
+from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.working_folder import exclusive, working_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A backup that is being made.
+
+    Args:
+        fraise: whose it is.
+        environment: of that fraise.
+        deployment_id: of the run that makes it.
+        asked_by: the deployment that it is made for.
+        created_at: when it began.
+    """
+
+    fraise: str
+    environment: str
+    deployment_id: str
+    asked_by: str | None
+    created_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The name of the backup."""
+        return backup_name(self.fraise, self.environment, self.created_at, self.deployment_id)
+
+    def manifest(self, file: str, dumped: Dumped) -> Manifest:
+        """Return the manifest of what was dumped."""
+        return Manifest(
+            name=self.name,
+            fraise=self.fraise,
+            environment=self.environment,
+            host=socket.gethostname(),
+            created_at=self.created_at,
+            deployment_id=self.deployment_id,
+            asked_by=self.asked_by,
+            file=file,
+            size=dumped.size,
+            sha256=dumped.sha256,
+            plain_size=dumped.size,
+            plain_sha256=dumped.sha256,
+            facts=dumped.facts,
+        )
+
+
+Copy = tuple[Place, Manifest]
+
+
+def make_backup(run: Run[BackupSettings], folder: Path) -> None:
+    """Make a backup, and prune what is no longer kept. Raises `BackupError`: then nothing is pruned.
+
+    Args:
+        run: the run that makes it.
+        folder: where the copies on this host lie.
+    """
+    now = datetime.now(UTC)
+    making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, now)
+    with exclusive(folder), working_folder(folder, making.name) as work:
+        local = LocalPlace(folder, run)
+        copies: list[Copy] = [(local, _stored(run, making, local, work))]
+        failures = [*_copied(run, copies, work), *_verified(run, copies)]
+        if failures:
+            raise BackupError("; ".join(failures))
+        run.record_stored(_record(copies))
+        _prune(run, copies)
+
+
+def dumped(making: Making, source: BackupSource, runner: Runner, work: Path) -> tuple[Path, Manifest]:
+    """Dump a source, and return the file and its manifest. Raises `BackupError`."""
+    file = f"{making.name}{source.suffix}"
+    made = source.dump(runner, work, Sink(work / file))
+    return work / file, making.manifest(file, made)
+
+
+def _stored(run: Run[BackupSettings], making: Making, place: Place, work: Path) -> Manifest:
+    with run.step("dump"):
+        file, manifest = dumped(making, chosen_source(run.settings.source), run, work)
+    with run.step("store"):
+        place.put(file, manifest)
+        run.note(f"{manifest.file} in {place.destination}")
+    return manifest
+
+
+def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[str]:
+    """Copy what lies here to the places elsewhere, and return what failed: one that is away keeps none of the
+    others from its copy.
+    """
+    settings, (local, manifest) = run.settings, copies[0]
+    failures = []
+    for place in remote_places(settings, run):
+        try:
+            with run.step(f"copy_{place.name}"):
+                file = local.fetch(manifest, work)
+                copies.append((place, copy(place, file, manifest, settings.encrypt, folder=work, runner=run)))
+        except (BackupError, CommandFailedError) as error:
+            failures.append(f"{place.name}: {error}")
+    return failures
+
+
+def _verified(run: Run[BackupSettings], copies: list[Copy]) -> list[str]:
+    """Verify all copies, delete those that are not good, and return why they are not."""
+    failures = []
+    for place, manifest in copies:
+        try:
+            with run.step(f"verify_{place.name}"):
+                verify(place, manifest)
+        except (BackupError, CommandFailedError) as error:
+            failures.append(f"{place.name}: {error}")
+            _delete_bad(run, place, manifest)
+    return failures
+
+
+def _delete_bad(run: Run[BackupSettings], place: Place, manifest: Manifest) -> None:
+    try:
+        place.delete(manifest)
+    except (BackupError, CommandFailedError) as error:
+        run.note(f"{manifest.name} at {place.destination} is not good, and cannot be deleted: {error}")
+
+
+def _record(copies: list[Copy]) -> Stored:
+    manifest = copies[0][1]
+    places = ", ".join(place.destination for place, _ in copies)
+    return Stored(manifest.name, manifest.size, manifest.sha256, places)
+
+
+def _prune(run: Run[BackupSettings], copies: list[Copy]) -> None:
+    policy = Policy(run.fraise, run.environment, run.settings.keep)
+    with run.step("prune"):
+        for place, manifest in copies:
+            planned = plan(place, policy, datetime.now(UTC), verified=manifest.name)
+            for line in planned.lines():
+                run.note(line)
+            planned.carry_out()

@@ -1,0 +1,119 @@
+"""Restore tests: the newest backup is restored into a scratch target, compared and checked."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from fraisier_core import Run
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.copying import fetched
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
+from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
+from fraisier_deployers.backup.targets import RestoreTarget
+from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.working_folder import exclusive, working_folder
+
+PREFIX = "fraisier_restore_test_"
+_SCRATCH = re.compile(re.escape(PREFIX) + "[0-9a-f]{8}")
+
+
+def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
+    """Restore the newest backup as a test. Raises `BackupError` if it is not what was backed up.
+
+    Args:
+        run: the run that tests it.
+        folder: where the copies on this host lie.
+    """
+    name = f"{PREFIX}{uuid4().hex[:8]}"
+    with exclusive(folder), working_folder(folder, name) as work:
+        place = LocalPlace(folder, run)
+        manifest = _newest(run, place)
+        with run.step("verify_copy"):
+            run.note(f"{manifest.name} of {manifest.created_at:%Y-%m-%d %H:%M} UTC")
+            verify(place, manifest)
+            file = fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
+        with run.step("compare_origin"):
+            _require(manifest, "is not of this source", _origin_differences(run, file, manifest))
+        with _scratch(run, manifest, name, work) as target:
+            with run.step("restore"):
+                target.restore(file, manifest, work)
+            with run.step("compare"):
+                _require(manifest, "was restored, but is not what it was", target.differences(manifest))
+            _check(run, target)
+
+
+def _newest(run: Run[BackupSettings], place: LocalPlace) -> Manifest:
+    listing = place.manifests().of(run.fraise, run.environment)
+    if not listing.manifests:
+        raise BackupError(f"there is no backup in {place.destination}: run fraisier backup first")
+    newest = listing.manifests[-1]
+    if later := [name for name in sorted(listing.unreadable) if name > newest.manifest_file]:
+        raise BackupError(f"the newest manifest cannot be read: {listing.unreadable[later[-1]]}")
+    return newest
+
+
+def _require(manifest: Manifest, what: str, differences: list[str]) -> None:
+    if differences:
+        raise BackupError(f"{manifest.name} {what}: {'; '.join(differences)}")
+
+
+def _origin_differences(run: Run[BackupSettings], file: Path, manifest: Manifest) -> list[str]:
+    section = run.settings.source
+    if section.postgresql is not None:
+        return origin_differences(database_of(section, run), file, manifest)
+    if section.sqlite is not None:
+        return _other_paths(manifest, [str(section.sqlite)])
+    if section.folders is not None:
+        return _other_paths(manifest, [str(path) for path in section.folders])
+    return []
+
+
+def _other_paths(manifest: Manifest, expected: list[str]) -> list[str]:
+    facts = manifest.facts.model_dump()
+    found = [facts["path"]] if "path" in facts else list(facts.get("paths", ()))
+    return [] if found == expected else [f"it is of {', '.join(found)}, not of {', '.join(expected)}"]
+
+
+@contextmanager
+def _scratch(run: Run[BackupSettings], manifest: Manifest, name: str, work: Path) -> Iterator[RestoreTarget]:
+    """Yield a new target of a name of ours, which is removed at the end, as are leftovers of killed tests."""
+    test = run.settings.restore_test
+    server = test.target.get_secret_value() if test and test.target else None
+    target = scratch_target(run.settings.source, manifest, name, folder=work, server=server, runner=run)
+    if isinstance(target, PostgresTarget):
+        mark = f"restore test of {run.fraise} {run.environment} on {socket.gethostname()}"
+        target = replace(target, comment=mark)
+        _drop_leftovers(run, target.database, mark)
+    try:
+        yield target
+    finally:
+        with run.step("remove"):
+            target.remove()
+
+
+def _drop_leftovers(run: Run[BackupSettings], database: PostgresDatabase, mark: str) -> None:
+    """Drop what earlier tests of this environment left, which were killed: it has our name and our mark."""
+    with run.step("remove_leftovers"):
+        for name, comment in database.descriptions().items():
+            if _SCRATCH.fullmatch(name) and comment == mark:
+                run.note(f"{name} is left by a test that was killed: it is dropped")
+                database.named(name).drop()
+
+
+def _check(run: Run[BackupSettings], target: RestoreTarget) -> None:
+    test = run.settings.restore_test
+    if test is None or test.check is None:
+        return
+    with run.step("check"):
+        run.command(test.check, env=target.variables())

@@ -1,0 +1,113 @@
+"""Restoring a backup: into a new or empty target, or in place of another, which is backed up first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from fraisier_deployers.backup.backing_up import Making, dumped
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.copying import fetched
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.sources.chosen import chosen_target
+from fraisier_deployers.backup.targets import RestoreTarget
+from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.working_folder import exclusive, working_folder
+
+REPLACED = "replaced"
+"""The folder beside the copies where what is replaced is backed up; nothing there is ever pruned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did.
+
+    Args:
+        name: of the backup.
+        target: what it was restored into.
+        replaced: the file of the backup of what was there, None if nothing was.
+    """
+
+    name: str
+    target: str
+    replaced: Path | None = None
+
+
+def restore(
+    settings: BackupSettings,
+    manifest: Manifest,
+    place: Place,
+    target: str | None,
+    *,
+    runner: Runner,
+    replace: str | None = None,
+) -> Restored:
+    """Restore a backup, and compare. Raises `BackupError`.
+
+    Args:
+        settings: of the environment.
+        manifest: of the copy to restore.
+        place: where the copy lies.
+        target: a database's name or URL, or the path of a file or folder; by default, where it came from.
+        runner: runs the commands.
+        replace: the name of the target, if what is there may be replaced.
+    """
+    folder = require_folder(settings)
+    into = chosen_target(settings.source, manifest, target, runner)
+    require_replaceable(into, replace)
+    with exclusive(folder), working_folder(folder, f"restore-{uuid4().hex[:8]}") as work:
+        file = fetched(place, manifest, settings.encrypt, folder=work, runner=runner)
+        require_replaceable(into, replace)
+        replaced = None
+        if into.is_vacant():
+            into.restore(file, manifest, work)
+        else:
+            replaced = _backed_up(into, manifest, folder, runner)
+            _replaced(into, manifest, file, work, replaced)
+        restored = Restored(manifest.name, into.name, replaced)
+    if differences := into.differences(manifest):
+        raise BackupError(f"{manifest.name} was restored, but is not what it was: {'; '.join(differences)}")
+    return restored
+
+
+def require_folder(settings: BackupSettings) -> Path:
+    """Return where the copies on this host lie. Raises `BackupError` if there are none."""
+    if settings.path is None:
+        raise BackupError("path is not set: restic keeps these backups")
+    return settings.path
+
+
+def require_replaceable(target: RestoreTarget, replace: str | None) -> None:
+    """Raise `BackupError` unless a target is vacant, or named once more."""
+    if replace is not None and replace != target.name:
+        raise BackupError(
+            f"--replace {replace} is not the name of the target, {target.name}: nothing changed"
+        )
+    if replace is None and not target.is_vacant():
+        how = f"name a new or empty target, or add --replace {target.name}, which backs it up first"
+        raise BackupError(f"{target.name} is not empty: {how}")
+
+
+def _replaced(target: RestoreTarget, manifest: Manifest, file: Path, work: Path, replaced: Path) -> None:
+    try:
+        target.replace(file, manifest, work)
+    except BackupError as error:
+        raise BackupError(f"{error}; what was in {target.name} is backed up as {replaced}") from error
+
+
+def _backed_up(target: RestoreTarget, manifest: Manifest, folder: Path, runner: Runner) -> Path:
+    """Back up what will be replaced, apart from other backups, and return the file."""
+    now = datetime.now(UTC)
+    making = Making(manifest.fraise, manifest.environment, uuid4().hex, None, now)
+    place = LocalPlace(folder / REPLACED, runner)
+    with exclusive(place.folder), working_folder(place.folder, making.name) as work:
+        file, made = dumped(making, target.source(), runner, work)
+        place.put(file, made)
+        verify(place, made)
+    runner.note(f"what was in {target.name} is backed up as {place.folder / made.file}")
+    return place.folder / made.file

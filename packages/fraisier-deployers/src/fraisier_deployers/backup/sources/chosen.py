@@ -1,0 +1,117 @@
+"""The source that a section names, and the targets that its backups are restored into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import SourceSection
+from fraisier_deployers.backup.dumping import BackupSource
+from fraisier_deployers.backup.manifest import FolderFacts, Manifest
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.sources.command_source import CommandSource
+from fraisier_deployers.backup.sources.command_target import CommandTarget
+from fraisier_deployers.backup.sources.connection_variables import SCHEMES
+from fraisier_deployers.backup.sources.folder_target import FolderTarget
+from fraisier_deployers.backup.sources.folders import FoldersSource
+from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.postgres_target import PostgresTarget
+from fraisier_deployers.backup.sources.postgresql import PostgresqlSource
+from fraisier_deployers.backup.sources.sqlite_source import SqliteSource
+from fraisier_deployers.backup.sources.sqlite_target import SqliteTarget
+from fraisier_deployers.backup.targets import RestoreTarget
+
+
+def chosen_source(section: SourceSection) -> BackupSource:
+    """Return what is backed up."""
+    if section.postgresql is not None:
+        return PostgresqlSource(section.postgresql.get_secret_value(), section.bin)
+    if section.sqlite is not None:
+        return SqliteSource(section.sqlite)
+    if section.folders is not None:
+        return FoldersSource(section.folders, section.exclude)
+    return CommandSource(section.command or ())
+
+
+def kind_of(section: SourceSection) -> str:
+    """Return the kind of what is backed up, as manifests name it."""
+    kinds: Mapping[str, object] = {
+        "postgresql": section.postgresql,
+        "sqlite": section.sqlite,
+        "folders": section.folders,
+    }
+    return next((kind for kind, value in kinds.items() if value is not None), "command")
+
+
+def database_of(section: SourceSection, runner: Runner, target: str | None = None) -> PostgresDatabase:
+    """Return the PostgreSQL database that is backed up, or that a target names: by a URL, or by its name on
+    the same server. Raises `BackupError`.
+    """
+    assert section.postgresql is not None  # noqa: S101 - for the type checker
+    url = section.postgresql.get_secret_value()
+    if target is None:
+        return PostgresDatabase.at(url, runner, section.bin)
+    if target.startswith(SCHEMES):
+        return PostgresDatabase.at(target, runner, section.bin)
+    return PostgresDatabase.at(url, runner, section.bin).named(target)
+
+
+def chosen_target(
+    section: SourceSection, manifest: Manifest, target: str | None, runner: Runner
+) -> RestoreTarget:
+    """Return where a backup is restored. Raises `BackupError`.
+
+    Args:
+        section: what is backed up.
+        manifest: of the backup.
+        target: the name or URL of a database, the path of a file or folder; by default, where it came from.
+        runner: runs the commands.
+    """
+    if manifest.source != kind_of(section):
+        raise BackupError(f"{manifest.name} is of {manifest.source}, and source: is {kind_of(section)}")
+    if section.postgresql is not None:
+        return PostgresTarget(database_of(section, runner, target))
+    if section.sqlite is not None:
+        return SqliteTarget(_path(target or str(section.sqlite)), runner)
+    if isinstance(manifest.facts, FolderFacts):
+        return FolderTarget(_path(target or "/"), tuple(map(Path, manifest.facts.paths)), runner)
+    return _command_target(section, target, runner)
+
+
+def scratch_target(
+    section: SourceSection, manifest: Manifest, name: str, *, folder: Path, server: str | None, runner: Runner
+) -> RestoreTarget:
+    """Return a target of a name of ours, for a restore test. Raises as `chosen_target` does.
+
+    Args:
+        section: what is backed up.
+        manifest: of the backup.
+        name: of the target.
+        folder: where files and folders are restored.
+        server: the URL of the PostgreSQL server, by default that of the source.
+        runner: runs the commands.
+    """
+    if section.postgresql is not None:
+        found = chosen_target(section, manifest, server, runner)
+        assert isinstance(found, PostgresTarget)  # noqa: S101 - for the type checker
+        return replace(found, database=found.database.named(name))
+    if section.sqlite is not None or section.folders is not None:
+        return chosen_target(section, manifest, str(folder / name), runner)
+    return chosen_target(section, manifest, name, runner)
+
+
+def _command_target(section: SourceSection, target: str | None, runner: Runner) -> CommandTarget:
+    if section.restore is None:
+        raise BackupError("source.restore is not set: nothing says how such a backup is restored")
+    if target is None:
+        raise BackupError("name a target: what to restore into, as source.restore understands it")
+    return CommandTarget(target, section.restore, section.drop, runner)
+
+
+def _path(target: str) -> Path:
+    path = Path(target)
+    if not path.is_absolute() or ".." in path.parts:
+        raise BackupError(f"the target {target} must be an absolute path, without ..")
+    return path

@@ -1,0 +1,66 @@
+"""Whatever a command of the user's restores into, as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import TARGET
+from fraisier_deployers.backup.dumping import BackupSource
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.pipelines import run_pipeline, run_tool
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.pump import Pipeline, Stage
+from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTarget:
+    """Something of a name that the commands understand, such as a database. Whether it is vacant is for the
+    command to say, which must fail if it is not.
+
+    Args:
+        name: of the target.
+        restoring: the command that reads a backup.
+        dropping: the command that removes a scratch target.
+        runner: runs the commands.
+    """
+
+    name: str
+    restoring: Sequence[str]
+    dropping: Sequence[str] | None
+    runner: Runner
+
+    def is_vacant(self) -> bool:
+        """Whether nothing is there: taken for granted."""
+        return True
+
+    def source(self) -> BackupSource:
+        """Raise `BackupError`: a command that backs up one thing cannot back up another."""
+        raise BackupError(f"{self.name} cannot be backed up before it is replaced: choose another target")
+
+    def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs neither
+        """Have the command read a file."""
+        stage = Stage(self._filled(self.restoring))
+        run_pipeline(self.runner, Pipeline(str(file), after=(stage,)))
+
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
+        """Have the command read a file."""
+        self.restore(file, manifest, work)
+
+    def differences(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 - nothing is known of it
+        """Return nothing: `check` has to tell."""
+        return []
+
+    def variables(self) -> Mapping[str, str]:
+        """Return its name."""
+        return {VARIABLE: self.name}
+
+    def remove(self) -> None:
+        """Run the command that drops it."""
+        run_tool(self.runner, self._filled(self.dropping or ("true",)))
+
+    def _filled(self, argv: Sequence[str]) -> tuple[str, ...]:
+        return tuple(argument.replace(TARGET, self.name) for argument in argv)

@@ -1,0 +1,126 @@
+"""Folders as a target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.compression import DECOMPRESSING, require_zstd
+from fraisier_deployers.backup.dumping import BackupSource
+from fraisier_deployers.backup.manifest import FolderFacts, Manifest
+from fraisier_deployers.backup.pipelines import run_pipeline
+from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.pump import Pipeline, Stage
+from fraisier_deployers.backup.sources.folders import FoldersSource
+from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTarget:
+    """A folder below which the folders of a backup are restored, each under its whole path; `/` restores them
+    to where they were.
+
+    Args:
+        root: the folder, which need not exist.
+        paths: the folders of the backup.
+        runner: runs the commands.
+    """
+
+    root: Path
+    paths: Sequence[Path]
+    runner: Runner
+
+    @property
+    def name(self) -> str:
+        """The path of the folder."""
+        return str(self.root)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where each folder is restored."""
+        return tuple(self.root / path.relative_to("/") for path in self.paths)
+
+    def is_vacant(self) -> bool:
+        """Whether none of these places has anything in it."""
+        return not any(_has_content(place) for place in self.places)
+
+    def source(self) -> BackupSource:
+        """Return what is at these places as a source."""
+        there = [place for place in self.places if place.is_dir()]
+        return FoldersSource(there, root=self.root)
+
+    def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
+        """Extract an archive."""
+        _facts(manifest)
+        require_zstd()
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackupError(f"{error.filename}: {error.strerror}") from error
+        run_pipeline(self.runner, Pipeline(str(file), after=(DECOMPRESSING, self._extracting())))
+
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
+        """Empty these places, and extract an archive."""
+        for place in self.places:
+            _empty(place)
+        self.restore(file, manifest, work)
+
+    def differences(self, manifest: Manifest) -> list[str]:
+        """Return whether there are other numbers of entries and bytes than in the archive."""
+        facts = _facts(manifest)
+        entries, content_bytes = self._counted()
+        pairs = {"entries": (entries, facts.entries), "bytes": (content_bytes, facts.content_bytes)}
+        return [f"{a} {what}, not {b}" for what, (a, b) in pairs.items() if a != b]
+
+    def variables(self) -> Mapping[str, str]:
+        """Return its path."""
+        return {VARIABLE: str(self.root)}
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _extracting(self) -> Stage:
+        options = ("--extract", "--file=-", "--preserve-permissions", "--acls", "--xattrs")
+        everything = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
+        return Stage(("tar", *options, *everything, f"--directory={self.root}"))
+
+    def _counted(self) -> tuple[int, int]:
+        entries, files = 0, {}
+        for place in self.places:
+            for entry in (place, *_below(place)):
+                entries += 1
+                found = entry.lstat()
+                if entry.is_file() and not entry.is_symlink():
+                    files[found.st_dev, found.st_ino] = found.st_size
+        return entries, sum(files.values())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
+
+
+def _empty(place: Path) -> None:
+    try:
+        for path in place.iterdir() if place.is_dir() else ():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}") from error
+
+
+def _facts(manifest: Manifest) -> FolderFacts:
+    if not isinstance(manifest.facts, FolderFacts):
+        raise BackupError(f"{manifest.name} is of {manifest.source}, not of folders")
+    return manifest.facts

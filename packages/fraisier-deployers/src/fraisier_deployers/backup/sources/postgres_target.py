@@ -1,0 +1,109 @@
+"""A PostgreSQL database as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.dumping import BackupSource
+from fraisier_deployers.backup.manifest import Manifest, PostgresqlFacts
+from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.postgresql import DatabaseSource, dumped_database, load
+from fraisier_deployers.backup.targets import row_differences
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """A database, which need not exist.
+
+    Args:
+        database: the database.
+        comment: what is said of it if it is created.
+    """
+
+    database: PostgresDatabase
+    comment: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the database."""
+        return self.database.name
+
+    def is_vacant(self) -> bool:
+        """Whether there is no such database, or nobody has made anything in it."""
+        return not self.database.exists() or self.database.is_empty()
+
+    def source(self) -> BackupSource:
+        """Return it as a source."""
+        return DatabaseSource(self.database)
+
+    def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
+        """Restore a dump: into an empty database all at once, else into a new one, dropped if that fails."""
+        facts = _facts(manifest)
+        if self.database.exists():
+            load(self.database, file, facts, at_once=True)
+            return
+        self.database.create(facts, self.comment)
+        try:
+            load(self.database, file, facts)
+        except BaseException:
+            with suppress(BackupError):
+                self.database.drop()
+            raise
+
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
+        """Restore a dump into a new database, which takes the place of this one once it is whole."""
+        new = PostgresTarget(self.database.named(f"fraisier_restoring_{uuid4().hex[:8]}"))
+        new.restore(file, manifest, work)
+        try:
+            self._require_same(new, manifest)
+            self.database.replace_by(new.name)
+        except BaseException:
+            with suppress(BackupError):
+                new.database.drop()
+            raise
+
+    def differences(self, manifest: Manifest) -> list[str]:
+        """Return the tables whose rows are not as many as in the dump."""
+        return row_differences(_facts(manifest).tables, self.database.rows())
+
+    def variables(self) -> Mapping[str, str]:
+        """Return the variables by which the programs of PostgreSQL connect to it."""
+        return self.database.variables
+
+    def remove(self) -> None:
+        """Drop the database."""
+        self.database.drop()
+
+    def _require_same(self, new: PostgresTarget, manifest: Manifest) -> None:
+        if differences := new.differences(manifest):
+            raise BackupError(
+                f"{self.name} was left as it is: what was restored differs: {'; '.join(differences)}"
+            )
+
+
+def origin_differences(source: PostgresDatabase, file: Path, manifest: Manifest) -> list[str]:
+    """Return in what a dump is not of a database: by its manifest, and by the dump itself."""
+    facts, answering = _facts(manifest), source.answering()
+    pairs = {
+        "its manifest says that it is of database {}, not of {}": (facts.database, answering.database),
+        "the file is a dump of database {}, not of {}": (
+            dumped_database(source, file, facts),
+            facts.database,
+        ),
+        "it is from the cluster with the system identifier {}, not {}": (
+            facts.system_identifier,
+            answering.system_identifier,
+        ),
+    }
+    return [text.format(found, expected) for text, (found, expected) in pairs.items() if found != expected]
+
+
+def _facts(manifest: Manifest) -> PostgresqlFacts:
+    if not isinstance(manifest.facts, PostgresqlFacts):
+        raise BackupError(f"{manifest.name} is of {manifest.source}, not of PostgreSQL")
+    return manifest.facts

@@ -1,0 +1,76 @@
+"""Where a backup is made until it is whole: a hidden folder beside the copies, of one process at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.local_place import make_private
+from fraisier_deployers.backup.manifest import SUFFIX, backup_of
+
+LOCK = ".lock"
+PARTIAL = ".partial"
+_PATIENCE_SECONDS = 30.0
+_TICK_SECONDS = 0.2
+
+
+@contextmanager
+def exclusive(folder: Path, seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
+    """Have the copies in a folder to oneself, for as long as the context lasts. What killed processes left
+    unfinished is removed. Raises `BackupError`, also if another process does not end in time.
+    """
+    try:
+        make_private(folder)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}") from error
+    try:
+        _lock(descriptor, folder, time.monotonic() + seconds)
+        _remove_leftovers(folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def working_folder(folder: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder for what is made meanwhile, within one that is used exclusively; it is removed at
+    the end. Raises `BackupError`.
+    """
+    path = folder / f".{name}{PARTIAL}"
+    try:
+        path.mkdir(mode=0o700)
+    except OSError as error:
+        raise BackupError(f"{path}: {error.strerror}") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _lock(descriptor: int, folder: Path, until: float) -> None:
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= until:
+            raise BackupError(f"{folder} is in use by another backup or restore: wait for it, and try again")
+        time.sleep(_TICK_SECONDS)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.glob(f".*{PARTIAL}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        name = backup_of(path.name)
+        if name and not (folder / f"{name}{SUFFIX}").exists():
+            path.unlink(missing_ok=True)  # its manifest was never written, or is deleted already

@@ -1,0 +1,287 @@
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fraisier_core import Release, Stored
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.local_place import LocalPlace, hashed
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.working_folder import exclusive
+from pydantic import ValidationError
+
+Run = FakeRun[BackupSettings]
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Return a function that makes a run of a backup of these sources."""
+
+    def make(*command: str, requested_for: str | None = None, **section: Any) -> Run:
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        source = {"command": command or ("printf", "worth keeping")}
+        keys = {"source": source, "path": tmp_path / "backups", **section}
+        release = Release("", work, "")
+        settings = BackupSettings.model_validate(keys)
+        return FakeRun(settings, release, fraise="shop", requested_for=requested_for)
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+def manifests(folder: Path) -> tuple[Manifest, ...]:
+    return LocalPlace(folder).manifests().manifests
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+
+
+def test_a_backup_is_stored_verified_recorded_and_pruned(make_run: MakeRun, folder: Path) -> None:
+    run = make_run(requested_for="DEPLOYMENT", keep={"last": 1})
+    fraise_type.back_up(run)
+    assert run.steps == ["dump", "store", "verify_local", "prune"]
+    (manifest,) = manifests(folder)
+    assert (manifest.fraise, manifest.environment, manifest.source) == ("shop", "production", "command")
+    assert (manifest.deployment_id, manifest.asked_by) == (run.deployment_id, "DEPLOYMENT")
+    assert (folder / manifest.file).read_text() == "worth keeping"
+    assert run.stored == [Stored(manifest.name, 13, manifest.sha256, str(folder))]
+    assert hidden(folder) == []
+
+
+def test_copies_elsewhere_are_encrypted_and_verified_there(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
+    pyrage = pytest.importorskip("pyrage")
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    remotes = {"offsite": {"rclone": str(tmp_path / "remote")}}
+    run = make_run(remotes=remotes, encrypt={"recipients": recipient}, keep={"last": 1})
+    fraise_type.back_up(run)
+    assert run.steps == ["dump", "store", "copy_offsite", "verify_local", "verify_offsite", "prune"]
+    ((here,), (there,)) = manifests(folder), manifests(tmp_path / "remote")
+    assert (there.name, there.encrypted, there.plain_sha256) == (here.name, True, here.sha256)
+    assert b"worth keeping" not in (tmp_path / "remote" / there.file).read_bytes()
+    assert run.stored[0].destination == f"{folder}, {tmp_path / 'remote'}"
+
+
+def test_a_place_that_is_away_fails_the_backup_and_nothing_is_pruned(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
+    fraise_type.back_up(make_run())
+    (tmp_path / "file").write_text("")
+    remotes = {
+        "away": {"rclone": str(tmp_path / "file" / "x")},
+        "offsite": {"rclone": str(tmp_path / "remote")},
+    }
+    run = make_run(remotes=remotes, keep={"last": 1})
+    with pytest.raises(BackupError, match=r"^away: .*/file/x: cannot"):
+        fraise_type.back_up(run)
+    assert (run.stored, run.failed) == ([], ["copy_away"])
+    assert "prune" not in run.steps
+    assert len(manifests(folder)) == 2
+    assert len(manifests(tmp_path / "remote")) == 1
+
+
+def test_only_what_is_kept_stays(make_run: MakeRun, folder: Path) -> None:
+    for _ in range(3):
+        fraise_type.back_up(make_run(keep={"last": 2}))
+    kept = manifests(folder)
+    assert len(kept) == 2
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == sorted(
+        name for each in kept for name in (each.file, each.manifest_file)
+    )
+
+
+def assert_nothing_came_of_it(run: Run, folder: Path, before: tuple[Manifest, ...]) -> None:
+    """Assert that a failed backup left what was there, and that the next one succeeds."""
+    assert (run.stored, manifests(folder), hidden(folder)) == ([], before, [])
+    assert {path.suffix for path in folder.iterdir() if path.name != ".lock"} <= {".bin", ".json"}
+    assert "prune" not in run.steps
+
+
+def test_a_dump_that_fails_leaves_what_was_there(make_run: MakeRun, folder: Path) -> None:
+    fraise_type.back_up(make_run(keep={"last": 1}))
+    before = manifests(folder)
+    run = make_run("sh", "-c", "echo half; kill -KILL $$", keep={"last": 1})
+    with pytest.raises(BackupError, match="sh was killed by signal 9"):
+        fraise_type.back_up(run)
+    assert_nothing_came_of_it(run, folder, before)
+    fraise_type.back_up(make_run(keep={"last": 1}))
+    assert len(manifests(folder)) == 1
+    assert manifests(folder) != before
+
+
+def test_a_pump_that_is_killed_leaves_what_was_there(make_run: MakeRun, folder: Path) -> None:
+    fraise_type.back_up(make_run())
+    before = manifests(folder)
+    run = make_run("sh", "-c", "echo half; kill -KILL $PPID")
+    with pytest.raises(BackupError, match="status -9"):
+        fraise_type.back_up(run)
+    assert_nothing_came_of_it(run, folder, before)
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Mount a disk of 3 MB."""
+    folder.mkdir()
+    mounted = os.geteuid() == 0 and os.system(f"mount -t tmpfs -o size=3m tmpfs '{folder}' 2>/dev/null") == 0
+    if not mounted:
+        pytest.skip("needs root and tmpfs")
+    try:
+        yield
+    finally:
+        os.system(f"umount '{folder}'")
+
+
+def test_a_full_disk_leaves_what_was_there(make_run: MakeRun, folder: Path) -> None:
+    with full_disk(folder):
+        fraise_type.back_up(make_run(keep={"last": 1}))
+        before = manifests(folder)
+        run = make_run("head", "-c", "5000000", "/dev/urandom", keep={"last": 1})
+        with pytest.raises(BackupError, match=r"backups/.*\.bin: No space left on device"):
+            fraise_type.back_up(run)
+        assert_nothing_came_of_it(run, folder, before)
+        fraise_type.back_up(make_run(keep={"last": 1}))
+        assert len(manifests(folder)) == 1
+
+
+class DamagingRun(Run):
+    """Damages what was stored, before it is verified."""
+
+    @contextmanager
+    def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
+        if name == "verify_local":
+            newest = max(
+                Path(self.settings.path or "").glob("*.bin"), key=lambda path: path.stat().st_mtime_ns
+            )
+            newest.write_bytes(b"damaged")
+        with super().step(name, repeatable=repeatable):
+            yield
+
+
+def test_a_copy_that_went_bad_on_the_disk_is_no_backup(make_run: MakeRun, folder: Path) -> None:
+    fraise_type.back_up(make_run())
+    before = manifests(folder)
+    made = make_run(keep={"last": 1})
+    run = DamagingRun(made.settings, made.release, fraise="shop")
+    with pytest.raises(BackupError, match=r"^local: .* has 7 bytes, its manifest says 13: do not use it"):
+        fraise_type.back_up(run)
+    assert_nothing_came_of_it(run, folder, before)
+
+
+def _back_up(run: Run) -> None:
+    fraise_type.back_up(run)
+
+
+def killed_while(run: Run, mark: Path) -> None:
+    """Make a backup in a process that is killed once a file is there."""
+    from fraisier_core import ProcessIdentity
+
+    from tests.waiting import wait_until
+
+    process = get_context("fork").Process(target=_back_up, args=(run,))
+    process.start()
+    wait_until(mark.exists)
+    assert process.pid
+    identity = ProcessIdentity.of(process.pid)
+    os.kill(identity.pid, signal.SIGKILL)
+    process.join()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_a_killed_worker_leaves_is_removed_by_the_next_backup(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
+    mark = tmp_path / "began"
+    killed_while(
+        make_run("sh", "-c", f"echo half; echo $$ > {mark}.new; mv {mark}.new {mark}; exec sleep 60"), mark
+    )
+    assert manifests(folder) == ()
+    assert len(hidden(folder)) == 1
+    os.kill(int(mark.read_text()), signal.SIGKILL)
+    fraise_type.back_up(make_run())
+    assert len(manifests(folder)) == 1
+    assert hidden(folder) == []
+
+
+def test_a_file_whose_manifest_was_never_written_is_removed_by_the_next_backup(
+    make_run: MakeRun, folder: Path
+) -> None:
+    fraise_type.back_up(make_run())
+    (manifest,) = manifests(folder)
+    (folder / manifest.manifest_file).unlink()
+    (folder / "notes.txt").write_text("of the user's")
+    (folder / "old.json").write_text("{}")
+    fraise_type.back_up(make_run("printf", "newer"))
+    assert not (folder / manifest.file).exists() or manifests(folder)[0].name == manifest.name
+    assert {"notes.txt", "old.json"} <= {path.name for path in folder.iterdir()}
+
+
+def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, folder: Path) -> None:
+    with (
+        exclusive(folder),
+        pytest.raises(BackupError, match=r"in use by another backup or restore"),
+        exclusive(folder, seconds=0.1),
+    ):
+        pass
+    processes = [
+        get_context("fork").Process(target=_back_up, args=(make_run("printf", str(n)),)) for n in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert len(manifests(folder)) == 2
+
+
+def test_a_manifest_says_what_its_file_is_like(make_run: MakeRun, folder: Path, tmp_path: Path) -> None:
+    database = tmp_path / "shop.db"
+    with closing(sqlite3.connect(database)) as opened:
+        opened.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (1), (2)")
+    fraise_type.back_up(make_run(source={"sqlite": database}))
+    (manifest,) = manifests(folder)
+    found = hashed(folder / manifest.file)
+    assert (manifest.size, manifest.sha256) == (found.size, found.sha256)
+    facts = json.loads((folder / manifest.manifest_file).read_text())["facts"]
+    assert facts == {"kind": "sqlite", "path": str(database), "mode": 0o644, "tables": {"t": 2}}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"source": {}}, "exactly one"),
+        ({"source": {"command": ["true"], "sqlite": "/x"}}, "exactly one"),
+        ({"source": {"postgresql": "mysql://h/d"}}, "should be a URL such as postgresql"),
+        ({"source": {"postgresql": "postgresql://h"}}, "must name the database"),
+        ({"source": {"sqlite": "x.db"}}, "absolute path"),
+        ({"source": {"folders": []}}, "at least 1"),
+        ({"source": {"command": ["x"], "restore": ["y"]}}, "must have an argument with {target}"),
+        ({"source": {"folders": "/srv"}, "path": "/srv/backups"}, "must not be within source.folders"),
+        ({"path": None}, "set either path or restic"),
+        ({"remotes": {"local": {"rclone": "a:b"}}}, "local is the name of path"),
+        ({"encrypt": {"recipients": "age1x"}}, "set remotes"),
+        ({"restore_test": {}}, "needs source.restore and source.drop"),
+        ({"keep": {"last": 0}}, "must keep something"),
+    ],
+)
+def test_a_section_that_cannot_be_is_refused(
+    make_run: MakeRun, section: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make_run(**section)

@@ -1,0 +1,321 @@
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fraisier_core import CommandFailedError, Release
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.local_place import LocalPlace, hashed
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.restoring import Restored, restore
+
+from tests.postgres import Servers
+from tests.postgres_server import programs
+
+Run = FakeRun[BackupSettings]
+Section = dict[str, Any]
+BackUp = Callable[..., Run]
+ROWS = 300
+FILL = f"CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, {ROWS})"
+
+
+@pytest.fixture
+def back_up(tmp_path: Path) -> BackUp:
+    """Return a function that backs up a source, and returns the run."""
+
+    def make(
+        source: Section, *, hook: Callable[[Run], None] | None = fraise_type.back_up, **section: Any
+    ) -> Run:
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        keys = {"source": source, "path": tmp_path / "backups", **section}
+        run = FakeRun(BackupSettings.model_validate(keys), Release("", work, ""), fraise="shop")
+        if hook is not None:
+            hook(run)
+        return run
+
+    return make
+
+
+def newest(run: Run) -> tuple[Manifest, LocalPlace]:
+    assert run.settings.path
+    place = LocalPlace(run.settings.path)
+    return place.manifests().manifests[-1], place
+
+
+def restored(run: Run, target: str | None = None, replace: str | None = None) -> Restored:
+    manifest, place = newest(run)
+    return restore(run.settings, manifest, place, target, runner=run, replace=replace)
+
+
+def count(url: str, sql: str = "SELECT count(*) FROM t") -> int:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return int(connection.execute(sql.encode()).fetchall()[0][0])
+
+
+def execute(url: str, sql: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.encode())
+
+
+def name_of(url: str) -> str:
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def other(url: str, name: str) -> str:
+    return url.replace(name_of(url), name)
+
+
+@pytest.fixture
+def database(postgres_url: str, postgres_version: int) -> Section:
+    execute(postgres_url, FILL)
+    return {"postgresql": postgres_url, "bin": programs(postgres_version)}
+
+
+@pytest.mark.parametrize("postgres_version", [16, 18])
+def test_a_database_is_restored_into_a_new_one_and_into_an_empty_one(
+    back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
+) -> None:
+    run, url = back_up(database), database["postgresql"]
+    with postgres_servers(postgres_version).database() as empty:
+        assert restored(run, name_of(empty)) == Restored(newest(run)[0].name, name_of(empty))
+        assert count(empty) == ROWS
+        new = f"{name_of(url)}_new"
+        assert restored(run, new).replaced is None
+        assert count(other(url, new)) == ROWS
+        postgres_servers(postgres_version).execute(f"DROP DATABASE {new}")
+        with pytest.raises(
+            BackupError, match=rf"^{name_of(empty)} is not empty: .* or add --replace {name_of(empty)}"
+        ):
+            restored(run, name_of(empty))
+
+
+def test_a_database_is_replaced_only_by_its_name_and_backed_up_first(
+    back_up: BackUp, database: Section
+) -> None:
+    run, url = back_up(database), database["postgresql"]
+    execute(url, "INSERT INTO t VALUES (0); CREATE TABLE younger (x integer)")
+    with pytest.raises(BackupError, match="is not empty"):
+        restored(run)
+    with pytest.raises(BackupError, match=r"--replace other is not the name of the target"):
+        restored(run, replace="other")
+    assert count(url) == ROWS + 1
+    with psycopg.connect(url):  # is disconnected
+        done = restored(run, replace=name_of(url))
+    assert count(url) == ROWS
+    assert done.replaced is not None
+    assert done.replaced.parent.name == "replaced"
+    assert newest(run)[0].name in {each.name for each in newest(run)[1].manifests().manifests}
+    (kept,) = LocalPlace(done.replaced.parent).manifests().manifests
+    assert kept.facts.model_dump()["tables"] == {"public.t": ROWS + 1, "public.younger": 0}
+
+
+def test_a_database_stays_as_it_is_if_what_would_replace_it_cannot_be_restored(
+    back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
+) -> None:
+    run, url = back_up(database), database["postgresql"]
+    forge_content(run, lambda content: content[:-100])
+    with pytest.raises(BackupError, match=r"pg_restore exited .*is backed up as .*\.dump$"):
+        restored(run, replace=name_of(url))
+    assert count(url) == ROWS
+    left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'fraisier_re%'"
+    assert count(postgres_servers(postgres_version).url(), left) == 0
+
+
+def forge_content(run: Run, change: Callable[[bytes], bytes], **facts: object) -> None:
+    """Replace the content of the newest copy, and have its manifest say so."""
+    manifest, place = newest(run)
+    path = place.folder / manifest.file
+    path.write_bytes(change(path.read_bytes()))
+    found = hashed(path)
+    keys = manifest.model_dump()
+    keys |= {"size": found.size, "sha256": found.sha256}
+    keys |= {"plain_size": found.size, "plain_sha256": found.sha256}
+    keys["facts"] |= facts
+    (place.folder / manifest.manifest_file).write_text(Manifest.model_validate(keys).text())
+
+
+def damage(run: Run) -> None:
+    """Flip one bit of the newest copy."""
+    manifest, place = newest(run)
+    path = place.folder / manifest.file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_copy_is_not_restored(back_up: BackUp, database: Section) -> None:
+    run = back_up(database)
+    damage(run)
+    with pytest.raises(BackupError, match="is damaged"):
+        restored(run, "never_made")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as opened:
+        opened.executescript("PRAGMA journal_mode=WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1), (2)")
+    return path
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as opened:
+        return int(opened.execute("SELECT count(*) FROM t").fetchone()[0])
+
+
+def test_an_sqlite_database_is_restored_and_replaced(back_up: BackUp, file: Path, tmp_path: Path) -> None:
+    run = back_up({"sqlite": file})
+    restored(run, str(tmp_path / "new.db"))
+    assert rows(tmp_path / "new.db") == 2
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("INSERT INTO t VALUES (3)")
+        opened.commit()
+    with pytest.raises(BackupError, match=r"shop\.db is not empty"):
+        restored(run)
+    done = restored(run, replace=str(file))
+    assert rows(file) == 2
+    assert done.replaced
+    assert not Path(f"{file}-wal").exists()
+
+
+def test_folders_are_restored_below_another_and_to_where_they_were(back_up: BackUp, tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a").write_text("a")
+    (folder / "link").symlink_to("deep/a")
+    run = back_up({"folders": str(folder)})
+    restored(run, str(tmp_path / "to"))
+    assert (tmp_path / "to" / str(folder)[1:] / "link").read_text() == "a"
+    (folder / "deep" / "a").write_text("changed")
+    (folder / "younger").write_text("")
+    with pytest.raises(BackupError, match=r"^/ is not empty"):
+        restored(run)
+    done = restored(run, replace="/")
+    assert {path.name for path in folder.iterdir()} == {"deep", "link"}
+    assert (folder / "deep" / "a").read_text() == "a"
+    assert done.replaced
+
+
+def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: Path) -> None:
+    source = {"command": ["echo", "kept"], "restore": ["sh", "-c", "cat > {target}"]}
+    run = back_up(source)
+    restored(run, str(tmp_path / "made"))
+    assert (tmp_path / "made").read_text() == "kept\n"
+    with pytest.raises(BackupError, match="name a target"):
+        restored(run)
+    with pytest.raises(BackupError, match=r"source\.restore is not set"):
+        restored(back_up({"command": ["echo"]}), "x")
+
+
+def leftovers(url: str) -> int:
+    return count(url, "SELECT count(*) FROM pg_database WHERE datname LIKE 'fraisier_restore_test_%'")
+
+
+def test_a_restore_test_really_restores_checks_and_leaves_nothing(
+    back_up: BackUp, database: Section, tmp_path: Path, postgres_version: int
+) -> None:
+    psql = str(programs(postgres_version) / "psql")
+    counting = ["-Atc", "SELECT current_database(), count(*) FROM t", "-o", str(tmp_path / "checked")]
+    test = {"check": [psql, *counting]}
+    run = back_up(database, restore_test=test)
+    back_up(database, hook=fraise_type.test_restore, restore_test=test)
+    name, found = (tmp_path / "checked").read_text().strip().split("|")
+    assert (name[:22], found) == ("fraisier_restore_test_", str(ROWS))
+    assert count(database["postgresql"], f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == 0
+    assert run.settings.path
+    assert [path.name for path in run.settings.path.iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+def test_a_restore_test_into_another_server_and_what_a_killed_one_left(
+    back_up: BackUp, database: Section, postgres_servers: Servers
+) -> None:
+    run = back_up(database)
+    server = postgres_servers(18)
+    mark = f"restore test of shop production on {socket.gethostname()}"
+    for name, comment in {"aaaaaaaa": mark, "bbbbbbbb": "of another"}.items():
+        server.execute(f"CREATE DATABASE fraisier_restore_test_{name}")
+        server.execute(f"COMMENT ON DATABASE fraisier_restore_test_{name} IS '{comment}'")
+    test = {"target": server.url()}
+    tested = back_up(database, hook=fraise_type.test_restore, restore_test=test)
+    assert "fraisier_restore_test_aaaaaaaa is left by a test that was killed" in tested.output
+    left = "SELECT count(*) FROM pg_database WHERE datname ~ 'fraisier_restore_test_(a|b){8}'"
+    assert count(server.url(), left) == 1
+    server.execute("DROP DATABASE fraisier_restore_test_bbbbbbbb")
+    assert run.stored
+
+
+def prove(back_up: BackUp, source: Section, **test: object) -> None:
+    back_up(source, hook=fraise_type.test_restore, restore_test=test)
+
+
+def test_a_restore_test_finds_one_damaged_byte(back_up: BackUp, database: Section) -> None:
+    damage(back_up(database))
+    with pytest.raises(BackupError, match="is damaged"):
+        prove(back_up, database)
+
+
+def test_a_restore_test_finds_a_dump_of_the_wrong_database(
+    back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int, tmp_path: Path
+) -> None:
+    with postgres_servers(postgres_version).database() as wrong:
+        execute(wrong, FILL)
+        run = back_up({**database, "postgresql": wrong}, path=tmp_path / "wrong")
+        back_up(database)
+        content = (newest(run)[1].folder / newest(run)[0].file).read_bytes()
+        forge_content(back_up(database, hook=None), lambda _: content)
+        with pytest.raises(BackupError, match=rf"a dump of database {name_of(wrong)}, not of"):
+            prove(back_up, database)
+        with pytest.raises(BackupError, match=rf"says that it is of database {name_of(wrong)}, not of"):
+            back_up(database, hook=fraise_type.test_restore, path=tmp_path / "wrong")
+
+
+def test_a_restore_test_finds_another_cluster_and_other_rows(back_up: BackUp, database: Section) -> None:
+    forge_content(back_up(database), lambda content: content, system_identifier="1")
+    with pytest.raises(BackupError, match="the cluster with the system identifier 1, not"):
+        prove(back_up, database)
+    before = leftovers(database["postgresql"])
+    forge_content(back_up(database), lambda content: content, tables={"public.t": ROWS + 1, "public.u": 1})
+    with pytest.raises(BackupError, match=rf"public.t has {ROWS} rows, not {ROWS + 1} rows; public.u has no"):
+        prove(back_up, database)
+    assert leftovers(database["postgresql"]) <= before
+
+
+def test_a_restore_test_fails_by_the_check_and_without_a_backup(
+    back_up: BackUp, file: Path, tmp_path: Path
+) -> None:
+    source = {"sqlite": file}
+    with pytest.raises(BackupError, match="there is no backup"):
+        prove(back_up, source)
+    back_up(source)
+    prove(back_up, source, check=["sh", "-c", "test -s $FRAISIER_RESTORED"])
+    with pytest.raises(CommandFailedError, match="exited with status 7"):
+        prove(back_up, source, check=["sh", "-c", "exit 7"])
+    (tmp_path / "other.db").write_bytes(file.read_bytes())
+    with pytest.raises(BackupError, match=r"is of .*shop\.db, not of .*other\.db"):
+        prove(back_up, {"sqlite": tmp_path / "other.db"})
+
+
+def test_a_restore_test_of_folders_and_of_a_command(back_up: BackUp, tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a").write_text("aa")
+    os.link(folder / "a", folder / "b")
+    back_up({"folders": folder})
+    prove(back_up, {"folders": folder})
+    kept = tmp_path / "restored"
+    drop = ["sh", "-c", f"rm {kept}/{{target}} && echo dropped >> {kept}/log"]
+    source = {"command": ["echo", "x"], "restore": ["sh", "-c", f"cat > {kept}/{{target}}"], "drop": drop}
+    kept.mkdir()
+    back_up(source, path=tmp_path / "others")
+    test = {"check": ["sh", "-c", f"grep x {kept}/$FRAISIER_RESTORED"]}
+    back_up(source, path=tmp_path / "others", hook=fraise_type.test_restore, restore_test=test)
+    assert [path.name for path in kept.iterdir()] == ["log"]
