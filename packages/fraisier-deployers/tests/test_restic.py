@@ -1,0 +1,214 @@
+"""Copies in a real repository of restic."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fraisier_core import Release
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
+from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.pipelines import run_pipeline
+from fraisier_deployers.backup.places import Listing, Runner
+from fraisier_deployers.backup.pruning import Policy, plan
+from fraisier_deployers.backup.pump import Stage
+from fraisier_deployers.backup.restic import ResticPlace
+from fraisier_deployers.backup.restic_errors import reasons
+from fraisier_deployers.backup.verifying import verify
+from pydantic import SecretStr
+
+from tests.restic_keys import make_cheap
+
+PASSWORD = "correct horse battery staple"
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CONTENT = os.urandom(300_000)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> FakeRun[BackupSettings]:
+    section = {"source": {"command": ["true"]}, "path": str(tmp_path / "local")}
+    return FakeRun(BackupSettings.model_validate(section), Release("", tmp_path, ""))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository to copy: to make one takes two seconds."""
+    if shutil.which("restic") is None:
+        pytest.skip("restic is not installed")
+    repository = tmp_path_factory.mktemp("restic") / "empty"
+    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    subprocess.run(["restic", "--no-cache", "--repo", repository, "init"], env=environment, check=True)
+    make_cheap(repository, environment)
+    return repository
+
+
+@pytest.fixture
+def place(
+    run: FakeRun[BackupSettings], empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ResticPlace:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return at(run, shutil.copytree(empty, tmp_path / "secret place"))
+
+
+def at(runner: Runner, repository: Path | str, password: str = PASSWORD) -> ResticPlace:
+    cache = Path(os.environ["HOME"]) / "manifests"
+    return ResticPlace(SecretStr(str(repository)), SecretStr(password), runner, cache)
+
+
+def manifest_of(days: int, **changes: object) -> Manifest:
+    created_at = NOW - timedelta(days=days)
+    name = backup_name("shop", "production", created_at, "0123ABCD")
+    size, digest = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
+    fields: dict[str, object] = {
+        "name": name,
+        "fraise": "shop",
+        "environment": "production",
+        "host": "db1",
+        "created_at": created_at,
+        "deployment_id": "0123ABCD",
+        "file": f"{name}.tar",
+        "size": size,
+        "sha256": digest,
+        "plain_size": size,
+        "plain_sha256": digest,
+        "facts": CommandFacts(),
+    }
+    return Manifest.model_validate(fields | changes)
+
+
+def put(place: ResticPlace, folder: Path, days: int = 1) -> Manifest:
+    file = folder / "made"
+    file.write_bytes(CONTENT)
+    manifest = manifest_of(days)
+    place.put(file, manifest)
+    return manifest
+
+
+def restic(place: ResticPlace, *arguments: str) -> str:
+    environment = {**os.environ, "RESTIC_PASSWORD": place.password.get_secret_value()}
+    command = ["restic", "--repo", place.repository.get_secret_value(), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
+
+
+def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPlace, tmp_path: Path) -> None:
+    place.prepare()
+    assert place.manifests() == Listing()
+    older, newer = put(place, tmp_path, 2), put(place, tmp_path, 1)
+    assert place.manifests() == Listing((older, newer))
+    verify(place, newer)
+    place.check()
+    (tmp_path / "here").mkdir()
+    assert place.fetch(newer, tmp_path / "here").read_bytes() == CONTENT
+    made = plan(place, Policy("shop", "production", KeepSection(last=1)), NOW, verified=newer.name)
+    made.carry_out()
+    place.reclaim()
+    assert place.manifests() == Listing((newer,))
+    assert older.name not in restic(place, "snapshots")
+    verify(place, newer)
+
+
+def test_a_repository_is_made_if_there_is_none(place: ResticPlace, tmp_path: Path) -> None:
+    new = at(place.runner, tmp_path / "new/repository")
+    new.prepare()
+    assert new.manifests() == Listing()
+
+
+def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    listed = restic(
+        place, "snapshots", "--json", "--host", "db1", "--tag", "fraise=shop,environment=production"
+    )
+    assert listed.count(f'"{manifest.file}"') == 1
+    assert listed.count(f'"{manifest.manifest_file}"') == 1
+    assert f"{manifest.created_at.astimezone():%Y-%m-%dT%H:%M:%S}" in listed
+
+
+def test_a_source_is_dumped_into_it_at_once(place: ResticPlace, tmp_path: Path) -> None:
+    manifest = manifest_of(1)
+    (tmp_path / "made").write_bytes(CONTENT)
+    pipeline = place.receiving(manifest.file, manifest).fed_by(Stage(("cat",)), input=tmp_path / "made")
+    flowed = run_pipeline(place.secretly(), pipeline)
+    assert (flowed.size, flowed.sha256) == (manifest.size, manifest.sha256)
+    assert place.manifests() == Listing()
+    place.put_manifest(manifest)
+    verify(place, manifest)
+
+
+def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next(
+    place: ResticPlace, tmp_path: Path
+) -> None:
+    whole, unfinished, other = put(place, tmp_path, 3), manifest_of(2), manifest_of(1, environment="staging")
+    for manifest in (unfinished, other):
+        pipeline = place.receiving(manifest.file, manifest).fed_by(
+            Stage(("head", "-c", "9")), input=Path("/dev/zero")
+        )
+        run_pipeline(place.secretly(), pipeline)
+    assert place.manifests() == Listing((whole,))
+    with pytest.raises(BackupError, match="does not list"):
+        verify(place, unfinished)
+    place.forget_unfinished("shop", "production")
+    listed = restic(place, "snapshots", "--json")
+    assert unfinished.file not in listed
+    assert whole.file in listed
+    assert "environment=staging" in listed
+
+
+def test_what_is_damaged_is_not_verified(place: ResticPlace, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    packs = sorted((tmp_path / "secret place/data").rglob("*"), key=lambda path: path.stat().st_size)
+    content = bytearray(packs[-1].read_bytes())
+    content[len(content) // 2] ^= 1
+    packs[-1].chmod(0o600)
+    packs[-1].write_bytes(content)
+    with pytest.raises(BackupError, match=rf"^the restic repository: cannot read {manifest.file}: "):
+        verify(place, manifest)
+
+
+def test_a_manifest_that_cannot_be_read_is_named(place: ResticPlace, tmp_path: Path) -> None:
+    options = ("--stdin", "--stdin-filename=odd.json", "--tag=fraisier-manifest", "--tag=odd.json")
+    command = ["restic", "--repo", place.repository.get_secret_value(), "backup", *options]
+    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    subprocess.run(command, input=b"{", env=environment, capture_output=True, check=True)
+    assert "odd.json is no manifest" in place.manifests().unreadable["odd.json"]
+
+
+def test_manifests_that_were_read_are_kept(place: ResticPlace, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    assert place.manifests() == Listing((manifest,))
+    (kept,) = (tmp_path / "manifests").iterdir()
+    assert Manifest.parse(kept.read_text(), manifest.manifest_file) == manifest
+
+
+def test_a_wrong_password_is_said_and_nothing_is_made(place: ResticPlace, tmp_path: Path) -> None:
+    keys = [path.name for path in (tmp_path / "secret place/keys").iterdir()]
+    with pytest.raises(BackupError, match=r"^the restic repository: cannot open it: the password is wrong$"):
+        at(place.runner, tmp_path / "secret place", "another").prepare()
+    assert [path.name for path in (tmp_path / "secret place/keys").iterdir()] == keys
+
+
+@pytest.mark.parametrize(
+    "repository", ["rest:http://user:hunter22@127.0.0.1:9/srv/vault/", "/proc/vault/shop"]
+)
+def test_where_it_is_and_its_password_are_in_no_error_and_no_command(
+    repository: str, run: FakeRun[BackupSettings], place: ResticPlace
+) -> None:
+    with pytest.raises(BackupError) as raised:
+        at(run, repository).prepare()
+    said = f"{raised.value} {run.commands}"
+    assert "the restic repository: cannot make it: " in said
+    assert not [
+        part for part in ("127.0.0.1", "vault", "hunter22", PASSWORD, "/srv", "/proc") if part in said
+    ]
+
+
+def test_what_restic_says_is_told_without_the_parts_of_its_address() -> None:
+    reason = reasons("sftp:backup@nas.example.com:/srv/restic/shop")
+    said = reason(
+        "unable to open /srv/restic/shop/config at nas.example.com\nFatal: nas.example.com: odd: backup"
+    )
+    assert said == "***: odd: ***"
