@@ -4,21 +4,23 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fraisier_core import Release
+from fraisier_core import Release, Stored
 from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
-from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.pruning import Policy, plan
-from fraisier_deployers.backup.pump import Stage
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restic_errors import reasons
+from fraisier_deployers.backup.restoring import restore
+from fraisier_deployers.backup.sources.command_source import CommandSource
 from fraisier_deployers.backup.verifying import verify
 from pydantic import SecretStr
 
@@ -53,6 +55,23 @@ def place(
 ) -> ResticPlace:
     monkeypatch.setenv("HOME", str(tmp_path))
     return at(run, shutil.copytree(empty, tmp_path / "secret place"))
+
+
+MakeRun = Callable[..., FakeRun[BackupSettings]]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Return a function that makes a run of a backup into a repository."""
+
+    def make(place: ResticPlace, source: dict[str, object], **section: object) -> FakeRun[BackupSettings]:
+        (tmp_path / "work").mkdir(exist_ok=True)
+        repository, password = place.repository.get_secret_value(), place.password.get_secret_value()
+        keys = {"source": source, "restic": {"repository": repository, "password": password}, **section}
+        settings = BackupSettings.model_validate(keys)
+        return FakeRun(settings, Release("", tmp_path / "work", ""), fraise="shop")
+
+    return make
 
 
 def at(runner: Runner, repository: Path | str, password: str = PASSWORD) -> ResticPlace:
@@ -129,11 +148,11 @@ def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) 
 
 
 def test_a_source_is_dumped_into_it_at_once(place: ResticPlace, tmp_path: Path) -> None:
+    place.prepare()
     manifest = manifest_of(1)
     (tmp_path / "made").write_bytes(CONTENT)
-    pipeline = place.receiving(manifest.file, manifest).fed_by(Stage(("cat",)), input=tmp_path / "made")
-    flowed = run_pipeline(place.secretly(), pipeline)
-    assert (flowed.size, flowed.sha256) == (manifest.size, manifest.sha256)
+    dumped = place.receive(CommandSource(("cat", str(tmp_path / "made"))), manifest.file, manifest, tmp_path)
+    assert (dumped.size, dumped.sha256) == (manifest.size, manifest.sha256)
     assert place.manifests() == Listing()
     place.put_manifest(manifest)
     verify(place, manifest)
@@ -144,10 +163,7 @@ def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next(
 ) -> None:
     whole, unfinished, other = put(place, tmp_path, 3), manifest_of(2), manifest_of(1, environment="staging")
     for manifest in (unfinished, other):
-        pipeline = place.receiving(manifest.file, manifest).fed_by(
-            Stage(("head", "-c", "9")), input=Path("/dev/zero")
-        )
-        run_pipeline(place.secretly(), pipeline)
+        place.receive(CommandSource(("echo", "cut off")), manifest.file, manifest, tmp_path)
     assert place.manifests() == Listing((whole,))
     with pytest.raises(BackupError, match="does not list"):
         verify(place, unfinished)
@@ -156,6 +172,35 @@ def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next(
     assert unfinished.file not in listed
     assert whole.file in listed
     assert "environment=staging" in listed
+
+
+def test_folders_are_backed_up_tested_replaced_and_pruned(
+    place: ResticPlace, tmp_path: Path, make_run: MakeRun
+) -> None:
+    folder = tmp_path / "files"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner/one").write_text("first")
+    run = make_run(place, {"folders": [str(folder)]}, keep={"last": 1}, restore_test={})
+    fraise_type.back_up(run)
+    assert run.steps == ["prepare", "dump", "store", "verify_restic", "prune"]
+    fraise_type.test_restore(run)
+    (folder / "inner/one").write_text("second")
+    fraise_type.back_up(run)
+    (manifest,) = place.manifests().manifests
+    assert run.stored[-1] == Stored(manifest.name, manifest.size, manifest.sha256, "the restic repository")
+    shutil.rmtree(folder)
+    restored = restore(run.settings, manifest, place, None, runner=run, folder=tmp_path / "work")
+    assert restored.replaced is None
+    assert (folder / "inner/one").read_text() == "second"
+    assert PASSWORD not in f"{run.commands} {run.output}"
+
+
+def test_a_dump_that_fails_is_no_backup(place: ResticPlace, tmp_path: Path, make_run: MakeRun) -> None:
+    run = make_run(place, {"command": ["sh", "-c", "echo half; echo the server is gone >&2; exit 3"]})
+    with pytest.raises(BackupError, match=r"sh exited with status 3: .*the server is gone"):
+        fraise_type.back_up(run)
+    assert place.manifests() == Listing()
+    assert run.stored == []
 
 
 def test_what_is_damaged_is_not_verified(place: ResticPlace, tmp_path: Path) -> None:

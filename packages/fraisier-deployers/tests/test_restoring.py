@@ -15,6 +15,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 
 from tests.postgres import Servers
@@ -53,7 +54,8 @@ def newest(run: Run) -> tuple[Manifest, LocalPlace]:
 
 def restored(run: Run, target: str | None = None, replace: str | None = None) -> Restored:
     manifest, place = newest(run)
-    return restore(run.settings, manifest, place, target, runner=run, replace=replace)
+    folder = working_place(run.settings, run.release.path)
+    return restore(run.settings, manifest, place, target, runner=run, folder=folder, replace=replace)
 
 
 def count(url: str, sql: str = "SELECT count(*) FROM t") -> int:

@@ -16,8 +16,10 @@ from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.sources.chosen import chosen_source
 from fraisier_deployers.backup.verifying import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
@@ -42,6 +44,11 @@ class Making:
     created_at: datetime
 
     @property
+    def host(self) -> str:
+        """Where it is made."""
+        return socket.gethostname()
+
+    @property
     def name(self) -> str:
         """The name of the backup."""
         return backup_name(self.fraise, self.environment, self.created_at, self.deployment_id)
@@ -52,7 +59,7 @@ class Making:
             name=self.name,
             fraise=self.fraise,
             environment=self.environment,
-            host=socket.gethostname(),
+            host=self.host,
             created_at=self.created_at,
             deployment_id=self.deployment_id,
             asked_by=self.asked_by,
@@ -73,13 +80,13 @@ def make_backup(run: Run[BackupSettings], folder: Path) -> None:
 
     Args:
         run: the run that makes it.
-        folder: where the copies on this host lie.
+        folder: where the copies on this host lie, or with restic what is needed meanwhile.
     """
     now = datetime.now(UTC)
     making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, now)
     with exclusive(folder), working_folder(folder, making.name) as work:
-        local = LocalPlace(folder, run)
-        copies: list[Copy] = [(local, _stored(run, making, local, work))]
+        first = primary_place(run.settings, folder, run)
+        copies: list[Copy] = [(first, _stored(run, making, first, work))]
         failures = [*_copied(run, copies, work), *_verified(run, copies)]
         if failures:
             raise BackupError("; ".join(failures))
@@ -94,12 +101,30 @@ def dumped(making: Making, source: BackupSource, runner: Runner, work: Path) -> 
     return work / file, making.manifest(file, made)
 
 
-def _stored(run: Run[BackupSettings], making: Making, place: Place, work: Path) -> Manifest:
+def _stored(
+    run: Run[BackupSettings], making: Making, place: LocalPlace | ResticPlace, work: Path
+) -> Manifest:
+    if isinstance(place, ResticPlace):
+        return _in_repository(run, making, place, work)
     with run.step("dump"):
         file, manifest = dumped(making, chosen_source(run.settings.source), run, work)
     with run.step("store"):
         place.put(file, manifest)
         run.note(f"{manifest.file} in {place.destination}")
+    return manifest
+
+
+def _in_repository(run: Run[BackupSettings], making: Making, place: ResticPlace, work: Path) -> Manifest:
+    """Dump into the repository at once, without a file on this host."""
+    source = chosen_source(run.settings.source, compressed=False)
+    file = f"{making.name}{source.suffix}"
+    with run.step("prepare"):
+        place.prepare()
+        place.forget_unfinished(making.fraise, making.environment)
+    with run.step("dump"):
+        manifest = making.manifest(file, place.receive(source, file, making, work))
+    with run.step("store"):
+        place.put_manifest(manifest)
     return manifest
 
 
@@ -126,6 +151,8 @@ def _verified(run: Run[BackupSettings], copies: list[Copy]) -> list[str]:
         try:
             with run.step(f"verify_{place.name}"):
                 verify(place, manifest)
+                if isinstance(place, ResticPlace):
+                    place.check()
         except (BackupError, CommandFailedError) as error:
             failures.append(f"{place.name}: {error}")
             _delete_bad(run, place, manifest)
@@ -146,10 +173,12 @@ def _record(copies: list[Copy]) -> Stored:
 
 
 def _prune(run: Run[BackupSettings], copies: list[Copy]) -> None:
-    policy = Policy(run.fraise, run.environment, run.settings.keep)
+    policy = Policy.of(run.fraise, run.environment, run.settings)
     with run.step("prune"):
         for place, manifest in copies:
             planned = plan(place, policy, datetime.now(UTC), verified=manifest.name)
             for line in planned.lines():
                 run.note(line)
             planned.carry_out()
+            if planned.deleted and isinstance(place, ResticPlace):
+                place.reclaim()

@@ -6,8 +6,8 @@ from fraisier_core import Run, hookimpl
 
 from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restore_testing import run_restore_test
-from fraisier_deployers.backup.restoring import require_folder
 
 
 @hookimpl
@@ -19,10 +19,10 @@ def settings() -> type[BackupSettings]:
 @hookimpl
 def back_up(run: Run[BackupSettings]) -> None:
     """Make a backup."""
-    make_backup(run, require_folder(run.settings))
+    make_backup(run, working_place(run.settings, run.release.path))
 
 
 @hookimpl
 def test_restore(run: Run[BackupSettings]) -> None:
     """Restore the newest backup as a test."""
-    run_restore_test(run, require_folder(run.settings))
+    run_restore_test(run, working_place(run.settings, run.release.path))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.backup_settings import KeepSection
+from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.retention import kept
@@ -29,6 +30,12 @@ class Policy:
     environment: str
     keep: KeepSection | None
     zone: tzinfo | None = None
+
+    @classmethod
+    def of(cls, fraise: str, environment: str, settings: BackupSettings) -> Policy:
+        """Return what the settings of an environment say: days are those of its schedule's time zone."""
+        zone = settings.schedule.time_zone if settings.schedule else None
+        return cls(fraise, environment, settings.keep, ZoneInfo(zone) if zone else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from fraisier_core import CommandFailedError, CommandResult
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.dumping import Sink
+from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
-from fraisier_deployers.backup.restic_errors import reasons
+from fraisier_deployers.backup.restic_errors import hidden, reasons
 from fraisier_deployers.backup.with_variables import WithVariables
 
 NAME = "restic"
@@ -111,19 +111,24 @@ class ResticPlace:
                 unreadable[name] = str(error)
         return Listing(tuple(sorted(manifests, key=lambda each: (each.created_at, each.name))), unreadable)
 
-    def receiving(self, file: str, made: Origin) -> Sink:
-        """Return where a source is dumped to, by what `secretly` returns: into the repository at once.
+    def receive(self, source: BackupSource, file: str, made: Origin, work: Path) -> Dumped:
+        """Dump a source into the repository at once. It is no backup until `put_manifest` was called.
 
         Args:
+            source: what is dumped.
             file: the name of the copy's file.
             made: which backup it is.
+            work: an empty folder for files that are needed meanwhile.
         """
-        return Sink(after=(self._backup(file, _DATA, made),))
+        require_program("restic")
+        try:
+            return source.dump(WithVariables(self.runner, self._env), work, self._sink(file, made))
+        except BackupError as error:
+            raise BackupError(hidden(self.repository.get_secret_value(), str(error))) from error
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy: the data, then the manifest."""
-        sink = self.receiving(manifest.file, manifest)
-        self._pipe(f"store {manifest.file}", sink.fed_by(input=file))
+        self._pipe(f"store {manifest.file}", self._sink(manifest.file, manifest).fed_by(input=file))
         self.put_manifest(manifest)
 
     def put_manifest(self, manifest: Manifest) -> None:
@@ -165,10 +170,6 @@ class ResticPlace:
         """Free the space of what was forgotten. Raises `BackupError`."""
         self._run("prune it", "prune")
 
-    def secretly(self) -> Runner:
-        """Return what runs commands that may call restic: their environment has the secrets."""
-        return WithVariables(self.runner, self._env)
-
     def _forget(self, what: str, snapshots: Sequence[Snapshot]) -> None:
         if snapshots:
             self._run(f"forget {what}", "forget", *(each.id for each in snapshots))
@@ -196,6 +197,9 @@ class ResticPlace:
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept.write_text(text)
         return text
+
+    def _sink(self, file: str, made: Origin) -> Sink:
+        return Sink(after=(self._backup(file, _DATA, made),))
 
     def _backup(self, file: str, kind: str, made: Origin) -> Stage:
         tags = (_OURS, kind, *_tags(made.fraise, made.environment), file)

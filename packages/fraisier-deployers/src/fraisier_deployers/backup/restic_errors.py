@@ -21,11 +21,10 @@ def reasons(repository: str) -> Callable[[str], str]:
     """Return what finds, in what restic printed, why it failed; no part of the repository's address is in
     what that returns.
     """
-    hidden = sorted(_parts(repository), key=len, reverse=True)
 
     def reason(text: str) -> str:
         known = (said for pattern, said in _KNOWN.items() if pattern in text.lower())
-        return next(known, None) or _hiding(hidden, _last_words(text))
+        return next(known, None) or hidden(repository, _last_words(text))
 
     return reason
 
@@ -36,8 +35,9 @@ def _last_words(text: str) -> str:
     return (fatal or lines or [""])[-1]
 
 
-def _hiding(parts: list[str], text: str) -> str:
-    for part in parts:
+def hidden(repository: str, text: str) -> str:
+    """Return a text without any part of the repository's address."""
+    for part in sorted(_parts(repository), key=len, reverse=True):
         text = text.replace(part, "***")
     return text
 

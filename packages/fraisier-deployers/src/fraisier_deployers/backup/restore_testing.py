@@ -15,8 +15,9 @@ from fraisier_core import Run
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copying import fetched
-from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.places import Place
+from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
@@ -33,11 +34,11 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
 
     Args:
         run: the run that tests it.
-        folder: where the copies on this host lie.
+        folder: where the copies on this host lie, or with restic what is needed meanwhile.
     """
     name = f"{PREFIX}{uuid4().hex[:8]}"
     with exclusive(folder), working_folder(folder, name) as work:
-        place = LocalPlace(folder, run)
+        place = primary_place(run.settings, folder, run)
         manifest = _newest(run, place)
         with run.step("verify_copy"):
             run.note(f"{manifest.name} of {manifest.created_at:%Y-%m-%d %H:%M} UTC")
@@ -53,7 +54,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             _check(run, target)
 
 
-def _newest(run: Run[BackupSettings], place: LocalPlace) -> Manifest:
+def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     listing = place.manifests().of(run.fraise, run.environment)
     if not listing.manifests:
         raise BackupError(f"there is no backup in {place.destination}: run fraisier backup first")

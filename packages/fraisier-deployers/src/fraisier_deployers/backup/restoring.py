@@ -45,6 +45,7 @@ def restore(
     target: str | None,
     *,
     runner: Runner,
+    folder: Path,
     replace: str | None = None,
 ) -> Restored:
     """Restore a backup, and compare. Raises `BackupError`.
@@ -55,9 +56,10 @@ def restore(
         place: where the copy lies.
         target: a database's name or URL, or the path of a file or folder; by default, where it came from.
         runner: runs the commands.
+        folder: where the copies on this host lie, or with restic what is needed meanwhile; what is replaced
+            is backed up there.
         replace: the name of the target, if what is there may be replaced.
     """
-    folder = require_folder(settings)
     into = chosen_target(settings.source, manifest, target, runner)
     require_replaceable(into, replace)
     with exclusive(folder), working_folder(folder, f"restore-{uuid4().hex[:8]}") as work:
@@ -73,13 +75,6 @@ def restore(
     if differences := into.differences(manifest):
         raise BackupError(f"{manifest.name} was restored, but is not what it was: {'; '.join(differences)}")
     return restored
-
-
-def require_folder(settings: BackupSettings) -> Path:
-    """Return where the copies on this host lie. Raises `BackupError` if there are none."""
-    if settings.path is None:
-        raise BackupError("path is not set: restic keeps these backups")
-    return settings.path
 
 
 def require_replaceable(target: RestoreTarget, replace: str | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import SourceSection
+from fraisier_deployers.backup.compression import SUFFIX
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.places import Runner
@@ -24,14 +25,15 @@ from fraisier_deployers.backup.sources.sqlite_target import SqliteTarget
 from fraisier_deployers.backup.targets import RestoreTarget
 
 
-def chosen_source(section: SourceSection) -> BackupSource:
-    """Return what is backed up."""
+def chosen_source(section: SourceSection, *, compressed: bool = True) -> BackupSource:
+    """Return what is backed up, and whether its dump is compressed where that is for us to do."""
+    ending = SUFFIX if compressed else ""
     if section.postgresql is not None:
         return PostgresqlSource(section.postgresql.get_secret_value(), section.bin)
     if section.sqlite is not None:
-        return SqliteSource(section.sqlite)
+        return SqliteSource(section.sqlite, f".sqlite{ending}")
     if section.folders is not None:
-        return FoldersSource(section.folders, section.exclude)
+        return FoldersSource(section.folders, section.exclude, suffix=f".tar{ending}")
     return CommandSource(section.command or ())
 
 

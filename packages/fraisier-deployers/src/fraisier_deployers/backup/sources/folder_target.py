@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.compression import DECOMPRESSING, require_zstd
+from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.pipelines import run_pipeline
@@ -56,12 +56,12 @@ class FolderTarget:
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
         """Extract an archive."""
         _facts(manifest)
-        require_zstd()
+        stages = decompressing(file.name)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error
-        run_pipeline(self.runner, Pipeline(str(file), after=(DECOMPRESSING, self._extracting())))
+        run_pipeline(self.runner, Pipeline(str(file), after=(*stages, self._extracting())))
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Empty these places, and extract an archive."""

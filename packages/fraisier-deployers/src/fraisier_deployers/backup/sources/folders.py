@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.compression import COMPRESSING, require_zstd
+from fraisier_deployers.backup.compression import compressing
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import FolderFacts
 from fraisier_deployers.backup.pipelines import python, run_pipeline
@@ -28,6 +28,7 @@ class FoldersSource:
         paths: the folders.
         exclude: patterns of names that are left out, as tar's `--exclude`.
         root: what the names in the archive are relative to.
+        suffix: `.tar` leaves the archive as it is.
     """
 
     paths: Sequence[Path]
@@ -37,13 +38,12 @@ class FoldersSource:
 
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
         """Archive the folders. What changes meanwhile is named in the output. Raises `BackupError`."""
-        require_zstd()
         if missing := [str(path) for path in self.paths if not path.is_dir()]:
             raise BackupError(f"{', '.join(missing)} is no folder: correct source.folders")
         facts_file = work / "facts"
         archiving = Stage(self._tar(), (0, _CHANGED))
         counting = Stage(python(_MODULE, str(facts_file)))
-        flowed = run_pipeline(runner, sink.fed_by(archiving, counting, COMPRESSING))
+        flowed = run_pipeline(runner, sink.fed_by(archiving, counting, *compressing(self.suffix)))
         paths = tuple(str(path) for path in self.paths)
         facts = FolderFacts(paths=paths, **json.loads(facts_file.read_text()))
         return Dumped(flowed.size, flowed.sha256, facts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.compression import COMPRESSING, require_zstd
+from fraisier_deployers.backup.compression import compressing
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import SqliteFacts
 from fraisier_deployers.backup.pipelines import python, run_pipeline, run_tool
@@ -23,6 +23,7 @@ class SqliteSource:
 
     Args:
         path: its file.
+        suffix: `.sqlite` leaves the copy as it is.
     """
 
     path: Path
@@ -30,12 +31,12 @@ class SqliteSource:
 
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
         """Copy the database, also while it is written, and compress the copy. Raises `BackupError`."""
-        require_zstd()
+        stages = compressing(self.suffix)
         copy, facts_file = work / "copy", work / "facts"
         mode = _mode(self.path)
         try:
             run_tool(runner, python(_MODULE, str(self.path), str(copy), str(facts_file)))
-            flowed = run_pipeline(runner, sink.fed_by(COMPRESSING, input=copy))
+            flowed = run_pipeline(runner, sink.fed_by(*stages, input=copy))
         finally:
             copy.unlink(missing_ok=True)
         tables = json.loads(facts_file.read_text())["tables"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.compression import DECOMPRESSING, require_zstd
+from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.local_place import sync_folder
 from fraisier_deployers.backup.manifest import Manifest, SqliteFacts
@@ -50,10 +50,10 @@ class SqliteTarget:
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - beside the target
         """Decompress and check a copy beside the target, whose place it takes then."""
-        require_zstd()
+        stages = decompressing(file.name)
         partial = self.path.with_name(f".{self.path.name}.restoring")
         try:
-            run_pipeline(self.runner, Pipeline(str(file), after=(DECOMPRESSING,), output=str(partial)))
+            run_pipeline(self.runner, Pipeline(str(file), after=stages, output=str(partial)))
             if differences := self._differences(partial, manifest):
                 raise BackupError(f"{self.path} was left as it is: {'; '.join(differences)}")
             self._put(partial, _facts(manifest).mode)
