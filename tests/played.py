@@ -13,7 +13,15 @@ from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveredRef, Delivery
-from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Event, Lease, Observed, Request
+from fraisier_core.store.records import (
+    BranchHead,
+    ConfiguredEnvironment,
+    Event,
+    Lease,
+    Observed,
+    Request,
+    Untold,
+)
 from fraisier_core.store.tokens import AuditEvent
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.processes import ProcessIdentity
@@ -49,6 +57,8 @@ class Player:
         for _ in range(turns):
             self.random.choice([self.deliver, self.claim, self.go_on, self.go_on, self.request])()
         self.store.observe("told", Observed(turns, 0, "no\nanswer"))
+        told = self.store.events(limit=1)[0]
+        self.store.record_untold(told, Untold("told", told.event, NOON.format(4), "ü: no\nanswer"))
         head = BranchHead("cellar", "live", "refs/heads/ü", "a" * 40, NOON.format(1))
         self.store.record_heads("cellar", "live", [head])
         self.store.record_no_heads("pantry", "live", "not there")

@@ -375,6 +375,7 @@ def test_a_restored_backup_holds_all_and_what_ran_or_waited_is_interrupted(
         "tb_deployment_logs",
         "tb_branch_heads",
         "tb_observers",
+        "tb_untold",
     )
     assert all(after[name] == before[name] for name in kept)
     events = before["tb_deployment_events"]
@@ -592,6 +593,7 @@ UNREADABLE = {
     f"UPDATE tb_audit_events SET detail = {BROKEN}": "tb_audit_events, the first row",
     f"UPDATE tb_branch_heads SET problem = {BROKEN}": "tb_branch_heads, the first row",
     f"UPDATE tb_observers SET problem = {BROKEN}": "tb_observers, the first row",
+    f"UPDATE tb_untold SET problem = {BROKEN}": "tb_untold, the first row",
     f"UPDATE tb_deployment_events SET message = {BROKEN}": "tb_deployment_events, the first row",
     "UPDATE tb_webhook_events SET urls = '[\"' WHERE sequence = 3": "tb_webhook_events, 3: urls cannot",
     "UPDATE tb_webhook_events SET reasons = '' WHERE sequence = 2": "tb_webhook_events, 2: reasons cannot",

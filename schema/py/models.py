@@ -74,6 +74,16 @@ class DeploymentEvent:
     message: Annotated[str | None, says("Why.")]
 
 
+@fraiseql.type(embedded=True)
+class Untold:
+    """What an observer could not do about a deployment."""
+
+    observer: Annotated[str, says("The observer.")]
+    event: Annotated[EventName, says("Of what it had been told.")]
+    at: Annotated[DateTime, says("When.")]
+    problem: Annotated[str, says("Why it could not.")]
+
+
 @fraiseql.type(sql_source="v_deployment_holds")
 class Hold:
     """What keeps pushes waiting: a user holds an environment, or a window of `freeze:` does."""
@@ -141,6 +151,7 @@ class Deployment:
     steps: Annotated[list[Step], says("Its steps, in the order in which they began.")]
     output: Annotated[list[OutputChunk], says("The newest output of its steps, oldest first.")]
     events: Annotated[list[DeploymentEvent], says("What happened to it, oldest first.")]
+    untold: Annotated[list[Untold], says("What observers could not do about it, of each the last.")]
 
 
 @fraiseql.type(embedded=True)

@@ -70,7 +70,7 @@ def both(host: Host, postgres_servers: Servers) -> Iterator[Both]:
         yield Both(own, other)
 
 
-MANY = {"steps", "output", "events"}
+MANY = {"steps", "output", "events", "untold"}
 """What belongs to a deployment, which is too much for a list of them."""
 
 

@@ -195,6 +195,14 @@ def test_what_a_deployment_did_is_answered(asker: Asker, played: OpenStore) -> N
     ]
 
 
+def test_what_an_observer_could_not_do_is_answered(asker: Asker, played: OpenStore) -> None:
+    document = "query ($id: ID!) { deployment(id: $id) { untold { observer event at problem } } }"
+    (told,) = played.events(limit=1)
+    (untold,) = played.untold(told.deployment_id)
+    found = asker.ask(document, {"id": told.deployment_id})["deployment"]["untold"]
+    assert found == [untold._asdict() | {"event": untold.event.upper()}]
+
+
 @pytest.mark.parametrize(("limit", "length"), [(0, 0), (1, 1), (2, 2), (50, None)])
 def test_a_nested_list_can_be_cut_short(asker: Asker, limit: int, length: int | None) -> None:
     document = """query ($n: Int) {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
 from fraisier_core.store.received import Delivery
-from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request, Untold
 from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
@@ -458,3 +458,19 @@ def test_a_piece_of_output_above_the_limit_is_kept(store: OpenStore) -> None:
     store.write_log(lease, 1, "longer than the limit", dropped=0, limit=10)
     (chunk,) = store.log(lease.deployment_id)
     assert (chunk.text, chunk.dropped) == ("longer than the limit", 5)
+
+
+def test_of_what_an_observer_could_not_do_the_last_is_kept_until_it_can(store: OpenStore) -> None:
+    lease = claimed(store)
+    requested, begun = store.events(deployment_id=lease.deployment_id)
+    for event, problem in ((requested, "first"), (begun, "second"), (begun, "third")):
+        store.record_untold(event, Untold("teller", event.event, event.at, problem))
+    store.record_untold(begun, Untold("another", begun.event, begun.at, "fourth"))
+    assert [(each.observer, each.event, each.problem) for each in store.untold(lease.deployment_id)] == [
+        ("another", "claimed", "fourth"),
+        ("teller", "claimed", "third"),
+    ]
+    store.forget_untold(requested, "teller")
+    assert len(store.untold(lease.deployment_id)) == 2
+    store.forget_untold(begun, "teller")
+    assert [each.observer for each in store.untold(lease.deployment_id)] == ["another"]

@@ -351,6 +351,8 @@ def test_one_that_says_when_is_told_again_then(installation: Installation) -> No
     installation.start()
     wait_until(lambda: installation.store.observed("looker").sequence == 1)
     assert installation.log().splitlines()[-1].endswith(": asked too often; told again in 0.25 s")
+    (event,) = installation.store.events()
+    wait_until(lambda: not installation.store.untold(event.deployment_id))
 
 
 def test_what_cannot_be_done_is_passed_over_at_once_and_logged_once(installation: Installation) -> None:
@@ -373,6 +375,9 @@ def test_what_cannot_be_done_is_passed_over_at_once_and_logged_once(installation
         "401: no such token; passed over",
     ]
     assert (installation.store.observed("looker").problem or "").endswith(": 401: no such token")
+    last = installation.store.events()[-1]
+    (untold,) = installation.store.untold(last.deployment_id)
+    assert (untold.observer, untold.event, untold.problem) == ("looker", last.event, "401: no such token")
 
 
 NIGHTLY = CONFIGURATION.replace(

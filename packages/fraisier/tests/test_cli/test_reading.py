@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 from fraisier.cli.list import provider_to_install
-from fraisier_core.store.records import Request
+from fraisier_core.store.records import Request, Untold
 from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 
@@ -261,6 +261,25 @@ def test_show_prints_each_step_with_its_output(installation: Installation) -> No
     steps = installation.json("show", last.id)["steps"]
     assert [(each["name"], each["status"]) for each in steps] == [("fetch", "success"), ("build", "failed")]
     assert steps[1]["output"].endswith("no compiler\n")
+
+
+@both_databases
+def test_show_says_what_an_observer_could_not_do(installation: Installation) -> None:
+    installation.deploy()
+    last = installation.last()
+    assert "not told" not in installation.run("show", last.id).stdout
+    with closing(installation.open()) as store:
+        event = store.events(deployment_id=last.id)[-1]
+        store.record_untold(event, Untold("teller", event.event, event.at, "commit status at git.x: 401"))
+    said = installation.run("show", last.id).stdout
+    assert "\n  not told   teller of success: commit status at git.x: 401\n" in said
+    (untold,) = installation.json("show", last.id)["untold"]
+    assert untold == {
+        "observer": "teller",
+        "event": "success",
+        "at": event.at,
+        "problem": "commit status at git.x: 401",
+    }
 
 
 def test_nothing_from_outside_reaches_the_terminal_as_it_is(installation: Installation) -> None:

@@ -29,6 +29,7 @@ from fraisier_core.store.records import (
     PushedCommit,
     Request,
     Step,
+    Untold,
 )
 from fraisier_core.store.tables import Closed, Contents, WritableContents
 from fraisier_core.store.tokens import AuditEvent, Token
@@ -86,6 +87,9 @@ class DeploymentReader(Protocol):
 
     def steps(self, deployment_id: str) -> list[Step]:
         """Return its steps in the order they started."""
+
+    def untold(self, deployment_id: str) -> list[Untold]:
+        """Return what observers could not do about it, of each observer the last."""
 
     def log(self, deployment_id: str, after: int = 0) -> list[LogChunk]:
         """Return the output kept of its steps, in order; only what came after chunk `after`."""
@@ -412,6 +416,12 @@ class Store(Reader, Protocol):
 
     def observe(self, observer: str, observed: Observed) -> None:
         """Record how far an observer has seen the events."""
+
+    def record_untold(self, event: DeploymentEvent, untold: Untold) -> None:
+        """Record what an observer could not do when it was told of an event."""
+
+    def forget_untold(self, event: DeploymentEvent, observer: str) -> None:
+        """Forget what an observer could not do before when it was told of an event."""
 
     def record_heads(self, fraise_id: str, environment: str, heads: Sequence[BranchHead]) -> None:
         """Record the branches that an environment follows, as its repository has them, in place of those that

@@ -261,6 +261,15 @@ class ObserverProblem(NamedTuple):
     problem_at: str
 
 
+class Untold(NamedTuple):
+    """What an observer could not do last about a deployment, of which event it had been told, and when."""
+
+    observer: str
+    event: EventName
+    at: str
+    problem: str
+
+
 class BranchHead(NamedTuple):
     """The newest commit of a branch that an environment follows, as its repository had it at `seen_at`; None
     if it has no such branch, for the reason in `problem`. Without a `ref`, the repository could not be asked.

@@ -39,6 +39,7 @@ RECORDED = (
     Table("tb_deployment_events", ("sequence",)),
     Table("tb_deployment_logs", ("sequence",), 200),
     Table("tb_observers", ("name",)),
+    Table("tb_untold", ("deployment_id", "observer")),
     Table("tb_branch_heads", ("fraise_id", "environment", "ref")),
     Table("tb_holds", ("id",)),
     Table("tb_tokens", ("id",)),

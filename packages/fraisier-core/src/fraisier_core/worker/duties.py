@@ -16,7 +16,7 @@ from typing import Protocol
 from fraisier_core.observer_context import Missed
 from fraisier_core.plugins import Observer
 from fraisier_core.settings import ObserverSettings
-from fraisier_core.store.records import DeploymentEvent, Observed
+from fraisier_core.store.records import DeploymentEvent, Observed, Untold
 from fraisier_core.system.host import utc_now
 from fraisier_core.text.redaction import Redactor
 from fraisier_core.worker.observer_facts import ObserverFacts
@@ -70,11 +70,15 @@ class Told:
         pauses = () if outcome.is_final else self.retry_seconds[attempts:]
         return outcome.pause if pauses and outcome.pause is not None else next(iter(pauses), None)
 
+    def said(self, outcome: Outcome) -> str:
+        """Return a problem without secrets, as long as it is kept."""
+        return self.redactor.redact(outcome.problem)[:PROBLEM_LENGTH]
+
     def log(self, what: str, outcome: Outcome, pause: float | None) -> str:
         """Log a problem, and what follows, and return it as it is kept, without secrets. What is of no use to
         repeat is logged once, then only for who looks for more.
         """
-        said = self.redactor.redact(outcome.problem)[:PROBLEM_LENGTH]
+        said = self.said(outcome)
         problem = f"{what}: {said}" if what else said
         if pause is None:
             is_known = outcome.is_final and said == self.refused
@@ -119,15 +123,18 @@ class Changes:
 
     def ended(self, outcome: Outcome) -> None:
         """Record that the event was told, or that it failed and is told again, or passed over."""
-        event, observed = self.event, self.told.observed()
+        event, observed, store = self.event, self.told.observed(), self.told.facts.store
         if not outcome.problem:
             self.told.note(observed._replace(sequence=event.sequence, attempts=0))
+            if observed.attempts:
+                store.forget_untold(event, self.told.name)
             if outcome.answer:
                 self.wants_delivery()
             return
         what = f"{event.event} (event {event.sequence}) of deployment {event.deployment_id}"
         pause = self.told.pause(observed.attempts, outcome)
         problem = self.told.log(what, outcome, pause)
+        store.record_untold(event, Untold(self.told.name, event.event, utc_now(), self.told.said(outcome)))
         if pause is None:
             self.told.note(observed._replace(sequence=event.sequence, attempts=0), problem)
         else:

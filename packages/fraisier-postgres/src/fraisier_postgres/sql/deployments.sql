@@ -256,3 +256,12 @@ SET sequence = excluded.sequence, attempts = excluded.attempts, problem = exclud
 
 -- name: wake
 SELECT wake();
+
+-- name: record_untold
+INSERT INTO tb_untold (deployment_id, observer, sequence, event, at, problem)
+VALUES (:deployment_id, :observer, :sequence, :event, :at, :problem)
+ON CONFLICT (deployment_id, observer) DO UPDATE
+SET sequence = excluded.sequence, event = excluded.event, at = excluded.at, problem = excluded.problem;
+
+-- name: forget_untold
+DELETE FROM tb_untold WHERE deployment_id = :deployment_id AND observer = :observer AND sequence = :sequence;

@@ -41,7 +41,7 @@ TO fraisier_receiver, fraisier_reader, fraisier_worker;
 
 GRANT SELECT ON
     tb_deployment_events, deployment_event_sequence, tb_attempts, tb_steps, tb_serving, tb_deployment_logs,
-    tb_webhook_refs, tb_refused_deliveries, tb_leases, tb_observers, tb_branch_heads
+    tb_webhook_refs, tb_refused_deliveries, tb_leases, tb_observers, tb_untold, tb_branch_heads
 TO fraisier_reader, fraisier_worker;
 GRANT SELECT (sequence, webhook_event_id) ON tb_webhook_payloads TO fraisier_reader, fraisier_worker;
 
@@ -67,6 +67,6 @@ GRANT EXECUTE ON FUNCTION note_change(uuid, uuid), last_change(uuid) TO fraisier
 
 GRANT SELECT ON claimable_deployments TO fraisier_worker;
 GRANT INSERT ON tb_deployment_events TO fraisier_worker;
-GRANT INSERT, UPDATE, DELETE ON tb_leases, tb_workers, tb_deployment_logs, tb_branch_heads TO fraisier_worker;
+GRANT INSERT, UPDATE, DELETE ON tb_leases, tb_workers, tb_deployment_logs, tb_untold, tb_branch_heads TO fraisier_worker;
 GRANT INSERT, UPDATE ON tb_observers TO fraisier_worker;
 GRANT DELETE ON tb_webhook_payloads, tb_refused_deliveries TO fraisier_worker;

@@ -8,13 +8,15 @@ import typer
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
-from fraisier.cli.tables import GAP, print_facts, print_text, status_cell
+from fraisier.cli.tables import GAP, Cell, print_facts, print_text, status_cell
 from fraisier.cli.times import ago, lasted
 from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, say
 
 if TYPE_CHECKING:
-    from fraisier_core.store.records import Deployment
+    from collections.abc import Sequence
+
+    from fraisier_core.store.records import Deployment, Untold
 
 app = command_app()
 
@@ -28,11 +30,13 @@ def show(
     progress = Follower(reader, deployment_id).progress()
     shown = progress.deployment
     awaited = reader.awaited(shown) if shown.status == "pending" else None
+    untold = reader.untold(deployment_id)
     if as_json:
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
-        print_json(shown._asdict() | {"waits_for": awaited, "steps": steps})
+        facts = {"waits_for": awaited, "steps": steps, "untold": [each._asdict() for each in untold]}
+        print_json(shown._asdict() | facts)
         return
-    _print_deployment(shown, awaited and f"{reader.deployment(awaited).kind} {awaited}")
+    _print_deployment(shown, awaited and f"{reader.deployment(awaited).kind} {awaited}", untold)
     for each in progress.in_order():
         if isinstance(each, Remark):
             say("")
@@ -49,7 +53,7 @@ def _arguments(record: Deployment) -> str | None:
     return join(record.arguments)
 
 
-def _print_deployment(record: Deployment, awaited: str | None) -> None:
+def _print_deployment(record: Deployment, awaited: str | None, untold: Sequence[Untold]) -> None:
     print_facts(
         f"deployment {record.id}",
         [
@@ -68,6 +72,10 @@ def _print_deployment(record: Deployment, awaited: str | None) -> None:
             ("took", lasted(record.duration)),
             ("superseded by", record.superseded_by),
             ("attempt", str(record.attempt) if record.attempt > 1 else None),
+            *(
+                ("not told", Cell(f"{each.observer} of {each.event}: {each.problem}", "yellow"))
+                for each in untold
+            ),
         ],
     )
 

@@ -14,6 +14,7 @@ from fraisier_core.store.records import (
     EnvironmentStatus,
     LogChunk,
     Step,
+    Untold,
 )
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ PROGRESS = f"""query Progress($id: ID!) {{
     steps {{ {fields(Step)} }}
     events {{ {EVENT} }}
     output {{ {CHUNK} }}
+    untold {{ {fields(Untold)} }}
   }}
 }}"""
 DEPLOY = f"""mutation Deploy(

@@ -17,6 +17,7 @@ from fraisier_core.store.records import (
     EnvironmentStatus,
     LogChunk,
     Step,
+    Untold,
 )
 from fraisier_core.store.vocabulary import KINDS
 
@@ -158,6 +159,10 @@ class RemoteReader(DeploymentReader):
         """Return what `Reader.log` does."""
         rows = self._progress(deployment_id)["output"]
         return [record_of(LogChunk, row) for row in rows if row["sequence"] > after]
+
+    def untold(self, deployment_id: str) -> list[Untold]:
+        """Return what `Reader.untold` does."""
+        return [record_of(Untold, row) for row in self._progress(deployment_id)["untold"]]
 
     def events(
         self, after: int = 0, limit: int = 1000, deployment_id: str | None = None

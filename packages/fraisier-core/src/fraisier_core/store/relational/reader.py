@@ -21,6 +21,7 @@ from fraisier_core.store.records import (
     ObserverProblem,
     Request,
     Step,
+    Untold,
 )
 from fraisier_core.store.relational.dialect import statements
 from fraisier_core.store.tokens import AuditEvent, Token
@@ -102,6 +103,9 @@ class RelationalReader:
 
     def log(self, deployment_id: str, after: int = 0) -> list[LogChunk]:
         return self._records(LogChunk, "log", id=deployment_id, after=after)
+
+    def untold(self, deployment_id: str) -> list[Untold]:
+        return self._records(Untold, "untold", id=deployment_id)
 
     def events(
         self, after: int = 0, limit: int = 1000, deployment_id: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.store.records import Event, Forgotten, Observed
+from fraisier_core.store.records import DeploymentEvent, Event, Forgotten, Observed, Untold
 from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
 from fraisier_core.store.relational.held_environments import Holds
 from fraisier_core.store.vocabulary import KINDS
@@ -81,6 +81,16 @@ class RelationalStore(Holds):
     @transaction
     def observe(self, observer: str, observed: Observed) -> None:
         self._write("observe", name=observer, **observed._asdict())
+
+    @transaction
+    def record_untold(self, event: DeploymentEvent, untold: Untold) -> None:
+        about = {"deployment_id": event.deployment_id, "sequence": event.sequence}
+        self._write("record_untold", **about, **untold._asdict())
+
+    @transaction
+    def forget_untold(self, event: DeploymentEvent, observer: str) -> None:
+        about = {"deployment_id": event.deployment_id, "sequence": event.sequence}
+        self._write("forget_untold", **about, observer=observer)
 
     def add_kinds(self) -> None:
         """Write the kinds of this version, if the store has others: its rules look them up."""

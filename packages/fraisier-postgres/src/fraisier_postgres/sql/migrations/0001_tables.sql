@@ -335,6 +335,17 @@ CREATE TABLE tb_observers (
     problem_at text
 );
 
+-- What an observer could not do last about a deployment, and of which event it had been told; mutable.
+CREATE TABLE tb_untold (
+    deployment_id uuid NOT NULL,
+    observer      text COLLATE "C" NOT NULL,
+    sequence      bigint NOT NULL,
+    event         text NOT NULL,
+    at            timestamptz NOT NULL,
+    problem       text NOT NULL,
+    PRIMARY KEY (deployment_id, observer)
+);
+
 -- The branches that an environment follows, as the repository had them when it was asked last; mutable. A row
 -- without a name says that the repository could not be asked since, and why.
 CREATE TABLE tb_branch_heads (

@@ -41,7 +41,7 @@ SELECT
         'stored_at', h.stored_at, 'attempt', h.attempt, 'activation_started', h.activation_started,
         'rollback_started', h.rollback_started, 'unrepeatable', h.unrepeatable,
         'cancel_requested', h.cancel_requested, 'position', h.position, 'sequence', h.sequence,
-        'steps', h.steps, 'output', h.output, 'events', h.events) AS data
+        'steps', h.steps, 'output', h.output, 'events', h.events, 'untold', h.untold) AS data
 FROM (
     SELECT
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
@@ -70,7 +70,10 @@ FROM (
              'commit_sha', e.commit_sha, 'superseded_by', e.superseded_by, 'release', e.release, 'step', e.step,
              'step_number', e.step_number, 'step_status', e.step_status, 'duration', e.duration,
              'message', e.message) ORDER BY e.number), '[]')
-         FROM tb_deployment_events AS e WHERE e.deployment_id = d.id) AS events
+         FROM tb_deployment_events AS e WHERE e.deployment_id = d.id) AS events,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'observer', u.observer, 'event', u.event, 'at', utc(u.at), 'problem', u.problem) ORDER BY u.observer), '[]')
+         FROM tb_untold AS u WHERE u.deployment_id = d.id) AS untold
     FROM tb_deployments AS d) AS h
 ORDER BY h.sequence DESC;
 
@@ -126,7 +129,8 @@ SELECT
     e.sequence AS position, d.sequence,
     (SELECT h.steps FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS steps,
     (SELECT h.output FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS output,
-    (SELECT h.events FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS events
+    (SELECT h.events FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS events,
+    (SELECT h.untold FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS untold
 FROM tb_deployment_events AS e
 JOIN tb_deployments AS d ON d.id = e.deployment_id
 CROSS JOIN LATERAL (

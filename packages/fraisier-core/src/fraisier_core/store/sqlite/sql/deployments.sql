@@ -245,3 +245,12 @@ VALUES (:name, :sequence, :attempts, :problem, :problem_at)
 ON CONFLICT (name) DO UPDATE
 SET sequence = excluded.sequence, attempts = excluded.attempts, problem = excluded.problem,
     problem_at = excluded.problem_at;
+
+-- name: record_untold
+INSERT INTO tb_untold (deployment_id, observer, sequence, event, at, problem)
+VALUES (:deployment_id, :observer, :sequence, :event, :at, :problem)
+ON CONFLICT (deployment_id, observer) DO UPDATE
+SET sequence = excluded.sequence, event = excluded.event, at = excluded.at, problem = excluded.problem;
+
+-- name: forget_untold
+DELETE FROM tb_untold WHERE deployment_id = :deployment_id AND observer = :observer AND sequence = :sequence;

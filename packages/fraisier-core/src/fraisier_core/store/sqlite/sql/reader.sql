@@ -41,6 +41,9 @@ SELECT * FROM tb_deployments WHERE id = :id;
 -- name: steps
 SELECT * FROM tb_steps WHERE deployment_id = :id ORDER BY attempt, number;
 
+-- name: untold
+SELECT observer, event, at, problem FROM tb_untold WHERE deployment_id = :id ORDER BY observer;
+
 -- name: log
 SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
 WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;

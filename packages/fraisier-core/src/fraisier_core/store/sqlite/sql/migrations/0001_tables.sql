@@ -328,6 +328,17 @@ CREATE TABLE tb_observers (
     problem_at TEXT
 ) STRICT;
 
+-- What an observer could not do last about a deployment, and of which event it had been told; mutable.
+CREATE TABLE tb_untold (
+    deployment_id TEXT NOT NULL,
+    observer      TEXT NOT NULL,
+    sequence      INTEGER NOT NULL,
+    event         TEXT NOT NULL,
+    at            TEXT NOT NULL,
+    problem       TEXT NOT NULL,
+    PRIMARY KEY (deployment_id, observer)
+) STRICT;
+
 -- The branches that an environment follows, as the repository had them when it was asked last; mutable. A row
 -- without a name says that the repository could not be asked since, and why.
 CREATE TABLE tb_branch_heads (

@@ -39,7 +39,8 @@ SELECT
         'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
         'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
         'cancel_requested', json(iif(h.cancel_requested, 'true', 'false')), 'position', h.position,
-        'sequence', h.sequence, 'steps', json(h.steps), 'output', json(h.output), 'events', json(h.events)) AS data
+        'sequence', h.sequence, 'steps', json(h.steps), 'output', json(h.output), 'events', json(h.events),
+        'untold', json(h.untold)) AS data
 FROM (
     SELECT
         d.id, d.fraise_id, d.environment, d.kind, d.status, d.requested_at, d.started_at, d.completed_at,
@@ -67,7 +68,9 @@ FROM (
              'commit_sha', e.commit_sha, 'superseded_by', e.superseded_by, 'release', e.release, 'step', e.step,
              'step_number', e.step_number, 'step_status', e.step_status, 'duration', e.duration,
              'message', e.message))
-         FROM (SELECT * FROM tb_deployment_events WHERE deployment_id = d.id ORDER BY number) AS e) AS events
+         FROM (SELECT * FROM tb_deployment_events WHERE deployment_id = d.id ORDER BY number) AS e) AS events,
+        (SELECT json_group_array(json_object('observer', u.observer, 'event', u.event, 'at', u.at, 'problem', u.problem))
+         FROM (SELECT * FROM tb_untold WHERE deployment_id = d.id ORDER BY observer) AS u) AS untold
     FROM tb_deployments AS d) AS h
 ORDER BY h.sequence DESC;
 
@@ -123,7 +126,8 @@ SELECT
     e.sequence AS position, d.sequence,
     (SELECT h.steps FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS steps,
     (SELECT h.output FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS output,
-    (SELECT h.events FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS events
+    (SELECT h.events FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS events,
+    (SELECT h.untold FROM v_deployment_history AS h WHERE h.id = e.deployment_id) AS untold
 FROM tb_deployment_events AS e
 JOIN tb_deployments AS d ON d.id = e.deployment_id
 JOIN tb_deployment_events AS c ON c.deployment_id = e.deployment_id AND c.number = (
