@@ -75,7 +75,10 @@ DECLARE
     chosen text := coalesce(branch, CASE WHEN commit IS NULL THEN place.branch END);
     hold environment_holds := hold_of(place);
 BEGIN
-    IF commit !~* '^[0-9a-f]{4,64}$' THEN
+    IF NOT place.kinds ? 'deploy' THEN
+        PERFORM refuse_request(
+            place.fraise_id || ' ' || place.environment || ' is not deployed: its type is for other things alone');
+    ELSIF commit !~* '^[0-9a-f]{4,64}$' THEN
         PERFORM refuse_request('a commit is 4 to 64 hexadecimal digits');
     ELSIF commit IS NULL AND chosen IS NULL THEN
         PERFORM refuse_request(
@@ -154,8 +157,8 @@ DECLARE
 BEGIN
     SELECT * INTO serving FROM tb_serving AS s
     WHERE s.fraise_id = place.fraise_id AND s.environment = place.environment ORDER BY s.since DESC LIMIT 1;
-    IF place.overlap IS NULL THEN
-        PERFORM refuse_request(what || ' has no job: its type is deployed, and not run');
+    IF NOT place.kinds ? 'run' THEN
+        PERFORM refuse_request(what || ' has no job: its type is for other things alone');
     ELSIF serving.since IS NULL THEN
         PERFORM refuse_request('no release of ' || what || ' serves: deploy it first');
     ELSIF serving.release IS NULL THEN
@@ -166,6 +169,24 @@ BEGIN
     VALUES (
         deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'run', 'manual',
         session_user, CASE WHEN arguments IS NOT NULL THEN nullif(given, '[]') END);
+    RETURN answer(deployment, true);
+END $$;
+
+CREATE OR REPLACE FUNCTION fn_backup(fraise_id text, environment text)
+RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    deployment uuid := uuidv7();
+    place tb_environments := requested_environment(fraise_id, environment);
+BEGIN
+    IF NOT place.kinds ? 'backup' THEN
+        PERFORM refuse_request(
+            place.fraise_id || ' ' || place.environment || ' has no backups: its type is for other things alone');
+    END IF;
+    INSERT INTO tb_deployment_events (
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by)
+    VALUES (
+        deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'backup', 'manual',
+        session_user);
     RETURN answer(deployment, true);
 END $$;
 
@@ -265,6 +286,6 @@ END $$;
 
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_cancel(text),
-    fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
+    fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_backup(text, text),
+    fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
 FROM PUBLIC;

@@ -10,8 +10,8 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN
 END $$;
 
 GRANT EXECUTE ON FUNCTION
-    fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_cancel(text),
-    fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
+    fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_backup(text, text),
+    fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
 TO fraisier_graphql;
 
 GRANT USAGE ON SCHEMA core TO fraisier_graphql;

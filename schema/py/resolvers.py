@@ -87,6 +87,11 @@ def run(fraise_id: str, environment: str, arguments: list[str] | None = None) ->
     """Request a run of the job of an environment with the release that serves when it starts."""
 
 
+@fraiseql.mutation(sql_source="fn_backup", operation="CREATE", **LOGGED)
+def backup(fraise_id: str, environment: str) -> Deployment:
+    """Request a backup of an environment; a worker or a unit executes it."""
+
+
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""

@@ -28,7 +28,7 @@ Systemctl = Callable[..., str]
 
 
 def job(fraise: str = "report", **section: object) -> Job:
-    settings = settings_of_requests({"schedule": "30 2 * * *"} | section)
+    settings = settings_of_requests({"schedule": "30 2 * * *"} | section, None)
     found = Job.by(fraise, "production", settings)
     assert found is not None
     return found
@@ -102,7 +102,7 @@ def test_another_time_is_what_the_timer_waits_for(unit_home: UnitPlace, systemct
     planned = plan(moved, unit_home)
     assert "-OnCalendar=*-*-* 02:30:00\n+OnCalendar=*-*-* 03:45:00 UTC\n" in planned.changes[0].diff()
     apply(planned)
-    assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timer)
+    assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timers[0].name)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_an_installation_that_was_killed_before_systemd_read_the_units_goes_on(
     apply(replace(plan([wanted], unit_home), commands=()))
     found = differences(("report", "production"), wanted, unit_home.config, unit_home.state_dir)
     if changed == ".timer":
-        assert found == [f"systemd has not read {job().timer} since it was written"]
+        assert found == [f"systemd has not read {job().timers[0].name} since it was written"]
     apply(plan([wanted], unit_home))
     assert plan([wanted], unit_home).is_empty
     if changed == ".timer":
-        assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timer)
+        assert "03:45:00" in systemctl("show", "-P", "NextElapseUSecRealtime", job().timers[0].name)
     memory = systemctl("show", "-P", "MemoryMax", executor_of("report", "production", "1"))
     assert int(memory) == (300 if wanted.limits.memory == "300M" else 400) * 2**20
 
@@ -141,7 +141,7 @@ def test_a_unit_that_is_not_ours_is_not_replaced(unit_home: UnitPlace, suffix: s
 
 
 def test_a_unit_that_the_administrator_has_masked_stays_masked(unit_home: UnitPlace) -> None:
-    path = UNITS / job().timer
+    path = UNITS / job().timers[0].name
     path.symlink_to("/dev/null")
     with pytest.raises(ConflictError, match=f"{path}: not written by"):
         plan([job()], unit_home)
@@ -150,10 +150,10 @@ def test_a_unit_that_the_administrator_has_masked_stays_masked(unit_home: UnitPl
 
 def test_what_a_loss_of_power_has_left_empty_is_written_again(unit_home: UnitPlace) -> None:
     installed([job()], unit_home)
-    text = (UNITS / job().timer).read_text()
-    (UNITS / job().timer).write_text("")
+    text = (UNITS / job().timers[0].name).read_text()
+    (UNITS / job().timers[0].name).write_text("")
     installed([job()], unit_home)
-    assert (UNITS / job().timer).read_text() == text
+    assert (UNITS / job().timers[0].name).read_text() == text
 
 
 def rule_of(home: UnitPlace) -> Path:
@@ -196,7 +196,7 @@ def test_without_polkit_nothing_is_changed(unit_home: UnitPlace, systemctl: Syst
     with pytest.raises(ConflictError, match=r"need polkit, .*, and polkit.service is masked"):
         plan([job("books")], unit_home)
     systemctl("unmask", "--runtime", "polkit.service")
-    assert systemctl("is-enabled", job().timer) == "enabled"
+    assert systemctl("is-enabled", job().timers[0].name) == "enabled"
 
 
 @pytest.mark.parametrize("expression", ["*-*-* 25:00", "Foo *-*-* 02:00", "2026-02-30..x 1:00"])
@@ -213,9 +213,9 @@ def test_a_job_of_the_start_of_the_host_does_not_run_when_it_is_installed(
     jobs = [job(schedule="@reboot")]
     installed(jobs, unit_home)
     assert plan(jobs, unit_home).is_empty
-    assert systemctl("is-enabled", job().timer) == "enabled"
+    assert systemctl("is-enabled", job().timers[0].name) == "enabled"
     assert not called(unit_home)
-    systemctl("start", job().timer)  # as a start of the host does
+    systemctl("start", job().timers[0].name)  # as a start of the host does
     wait_until(lambda: called(unit_home))
 
 
@@ -230,13 +230,13 @@ def test_a_deployment_finds_what_differs_from_the_settings(
     assert "fraisier-run-report.production.timer is not installed" in found(job())
     installed([job()], unit_home)
     assert not found(job())
-    assert found(job(schedule="0 4 * * *")) == [f"{job().timer} differs"]
+    assert found(job(schedule="0 4 * * *")) == [f"{job().timers[0].name} differs"]
     assert found(job(limits={"memory": "1G"})) == [f"{job().unit}@.service differs"]
     assert len(found(None)) == 3
-    systemctl("stop", job().timer)
-    assert found(job()) == [f"{job().timer} is not active"]
-    systemctl("disable", job().timer)
-    assert found(job()) == [f"{job().timer} is not enabled"]
+    systemctl("stop", job().timers[0].name)
+    assert found(job()) == [f"{job().timers[0].name} is not active"]
+    systemctl("disable", job().timers[0].name)
+    assert found(job()) == [f"{job().timers[0].name} is not enabled"]
 
 
 def test_a_timer_calls_the_command_as_the_owner(unit_home: UnitPlace) -> None:
@@ -266,10 +266,10 @@ def test_the_owner_may_start_and_stop_runs_and_do_nothing_else(
     assert allowed("systemctl", "--no-ask-password", "stop", executor)
     for refused in (
         ("start", "systemd-tmpfiles-clean.service"),
-        ("start", job().timer),
+        ("start", job().timers[0].name),
         ("start", executor_of("report", "production", "1")),
         ("restart", executor),
-        ("enable", job().timer),
+        ("enable", job().timers[0].name),
         ("link", "/dev/null"),
         ("set-property", executor, "MemoryMax=1G"),
         ("daemon-reload",),

@@ -20,7 +20,7 @@ import pytest
 from fraisier.cli.config_install import install_units
 from fraisier.exit_codes import ExitCode
 from fraisier_core.config import load_config
-from fraisier_core.engine.manual import run_request
+from fraisier_core.engine.job_requests import job_request
 from fraisier_core.plugins import Plugins
 from fraisier_core.testing import Forge
 from fraisier_core.units.installed_units import UNITS
@@ -89,7 +89,7 @@ class JobHost:
         config = load_config(self.folder / "fraises.yaml", Plugins.installed())
         found = config.environment("report", "production")
         with closing(open_store(config.database)) as store:
-            store.request_all([run_request(config, store, found, requested_by="ada")])
+            store.request_all([job_request(config, store, found, "run", requested_by="ada")])
 
     def ended(self) -> list[dict[str, Any]]:
         """Return the runs that have ended, newest first."""

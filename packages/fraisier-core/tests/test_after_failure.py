@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.forward import execute
-from fraisier_core.engine.manual import run_request
+from fraisier_core.engine.job_requests import job_request
 from fraisier_core.errors import CancelledError, StepFailedError
 from fraisier_core.store.records import Deployment, Event, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
@@ -81,7 +81,7 @@ def proven(installation: Installation) -> str:
 def claimed_run(installation: Installation, *arguments: str) -> Lease:
     environment = installation.config.environment("site", "production")
     config, store = installation.config, installation.store
-    request = run_request(config, store, environment, requested_by="ada", arguments=arguments)
+    request = job_request(config, store, environment, "run", requested_by="ada", arguments=arguments)
     lease = store.leased(ME, store.request(request))
     assert lease is not None
     return lease

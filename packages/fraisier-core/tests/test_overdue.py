@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from fraisier_core.job_settings import LimitsSection, ScheduleSection
+from fraisier_core.job_settings import ScheduleSection
 from fraisier_core.system.host import utc_text
 from fraisier_core.text.cron import read_cron
-from fraisier_core.units.job import Job
+from fraisier_core.units.job import JobTimer, unit_of
 from fraisier_core.units.timers import TimerFacts, facts_without_systemd
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -21,9 +21,9 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 def facts(schedule: dict[str, Any] | str, since: datetime | None, now: datetime = NOW) -> TimerFacts | None:
     section = {"cron": schedule} if isinstance(schedule, str) else schedule
-    job = Job("load", "production", ScheduleSection.model_validate(section), LimitsSection())
-    names = ("load", "production")
-    return facts_without_systemd([job], {names: utc_text(since)} if since else {}, now).get(names)
+    names = ("load", "production", "run")
+    timer = JobTimer(*names, ScheduleSection.model_validate(section), unit_of(*names[:2]))
+    return facts_without_systemd([timer], {names: utc_text(since)} if since else {}, now).get(names)
 
 
 def utc(hour: int, minute: int = 0, second: int = 0) -> datetime:

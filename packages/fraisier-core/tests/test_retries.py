@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.engine.forward import execute
-from fraisier_core.engine.manual import run_request
+from fraisier_core.engine.job_requests import job_request
 from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import CancelledError, FraisierError, InterruptedRunError
 from fraisier_core.store.records import Deployment, Lease
@@ -77,7 +77,7 @@ def install(tmp_path: Path, forge: Forge, site: PackageFolder) -> Install:
 def claimed_run(installation: Installation, trigger: Trigger = "manual") -> Lease:
     environment = installation.config.environment("site", "production")
     config, store = installation.config, installation.store
-    request = run_request(config, store, environment, requested_by="ada")._replace(trigger=trigger)
+    request = job_request(config, store, environment, "run", requested_by="ada")._replace(trigger=trigger)
     lease = store.leased(ME, store.request(request))
     assert lease is not None
     return lease

@@ -11,7 +11,8 @@ from fraisier_core.config import parse_config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.decision import commands
 from fraisier_core.engine.forward import execute
-from fraisier_core.engine.manual import ManualActions, run_request
+from fraisier_core.engine.job_requests import job_request
+from fraisier_core.engine.manual import ManualActions
 from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import ConfigurationError, InvalidRequestError, UnsetVariableError
 from fraisier_core.requests.requesting import configure_store
@@ -83,8 +84,8 @@ def configured(installation: Installation, keys: str, *, executes: bool = True) 
 def requested(installation: Installation, *arguments: str) -> Deployment:
     """Return a run that was requested by hand."""
     found = installation.config.environment("site", "production")
-    request = run_request(
-        installation.config, installation.store, found, requested_by="ada", arguments=arguments
+    request = job_request(
+        installation.config, installation.store, found, "run", requested_by="ada", arguments=arguments
     )
     return installation.store.deployment(installation.store.request(request))
 

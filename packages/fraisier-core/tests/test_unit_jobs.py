@@ -84,7 +84,7 @@ def test_what_limits_and_schedules_nothing_needs_no_unit(types: PackageFolder, s
 def test_a_job_is_known_without_the_variables_of_its_commands(types: PackageFolder, section: str) -> None:
     found = Job.of(environment(types, "job", section))
     assert found is not None
-    assert found.unit == "fraisier-run-site.production"
+    assert found.executor == "fraisier-run-site.production@.service"
 
 
 @pytest.mark.parametrize("section", ["{schedule: '${NOT_SET}'}", "{limits: {memory: '${NOT_SET}'}}"])

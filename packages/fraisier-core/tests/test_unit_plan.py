@@ -55,14 +55,14 @@ PLACE = UnitPlace("/usr/bin/fraisier", Path("/etc/fraises.yaml"), "fraisier", Pa
     ],
 )
 def test_homes_are_hidden_unless_something_is_there(place: UnitPlace) -> None:
-    job = Job("report", "production", None, LimitsSection(tasks=50))
+    job = Job("report", "production", (), LimitsSection(tasks=50))
     assert "\nProtectHome=no\n" in "".join(unit_texts(job, place).values())
     assert "\nProtectHome=yes\n" in "".join(unit_texts(job, PLACE).values())
 
 
 def job(name: str) -> Job:
     """Return a job with units."""
-    return Job(name, "production", None, LimitsSection(tasks=50))
+    return Job(name, "production", (), LimitsSection(tasks=50))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_rule_never_names_a_unit_that_is_not_there(
 
 def test_a_share_of_too_little_memory_is_refused() -> None:
     def require(share: str, gigabytes: int) -> None:
-        limited = Job("report", "production", None, LimitsSection(memory=share))
+        limited = Job("report", "production", (), LimitsSection(memory=share))
         require_shares([job("other"), limited], Path("fraises.yaml"), gigabytes << 30)
 
     for share, gigabytes in ("0%", 64), ("1%", 4), ("7%", 1):

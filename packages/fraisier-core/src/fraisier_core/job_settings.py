@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -32,6 +33,12 @@ def _cron(text: str) -> str:
     if not is_reboot(text):
         read_cron(text)
     return text
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
 
 
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
@@ -199,6 +206,11 @@ class JobSettings(EnvironmentSettings):
         return {self.kind: self.schedule} if self.schedule else {}
 
     @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders that jobs write into beside the state folder."""
+        return ()
+
+    @property
     def needs_unit(self) -> bool:
         """Whether each run is a unit of systemd's, on a host that has it."""
         return bool(self.schedules) or self.limits != LimitsSection()
@@ -225,10 +237,12 @@ class BackupJobSettings(JobSettings):
     type adds its own keys.
 
     Args:
+        path: the folder on this host in which backups are stored, absolute.
         restore_test: when a backup is restored as a test, if it ever is by itself.
     """
 
     kind: ClassVar[str] = "backup"
+    path: Annotated[Path, AfterValidator(_absolute)] | None = None
     restore_test: RestoreTestSection | None = None
 
     @property
@@ -237,15 +251,21 @@ class BackupJobSettings(JobSettings):
         test = self.restore_test.schedule if self.restore_test else None
         return {**super().schedules, **({"restore_test": test} if test else {})}
 
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders that jobs write into beside the state folder."""
+        return (self.path,) if self.path else ()
 
-def settings_of_requests(section: Mapping[str, object]) -> JobSettings:
-    """Return what a section says of how runs are requested and who executes them, whatever else is wrong with
-    it. Raises `ValidationError`.
+
+def settings_of_requests(section: Mapping[str, object], kinds: Collection[str] | None) -> JobSettings:
+    """Return what a section says of how jobs are requested and who executes them, whatever else is wrong with
+    it; `kinds` are those of its type, None if nobody knows. Raises `ValidationError`.
     """
     keys = "overlap", "deploy_during_run", "schedule", "limits"
     said = {key: section[key] for key in keys if key in section}
-    test = section.get("restore_test")
-    if isinstance(test, Mapping) and "schedule" in test:
-        said["restore_test"] = {"schedule": test["schedule"]}
-        return BackupJobSettings.model_validate(said)
-    return JobSettings.model_validate(said)
+    test, path = section.get("restore_test"), section.get("path")
+    if "backup" not in (["backup"] if kinds is None and test else kinds or ()):
+        return JobSettings.model_validate(said)
+    if isinstance(test, Mapping):
+        said["restore_test"] = {"schedule": test.get("schedule")}
+    return BackupJobSettings.model_validate(said | ({"path": path} if path else {}))

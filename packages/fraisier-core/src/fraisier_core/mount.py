@@ -67,6 +67,17 @@ class Actions(Protocol):
         Raises what `deploy` does.
         """
 
+    def backup(self, fraise_id: str, environment: str, requested_by: str) -> str:
+        """Request a backup and return its id.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its whole name.
+            requested_by: who asks, for the record.
+
+        Raises what `deploy` does.
+        """
+
     def hold(
         self,
         fraise_id: str,

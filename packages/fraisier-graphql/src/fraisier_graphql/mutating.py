@@ -33,6 +33,7 @@ class Mutations:
         self._functions: Mapping[str, Mutation] = {
             "fn_deploy": self._deploy,
             "fn_run": self._run,
+            "fn_backup": self._backup,
             "fn_rollback": self._rollback,
             "fn_cancel": self._cancel,
             "fn_hold": self._hold,
@@ -62,6 +63,11 @@ class Mutations:
         await self._gate.require(grant, "run", fraise, environment)
         arguments = given.get("arguments") or ()
         return await asyncio.to_thread(self._actions.run, fraise, environment, grant.actor, arguments)
+
+    async def _backup(self, grant: Grant, given: Arguments) -> str:
+        fraise, environment = given["fraise_id"], given["environment"]
+        await self._gate.require(grant, "backup", fraise, environment)
+        return await asyncio.to_thread(self._actions.backup, fraise, environment, grant.actor)
 
     async def _rollback(self, grant: Grant, given: Arguments) -> str:
         fraise, environment = given["fraise_id"], given["environment"]

@@ -78,7 +78,7 @@ def test_nothing_runs_before_anything_was_deployed(jobs: Installation) -> None:
 def test_a_type_without_jobs_runs_none(installation: Installation) -> None:
     installation.deploy()
     done = installation.run("run", "my_api", "production")
-    assert (done.returncode, 'its type "script" is deployed, and not run' in done.stderr) == (2, True)
+    assert (done.returncode, 'its type "script" is for deployments alone' in done.stderr) == (2, True)
 
 
 def test_a_run_is_left_to_a_worker(jobs: Installation) -> None:
@@ -232,7 +232,7 @@ def test_a_fire_while_it_is_unknown_which_release_serves_is_on_record(jobs: Inst
 
 def test_a_fire_of_a_type_without_jobs_is_refused(installation: Installation) -> None:
     done = fire(installation)
-    assert (done.returncode, 'its type "script" is deployed, and not run' in done.stderr) == (2, True)
+    assert (done.returncode, 'its type "script" is for deployments alone' in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

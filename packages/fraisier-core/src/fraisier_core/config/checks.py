@@ -7,15 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise, environments_of
+from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.text.suggestions import unknown
 
+OF_DEPLOYMENTS = {
+    *(*ReachSection.model_fields, "branch", "app_path", "health_check", "stable_for", "keep_releases"),
+    *("skip_deploy", "shared", "reconcile"),
+}
+"""The keys of fraises and environments that only say how something is deployed."""
+
 
 def check_whole(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Sequence[Rule]) -> None:
     """Refuse what does not fit together."""
     _check_rules(reader, rules)
+    _check_undeployed(reader, fraises, rules)
     _check_branches(reader, fraises, rules)
     _check_app_paths(reader, fraises)
     _check_notified(reader, fraises)
@@ -42,6 +50,21 @@ def _check_target(reader: ConfigReader, rule: Rule) -> None:
     if rule.environment not in environments:
         problem = unknown(f"environment of {rule.fraise}", rule.environment, environments)
         reader.refuse((*rule.keys, "environment"), problem)
+
+
+def _check_undeployed(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:
+    """Refuse what is said of deploying a fraise whose type is not deployed."""
+    for fraise in fraises.values():
+        if any(each.is_deployed for each in fraise.environments.values()):
+            continue
+        why = f'"{fraise.type}" is a type that deploys nothing'
+        places = [("fraises", fraise.name), *(_keys(each) for each in fraise.environments.values())]
+        for keys in places:
+            for key in OF_DEPLOYMENTS & reader.mapping(keys, "keys").keys():
+                reader.refuse((*keys, key), f"is of no use here: {why}")
+        for rule in rules:
+            if rule.fraise == fraise.name:
+                reader.refuse((*rule.keys, "fraise"), f"{fraise.name} cannot be pushed to: {why}")
 
 
 def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:

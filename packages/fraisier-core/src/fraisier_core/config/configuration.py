@@ -123,8 +123,8 @@ class Config:
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
         found = self.named_environment(fraise, name)
-        url = found.repository.url
-        if url is None:
+        url = (found.repository.url if found.is_deployed else None) or ""
+        if not url and found.is_deployed:
             raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])
         for key in REACH:
             self.require("fraises", fraise, key)

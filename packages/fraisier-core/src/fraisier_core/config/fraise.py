@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -21,6 +21,7 @@ from fraisier_core.git.repository import Repository, address_problem, origin_of
 from fraisier_core.job_settings import JobSettings, settings_of_requests
 from fraisier_core.plugins import Plugins
 from fraisier_core.settings import EnvironmentSettings, Notify
+from fraisier_core.store.vocabulary import KINDS
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a letter or digit"
@@ -46,7 +47,7 @@ class Environment:
     """One place where a fraise is deployed. `title` is its `name:` for people, `branch` what a deployment
     takes when no commit is named, `outcome` the settings of its type, or why there are none; `section` has
     the variables filled in that are set, `secrets` are the values of variables and files, `env_secrets` those
-    of `env:`; `has_job` is None if nobody asked what its type has.
+    of `env:`; `kinds` are the names of those that its type has, None if nobody asked.
     """
 
     fraise: str
@@ -59,7 +60,17 @@ class Environment:
     section: Mapping[str, object] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
     env_secrets: frozenset[str] = field(repr=False)
-    has_job: bool | None
+    kinds: frozenset[str] | None
+
+    @property
+    def has_job(self) -> bool | None:
+        """Whether anything runs here beside deployments, None if nobody asked."""
+        return None if self.kinds is None else any(KINDS[each].job for each in self.kinds)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether something is deployed here, as far as it is known."""
+        return self.kinds is None or "deploy" in self.kinds
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -78,7 +89,7 @@ class Environment:
         if self.has_job is False:
             return None
         try:
-            return settings_of_requests(self.section)
+            return settings_of_requests(self.section, self.kinds)
         except ValidationError:
             if isinstance(self.outcome, FraisierError):
                 raise self.outcome.with_traceback(None) from None
@@ -103,10 +114,10 @@ class Fraise:
 @dataclass(frozen=True, slots=True)
 class ResolvedEnvironment:
     """What the process of one deployment gets: its environment, with the variables filled in, and nothing of
-    `git:` or of other fraises. `repository` is the address to fetch from, `access` how it is reached,
-    `contents` what of it becomes part of a release; `section` is for the settings model of its fraise type;
-    `secrets` are what must be redacted in output; `describe`: commands get `FRAISIER_DESCRIBE`; `config` is
-    the file of it all.
+    `git:` or of other fraises. `repository` is the address to fetch from, empty if nothing is deployed,
+    `access` how it is reached, `contents` what of it becomes part of a release; `section` is for the settings
+    model of its fraise type; `secrets` are what must be redacted in output; `describe`: commands get
+    `FRAISIER_DESCRIBE`; `config` is the file of it all.
     """
 
     fraise: str
@@ -165,14 +176,14 @@ def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fr
     check_name(reader, keys)
     section = reader.read(FraiseSection, keys, reader.known(keys))
     kind = reader.value((*keys, "type"))
-    model, problem = _settings_model(plugins, kind if isinstance(kind, str) else None)
+    known = _known_type(plugins, kind if isinstance(kind, str) else None)
     environments = {
-        environment: _read_environment(reader, (*keys, "environments", environment), model, problem)
+        environment: _read_environment(reader, (*keys, "environments", environment), known)
         for environment in reader.mapping((*keys, "environments"), "environments")
     }
     if section is None:
         return None
-    why = str(problem) if problem else None
+    why = str(known.problem) if known.problem else None
     description = reader.public((*keys, "description"), section.description) or ""
     return Fraise(name, section.type, description, section, environments, why, section.notify)
 
@@ -181,24 +192,29 @@ class _CoreKeys(EnvironmentSettings, extra="ignore"):
     """What can be read of an environment whose type is not there to say what else belongs in it."""
 
 
-def _settings_model(
-    plugins: Plugins | None, kind: str | None
-) -> tuple[type[EnvironmentSettings], PluginError | None]:
+class _KnownType(NamedTuple):
+    """What is known of a fraise type: the model of its section, its kinds, and why it cannot be used."""
+
+    model: type[EnvironmentSettings] = _CoreKeys
+    kinds: frozenset[str] | None = None
+    problem: PluginError | None = None
+
+
+def _known_type(plugins: Plugins | None, kind: str | None) -> _KnownType:
     if kind is None or plugins is None:
-        return _CoreKeys, None
+        return _KnownType()
     try:
-        return plugins.deployer(kind).settings_model, None
+        deployer = plugins.deployer(kind)
     except PluginError as error:
-        return _CoreKeys, error
+        return _KnownType(problem=error)
+    return _KnownType(deployer.settings_model, deployer.kinds)
 
 
-def _read_environment(
-    reader: ConfigReader, keys: Keys, model: type[EnvironmentSettings], problem: PluginError | None
-) -> Environment:
+def _read_environment(reader: ConfigReader, keys: Keys, known: _KnownType) -> Environment:
     check_name(reader, keys)
-    section, settings = reader.value(keys), reader.read(model, keys, reader.known(keys))
-    outcome: EnvironmentSettings | FraisierError | None = problem or settings
-    if problem is None and (unset := reader.unset_under(keys)):
+    section, settings = reader.value(keys), reader.read(known.model, keys, reader.known(keys))
+    outcome: EnvironmentSettings | FraisierError | None = known.problem or settings
+    if known.problem is None and (unset := reader.unset_under(keys)):
         outcome = UnsetVariableError(unset)
     return Environment(
         fraise=str(keys[1]),
@@ -213,7 +229,7 @@ def _read_environment(
             reader, keys, keys, *((*keys[:2], key) for key in REACH), ("database",), ("state_dir",)
         ),
         env_secrets=_secrets(reader, keys, (*keys, "env")),
-        has_job=None if model is _CoreKeys else issubclass(model, JobSettings),
+        kinds=known.kinds,
     )
 
 

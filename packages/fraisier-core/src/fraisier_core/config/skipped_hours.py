@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from fraisier_core.config.fraise import Environment
 from fraisier_core.config.sections import ConfigReader
-from fraisier_core.job_settings import JobSettings
+from fraisier_core.config.yamlfile import Keys
+from fraisier_core.job_settings import JobSettings, ScheduleSection
 from fraisier_core.system.host import host_zone
 from fraisier_core.text.cron import read_cron
 
@@ -17,18 +18,24 @@ _DAYS = 2 * 366
 
 def find_skipped_hours(reader: ConfigReader, environments: Iterable[Environment]) -> list[str]:
     """Return a warning for each job that does not run on a day of the next two years."""
-    return [found for each in environments if (found := _skipped(reader, each))]
+    return [
+        found
+        for each in environments
+        if isinstance(each.outcome, JobSettings)
+        for kind, schedule in each.outcome.schedules.items()
+        if (found := _skipped(reader, each, schedule, () if kind == each.outcome.kind else (kind,)))
+    ]
 
 
-def _skipped(reader: ConfigReader, environment: Environment) -> str | None:
-    settings = environment.outcome
-    schedule = settings.schedule if isinstance(settings, JobSettings) else None
-    if schedule is None or schedule.cron is None or schedule.at_start:
+def _skipped(
+    reader: ConfigReader, environment: Environment, schedule: ScheduleSection, within: Keys
+) -> str | None:
+    if schedule.cron is None or schedule.at_start:
         return None
     zone = schedule.time_zone or host_zone()
     day = read_cron(schedule.cron).skipped_day(ZoneInfo(zone), datetime.now(UTC).date(), _DAYS)
     if day is None:
         return None
-    keys = ("fraises", environment.fraise, "environments", environment.name, "schedule")
+    keys = ("fraises", environment.fraise, "environments", environment.name, *within, "schedule")
     what = f"does not run on {day}, when the clock of {zone} skips its hour"
     return reader.message(keys, f"{what}; choose an hour that every day has, or time_zone: UTC")

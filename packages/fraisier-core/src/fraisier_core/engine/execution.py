@@ -135,7 +135,7 @@ def open_context(
     limits = Limits(settings.timeout, settings.silence_timeout)
     mirror = Mirror.in_folder(
         resolved.mirrors,
-        resolved.repository,
+        resolved.repository or str(resolved.work),  # of a type that is not deployed, and fetches nothing
         cancellation.event,
         access=resolved.access,
         contents=resolved.contents,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fraisier_core.config import Config, Environment
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.earlier import earlier_releases
+from fraisier_core.engine.job_requests import job_request, require_kind
 from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestError, UnknownNameError
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
@@ -57,6 +58,7 @@ def deploy_request(
     """Return the request for a commit or for the newest one of a branch, by default of the environment's own.
     Raises `ConfigurationError` if it has none, and `InvalidRequestError` if one is misspelt.
     """
+    require_kind(config, environment, "deploy")
     if commit is not None and not _COMMIT.fullmatch(commit):
         raise InvalidRequestError("a commit is 4 to 64 hexadecimal digits")
     if branch is not None and not is_ref_name(branch):
@@ -85,6 +87,7 @@ def rollback_request(
     None, to the newest healthy one that is older than the serving one and was not itself rolled back from.
     Raises `UnknownNameError` if there is none, or more than one, and `BusyError`.
     """
+    require_kind(config, environment, "rollback")
     names = environment.fraise, environment.name
     running = store.running(*names, KINDS["rollback"].lane) if to is None else None
     if running and KINDS[store.deployment(running).kind].activates:
@@ -93,46 +96,6 @@ def rollback_request(
     target = _chosen(config, plugins, store, environment, to)
     commit, release = target.commit_sha, target.release
     return Request(*names, "rollback", "manual", requested_by, commit_sha=commit, release=release)
-
-
-def run_request(
-    config: Config,
-    store: Store,
-    environment: Environment,
-    *,
-    requested_by: str,
-    arguments: Sequence[str] = (),
-) -> Request:
-    """Return the request for a run of an environment's job, with the release that serves when it starts; what
-    executes it needs the variables of its settings, and the request does not. Raises `InvalidRequestError` if
-    its type has no job, an argument cannot be one, or no release serves, and `PluginError`.
-    """
-    if environment.has_job is None:
-        _ = environment.settings  # it may say why nobody knows
-    fired = fired_request(config, environment, arguments)
-    names = environment.fraise, environment.name
-    what, states = " ".join(names), store.status(*names)
-    if any(each.serving_unknown for each in states):
-        raise InvalidRequestError(f"which release of {what} serves is unknown: deploy or roll back first")
-    if not any(each.serving_release for each in states):
-        raise InvalidRequestError(f"no release of {what} serves: run `fraisier deploy {what}` first")
-    return fired._replace(trigger="manual", requested_by=requested_by)
-
-
-def fired_request(config: Config, environment: Environment, arguments: Sequence[str] = ()) -> Request:
-    """Return the request for a run whose time has come: it is on record whatever keeps the job from running.
-    Raises `InvalidRequestError` if its type has no job, or an argument cannot be one.
-    """
-    names = environment.fraise, environment.name
-    if environment.has_job is False:
-        kind = config.fraises[environment.fraise].type
-        raise InvalidRequestError(f'{" ".join(names)} has no job: its type "{kind}" is deployed, and not run')
-    if any("\0" in each for each in arguments):
-        raise InvalidRequestError("an argument of a run may not contain the character NUL")
-    if any(secret in each for secret in environment.env_secrets for each in arguments):
-        problem = "an argument holds a secret of `env:`, and arguments are on record in clear"
-        raise InvalidRequestError(f"{problem}: have the job read the variable, or set `secret: false`")
-    return Request(*names, "run", "schedule", None, arguments=tuple(arguments))
 
 
 class ManualActions(Actions):
@@ -171,8 +134,13 @@ class ManualActions(Actions):
         config = self._configured()
         found = _named_environment(config, fraise_id, environment)
         return self._requested(
-            run_request(config, self._store, found, requested_by=requested_by, arguments=arguments)
+            job_request(config, self._store, found, "run", requested_by=requested_by, arguments=arguments)
         )
+
+    def backup(self, fraise_id: str, environment: str, requested_by: str) -> str:
+        config = self._configured()
+        found = _named_environment(config, fraise_id, environment)
+        return self._requested(job_request(config, self._store, found, "backup", requested_by=requested_by))
 
     def hold(
         self,

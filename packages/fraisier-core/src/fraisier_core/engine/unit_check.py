@@ -40,6 +40,6 @@ def _require_equal(names: tuple[str, str], job: Job | None, config: Path, state_
 def _without_systemd(job: Job, config: Path) -> str:
     lines = "\n".join(crontab([job], program(), config))
     problem = "this host is not run by systemd"
-    if job.schedule is None:
+    if not job.timers:
         return f"{problem}:\n{lines}"
     return f"{problem}, so no run starts by itself unless the crontab of Fraisier's user ends so:\n{lines}"

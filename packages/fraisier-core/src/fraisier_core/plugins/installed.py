@@ -21,6 +21,7 @@ from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
 from fraisier_core.provider_settings import ProviderSettings
 from fraisier_core.push import DeliveryId, Ignored, Push, SampleDelivery, Unverified, Verified
 from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverSettings, Section
+from fraisier_core.store.vocabulary import KINDS
 
 if TYPE_CHECKING:
     from fraisier_core.mount import App, MountContext
@@ -97,6 +98,12 @@ class Provider(_Plugin[ProviderSettings]):
 
 class Deployer(_Plugin[EnvironmentSettings]):
     """A fraise type, typed: the `DeployerHooks` of this one plugin."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The names of the kinds whose hook this type has."""
+        hooks = {*self._plugin.implemented}
+        return frozenset(name for name, of in KINDS.items() if {of.hook, _INSTEAD.get(of.hook)} & hooks)
 
     def call(self, hook: str, run: Run[Any], release: Release) -> None:
         """Call a hook, or `deploy` for a `rollback` that this type lacks. Raises what a failing step does."""

@@ -49,6 +49,7 @@ def _configured(fraise: Fraise, environment: Environment) -> ConfiguredEnvironme
         branch=environment.branch,
         app_path=str(environment.app_path) if environment.app_path else None,
         problem=fraise.problem,
+        kinds=None if environment.kinds is None else tuple(sorted(environment.kinds)),
     )
 
 

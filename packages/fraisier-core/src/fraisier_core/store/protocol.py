@@ -68,7 +68,8 @@ class DeploymentReader(Protocol):
 
     def newest_runs(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:
         """Return the newest run that began, the newest that waits and the newest that a timer requested, of
-        every environment, of a fraise's or of one; newest first.
+        every environment, of a fraise's or of one; newest first. Of backups and restore tests also the newest
+        that succeeded.
         """
 
     def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 class ConfiguredEnvironment(NamedTuple):
     """An environment that is configured, without secrets; `repository` is an identity, and `problem` says why
-    the plugin of its type cannot be used. `has_job`: it has a job, or nobody knows; `overlap`, `deploys_wait`
-    and `executor` say what holds for the runs of that, and where they are None, what is stored stays.
+    the plugin of its type cannot be used. `kinds` are those of its type. `has_job`: it has a job, or nobody
+    knows; `overlap`, `deploys_wait` and `executor` say what holds for the runs of that. Where one of these is
+    None, what is stored stays.
     """
 
     fraise_id: str
@@ -38,6 +39,7 @@ class ConfiguredEnvironment(NamedTuple):
     overlap: Overlap | None = None
     deploys_wait: bool | None = None
     executor: Executor | None = None
+    kinds: tuple[str, ...] | None = None
 
 
 class Request(NamedTuple):

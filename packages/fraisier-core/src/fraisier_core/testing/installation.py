@@ -90,13 +90,19 @@ class Installation:
 
     def configuration(self) -> str:
         """Return the text of the configuration: YAML with a line for each key."""
-        probe = {"command": ["test", "-e", HEALTHY], "retries": 1, "interval": 0}
-        environment = {"branch": "main", "app_path": str(self.app_path), "stable_for": 0}
-        environment |= {"health_check": probe, **self.section}
+        is_deployed = "deploy" in self.plugins.deployer(TYPE).kinds
+        environment = {**(self._of_deployments() if is_deployed else {}), **self.section}
         environment["env"] = {**_mapping(self.section.get("env")), "SECRET": f"${{{SECRET_VARIABLE}}}"}
-        fraise = {"type": TYPE, "repository": self.forge.url, "environments": {ENVIRONMENT: environment}}
+        repository = {"repository": self.forge.url} if is_deployed else {}
+        fraise = {"type": TYPE, **repository, "environments": {ENVIRONMENT: environment}}
         database = {"database": {"url": self.database}} if self.database else {}
         return json.dumps({**database, "fraises": {FRAISE: fraise}}, indent=1, default=str)
+
+    def _of_deployments(self) -> dict[str, object]:
+        """Return what the environment says of a type that is deployed."""
+        probe = {"command": ["test", "-e", HEALTHY], "retries": 1, "interval": 0}
+        place = {"branch": "main", "app_path": str(self.app_path), "stable_for": 0}
+        return {**place, "health_check": probe}
 
     def config(self) -> Config:
         """Return the configuration as it is read. Raises `ConfigurationError`."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_core.errors import StepFailedError
-from fraisier_core.units.job import PREFIX, Job, unit_of
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.units.job import PREFIX, Job, JobTimer, unit_of
 from fraisier_core.units.place import unit_place
 from fraisier_core.units.quoting import first_word
 from fraisier_core.units.systemctl import Properties, shown
@@ -74,7 +75,7 @@ def left_timers(config: Path, environments: Iterable[tuple[str, str]], folder: P
     """Return the timers that were installed from a configuration for environments that it has no more: they
     go on firing. Raises `StepFailedError`.
     """
-    known = {f"{unit_of(*names)}.timer" for names in environments}
+    known = {name for names in environments for name in _names(unit_of(*names))}
     others = [path for path in sorted(folder.glob(f"{PREFIX}*.timer")) if path.name not in known]
     return [path.name for path in others if (text_of(path) or "").startswith(f"# {MARK}{config}\n")]
 
@@ -97,15 +98,19 @@ def differences(names: tuple[str, str], job: Job | None, config: Path, state_dir
     """
     unit = unit_of(*names)
     there = {name: text_of(UNITS / name) for name in _names(unit)}
-    command = _COMMAND.search(there[f"{unit}@.service"] or "")
+    command = _COMMAND.search(there[_names(unit)[0]] or "")
     place = unit_place(first_word(command[1]) if command else "fraisier", config, state_dir)
     wanted: Mapping[str, str] = unit_texts(job, place) if job else {}
     found = [_difference(name, text, wanted.get(name), place) for name, text in there.items()]
-    return [each for each in found if each] or (_idle(job) if job and job.schedule else [])
+    return [each for each in found if each] or [
+        each for timer in (job.timers if job else ()) for each in _idle(timer)
+    ]
 
 
 def _names(unit: str) -> tuple[str, ...]:
-    return f"{unit}@.service", f"{unit}.service", f"{unit}.timer"
+    """Return the names of all units that an environment may have; that of the executor comes first."""
+    units = unit, *(f"{unit}.{kind.name}" for kind in KINDS.values() if kind.job)
+    return f"{unit}@.service", *(f"{each}.{suffix}" for each in units for suffix in ("service", "timer"))
 
 
 def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlace) -> str:
@@ -116,21 +121,23 @@ def _difference(name: str, text: str | None, wanted: str | None, place: UnitPlac
     return f"{name} is no longer configured" if wanted is None else f"{name} differs"
 
 
-def _idle(job: Job) -> list[str]:
-    requester = f"{job.unit}.service"
-    states = timer_states([job.timer, requester])  # of a template, each instance is read anew
-    found = [_unread(requester) if states[requester].is_stale else None, not_at_work(job, states[job.timer])]
+def _idle(timer: JobTimer) -> list[str]:
+    requester = timer.requester
+    states = timer_states([timer.name, requester])  # of a template, each instance is read anew
+    found = [
+        _unread(requester) if states[requester].is_stale else None,
+        not_at_work(timer, states[timer.name]),
+    ]
     return [each for each in found if each]
 
 
-def not_at_work(job: Job, timer: TimerState) -> str | None:
+def not_at_work(timer: JobTimer, state: TimerState) -> str | None:
     """Return what keeps a timer from firing as its file says, None if nothing does."""
-    if timer.is_stale:
-        return _unread(job.timer)
-    if not timer.is_enabled:
-        return f"{job.timer} is not enabled"
-    at_start = job.schedule is not None and job.schedule.at_start
-    return None if timer.is_active or at_start else f"{job.timer} is not active"
+    if state.is_stale:
+        return _unread(timer.name)
+    if not state.is_enabled:
+        return f"{timer.name} is not enabled"
+    return None if state.is_active or timer.schedule.at_start else f"{timer.name} is not active"
 
 
 def _unread(name: str) -> str:

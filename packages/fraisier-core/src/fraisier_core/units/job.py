@@ -1,8 +1,9 @@
-"""An environment whose runs are systemd's to start: its schedule, its limits, and the names of its units."""
+"""An environment whose jobs are systemd's to start: its schedules, its limits, and the names of its units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fraisier_core.config.fraise import Environment
 from fraisier_core.job_settings import JobSettings, LimitsSection, ScheduleSection
@@ -13,13 +14,45 @@ PREFIX = "fraisier-run-"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What systemd has to know of an environment."""
+class JobTimer:
+    """When a kind of job is requested in an environment; `unit` is what the names of its units begin with."""
 
     fraise: str
     environment: str
-    schedule: ScheduleSection | None
+    kind: str
+    schedule: ScheduleSection
+    unit: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it apart from every other."""
+        return self.fraise, self.environment, self.kind
+
+    @property
+    def noun(self) -> str:
+        """What messages call that which it requests."""
+        return self.kind.replace("_", " ")
+
+    @property
+    def name(self) -> str:
+        """The unit that says when it is requested."""
+        return f"{self.unit}.timer"
+
+    @property
+    def requester(self) -> str:
+        """The unit that requests it."""
+        return f"{self.unit}.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What systemd has to know of an environment; `writable` are folders that its jobs write into."""
+
+    fraise: str
+    environment: str
+    timers: tuple[JobTimer, ...]
     limits: LimitsSection
+    writable: tuple[Path, ...] = ()
 
     @staticmethod
     def of(environment: Environment) -> Job | None:
@@ -33,7 +66,12 @@ class Job:
         """Return the job that some settings are for, None unless it needs units."""
         if not isinstance(settings, JobSettings) or not settings.needs_unit:
             return None
-        return Job(fraise, environment, settings.schedule, settings.limits)
+        names, unit = (fraise, environment), unit_of(fraise, environment)
+        timers = tuple(
+            JobTimer(*names, kind, schedule, unit if kind == settings.kind else f"{unit}.{kind}")
+            for kind, schedule in settings.schedules.items()
+        )
+        return Job(*names, timers, settings.limits, settings.writable)
 
     @property
     def unit(self) -> str:
@@ -41,9 +79,9 @@ class Job:
         return unit_of(self.fraise, self.environment)
 
     @property
-    def timer(self) -> str:
-        """The unit that says when a run is requested."""
-        return f"{self.unit}.timer"
+    def executor(self) -> str:
+        """The template of the units that execute it."""
+        return f"{self.unit}@.service"
 
 
 def unit_of(fraise: str, environment: str) -> str:

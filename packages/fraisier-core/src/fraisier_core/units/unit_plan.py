@@ -22,7 +22,7 @@ from fraisier_core.units.installed_units import (
     timer_states,
     written_here,
 )
-from fraisier_core.units.job import Job
+from fraisier_core.units.job import Job, JobTimer
 from fraisier_core.units.polkit import RULE_NAMES, RULES, polkit_rule, require_polkit, rule_name
 from fraisier_core.units.systemctl import told
 from fraisier_core.units.unit_texts import MARK, UnitPlace, unit_texts
@@ -161,9 +161,9 @@ def _commands(
 ) -> tuple[tuple[str, ...], ...]:
     states = timer_states([name.replace("@.", "@0.") for name in names])
     written = {each.path.name for each in changes if each.path.parent == units}
-    timers = {job.timer: job for job in jobs if job.schedule is not None}
+    timers = {timer.name: timer for job in jobs for timer in job.timers}
     enable = [name for name in timers if not states[name].is_enabled]
-    restart = [name for name, job in timers.items() if _starts(job, states[name], name in written)]
+    restart = [name for name, timer in timers.items() if _starts(timer, states[name], name in written)]
     reload = written or any(each.is_stale for each in states.values())
     found = (
         ("daemon-reload",) if reload else (),
@@ -173,10 +173,9 @@ def _commands(
     return tuple(each for each in found if each)
 
 
-def _starts(job: Job, state: TimerState, is_written: bool) -> bool:
+def _starts(timer: JobTimer, state: TimerState, is_written: bool) -> bool:
     """Whether a timer is to be started, or again: not one of the host's start, which would fire at once."""
-    at_start = job.schedule is not None and job.schedule.at_start
-    return not at_start and (is_written or state.is_stale or not state.is_active)
+    return not timer.schedule.at_start and (is_written or state.is_stale or not state.is_active)
 
 
 def _write(change: Change) -> None:

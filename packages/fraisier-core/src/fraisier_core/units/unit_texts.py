@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_core.units.job import Job
+from fraisier_core.store.vocabulary import KINDS
+from fraisier_core.units.job import Job, JobTimer
 from fraisier_core.units.quoting import quoted, without_specifiers
 
 MARK = "Written by `fraisier config install`, from "
@@ -70,50 +72,50 @@ class UnitPlace:
 
     def command(self, *arguments: str) -> str:
         """Return a command line of systemd that calls Fraisier, and replaces no variable."""
-        return ":" + " ".join(map(quoted, (self.program, "-c", str(self.config), "run", *arguments)))
+        return ":" + " ".join(map(quoted, (self.program, "-c", str(self.config), *arguments)))
 
 
 def unit_texts(job: Job, place: UnitPlace) -> dict[str, str]:
     """Return the text of each unit of a job, by its name."""
-    texts = {f"{job.unit}@.service": _executor(job, place)}
-    if job.schedule is not None:
-        texts[f"{job.unit}.service"] = _requester(job, place)
-        texts[job.timer] = _timer(job, place)
+    texts = {job.executor: _executor(job, place)}
+    for timer in job.timers:
+        texts |= {timer.requester: _requester(timer, place), timer.name: _timer(timer, place)}
     return texts
 
 
-def _timer(job: Job, place: UnitPlace) -> str:
+def _timer(job: JobTimer, place: UnitPlace) -> str:
     schedule = job.schedule
-    assert schedule is not None  # noqa: S101 - else it has no timer
     lines = [f"OnCalendar={each}" for each in schedule.expressions] or ["OnBootSec=0"]
     lines.append("AccuracySec=1s")
     if schedule.persistent:
         lines.append("Persistent=yes")
     if schedule.random_delay:
         lines.append(f"RandomizedDelaySec={schedule.random_delay:g}s")
-    timer = "\n".join(lines)
+    timer, does = "\n".join(lines), "runs" if job.kind == "run" else f"has its {job.noun}"
     return (
-        f"# {place.mark}\n[Unit]\nDescription=When {job.fraise} {job.environment} runs\n\n"
+        f"# {place.mark}\n[Unit]\nDescription=When {job.fraise} {job.environment} {does}\n\n"
         f"[Timer]\n{timer}\n\n[Install]\nWantedBy=timers.target\n"
     )
 
 
-def _requester(job: Job, place: UnitPlace) -> str:
-    command = place.command(job.fraise, job.environment, "--scheduled", "--detach")
+def _requester(job: JobTimer, place: UnitPlace) -> str:
+    asks = KINDS[job.kind].again[0].split()
+    command = place.command(*asks, job.fraise, job.environment, "--scheduled", "--detach")
     return (
-        f"# {place.mark}\n[Unit]\nDescription=Request of a run of {job.fraise} {job.environment}\n"
+        f"# {place.mark}\n[Unit]\nDescription=Request of a {job.noun} of {job.fraise} {job.environment}\n"
         f"Wants=network-online.target\nAfter=network-online.target\nStartLimitIntervalSec=0\n\n"
         f"[Service]\nType=oneshot\nExecStart={command}\n{_AGAIN}{_service(place)}"
     )
 
 
 def _executor(job: Job, place: UnitPlace) -> str:
-    command = place.command(job.fraise, job.environment, "--claim")
+    command = place.command("run", job.fraise, job.environment, "--claim")
     return (
         f"# {place.mark}\n[Unit]\nDescription=Run %i of {job.fraise} {job.environment}\n"
         f"After=network.target\nCollectMode=inactive-or-failed\n\n"
         f"[Service]\nType=exec\nExecStart={command} %i\n"
-        f"KillMode=mixed\nTimeoutStopSec=60\nOOMPolicy=continue\n{_limits(job)}{_service(place)}"
+        f"KillMode=mixed\nTimeoutStopSec=60\nOOMPolicy=continue\n"
+        f"{_limits(job)}{_service(place, job.writable)}"
     )
 
 
@@ -123,10 +125,11 @@ def _limits(job: Job) -> str:
     return "".join(f"{name}={value}\n" for name, value in named.items() if value is not None)
 
 
-def _service(place: UnitPlace) -> str:
-    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
+def _service(place: UnitPlace, own: Iterable[Path] = ()) -> str:
+    folders = (*place.writable, *map(str, own))
+    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *folders])))
     files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
-    used = (place.state_dir, place.config, *map(Path, (place.program, *place.writable)))
+    used = (place.state_dir, place.config, *map(Path, (place.program, *folders)))
     at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
     user = "".join(f"{line}\n" for line in (f"User={place.owner}", *place.groups))
     return (

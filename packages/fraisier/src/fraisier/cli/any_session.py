@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from fraisier_core.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from fraisier_core.config import Config
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
-    from fraisier_core.units.timers import TimerFacts
+    from fraisier_core.units.timers import Key, TimerFacts
 
 
 class Changes(Protocol):
@@ -51,14 +51,16 @@ class AnySession(ABC):
 
     def timers(
         self,
-        fired: Mapping[tuple[str, str], str | None],  # noqa: ARG002 - only the host has timers
+        names: Collection[tuple[str, str]],  # noqa: ARG002 - only the host has timers
+        fired: Mapping[Key, str],  # noqa: ARG002
         deployed: Mapping[tuple[str, str], str | None],  # noqa: ARG002
-    ) -> dict[tuple[str, str], TimerFacts]:
+    ) -> dict[Key, TimerFacts]:
         """Return what there is to say of the schedules of some environments, as far as it is known here.
 
         Args:
-            fired: when a run was last requested by a schedule, of each environment that is meant.
-            deployed: since when its release serves.
+            names: of the environments.
+            fired: when something was last requested by a schedule.
+            deployed: since when a release serves.
         """
         return {}
 

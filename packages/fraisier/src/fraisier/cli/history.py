@@ -9,6 +9,7 @@ import typer
 from fraisier_core.errors import UnknownNameError
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
+from fraisier.cli.sizes import stored_in_words
 from fraisier.cli.tables import Cell, print_table, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted
 from fraisier.cli.where import session_of
@@ -77,5 +78,5 @@ def _row(record: Deployment) -> Sequence[Cell | str | None]:
         record.requested_by or record.trigger,
         ago(record.requested_at),
         lasted(record.duration),
-        record.error_message,
+        record.error_message or stored_in_words(record),
     )

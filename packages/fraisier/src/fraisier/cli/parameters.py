@@ -48,6 +48,7 @@ ConfigFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to a worker, and print its id.")]
+Scheduled = Annotated[bool, typer.Option("--scheduled", hidden=True)]
 Fraise = Annotated[str, argument("FRAISE", "A fraise.", "fraises")]
 AnyFraise = Annotated[str | None, argument("FRAISE", "A fraise; without it, all.", "fraises")]
 Environment = Annotated[str, argument("ENV", "Its environment, or the beginning of it.", "environments")]

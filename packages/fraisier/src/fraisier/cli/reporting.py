@@ -9,6 +9,7 @@ from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.follow import Display, PlainDisplay
+from fraisier.cli.sizes import stored_in_words
 from fraisier.cli.tables import COLOURS, noun, short_commit, short_id
 from fraisier.cli.times import lasted
 from fraisier.terminal import print_json, say, tell, wants_live
@@ -55,7 +56,7 @@ def report(history: DeploymentReader, deployment: Deployment, *, as_json: bool) 
         done(f"{what}: nothing to do: {deployment.error_message}")
     else:
         tell(f"{what}: {_failure(deployment)}", COLOURS.get(deployment.status))
-        tell(f"{_serving(history, deployment)}; see `fraisier show {short_id(deployment.id)}`")
+        tell(f"{_untouched(history, deployment)}see `fraisier show {short_id(deployment.id)}`")
     for each in requested_for(history, deployment):
         done(f"{noun(each.kind)} {each.id} is requested")
     if as_json:
@@ -75,7 +76,11 @@ def _success(deployment: Deployment) -> str:
     took = f"{kind.done} in {lasted(deployment.duration)}"
     if kind.activates:
         return f"{short_commit(deployment.commit_sha)} serves ({release}), {took}"
-    return f"{took} ({kind.name} {short_id(deployment.id)}, {release})"
+    what = f"{noun(kind.name)} {short_id(deployment.id)}"
+    if kind.source == "nothing":
+        stored = stored_in_words(deployment)
+        return f"{took} ({what}){f': {stored}' if stored else ''}"
+    return f"{took} ({what}, {release})"
 
 
 def _failure(deployment: Deployment) -> str:
@@ -83,6 +88,12 @@ def _failure(deployment: Deployment) -> str:
     if deployment.superseded_by is not None:
         status += f" by deployment {short_id(deployment.superseded_by)}"
     return f"{status}: {deployment.error_message}" if deployment.error_message else status
+
+
+def _untouched(history: DeploymentReader, deployment: Deployment) -> str:
+    if KINDS[deployment.kind].source == "nothing":
+        return ""
+    return f"{_serving(history, deployment)}; "
 
 
 def _serving(history: DeploymentReader, deployment: Deployment) -> str:

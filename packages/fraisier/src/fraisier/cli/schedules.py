@@ -1,4 +1,4 @@
-"""What `fraisier status` says of schedules: when a run is requested next, and what keeps one from it."""
+"""What `fraisier status` says of schedules: when a job is requested next, and what keeps one from it."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from contextlib import suppress
 from fraisier_core.config import Config, Environment
 from fraisier_core.errors import StepFailedError, UnsetVariableError
 from fraisier_core.system.host import has_systemd
-from fraisier_core.units.job import Job
-from fraisier_core.units.timers import Names, TimerFacts, facts_without_systemd, timer_facts
+from fraisier_core.units.job import Job, JobTimer
+from fraisier_core.units.timers import Key, TimerFacts, facts_without_systemd, timer_facts
+
+Names = tuple[str, str]
 
 
 def timers_of(
-    config: Config, fired: Mapping[Names, str | None], deployed: Mapping[Names, str | None]
-) -> dict[Names, TimerFacts]:
+    config: Config, names: Collection[Names], fired: Mapping[Key, str], deployed: Mapping[Names, str | None]
+) -> dict[Key, TimerFacts]:
     """Return what there is to say of the schedules of some environments; systemd is asked once.
 
     Args:
         config: the configuration.
-        fired: when a run was last requested by a schedule, of each environment that is meant.
-        deployed: since when its release serves.
+        names: of the environments.
+        fired: when something was last requested by a schedule.
+        deployed: since when a release serves.
     """
-    jobs = _jobs(config, fired)
-    known = {names: at for names, at in fired.items() if at is not None}
-    if not jobs:
+    timers = _timers(config, names)
+    if not timers:
         return {}
     if not has_systemd():
-        return facts_without_systemd(jobs, {key: at for key, at in deployed.items() if at} | known)
+        since = {each.key: at for each in timers if (at := deployed.get(each.key[:2]))}
+        return facts_without_systemd(timers, {**since, **fired})
     try:
-        return timer_facts(jobs, known)
+        return timer_facts(timers, fired)
     except StepFailedError as error:
-        return {(job.fraise, job.environment): TimerFacts(None, str(error)) for job in jobs}
+        return {each.key: TimerFacts(None, str(error)) for each in timers}
 
 
-def _jobs(config: Config, names: Collection[Names]) -> list[Job]:
+def _timers(config: Config, names: Collection[Names]) -> list[JobTimer]:
     found = [config.fraise(fraise).environments.get(environment) for fraise, environment in names]
-    return [job for each in found if each and (job := _job(each)) and job.schedule is not None]
+    return [timer for each in found if each and (job := _job(each)) for timer in job.timers]
 
 
 def _job(environment: Environment) -> Job | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import DeploymentReader, Reader, Store
     from fraisier_core.store.records import Deployment
-    from fraisier_core.units.timers import TimerFacts
+    from fraisier_core.units.timers import Key, TimerFacts
 
     from fraisier.cli.follow import Polling
 
@@ -126,15 +126,19 @@ class Session(AnySession):
         return undeletable(self.place.state_dir, fraise, environment)
 
     def timers(
-        self, fired: Mapping[tuple[str, str], str | None], deployed: Mapping[tuple[str, str], str | None]
-    ) -> dict[tuple[str, str], TimerFacts]:
+        self,
+        names: Collection[tuple[str, str]],
+        fired: Mapping[Key, str],
+        deployed: Mapping[tuple[str, str], str | None],
+    ) -> dict[Key, TimerFacts]:
         """Return what there is to say of the schedules of some environments."""
+        keys = {"schedule", "restore_test"}
         configured = self.configured
-        if configured is None or not any("schedule" in each.section for each in configured.environments):
+        if configured is None or not any(keys & each.section.keys() for each in configured.environments):
             return {}
         from fraisier.cli.schedules import timers_of
 
-        return timers_of(configured, fired, deployed)
+        return timers_of(configured, names, fired, deployed)
 
     def request_cancel(self, id_part: str) -> Deployment:
         """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""

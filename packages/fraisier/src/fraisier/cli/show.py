@@ -8,6 +8,7 @@ import typer
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
+from fraisier.cli.sizes import stored_in_words
 from fraisier.cli.tables import GAP, Cell, print_facts, print_text, status_cell
 from fraisier.cli.times import ago, lasted
 from fraisier.cli.where import session_of
@@ -66,6 +67,8 @@ def _print_deployment(record: Deployment, awaited: str | None, untold: Sequence[
             ("ref", record.ref_name),
             ("release", record.release),
             ("before", record.previous_release),
+            ("stored", stored_in_words(record)),
+            ("SHA-256", record.stored_sha256),
             ("requested", f"{ago(record.requested_at)} by {record.requested_by or record.trigger}"),
             ("for", record.requested_for),
             ("started", ago(record.started_at)),

@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from fraisier.cli.any_session import AnySession
 
 Names = tuple[str, str]
+TEST = "restore_test"
 RUN_KEYS = (
     *("id", "status", "trigger", "requested_by", "arguments", "release", "requested_at", "started_at"),
     *("completed_at", "duration", "error_message"),
 )
+BACKUP_KEYS = (
+    *("id", "stored_name", "stored_size", "stored_sha256", "stored_at", "completed_at"),
+    *("requested_for",),
+)
 
 
 class Runs(NamedTuple):
-    """Of a job the newest run that began, that waits, and that its schedule requested."""
+    """Of a job the newest run that began, that waits, that its schedule requested, and that succeeded."""
 
     begun: Deployment | None = None
     waiting: Deployment | None = None
     fired: Deployment | None = None
+    done: Deployment | None = None
 
     @property
     def last(self) -> Deployment | None:
@@ -46,7 +52,7 @@ class Shown(NamedTuple):
     """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
     the newest push that does not serve, `missed` are the branch heads that were never requested, when it was
     reconciled last; `unasked` says why the repository could not be asked, `timer` when a run is requested
-    next.
+    next. `tests` are restore tests, and `test_timer` says when one is requested.
     """
 
     status: EnvironmentStatus
@@ -57,6 +63,26 @@ class Shown(NamedTuple):
     missed: tuple[BranchHead, ...]
     unasked: BranchHead | None
     timer: TimerFacts | None
+    tests: Runs = Runs()
+    test_timer: TimerFacts | None = None
+
+    @property
+    def backup(self) -> Deployment | None:
+        """The newest backup that succeeded."""
+        done = self.runs.done
+        return done if done is not None and done.stored_name is not None else None
+
+    @property
+    def doubt(self) -> str | None:
+        """What speaks against being able to restore that; None if nothing is known to."""
+        last = self.tests.begun
+        if self.test_timer and self.test_timer.problem:
+            return self.test_timer.problem
+        if self.test_timer and self.tests.done is None:
+            return "no restore test has succeeded yet"
+        if last is not None and last.status in {"failed", "interrupted"}:
+            return f"its last restore test {last.status}: {last.error_message}"
+        return None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""
@@ -72,6 +98,10 @@ class Shown(NamedTuple):
             ],
             "unasked": self.unasked and self.unasked.problem,
             "timer": self.timer and self.timer._asdict(),
+            "backup": self.backup and {key: getattr(self.backup, key) for key in BACKUP_KEYS},
+            "restore_test": self.tests.last and {key: getattr(self.tests.last, key) for key in RUN_KEYS},
+            "restore_test_timer": self.test_timer and self.test_timer._asdict(),
+            "doubt": self.doubt,
         }
 
 
@@ -85,12 +115,20 @@ def gather(
     ahead = {
         (each.fraise_id, each.environment): each for each in (reader.pushes_ahead(*where) if reader else ())
     }
-    runs = _by_job(reader.newest_runs(*where) if reader else ())
-    fired = {names: runs.get(names, Runs()).fired for names in wanted}
-    timers = session.timers(
-        {names: run and run.requested_at for names, run in fired.items()},
-        {names: each.last_deployed for names, each in known.items()},
+    newest = reader.newest_runs(*where) if reader else []
+    runs, tests = (
+        _by_job(each for each in newest if (each.kind == TEST) is tests) for tests in (False, True)
     )
+    fired = {
+        (*names, found.fired.kind): found.fired.requested_at
+        for by_job in (runs, tests)
+        for names, found in by_job.items()
+        if found.fired
+    }
+    deployed = {names: each.last_deployed for names, each in known.items()}
+    timers = session.timers(wanted, fired, deployed)
+    of_tests = {key[:2]: facts for key, facts in timers.items() if key[2] == TEST}
+    of_runs = {key[:2]: facts for key, facts in timers.items() if key[2] != TEST}
     return [
         Shown(
             status,
@@ -99,7 +137,9 @@ def gather(
             ahead.get(names),
             runs.get(names, Runs()),
             *_missed(session, reader, *names),
-            timers.get(names),
+            of_runs.get(names),
+            tests.get(names, Runs()),
+            of_tests.get(names),
         )
         for names in wanted
         for status in [known.get(names) or _never_deployed(session, *names)]
@@ -125,7 +165,10 @@ def _by_job(newest: Iterable[Deployment]) -> dict[Names, Runs]:
         begun = each if each.status not in {"pending", "skipped"} else None
         waiting = each if each.status == "pending" else None
         fired = each if each.trigger == "schedule" else None
-        found[names] = Runs(known.begun or begun, known.waiting or waiting, known.fired or fired)
+        done = each if each.status == "success" else None
+        found[names] = Runs(
+            known.begun or begun, known.waiting or waiting, known.fired or fired, known.done or done
+        )
     return found
 
 

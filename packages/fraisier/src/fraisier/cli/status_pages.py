@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from fraisier.cli.status_facts import Shown
 from fraisier.cli.status_words import (
     ahead_in_words,
+    backup_in_words,
     commands_of_next,
+    is_deployed,
     last_cell,
     left_in_words,
     missed_in_words,
@@ -45,11 +47,11 @@ def _row(shown: Shown, *, runs: bool, schedules: bool) -> list[Cell | str | None
     return [
         status.fraise_id,
         status.environment,
-        serving_cell(status),
+        serving_cell(status) if is_deployed(shown) else None,
         ago(status.last_deployed),
-        last_cell(status),
+        last_cell(status) if is_deployed(shown) else None,
         ago(status.completed_at or status.started_at),
-        *([run_cell(shown.runs.last)] if runs else ()),
+        *([run_cell(shown)] if runs else ()),
         *([upcoming and until(upcoming)] if schedules else ()),
         next_of(shown),
         status.error_message,
@@ -66,6 +68,8 @@ def _remarks(shown: Shown, *, is_told: bool) -> Iterator[tuple[str, str]]:
         yield f": {unasked_in_words(shown.unasked)}", "yellow"
     if shown.timer and shown.timer.problem:
         yield f": {shown.timer.problem}", "red"
+    if shown.doubt:
+        yield f": {shown.doubt}", "yellow"
     if shown.undeletable:
         yield f": {left_in_words(shown)}", "yellow"
 
@@ -84,8 +88,8 @@ def print_one(shown: Shown) -> None:
     print_facts(
         f"{status.fraise_id} {status.environment}{name}",
         [
-            ("serving", serving),
-            ("last", last),
+            ("serving", serving if is_deployed(shown) else None),
+            ("last", last if is_deployed(shown) else None),
             ("commit", short_commit(status.commit_sha)),
             ("when", ago(status.completed_at or status.started_at)),
             ("took", lasted(status.duration)),
@@ -99,6 +103,10 @@ def print_one(shown: Shown) -> None:
             ("next", Cell(next_in_words(shown), "yellow" if shown.commands else None)),
             ("next run", next_run(shown.timer)),
             ("timer", Cell(shown.timer and shown.timer.problem, "red")),
+            ("backup", backup_in_words(shown)),
+            ("restore test", run_in_words(shown.tests.last)),
+            ("next test", next_run(shown.test_timer)),
+            ("doubt", Cell(shown.doubt, "yellow")),
             ("left", Cell(left_in_words(shown), "yellow")),
         ],
     )

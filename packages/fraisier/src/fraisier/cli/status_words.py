@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from fraisier_core.store.vocabulary import KINDS
+
+from fraisier.cli.sizes import in_bytes, stored_in_words
 from fraisier.cli.tables import Cell, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted, until
 
@@ -40,12 +43,15 @@ def next_of(shown: Shown) -> str | None:
     return "run waits for a decision" if shown.runs.commands else None
 
 
-def run_cell(ran: Deployment | None) -> Cell | None:
-    """Return how the last run ended, and when."""
+def run_cell(shown: Shown) -> Cell | None:
+    """Return how the last run ended, and when; of a backup, how much it stored."""
+    ran = shown.runs.last
     if ran is None:
         return None
     when = ago(ran.completed_at or ran.started_at or ran.requested_at)
-    return Cell(f"{ran.status} {when}", status_cell(ran.status).colour)
+    size = f", {in_bytes(ran.stored_size)}" if ran.stored_size is not None else ""
+    colour = "yellow" if ran.status == "success" and shown.doubt else status_cell(ran.status).colour
+    return Cell(f"{ran.status} {when}{size}", colour)
 
 
 def run_in_words(ran: Deployment | None) -> Cell | None:
@@ -56,6 +62,20 @@ def run_in_words(ran: Deployment | None) -> Cell | None:
     message = f": {ran.error_message}" if ran.error_message else ""
     when = ago(ran.completed_at or ran.started_at or ran.requested_at)
     return Cell(f"{ran.status} {when}{took} ({short_id(ran.id)}){message}", status_cell(ran.status).colour)
+
+
+def backup_in_words(shown: Shown) -> Cell | None:
+    """Return what the last backup stored, and where; in yellow if it may not be possible to restore it."""
+    done = shown.backup
+    if done is None:
+        return None
+    return Cell(f"{ago(done.completed_at)}: {stored_in_words(done)}", "yellow" if shown.doubt else None)
+
+
+def is_deployed(shown: Shown) -> bool:
+    """Whether deployments are what happens here, as far as the record tells."""
+    last = shown.runs.last or shown.tests.last
+    return shown.status.status is not None or last is None or KINDS[last.kind].source != "nothing"
 
 
 def ahead_in_words(ahead: Deployment | None) -> str | None:

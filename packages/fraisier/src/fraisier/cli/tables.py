@@ -66,7 +66,7 @@ def short_id(deployment_id: str) -> str:
 
 def noun(kind: str) -> str:
     """Return what messages call a deployment of a kind."""
-    return "deployment" if kind == "deploy" else kind
+    return "deployment" if kind == "deploy" else kind.replace("_", " ")
 
 
 def short_ids(text: str) -> str:

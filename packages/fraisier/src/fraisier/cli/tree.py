@@ -16,6 +16,8 @@ COMMANDS = {
     "plugins": "Show the installed plugins, and why one cannot be used.",
     "deploy": "Deploy, and follow it to its end.",
     "run": "Run a job, and follow it to its end.",
+    "backup": "Make a backup, and follow it to its end.",
+    "backups": "Test that backups can be restored.",
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
     "reconcile": "Show which pushes were missed, and deploy them.",
@@ -32,7 +34,9 @@ COMMANDS = {
 }
 
 
-FROM_AFAR = frozenset({"list", "deploy", "run", "rollback", "cancel", "status", "history", "show", "logs"})
+FROM_AFAR = frozenset(
+    {"list", "deploy", "run", "backup", "rollback", "cancel", "status", "history", "show", "logs"}
+)
 """The commands that `--url` is for."""
 
 

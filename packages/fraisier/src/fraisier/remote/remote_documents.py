@@ -43,6 +43,8 @@ def _value(name: str, value: Any) -> Any:
         return tuple(tuple(each) for each in value or ())
     if name == "arguments":
         return tuple(value or ())
+    if name == "stored_size":  # a Float there: it exceeds what an Int may be
+        return None if value is None else int(value)
     return value.lower() if name in ENUMS and isinstance(value, str) else value
 
 
@@ -107,6 +109,9 @@ RESUME = f"""mutation Resume($fraise: String!, $environment: String) {{
 }}"""
 RUN = f"""mutation Run($fraise: String!, $environment: String!, $arguments: [String!]) {{
   run(fraiseId: $fraise, environment: $environment, arguments: $arguments) {{ {DEPLOYMENT} }}
+}}"""
+BACKUP = f"""mutation Backup($fraise: String!, $environment: String!) {{
+  backup(fraiseId: $fraise, environment: $environment) {{ {DEPLOYMENT} }}
 }}"""
 ROLLBACK = f"""mutation Rollback($fraise: String!, $environment: String!, $to: String) {{
   rollback(fraiseId: $fraise, environment: $environment, to: $to) {{ {DEPLOYMENT} }}

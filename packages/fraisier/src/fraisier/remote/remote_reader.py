@@ -32,6 +32,7 @@ AT_ONCE = 20
 PATIENCE = 60.0
 PAUSE = 1.0
 _JOBS = [kind.name for kind in KINDS.values() if kind.job]
+_STORED = [kind.name for kind in KINDS.values() if kind.source == "nothing"]
 _COMMITS = [kind.name for kind in KINDS.values() if kind.source == "commit"]
 
 
@@ -84,7 +85,9 @@ class RemoteReader(DeploymentReader):
             begun = (each for each in runs if each.status not in {"pending", "skipped"})
             waiting = (each for each in runs if each.status == "pending")
             fired = (each for each in runs if each.trigger == "schedule")
-            found += dict.fromkeys(filter(None, (next(some, None) for some in (begun, waiting, fired))))
+            done = (each for each in runs if each.status == "success" and each.kind in _STORED)
+            chosen = (next(some, None) for some in (begun, waiting, fired, done))
+            found += dict.fromkeys(filter(None, chosen))
         return sorted(found, key=lambda each: each.id, reverse=True)
 
     def pushes_ahead(self, fraise_id: str | None = None, environment: str | None = None) -> list[Deployment]:

@@ -45,6 +45,11 @@ class RemoteRequests:
         what = {"fraise": fraise, "environment": environment, "arguments": [*arguments]}
         return record_of(Deployment, self._endpoint.ask(documents.RUN, **what)["run"])
 
+    def backup(self, fraise: str, environment: str) -> Deployment:
+        """Request a backup."""
+        data = self._endpoint.ask(documents.BACKUP, fraise=fraise, environment=environment)
+        return record_of(Deployment, data["backup"])
+
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
         """Request a rollback to a release, by default to the previous one."""
         data = self._endpoint.ask(documents.ROLLBACK, fraise=fraise, environment=environment, to=to)

@@ -52,7 +52,7 @@ _IDS = (
     "superseded_by",
 )
 FORMS: Mapping[str, Callable[[str], str]] = {
-    **dict.fromkeys(("urls", "reasons", "pathspecs", "arguments"), _plain_json),
+    **dict.fromkeys(("urls", "reasons", "pathspecs", "arguments", "kinds"), _plain_json),
     **dict.fromkeys(_TIMES, plain_time),
     **dict.fromkeys(_IDS, str.lower),
 }

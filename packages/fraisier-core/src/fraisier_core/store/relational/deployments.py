@@ -34,7 +34,10 @@ class Deployments(Leases):
 
     @transaction
     def configure(self, environments: Iterable[ConfiguredEnvironment]) -> None:
-        rows = [each._asdict() | {"position": number} for number, each in enumerate(environments)]
+        rows = [
+            each._asdict() | {"position": number, "kinds": _list(each.kinds)}
+            for number, each in enumerate(environments)
+        ]
         self._write("forget_fraises")
         self._write("forget_environments")
         self._connection.execute_many(self._sql["configure_fraise"], rows)
@@ -183,6 +186,10 @@ def request_row(request: Request, at: str) -> dict[str, Any]:
         "arguments": _arguments(request),
         "overridden_hold": None,
     }
+
+
+def _list(texts: Sequence[str] | None) -> str | None:
+    return None if texts is None else json.dumps(texts)
 
 
 def _arguments(of: Request | Deployment) -> str | None:

@@ -11,8 +11,9 @@ CREATE TABLE tb_fraises (
     configured  boolean NOT NULL
 );
 
--- What is configured. If there is a job, `overlap` says what becomes of a run that is requested while another is
--- under way, `deploys_wait` whether deployments and runs exclude each other, `executor` who executes runs.
+-- What is configured; `kinds` are those of its type, a list in JSON, NULL if nobody knew. If there is a job, `overlap`
+-- says what becomes of a run that is requested while another is under way, `deploys_wait` whether deployments and runs
+-- exclude each other, `executor` who executes jobs.
 CREATE TABLE tb_environments (
     fraise_id    text COLLATE "C" NOT NULL REFERENCES tb_fraises (id),
     environment  text COLLATE "C" NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE tb_environments (
     branch       text,
     app_path     text,
     position     integer NOT NULL DEFAULT 0,
+    kinds        jsonb,
     overlap      text CHECK (overlap = ANY ('{queue, skip, allow}')),
     deploys_wait boolean,
     executor     text CHECK (executor = ANY ('{worker, unit}')),

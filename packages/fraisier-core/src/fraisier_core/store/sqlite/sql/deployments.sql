@@ -12,12 +12,13 @@ SET type = excluded.type, description = excluded.description, repository = exclu
     problem = excluded.problem, configured = 1;
 
 -- name: configure_environment
--- Of a job, what is not said stays as it was.
-INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, overlap, deploys_wait,
-                             executor, configured)
-VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :overlap, :deploys_wait, :executor, 1)
+-- Of kinds and of a job, what is not said stays as it was.
+INSERT INTO tb_environments (fraise_id, environment, name, branch, app_path, position, kinds, overlap,
+                             deploys_wait, executor, configured)
+VALUES (:fraise_id, :environment, :name, :branch, :app_path, :position, :kinds, :overlap, :deploys_wait, :executor, 1)
 ON CONFLICT (fraise_id, environment) DO UPDATE
 SET name = excluded.name, branch = excluded.branch, app_path = excluded.app_path, position = excluded.position,
+    kinds = coalesce(excluded.kinds, tb_environments.kinds),
     overlap = CASE WHEN :has_job THEN coalesce(excluded.overlap, tb_environments.overlap) END,
     deploys_wait = CASE WHEN :has_job THEN coalesce(excluded.deploys_wait, tb_environments.deploys_wait) END,
     executor = CASE WHEN :has_job THEN coalesce(excluded.executor, tb_environments.executor) END,

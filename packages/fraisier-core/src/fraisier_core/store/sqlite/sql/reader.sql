@@ -49,8 +49,8 @@ SELECT sequence, attempt, step_number, at, text, dropped FROM tb_deployment_logs
 WHERE deployment_id = :id AND sequence > :after ORDER BY sequence;
 
 -- name: newest_runs
--- Of each environment and kind of job the newest run that began, the newest that waits, and the newest that a timer
--- requested.
+-- Of each environment and kind of job the newest run that began, the newest that waits, the newest that a timer
+-- requested, and of what needs no release the newest that succeeded.
 SELECT d.* FROM tb_environments AS e
 JOIN tb_kinds AS k ON k.job = 1
 JOIN tb_deployments AS d ON d.sequence IN (
@@ -66,6 +66,11 @@ JOIN tb_deployments AS d ON d.sequence IN (
     (SELECT n.sequence FROM tb_deployments AS n INDEXED BY run_of_a_schedule
      WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name
        AND n.trigger = 'schedule'
+     ORDER BY n.sequence DESC LIMIT 1),
+    (SELECT n.sequence FROM tb_deployments AS n INDEXED BY run_begun
+     WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.kind = k.name AND k.source = 'nothing'
+       AND (n.source = 'serving' OR n.source = 'nothing') AND n.status <> 'pending' AND n.status <> 'skipped'
+       AND n.status = 'success'
      ORDER BY n.sequence DESC LIMIT 1))
 WHERE (:fraise_id IS NULL OR e.fraise_id = :fraise_id) AND (:environment IS NULL OR e.environment = :environment)
 ORDER BY d.sequence DESC;

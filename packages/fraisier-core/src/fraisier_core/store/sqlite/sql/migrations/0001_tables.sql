@@ -11,8 +11,9 @@ CREATE TABLE tb_fraises (
     configured  INTEGER NOT NULL CHECK (configured IN (0, 1))
 ) STRICT;
 
--- What is configured. If there is a job, `overlap` says what becomes of a run that is requested while another is
--- under way, `deploys_wait` whether deployments and runs exclude each other, `executor` who executes runs.
+-- What is configured; `kinds` are those of its type, a list in JSON, NULL if nobody knew. If there is a job, `overlap`
+-- says what becomes of a run that is requested while another is under way, `deploys_wait` whether deployments and runs
+-- exclude each other, `executor` who executes jobs.
 CREATE TABLE tb_environments (
     fraise_id    TEXT NOT NULL REFERENCES tb_fraises (id),
     environment  TEXT NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE tb_environments (
     branch       TEXT,
     app_path     TEXT,
     position     INTEGER NOT NULL DEFAULT 0,
+    kinds        TEXT,
     overlap      TEXT CHECK (overlap = 'queue' OR overlap = 'skip' OR overlap = 'allow'),
     deploys_wait INTEGER CHECK (deploys_wait IN (0, 1)),
     executor     TEXT CHECK (executor = 'worker' OR executor = 'unit'),
