@@ -1,4 +1,4 @@
-"""What requests a job: a run of what serves, a backup, a restore test."""
+"""What requests a job: a run, a backup, a restore test."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ConfiguredEnvironment(NamedTuple):
     """An environment that is configured, without secrets; `repository` is an identity, and `problem` says why
     the plugin of its type cannot be used. `kinds` are those of its type. `has_job`: it has a job, or nobody
-    knows; `overlap`, `deploys_wait` and `executor` say what holds for the runs of that. Where one of these is
+    knows; `overlap`, `deploys_wait` and `executor` say what holds for the runs of that. If one of these is
     None, what is stored stays.
     """
 
