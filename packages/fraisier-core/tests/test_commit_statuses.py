@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from fraisier_core import (
     CommitStatus,
     ForgeApi,
     HttpResponse,
+    ObserverContext,
     StatusApi,
     quoted,
     retry_after,
@@ -134,6 +136,11 @@ class TestToy(StatusConformance):
         for status in (408, 409, 425, 429):
             assert status_forge.delay(ApiResponse(status)).seconds is None
 
+    def test_what_holds_a_deployment_is_told(self, status_forge: StatusForge) -> None:
+        taken = status_forge.tell("pending", hold="held by ada: the fair is on")
+        assert taken
+        assert taken.description == "waiting to be deployed: held by ada: the fair is on"
+
     def test_nothing_is_told_of_an_environment_that_is_gone(self, status_forge: StatusForge) -> None:
         assert status_forge.tell("success", delivered_to=None, forges={}) is None
 
@@ -173,7 +180,7 @@ def test_an_event_tells_the_status_that_it_led_to(
     status: str, event: str, facts: dict[str, str], told: str | None
 ) -> None:
     deployment = deployment_with(status, facts)
-    found = status_of(deployment, event_of(deployment, event), None)
+    found = status_of(deployment, event_of(deployment, event), ObserverContext(Path()))
     assert (found and found.state) == told
 
 

@@ -277,7 +277,8 @@ from fraisier_core import hookimpl
 def deployment_changed(deployment, event, settings, context):
     said = {"event": event.event, "link": context.link(deployment), "repeated": context.repeated,
             "output": context.output, "before": context.previous and context.previous.id,
-            "repository": context.environment.repository, "folder": str(context.folder)}
+            "repository": context.environment.repository, "folder": str(context.folder),
+            "hold": context.hold}
     with open(FILE, "a") as file:
         file.write(json.dumps(said) + "\\n")
     if not context.repeated and event.event == "failed":
@@ -315,9 +316,20 @@ def test_it_is_told_what_it_cannot_look_up(installation: Installation) -> None:
         "before": first,
         "repository": "example.com/acme/api",
         "folder": str(installation.folder / ".fraisier/observers/looker"),
+        "hold": None,
     }
     assert again == failed | {"repeated": True}
     assert Path(failed["folder"]).stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_told_what_a_push_waits_for(installation: Installation) -> None:
+    installation.observer("looker", f"FILE = {str(installation.file)!r}\n{LOOKER.lstrip()}")
+    installation.store.observe("looker", Observed(0))
+    installation.store.hold("api", "production", "the fair is on", "ada")
+    installation.store.request(REQUEST._replace(trigger="webhook"))
+    installation.start()
+    wait_until(installation.lines)
+    assert json.loads(installation.lines()[0])["hold"] == "held by ada: the fair is on"
 
 
 def test_what_it_was_being_told_when_everything_was_killed_is_told_as_a_repetition(

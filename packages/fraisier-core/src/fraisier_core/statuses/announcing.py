@@ -46,7 +46,7 @@ def announce(
 
     Raises `TellLaterError` if the forge does not respond or has no time, `TellNoMoreError` if it refuses.
     """
-    status = status_of(deployment, event, context.link(deployment))
+    status = status_of(deployment, event, context)
     place = status and _place(api, context)
     if status and place:
         seconds = max(settings.timeout - MARGIN_SECONDS, settings.timeout / 2)

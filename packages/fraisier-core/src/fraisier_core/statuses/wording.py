@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from fraisier_core.observer_context import ObserverContext
 from fraisier_core.statuses.commit_status import CommitState, CommitStatus
 from fraisier_core.store.records import Deployment, DeploymentEvent
 from fraisier_core.store.vocabulary import ENDED, KINDS, Status
@@ -34,7 +35,9 @@ _SAID: Mapping[Status, str] = {
 }
 
 
-def status_of(deployment: Deployment, event: DeploymentEvent, url: str | None) -> CommitStatus | None:
+def status_of(
+    deployment: Deployment, event: DeploymentEvent, context: ObserverContext
+) -> CommitStatus | None:
     """Return what a forge is to be told because of an event, None if nothing; of which repository is left
     open.
 
@@ -49,8 +52,8 @@ def status_of(deployment: Deployment, event: DeploymentEvent, url: str | None) -
     return CommitStatus(
         state=STATES[deployment.status],
         context=f"fraisier/{deployment.fraise_id}/{deployment.environment}",
-        description=described(deployment),
-        url=url,
+        description=described(deployment, context.hold),
+        url=context.link(deployment),
         repository="",
         commit=commit,
         ref=deployment.ref,
@@ -72,9 +75,11 @@ def status_after(event: DeploymentEvent, deployment: Deployment) -> Status | Non
     return "running" if event.event == began else None
 
 
-def described(deployment: Deployment) -> str:
-    """Return in words how a deployment stands."""
+def described(deployment: Deployment, hold: str | None = None) -> str:
+    """Return in words how a deployment stands, and what holds it."""
     said = _SAID[deployment.status]
+    if deployment.status == "pending" and hold:
+        return f"{said}: {hold}"
     if deployment.status == "success" and deployment.duration is not None:
         return f"{said} in {deployment.duration:.0f} s"
     if deployment.status == "running" and deployment.attempt > 1:
