@@ -139,6 +139,8 @@ class Delivery:
             known.failures, known.not_before = 0, 0.0
             return True
         who = letter.name or "ping of {} {}".format(*letter.place)
+        known.not_before = time() + pause
+        self._outbox.note(name, _state(known))
         self._problems.append(f"{who}: {problem}")
         self._pauses.append(pause)
         return False

@@ -63,7 +63,7 @@ class NotifySettings(ObserverSettings):
     def _names(self) -> NotifySettings:
         for name in self.destinations:
             if not _NAME.fullmatch(name):
-                raise ValueError(f"{name} is not a name: use 1 to 63 of a-z, 0-9, _ and -")
+                raise ValueError(f"should have names of 1 to 63 of a-z, 0-9, _ and -, found {name}")
         return self
 
     @classmethod
