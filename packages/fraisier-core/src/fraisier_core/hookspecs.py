@@ -451,9 +451,10 @@ class ObserverHooks:
 
         Args:
             settings: the observer's section of the configuration.
-            names: who of those that the section names.
+            names: who of those that the section names; without any, all.
 
-        Returns what went wrong by their names, without secrets; an empty text if nothing did.
+        Returns what went wrong by their names, without secrets; an empty text if nothing did. Raises
+        `UnknownNameError` if a name is none of the section's.
 
         Example::
 

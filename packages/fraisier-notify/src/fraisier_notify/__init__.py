@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext, hookimpl
+from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext, UnknownNameError, hookimpl
 
 from fraisier_notify.messages import change_of, message_of, missed_message
 from fraisier_notify.notify_settings import NotifySettings
@@ -63,7 +63,9 @@ def send_sample(settings: NotifySettings, names: Collection[str]) -> Mapping[str
     from fraisier_notify.sending import send
 
     found = settings.destinations
-    return {name: send(found[name].url.get_secret_value(), *SAMPLE) or "" for name in names}
+    if unknown := [name for name in names if name not in found]:
+        raise UnknownNameError(f"{unknown[0]} is not in notify: (known there: {', '.join(found) or '-'})")
+    return {name: send(found[name].url.get_secret_value(), *SAMPLE) or "" for name in names or found}
 
 
 def _narrowed(context: ObserverContext) -> tuple[str, ...] | None:

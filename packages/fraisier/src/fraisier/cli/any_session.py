@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fraisier_core.config import Config
     from fraisier_core.store.protocol import DeploymentReader
-    from fraisier_core.store.records import Deployment
+    from fraisier_core.store.records import Deployment, ObserverProblem
     from fraisier_core.units.timers import Key, TimerFacts
 
 
@@ -63,6 +63,10 @@ class AnySession(ABC):
             deployed: since when a release serves.
         """
         return {}
+
+    def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:  # noqa: ARG002
+        """Return the last problem of each observer that ever had one, as far as it is known here."""
+        return []
 
     @abstractmethod
     def request_cancel(self, id_part: str) -> Deployment:

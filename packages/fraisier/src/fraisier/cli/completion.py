@@ -28,6 +28,11 @@ def providers(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001
     return [name for name in _keys(ctx, "git") if name != "provider"]
 
 
+def notified(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
+    """Return the names of those who are notified."""
+    return [name for name in _keys(ctx, "notify") if name != "timeout"]
+
+
 def deployments(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the newest deployments, by the end of their ids or, if the word begins it, the whole."""
     found = reader.deployments(limit=OFFERED) if (reader := _reader(ctx)) else []

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fraisier_core.errors import ConfigurationError, OutdatedStoreError, UnknownNameError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fraisier_core.config import Config, Environment, StorePlace
     from fraisier_core.plugins import Plugins
     from fraisier_core.store.protocol import DeploymentReader, Reader, Store
-    from fraisier_core.store.records import Deployment
+    from fraisier_core.store.records import Deployment, ObserverProblem
     from fraisier_core.units.timers import Key, TimerFacts
 
     from fraisier.cli.follow import Polling
@@ -139,6 +139,10 @@ class Session(AnySession):
         from fraisier.cli.schedules import timers_of
 
         return timers_of(configured, names, fired, deployed)
+
+    def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:
+        """Return the last problem of each observer that ever had one."""
+        return cast("Reader", reader).observer_problems() if reader else []
 
     def request_cancel(self, id_part: str) -> Deployment:
         """Request the cancellation of a deployment; return it as it is then. Raises `UnknownNameError`."""

@@ -8,6 +8,7 @@ import typer
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.status_facts import gather
+from fraisier.cli.times import DAY, ago, since
 from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, tell
 
@@ -43,6 +44,9 @@ def status(
         print_one(found[0])
     else:
         print_all(found)
+    for problem in session.observer_problems(reader):
+        if since(problem.problem_at) < DAY:
+            tell(f"observer {problem.name}, {ago(problem.problem_at)}: {problem.problem}", "yellow")
     if reader and not workers and _needs_worker(session, found):
         tell(NO_WORKER, "yellow")
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "Show a deployment with its steps and their output.",
     "logs": "Show the output of a deployment, and follow it.",
     "webhooks": "Show what forges delivered, and explain what became of it.",
+    "notify": "Test whether notifications arrive.",
     "graphql": "Answer a document of GraphQL.",
     "config": "Check the configuration, and install the units of its jobs.",
     "db": "Maintain the store.",

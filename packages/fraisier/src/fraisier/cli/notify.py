@@ -1,0 +1,46 @@
+"""`fraisier notify`: whether notifications arrive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fraisier.cli.parameters import ConfigFile, Json, argument, command_app
+from fraisier.exit_codes import ExitCode
+from fraisier.terminal import print_json, say
+
+OBSERVER = "notify"
+Notified = Annotated[str | None, argument("NAME", "A name of `notify:`; without it, all.", "notified")]
+app = command_app(groups="Test whether notifications arrive.")
+
+
+@app.callback()
+def notify() -> None:
+    """Test whether notifications arrive."""
+
+
+@app.command("test")
+def send(name: Notified = None, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Send a test message to those whom `notify:` names, and show which arrived."""
+    from fraisier_core.config import find_config, load_config
+    from fraisier_core.errors import ConfigurationError
+    from fraisier_core.plugins import Plugins
+    from fraisier_core.system.processes import forbid_dumps
+
+    forbid_dumps()
+    plugins = Plugins.installed()
+    loaded = load_config(find_config(config), plugins, parts={"observers"})
+    observers = loaded.observers
+    observer = plugins.observer(OBSERVER)
+    if OBSERVER in observers.missing:
+        raise ConfigurationError([observers.missing[OBSERVER]])
+    problems = observer.send_sample(observers.active[OBSERVER], [name] if name else [])
+    if not problems:
+        raise ConfigurationError([f"{loaded.path}: notify: names nobody to notify"])
+    if as_json:
+        print_json([{"name": each, "problem": problem or None} for each, problem in problems.items()])
+    else:
+        for each, problem in problems.items():
+            say(f"{each}: {problem or 'sent'}", "red" if problem else None)
+    raise typer.Exit(ExitCode.FAILED if any(problems.values()) else ExitCode.SUCCESS)
