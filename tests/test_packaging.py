@@ -159,7 +159,7 @@ def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_pa
     done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     offers = {"fraisier-core": "", "fraisier-postgres": "postgresql fraisier-postgres ok "}
-    types = ("api", "etl", "scheduled")
+    types = ("api", "backup", "etl", "scheduled")
     offers["fraisier-deployers"] = "".join(f"{name} fraisier-deployers ok " for name in types)
     names = ("forgejo", "gitea", "gogs")
     offers["fraisier-gitea"] = "".join(f"{name} fraisier-gitea ok " for name in names)

@@ -17,7 +17,7 @@ from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_na
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
-from fraisier_deployers.backup.verifying import findings, verify
+from fraisier_deployers.backup.verified_copies import findings, verify
 from pydantic import ValidationError
 
 from tests.ssh_server import SshServer, make_key, ssh_server

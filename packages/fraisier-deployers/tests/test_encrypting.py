@@ -12,12 +12,12 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.age import IDENTITY_VARIABLE
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings, EncryptSection
-from fraisier_deployers.backup.copying import copy, fetched
+from fraisier_deployers.backup.copies import copy, fetched
 from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
 from fraisier_deployers.backup.pipelines import python
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 
 from tests.ssh_server import make_key
 

@@ -8,7 +8,7 @@ from fraisier_deployers.backup.backup_settings import KeepSection
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
 from fraisier_deployers.backup.pruning import Plan, Policy, plan
-from fraisier_deployers.backup.verifying import Finding, findings, verify
+from fraisier_deployers.backup.verified_copies import Finding, findings, verify
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CONTENT = b"what was dumped"
@@ -68,7 +68,7 @@ def test_what_no_rule_keeps_is_deleted_file_and_manifest(place: LocalPlace) -> N
     old, older, newest = put_days(place, 3)
     made = plan(place, LAST, NOW)
     assert names(made) == [old.name, older.name]
-    made.carry_out()
+    made.execute()
     assert {file.name for file in place.folder.iterdir()} == {newest.file, newest.manifest_file}
 
 

@@ -21,7 +21,7 @@ from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restic_errors import reasons
 from fraisier_deployers.backup.restoring import restore
 from fraisier_deployers.backup.sources.command_source import CommandSource
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 from pydantic import SecretStr
 
 from tests.restic_keys import make_cheap
@@ -124,7 +124,7 @@ def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPla
     (tmp_path / "here").mkdir()
     assert place.fetch(newer, tmp_path / "here").read_bytes() == CONTENT
     made = plan(place, Policy("shop", "production", KeepSection(last=1)), NOW, verified=newer.name)
-    made.carry_out()
+    made.execute()
     place.reclaim()
     assert place.manifests() == Listing((newer,))
     assert older.name not in restic(place, "snapshots")

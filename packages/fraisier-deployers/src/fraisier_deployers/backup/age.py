@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
-IDENTITY_VARIABLE = "FRAISIER_AGE_IDENTITY"
+IDENTITY_VARIABLE = "AGE_SECRET_KEY"
 
 
 def recipient(text: str) -> x25519.Recipient | ssh.Recipient:

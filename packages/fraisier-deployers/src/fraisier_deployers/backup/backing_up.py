@@ -11,7 +11,7 @@ from fraisier_core import CommandFailedError, Run, Stored
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
-from fraisier_deployers.backup.copying import copy
+from fraisier_deployers.backup.copies import copy
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
@@ -21,7 +21,7 @@ from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.sources.chosen import chosen_source
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
 
 
@@ -179,6 +179,6 @@ def _prune(run: Run[BackupSettings], copies: list[Copy]) -> None:
             planned = plan(place, policy, datetime.now(UTC), verified=manifest.name)
             for line in planned.lines():
                 run.note(line)
-            planned.carry_out()
+            planned.execute()
             if planned.deleted and isinstance(place, ResticPlace):
                 place.reclaim()

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
+from fraisier_deployers.backup.keeping import kept
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
-from fraisier_deployers.backup.retention import kept
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Plan:
             fate = f"stays: {', '.join(verdict.reasons)}" if verdict.reasons else "goes"
             yield f"{where}: {verdict.manifest.name} {fate}"
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         """Delete what goes, oldest first. Raises `BackupError`."""
         for manifest in self.deleted:
             self.place.delete(manifest)

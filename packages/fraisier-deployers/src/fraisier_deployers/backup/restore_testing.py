@@ -14,7 +14,7 @@ from fraisier_core import Run
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
-from fraisier_deployers.backup.copying import fetched
+from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
@@ -22,7 +22,7 @@ from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
 from fraisier_deployers.backup.targets import RestoreTarget
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
 
 PREFIX = "fraisier_restore_test_"

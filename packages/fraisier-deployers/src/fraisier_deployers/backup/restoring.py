@@ -10,13 +10,13 @@ from uuid import uuid4
 from fraisier_deployers.backup.backing_up import Making, dumped
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
-from fraisier_deployers.backup.copying import fetched
+from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.sources.chosen import chosen_target
 from fraisier_deployers.backup.targets import RestoreTarget
-from fraisier_deployers.backup.verifying import verify
+from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
 
 REPLACED = "replaced"

@@ -42,7 +42,7 @@ class RsyncPlace:
         name: what the configuration calls it.
         remote: the host and the folder, as `user@host:/path`.
         runner: runs rsync and ssh.
-        scratch: a folder of this host; where there is no shell, a copy is brought here to be verified.
+        scratch: a folder of this host; a copy is brought here to be verified if there is no shell for us.
         identity: the private key, None for those of ssh's own configuration.
         known_hosts: the keys of hosts, None for ssh's own file. A host whose key is not in it is refused.
         port: of ssh, None for that of its own configuration.

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from fraisier_deployers.backup.backup_settings import KeepSection
-from fraisier_deployers.backup.retention import kept
+from fraisier_deployers.backup.keeping import kept
 
 from tests.restic_keys import make_cheap
 
