@@ -85,7 +85,7 @@ def run_printing(config: Path, size: int) -> Printed:
     with subprocess.Popen(argv, env=clean_environment(), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             pids = [process.pid, *(each.pid for each in descendants(process.pid))]
-            largest = max(largest, *(_peak_megabytes(pid) for pid in pids))
+            largest = max(largest, *(peak_megabytes(pid) for pid in pids))
             time.sleep(LOOK_SECONDS)
     assert process.returncode == 0
     return Printed(time.perf_counter() - started, largest)
@@ -98,7 +98,7 @@ def _floor(folder: Path, size: int) -> float:
     return time.perf_counter() - started
 
 
-def _peak_megabytes(pid: int) -> float:
+def peak_megabytes(pid: int) -> float:
     """Return the most memory that a process has had in MB, 0 if it is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()

@@ -28,6 +28,7 @@ ELSEWHERE = {
     DOCS / "how-to/add-a-query.md": "tests/graphql",
     DOCS / "reference/performance.md": "benchmarks",
     DOCS / "how-to/fraiseql-server.md": "tests/graphql",
+    DOCS / "how-to/back-up-postgresql.md": "tests",
     DOCS / "how-to/move-to-postgresql.md": "tests",
 }
 # Needs root and a machine to itself.

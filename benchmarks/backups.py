@@ -1,0 +1,113 @@
+"""Backups: a dump of 1 GB of PostgreSQL against the same typed in a shell, and its verification apart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from fraisier_core import Release
+from fraisier_core.system.processes import descendants
+from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
+from fraisier_deployers.backup.backup_settings import BackupSettings
+
+from benchmarks.figures import Figure, median
+from benchmarks.jobs import LOOK_SECONDS, peak_megabytes
+from tests.postgres import USUAL, Servers
+from tests.postgres_server import programs
+
+MEGABYTES = int(os.environ.get("FRAISIER_BACKUP_MEGABYTES", "1000"))
+ROUNDS = 3
+ROW_BYTES = 100
+FILL = f"""
+CREATE TABLE filled AS
+SELECT n, md5(n::text) || repeat(chr(97 + n % 26), {ROW_BYTES - 32}) AS text
+FROM generate_series(1, {MEGABYTES * 1_000_000 // ROW_BYTES}) n
+"""
+
+
+class TimedRun(FakeRun[BackupSettings]):
+    """A run that takes the time of its steps."""
+
+    @contextmanager
+    def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
+        started = time.perf_counter()
+        with super().step(name, repeatable=repeatable):
+            yield
+        self.seconds[name] = time.perf_counter() - started
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        found: dict[str, float] = self.__dict__.setdefault("_seconds", {})
+        return found
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Measure, each floor in turn with ours, and yield the figures."""
+    (folder / "postgres").mkdir()
+    servers = Servers(folder / "postgres")
+    with servers(USUAL).database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(FILL.encode())
+            connection.execute(b"VACUUM ANALYZE filled")
+        pairs = [(_back_up(folder, url), _floor(folder, url)) for _ in range(ROUNDS)]
+    servers.close()
+    yield from _told(pairs)
+
+
+def _told(pairs: list[tuple[tuple[dict[str, float], float], float]]) -> Iterator[Figure]:
+    ours = [run["dump"] + run["store"] for (run, _), _ in pairs]
+    floor = [bare for _, bare in pairs]
+    yield Figure(
+        f"speed of a backup of {MEGABYTES} MB of PostgreSQL until it is stored, against `pg_dump -Fc`, "
+        "`sha256sum` and `sync` in a shell",
+        *(">=", 0.9, median([bare / mine for mine, bare in zip(ours, floor, strict=True)]), "x"),
+        f"{median(ours):.1f} s; floor {median(floor):.1f} s",
+    )
+    verifying = median([run["verify_local"] for (run, _), _ in pairs])
+    yield Figure("its verification, which reads what was stored", "<=", None, verifying, "s", "")
+    largest = max(megabytes for (_, megabytes), _ in pairs)
+    yield Figure("memory of the largest of its processes", "<=", 100, largest, "MB", "")
+
+
+def _back_up(folder: Path, url: str) -> tuple[dict[str, float], float]:
+    """Return the seconds of each step, and the MB of the largest process."""
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    source = {"postgresql": url, "bin": programs(USUAL)}
+    keys = {"source": source, "path": folder / "backups", "keep": {"last": 1}}
+    run = TimedRun(BackupSettings.model_validate(keys), Release("", work, ""), fraise="shop")
+    with _largest() as megabytes:
+        fraise_type.back_up(run)
+    return run.seconds, max(megabytes)
+
+
+@contextmanager
+def _largest() -> Iterator[list[float]]:
+    found, done = [0.0], threading.Event()
+
+    def look() -> None:
+        while not done.wait(LOOK_SECONDS):
+            found.append(max((peak_megabytes(each.pid) for each in descendants(os.getpid())), default=0.0))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        looking.join()
+
+
+def _floor(folder: Path, url: str) -> float:
+    target = folder / "floor.dump"
+    dumping = f"{programs(USUAL)}/pg_dump -Fc '{url}' | tee {target} | sha256sum && sync {target}"
+    started = time.perf_counter()
+    subprocess.run(["bash", "-o", "pipefail", "-c", dumping], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
