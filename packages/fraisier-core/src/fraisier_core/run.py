@@ -20,7 +20,7 @@ from fraisier_core.system.environment import clean_environment
 
 S = TypeVar("S", bound=EnvironmentSettings)
 Argument = str | os.PathLike[str]
-ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify", "units", "retry"})
+ENGINE_STEPS = frozenset({"fetch", "checkout", "activate", "verify", "units", "backup_before", "retry"})
 """Recovery tells by these how far a deployment came: no deployer gives their names to its own steps."""
 
 

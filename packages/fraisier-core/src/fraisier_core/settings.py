@@ -291,6 +291,8 @@ class EnvironmentSettings(Section):
         shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
         reconcile: have the worker look for pushes that were missed; absent, only webhooks deploy.
         notify: the names of those that are notified of it; by default, those of its fraise, or all.
+        backup_before: what each deployment has backed up before it changes anything: a fraise that makes
+            backups, and its environment unless it is called as this one or is the only one.
     """
 
     name: str | None = None
@@ -306,6 +308,7 @@ class EnvironmentSettings(Section):
     shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
     reconcile: ReconcileSection | None = None
     notify: Notify | None = None
+    backup_before: Annotated[str, Field(pattern=r"^[a-z0-9_-]+( [a-z0-9_-]+)?$")] | None = None
 
     @field_validator("app_path")
     @classmethod

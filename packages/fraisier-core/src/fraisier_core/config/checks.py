@@ -5,17 +5,19 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
+from fraisier_core.config.backup_before import backup_before
 from fraisier_core.config.branch_mapping import Rule
 from fraisier_core.config.fraise import Environment, Fraise, environments_of
 from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
+from fraisier_core.errors import UnknownNameError
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.text.suggestions import unknown
 
 OF_DEPLOYMENTS = {
     *(*ReachSection.model_fields, "branch", "app_path", "health_check", "stable_for", "keep_releases"),
-    *("skip_deploy", "shared", "reconcile"),
+    *("skip_deploy", "shared", "reconcile", "backup_before"),
 }
 """The keys of fraises and environments that only say how something is deployed."""
 
@@ -24,6 +26,7 @@ def check_whole(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Sequ
     """Refuse what does not fit together."""
     _check_rules(reader, rules)
     _check_undeployed(reader, fraises, rules)
+    _check_backups_before(reader, fraises)
     _check_branches(reader, fraises, rules)
     _check_app_paths(reader, fraises)
     _check_notified(reader, fraises)
@@ -65,6 +68,15 @@ def _check_undeployed(reader: ConfigReader, fraises: Mapping[str, Fraise], rules
         for rule in rules:
             if rule.fraise == fraise.name:
                 reader.refuse((*rule.keys, "fraise"), f"{fraise.name} cannot be pushed to: {why}")
+
+
+def _check_backups_before(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None:
+    """Refuse a backup before deployments that nothing makes."""
+    for environment in environments_of(fraises):
+        try:
+            backup_before(fraises, environment)
+        except UnknownNameError as error:
+            reader.refuse((*_keys(environment), "backup_before"), str(error))
 
 
 def _check_branches(reader: ConfigReader, fraises: Mapping[str, Fraise], rules: Iterable[Rule]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from fraisier_core.config.backup_before import backup_before
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
 from fraisier_core.config.database import StorePlace, read_place
@@ -144,6 +145,7 @@ class Config:
             contents=of.reach.contents(),
             describe=of.reach.describe,
             config=self.path,
+            backup_before=backup_before(self.fraises, found),
         )
 
     def secret_variables(self) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from fraisier_core.config.backup_before import BackupBefore
 from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import MIN_SECRET_LENGTH
@@ -117,7 +118,7 @@ class ResolvedEnvironment:
     `git:` or of other fraises. `repository` is the address to fetch from, empty if nothing is deployed,
     `access` how it is reached, `contents` what of it becomes part of a release; `section` is for the settings
     model of its fraise type; `secrets` are what must be redacted in output; `describe`: commands get
-    `FRAISIER_DESCRIBE`; `config` is the file of it all.
+    `FRAISIER_DESCRIBE`; `config` is the file of it all; `backup_before` is backed up before it is deployed.
     """
 
     fraise: str
@@ -131,6 +132,7 @@ class ResolvedEnvironment:
     contents: Contents = ALL
     describe: bool = False
     config: Path = field(default=Path("fraises.yaml"), repr=False)
+    backup_before: BackupBefore | None = None
 
     @property
     def releases(self) -> Path:

@@ -11,6 +11,7 @@ from traceback import extract_tb, format_exception
 import pluggy
 
 from fraisier_core.config import ResolvedEnvironment
+from fraisier_core.config.backup_before import BackupBefore
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.shared import SharedFiles
@@ -46,6 +47,7 @@ class DeploymentContext:
     state_dir: Path
     work: Path
     describe: bool = False
+    backup_before: BackupBefore | None = None
 
     def facts(self, release: Release) -> dict[str, str]:
         """Return the variables that commands get beside those of every run."""
@@ -145,4 +147,5 @@ def open_context(
     workspace = open_workspace(resolved.releases, settings.app_path, mirror, shared)
     names = (resolved.fraise, resolved.environment)
     files = (resolved.config, resolved.state_dir, resolved.work)
-    return DeploymentContext(*names, settings, deployer, mirror, workspace, *files, resolved.describe)
+    known = (resolved.describe, resolved.backup_before)
+    return DeploymentContext(*names, settings, deployer, mirror, workspace, *files, *known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from fraisier_core.engine.backup_first import back_up_first
 from fraisier_core.engine.backward import fail
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import RecordedRun
@@ -36,6 +37,7 @@ def execute(execution: Execution) -> None:
                 _record(execution, release, _to_return_to(execution) if kind.activates else None)
             if kind.source == "commit":
                 check_units(execution)
+                back_up_first(execution)
             run = call_with_retries(execution, kind.hook, release)
             if kind.activates:
                 finish(execution, run)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from fraisier_core.config import ResolvedEnvironment
+from fraisier_core.engine.backup_first import STEP as BACKUP
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.commits import commit_of
 from fraisier_core.engine.execution import DeploymentContext, open_context
@@ -96,6 +97,7 @@ def _facts(context: DeploymentContext, request: Request) -> Iterator[dict[str, A
     if own is not None:
         checkout, left_out = (["checkout"], {"activate"}) if in_place else ([], set())
         units = [STEP] if Job.by(context.fraise, context.environment, settings) else []
+        units += [BACKUP] if context.backup_before else []
         yield {
             "steps": ("fetch", *units, *checkout, *(name for name in own if name not in left_out), "verify")
         }

@@ -137,6 +137,9 @@ class Reader(DeploymentReader, Protocol):
     def position(self) -> int:
         """Return the last position; whatever changes later has a higher one."""
 
+    def requested_for(self, deployment_id: str) -> list[Deployment]:
+        """Return what a deployment requested: the backup before it, the run after it; oldest first."""
+
     def output_after(self, deployment_id: str, after: int, limit: int = 1000) -> list[int]:
         """Return the sequences of the chunks of a deployment's output that came after chunk `after`."""
 
@@ -314,6 +317,9 @@ class Store(Reader, Protocol):
         """Return what units of systemd execute and none has claimed, though it is its turn; oldest first. Of
         every environment, or of one.
         """
+
+    def awaited_backups(self) -> list[Deployment]:
+        """Return the backups that deployments wait for, whose turn it is and that a worker executes."""
 
     def leases(self) -> list[HeldLease]:
         """Return every lease of this host."""

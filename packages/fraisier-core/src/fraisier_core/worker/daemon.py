@@ -56,6 +56,7 @@ class Worker:
     _looked: float = -math.inf
     _stirred: bool = True
     _is_woken: bool = False
+    _spare: int = 0
     _outage: Outage = field(default_factory=Outage)
 
     def run(self) -> None:
@@ -184,13 +185,21 @@ class Worker:
         """Assign what waits to the slots that are ready, the most urgent first."""
         self._dispatcher.configure()
         self._dispatcher.end_overdue()
-        while (slot := self._dispatcher.ready_slot()) and self._assign(slot):
+        while (slot := self._dispatcher.ready_slot()) and (self._back_up(slot) or self._assign(slot)):
             pass
+        self._spare = 0 if self._dispatcher.ready_slot() else len(self._store.awaited_backups())
+
+    def _back_up(self, slot: Slot) -> bool:
+        """Assign a backup that a deployment waits for, if all slots were taken when it was requested."""
+        awaited = self._store.awaited_backups() if self._spare else []
+        return any(self._dispatcher.claim(slot, each.id) for each in awaited)
 
     def _assign(self, slot: Slot) -> bool:
         """Assign something to a slot, and return whether there was anything: first what a wake-up told of,
         then what a process left that is gone. A slot that becomes free is no wake-up: neither waits for long.
         """
+        if self._dispatcher.busy >= self.slots:  # this one is for a backup
+            return False
         is_woken, self._is_woken = self._is_woken, False
         if is_woken and self._dispatcher.claim(slot):
             return True
@@ -203,7 +212,7 @@ class Worker:
         """Start what is missing of the processes, and ask the repositories that are due."""
         self._observers.watch()
         if self._stopping_since is None:
-            self._dispatcher.fill(self.slots)
+            self._dispatcher.fill(self.slots + self._spare)
             self._reconciler.turn()
 
     # The end

@@ -79,6 +79,9 @@ WHERE executor = 'unit'
   AND (CAST(:fraise_id AS text) IS NULL OR (fraise_id = :fraise_id AND environment = :environment))
 ORDER BY sequence LIMIT :limit;
 
+-- name: awaited_backups
+SELECT * FROM claimable_deployments WHERE trigger = 'before_deploy' AND executor IS DISTINCT FROM 'unit' ORDER BY sequence;
+
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)
 VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started,

@@ -107,6 +107,9 @@ WHERE (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))
   AND (CAST(:environment AS text) IS NULL OR environment = CAST(:environment AS text))
 ORDER BY fraise_id, environment;
 
+-- name: requested_for
+SELECT * FROM tb_deployments WHERE requested_for = :id ORDER BY sequence;
+
 -- name: running
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;

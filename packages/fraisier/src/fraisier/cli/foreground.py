@@ -122,12 +122,20 @@ class Foreground(Attendant):
         if time.monotonic() - self._recovered_at >= RECOVERY:
             for held in self._expired(deployment.fraise_id, deployment.environment):
                 self._dispatcher.recover(self._ready_slot(), held)
+            self._back_up_for(deployment)
         if deployment.status != "pending":
             return None
         awaited = self.store.awaited(deployment)
         if awaited is None:
             self._dispatcher.claim(self._ready_slot(), deployment.id)
         return awaited
+
+    def _back_up_for(self, deployment: Deployment) -> None:
+        """Execute the backup that the deployment waits for, if no worker is there to do it."""
+        for each in self.store.awaited_backups() if self.store.live_workers() == 0 else ():
+            slot = self._ready_slot() if each.requested_for == deployment.id else None
+            if slot is not None and self._dispatcher.claim(slot, each.id):
+                self._relieved.add(each.id)
 
     def relieve(self, head: Deployment) -> str:
         """Execute the run that is next in line, which nothing else does: whoever was to may be gone."""

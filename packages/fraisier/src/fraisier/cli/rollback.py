@@ -33,11 +33,19 @@ def rollback(
             autocompletion=offered("releases"),
         ),
     ] = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Only tell how to restore the backup before the deployment.")
+    ] = False,
     detach: Detach = False,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Roll back to an earlier release that was healthy."""
+    if restore:
+        from fraisier.cli.way_back import print_way_back
+
+        print_way_back(ctx, fraise, environment, config, as_json=as_json)
+        return
     if (remote := remote_session(ctx, config)) is not None:
         from fraisier.cli.acting import follow_requested
 

@@ -30,6 +30,9 @@ class Leases(RelationalReader):
         names = {"fraise_id": fraise_id, "environment": environment}
         return self._records(Deployment, "awaiting_units", **names, limit=limit)
 
+    def awaited_backups(self) -> list[Deployment]:
+        return self._records(Deployment, "awaited_backups")
+
     def leases(self) -> list[HeldLease]:
         return [_held(row) for row in self._leases()]
 

@@ -120,6 +120,9 @@ class RelationalReader:
         (row,) = self._all("last_event")
         return int(row["sequence"])
 
+    def requested_for(self, deployment_id: str) -> list[Deployment]:
+        return self._records(Deployment, "requested_for", id=deployment_id)
+
     def output_after(self, deployment_id: str, after: int, limit: int = 1000) -> list[int]:
         found = self._all("output_after", deployment_id=deployment_id, after=after, limit=limit)
         return [row["sequence"] for row in found]

@@ -233,6 +233,7 @@ CREATE INDEX run_begun ON tb_deployments (fraise_id, environment, kind, sequence
     WHERE (source = 'serving' OR source = 'nothing') AND status <> 'pending' AND status <> 'skipped';
 CREATE INDEX use_that_succeeded ON tb_deployments (fraise_id, environment, release)
     WHERE source = 'serving' AND status = 'success';
+CREATE INDEX deployment_by_deployment ON tb_deployments (requested_for) WHERE requested_for IS NOT NULL;
 CREATE INDEX deployment_by_webhook_event ON tb_deployments (webhook_event_id)
     WHERE webhook_event_id IS NOT NULL;
 

@@ -166,7 +166,8 @@ BEGIN
     RETURN current.last_event + 1;
 END $$;
 
--- Ends a run that was requested while another of its environment was under way, if that is to be so.
+-- Ends a run that was requested while another of its environment was under way, if that is to be so. A deployment waits
+-- for a backup of its own: another began before it.
 CREATE FUNCTION skip_overlapping(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tb_deployment_events (deployment_id, event, at, message)
@@ -209,7 +210,7 @@ BEGIN
     END IF;
     NEW.sequence := next_sequence();
     PERFORM fold(NEW);
-    IF NEW.event = 'requested' AND NEW.overlap = 'skip' THEN
+    IF NEW.event = 'requested' AND NEW.overlap = 'skip' AND NEW.trigger <> 'before_deploy' THEN
         PERFORM skip_overlapping(NEW);
     END IF;
     RETURN NEW;

@@ -52,14 +52,15 @@ FROM (SELECT 1) LEFT JOIN tb_environments AS e
    AND (SELECT k.job FROM tb_kinds AS k WHERE k.name = :kind);
 
 -- name: skip_overlapping
--- Ends a run that was requested while another of its environment was under way, if that is to be so.
+-- Ends a run that was requested while another of its environment was under way, if that is to be so. A deployment waits
+-- for a backup of its own: another began before it.
 INSERT INTO tb_deployment_events (deployment_id, number, event, at, message)
 SELECT own.deployment_id, 2, 'skipped', own.at, busy.kind || ' ' || busy.id || ' is under way'
 FROM tb_deployment_events AS own JOIN tb_deployments AS busy
     ON busy.fraise_id = own.fraise_id AND busy.environment = own.environment AND busy.kind = own.kind
    AND (busy.source = 'serving' OR busy.source = 'nothing') AND (busy.status = 'pending' OR busy.status = 'running')
    AND busy.id <> own.deployment_id
-WHERE own.deployment_id = :deployment_id AND own.number = 1 AND own.overlap = 'skip'
+WHERE own.deployment_id = :deployment_id AND own.number = 1 AND own.overlap = 'skip' AND own.trigger <> 'before_deploy'
 ORDER BY busy.sequence LIMIT 1;
 
 -- name: append
@@ -87,6 +88,9 @@ ORDER BY priority DESC, sequence LIMIT 1;
 SELECT * FROM claimable_deployments
 WHERE executor = 'unit' AND (:fraise_id IS NULL OR (fraise_id = :fraise_id AND environment = :environment))
 ORDER BY sequence LIMIT :limit;
+
+-- name: awaited_backups
+SELECT * FROM claimable_deployments WHERE trigger = 'before_deploy' AND executor IS NOT 'unit' ORDER BY sequence;
 
 -- name: take_lease
 INSERT INTO tb_leases (deployment_id, host, attempt, boot_id, pid, pid_started, expires)

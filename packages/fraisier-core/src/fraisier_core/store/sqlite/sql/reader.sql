@@ -98,6 +98,9 @@ WHERE (:fraise_id IS NULL OR fraise_id = :fraise_id)
   AND (:environment IS NULL OR environment = :environment)
 ORDER BY fraise_id, environment;
 
+-- name: requested_for
+SELECT * FROM tb_deployments WHERE requested_for = :id ORDER BY sequence;
+
 -- name: running
 SELECT id FROM tb_deployments INDEXED BY one_running_deployment
 WHERE fraise_id = :fraise_id AND environment = :environment AND status = 'running' AND lane = :lane;
