@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
 
+from fraisier_core.config.fraise import BackupBefore, Environment, Fraise
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.text.suggestions import unknown
-
-if TYPE_CHECKING:
-    from fraisier_core.config.fraise import Environment, Fraise
-
-
-class BackupBefore(NamedTuple):
-    """The environment that is backed up first, and for how many seconds that is waited for."""
-
-    fraise: str
-    environment: str
-    seconds: float
 
 
 def backup_before(fraises: Mapping[str, Fraise], environment: Environment) -> BackupBefore | None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
-from fraisier_core.config.backup_before import BackupBefore
 from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import MIN_SECRET_LENGTH
@@ -110,6 +109,14 @@ class Fraise:
     environments: Mapping[str, Environment]
     problem: str | None = None
     notify: tuple[str, ...] | None = None
+
+
+class BackupBefore(NamedTuple):
+    """The environment that is backed up before a deployment, and for how many seconds that waits."""
+
+    fraise: str
+    environment: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

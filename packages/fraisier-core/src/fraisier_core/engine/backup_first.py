@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fraisier_core.config.backup_before import BackupBefore
+from fraisier_core.config.fraise import BackupBefore
 from fraisier_core.engine.execution import Execution
 from fraisier_core.errors import CancelledError, StepFailedError
 from fraisier_core.requests.requesting import request_deployments

@@ -11,7 +11,7 @@ from traceback import extract_tb, format_exception
 import pluggy
 
 from fraisier_core.config import ResolvedEnvironment
-from fraisier_core.config.backup_before import BackupBefore
+from fraisier_core.config.fraise import BackupBefore
 from fraisier_core.engine.cancellation import CancellationToken
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.shared import SharedFiles
