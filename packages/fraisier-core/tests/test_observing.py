@@ -94,7 +94,8 @@ class Installation:
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         command = sys.executable, *(command or ("-m", "fraisier_core.worker.observing")), str(self.config)
-        env = {**os.environ, "PYTHONPATH": str(self.site.folder)}
+        environ = {"PYTHONPATH": str(self.site.folder), "FRAISIER_DISABLED_PLUGINS": "notify"}
+        env = {**os.environ, **environ}
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, env=env)
         self.processes.append(process)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def run_job(run):
 RUN = Request("api", "production", "run", "manual", "ada")
 DELIVER = """
 import json, sys
+from dataclasses import replace
 from pathlib import Path
 import fraisier_notify
 from fraisier_core import ObserverContext
@@ -376,3 +378,17 @@ def test_the_schema_has_names_as_further_keys() -> None:
     found = schema["$defs"]["NotifySettings"]
     assert set(found["properties"]) == {"timeout"}
     assert found["additionalProperties"] == {"$ref": "#/$defs/Destination"}
+
+
+def test_an_event_that_is_told_again_is_put_into_the_outbox_once(place: Place, hook: ApiServer) -> None:
+    settings = section(hook=f"json://{hook.host}/notified")
+    context = told_of_failures(place, settings)
+    assert fraisier_notify.deliver(settings, context) is None
+    (deployment,) = place.store.deployments()
+    event = place.store.events(deployment_id=deployment.id)[-1]
+    again = replace(context, repeated=True)
+    assert fraisier_notify.deployment_changed(deployment, event, settings, again)
+    assert not list(Outbox(context.folder).letters())
+    newer = event._replace(sequence=event.sequence + 1)
+    assert fraisier_notify.deployment_changed(deployment, newer, settings, again)
+    assert len(list(Outbox(context.folder).letters())) == 1

@@ -11,7 +11,7 @@ from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext, 
 
 from fraisier_notify.messages import change_of, message_of, missed_message
 from fraisier_notify.notify_settings import NotifySettings
-from fraisier_notify.outbox import Letter, Outbox
+from fraisier_notify.outbox import LAST_EVENT, Letter, Outbox
 from fraisier_notify.pings import ping_of
 
 
@@ -26,6 +26,8 @@ def deployment_changed(
     deployment: Deployment, event: DeploymentEvent, settings: NotifySettings, context: ObserverContext
 ) -> bool:
     """Put what there is to say about a change into the outbox."""
+    if context.repeated and event.sequence <= Outbox(context.folder).last_event:
+        return True
     letters = {}
     change = change_of(event, context)
     if change is not None:
@@ -36,7 +38,7 @@ def deployment_changed(
         ping = ping_of(deployment, event, context)
         if ping is not None:
             letters[f"{event.sequence:020}-"] = ping
-    return _put(letters, context)
+    return _put(letters, context, event.sequence)
 
 
 @hookimpl
@@ -72,8 +74,10 @@ def _narrowed(context: ObserverContext) -> tuple[str, ...] | None:
     return context.environment.notify if context.environment else None
 
 
-def _put(letters: Mapping[str, Letter], context: ObserverContext) -> bool:
+def _put(letters: Mapping[str, Letter], context: ObserverContext, last_event: int | None = None) -> bool:
     outbox = Outbox(context.folder)
     for key, letter in letters.items():
         outbox.put(key, letter)
+    if letters and last_event is not None:
+        outbox.note(LAST_EVENT, {"sequence": last_event})
     return bool(letters)

@@ -12,6 +12,7 @@ from time import time
 from typing import Any
 
 LETTER, NEW = ".letter", ".new"
+LAST_EVENT = "last event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @property
+    def last_event(self) -> int:
+        """The sequence of the last event of which letters were put here."""
+        return int(self.known(LAST_EVENT).get("sequence", 0))
 
     def put(self, key: str, letter: Letter) -> None:
         """Keep a letter, unless one of the same key is there."""

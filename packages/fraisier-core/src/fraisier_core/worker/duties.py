@@ -26,6 +26,7 @@ from fraisier_core.worker.told_once import ToldOnce
 logger = logging.getLogger("fraisier_core.worker.observing")
 
 PROBLEM_LENGTH = 1000
+SAVE_SECONDS = 1.0
 Call = Callable[[], object]
 
 
@@ -49,6 +50,8 @@ class Told:
     redactor: Redactor
     retry_seconds: Sequence[float]
     refused: str = ""
+    _observed: Observed | None = None
+    _unsaved_since: float | None = None
 
     @property
     def name(self) -> str:
@@ -57,13 +60,25 @@ class Told:
 
     def observed(self) -> Observed:
         """Return how far it has seen the events. Raises `StoreError`."""
-        return self.facts.store.observed(self.name)
+        if self._observed is None:
+            self._observed = self.facts.store.observed(self.name)
+        return self._observed
 
     def note(self, observed: Observed, problem: str | None = None) -> None:
-        """Record how far it has seen the events, and a new problem beside the last one."""
+        """Note how far it has seen the events, and record a new problem beside the last one."""
         if problem is not None:
             observed = observed._replace(problem=problem, problem_at=utc_now())
-        self.facts.store.observe(self.name, observed)
+        self._observed = observed
+        if self._unsaved_since is None:
+            self._unsaved_since = time.monotonic()
+        self.save(at_once=problem is not None)
+
+    def save(self, *, at_once: bool = False) -> None:
+        """Record how far it has seen the events, soon after that changed: deployments write beside it."""
+        since = self._unsaved_since
+        if since is not None and (at_once or time.monotonic() - since >= SAVE_SECONDS):
+            self.facts.store.observe(self.name, self.observed())
+            self._unsaved_since = None
 
     def pause(self, attempts: int, outcome: Outcome) -> float | None:
         """Return the seconds until something is told again after some failures, None if it is passed over."""
@@ -97,13 +112,12 @@ class Changes:
     told: Told
     wants_delivery: Callable[[], None]
     event: DeploymentEvent = field(init=False)
-    _begun: str = field(init=False)
+    _begun: int = 0
     _retry_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self._begun = ""
-        with suppress(OSError):
-            self._begun = self.told.facts.marker.read_text()
+        with suppress(OSError, ValueError):
+            self._begun = int(self.told.facts.marker.read_text())
 
     def next_call(self) -> Call | None:
         """Return the telling of the next event, and leave a mark: who finds it tells of that event again."""
@@ -115,7 +129,7 @@ class Changes:
             return None
         self.event = event = events[0]
         deployment = store.deployment(event.deployment_id)
-        repeated = observed.attempts > 0 or self._begun == str(event.sequence)
+        repeated = observed.attempts > 0 or event.sequence <= self._begun
         context = self.told.facts.context(deployment, event, repeated=repeated)
         self.told.facts.marker.write_text(str(event.sequence))
         tell = self.told.observer.deployment_changed

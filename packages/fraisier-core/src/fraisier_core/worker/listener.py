@@ -46,6 +46,7 @@ class Listener:
             self.telling = None
             self._duties[0].ended(outcome)
             self._duties.append(self._duties.pop(0))
+        self.told.save()
         if not go_on or self.telling is not None:
             return
         for duty in list(self._duties):
@@ -59,3 +60,4 @@ class Listener:
         """Kill the process that is telling; what it was telling is told again by the next one."""
         if self.telling is not None:
             self.telling.kill()
+        self.told.save(at_once=True)

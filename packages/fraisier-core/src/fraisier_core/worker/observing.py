@@ -38,6 +38,8 @@ from fraisier_core.worker.telling import Telling
 logger = logging.getLogger("fraisier_core.worker.observing")
 
 RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
+NICE = 10
+"""By how much deployments come first."""
 OVERDUE_SECONDS = 30.0
 """How often to look for jobs that did not run in time."""
 
@@ -118,6 +120,7 @@ def main() -> None:
     """Be the process: the argument is the configuration file, and standard input ends with the worker."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     forbid_dumps()
+    os.nice(NICE)
     owner = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     plugins = Plugins.installed()
