@@ -231,6 +231,7 @@ def test_a_provider_of_a_third_party_conforms(wheels: Path, tmp_path: Path) -> N
     environment = installed(tmp_path, wheels, "fraisier-core")
     environment.install(ACME_FORGE, "hypothesis", "pytest")
     assert_tests_pass(environment, ACME_FORGE / "test_acme_forge.py", tmp_path)
+    assert_tests_pass(environment, ACME_FORGE / "test_acme_statuses.py", tmp_path)
 
 
 def assert_tests_pass(environment: PythonEnvironment, tests: Path, folder: Path) -> None:
