@@ -26,7 +26,8 @@ class WebDav:
         files: the content by the path.
         sizes: what it says of the sizes, by the path.
         loses: how many bytes at the end of each upload it forgets, though it tells the whole size.
-        forbids: the methods that it answers with 403.
+        forbids: the methods that it answers with `refusal`.
+        refusal: a status, such as 403.
         stalls: the methods that it never answers.
         clock: the time that it thinks it is, in seconds since 1970.
     """
@@ -36,6 +37,7 @@ class WebDav:
     sizes: dict[str, int] = field(default_factory=dict)
     loses: int = 0
     forbids: tuple[str, ...] = ()
+    refusal: int = 403
     stalls: tuple[str, ...] = ()
     clock: float = 1.0
     closing: threading.Event = field(default_factory=threading.Event)
@@ -85,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         state, body = self.server.state, self._body()
         if self.command in state.stalls:
             state.closing.wait()
-        status, answer = (403, "") if self.command in state.forbids else self._result(body)
+        status, answer = (state.refusal, "") if self.command in state.forbids else self._result(body)
         content = answer.encode() if isinstance(answer, str) else answer
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
@@ -223,6 +225,19 @@ def test_a_remote_that_forbids_is_named_with_its_answer(
     assert "403" in str(found[0].problem)
 
 
+def test_a_remote_that_is_full_lists_no_half_copy(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    dav.forbids, dav.refusal = ("PUT",), 507
+    with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot store shop-.*507"):
+        put(place, tmp_path)
+    dav.forbids = ()
+    assert place.manifests() == Listing()
+    manifest = put(place, tmp_path)
+    verify(place, manifest)
+
+
 def test_a_remote_whose_clock_is_wrong_is_no_trouble(
     configured: Configured, dav: WebDav, tmp_path: Path
 ) -> None:
@@ -266,6 +281,13 @@ def test_a_host_that_loses_the_end_is_caught(
     manifest = put(place, tmp_path)
     with pytest.raises(BackupError, match="has 299999 bytes, its manifest says 300000"):
         verify(place, manifest)
+
+
+def test_a_command_that_says_nothing_for_long_is_heard_of(tmp_path: Path) -> None:
+    argv = python("fraisier_deployers.backup.heartbeat", "0.05", "sh", "-c", "sleep 0.5; exit 3")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "sh is still running\n" in done.stdout
 
 
 UNREACHABLE: dict[str, dict[str, object]] = {

@@ -13,6 +13,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import copy
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
+from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
@@ -82,6 +83,8 @@ def make_backup(run: Run[BackupSettings], folder: Path) -> None:
         run: the run that makes it.
         folder: where the copies on this host lie, or with restic what is needed meanwhile.
     """
+    if run.settings.encrypt is not None:
+        require_encryption(run.settings.encrypt)
     now = datetime.now(UTC)
     making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, now)
     with exclusive(folder), working_folder(folder, making.name) as work:

@@ -237,6 +237,14 @@ class BackupSettings(BackupJobSettings):
     restore_test: RestoreTestKeys | None = None
     timeout: Seconds = 6 * 3600.0
 
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """The folders on this host that backups are written into."""
+        remotes = (each.rclone for each in self.remotes.values() if each.rclone)
+        repository = self.restic.repository.get_secret_value() if self.restic else ""
+        found = (Path(text) for text in (*remotes, repository) if text.startswith("/"))
+        return (*super().writable, *found)
+
     @model_validator(mode="after")
     def _somewhere(self) -> BackupSettings:
         if (self.path is None) == (self.restic is None):

@@ -12,14 +12,22 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import hashed
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
-from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
+from fraisier_deployers.backup.remotes.remote_commands import (
+    RemoteCommands,
+    listing_of,
+    require_program,
+    written,
+)
+from fraisier_deployers.backup.working_folder import PARTIAL
 
 _SSH = (
     "ssh",
     *("-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no", "-oConnectTimeout=30"),
     *("-oServerAliveInterval=15", "-oServerAliveCountMax=4"),
 )
+_HEARTBEAT = "fraisier_deployers.backup.heartbeat"
 _RSYNC = ("rsync", "--timeout=120")
 _ENTRY = re.compile(r"^-\S+\s+(\d+) \S+ \S+ (.*)$", re.MULTILINE)
 _REMOTE = re.compile(r"([^@:/]+@)?(\[[^\]]+\]|[^:/]+):(.*)")
@@ -85,14 +93,14 @@ class RsyncPlace:
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".verified-", dir=self.scratch) as folder:
+        with tempfile.TemporaryDirectory(prefix=".verified-", suffix=PARTIAL, dir=self.scratch) as folder:
             return hashed(self.fetch(manifest, Path(folder)))
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
         target = folder / manifest.file
         argv = [*_RSYNC, "--chmod=F600", "--perms", self._path(manifest.file), str(target)]
-        self._commands.run(f"fetch {manifest.file}", argv)
+        self._transfer(f"fetch {manifest.file}", argv)
         return target
 
     def delete(self, manifest: Manifest) -> None:
@@ -102,7 +110,12 @@ class RsyncPlace:
 
     def _send(self, file: Path) -> None:
         argv = [*_RSYNC, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
-        self._commands.run(f"store {file.name}", argv)
+        self._transfer(f"store {file.name}", argv)
+
+    def _transfer(self, doing: str, argv: Sequence[str]) -> None:
+        """Have rsync bring a file, however long that takes; it gives up if nothing moves."""
+        require_program("rsync")
+        self._commands.run(doing, python(_HEARTBEAT, "20", *argv))
 
     def _delete(self, name: str) -> None:
         """Have rsync make a folder like an empty one, in which it sees this file alone."""
