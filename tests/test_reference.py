@@ -32,6 +32,14 @@ from fraisier_core.settings import (
 )
 from fraisier_core.system import timing
 from fraisier_deployers.api import ApiSettings
+from fraisier_deployers.backup.backup_settings import (
+    EncryptSection,
+    KeepSection,
+    RemoteSection,
+    ResticSection,
+    RestoreTestKeys,
+    SourceSection,
+)
 from fraisier_deployers.etl import EtlSettings
 from fraisier_deployers.installing import InstallSettings
 from fraisier_deployers.scheduled import ScheduledSettings
@@ -73,6 +81,12 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("limits", LimitsSection, None),
     ("An environment of type etl", EtlSettings, BuiltJob),
     ("An environment of type scheduled", ScheduledSettings, BuiltJob),
+    ("source", SourceSection, None),
+    ("keep", KeepSection, None),
+    ("remotes", RemoteSection, None),
+    ("encrypt", EncryptSection, None),
+    ("restic", ResticSection, None),
+    ("restore_test", RestoreTestKeys, None),
     ("shared", SharedPath, None),
     ("reconcile", ReconcileSection, None),
     ("health_check", HealthCheck, None),
