@@ -87,6 +87,39 @@ def test_a_worker_runs_a_job_that_is_requested_with_its_arguments(host: Host) ->
             assert done["release"] == deployed["release"]
 
 
+BACKUP = """mutation {
+    backup(fraiseId: "kept", environment: "production") { id kind requestedBy storedName } }"""
+BACKED_UP = """
+  kept:
+    type: backup
+    environments:
+      production: {{source: {{command: [echo, kept]}}, path: {folder}/backups}}
+"""
+
+
+@both_databases
+def test_a_worker_makes_a_backup_that_is_requested_and_says_what_it_stored(host: Host) -> None:
+    with (host.folder / "fraises.yaml").open("a") as configuration:
+        configuration.write(BACKED_UP.format(folder=host.folder))
+    with host.serving("--worker") as api:
+        requested = api.ask(BACKUP)["backup"]
+        assert requested | {"id": ""} == {
+            "id": "",
+            "kind": "backup",
+            "requestedBy": "development",
+            "storedName": None,
+        }
+        done = ended(api, requested["id"])
+        assert (done["status"], done["release"]) == ("SUCCESS", None), done
+        fields = "storedName storedSize storedSha256 storedAt"
+        (stored,) = api.ask(f'{{ deploymentHistory(fraiseId: "kept") {{ {fields} }} }}')["deploymentHistory"]
+        with closing(host.open()) as store:
+            record = store.deployment(requested["id"])
+        assert stored["storedSize"] == record.stored_size == 5
+        named = (record.stored_name, record.stored_sha256, record.stored_at)
+        assert (stored["storedName"], stored["storedSha256"], stored["storedAt"]) == named
+
+
 PLACE = 'fraiseId: "my_api", environment: "production"'
 REFUSED = {
     "unknown fraise": ('deploy(fraiseId: "my_apo", environment: "production")', "BAD_USER_INPUT", "my_apo"),
@@ -99,6 +132,7 @@ REFUSED = {
     "nothing to roll back to": (f"rollback({PLACE})", "BAD_USER_INPUT", "no healthy"),
     "unknown release": (f'rollback({PLACE}, to: "x")', "BAD_USER_INPUT", '"x"'),
     "no job": (f"run({PLACE})", "BAD_USER_INPUT", "no job"),
+    "no backups": (f"backup({PLACE})", "BAD_USER_INPUT", "no backups"),
     "beginning of the name of a job": (
         'run(fraiseId: "etl_job", environment: "prod")', "BAD_USER_INPUT", "prod"
     ),

@@ -4,11 +4,12 @@ import pytest
 
 _TESTS = (
     *("activating", "configuring", "in_engine", "installation", "job_running", "written_releases"),
-    *("commit_statuses", "fixtures", "forge", "normalizing", "provider", "verifying"),
+    *("backup_conformance", "commit_statuses", "fixtures", "forge", "normalizing", "provider", "verifying"),
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _TESTS))
 
 from fraisier_core.testing.api_server import ApiRequest, ApiResponse, ApiServer  # noqa: E402
+from fraisier_core.testing.backup_conformance import BackupConformance  # noqa: E402
 from fraisier_core.testing.commit_statuses import StatusConformance, TakenStatus  # noqa: E402
 from fraisier_core.testing.deployer import DeployerConformance  # noqa: E402
 from fraisier_core.testing.fake_run import FakeRun  # noqa: E402
@@ -16,4 +17,4 @@ from fraisier_core.testing.forge import Forge  # noqa: E402
 from fraisier_core.testing.provider import ProviderConformance  # noqa: E402
 
 __all__ = ["ApiRequest", "ApiResponse", "ApiServer", "DeployerConformance", "FakeRun", "Forge"]
-__all__ += ["ProviderConformance", "StatusConformance", "TakenStatus"]
+__all__ += ["BackupConformance", "ProviderConformance", "StatusConformance", "TakenStatus"]
