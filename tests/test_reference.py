@@ -35,11 +35,11 @@ from fraisier_deployers.api import ApiSettings
 from fraisier_deployers.backup.backup_settings import (
     EncryptSection,
     KeepSection,
-    RemoteSection,
     ResticSection,
     RestoreTestKeys,
     SourceSection,
 )
+from fraisier_deployers.backup.remote_settings import RemoteSection
 from fraisier_deployers.etl import EtlSettings
 from fraisier_deployers.installing import InstallSettings
 from fraisier_deployers.scheduled import ScheduledSettings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +9,12 @@ from typing import Annotated
 from fraisier_core import BackupJobSettings, RestoreTestSection, Section
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, SecretStr, model_validator
 
+from fraisier_deployers.backup.remote_settings import AbsolutePath, RemoteName, RemoteSection
 from fraisier_deployers.backup.sources.connection_variables import DATABASE, FORM, connection_variables
 from fraisier_deployers.installing import Command
 
 LOCAL = "local"
 """The name of the place `path:`."""
-_RCLONE_REMOTE = re.compile(r"(?!-)(?:/|:?[A-Za-z0-9_][A-Za-z0-9_.+@ -]*:)[^\x00-\x1f]*")
-_RSYNC_REMOTE = re.compile(
-    r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]):[A-Za-z0-9_./+=@][A-Za-z0-9_./+=@-]*"
-)
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute() or ".." in path.parts:
-        raise ValueError("must be an absolute path, without ..")
-    return path
 
 
 def _filled(secret: SecretStr) -> SecretStr:
@@ -37,24 +27,7 @@ def _a_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _rclone_remote(remote: str) -> str:
-    if not _RCLONE_REMOTE.fullmatch(remote):
-        raise ValueError(
-            "should be remote:path or an absolute path, without options:"
-            " everybody could read them; write them to the configuration of rclone"
-        )
-    return remote
-
-
-def _rsync_remote(remote: str) -> str:
-    if not _RSYNC_REMOTE.fullmatch(remote):
-        raise ValueError("should be user@host:/path, without spaces or other characters that shells read")
-    return remote
-
-
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
-RemoteName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -144,36 +117,6 @@ class KeepSection(Section):
     def _something(self) -> KeepSection:
         if not (self.last or self.daily or self.weekly or self.monthly or self.yearly):
             raise ValueError("must keep something: set last, daily, weekly, monthly or yearly")
-        return self
-
-
-class RemoteSection(Section):
-    """A place elsewhere where copies lie; exactly one of the first two.
-
-    Args:
-        rclone: a remote of rclone's and a path in it, as `remote:bucket/path`.
-        rsync: a folder on another host, as `user@host:/path`, over ssh.
-        config: the configuration file of rclone.
-        identity: the private key of ssh.
-        known_hosts: the host keys that ssh accepts.
-        port: of ssh.
-    """
-
-    rclone: Annotated[str, AfterValidator(_rclone_remote)] | None = None
-    rsync: Annotated[str, AfterValidator(_rsync_remote)] | None = None
-    config: AbsolutePath | None = None
-    identity: AbsolutePath | None = None
-    known_hosts: AbsolutePath | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> RemoteSection:
-        if (self.rclone is None) == (self.rsync is None):
-            raise ValueError("set either rclone or rsync")
-        if self.rsync is not None and self.config is not None:
-            raise ValueError("config is for rclone alone")
-        if self.rclone is not None and (self.identity or self.known_hosts or self.port):
-            raise ValueError("identity, known_hosts and port are for rsync alone")
         return self
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fraisier_deployers.backup.backup_settings import BackupSettings, RemoteSection
+from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.remote_settings import RemoteSection
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
 from fraisier_deployers.backup.remotes.rsync import RsyncPlace
 
