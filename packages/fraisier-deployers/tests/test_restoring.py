@@ -321,3 +321,30 @@ def test_a_restore_test_of_folders_and_of_a_command(back_up: BackUp, tmp_path: P
     test = {"check": ["sh", "-c", f"grep x {kept}/$FRAISIER_RESTORED"]}
     back_up(source, path=tmp_path / "others", hook=fraise_type.test_restore, restore_test=test)
     assert [path.name for path in kept.iterdir()] == ["log"]
+
+
+def test_a_database_that_cannot_be_renamed_is_left_as_it_was(
+    back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
+) -> None:
+    server, url = postgres_servers(postgres_version), database["postgresql"]
+    role = f"restorer_{name_of(url)}"
+    run = back_up(database)
+    server.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'known-to-tests' CREATEDB")
+    try:
+        execute(url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+        execute(url, f"ALTER SCHEMA public OWNER TO {role}")
+        theirs = server.tcp_url(name_of(url)).partition("@")[2]
+        source = {**database, "postgresql": f"postgresql://{role}:known-to-tests@{theirs}"}
+        other = back_up(source, hook=None)
+        with pytest.raises(
+            BackupError, match=r"could not be replaced, and was left as it was: .*must be owner"
+        ):
+            restored(other, replace=name_of(url))
+        assert count(url) == ROWS
+        left = f"SELECT count(*) FROM pg_database WHERE datdba = '{role}'::regrole"
+        assert count(url, left) == 0
+        assert run.stored
+    finally:
+        execute(url, f"REASSIGN OWNED BY {role} TO postgres")
+        execute(url, f"DROP OWNED BY {role}")
+        server.execute(f"DROP ROLE {role}")

@@ -169,6 +169,7 @@ class BackupSettings(BackupJobSettings):
         restic: a repository of restic instead.
         restore_test: when and how a backup is restored as a test.
         timeout: seconds that one command may take, such as the dump.
+        silence_timeout: seconds that one command may go without printing anything, as while an index is made.
     """
 
     source: SourceSection
@@ -179,6 +180,7 @@ class BackupSettings(BackupJobSettings):
     restic: ResticSection | None = None
     restore_test: RestoreTestKeys | None = None
     timeout: Seconds = 6 * 3600.0
+    silence_timeout: Seconds = 3600.0
 
     @property
     def writable(self) -> tuple[Path, ...]:

@@ -29,7 +29,7 @@ def chosen_source(section: SourceSection, *, compressed: bool = True) -> BackupS
     """Return what is backed up, and whether its dump is compressed where that is for us to do."""
     ending = SUFFIX if compressed else ""
     if section.postgresql is not None:
-        return PostgresqlSource(section.postgresql.get_secret_value(), section.bin)
+        return PostgresqlSource(section.postgresql.get_secret_value(), section.bin, compressed)
     if section.sqlite is not None:
         return SqliteSource(section.sqlite, f".sqlite{ending}")
     if section.folders is not None:

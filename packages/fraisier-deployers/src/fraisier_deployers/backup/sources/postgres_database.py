@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,11 @@ class PostgresDatabase:
         try:
             self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
         except BackupError as error:
-            left = f"look for {self.name}, {aside} and {restored}, and rename them by hand"
-            raise BackupError(f"{self.name} could not be replaced: {error}; {left}") from error
+            with suppress(BackupError):
+                self.maintenance.change("reconnect.sql", name=self.name)
+            raise BackupError(
+                f"{self.name} could not be replaced, and was left as it was: {error}"
+            ) from error
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
         """Return those of some roles that cannot own anything in it."""

@@ -12,14 +12,15 @@ from pydantic import ValidationError
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import PostgresqlFacts
-from fraisier_deployers.backup.pipelines import captured, python, run_pipeline, run_tool
+from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Stage
+from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.snapshot import SNAPSHOT
 
 SUFFIX = ".dump"
 _MODULE = "fraisier_deployers.backup.sources.snapshot"
+_LOCKED_MILLISECONDS = 300_000  # a table that is being migrated, for as long
 _OF_DATABASE = "dbname:"
 
 
@@ -30,10 +31,12 @@ class PostgresqlSource:
     Args:
         url: its URL.
         own_programs: a folder with PostgreSQL's programs, beside those that are found.
+        compressed: whether the dump is compressed.
     """
 
     url: str
     own_programs: Path | None = None
+    compressed: bool = True
     suffix: str = SUFFIX
 
     def database(self, runner: Runner) -> PostgresDatabase:
@@ -42,7 +45,7 @@ class PostgresqlSource:
 
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
         """Dump the database. Raises `BackupError`."""
-        return dump(self.database(runner), work, sink)
+        return dump(self.database(runner), work, sink, compressed=self.compressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,13 @@ class DatabaseSource:
         return dump(replace(self.database, runner=runner), work, sink)
 
 
-def dump(database: PostgresDatabase, work: Path, sink: Sink) -> Dumped:
+def dump(database: PostgresDatabase, work: Path, sink: Sink, *, compressed: bool = True) -> Dumped:
     """Dump a database by the oldest programs that are not older than its server. Raises `BackupError`."""
     programs = database.programs_for(database.answering().version)
     database.runner.note(f"pg_dump {programs.version} of {programs.folder}")
-    dumping = Stage((programs["pg_dump"], "--format=custom", "--no-password", f"--snapshot={SNAPSHOT}"))
+    options = ["--format=custom", "--no-password", f"--lock-wait-timeout={_LOCKED_MILLISECONDS}"]
+    options += [] if compressed else ["--compress=0"]
+    dumping = Stage((programs["pg_dump"], *options, f"--snapshot={SNAPSHOT}"))
     facts_file = work / "facts"
     by = python(_MODULE, programs["psql"], str(facts_file))
     flowed = run_pipeline(database.runner, sink.fed_by(dumping), database.variables, by=by)
@@ -84,8 +89,9 @@ def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_o
         if missing := database.missing_roles(roles):
             options.append(option)
             database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(missing)}")
-    argv = (programs["pg_restore"], *options, "--dbname=", str(file))
-    run_tool(database.runner, argv, database.variables)
+    restoring = Stage((programs["pg_restore"], *options, "--dbname="))
+    # Through the pump, which tells how far it is.
+    run_pipeline(database.runner, Pipeline(str(file), after=(restoring,)), database.variables)
 
 
 def dumped_database(database: PostgresDatabase, file: Path, facts: PostgresqlFacts) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,9 @@ class SqliteTarget:
     def _put(self, partial: Path, mode: int) -> None:
         try:
             partial.chmod(mode)
+            if os.geteuid() == 0:
+                owner = (self.path if self.path.exists() else self.path.parent).stat()
+                os.chown(partial, owner.st_uid, owner.st_gid)
             for suffix in _COMPANIONS:  # they would be taken for those of the restored database
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             partial.rename(self.path)

@@ -2,7 +2,9 @@
 ALTER DATABASE :"replaced" ALLOW_CONNECTIONS false;
 SELECT pg_terminate_backend(pid, 10000) FROM pg_catalog.pg_stat_activity
 WHERE datname = :'replaced' AND pid <> pg_backend_pid();
+BEGIN;
 ALTER DATABASE :"replaced" RENAME TO :"aside";
 ALTER DATABASE :"restored" RENAME TO :"replaced";
+COMMIT;
 COMMENT ON DATABASE :"replaced" IS NULL;
 DROP DATABASE :"aside" WITH (FORCE);
