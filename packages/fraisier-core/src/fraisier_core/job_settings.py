@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Collection, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -14,25 +12,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
 from fraisier_core.store.vocabulary import Overlap
 from fraisier_core.text.cron import is_reboot, read_cron
+from fraisier_core.time_settings import CronText, TimeZone
 
 LEAST_MEMORY, LEAST_TASKS = 80, 16
 """Megabytes, and processes and threads, with which a unit can execute the smallest job."""
 _OURS = "what of Fraisier executes the run is in the same unit, and"
 _UNITS = {**dict.fromkeys("0123456789", 1), "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-_time_zones = cache(zoneinfo.available_timezones)  # to list them takes 10 ms
-
-
-def _time_zone(name: str) -> str:
-    if name not in _time_zones():
-        raise ValueError("is not a time zone, such as Europe/Berlin or UTC")
-    return name
-
-
-def _cron(text: str) -> str:
-    if not is_reboot(text):
-        read_cron(text)
-    return text
 
 
 def _absolute(path: Path) -> Path:
@@ -41,8 +26,6 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
-CronText = Annotated[str, AfterValidator(_cron)]
 # Exactly what it says is known to systemd alone, which `config install` asks.
 CalendarText = Annotated[str, Field(pattern=r"^[A-Za-z0-9*.,:/~+_-]+( [A-Za-z0-9*.,:/~+_-]+)*$")]
 

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from fraisier_core.push import is_ref_name
+from fraisier_core.time_settings import ClockText, TimeZone
 
 COMMIT_PLACEHOLDER = "${commit}"
 ESCAPED = "$${"  # stands for `${`
@@ -72,6 +73,12 @@ def _within_release(path: str) -> str:
     if parts[0].lower() == ".git":
         raise ValueError("must not be a part of .git")
     return path
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("must be one line that says something")
+    return text
 
 
 def _origin(origin: str) -> str:
@@ -273,6 +280,25 @@ class ReconcileSection(Section):
     action: Literal["show", "deploy"] = "show"
 
 
+class FreezeSection(Section):
+    """Times in which what is pushed waits, one after each time that `cron` names.
+
+    Args:
+        cron: when each begins: minute, hour, day of the month, month, day of the week; or such as `@daily`.
+        duration: for how many seconds it lasts, at most 31 days; also as `90m`, `8h`, `2d`.
+        time_zone: in which `cron` is meant, by default that of the host.
+        reason: what is shown wherever something waits.
+    """
+
+    cron: ClockText
+    duration: Annotated[Duration, Field(ge=60, le=31 * 86400)]
+    time_zone: TimeZone | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+
+
+Freezes = Annotated[tuple[FreezeSection, ...], AsList]
+
+
 class EnvironmentSettings(Section):
     """What every fraise type's environment section may say; a type adds its own keys by subclassing.
 
@@ -291,6 +317,7 @@ class EnvironmentSettings(Section):
         shared: files and folders that outlive releases; not for a clone, in which they stay where they are.
         reconcile: have the worker look for pushes that were missed; absent, only webhooks deploy.
         notify: the names of those that are notified of it; by default, those of its fraise, or all.
+        freeze: when what is pushed waits, beside what holds for the fraise and for all.
         backup_before: what each deployment has backed up before it changes anything: a fraise that makes
             backups, and its environment unless it is called as this one or is the only one.
     """
@@ -308,6 +335,7 @@ class EnvironmentSettings(Section):
     shared: Annotated[tuple[Shared, ...], AfterValidator(_apart)] = ()
     reconcile: ReconcileSection | None = None
     notify: Notify | None = None
+    freeze: Freezes = ()
     backup_before: Annotated[str, Field(pattern=r"^[a-z0-9_-]+( [a-z0-9_-]+)?$")] | None = None
 
     @field_validator("app_path")

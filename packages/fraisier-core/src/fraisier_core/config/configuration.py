@@ -44,7 +44,7 @@ from fraisier_core.plugins.groups import offer
 from fraisier_core.settings import HttpUrl, Section
 from fraisier_core.text.suggestions import begun, unknown
 
-SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir", "public_url")
+SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir", "public_url", "freeze")
 PARTS = frozenset({"git", "mounts", "observers"})
 """The parts that a process reads only if it needs their secrets."""
 
@@ -227,6 +227,7 @@ def parse_config(
     reader.finish()
     config.require("database")
     config.require("state_dir")
+    config.require("freeze")
     return config
 
 

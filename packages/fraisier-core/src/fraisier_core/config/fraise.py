@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from fraisier_core.config.freezes import read_freezes
 from fraisier_core.config.reach import ReachSection
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.variables import MIN_SECRET_LENGTH
@@ -20,7 +21,7 @@ from fraisier_core.git.contents import ALL, Contents
 from fraisier_core.git.repository import Repository, address_problem, origin_of
 from fraisier_core.job_settings import JobSettings, settings_of_requests
 from fraisier_core.plugins import Plugins
-from fraisier_core.settings import EnvironmentSettings, Notify
+from fraisier_core.settings import EnvironmentSettings, Freezes, FreezeSection, Notify
 from fraisier_core.store.vocabulary import KINDS
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
@@ -29,11 +30,13 @@ NAME_RULE = "a name is 1 to 63 of a-z, 0-9, _ and -, and starts and ends with a 
 
 class FraiseSection(ReachSection):
     """A fraise: its `type`, which a plugin offers, a description for people, its environments by name, who is
-    notified of these, and what there is to say about its repository.
+    notified of these, when what is pushed waits in all of them (`freeze`), and what there is to say about its
+    repository.
     """
 
     type: Annotated[str, Field(min_length=1)]
     description: str = ""
+    freeze: Freezes = ()
     environments: Annotated[dict[str, Any], Field(min_length=1)]
     notify: Notify | None = None
 
@@ -47,7 +50,8 @@ class Environment:
     """One place where a fraise is deployed. `title` is its `name:` for people, `branch` what a deployment
     takes when no commit is named, `outcome` the settings of its type, or why there are none; `section` has
     the variables filled in that are set, `secrets` are the values of variables and files, `env_secrets` those
-    of `env:`; `kinds` are the names of those that its type has, None if nobody asked.
+    of `env:`; `kinds` are the names of those that its type has, None if nobody asked; `freezes` say when what
+    is pushed there waits, those of its fraise and of all included.
     """
 
     fraise: str
@@ -61,6 +65,7 @@ class Environment:
     secrets: frozenset[str] = field(repr=False)
     env_secrets: frozenset[str] = field(repr=False)
     kinds: frozenset[str] | None
+    freezes: tuple[FreezeSection, ...] = ()
 
     @property
     def has_job(self) -> bool | None:
@@ -170,7 +175,8 @@ def environments_of(fraises: Mapping[str, Fraise]) -> Iterator[Environment]:
 
 def read_fraises(reader: ConfigReader, plugins: Plugins | None) -> dict[str, Fraise]:
     """Return the fraises that are well written; without plugins, what only a type knows is passed over."""
-    found = (_read_fraise(reader, plugins, name) for name in reader.mapping(("fraises",), "fraises"))
+    names, freezes = reader.mapping(("fraises",), "fraises"), read_freezes(reader)
+    found = (_read_fraise(reader, plugins, name, freezes) for name in names)
     return {fraise.name: fraise for fraise in found if fraise is not None}
 
 
@@ -180,14 +186,17 @@ def check_name(reader: ConfigReader, keys: Keys) -> None:
         reader.refuse(keys, NAME_RULE)
 
 
-def _read_fraise(reader: ConfigReader, plugins: Plugins | None, name: str) -> Fraise | None:
+def _read_fraise(
+    reader: ConfigReader, plugins: Plugins | None, name: str, freezes: tuple[FreezeSection, ...]
+) -> Fraise | None:
     keys: Keys = ("fraises", name)
     check_name(reader, keys)
     section = reader.read(FraiseSection, keys, reader.known(keys))
     kind = reader.value((*keys, "type"))
     known = _known_type(plugins, kind if isinstance(kind, str) else None)
+    freezes += section.freeze if section else ()
     environments = {
-        environment: _read_environment(reader, (*keys, "environments", environment), known)
+        environment: _read_environment(reader, (*keys, "environments", environment), known, freezes)
         for environment in reader.mapping((*keys, "environments"), "environments")
     }
     if section is None:
@@ -219,7 +228,9 @@ def _known_type(plugins: Plugins | None, kind: str | None) -> _KnownType:
     return _KnownType(deployer.settings_model, deployer.kinds)
 
 
-def _read_environment(reader: ConfigReader, keys: Keys, known: _KnownType) -> Environment:
+def _read_environment(
+    reader: ConfigReader, keys: Keys, known: _KnownType, freezes: tuple[FreezeSection, ...]
+) -> Environment:
     check_name(reader, keys)
     section, settings = reader.value(keys), reader.read(known.model, keys, reader.known(keys))
     outcome: EnvironmentSettings | FraisierError | None = known.problem or settings
@@ -239,6 +250,7 @@ def _read_environment(reader: ConfigReader, keys: Keys, known: _KnownType) -> En
         ),
         env_secrets=_secrets(reader, keys, (*keys, "env")),
         kinds=known.kinds,
+        freezes=freezes + (settings.freeze if settings else ()),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
 from fraisier_core.config.fraise import NAME, FraiseSection
+from fraisier_core.config.freezes import RootFreezes
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.errors import PluginError
 from fraisier_core.plugins import (
@@ -36,7 +37,13 @@ def config_schema(plugins: Plugins) -> Schema:
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)
     observers = _models(plugins.names(OBSERVERS), plugins.observer)
     mounts = _models(plugins.names(MOUNTS), plugins.mount)
-    models: list[type[BaseModel]] = [RuleSection, DatabaseSection, RetentionSection, FraiseSection]
+    models: list[type[BaseModel]] = [
+        RuleSection,
+        DatabaseSection,
+        RetentionSection,
+        FraiseSection,
+        RootFreezes,
+    ]
     models += [*providers.values(), *types.values(), *observers.values(), *mounts.values()]
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
@@ -57,6 +64,7 @@ def config_schema(plugins: Plugins) -> Schema:
         "retention": schemas[RetentionSection, "validation"],
         "state_dir": {"type": "string"},
         "public_url": {"type": "string"},
+        "freeze": schemas[RootFreezes, "validation"],
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

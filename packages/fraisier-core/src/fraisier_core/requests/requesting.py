@@ -9,6 +9,7 @@ from fraisier_core.config.last_good import keep
 from fraisier_core.errors import FraisierError, InvalidRequestError
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.push import Push
+from fraisier_core.requests.freezing import Timetable, freeze
 from fraisier_core.requests.routing import Routing, Target, route
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveryDetails
@@ -18,10 +19,10 @@ from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 
 
-def configure_store(store: Store, config: Config, *, executes: bool) -> None:
+def configure_store(store: Store, config: Config, *, executes: bool) -> Timetable:
     """Write every configured fraise and environment, without secrets, and mark the others as gone; what the
     configuration said is kept for when its file cannot be used. Who executes runs is a fact of the host that
-    `executes` what is requested, so no other process says it.
+    `executes` what is requested, so no other process says it. Return what is frozen.
     """
     store.configure(
         [
@@ -31,6 +32,7 @@ def configure_store(store: Store, config: Config, *, executes: bool) -> None:
         ]
     )
     keep(config)
+    return freeze(store, config)
 
 
 def executor_for(job: JobSettings) -> Executor:

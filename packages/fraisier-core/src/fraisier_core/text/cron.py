@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 
 REBOOT = "@reboot"
@@ -115,6 +115,15 @@ class Cron:
             if found := [each for each in times if each > at]:
                 return found[-1]
         return None
+
+    def instants(self, day: date, zone: tzinfo) -> list[datetime]:
+        """Return when it fires on a day of a zone, in UTC and in order; for a time that the clock skips, when
+        it would have come.
+        """
+        if not self.fires_on(day):
+            return []
+        times = (time(hour, minute, tzinfo=zone) for hour in self.hours for minute in self.minutes)
+        return sorted(datetime.combine(day, each).astimezone(UTC) for each in times)
 
     def skipped_day(self, zone: tzinfo, first: date, days: int) -> date | None:
         """Return the first of some days on which it does not fire, because a zone skips all its times."""

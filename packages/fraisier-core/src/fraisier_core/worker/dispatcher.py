@@ -8,12 +8,14 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.engine.leftovers import take_over
 from fraisier_core.errors import FraisierError, UnknownOutcomeError
+from fraisier_core.requests.freezing import Timetable, freeze
 from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Claimed, HeldLease, Lease
@@ -62,6 +64,7 @@ class Dispatcher:
         self._selector = selectors.DefaultSelector()
         self._backoff = Backoff()
         self._config: Config | None = None
+        self._timetable: Timetable | None = None
         self.slots: list[Slot] = []
         self.launched = 0
         self._launcher = launcher
@@ -196,11 +199,15 @@ class Dispatcher:
     # Deployments
 
     def configure(self) -> None:
-        """Take the current configuration, and tell the store what is configured; before each claim."""
+        """Take the current configuration, and tell the store what is configured and frozen; before each
+        claim.
+        """
         config = self._source.current()
-        if config is not self._config:
-            configure_store(self._store, config, executes=True)
+        if config is not self._config or self._timetable is None:
+            self._timetable = configure_store(self._store, config, executes=True)
             self._config = config
+        elif not self._timetable.holds_at(datetime.now(UTC)):
+            self._timetable = freeze(self._store, config)
 
     def expired(self, fraise: str | None = None, environment: str | None = None) -> Iterator[HeldLease]:
         """Yield the expired leases, of all deployments or of those of one environment."""
