@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from fraisier_core import StoreError, UnknownOutcomeError, UnreachableStoreError
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.received import Delivery, Receipt, Receipts
 from fraisier_core.store.relational.deliveries import are_large, event_row, refused_row, requested
 from fraisier_core.store.relational.dialect import ConstraintError
+from fraisier_core.store.relational.reader import record
 from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.system.failpoints import failpoint
 
@@ -139,16 +141,17 @@ class AcceptingStore(RelationalStore):
         events = [event_row(delivery) for delivery in deliveries]
         receipts, requests = requested(events, deliveries)
         failpoint("before_commit")
-        await self._commit_batch(events, requests, lock_seconds)
+        holds = await self._commit_batch(events, requests, lock_seconds)
         failpoint("after_commit")
-        return [*receipts]
+        return [each.told(holds) for each in receipts] if holds else [*receipts]
 
     async def _commit_batch(
         self,
         events: Sequence[Mapping[str, Any]],
         requests: Sequence[Mapping[str, Any]],
         lock_seconds: float,
-    ) -> None:
+    ) -> dict[tuple[str, str], str]:
+        """Store a batch, and return the holds of the environments that it requests, in words."""
         batch = {
             "events": json.dumps([_without(event, _NOT_IN_JSON) for event in events]),
             "requests": json.dumps(requests),
@@ -157,12 +160,14 @@ class AcceptingStore(RelationalStore):
         }
         while True:  # until patience ends
             try:
-                await self._batches.all(self._sql["accept"], batch)
+                found = await self._batches.all(self._sql["accept"], batch)
             except RolledBackError:
                 continue
             except UnknownOutcomeError:
                 await self._until_stored(events[0]["id"])
-            return
+                return {}
+            holds = [record(Hold, row) for row in found]
+            return {(each.fraise_id, each.environment): each.text for each in holds}
 
     async def _until_stored(self, event_id: str) -> None:
         """Wait until an event is there: what was sent may yet be committed, so it is not sent again."""

@@ -255,6 +255,7 @@ def _response(delivery: Delivery, receipt: Receipt) -> Response:
             "fraise": each.fraise_id,
             "environment": each.environment,
             "status": each.status,
+            **({"held": each.hold} if each.hold else {}),
             "follow": f"fraisier logs {each.id} --follow",
         }
         for each in receipt.deployments

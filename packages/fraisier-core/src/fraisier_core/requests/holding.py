@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from fraisier_core.errors import ConflictError, InvalidRequestError
@@ -70,6 +71,21 @@ def _why_not(what: str, found: Hold) -> str:
 
 def hold_of(deployment: Deployment, reader: DeploymentReader) -> Hold | None:
     """Return the hold that a deployment waits for, None if it waits for none."""
-    if deployment.status != "pending" or not deployment.obeys_holds:
-        return None
-    return next(iter(reader.holds(deployment.fraise_id, deployment.environment)), None)
+    return holds_of([deployment], reader).get(deployment.id)
+
+
+def holds_of(deployments: Iterable[Deployment], reader: DeploymentReader | None) -> dict[str, Hold]:
+    """Return the holds that some deployments wait for, by the ids of those that do."""
+    waiting = [each for each in deployments if each.status == "pending" and each.obeys_holds]
+    if not waiting or reader is None:
+        return {}
+    where = {(each.fraise_id, each.environment) for each in waiting}
+    names = where.pop() if len(where) == 1 else ()
+    found = {(each.fraise_id, each.environment): each for each in reader.holds(*names)}
+    pairs = ((each.id, found.get((each.fraise_id, each.environment))) for each in waiting)
+    return {deployment_id: hold for deployment_id, hold in pairs if hold is not None}
+
+
+def resume_commands(found: Hold) -> tuple[str, ...]:
+    """Return the command that ends a hold; none for a window, which ends by itself."""
+    return () if found.cause == "freeze" else (f"fraisier resume {found.fraise_id} {found.environment}",)

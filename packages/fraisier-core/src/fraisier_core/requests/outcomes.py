@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fraisier_core.config import Config
 from fraisier_core.config.branch_mapping import written_path
+from fraisier_core.requests.holding import hold_of, resume_commands
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import SKIP_DEPLOY
@@ -32,15 +33,15 @@ class Outcome:
 
 def outcome_of(deployment: Deployment, reader: Reader, config: Config | None) -> Outcome:
     """Return the outcome of a deployment, beside the configuration of today if that can be used."""
-    worker = _worker(deployment, reader)
+    worker, hold = _worker(deployment, reader), hold_of(deployment, reader)
     return Outcome(
         deployment.id,
         deployment.fraise_id,
         deployment.environment,
         deployment.status,
-        _text(deployment, reader, worker),
+        f"{deployment.status}: {hold.text}" if hold else _text(deployment, reader, worker),
         _settings(deployment, config),
-        (*worker, *commands_after(deployment)),
+        (*(resume_commands(hold) if hold else ()), *worker, *commands_after(deployment)),
     )
 
 

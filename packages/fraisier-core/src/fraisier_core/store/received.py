@@ -8,6 +8,8 @@ from fraisier_core.errors import StoreError
 from fraisier_core.push import Push
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fraisier_core.push import DeliveryId
     from fraisier_core.store.records import Deployment, Request
     from fraisier_core.store.vocabulary import RecordedVerdict, Status, Verdict
@@ -58,12 +60,13 @@ class Delivery(NamedTuple):
 
 
 class Requested(NamedTuple):
-    """A deployment that a delivery requested, and its current status."""
+    """A deployment that a delivery requested, its status, and in words the hold that it waits for."""
 
     id: str
     fraise_id: str
     environment: str
     status: Status
+    hold: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -77,6 +80,12 @@ class Receipt(NamedTuple):
     event_id: str
     deployments: tuple[Requested, ...] = ()
     repeats: str | None = None
+
+    def told(self, holds: Mapping[tuple[str, str], str]) -> Receipt:
+        """Return it with the holds of environments, in words."""
+        found = ((each, holds.get((each.fraise_id, each.environment))) for each in self.deployments)
+        told = (each._replace(hold=hold) if each.status == "pending" else each for each, hold in found)
+        return self._replace(deployments=tuple(told))
 
 
 Receipts = list[Receipt | StoreError]

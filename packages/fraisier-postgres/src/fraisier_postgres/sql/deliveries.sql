@@ -6,7 +6,7 @@ WHERE provider = :provider AND delivery_key = :delivery_key;
 SELECT id FROM tb_webhook_events WHERE provider = :provider AND body_key = :body_key;
 
 -- name: deployments_of_event
-SELECT id, fraise_id, environment, status FROM tb_deployments
+SELECT id, fraise_id, environment, status, NULL AS hold FROM tb_deployments
 WHERE webhook_event_id = :webhook_event_id ORDER BY sequence;
 
 -- name: insert_event
@@ -30,7 +30,8 @@ INSERT INTO tb_refused_deliveries (id, provider, received_at, client, reason)
 VALUES (:id, :provider, :received_at, :client, :reason);
 
 -- name: accept
--- A batch of deliveries of one ref each: `events` and `requests` are rows as above, in JSON. First it holds the
+-- A batch of deliveries of one ref each: `events` and `requests` are rows as above, in JSON. Returns why some of their
+-- environments are held, if they are. First it holds the
 -- environments, in the order in which all who hold several take them.
 WITH requested AS MATERIALIZED (
     SELECT * FROM ROWS FROM (json_to_recordset(CAST(:requests AS json)) AS (
@@ -60,16 +61,20 @@ stored AS (
 payloads AS (
     INSERT INTO tb_webhook_payloads (sequence, webhook_event_id, body)
     SELECT s.sequence, s.id, p.body FROM stored AS s JOIN delivered AS d USING (id)
-    JOIN unnest(CAST(:bodies AS bytea[])) WITH ORDINALITY AS p (body, ordinality) USING (ordinality))
-INSERT INTO tb_deployment_events (
-    deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
-    before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release)
-SELECT
-    r.deployment_id, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
-    r.commit_sha, r.before_sha, CAST(r.pathspecs AS jsonb), r.reason, r.recovers, r.repeats, r.webhook_event_id,
-    s.sequence, r.release
-FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id
-ORDER BY r.ordinality;
+    JOIN unnest(CAST(:bodies AS bytea[])) WITH ORDINALITY AS p (body, ordinality) USING (ordinality)),
+pending AS (
+    INSERT INTO tb_deployment_events (
+        deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by, ref, commit_sha,
+        before_sha, pathspecs, reason, recovers, repeats, webhook_event_id, newest_delivery, release)
+    SELECT
+        r.deployment_id, 'requested', r.at, r.fraise_id, r.environment, r.kind, r.trigger, r.requested_by, r.ref,
+        r.commit_sha, r.before_sha, CAST(r.pathspecs AS jsonb), r.reason, r.recovers, r.repeats, r.webhook_event_id,
+        s.sequence, r.release
+    FROM requested AS r JOIN stored AS s ON s.id = r.webhook_event_id
+    ORDER BY r.ordinality
+    RETURNING fraise_id, environment)
+SELECT DISTINCT h.fraise_id, h.environment, h.cause, h.reason, h.held_by, h.begins_at, h.ends_at
+FROM pending AS p JOIN environment_holds AS h USING (fraise_id, environment);
 
 -- name: free_environments
 -- Of the environments, those that nothing else holds; the lists belong together.

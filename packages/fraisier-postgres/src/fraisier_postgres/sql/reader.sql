@@ -101,6 +101,9 @@ JOIN tb_deployments AS d ON d.sequence = coalesce(
 WHERE d.commit_sha IS DISTINCT FROM s.commit_sha AND (CAST(:fraise_id AS text) IS NULL OR e.fraise_id = CAST(:fraise_id AS text))
   AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text));
 
+-- name: any_hold
+SELECT 1 FROM holds_in_force LIMIT 1;
+
 -- name: holds
 SELECT fraise_id, environment, cause, reason, held_by, begins_at, ends_at FROM environment_holds
 WHERE (CAST(:fraise_id AS text) IS NULL OR fraise_id = CAST(:fraise_id AS text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+from fraisier_core.requests.holding import hold_of
 from fraisier_core.store.protocol import DeploymentReader
 from fraisier_core.store.records import Deployment
 
@@ -29,6 +31,7 @@ class Attendant(ABC):
     def __init__(self) -> None:
         self._announced: set[str] = set()
         self._awaited: tuple[str, float] | None = None
+        self._asked_of_holds = -math.inf
 
     def follow(self, reader: DeploymentReader, deployment_id: str, display: Display) -> Deployment:
         """Show a deployment until it has ended, and return it."""
@@ -69,6 +72,7 @@ class Attendant(ABC):
             self._once(display, said)
         if cancel and self._once(display, self.cancelling):
             self.cancel(deployment.id)
+        self._tell_hold(reader, deployment, display)
         awaited = self.awaited(deployment)
         if awaited is None or self._awaited is None or self._awaited[0] != awaited:
             self._awaited = None if awaited is None else (awaited, time.monotonic())
@@ -78,6 +82,16 @@ class Attendant(ABC):
             head = reader.deployment(awaited)
             if head.status == "pending" and reader.live_workers() == 0:
                 self._once(display, self.relieve(head))
+
+    def _tell_hold(self, reader: DeploymentReader, deployment: Deployment, display: Display) -> None:
+        """Say which hold the deployment waits for; it is asked for now and then."""
+        if deployment.status != "pending" or not deployment.obeys_holds:
+            return
+        if time.monotonic() - self._asked_of_holds >= UNATTENDED:
+            self._asked_of_holds = time.monotonic()
+            if hold := hold_of(deployment, reader):
+                what = f"{hold.fraise_id} {hold.environment} is {hold.text}"
+                self._once(display, f"{what}; {noun(deployment.kind)} {short_id(deployment.id)} waits")
 
     def _once(self, display: Display, message: str) -> bool:
         """Announce something, and return whether it was the first time."""

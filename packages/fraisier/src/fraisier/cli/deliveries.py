@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.push import spoken_ref
@@ -11,6 +11,7 @@ from fraisier.cli.tables import Cell, print_facts, print_table, short_commit, sh
 from fraisier.cli.times import ago
 
 if TYPE_CHECKING:
+    from fraisier_core.store.holds import Hold
     from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
     from fraisier_core.store.records import Deployment
 
@@ -20,20 +21,22 @@ LEAST = 200
 COLOURS = {"accepted": "green", "refused": "red"}
 
 
-def print_deliveries(deliveries: Sequence[DeliveryDetails]) -> None:
-    """Print a table, a delivery a row."""
-    print_table(TITLES, [_row(each) for each in deliveries], FIRST_TO_GO, LEAST)
+def print_deliveries(deliveries: Sequence[DeliveryDetails], holds: Mapping[str, Hold]) -> None:
+    """Print a table, a delivery a row; `holds` are what some of the deployments wait for, by their ids."""
+    print_table(TITLES, [_row(each, holds) for each in deliveries], FIRST_TO_GO, LEAST)
 
 
-def delivery_as_json(details: DeliveryDetails) -> dict[str, Any]:
+def delivery_as_json(details: DeliveryDetails, holds: Mapping[str, Hold]) -> dict[str, Any]:
     """Return everything that is recorded of a delivery, for machines."""
+    told = {each: hold._asdict() for each, hold in holds.items()}
     facts = details.delivery._asdict() | {"reasons": details.reasons, "body_kept": details.body_kept}
     of_forge = {key: getattr(details, key) for key in ("delivery_id", "urls", "body_sha256")}
     refs = [each._asdict() for each in details.refs]
-    return facts | of_forge | {"refs": refs, "deployments": [each._asdict() for each in details.deployments]}
+    deployments = [each._asdict() | {"hold": told.get(each.id)} for each in details.deployments]
+    return facts | of_forge | {"refs": refs, "deployments": deployments}
 
 
-def print_delivery(details: DeliveryDetails) -> None:
+def print_delivery(details: DeliveryDetails, holds: Mapping[str, Hold]) -> None:
     """Print everything that is recorded of a delivery."""
     found = details.delivery
     print_facts(
@@ -56,7 +59,7 @@ def print_delivery(details: DeliveryDetails) -> None:
     for ref in details.refs:
         _print_ref(ref)
     for deployment in details.deployments:
-        _print_deployment(deployment)
+        _print_deployment(deployment, holds.get(deployment.id))
 
 
 def title_of(details: DeliveryDetails) -> str:
@@ -80,7 +83,7 @@ def _print_ref(ref: ReceivedRef) -> None:
     )
 
 
-def _print_deployment(deployment: Deployment) -> None:
+def _print_deployment(deployment: Deployment, hold: Hold | None) -> None:
     from fraisier_core.requests.outcomes import commands_after
 
     print_facts(
@@ -88,6 +91,7 @@ def _print_deployment(deployment: Deployment) -> None:
         [
             ("what", f"{deployment.kind} of {deployment.fraise_id} {deployment.environment}"),
             ("status", status_cell(deployment.status)),
+            ("waits", Cell(hold and hold.text, "yellow")),
             ("message", deployment.error_message),
             ("superseded by", deployment.superseded_by),
             *(("next", f"`{short_ids(command)}`") for command in commands_after(deployment)),
@@ -95,7 +99,7 @@ def _print_deployment(deployment: Deployment) -> None:
     )
 
 
-def _row(details: DeliveryDetails) -> Sequence[Cell | str | None]:
+def _row(details: DeliveryDetails, holds: Mapping[str, Hold]) -> Sequence[Cell | str | None]:
     found = details.delivery
     return (
         short_id(found.id),
@@ -106,7 +110,7 @@ def _row(details: DeliveryDetails) -> Sequence[Cell | str | None]:
         _refs(found),
         short_commit(found.commit_sha),
         found.pusher,
-        _reason(details),
+        _reason(details, holds),
     )
 
 
@@ -121,11 +125,15 @@ def _refs(delivery: ReceivedDelivery) -> str | None:
     return f"{spoken_ref(delivery.ref)}{more}"
 
 
-def _reason(details: DeliveryDetails) -> str:
+def _reason(details: DeliveryDetails, holds: Mapping[str, Hold]) -> str:
     """Return why nothing was deployed, or what was requested and how that stands."""
     first = details.delivery.duplicate_of
     repeats = [f"repeats {short_id(first)}"] if first else []
-    stand = [f"{each.fraise_id} {each.environment}: {each.status}" for each in details.deployments]
+    told = {each: f", {hold.text}" for each, hold in holds.items()}
+    stand = [
+        f"{each.fraise_id} {each.environment}: {each.status}{told.get(each.id, '')}"
+        for each in details.deployments
+    ]
     is_requested = details.delivery.verdict in {"accepted", "duplicate"}
     return "; ".join([*repeats, *stand, *(() if is_requested else details.reasons)])
 

@@ -46,6 +46,9 @@ def deploy(
         str | None,
         typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
     ] = None,
+    override_hold: Annotated[
+        bool, typer.Option("--override-hold", help="Deploy even if the environment is held.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, as a plan.")] = False,
     plan: Annotated[
         str | None, typer.Option(metavar="HASH", help="Only if a plan of that hash would be made now.")
@@ -61,14 +64,15 @@ def deploy(
         if dry_run or plan is not None:
             raise RemoteError("a plan is made on the host: run `fraisier deploy` there, without --url")
         names = remote.usable_environment(fraise, environment)
-        _follow(remote, remote.requests.deploy(*names, commit, branch), detach=detach, as_json=as_json)
+        requested = remote.requests.deploy(*names, commit, branch, override_hold=override_hold)
+        _follow(remote, requested, detach=detach, as_json=as_json)
         return
     process = None if detach or dry_run else fork_early()
     session = ActingSession(config)
     from fraisier.cli.executing import execute
 
     found = session.usable_environment(fraise, environment)
-    request = _request(session, found, commit, branch)
+    request = _request(session, found, commit, branch)._replace(overrides_hold=override_hold)
     if dry_run:
         raise typer.Exit(_show_plan(_plan(session, request), as_json=as_json))
     if plan is not None:

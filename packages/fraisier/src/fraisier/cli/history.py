@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from fraisier_core.errors import UnknownNameError
+from fraisier_core.requests.holding import holds_of
 
 from fraisier.cli.parameters import AnyEnvironment, AnyFraise, ConfigFile, Json, command_app
 from fraisier.cli.sizes import stored_in_words
@@ -16,6 +17,7 @@ from fraisier.cli.where import session_of
 from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
+    from fraisier_core.store.holds import Hold
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import Deployment
 
@@ -40,11 +42,14 @@ def history(
 ) -> None:
     """Show the deployments, newest first."""
     session = session_of(ctx, config)
-    found = newest(session, session.reader(), fraise, environment, limit)
+    reader = session.reader()
+    found = newest(session, reader, fraise, environment, limit)
+    holds = holds_of(found, reader)
     if as_json:
-        print_json([record._asdict() for record in found])
+        told = {each: hold._asdict() for each, hold in holds.items()}
+        print_json([record._asdict() | {"hold": told.get(record.id)} for record in found])
     elif found:
-        print_table(TITLES, [_row(record) for record in found], FIRST_TO_GO)
+        print_table(TITLES, [_row(record, holds.get(record.id)) for record in found], FIRST_TO_GO)
     else:
         tell("nothing was ever deployed")
 
@@ -66,7 +71,7 @@ def newest(
     return reader.deployments(fraise, environment, limit) if reader else []
 
 
-def _row(record: Deployment) -> Sequence[Cell | str | None]:
+def _row(record: Deployment, hold: Hold | None) -> Sequence[Cell | str | None]:
     return (
         short_id(record.id),
         record.kind,
@@ -78,5 +83,5 @@ def _row(record: Deployment) -> Sequence[Cell | str | None]:
         record.requested_by or record.trigger,
         ago(record.requested_at),
         lasted(record.duration),
-        record.error_message or stored_in_words(record),
+        hold.text if hold else record.error_message or stored_in_words(record),
     )

@@ -15,6 +15,7 @@ from fraisier.terminal import print_json, tell
 
 if TYPE_CHECKING:
     from fraisier_core.config import Environment, Fraise
+    from fraisier_core.store.holds import Hold
 
     from fraisier.cli.remote_session import RemoteSession
 
@@ -26,6 +27,11 @@ def list_environments(ctx: typer.Context, config: ConfigFile = None, as_json: Js
     """List the configured fraises and environments."""
     remote = remote_session(ctx, config)
     listed = _configured(config) if remote is None else _configured_there(remote)
+    holds = _holds(config) if remote is None else remote.existing_reader().holds()
+    held = {(each.fraise_id, each.environment): each for each in holds}
+    for each in listed:
+        hold = held.get((each["fraise_id"], each["environment"]))
+        each["hold"] = hold and hold._asdict()
     if as_json:
         print_json(listed)
         return
@@ -33,6 +39,24 @@ def list_environments(ctx: typer.Context, config: ConfigFile = None, as_json: Js
     print_table(titles, [_row(each) for each in listed], ("NAME", "BRANCH", "TYPE"))
     for problem in sorted({each["problem"] for each in listed if each["problem"]}):
         tell(problem, "red")
+    for (fraise, environment), hold in held.items():
+        tell(f"{fraise} {environment} is {hold.text}", "yellow")
+
+
+def _holds(config: Path | None) -> list[Hold]:
+    """Return what is held; nothing if this user may not read the store, or there is none yet."""
+    from fraisier_core.config import find_config, place_of_store
+    from fraisier_core.errors import FraisierError
+    from fraisier_core.plugins import Plugins
+
+    from fraisier.cli.session import Session
+
+    plugins = Plugins.installed()
+    try:
+        reader = Session(place_of_store(find_config(config), plugins), plugins).reader()
+        return reader.holds() if reader else []
+    except FraisierError:
+        return []
 
 
 def _configured(config: Path | None) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
+from fraisier_core.requests.holding import hold_of
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
@@ -17,6 +18,7 @@ from fraisier.terminal import print_json, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fraisier_core.store.holds import Hold
     from fraisier_core.store.records import Deployment, Untold
 
 app = command_app()
@@ -31,13 +33,13 @@ def show(
     progress = Follower(reader, deployment_id).progress()
     shown = progress.deployment
     awaited = reader.awaited(shown) if shown.status == "pending" else None
-    untold = reader.untold(deployment_id)
+    hold, untold = hold_of(shown, reader), reader.untold(deployment_id)
     if as_json:
         steps = [step.record._asdict() | {"output": step.output} for step in progress.steps]
         facts = {"waits_for": awaited, "steps": steps, "untold": [each._asdict() for each in untold]}
-        print_json(shown._asdict() | facts)
+        print_json(shown._asdict() | {"hold": hold and hold._asdict()} | facts)
         return
-    _print_deployment(shown, awaited and f"{reader.deployment(awaited).kind} {awaited}", untold)
+    _print_deployment(shown, awaited and f"{reader.deployment(awaited).kind} {awaited}", hold, untold)
     for each in progress.in_order():
         if isinstance(each, Remark):
             say("")
@@ -54,7 +56,9 @@ def _arguments(record: Deployment) -> str | None:
     return join(record.arguments)
 
 
-def _print_deployment(record: Deployment, awaited: str | None, untold: Sequence[Untold]) -> None:
+def _print_deployment(
+    record: Deployment, awaited: str | None, hold: Hold | None, untold: Sequence[Untold]
+) -> None:
     print_facts(
         f"deployment {record.id}",
         [
@@ -62,6 +66,8 @@ def _print_deployment(record: Deployment, awaited: str | None, untold: Sequence[
             ("arguments", _arguments(record)),
             ("status", status_cell(record.status)),
             ("waits for", awaited),
+            ("waits", Cell(hold and hold.text, "yellow")),
+            ("overrides", record.overridden_hold),
             ("message", record.error_message),
             ("commit", record.commit_sha),
             ("ref", record.ref_name),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from fraisier_core.config import Config
+    from fraisier_core.store.holds import Hold
     from fraisier_core.store.protocol import DeploymentReader
     from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus
     from fraisier_core.units.timers import TimerFacts
@@ -52,7 +53,8 @@ class Shown(NamedTuple):
     """What is shown of an environment; a user runs one of `commands` if it waits for a decision. `ahead` is
     the newest push that does not serve, `missed` are the branch heads that were never requested, when it was
     reconciled last; `unasked` says why the repository could not be asked, `timer` when a run is requested
-    next. `tests` are restore tests, and `test_timer` says when one is requested.
+    next. `tests` are restore tests, and `test_timer` says when one is requested; `hold` is what pushes there
+    wait for.
     """
 
     status: EnvironmentStatus
@@ -65,6 +67,7 @@ class Shown(NamedTuple):
     timer: TimerFacts | None
     tests: Runs = Runs()
     test_timer: TimerFacts | None = None
+    hold: Hold | None = None
 
     @property
     def backup(self) -> Deployment | None:
@@ -102,6 +105,7 @@ class Shown(NamedTuple):
             "restore_test": self.tests.last and {key: getattr(self.tests.last, key) for key in RUN_KEYS},
             "restore_test_timer": self.test_timer and self.test_timer._asdict(),
             "doubt": self.doubt,
+            "hold": self.hold and self.hold._asdict(),
         }
 
 
@@ -115,6 +119,7 @@ def gather(
     ahead = {
         (each.fraise_id, each.environment): each for each in (reader.pushes_ahead(*where) if reader else ())
     }
+    holds = {(each.fraise_id, each.environment): each for each in (reader.holds(*where) if reader else ())}
     newest = reader.newest_runs(*where) if reader else []
     runs, tests = (
         _by_job(each for each in newest if (each.kind == TEST) is tests) for tests in (False, True)
@@ -140,6 +145,7 @@ def gather(
             of_runs.get(names),
             tests.get(names, Runs()),
             of_tests.get(names),
+            holds.get(names),
         )
         for names in wanted
         for status in [known.get(names) or _never_deployed(session, *names)]

@@ -64,6 +64,8 @@ def _remarks(shown: Shown, *, is_told: bool) -> Iterator[tuple[str, str]]:
         yield f"{' ' if shown.commands else ': '}{next_in_words(shown)}", "yellow"
     if again := run_again(shown):
         yield f": its last run was interrupted and waits for a decision: {again}", "yellow"
+    if shown.hold:
+        yield f" is {shown.hold.text}", "yellow"
     if shown.unasked:
         yield f": {unasked_in_words(shown.unasked)}", "yellow"
     if shown.timer and shown.timer.problem:
@@ -100,6 +102,7 @@ def print_one(shown: Shown) -> None:
             ("ahead", ahead_in_words(shown.ahead)),
             *[("missed", missed_in_words(each)) for each in shown.missed],
             ("unasked", Cell(unasked_in_words(shown.unasked), "yellow")),
+            ("hold", Cell(shown.hold and shown.hold.text, "yellow")),
             ("next", Cell(next_in_words(shown), "yellow" if shown.commands else None)),
             ("next run", next_run(shown.timer)),
             ("timer", Cell(shown.timer and shown.timer.problem, "red")),

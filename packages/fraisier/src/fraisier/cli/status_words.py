@@ -35,12 +35,14 @@ def next_of(shown: Shown) -> str | None:
     if shown.status.awaits_decision is not None:
         return "waits for a decision"
     if shown.status.pending:
-        return "one is waiting"
+        return "one is held" if shown.hold else "one is waiting"
     if shown.missed:
         return f"{_name(shown.missed[-1])} was missed"
     if shown.ahead:
         return f"{shown.ahead.ref_name} is ahead"
-    return "run waits for a decision" if shown.runs.commands else None
+    if shown.runs.commands:
+        return "run waits for a decision"
+    return "held" if shown.hold else None
 
 
 def run_cell(shown: Shown) -> Cell | None:

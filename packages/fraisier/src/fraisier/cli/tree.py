@@ -20,6 +20,8 @@ COMMANDS = {
     "backups": "Test that backups can be restored.",
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
+    "hold": "Keep what is pushed waiting, until it is resumed.",
+    "resume": "Let what was held be deployed: the newest push of each environment.",
     "reconcile": "Show which pushes were missed, and deploy them.",
     "status": "Show the serving release, and how the last deployment ended.",
     "history": "Show the deployments, newest first.",
@@ -36,7 +38,10 @@ COMMANDS = {
 
 
 FROM_AFAR = frozenset(
-    {"list", "deploy", "run", "backup", "rollback", "cancel", "status", "history", "show", "logs"}
+    {
+        *("list", "deploy", "run", "backup", "rollback", "cancel", "hold", "resume"),
+        *("status", "history", "show", "logs"),
+    }
 )
 """The commands that `--url` is for."""
 

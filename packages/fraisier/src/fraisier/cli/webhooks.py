@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from fraisier_core.requests.holding import holds_of
 
 from fraisier.cli.parameters import AnyProvider, ConfigFile, DeliveryId, Json, argument, command_app
 from fraisier.cli.session import ActingSession, Session
@@ -28,10 +29,11 @@ def list_deliveries(
 
     reader = Session.read(config).reader()
     found = reader.details(reader.deliveries(limit)) if reader else []
+    holds = holds_of((each for details in found for each in details.deployments), reader)
     if as_json:
-        print_json([delivery_as_json(each) for each in found])
+        print_json([delivery_as_json(each, holds) for each in found])
     elif found:
-        print_deliveries(found)
+        print_deliveries(found, holds)
     else:
         tell("nothing was ever delivered")
 
@@ -43,10 +45,11 @@ def show(delivery: DeliveryId, as_json: Json = False, config: ConfigFile = None)
 
     reader, delivery_id = Session.read(config).found_delivery(delivery)
     found = reader.delivery(delivery_id)
+    holds = holds_of(found.deployments, reader)
     if as_json:
-        print_json(delivery_as_json(found))
+        print_json(delivery_as_json(found, holds))
     else:
-        print_delivery(found)
+        print_delivery(found, holds)
 
 
 @app.command()

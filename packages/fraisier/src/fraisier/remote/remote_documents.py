@@ -75,7 +75,7 @@ AHEAD = """query Ahead($fraise: String!, $environment: String!) {
     id kind lane executor
   }
   pending: deploymentHistory(fraiseId: $fraise, environment: $environment, status: PENDING, limit: 200) {
-    id kind lane executor
+    id kind lane executor hold { id }
   }
 }"""
 ONE = f"query One($id: ID!) {{ deployment(id: $id) {{ {DEPLOYMENT} }} }}"

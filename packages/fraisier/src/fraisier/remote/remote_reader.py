@@ -279,6 +279,8 @@ def _ahead(pending: Sequence[Mapping[str, Any]], deployment: Deployment) -> list
     found, own, is_older = [], KINDS[deployment.kind].priority, True
     for row in pending:
         is_older = is_older and row["id"] != deployment.id
+        if row["hold"] is not None:
+            continue
         counts = is_older and (row["executor"] == "unit" or deployment.executor != "unit")
         if (priority := KINDS[row["kind"]].priority) > own or (counts and priority == own):
             found.append(row)

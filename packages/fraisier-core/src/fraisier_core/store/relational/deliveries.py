@@ -58,9 +58,16 @@ class Deliveries(Deployments):
     def _commit(
         self, store: Callable[[Sequence[Delivery]], Receipts], deliveries: Sequence[Delivery]
     ) -> Receipts:
-        receipts = store(deliveries)
+        receipts = self._told(store(deliveries))
         failpoint("before_commit")
         return receipts
+
+    def _told(self, receipts: Receipts) -> Receipts:
+        """Return receipts with the holds that what they requested waits for."""
+        if self._one("any_hold") is None:
+            return receipts
+        holds = {(each.fraise_id, each.environment): each.text for each in self.holds()}
+        return [each.told(holds) if isinstance(each, Receipt) else each for each in receipts]
 
     def _store(self, deliveries: Sequence[Delivery]) -> Receipts:
         events = [event_row(delivery) for delivery in deliveries]

@@ -6,7 +6,7 @@ WHERE provider = :provider AND delivery_key = :delivery_key;
 SELECT id FROM tb_webhook_events WHERE provider = :provider AND body_key = :body_key;
 
 -- name: deployments_of_event
-SELECT id, fraise_id, environment, status FROM tb_deployments
+SELECT id, fraise_id, environment, status, NULL AS hold FROM tb_deployments
 WHERE webhook_event_id = :webhook_event_id ORDER BY sequence;
 
 -- name: insert_event

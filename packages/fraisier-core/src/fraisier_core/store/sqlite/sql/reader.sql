@@ -92,6 +92,9 @@ JOIN tb_deployments AS d ON d.sequence = coalesce(
      ORDER BY n.sequence DESC LIMIT 1))
 WHERE d.commit_sha IS NOT s.commit_sha AND (:fraise_id IS NULL OR e.fraise_id = :fraise_id) AND (:environment IS NULL OR e.environment = :environment);
 
+-- name: any_hold
+SELECT 1 FROM holds_in_force LIMIT 1;
+
 -- name: holds
 SELECT fraise_id, environment, cause, reason, held_by, begins_at, ends_at FROM environment_holds
 WHERE (:fraise_id IS NULL OR fraise_id = :fraise_id)
