@@ -242,3 +242,20 @@ def test_what_is_printed_from_afar_is_the_same_on_postgresql(host: Host) -> None
         for command in ("show {0} --json", "logs {0} --json", "status --json"):
             there, here = both.both(*command.format(both.recorded()[0].id).split())
             assert there == here
+
+
+def test_an_environment_is_held_and_resumed_from_afar(idle: Both) -> None:
+    done = idle.afar("hold", "my_api", "prod", "--reason", "an incident", "--until", "2099-01-31T12:00:00Z")
+    assert done.code == 0, done.stderr
+    assert "until 2099-01-31 12:00:00 UTC: an incident" in done.stdout
+    for place in (idle.afar, idle.on_host):
+        assert "an incident" in place("status", "my_api", "prod").stdout
+        refused = place("deploy", "my_api", "prod", "--detach")
+        assert refused.code == 7
+        assert "or deploy with --override-hold" in refused.stderr
+    assert idle.afar("deploy", "my_api", "prod", "--detach", "--override-hold").code == 0
+    (overridden, *_) = idle.recorded()
+    assert overridden.overridden_hold == "an incident"
+    assert idle.afar("resume", "my_api", "prod").code == 0
+    again = idle.afar("resume", "my_api", "prod")
+    assert (again.code, "is not held" in again.stderr) == (7, True)
