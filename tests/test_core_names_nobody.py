@@ -19,7 +19,10 @@ ALLOWED = {"fraisier": {"fraisier"}}
 
 # What a store imports beside what every plugin does.
 OF_A_STORE = {
-    *(f"fraisier_core.store.{name}" for name in ("protocol", "received", "records", "tables", "vocabulary")),
+    *(
+        f"fraisier_core.store.{name}"
+        for name in ("holds", "protocol", "received", "records", "tables", "vocabulary")
+    ),
     *(f"fraisier_core.store.relational.{path.stem}" for path in (CORE / "store/relational").glob("*.py")),
     *(f"fraisier_core.system.{name}" for name in ("failpoints", "timing")),
 }

@@ -23,6 +23,7 @@ from fraisier_core.run import Run
 from fraisier_core.settings import (
     EnvironmentSettings,
     Expectation,
+    FreezeSection,
     HealthCheck,
     MountSettings,
     ObserverSettings,
@@ -89,6 +90,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("restore_test", RestoreTestKeys, None),
     ("shared", SharedPath, None),
     ("reconcile", ReconcileSection, None),
+    ("freeze", FreezeSection, None),
     ("health_check", HealthCheck, None),
     ("expect", Expectation, None),
     ("branch_mapping", RuleSection, None),

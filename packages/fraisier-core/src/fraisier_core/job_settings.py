@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
 from fraisier_core.store.vocabulary import Overlap
 from fraisier_core.text.cron import is_reboot, read_cron
-from fraisier_core.time_settings import CronText, TimeZone
+from fraisier_core.text.time_settings import CronText, TimeZone
 
 LEAST_MEMORY, LEAST_TASKS = 80, 16
 """Megabytes, and processes and threads, with which a unit can execute the smallest job."""

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from fraisier_core.push import is_ref_name
-from fraisier_core.time_settings import ClockText, TimeZone
+from fraisier_core.text.time_settings import ClockText, TimeZone
 
 COMMIT_PLACEHOLDER = "${commit}"
 ESCAPED = "$${"  # stands for `${`

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "name": "laptop",
     "scope": "read",
     "token": "laptop",
+    "reason": "an incident",
     **dict.fromkeys(["deployment", "delivery", "what"], "abcd"),
 }
 
