@@ -106,7 +106,7 @@ ONE_PROBLEM = {
         ("    description: My", "    zzz: My"),
         "fraises.yaml:8: fraises.my_api.zzz: "
         "unknown key; known here: aliases, ca_file, credentials, describe, description, environments, "
-        "ignore_filters, known_hosts, lfs, notify, protocols, proxy, repository, submodules, type",
+        "freeze, ignore_filters, known_hosts, lfs, notify, protocols, proxy, repository, submodules, type",
     ),
     "an unknown section": (
         ("branch_mapping:", "branch_maping:"),

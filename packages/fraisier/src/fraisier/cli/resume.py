@@ -30,7 +30,7 @@ def resume(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Let what was held be deployed: the newest push of each environment."""
+    """Let what was held be deployed."""
     reader, environment = _resumed(ctx, fraise, environment, config)
     holds, states = reader.holds(fraise, environment), reader.status(fraise, environment)
     waiting = [each.deployment_id for each in states if each.pending and each.deployment_id]

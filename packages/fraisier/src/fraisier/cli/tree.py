@@ -21,7 +21,7 @@ COMMANDS = {
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
     "hold": "Keep what is pushed waiting, until it is resumed.",
-    "resume": "Let what was held be deployed: the newest push of each environment.",
+    "resume": "Let what was held be deployed.",
     "reconcile": "Show which pushes were missed, and deploy them.",
     "status": "Show the serving release, and how the last deployment ended.",
     "history": "Show the deployments, newest first.",
