@@ -127,7 +127,7 @@ def test_the_keys_of_json_are_those_of_the_page(installation: Installation) -> N
         "token revoke": installation.json("token", "revoke", "laptop"),
         "steps": shown.pop("steps")[0],
     }
-    assert list(shown) == [*printed["history"], "waits_for"]
+    assert list(shown) == [*printed["history"], "waits_for", "untold"]
     page = (REFERENCE / "cli.md").read_text()
     for command, value in printed.items():
         (row,) = re.findall(rf"^\| `{command}` \| .*", page, re.MULTILINE)
