@@ -77,9 +77,11 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
 
 
 def installed(folder: Path, wheels: Path) -> PythonEnvironment:
-    """Return an environment with pip and what the README installs, from wheels, as pages take for granted."""
+    """Return an environment with pip, what the README installs, from wheels, and what the extra `age` needs:
+    pages take that for granted.
+    """
     names = re.findall(r"\./packages/([\w-]+)", (ROOT / "README.md").read_text())
-    return PythonEnvironment.create(folder, "pip", *(wheel(wheels, name) for name in names))
+    return PythonEnvironment.create(folder, "pip", "pyrage", *(wheel(wheels, name) for name in names))
 
 
 @pytest.fixture(scope="module")
