@@ -144,7 +144,7 @@ def place(tmp_path: Path, site: PackageFolder, hook: ApiServer) -> Iterator[Plac
         place.close()
 
 
-def test_a_run_that_fails_reaches_everybody_once_and_the_next_success_says_that_it_is_well_again(
+def test_a_failed_run_reaches_everybody_once_and_the_next_success_says_so(
     place: Place,
 ) -> None:
     place.start()
@@ -330,7 +330,7 @@ def test_a_ping_that_fails_is_told_without_its_address(
     assert len(server.requests) == 1
 
 
-def test_a_ping_that_nobody_answers_is_told_without_its_address(place: Place) -> None:
+def test_a_ping_without_an_answer_is_told_without_its_address(place: Place) -> None:
     context, settings = pinged(place, "failed", f"http://127.0.0.1:1/{SECRET}")
     with pytest.raises(TellLaterError, match=r"^ping of api production: Connection refused$"):
         fraisier_notify.deliver(settings, context)

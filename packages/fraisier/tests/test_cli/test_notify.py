@@ -66,7 +66,7 @@ def test_without_the_section_there_is_nobody_to_notify(installation: Installatio
 
 
 @pytest.mark.parametrize("name", ["environment", "fraise"])
-def test_a_name_that_nobody_has_is_refused(installation: Installation, name: str) -> None:
+def test_an_unknown_name_is_refused(installation: Installation, name: str) -> None:
     text = installation.config.read_text()
     place = "    environments:\n" if name == "fraise" else "        branch: main\n"
     indent = "    " if name == "fraise" else "        "
