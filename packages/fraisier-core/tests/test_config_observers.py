@@ -9,7 +9,7 @@ from fraisier_core.config.schema import config_schema
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.plugins import OBSERVERS
 
-from tests.packages import PackageFolder
+from tests.packages import DEPLOYER, PackageFolder
 
 FRAISES = "fraises: {}\n"
 NOTIFIER = """
@@ -169,6 +169,38 @@ def test_the_address_of_an_api_holds_no_password(teller: PackageFolder) -> None:
     section = "git: {forge: {webhook_secret: s, api_token: t, api_url: 'https://a:b@git.example.com'}}\n"
     assert problems(section, teller) == [
         "fraises.yaml:2: git.forge.api_url: must not hold a user or a password"
+    ]
+
+
+def test_a_ping_that_no_observer_sends_is_warned_of(site: PackageFolder) -> None:
+    jobs = DEPLOYER.replace("EnvironmentSettings", "JobSettings").replace(
+        "core.settings", "core.job_settings"
+    )
+    site.deployer("job", f"{jobs}\n@hookimpl\ndef run_job(run):\n    pass\n")
+    section = (
+        "{type: job, repository: /srv/a, environments: {production: {ping: 'https://hc.example.com/secret'}}}"
+    )
+    text = f"fraises: {{api: {section}}}\n"
+    config = parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS)
+    (warning,) = config.warnings
+    where = "fraises.yaml:1: fraises.api.environments.production.ping"
+    assert warning.startswith(f"{where}: nothing that is installed pings")
+    assert "hc.example.com" not in warning + repr(config)
+    site.install(OBSERVERS.group, "notify", COUNTER)
+    assert not parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS).warnings
+
+
+def test_an_address_to_ping_is_refused_without_being_shown(site: PackageFolder) -> None:
+    jobs = DEPLOYER.replace("EnvironmentSettings", "JobSettings").replace(
+        "core.settings", "core.job_settings"
+    )
+    site.deployer("job", f"{jobs}\n@hookimpl\ndef run_job(run):\n    pass\n")
+    section = "{type: job, repository: /srv/a, environments: {production: {ping: hc.example.com}}}"
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(f"fraises: {{api: {section}}}\n", Path("fraises.yaml"), site.plugins(), {})
+    assert caught.value.problems == [
+        "fraises.yaml:1: fraises.api.environments.production.ping: "
+        "should be an address that begins with https:// or http://"
     ]
 
 

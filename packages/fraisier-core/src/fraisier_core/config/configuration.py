@@ -23,7 +23,13 @@ from fraisier_core.config.fraise import (
     environments_of,
     read_fraises,
 )
-from fraisier_core.config.observer_sections import ObserversConfig, api_keys, read_observers, secret_keys
+from fraisier_core.config.observer_sections import (
+    ObserversConfig,
+    api_keys,
+    read_observers,
+    secret_keys,
+    unheard_pings,
+)
 from fraisier_core.config.plugin_sections import (
     GitConfig,
     MountsConfig,
@@ -219,6 +225,7 @@ def parse_config(
             *find_unmatchable(reader, fraises, rules, git),
             *shared_secrets(reader, git),
             *find_skipped_hours(reader, environments_of(fraises)),
+            *unheard_pings(reader, environments_of(fraises), plugins),
         )
         if "git" in parts
         else (),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from fraisier_core.config.fraise import Environment
 from fraisier_core.config.plugin_sections import GitConfig
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
-from fraisier_core.plugins import Plugins
+from fraisier_core.job_settings import JobSettings
+from fraisier_core.plugins import OBSERVERS, Plugins
+from fraisier_core.plugins.groups import offer
 from fraisier_core.provider_settings import API_KEYS, ForgeApi
 from fraisier_core.settings import ObserverSettings, ProviderObserverSettings
+
+NOTIFYING = "notify"
+"""The observer whose section the keys `notify:` and `ping:` are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +97,16 @@ def _forges(
         elif forge := reader.read(ForgeApi, ("git", name), section, secret=True):
             found[name] = forge
     return found
+
+
+def unheard_pings(
+    reader: ConfigReader, environments: Iterable[Environment], plugins: Plugins
+) -> Iterator[str]:
+    """Yield a warning for each address to ping if nothing that is installed does so."""
+    if NOTIFYING in plugins.names(OBSERVERS):
+        return
+    for each in environments:
+        if isinstance(each.outcome, JobSettings) and each.outcome.ping is not None:
+            keys = ("fraises", each.fraise, "environments", each.name, "ping")
+            advice = offer(NOTIFYING)
+            yield reader.message(keys, f"nothing that is installed pings{f'; {advice}' if advice else ''}")
