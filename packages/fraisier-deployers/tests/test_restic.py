@@ -203,6 +203,18 @@ def test_a_dump_that_fails_is_no_backup(place: ResticPlace, tmp_path: Path, make
     assert run.stored == []
 
 
+def test_the_next_succeeds_after_restic_was_killed(
+    place: ResticPlace, tmp_path: Path, make_run: MakeRun
+) -> None:
+    script = "echo half; sleep 1; kill -9 $(cat /proc/$PPID/task/$PPID/children)"
+    with pytest.raises(BackupError, match="was killed by signal 9"):
+        fraise_type.back_up(make_run(place, {"command": ["sh", "-c", script]}))
+    assert place.manifests() == Listing()
+    fraise_type.back_up(make_run(place, {"command": ["echo", "whole"]}, keep={"last": 1}))
+    (manifest,) = place.manifests().manifests
+    verify(place, manifest)
+
+
 def test_what_is_damaged_is_not_verified(place: ResticPlace, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
     packs = sorted((tmp_path / "secret place/data").rglob("*"), key=lambda path: path.stat().st_size)
