@@ -114,6 +114,16 @@ def test_a_copy_that_is_damaged_is_caught(run: FakeRun[BackupSettings], file: Pa
         fetched(place, lying, section, folder=file.parent, runner=run)
 
 
+def test_a_copy_of_another_file_is_caught_though_it_can_be_decrypted(
+    run: FakeRun[BackupSettings], file: Path
+) -> None:
+    section = section_for()
+    place, manifest = stored_copy(run, file, section)
+    other = manifest.model_copy(update={"plain_sha256": "0" * 64})
+    with pytest.raises(BackupError, match="holds another file than was backed up"):
+        fetched(place, other, section, folder=file.parent, runner=run)
+
+
 def test_the_key_of_another_opens_nothing(run: FakeRun[BackupSettings], file: Path) -> None:
     place, manifest = stored_copy(run, file, section_for())
     with pytest.raises(BackupError, match="No matching keys found") as raised:
