@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from fraisier_core import FraisierError, Release
 from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
@@ -164,6 +165,29 @@ def test_a_copy_on_another_host_is_for_its_owner_alone(place: Place, tmp_path: P
     folder = tmp_path / "remote/backups"
     modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
     assert modes == {manifest.file: 0o600, manifest.manifest_file: 0o600}
+
+
+def test_a_backup_goes_over_ssh_and_by_rclone_and_each_place_is_pruned(
+    server: SshServer, tmp_path: Path
+) -> None:
+    far, nas = tmp_path / "far", tmp_path / "nas"
+    remotes = {"far": {"rclone": str(far)}, "nas": ssh_remote(server, nas, server.identity(tmp_path.name))}
+    section = {
+        "source": {"command": ["cat", "/proc/sys/kernel/random/uuid"]},
+        "path": str(tmp_path / "here"),
+        "remotes": remotes,
+        "keep": {"last": 1},
+    }
+    run = FakeRun(BackupSettings.model_validate(section), Release("", tmp_path, ""), fraise="shop")
+    fraise_type.back_up(run)
+    fraise_type.back_up(run)
+    assert run.steps[-6:] == ["copy_far", "copy_nas", "verify_local", "verify_far", "verify_nas", "prune"]
+    contents = {
+        folder.name: sorted(file.read_bytes() for file in folder.glob("shop-*")) for folder in (far, nas)
+    }
+    here = sorted(file.read_bytes() for file in (tmp_path / "here").glob("shop-*"))
+    assert len(here) == 2
+    assert contents == {"far": here, "nas": here}
 
 
 def test_what_a_killed_upload_left_is_deleted_by_the_next(configured: Configured, tmp_path: Path) -> None:
