@@ -44,6 +44,7 @@ from fraisier_deployers.backup.remote_settings import RemoteSection
 from fraisier_deployers.etl import EtlSettings
 from fraisier_deployers.installing import InstallSettings
 from fraisier_deployers.scheduled import ScheduledSettings
+from fraisier_notify.notify_settings import Destination
 
 from tests.environments import ROOT, package_names
 from tests.pages import blocks
@@ -96,6 +97,7 @@ SECTIONS_OF_THE_FILE: list[tuple[str, type[Section], type[Section] | None]] = [
     ("branch_mapping", RuleSection, None),
     ("database", DatabaseSection, None),
     ("Observers", ObserverSettings, None),
+    ("notify", Destination, None),
     ("Mounts", MountSettings, None),
 ]
 
@@ -120,6 +122,8 @@ def shown_default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value in ({}, (), "") or isinstance(value, Section):
         return "-"
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
     return f"`{f'{value:g}' if type(value) in {int, float} else str(value).lower()}`"
 
 

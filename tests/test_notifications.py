@@ -1,0 +1,92 @@
+"""A real worker, a real ETL job, a mail server and an HTTP server: who hears of what."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fraisier_core.system.processes import descendants
+from fraisier_core.testing import ApiResponse, ApiServer, Forge
+
+from tests.smtp import SmtpServer
+from tests.waiting import wait_until
+
+FRAISIER = Path(sys.executable).with_name("fraisier")
+SECRET = "hunter2-of-the-url"
+CONFIGURATION = """\
+fraises:
+  sales:
+    type: etl
+    repository: {repository}
+    environments:
+      production:
+        branch: main
+        app_path: {folder}/app
+        script_path: load.sh
+        env: {{SOURCE: {folder}/source, PASSWORD: {{value: password-of-sales, secret: true}}}}
+notify:
+  mail: {{url: "${{MAIL}}"}}
+  hook: {{url: "${{HOOK}}"}}
+"""
+SCRIPT = '#!/bin/sh\necho "loading with $PASSWORD"\ntest -e "$SOURCE"\n'
+
+
+class Sales:
+    """A folder with the configuration of an ETL job, and the command in it."""
+
+    def __init__(self, folder: Path, smtp: SmtpServer, hook: ApiServer) -> None:
+        self.folder, self.smtp, self.hook = folder, smtp, hook
+        forge = Forge.create(folder / "forge")
+        (forge.clone / "load.sh").touch(0o755)
+        forge.push_files({"load.sh": SCRIPT})
+        (folder / "fraises.yaml").write_text(CONFIGURATION.format(repository=forge.url, folder=folder))
+        mail = f"mailto://127.0.0.1:{smtp.port}?from=fraisier@example.com&to=ada@example.com&name={SECRET}"
+        self.environ = {**os.environ, "MAIL": mail, "HOOK": f"json://ada:{SECRET}@{hook.host}/"}
+
+    def run(self, *arguments: str) -> int:
+        argv = [str(FRAISIER), *arguments]
+        return subprocess.run(argv, cwd=self.folder, env=self.environ, check=False).returncode
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def everything(self) -> Iterator[str]:
+        """Yield what is on the disk, and what every process says of itself."""
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                yield path.read_bytes().decode(errors="replace")
+        for process in descendants(os.getpid()):
+            yield Path(f"/proc/{process.pid}/cmdline").read_text()
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Iterator[Sales]:
+    with SmtpServer() as smtp, ApiServer(lambda _: ApiResponse()) as hook:
+        sales = Sales(tmp_path, smtp, hook)
+        with (tmp_path / "log").open("wb") as log:
+            worker = subprocess.Popen([FRAISIER, "worker"], cwd=tmp_path, env=sales.environ, stderr=log)
+        try:
+            wait_until(lambda: "told of events" in sales.log(), sales.log)
+            yield sales
+        finally:
+            worker.terminate()
+            worker.wait(60)
+
+
+def test_a_failing_etl_run_reaches_everybody_once_and_one_that_succeeds_again_says_so(sales: Sales) -> None:
+    assert sales.run("deploy", "sales", "production") == 0
+    assert sales.run("run", "sales", "production") == 10
+    wait_until(lambda: sales.smtp.mails and sales.hook.requests, sales.log)
+    (sales.folder / "source").touch()
+    assert sales.run("run", "sales", "production") == 0
+    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 2, sales.log)
+    failed, again = (each.json() for each in sales.hook.requests)
+    assert failed["title"] == sales.smtp.mails[0]["Subject"] == "sales production: run failed"
+    assert again["title"] == sales.smtp.mails[1]["Subject"] == "sales production: run succeeds again"
+    assert "  loading with ***\n" in failed["message"]
+    assert "password-of-sales" not in failed["message"] + sales.smtp.mails[0].as_string()
+    assert not [text for text in sales.everything() if SECRET in text]
