@@ -9,8 +9,9 @@ import pytest
 from fraisier_core import JobSettings, ProcessIdentity, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
-from fraisier_deployers.backup.pump import Flowed, Pipeline, Stage
+from fraisier_deployers.backup.pump import Flowed
 
 from tests.waiting import wait_until
 
@@ -97,7 +98,7 @@ def test_a_pump_that_is_killed_is_a_failure(run: FakeRun[JobSettings]) -> None:
 def test_a_pump_that_is_killed_leaves_no_command(tmp_path: Path) -> None:
     mark = tmp_path / "began"
     pipeline = Pipeline(before=(shell(f"echo $$ > {mark}; exec cat /dev/zero"),), output=os.devnull)
-    process = subprocess.Popen([*python("fraisier_deployers.backup.pump"), pipeline.text()])
+    process = subprocess.Popen([*python("fraisier_deployers.backup.pump"), *pipeline.words()])
     wait_until(lambda: mark.exists() and mark.read_text().strip())
     command = ProcessIdentity.of(int(mark.read_text()))
     process.send_signal(signal.SIGKILL)
@@ -113,6 +114,30 @@ def test_secrets_come_by_the_environment_and_all_that_is_printed_is_returned(
     )
     assert printed == b"s3cr3t\n" * 9999
     assert not any("s3cr3t" in argument for argv in run.commands for argument in argv)
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        Pipeline(output="/o"),
+        Pipeline(
+            "/i",
+            before=(Stage(("a", "|", "#", "")),),
+            after=(Stage(("b", ">", "?1", "\\x"), (0, 1)),),
+            output="/o",
+        ),
+        Pipeline(before=(Stage(("tar", "<"), (0, 1)), ZSTD)),
+    ],
+)
+def test_a_pipeline_is_read_as_it_was_written(pipeline: Pipeline) -> None:
+    assert Pipeline.parse(pipeline.words()) == pipeline
+
+
+def test_a_pipeline_is_written_as_it_would_be_typed() -> None:
+    assert (
+        " ".join(Pipeline("/i", (ZSTD,), (UNZSTD,), "/o").words())
+        == "< /i | zstd -q -c | # | zstd -q -d -c > /o"
+    )
 
 
 def test_it_imports_little() -> None:

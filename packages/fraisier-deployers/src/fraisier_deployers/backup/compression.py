@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.pump import Stage
+from fraisier_deployers.backup.pipeline import Stage
 
 SUFFIX = ".zst"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fraisier_deployers.backup.manifest import Facts
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Pipeline, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from fraisier_deployers.backup.age import IDENTITY_VARIABLE, identity, recipient
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import EncryptSection
 from fraisier_deployers.backup.manifest import AGE_SUFFIX, Manifest
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import python, run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Flowed, Pipeline, Stage
+from fraisier_deployers.backup.pump import Flowed
 
 _AGE = "fraisier_deployers.backup.age"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import LOCAL
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
-from fraisier_deployers.backup.pump import Pipeline
 
 _READ_BYTES = 2**20
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import SO_FAR, Flowed, Pipeline, Stage, exit_text
+from fraisier_deployers.backup.pump import SO_FAR, Flowed, exit_text
 
 _PUMP = "fraisier_deployers.backup.pump"
 _FLOWED = re.compile(r"^(\d+) bytes, sha256 ([0-9a-f]{64})$", re.MULTILINE)
@@ -33,9 +34,9 @@ def run_pipeline(
         runner: runs it.
         pipeline: what to run.
         env: variables of its commands; secrets are given here.
-        by: the command that runs it, which takes it as its last argument and ends as the pump does.
+        by: the command that runs it, which takes its words as its last arguments, and ends as the pump does.
     """
-    result = runner.command([*(by or python(_PUMP)), pipeline.text()], env=env, check=False)
+    result = runner.command([*(by or python(_PUMP)), *pipeline.words()], env=env, check=False)
     if result.status == 0 and (flowed := _FLOWED.findall(result.output)):
         size, sha256 = flowed[-1]
         return Flowed(int(size), sha256)

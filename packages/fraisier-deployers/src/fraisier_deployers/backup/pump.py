@@ -1,4 +1,4 @@
-"""Runs a pipeline: `python -m fraisier_deployers.backup.pump JSON`.
+"""Runs a pipeline: `python -m fraisier_deployers.backup.pump WORD ...`, as `Pipeline.words` returns them.
 
 Bytes flow from a file or commands through this process, which counts and hashes them, to a file or other
 commands. All of them must succeed, as with `pipefail` in a shell; the output is durable then. It imports
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import signal
 import stat
@@ -18,8 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import FileIO
+
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 
 SO_FAR = "MB so far"
 _BUFFER_BYTES = 2**20
@@ -30,47 +31,6 @@ _NO_READER = (-signal.SIGPIPE, 128 + signal.SIGPIPE)  # the latter as a shell sa
 
 class PipelineError(Exception):
     """A pipeline failed; the text says which part of it, and how."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A command of a pipeline.
-
-    Args:
-        argv: the program and its arguments; no secret is in them.
-        accepted: the exit statuses that are a success.
-    """
-
-    argv: tuple[str, ...]
-    accepted: tuple[int, ...] = (0,)
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Where bytes come from, and where they go.
-
-    Args:
-        input: the file that the first command reads, or this process if there is none before it.
-        before: commands, each of which reads what the one before it prints.
-        after: commands that read what was counted and hashed.
-        output: the new file of what comes out at the end; without it, that is printed.
-    """
-
-    input: str | None = None
-    before: tuple[Stage, ...] = ()
-    after: tuple[Stage, ...] = ()
-    output: str | None = None
-
-    def text(self) -> str:
-        """Return it as `parse` takes it."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value})
-
-    @classmethod
-    def parse(cls, text: str) -> Pipeline:
-        """Return the pipeline of a text."""
-        keys = json.loads(text)
-        stages = {key: _stages(keys.get(key, ())) for key in ("before", "after")}
-        return cls(input=keys.get("input"), output=keys.get("output"), **stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +163,6 @@ def _created(path: str | None) -> FileIO:
     return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w")
 
 
-def _stages(keys: Sequence[dict[str, list[str]]]) -> tuple[Stage, ...]:
-    return tuple(Stage(tuple(each["argv"]), tuple(map(int, each["accepted"]))) for each in keys)
-
-
 def exit_text(status: int) -> str:
     """Return how a process failed; a negative status is the signal that killed it."""
     if status < 0:
@@ -231,4 +187,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(reported(lambda: flow(Pipeline.parse(sys.argv[1]))))
+    sys.exit(reported(lambda: flow(Pipeline.parse(sys.argv[1:]))))

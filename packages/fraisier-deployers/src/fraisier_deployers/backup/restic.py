@@ -18,9 +18,9 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
-from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
 from fraisier_deployers.backup.restic_errors import hidden, reasons
 from fraisier_deployers.backup.with_variables import WithVariables

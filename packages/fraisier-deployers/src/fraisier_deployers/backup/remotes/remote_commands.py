@@ -14,9 +14,9 @@ from fraisier_core import CommandFailedError, CommandResult
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
-from fraisier_deployers.backup.pump import Pipeline, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import CommandFacts
+from fraisier_deployers.backup.pipeline import Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import TARGET
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline, run_tool
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 
 

@@ -12,9 +12,9 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import FolderFacts, Manifest
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.sources.folders import FoldersSource
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 

@@ -11,9 +11,9 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.compression import compressing
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import FolderFacts
+from fraisier_deployers.backup.pipeline import Stage
 from fraisier_deployers.backup.pipelines import python, run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Stage
 
 _MODULE = "fraisier_deployers.backup.sources.counting"
 _CHANGED = 1

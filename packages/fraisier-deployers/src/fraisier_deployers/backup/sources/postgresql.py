@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import PostgresqlFacts
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Pipeline, Stage
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.snapshot import SNAPSHOT
 

@@ -1,4 +1,4 @@
-"""Dumps in a snapshot whose rows it counts: `python -m ...sources.snapshot PSQL FACTS PIPELINE`.
+"""Dumps in a snapshot whose rows it counts: `python -m ...sources.snapshot PSQL FACTS PIPELINE ...`.
 
 A session of psql exports the snapshot and counts in it what pg_dump dumps meanwhile, so that the counts are
 exactly those of the dump, whatever is written at the same time.
@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
-from fraisier_deployers.backup.pump import Flowed, Pipeline, PipelineError, Stage, flow, reported
+from fraisier_deployers.backup.pipeline import Pipeline, Stage
+from fraisier_deployers.backup.pump import Flowed, PipelineError, flow, reported
 
 SNAPSHOT = "{snapshot}"
 """Stands in a stage's arguments for the id of the snapshot."""
@@ -93,4 +94,4 @@ def _in_snapshot(pipeline: Pipeline, snapshot: str) -> Pipeline:
 
 
 if __name__ == "__main__":
-    sys.exit(reported(lambda: dump(sys.argv[1], Path(sys.argv[2]), Pipeline.parse(sys.argv[3]))))
+    sys.exit(reported(lambda: dump(sys.argv[1], Path(sys.argv[2]), Pipeline.parse(sys.argv[3:]))))

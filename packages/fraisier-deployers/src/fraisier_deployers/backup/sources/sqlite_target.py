@@ -13,9 +13,9 @@ from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.local_place import sync_folder
 from fraisier_deployers.backup.manifest import Manifest, SqliteFacts
+from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.pump import Pipeline
 from fraisier_deployers.backup.sources.sqlite_source import SqliteSource
 from fraisier_deployers.backup.targets import row_differences
 
