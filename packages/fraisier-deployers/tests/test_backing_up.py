@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -64,6 +65,10 @@ def test_a_backup_is_stored_verified_recorded_and_pruned(make_run: MakeRun, fold
     assert hidden(folder) == []
 
 
+needs_rclone = pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is not installed")
+
+
+@needs_rclone
 def test_copies_elsewhere_are_encrypted_and_verified_there(
     make_run: MakeRun, folder: Path, tmp_path: Path
 ) -> None:
@@ -79,6 +84,7 @@ def test_copies_elsewhere_are_encrypted_and_verified_there(
     assert run.stored[0].destination == f"{folder}, {tmp_path / 'remote'}"
 
 
+@needs_rclone
 def test_a_place_that_is_away_fails_the_backup_and_nothing_is_pruned(
     make_run: MakeRun, folder: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from fraisier_deployers.backup.sources.folders import FoldersSource
 from fraisier_deployers.backup.sources.sqlite_copying import rows
 from fraisier_deployers.backup.sources.sqlite_source import SqliteSource
 
+pytestmark = pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
 Run = FakeRun[JobSettings]
 
 

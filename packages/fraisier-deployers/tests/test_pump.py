@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from fraisier_deployers.backup.pump import Flowed
 
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
 CONTENT = os.urandom(3 * 2**20 + 17)
 WHOLE = Flowed(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 ZSTD = Stage(("zstd", "-q", "-c"))

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from fraisier_deployers.backup.restoring import Restored, restore
 from tests.postgres import Servers
 from tests.postgres_server import programs
 
+pytestmark = pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
 Run = FakeRun[BackupSettings]
 Section = dict[str, Any]
 BackUp = Callable[..., Run]
