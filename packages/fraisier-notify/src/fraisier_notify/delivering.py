@@ -39,6 +39,11 @@ class Known:
         self.sent = [each for each in self.sent if now - HOUR < each <= now]
         return per_hour - len(self.sent)
 
+    def pause(self, now: float) -> float:
+        """Return the seconds until the next attempt; none if the clock was set back by more than a pause."""
+        left = self.not_before - now
+        return left if 0 < left <= LONGEST_PAUSE else 0.0
+
     def failed(self, now: float) -> float:
         """Count a failure, and return the seconds until the next attempt."""
         pause = min(FIRST_PAUSE * 2.0 ** min(self.failures, 20), LONGEST_PAUSE)
@@ -128,8 +133,8 @@ class Delivery:
         self, name: str, key: str, letter: Letter, known: Known, send_it: Callable[[Letter], str | None]
     ) -> bool:
         """Send a letter, and return whether it was sent; until that is known, it counts as a failure."""
-        if monotonic() > self._until or time() < known.not_before:
-            self._pauses.append(max(0.0, known.not_before - time()))
+        if (left := known.pause(time())) or monotonic() > self._until:
+            self._pauses.append(left)
             return False
         pause = known.failed(time())
         self._outbox.note(name, _state(known))
