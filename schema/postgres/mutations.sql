@@ -114,14 +114,16 @@ BEGIN
     END;
     IF ends <= clock_timestamp() THEN
         PERFORM refuse_request(until || ' is in the past');
-    ELSIF trim(reason) !~ '^[^[:cntrl:]]{1,500}$' THEN
+    ELSIF length(trim(reason)) NOT BETWEEN 1 AND 500 OR reason ~ '[[:cntrl:]]' THEN
         PERFORM refuse_request('the reason should be one line of 1 to 500 characters');
     END IF;
     PERFORM FROM tb_environments AS e
     WHERE e.fraise_id = fn_hold.fraise_id AND (fn_hold.environment IS NULL OR e.environment = fn_hold.environment)
     ORDER BY e.fraise_id, e.environment FOR NO KEY UPDATE;
     INSERT INTO tb_holds (id, cause, fraise_id, environment, reason, held_by, begins_at, ends_at)
-    VALUES (hold, 'manual', fn_hold.fraise_id, fn_hold.environment, trim(fn_hold.reason), session_user, clock_timestamp(), ends);
+    VALUES (
+        hold, 'manual', fn_hold.fraise_id, fn_hold.environment, trim(fn_hold.reason), session_user, clock_timestamp(),
+        ends);
     RETURN answer_hold(hold);
 END $$;
 
