@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
 from fraisier_core.config import Config
 from fraisier_core.engine.execution import DeploymentContext, Execution
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.recorder import Recorder
 from fraisier_core.engine.recovery import recover, recover_unactivated
-from fraisier_core.errors import FencedError, InterruptedRunError
+from fraisier_core.errors import FencedError, HeldError, InterruptedRunError
 from fraisier_core.push import BRANCH_PREFIX, TAG_PREFIX, DeliveryId, Push
+from fraisier_core.requests.holding import hold
 from fraisier_core.requests.requesting import configure_store, request_deployment, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.settings import HealthCheck
@@ -152,12 +154,26 @@ class Installation:
 
     # People
 
-    def deploy(self, environment: str, branch: str, steps: int) -> None:
-        """Request a deployment by hand."""
+    def deploy(self, environment: str, branch: str, steps: int, *, overrides: bool) -> None:
+        """Request a deployment by hand; one that does not override a hold is refused."""
         head = self.history.refs.get(BRANCH_PREFIX + branch)
-        if head is not None:
-            commit = self.history.back(head, steps)
-            self._request(Request("site", environment, "deploy", "manual", "ada", commit_sha=commit))
+        if head is None:
+            return
+        commit = self.history.back(head, steps)
+        request = Request("site", environment, "deploy", "manual", "ada", commit_sha=commit)
+        if overrides or not self.store.holds("site", environment):
+            self._request(request._replace(overrides_hold=overrides))
+            return
+        with pytest.raises(HeldError):
+            request_deployment(self.store, request)
+
+    def hold(self, environment: str | None) -> None:
+        """Hold an environment, or all of them."""
+        hold(self.store, "site", environment, reason="an incident", held_by="ada", ends=None)
+
+    def resume(self, environment: str | None) -> None:
+        """Resume an environment, or all of them."""
+        self.store.resume("site", environment, "ada")
 
     def roll_back(self, place: int, which: int) -> None:
         """Request a rollback to a release that was healthy and still exists."""
@@ -197,7 +213,7 @@ class Installation:
         self.started += 1
         lease = self._expired_lease(process)
         recovers = lease is not None
-        lease = lease or self.store.leased(process.identity)
+        lease = lease or self._claimed(process)
         if lease is None:
             return False
         self.host.machine.alive.add(process.identity)
@@ -205,6 +221,13 @@ class Installation:
         process.start(lease, partial(self._execute, process, lease, recovers))
         self._run(process, pauses)
         return True
+
+    def _claimed(self, process: SimulatedProcess) -> Lease | None:
+        if (lease := self.store.leased(process.identity)) is not None:
+            found = self.store.deployment(lease.deployment_id)
+            is_held = found.obeys_holds and self.store.holds("site", found.environment)
+            assert not is_held, "I6: nothing begins that is held"
+        return lease
 
     def _expired_lease(self, process: SimulatedProcess) -> Lease | None:
         for held in self.store.expired():
@@ -305,6 +328,7 @@ class Installation:
 
     def rest(self) -> None:
         """Deliver what was held back, let everything end, and check what must hold then."""
+        self.resume(None)
         while self.held:
             self.deliver_late(0)
         while self.processes or self.work(MANY):

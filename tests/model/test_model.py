@@ -103,9 +103,17 @@ class Model(RuleBasedStateMachine):
         self.site.replay(which)
 
     @precondition(lambda self: self.site.history.refs)
-    @rule(environment=st.sampled_from(ENVIRONMENTS), branch=branches, steps=few)
-    def deploy(self, environment: str, branch: str, steps: int) -> None:
-        self.site.deploy(environment, branch, steps)
+    @rule(environment=st.sampled_from(ENVIRONMENTS), branch=branches, steps=few, overrides=st.booleans())
+    def deploy(self, environment: str, branch: str, steps: int, overrides: bool) -> None:
+        self.site.deploy(environment, branch, steps, overrides=overrides)
+
+    @rule(environment=st.sampled_from([*ENVIRONMENTS, None]))
+    def hold(self, environment: str | None) -> None:
+        self.site.hold(environment)
+
+    @rule(environment=st.sampled_from([*ENVIRONMENTS, None]))
+    def resume(self, environment: str | None) -> None:
+        self.site.resume(environment)
 
     @precondition(lambda self: self.site.record.healthy)
     @rule(environment=few, which=few)
