@@ -1,4 +1,4 @@
-"""Claiming a deployment where nothing is held, and where much is, against claims that know no holds."""
+"""Claiming a deployment while nothing is held, and while much is, against claims that know no holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
-from fraisier_core.store.relational.store import RelationalStore
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
@@ -19,6 +18,7 @@ from fraisier_postgres.postgres_store import PostgresStore
 from benchmarks.figures import Figure, median
 from tests.postgres import USUAL, Servers
 
+AnyStore = SqliteStore | PostgresStore
 WAITING, HELD = 20, 200
 ROUNDS = 300
 ME = ProcessIdentity.of(os.getpid())
@@ -45,7 +45,7 @@ def figures(folder: Path) -> Iterator[Figure]:
             yield Figure(title, "<=", 1.15, value, "x", detail)
 
 
-def _fill(store: RelationalStore) -> None:
+def _fill(store: AnyStore) -> None:
     """Have pushes wait in some environments, beside others."""
     places = [f"fraise_{number}" for number in range(WAITING + HELD)]
     store.configure(
@@ -54,13 +54,13 @@ def _fill(store: RelationalStore) -> None:
     store.request_all([_push(each) for each in places[:WAITING]])
 
 
-def _fill_and_hold(store: RelationalStore) -> None:
+def _fill_and_hold(store: AnyStore) -> None:
     _fill(store)
     for number in range(WAITING, WAITING + HELD):
         store.hold(f"fraise_{number}", "production", "an incident", "ops")
 
 
-def _fill_without_holds(store: RelationalStore) -> None:
+def _fill_without_holds(store: AnyStore) -> None:
     """Have claims know no holds."""
     _fill(store)
     name = "0005_claims" if isinstance(store, PostgresStore) else "0002_rules"
@@ -75,7 +75,7 @@ def _fill_without_holds(store: RelationalStore) -> None:
 _FILLED = {"floor": _fill_without_holds, "none": _fill, "many": _fill_and_hold}
 
 
-def _seconds(store: RelationalStore) -> float:
+def _seconds(store: AnyStore) -> float:
     started = time.perf_counter()
     claimed = store.claim(ME)
     seconds = time.perf_counter() - started
@@ -89,13 +89,13 @@ def _push(fraise: str) -> Request:
 
 
 @contextmanager
-def _sqlite(folder: Path) -> Iterator[RelationalStore]:
+def _sqlite(folder: Path) -> Iterator[AnyStore]:
     with closing(SqliteStore.open(folder / "fraisier.db", Host())) as store:
         yield store
 
 
 @contextmanager
-def _postgresql(folder: Path) -> Iterator[RelationalStore]:
+def _postgresql(folder: Path) -> Iterator[AnyStore]:
     folder.mkdir()
     servers = Servers(folder)
     with (
