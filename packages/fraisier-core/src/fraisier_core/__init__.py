@@ -38,6 +38,15 @@ if TYPE_CHECKING:
     )
     from fraisier_core.health import Health
     from fraisier_core.job_settings import BackupJobSettings, JobSettings, RestoreTestSection, Schedule
+    from fraisier_core.kept_backups import (
+        BackupContext,
+        BackupCopy,
+        KeptBackups,
+        ListedPlace,
+        PrunedPlace,
+        RestoredBackup,
+        VerifiedCopy,
+    )
     from fraisier_core.markers import hookimpl
     from fraisier_core.mount import Actions, App, MountContext
     from fraisier_core.observer_context import EnvironmentFacts, Missed, ObserverContext
@@ -96,6 +105,8 @@ __all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
 __all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
 __all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"]
 __all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
+__all__ += ["BackupContext", "BackupCopy", "KeptBackups", "ListedPlace", "PrunedPlace", "RestoredBackup"]
+__all__ += ["VerifiedCopy"]
 __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "Missed", "ObserverContext"]
@@ -140,6 +151,7 @@ _MODULES = (
         "observer_context",
         "system.unit_watch",
         "run",
+        "kept_backups",
         "mount",
         "access.grants",
         "access.scope",

@@ -20,6 +20,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 
 if TYPE_CHECKING:
     from fraisier_core.health import Health
+    from fraisier_core.kept_backups import BackupContext, KeptBackups
     from fraisier_core.mount import App, MountContext
     from fraisier_core.observer_context import Missed, ObserverContext
     from fraisier_core.release import Release
@@ -286,6 +287,23 @@ class DeployerHooks:
                 newest = max(run.settings.path.iterdir())
                 run.command(["cp", newest, "restored"])
                 run.command(["./check.sh", "restored"])
+        """
+
+    @hookspec(firstresult=True)
+    def backups(self, settings: EnvironmentSettings, context: BackupContext) -> KeptBackups | None:
+        """Return the backups of an environment, for `fraisier backups`. Optional.
+
+        Called by the command, as the owner of the state folder; not within a run.
+
+        Args:
+            settings: of this type, as `run.settings` in `back_up`.
+            context: whose backups they are, and the means: `command`, `note`.
+
+        Example::
+
+            @hookimpl
+            def backups(settings, context):
+                return CopiesIn(settings.path, context)
         """
 
     @hookspec(firstresult=True)

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fraisier_core.errors import PluginError
+from fraisier_core.errors import InvalidRequestError, PluginError
 from fraisier_core.health import Health
 from fraisier_core.plugins.groups import DEPLOYERS, GROUPS, MOUNTS, OBSERVERS, PROVIDERS, STORES, GroupSpec
 from fraisier_core.plugins.loader import Group, NamedPlugin, PluginReport
@@ -24,6 +24,7 @@ from fraisier_core.settings import EnvironmentSettings, MountSettings, ObserverS
 from fraisier_core.store.vocabulary import KINDS
 
 if TYPE_CHECKING:
+    from fraisier_core.kept_backups import BackupContext, KeptBackups
     from fraisier_core.mount import App, MountContext
     from fraisier_core.observer_context import Missed, ObserverContext
     from fraisier_core.release import Release
@@ -134,6 +135,19 @@ class Deployer(_Plugin[EnvironmentSettings]):
         if answer is None or callable(answer):
             return answer
         raise self._wrong("watch", answer)
+
+    @property
+    def keeps_backups(self) -> bool:
+        """Whether the commands of backups can be used."""
+        return "backups" in self._plugin.implemented
+
+    def backups(self, settings: EnvironmentSettings, context: BackupContext) -> KeptBackups:
+        """Return the backups of an environment. Raises `InvalidRequestError` if this type keeps none."""
+        if not self.keeps_backups:
+            what = f"{context.fraise} {context.environment}"
+            raise InvalidRequestError(f'{what} keeps no backups: its type "{self.name}" has none')
+        answer: KeptBackups = self._plugin.call["backups"](settings=settings, context=context)
+        return answer
 
 
 class StorePlugin(_Plugin[Section]):
