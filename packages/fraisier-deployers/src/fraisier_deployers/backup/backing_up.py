@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,19 +75,25 @@ class Making:
 
 
 Copy = tuple[Place, Manifest]
+Clock = Callable[[], datetime]
 
 
-def make_backup(run: Run[BackupSettings], folder: Path) -> None:
+def utc_clock() -> datetime:
+    """Return the current time."""
+    return datetime.now(UTC)
+
+
+def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock) -> None:
     """Make a backup, and prune what is no longer kept. Raises `BackupError`: then nothing is pruned.
 
     Args:
         run: the run that makes it.
         folder: where the copies on this host lie, or with restic what is needed meanwhile.
+        clock: says when it begins, and what is old.
     """
     if run.settings.encrypt is not None:
         require_encryption(run.settings.encrypt)
-    now = datetime.now(UTC)
-    making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, now)
+    making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, clock())
     with exclusive(folder), working_folder(folder, making.name) as work:
         first = primary_place(run.settings, folder, run)
         copies: list[Copy] = [(first, _stored(run, making, first, work))]
@@ -94,7 +101,7 @@ def make_backup(run: Run[BackupSettings], folder: Path) -> None:
         if failures:
             raise BackupError("; ".join(failures))
         run.record_stored(_record(copies))
-        _prune(run, copies)
+        _prune(run, copies, clock())
 
 
 def dumped(making: Making, source: BackupSource, runner: Runner, work: Path) -> tuple[Path, Manifest]:
@@ -175,11 +182,11 @@ def _record(copies: list[Copy]) -> Stored:
     return Stored(manifest.name, manifest.size, manifest.sha256, places)
 
 
-def _prune(run: Run[BackupSettings], copies: list[Copy]) -> None:
+def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> None:
     policy = Policy.of(run.fraise, run.environment, run.settings)
     with run.step("prune"):
         for place, manifest in copies:
-            planned = plan(place, policy, datetime.now(UTC), verified=manifest.name)
+            planned = plan(place, policy, now, verified=manifest.name)
             for line in planned.lines():
                 run.note(line)
             planned.execute()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fraisier_core import Run, hookimpl
+from fraisier_core import BackupContext, KeptBackups, Run, hookimpl
 
 from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.kept_copies import KeptCopies
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restore_testing import run_restore_test
 
@@ -26,3 +27,9 @@ def back_up(run: Run[BackupSettings]) -> None:
 def test_restore(run: Run[BackupSettings]) -> None:
     """Restore the newest backup as a test."""
     run_restore_test(run, working_place(run.settings, run.release.path))
+
+
+@hookimpl
+def backups(settings: BackupSettings, context: BackupContext) -> KeptBackups:
+    """Return the backups of an environment."""
+    return KeptCopies(settings, context)

@@ -108,6 +108,19 @@ def plan(
     return Plan(place, tuple(verdicts), None, unreadable)
 
 
+def reasons_to_keep(
+    manifests: tuple[Manifest, ...], policy: Policy, now: datetime
+) -> dict[str, tuple[str, ...]]:
+    """Return why each copy would be kept, by name; no reason if it would go. Nothing is verified.
+
+    Args:
+        manifests: of the copies at one place, oldest first.
+        policy: what is kept.
+        now: the current time.
+    """
+    return _reasons(manifests, policy, now, None)
+
+
 def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None) -> str | None:
     past = [each for each in listing.manifests if each.created_at <= now]
     if not past:
@@ -132,8 +145,9 @@ def _reasons(
     past = [each for each in manifests if each.created_at <= now]
     reasons: dict[str, tuple[str, ...]] = {each.name: ("its time is yet to come",) for each in manifests}
     reasons |= {each.name: names for each, names in zip(past, _rules(past, policy), strict=True)}
-    reasons[past[-1].name] += ("the newest good one",)
-    if verified in reasons and verified != past[-1].name:
+    if past:
+        reasons[past[-1].name] += ("the newest good one",)
+    if past and verified in reasons and verified != past[-1].name:
         reasons[verified] += ("made just now",)
     if asked := [each for each in manifests if each.asked_by is not None]:
         reasons[asked[-1].name] += (f"made for the deployment {asked[-1].asked_by}",)

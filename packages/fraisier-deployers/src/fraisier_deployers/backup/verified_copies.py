@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fraisier_core import CommandFailedError
+
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
@@ -39,13 +41,14 @@ def findings(place: Place, fraise: str, environment: str) -> Iterator[Finding]:
     for name, why in sorted(listing.unreadable.items()):
         yield Finding(name, place.name, why)
     for manifest in listing.manifests:
-        yield Finding(manifest.name, place.name, _problem(place, manifest))
+        yield Finding(manifest.name, place.name, problem_of(place, manifest))
 
 
-def _problem(place: Place, manifest: Manifest) -> str | None:
+def problem_of(place: Place, manifest: Manifest) -> str | None:
+    """Return what is wrong with a copy that its place lists, None if it has its size and checksum."""
     try:
         _require_same(place, manifest)
-    except BackupError as error:
+    except (BackupError, CommandFailedError) as error:
         return str(error)
     return None
 

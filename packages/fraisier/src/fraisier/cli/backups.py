@@ -2,14 +2,109 @@
 
 from __future__ import annotations
 
-from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, Scheduled, command_app
+from typing import Annotated, Any
 
-app = command_app(groups="Test that backups can be restored.")
+import typer
+
+from fraisier.cli.parameters import (
+    AnyEnvironment,
+    AnyFraise,
+    ConfigFile,
+    Detach,
+    Environment,
+    Fraise,
+    Json,
+    Scheduled,
+    argument,
+    command_app,
+    offered,
+)
+
+app = command_app(groups="List, verify, restore, prune and test backups.")
+Name = Annotated[
+    str | None, argument("NAME", "A backup, or a part of its name; `latest` is the newest.", "backup_names")
+]
+_TARGET = "A new or empty database, by name or URL, or a new path; ${NAME} is the variable of that name."
+_WHENCE = "Where the copy is taken from; else the first place that has one."
+_REPLACE = "The name of a target that is not empty: that is backed up, and replaced."
+
+
+def _place(option: str, text: str) -> Any:
+    return typer.Option(option, metavar="PLACE", help=text, autocompletion=offered("backup_places"))
 
 
 @app.callback()
 def backups() -> None:
-    """Test that backups can be restored."""
+    """List, verify, restore, prune and test backups."""
+
+
+@app.command("list")
+def list_copies(
+    fraise: AnyFraise = None,
+    environment: AnyEnvironment = None,
+    *,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """List the copies of backups, and why each is kept."""
+    from fraisier.cli.backup_listing import list_backups
+
+    list_backups(fraise, environment, config, as_json=as_json)
+
+
+@app.command()
+def verify(
+    fraise: Fraise,
+    environment: Environment,
+    name: Name = None,
+    *,
+    place: Annotated[str | None, _place("--place", "Only the copies there.")] = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Read every copy where it lies, and compare its size and checksum."""
+    from fraisier.cli.backup_session import backup_session
+    from fraisier.cli.backup_showing import verify_backups
+
+    session = backup_session(config, fraise, environment, quiet=as_json)
+    verify_backups(session, name, place, as_json=as_json)
+
+
+@app.command()
+def restore(
+    fraise: Fraise,
+    environment: Environment,
+    name: Name = None,
+    *,
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help=_TARGET)],
+    place: Annotated[str | None, _place("--from", _WHENCE)] = None,
+    replace: Annotated[str | None, typer.Option("--replace", metavar="NAME", help=_REPLACE)] = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Restore a backup into a new or empty target."""
+    from fraisier.cli.backup_session import backup_session
+    from fraisier.cli.backup_showing import restore_backup
+
+    session = backup_session(config, fraise, environment, quiet=as_json)
+    restore_backup(session, name, to, place=place, replace=replace, as_json=as_json)
+
+
+@app.command()
+def prune(
+    fraise: Fraise,
+    environment: Environment,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Delete the copies that `keep:` no longer keeps."""
+    from fraisier.cli.backup_session import backup_session
+    from fraisier.cli.backup_showing import prune_backups
+
+    session = backup_session(config, fraise, environment, quiet=as_json)
+    prune_backups(session, dry_run=dry_run, as_json=as_json)
 
 
 @app.command("test")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from fraisier_core.kept_backups import KeptBackups
     from fraisier_core.store.protocol import Reader
 
 OFFERED = 50
@@ -73,6 +74,31 @@ def releases(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     offered = {each.release: f"commit {each.commit_sha[:12]}" for each in found}
     commits = {each.commit_sha: f"release {each.release}" for each in found} if incomplete else {}
     return list((offered | commits).items())
+
+
+def backup_names(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
+    """Return the backups of the environment named before that lie on this host, and `latest`."""
+    kept = _kept_backups(ctx)
+    return ["latest", *kept.names()[:OFFERED]] if kept else []
+
+
+def backup_places(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as all of them
+    """Return the places of the environment named before."""
+    kept = _kept_backups(ctx)
+    return list(kept.places()) if kept else []
+
+
+def _kept_backups(ctx: typer.Context) -> KeptBackups | None:
+    """Return the backups of the environment named before, None if they cannot be looked at."""
+    from fraisier_core.errors import FraisierError
+
+    from fraisier.cli.backup_session import backup_session
+
+    try:
+        names = str(ctx.params.get("fraise")), str(ctx.params.get("environment"))
+        return backup_session(ctx.obj, *names, quiet=True).backups
+    except FraisierError:
+        return None
 
 
 def _ids(told: Mapping[str, str], incomplete: str) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ COMMANDS = {
     "deploy": "Deploy, and follow it to its end.",
     "run": "Run a job, and follow it to its end.",
     "backup": "Make a backup, and follow it to its end.",
-    "backups": "Test that backups can be restored.",
+    "backups": "List, verify, restore, prune and test backups.",
     "rollback": "Roll back to an earlier release that was healthy.",
     "cancel": "Cancel a pending or running deployment.",
     "hold": "Keep what is pushed waiting, until it is resumed.",

@@ -1,0 +1,67 @@
+"""Which copy a command means: of which backup, and at which place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fraisier_core import CommandFailedError, UnknownNameError
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.places import Listing, Place
+
+
+def matching(manifests: Sequence[Manifest], name: str | None) -> Sequence[Manifest]:
+    """Return the backups that a name or a part of it means, all without one. Raises `UnknownNameError` if a
+    part is of several.
+    """
+    if name is None:
+        return manifests
+    exact = [each for each in manifests if each.name == name]
+    found = exact or [each for each in manifests if name in each.name]
+    if len(found) > 1:
+        listed = "".join(f"\n  {each.name}" for each in found)
+        raise UnknownNameError(f'"{name}" is ambiguous: several backups match; there are:{listed}')
+    return found
+
+
+def chosen_copy(
+    places: Sequence[Place],
+    listed: Callable[[Place], Listing],
+    name: str | None,
+    note: Callable[[str], None],
+) -> tuple[Place, Manifest]:
+    """Return the first place that has a copy of a backup, and its manifest.
+
+    Args:
+        places: where to look, in this order.
+        listed: lists what a place holds of the environment that is meant.
+        name: of the backup or a part of that; the newest if it is None.
+        note: is told of places that cannot be listed.
+
+    Raises `BackupError` if none of them can be listed, or its newest manifest cannot be read, and
+    `UnknownNameError` if none has a copy.
+    """
+    problems = []
+    for place in places:
+        try:
+            listing = listed(place)
+        except (BackupError, CommandFailedError) as error:
+            problems.append(str(error))
+            note(str(error))
+            continue
+        if name is None:
+            _require_newest_readable(place, listing)
+        if found := matching(listing.manifests, name):
+            return place, found[-1]
+    if len(problems) == len(places):
+        raise BackupError("; ".join(problems))
+    where = ", ".join(place.destination for place in places)
+    raise UnknownNameError(f'there is no backup "{name}" in {where}' if name else f"no backup is in {where}")
+
+
+def _require_newest_readable(place: Place, listing: Listing) -> None:
+    newest = listing.manifests[-1].manifest_file if listing.manifests else ""
+    if later := [file for file in sorted(listing.unreadable) if file > newest]:
+        why = listing.unreadable[later[-1]]
+        raise BackupError(f"{place.destination}: the newest manifest cannot be read: {why}; name a backup")

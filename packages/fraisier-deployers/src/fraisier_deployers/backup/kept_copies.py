@@ -1,0 +1,174 @@
+"""The backups of one environment, as the commands of backups use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fraisier_core import (
+    BackupContext,
+    BackupCopy,
+    CommandFailedError,
+    KeptBackups,
+    ListedPlace,
+    PrunedPlace,
+    RestoredBackup,
+    UnknownNameError,
+    VerifiedCopy,
+)
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.choosing import chosen_copy, matching
+from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.primary import primary_place, working_place
+from fraisier_deployers.backup.pruning import Plan, Policy, plan, reasons_to_keep
+from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.restic import ResticPlace
+from fraisier_deployers.backup.restoring import restore
+from fraisier_deployers.backup.verifying import problem_of
+from fraisier_deployers.backup.working_folder import exclusive
+
+_PROBLEMS = (BackupError, CommandFailedError)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCopies(KeptBackups):
+    """The copies of an environment's backups at all of its places.
+
+    Args:
+        settings: of the environment.
+        context: whose they are, and what runs the commands.
+    """
+
+    settings: BackupSettings
+    context: BackupContext
+
+    def places(self) -> Sequence[str]:
+        """Return the names of the places."""
+        return [place.name for place in self._places()]
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the backups that lie on this host."""
+        first = self._places()[0]
+        listing = self._own(first) if isinstance(first, LocalPlace) else Listing()
+        return [manifest.name for manifest in reversed(listing.manifests)]
+
+    def listings(self) -> Iterator[ListedPlace]:
+        """Yield what each place holds."""
+        for place in self._places():
+            try:
+                yield self._listed(place, self._own(place))
+            except _PROBLEMS as error:
+                yield ListedPlace(place.name, place.destination, problem=str(error))
+
+    def verify(self, name: str | None, place: str | None) -> Iterator[VerifiedCopy]:
+        """Verify copies, oldest first. Raises `UnknownNameError` if no place lists what is named."""
+        problems, count = 0, 0
+        for each in self._named_places(place):
+            for found in self._verified(each, name):
+                problems += found.problem is not None
+                count += 1
+                yield found
+        if not count and not problems:
+            raise UnknownNameError(self._no_such_backup(name))
+
+    def restore(
+        self, name: str | None, target: str, *, place: str | None, replace: str | None
+    ) -> RestoredBackup:
+        """Restore a backup."""
+        chosen, manifest = chosen_copy(self._named_places(place), self._own, name, self.context.note)
+        self.context.note(f"{manifest.name} from {chosen.destination}")
+        done = restore(
+            self.settings,
+            manifest,
+            chosen,
+            target,
+            runner=self.context,
+            folder=self._folder,
+            replace=replace,
+        )
+        return RestoredBackup(done.name, chosen.name, done.target, done.replaced)
+
+    def prune(self, *, dry_run: bool) -> Iterator[PrunedPlace]:
+        """Prune each place, while no backup is made."""
+        with exclusive(self._folder):
+            for place in self._places():
+                try:
+                    yield self._pruned(place, dry_run=dry_run)
+                except _PROBLEMS as error:
+                    yield PrunedPlace(place.name, place.destination, problem=str(error))
+
+    @property
+    def _folder(self) -> Path:
+        return working_place(self.settings, self.context.folder)
+
+    def _places(self) -> list[Place]:
+        first: Place = primary_place(self.settings, self._folder, self.context)
+        return [first, *remote_places(self.settings, self.context)]
+
+    def _named_places(self, name: str | None) -> list[Place]:
+        places = self._places()
+        if name is None:
+            return places
+        found = [place for place in places if place.name == name]
+        if not found:
+            known = ", ".join(place.name for place in places)
+            raise UnknownNameError(f'no place is named "{name}"; there are: {known}')
+        return found
+
+    def _own(self, place: Place) -> Listing:
+        return place.manifests().of(self.context.fraise, self.context.environment)
+
+    def _policy(self) -> Policy:
+        return Policy.of(self.context.fraise, self.context.environment, self.settings)
+
+    def _listed(self, place: Place, listing: Listing) -> ListedPlace:
+        reasons = reasons_to_keep(listing.manifests, self._policy(), datetime.now(UTC))
+        copies = tuple(
+            BackupCopy(each.name, each.created_at, each.size, each.source, each.encrypted, reasons[each.name])
+            for each in listing.manifests
+        )
+        return ListedPlace(place.name, place.destination, copies, dict(listing.unreadable))
+
+    def _verified(self, place: Place, name: str | None) -> Iterator[VerifiedCopy]:
+        try:
+            listing = self._own(place)
+            if isinstance(place, ResticPlace):
+                self.context.note(f"checking {place.destination}")
+                place.check()
+        except _PROBLEMS as error:
+            yield VerifiedCopy(None, place.name, str(error))
+            return
+        for file, why in sorted(listing.unreadable.items()) if name is None else ():
+            yield VerifiedCopy(file, place.name, why)
+        for manifest in matching(listing.manifests, name):
+            self.context.note(f"reading {manifest.name} at {place.destination}")
+            yield VerifiedCopy(manifest.name, place.name, problem_of(place, manifest))
+
+    def _pruned(self, place: Place, *, dry_run: bool) -> PrunedPlace:
+        self.context.note(f"verifying the newest copy at {place.destination}")
+        planned = plan(place, self._policy(), datetime.now(UTC), failed=self.context.failed)
+        if not dry_run:
+            planned.carry_out()
+            if planned.deleted and isinstance(place, ResticPlace):
+                place.reclaim()
+        return _as_told(planned)
+
+    def _no_such_backup(self, name: str | None) -> str:
+        whose = f"{self.context.fraise} {self.context.environment}"
+        if name is None:
+            return f"there is no backup of {whose}: run `fraisier backup {whose}` first"
+        return f'{whose} has no backup "{name}": run `fraisier backups list {whose}`'
+
+
+def _as_told(planned: Plan) -> PrunedPlace:
+    kept = {each.manifest.name: each.reasons for each in planned.verdicts if each.reasons}
+    deleted = tuple(manifest.name for manifest in planned.deleted)
+    place = planned.place
+    return PrunedPlace(
+        place.name, place.destination, kept, deleted, dict(planned.unreadable), planned.refusal
+    )

@@ -1,0 +1,125 @@
+"""`fraisier backups list`: the copies of the backups of some environments, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from fraisier_core.errors import FraisierError, PluginError
+from fraisier_core.kept_backups import BackupCopy, ListedPlace
+from fraisier_core.system.host import utc_text
+
+from fraisier.cli.backup_session import BackupSession, backup_session
+from fraisier.cli.session import ActingSession
+from fraisier.cli.sizes import in_bytes
+from fraisier.cli.tables import Cell, print_table
+from fraisier.cli.times import ago
+from fraisier.exit_codes import ExitCode
+from fraisier.terminal import print_json, say, tell
+
+TITLES = ("BACKUP", "AGE", "SIZE", "PLACE", "ENCRYPTED", "VERIFIED", "KEPT")
+FIRST_TO_GO = ("ENCRYPTED", "VERIFIED", "SIZE")
+
+
+def list_backups(fraise: str | None, environment: str | None, config: Path | None, *, as_json: bool) -> None:
+    """List the copies of an environment, of a fraise or of all, newest first."""
+    copies: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
+    for session in _sessions(fraise, environment, config):
+        try:
+            for listing in session.backups.listings():
+                copies += [_told(session, listing, copy) for copy in listing.copies]
+                problems += _problems(session, listing)
+        except FraisierError as error:
+            problems.append(_problem(session, None, None, session.redacted(str(error))))
+    copies.sort(key=lambda copy: (copy["fraise_id"], copy["environment"], copy["created_at"]), reverse=True)
+    _show(copies, problems, as_json=as_json)
+    if problems:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _sessions(fraise: str | None, environment: str | None, config: Path | None) -> Iterator[BackupSession]:
+    """Yield what is meant. Raises as `backup_session` does if one environment is named."""
+    if fraise is not None and environment is not None:
+        yield backup_session(config, fraise, environment, quiet=True)
+        return
+    session = ActingSession(config)
+    fraises = session.config.fraises if fraise is None else {fraise: session.config.fraise(fraise)}
+    session.become_owner()
+    for each in fraises.values():
+        for found in each.environments.values():
+            made = BackupSession(session, found, quiet=True)
+            if _keeps_backups(made):
+                yield made
+
+
+def _keeps_backups(session: BackupSession) -> bool:
+    try:
+        return session.type.keeps_backups
+    except PluginError:
+        return False  # `fraisier plugins` says why
+
+
+def _told(session: BackupSession, listing: ListedPlace, copy: BackupCopy) -> dict[str, Any]:
+    return {
+        "fraise_id": session.names[0],
+        "environment": session.names[1],
+        "name": copy.name,
+        "created_at": utc_text(copy.created_at),
+        "size": copy.size,
+        "source": copy.source,
+        "place": listing.place,
+        "destination": listing.destination,
+        "encrypted": copy.encrypted,
+        "verified_at": session.record.verified_at(copy.name, listing.place),
+        "kept": list(copy.kept),
+    }
+
+
+def _problems(session: BackupSession, listing: ListedPlace) -> Iterator[dict[str, Any]]:
+    for name, why in sorted(listing.unreadable.items()):
+        yield _problem(session, listing, name, session.redacted(why))
+    if listing.problem is not None:
+        yield _problem(session, listing, None, session.redacted(listing.problem))
+
+
+def _problem(
+    session: BackupSession, listing: ListedPlace | None, name: str | None, problem: str | None
+) -> dict[str, Any]:
+    return {
+        "fraise_id": session.names[0],
+        "environment": session.names[1],
+        "place": listing.place if listing else None,
+        "destination": listing.destination if listing else None,
+        "name": name,
+        "problem": problem,
+    }
+
+
+def _show(copies: list[dict[str, Any]], problems: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"copies": copies, "problems": problems})
+        return
+    if copies:
+        print_table(TITLES, [_row(copy) for copy in copies], FIRST_TO_GO)
+    elif not problems:
+        say("there are no backups; `fraisier backup FRAISE ENV` makes one")
+    for each in problems:
+        where = f"{each['fraise_id']} {each['environment']}"
+        place = f", {each['place']}" if each["place"] else ""
+        tell(f"{where}{place}: {each['problem']}", "red")
+
+
+def _row(copy: dict[str, Any]) -> list[Cell | str | None]:
+    kept = ", ".join(copy["kept"])
+    return [
+        copy["name"],
+        ago(copy["created_at"]),
+        in_bytes(copy["size"]),
+        copy["place"],
+        "yes" if copy["encrypted"] else "no",
+        ago(copy["verified_at"]) if copy["verified_at"] else Cell("never", "yellow"),
+        kept or Cell("goes at the next pruning", "yellow"),
+    ]

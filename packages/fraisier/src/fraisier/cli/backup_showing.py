@@ -1,0 +1,126 @@
+"""What `fraisier backups verify`, `restore` and `prune` do and print."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import typer
+from fraisier_core.config.variables import Substituted
+from fraisier_core.errors import InvalidRequestError
+from fraisier_core.kept_backups import PrunedPlace, VerifiedCopy
+
+from fraisier.cli.backup_session import BackupSession
+from fraisier.exit_codes import ExitCode
+from fraisier.terminal import print_json, say
+
+LATEST = "latest"
+
+
+def verify_backups(session: BackupSession, name: str | None, place: str | None, *, as_json: bool) -> None:
+    """Verify copies, and exit with a failure if one is not good."""
+    told = []
+    with session.explaining():
+        for found in session.backups.verify(_named(session, name), place):
+            if found.problem is None and found.name is not None:
+                session.record.mark_verified(found.name, found.place)
+            told.append(_told_of(session, found))
+            if not as_json:
+                _say_verified(told[-1])
+    if as_json:
+        print_json(told)
+    if any(each["problem"] is not None for each in told):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def restore_backup(
+    session: BackupSession,
+    name: str | None,
+    target: str,
+    *,
+    place: str | None,
+    replace: str | None,
+    as_json: bool,
+) -> None:
+    """Restore a backup, and say where what was replaced is."""
+    session.record.require_idle()
+    chosen = None if name == LATEST else name
+    with session.explaining():
+        done = session.backups.restore(chosen, _target(target), place=place, replace=replace)
+    if as_json:
+        replaced = str(done.replaced) if done.replaced else None
+        told = {"name": done.name, "place": done.place, "target": done.target, "replaced": replaced}
+        print_json(told)
+        return
+    say(f"{done.name} is restored into {done.target}, and compared with what was backed up")
+    if done.replaced is not None:
+        say(f"what was there before is backed up as {done.replaced}")
+
+
+def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> None:
+    """Prune each place, or say what that would do; exit with a failure if one cannot be pruned."""
+    if not dry_run:
+        session.record.require_idle()
+    told = []
+    with session.explaining():
+        for pruned in session.backups.prune(dry_run=dry_run):
+            for name in () if dry_run else pruned.deleted:
+                session.record.forget(name, pruned.place)
+            told.append(pruned)
+            if not as_json:
+                _say_pruned(session, pruned, dry_run=dry_run)
+    if as_json:
+        print_json([_told_pruned(session, each) for each in told])
+    if any(each.problem is not None for each in told):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _named(session: BackupSession, name: str | None) -> str | None:
+    """Return the name of the newest backup for `latest`."""
+    if name != LATEST:
+        return name
+    newest = [copy for listing in session.backups.listings() for copy in listing.copies[-1:]]
+    return max(newest, key=lambda copy: copy.created_at).name if newest else None
+
+
+def _target(given: str) -> str:
+    """Return a target, in which `${NAME}` stands for a variable: what is secret is no argument."""
+    substituted = Substituted(given, os.environ)
+    if substituted.unset:
+        raise InvalidRequestError(f"--to: {', '.join(substituted.unset.values())}; set it, or name another")
+    return str(substituted.value)
+
+
+def _told_of(session: BackupSession, found: VerifiedCopy) -> dict[str, Any]:
+    return {"name": found.name, "place": found.place, "problem": session.redacted(found.problem)}
+
+
+def _say_verified(told: dict[str, Any]) -> None:
+    what = told["place"] if told["name"] is None else f"{told['name']} at {told['place']}"
+    if told["problem"] is None:
+        say(f"{what}: good", "green")
+    else:
+        say(f"{what}: {told['problem']}", "red")
+
+
+def _say_pruned(session: BackupSession, pruned: PrunedPlace, *, dry_run: bool) -> None:
+    if pruned.problem is not None:
+        problem = session.redactor.redact(pruned.problem)
+        say(f"{pruned.place}: nothing is pruned: {problem}", "red")
+    for name, why in sorted(pruned.unreadable.items()):
+        say(f"{pruned.place}: {name} stays: {session.redactor.redact(why)}", "yellow")
+    for name, reasons in pruned.kept.items():
+        say(f"{pruned.place}: {name} stays: {', '.join(reasons)}")
+    for name in pruned.deleted:
+        say(f"{pruned.place}: {name} {'would go' if dry_run else 'is deleted'}", "yellow")
+
+
+def _told_pruned(session: BackupSession, pruned: PrunedPlace) -> dict[str, Any]:
+    return {
+        "place": pruned.place,
+        "destination": pruned.destination,
+        "kept": {name: list(reasons) for name, reasons in pruned.kept.items()},
+        "deleted": list(pruned.deleted),
+        "unreadable": {name: session.redacted(why) for name, why in pruned.unreadable.items()},
+        "problem": session.redacted(pruned.problem),
+    }
