@@ -19,7 +19,7 @@ class BackupContext(ABC):
     Args:
         fraise: the fraise's name.
         environment: the environment's name.
-        folder: one of the environment's own, which need not be there; nobody else writes to it.
+        folder: one of the environment's own, which need not be there; no run uses it.
         failed: the id of the newest backup's run, if that did not succeed.
     """
 

@@ -13,6 +13,7 @@ from fraisier.cli.tree import COMMANDS, load_command
 from .installation import Installation
 
 ARGUMENTS = {
+    "to": "target",
     "fraise": "my_api",
     "environment": "production",
     "file": "missing.db",

@@ -29,7 +29,7 @@ from fraisier_deployers.backup.pruning import Plan, Policy, plan, reasons_to_kee
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import restore
-from fraisier_deployers.backup.verifying import problem_of
+from fraisier_deployers.backup.verified_copies import problem_of
 from fraisier_deployers.backup.working_folder import exclusive
 
 _PROBLEMS = (BackupError, CommandFailedError)
@@ -153,7 +153,7 @@ class KeptCopies(KeptBackups):
         self.context.note(f"verifying the newest copy at {place.destination}")
         planned = plan(place, self._policy(), datetime.now(UTC), failed=self.context.failed)
         if not dry_run:
-            planned.carry_out()
+            planned.execute()
             if planned.deleted and isinstance(place, ResticPlace):
                 place.reclaim()
         return _as_told(planned)

@@ -42,7 +42,7 @@ def restore_backup(
     replace: str | None,
     as_json: bool,
 ) -> None:
-    """Restore a backup, and say where what was replaced is."""
+    """Restore a backup; where what it replaced is backed up was said before."""
     session.record.require_idle()
     chosen = None if name == LATEST else name
     with session.explaining():
@@ -53,8 +53,6 @@ def restore_backup(
         print_json(told)
         return
     say(f"{done.name} is restored into {done.target}, and compared with what was backed up")
-    if done.replaced is not None:
-        say(f"what was there before is backed up as {done.replaced}")
 
 
 def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> None:

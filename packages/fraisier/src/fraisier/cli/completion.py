@@ -94,9 +94,10 @@ def _kept_backups(ctx: typer.Context) -> KeptBackups | None:
 
     from fraisier.cli.backup_session import backup_session
 
+    given: list[str] = [value for name in ("fraise", "environment") if (value := ctx.params.get(name))]
+    fraise, environment, *_ = [*given, *ctx.args, "", ""]  # where an option without its value leaves them
     try:
-        names = str(ctx.params.get("fraise")), str(ctx.params.get("environment"))
-        return backup_session(ctx.obj, *names, quiet=True).backups
+        return backup_session(ctx.obj, fraise, environment, quiet=True).backups
     except FraisierError:
         return None
 
