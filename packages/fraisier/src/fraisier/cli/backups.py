@@ -62,7 +62,7 @@ def verify(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Read every copy where it lies, and compare its size and checksum."""
+    """Compare the size and checksum of every copy, where it lies."""
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import verify_backups
 
