@@ -58,7 +58,7 @@ def test_a_request_of_a_process_is_claimed_for_it_unless_the_environment_is_busy
     [
         (
             REQUEST._replace(kind="restart"),
-            'unknown kind of deployment "restart" (known: deploy, rollback, run)',
+            'unknown kind of deployment "restart" (known: backup, deploy, restore_test, rollback, run)',
         ),
         (REQUEST._replace(kind="rollback"), "a rollback must name its release"),
         (REQUEST._replace(trigger="replay"), "a replay must name its webhook_event_id"),

@@ -111,7 +111,18 @@ SELECT
     CASE WHEN e.event IN ('requested', 'requeued') THEN (
         SELECT h.hold FROM v_deployment_history AS h WHERE h.id = e.deployment_id)
     END AS hold,
-    b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
+    (SELECT r.stored_name FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_name,
+    (SELECT r.stored_size FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_size,
+    (SELECT r.stored_sha256 FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_sha256,
+    (SELECT r.stored_at FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -138,10 +149,6 @@ CROSS JOIN LATERAL (
     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
       AND r.event IN ('requested', 'release_chosen')
     ORDER BY r.number DESC LIMIT 1) AS c
-LEFT JOIN LATERAL (
-    SELECT r.stored_name, r.stored_size, r.stored_sha256, r.stored_at FROM tb_deployment_events AS r
-    WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
-    ORDER BY r.number DESC LIMIT 1) AS b ON (true)
 WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
                       'rollback_started', 'serving', 'stored')
    OR e.sequence = d.position;

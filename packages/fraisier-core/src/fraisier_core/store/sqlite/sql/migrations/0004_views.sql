@@ -108,7 +108,18 @@ SELECT
     CASE WHEN e.event IN ('requested', 'requeued') THEN (
         SELECT h.hold FROM v_deployment_history AS h WHERE h.id = e.deployment_id)
     END AS hold,
-    b.stored_name, b.stored_size, b.stored_sha256, b.stored_at,
+    (SELECT r.stored_name FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_name,
+    (SELECT r.stored_size FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_size,
+    (SELECT r.stored_sha256 FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_sha256,
+    (SELECT r.stored_at FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_at,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
@@ -134,9 +145,6 @@ JOIN tb_deployment_events AS c ON c.deployment_id = e.deployment_id AND c.number
     SELECT max(r.number) FROM tb_deployment_events AS r
     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number
       AND r.event IN ('requested', 'release_chosen'))
-LEFT JOIN tb_deployment_events AS b ON b.deployment_id = e.deployment_id AND b.number = (
-    SELECT max(r.number) FROM tb_deployment_events AS r
-    WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored')
 WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'release_chosen', 'activation_started',
                       'rollback_started', 'serving', 'stored')
    OR e.sequence = d.position;
