@@ -70,10 +70,12 @@ FOR EACH ROW WHEN (OLD.cause = 'manual') EXECUTE FUNCTION append_only();
 CREATE TRIGGER holds_no_truncate BEFORE TRUNCATE ON tb_holds
 FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
--- The holds that keep pushes waiting now, by the clock of the database, as it goes on while a statement waits.
+-- The holds that keep pushes waiting now, by the clock of the database when the statement began: a clock that goes on
+-- meanwhile is volatile, and the views that ask here could not be planned together with what asks them.
 CREATE VIEW holds_in_force AS
 SELECT * FROM tb_holds
-WHERE resumed_at IS NULL AND begins_at <= clock_timestamp() AND (ends_at IS NULL OR ends_at > clock_timestamp());
+WHERE resumed_at IS NULL AND begins_at <= statement_timestamp()
+  AND (ends_at IS NULL OR ends_at > statement_timestamp());
 
 -- Wakes the workers once this transaction commits.
 CREATE FUNCTION wake() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('fraisier_wake', '') $$;
