@@ -43,7 +43,7 @@ class RemoteCommands:
         except CommandFailedError as error:
             raise self.failed(doing, str(error)) from error
         if result.status not in accepted:
-            raise self.failed(doing, result.output)
+            raise self.failed(doing, result.output.strip() or f"exited with status {result.status}")
         return result
 
     def output(self, doing: str, argv: Sequence[str], accepted: Collection[int] = (0,)) -> str:

@@ -33,7 +33,8 @@ _ENTRY = re.compile(r"^-\S+\s+(\d+) \S+ \S+ (.*)$", re.MULTILINE)
 _REMOTE = re.compile(r"([^@:/]+@)?(\[[^\]]+\]|[^:/]+):(.*)")
 _DIGEST = re.compile(r"^\\?([0-9a-f]{64})\s")
 _ABSENT = re.compile(r"(?:change_dir|link_stat|rrsync error:) .*No such file or directory")
-_NOISE = re.compile(r"^(?:rsync error:|rsync: connection unexpectedly closed|rsync: \[sender\] safe_read|$)")
+_NOT_WRITTEN = "exited with status 11"
+_NOISE = re.compile(r"^(?:rsync error:|rsync: connection unexpectedly closed|rsync: \[sender\] safe_read)")
 # The user's shell may be any; while the file is read, a line now and then says that it is still alive.
 _HASH = (
     'sha256sum -- "$0" & read=$!; '
@@ -179,6 +180,10 @@ class RsyncPlace:
 
 
 def _why(text: str) -> str:
-    """Return why rsync or ssh failed, without what follows from it."""
-    lines = [line.strip() for line in re.split(r"\n|; ", text)]
-    return "; ".join([line for line in lines if not _NOISE.match(line)][:3])
+    """Return why rsync or ssh failed, without what follows from it, unless that is all: what the other host
+    says may be lost when the connection closes.
+    """
+    if text == _NOT_WRITTEN:
+        return "it could not write there: look whether the folder above exists, and whether there is space"
+    lines = [line.strip() for line in re.split(r"\n|; ", text) if line.strip()]
+    return "; ".join([line for line in lines if not _NOISE.match(line)][:3] or lines[-2:])
