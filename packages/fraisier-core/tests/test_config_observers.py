@@ -165,11 +165,33 @@ def test_a_token_of_a_forge_is_resolved_for_observers_alone(teller: PackageFolde
     assert whole.git.providers["forge"].api_token is not None
 
 
-def test_the_address_of_an_api_holds_no_password(teller: PackageFolder) -> None:
-    section = "git: {forge: {webhook_secret: s, api_token: t, api_url: 'https://a:b@git.example.com'}}\n"
-    assert problems(section, teller) == [
-        "fraises.yaml:2: git.forge.api_url: must not hold a user or a password"
-    ]
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("api_url", "https://a:b@git.example.com", "must not hold a user or a password"),
+        (
+            *("api_url", "http://git.example.com/api"),
+            "should begin with https://: over http:// the token could be read on the way",
+        ),
+        ("api_token", r"tok\nen", "must be one line of printable ASCII characters"),
+        ("api_token", "tökén", "must be one line of printable ASCII characters"),
+        ("api_token", " ", "must not be empty"),
+    ],
+)
+def test_what_would_show_a_token_is_refused(
+    teller: PackageFolder, key: str, value: str, problem: str
+) -> None:
+    keys = {"api_token": "t", "api_url": "https://git.example.com/api", key: value}
+    said = ", ".join(f'{key}: "{value}"' for key, value in keys.items())
+    section = f"git: {{forge: {{webhook_secret: s, {said}}}}}\n"
+    assert problems(section, teller) == [f"fraises.yaml:2: git.forge.{key}: {problem}"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000"])
+def test_an_api_on_this_host_needs_no_tls(teller: PackageFolder, host: str) -> None:
+    section = f"git: {{forge: {{webhook_secret: s, api_token: t, api_url: 'http://{host}/api'}}}}\n"
+    forge = parse(section, teller, "observers").observers.forges["statuses"]["forge"]
+    assert forge.api_url == f"http://{host}/api"
 
 
 def test_a_ping_that_no_observer_sends_is_warned_of(site: PackageFolder) -> None:
@@ -190,18 +212,28 @@ def test_a_ping_that_no_observer_sends_is_warned_of(site: PackageFolder) -> None
     assert not parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS).warnings
 
 
-def test_an_address_to_ping_is_refused_without_being_shown(site: PackageFolder) -> None:
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("hc.example.com/secret", "should be an address that begins with https:// or http://"),
+        ("ftp://hc.example.com/secret", "should be an address that begins with https:// or http://"),
+        ("https://hc.example.com/sec ret", "must hold printable ASCII characters alone, and no space"),
+        ("https://hc.example.com/sécret", "must hold printable ASCII characters alone, and no space"),
+        ("https://sec:ret@hc.example.com/", "must not hold a user or a password"),
+    ],
+)
+def test_an_address_to_ping_is_refused_without_being_shown(
+    site: PackageFolder, url: str, problem: str
+) -> None:
     jobs = DEPLOYER.replace("EnvironmentSettings", "JobSettings").replace(
         "core.settings", "core.job_settings"
     )
     site.deployer("job", f"{jobs}\n@hookimpl\ndef run_job(run):\n    pass\n")
-    section = "{type: job, repository: /srv/a, environments: {production: {ping: hc.example.com}}}"
+    section = f"{{type: job, repository: /srv/a, environments: {{production: {{ping: '{url}'}}}}}}"
     with pytest.raises(ConfigurationError) as caught:
         parse_config(f"fraises: {{api: {section}}}\n", Path("fraises.yaml"), site.plugins(), {})
-    assert caught.value.problems == [
-        "fraises.yaml:1: fraises.api.environments.production.ping: "
-        "should be an address that begins with https:// or http://"
-    ]
+    where = "fraises.yaml:1: fraises.api.environments.production.ping"
+    assert caught.value.problems == [f"{where}: {problem}"]
 
 
 def test_the_schema_has_a_section_for_each_observer(observers: PackageFolder) -> None:

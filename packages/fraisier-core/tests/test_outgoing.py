@@ -131,6 +131,35 @@ def test_what_is_no_http_is_no_answer() -> None:
         ask("GET", url, seconds=PATIENCE)
 
 
+def test_an_error_shows_nothing_of_a_header() -> None:
+    with ApiServer(echo) as server, pytest.raises(NoResponseError) as caught:
+        ask("GET", server.url, {"Authorization": "Bearer top\nsecret"}, seconds=PATIENCE)
+    assert str(caught.value) == f"no answer from {server.url}: ValueError"
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://h/top-secret",
+        "top-secret",
+        "http:///top-secret",
+        "http://h:99999/top-secret",
+        "http://[/top-secret",
+        "http://h/top-secret x",
+        "http://h/top-secret\n",
+        "http://h/top-secret-ü",
+        "http://top-secret@h/",
+    ],
+)
+def test_what_is_no_address_is_not_asked(url: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(NoResponseError, match="nothing was asked: the address ") as caught:
+        ask("GET", url, seconds=PATIENCE)
+    assert "top-secret" not in str(caught.value)
+    assert time.monotonic() - begun < PATIENCE / 2
+
+
 def test_a_certificate_that_is_not_trusted_is_refused() -> None:
     with (
         ApiServer(echo) as server,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from fraisier_core.settings import AsList, Duration, EnvironmentSettings, Section
+from fraisier_core.settings import AsList, EnvironmentSettings, Section
 from fraisier_core.store.vocabulary import Overlap
 from fraisier_core.text.cron import is_reboot, read_cron
-from fraisier_core.text.time_settings import CronText, TimeZone
+from fraisier_core.text.http_settings import SecretUrl
+from fraisier_core.text.time_settings import CronText, Duration, TimeZone
 
 LEAST_MEMORY, LEAST_TASKS = 80, 16
 """Megabytes, and processes and threads, with which a unit can execute the smallest job."""
@@ -114,20 +114,6 @@ def _enough_tasks(count: int) -> int:
 MemoryText = Annotated[str, Field(pattern=r"^([0-9]+[KMGT]?|[0-9]{1,2}%)$"), AfterValidator(_enough_memory)]
 
 
-def _ping_url(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise ValueError("should be an address that begins with https:// or http://")
-    return url
-
-
-PingUrl = Annotated[SecretStr, AfterValidator(_ping_url)]
-
-
 class LimitsSection(Section):
     """What systemd lets a run take, with all that it starts and the processes of ours that execute it.
 
@@ -181,7 +167,7 @@ class JobSettings(EnvironmentSettings):
     on_failure: Literal["keep", "rollback"] = "keep"
     schedule: Schedule | None = None
     limits: LimitsSection = LimitsSection()
-    ping: PingUrl | None = None
+    ping: SecretUrl | None = None
 
     @property
     def schedules(self) -> Mapping[str, ScheduleSection]:

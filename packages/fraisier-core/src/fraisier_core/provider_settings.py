@@ -17,7 +17,8 @@ from pydantic import (
     field_validator,
 )
 
-from fraisier_core.settings import AsList, HttpUrl, NonEmptySecret, Section
+from fraisier_core.settings import AsList, NonEmptySecret, Section
+from fraisier_core.text.http_settings import HeaderSecret, PrivateUrl
 
 MAX_SECRETS = 20
 _HOST_NAME = re.compile(r"([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -77,8 +78,8 @@ class ForgeApi(Section, extra="ignore"):
         hosts: the forge's host names, in lower case, with or without a port; empty if none are configured.
     """
 
-    api_token: NonEmptySecret
-    api_url: HttpUrl | None = None
+    api_token: HeaderSecret
+    api_url: PrivateUrl | None = None
     hosts: Hosts = ()
 
 
@@ -101,8 +102,8 @@ class ProviderSettings(Section):
     hosts: Hosts = ()
     allow: Networks = ()
     trusted_proxies: Networks = ()
-    api_token: NonEmptySecret | None = None
-    api_url: HttpUrl | None = None
+    api_token: HeaderSecret | None = None
+    api_url: PrivateUrl | None = None
 
     @field_validator("webhook_secret")
     @classmethod

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,19 +19,12 @@ from pydantic import (
 )
 
 from fraisier_core.push import is_ref_name
-from fraisier_core.text.time_settings import ClockText, TimeZone
+from fraisier_core.text.http_settings import HeaderName, HeaderValue, Origin
+from fraisier_core.text.time_settings import ClockText, Duration, TimeZone
 
 COMMIT_PLACEHOLDER = "${commit}"
 ESCAPED = "$${"  # stands for `${`
 _COMMIT_OR_ESCAPED = re.compile(f"{re.escape(COMMIT_PLACEHOLDER)}|{re.escape(ESCAPED)}")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)  # RFC 6454
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_OWN_HEADERS = {
-    "host": "is set by host",
-    **dict.fromkeys(("connection", "content-length", "transfer-encoding"), "cannot be set"),
-}
 
 
 def _not_blank(secret: SecretStr) -> SecretStr:
@@ -58,14 +50,6 @@ def _variable_text(written: object) -> object:
     return written["value"]
 
 
-def _duration_seconds(written: object) -> object:
-    """Return the seconds of a duration as people write it."""
-    match = _DURATION.fullmatch(str(written))
-    if match is None:
-        raise ValueError("should be a duration, such as 90 or 90s, 10m, 1h, 1d")
-    return float(match[1]) * _UNITS[match[2]]
-
-
 def _within_release(path: str) -> str:
     parts = path.removesuffix("/").split("/")
     if not path.isprintable() or {"", ".", ".."}.intersection(parts):
@@ -81,39 +65,6 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _origin(origin: str) -> str:
-    if not _ORIGIN.fullmatch(origin):
-        raise ValueError("should be an origin, such as https://panel.example.com or http://localhost:3000")
-    return origin.lower()
-
-
-def _http_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
-    except ValueError:
-        is_address = False
-    if not is_address or not url.isprintable() or " " in url:
-        raise ValueError("should be an address that begins with https:// or http://")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user or a password")
-    return url
-
-
-def _header_name(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("is not the name of a header")
-    if name.lower() in _OWN_HEADERS:
-        raise ValueError(_OWN_HEADERS[name.lower()])
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not value.isprintable() or not value.isascii():
-        raise ValueError("must be one line of printable ASCII characters")
-    return value
-
-
 def _filled(value: object, commit_sha: str) -> object:
     if isinstance(value, dict):
         return {key: _filled(item, commit_sha) for key, item in value.items()}
@@ -127,11 +78,6 @@ def _filled(value: object, commit_sha: str) -> object:
 AsList = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 NonEmptySecret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Duration = Annotated[float, BeforeValidator(_duration_seconds, json_schema_input_type=float | str)]
-Origin = Annotated[str, AfterValidator(_origin)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[str, AfterValidator(_header_value)]
 BranchName = Annotated[str, AfterValidator(_branch_name)]
 Notify = Annotated[tuple[str, ...], AsList]
 ReleasePath = Annotated[str, AfterValidator(_within_release)]

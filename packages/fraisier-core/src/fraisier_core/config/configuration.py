@@ -47,7 +47,8 @@ from fraisier_core.errors import ConfigurationError, UnknownNameError, UnsetVari
 from fraisier_core.git.repository import url_password
 from fraisier_core.plugins import GROUPS, MOUNTS, OBSERVERS, Plugins
 from fraisier_core.plugins.groups import offer
-from fraisier_core.settings import HttpUrl, Section
+from fraisier_core.settings import Section
+from fraisier_core.text.http_settings import HttpUrl
 from fraisier_core.text.suggestions import begun, unknown
 
 SECTIONS = ("git", "fraises", "branch_mapping", "database", "retention", "state_dir", "public_url", "freeze")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fraisier_core.settings import Duration, Section
+from fraisier_core.settings import Section
+from fraisier_core.text.time_settings import Duration
 
 _Kept = Annotated[Duration, Field(gt=0, allow_inf_nan=False)] | None
 

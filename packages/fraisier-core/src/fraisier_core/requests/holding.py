@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -11,10 +10,9 @@ from fraisier_core.store.holds import Hold
 from fraisier_core.store.protocol import DeploymentReader, Store
 from fraisier_core.store.records import Deployment
 from fraisier_core.system.host import utc_text
+from fraisier_core.text.time_settings import duration_seconds
 
 LONGEST_REASON = 500
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def until(text: str, now: datetime | None = None) -> str:
@@ -34,8 +32,8 @@ def until(text: str, now: datetime | None = None) -> str:
 
 
 def _time(text: str, now: datetime) -> datetime:
-    if duration := _DURATION.fullmatch(text):
-        return now + timedelta(seconds=float(duration[1]) * _UNITS[duration[2]])
+    if text.endswith(("s", "m", "h", "d")):
+        return now + timedelta(seconds=duration_seconds(text))
     return datetime.fromisoformat(text).astimezone(UTC)
 
 

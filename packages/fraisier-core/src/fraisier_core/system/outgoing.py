@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from fraisier_core.errors import NoResponseError
+from fraisier_core.text.http_settings import http_address
 from fraisier_core.text.printable import printable
 
 PORTS = {"https": 443, "http": 80}
@@ -56,7 +57,10 @@ def ask(
     Raises `NoResponseError`.
     """
     until = time.monotonic() + seconds
-    parts = urlsplit(url)
+    try:
+        parts = http_address(url)
+    except ValueError as error:
+        raise NoResponseError(f"nothing was asked: the address {error}") from None
     for _ in range(1 + MAX_REDIRECTS):
         answer = _Exchange(parts, until, seconds).answer(method, headers or {}, body)
         further = _further(parts, answer)
@@ -99,7 +103,7 @@ class _Exchange:
     def _ask(self, method: str, headers: Mapping[str, str], body: bytes) -> None:
         try:
             outcome: HttpResponse | str = self._exchange(method, headers, body)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - or its reader would wait until the time is over
             outcome = _said(error)
         if not self._is_over:  # otherwise it was cut off
             self._outcome = outcome
@@ -161,5 +165,6 @@ def _origin(url: SplitResult) -> str:
 
 
 def _said(error: Exception) -> str:
-    found = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
-    return printable(found or str(error) or type(error).__name__)
+    """Return what the system says of an error; other texts quote what was sent."""
+    found = isinstance(error, OSError) and (getattr(error, "verify_message", None) or error.strerror)
+    return printable(found or type(error).__name__)
