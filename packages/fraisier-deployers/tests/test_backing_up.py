@@ -225,17 +225,14 @@ def test_what_a_killed_worker_leaves_is_removed_by_the_next_backup(
     assert hidden(folder) == []
 
 
-def test_a_file_whose_manifest_was_never_written_is_removed_by_the_next_backup(
-    make_run: MakeRun, folder: Path
-) -> None:
+def test_a_file_that_lost_its_manifest_is_named_and_left_alone(make_run: MakeRun, folder: Path) -> None:
     fraise_type.back_up(make_run())
     (manifest,) = manifests(folder)
-    (folder / manifest.manifest_file).unlink()
-    (folder / "notes.txt").write_text("of the user's")
-    (folder / "old.json").write_text("{}")
-    fraise_type.back_up(make_run("printf", "newer"))
-    assert not (folder / manifest.file).exists() or manifests(folder)[0].name == manifest.name
-    assert {"notes.txt", "old.json"} <= {path.name for path in folder.iterdir()}
+    lost = (folder / manifest.file).rename(folder / manifest.file.replace("shop", "lost"))
+    run = make_run("printf", "newer")
+    fraise_type.back_up(run)
+    assert lost.exists()
+    assert f"{lost.name} has no manifest" in run.output
 
 
 def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, folder: Path) -> None:

@@ -111,5 +111,19 @@ def test_a_deleted_copy_is_gone_and_may_be_deleted_again(place: Place, tmp_path:
         place.stored(manifest)
 
 
+def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path / "backups")
+    good, unlisted, brought = (put(place, tmp_path, day) for day in (1, 2, 3))
+    marked = place.folder / unlisted.manifest_file
+    marked.rename(place.folder / f".{marked.name}.partial")  # as by a process that is killed in put or delete
+    (place.folder / brought.manifest_file).unlink()
+    (place.folder / "db-20240101T000000Z-full.sql.gz").write_text("of the user's")
+    (place.folder / f".{good.manifest_file}.partial").write_text("")
+    place.remove_unfinished()
+    users = {brought.file, "db-20240101T000000Z-full.sql.gz"}
+    assert {path.name for path in place.folder.iterdir()} == users | {good.file, good.manifest_file}
+    assert set(place.orphans()) == users
+
+
 def test_nothing_lies_in_a_folder_that_is_not_there(place: Place) -> None:
     assert place.manifests().manifests == ()

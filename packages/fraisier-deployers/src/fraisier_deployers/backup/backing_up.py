@@ -121,6 +121,8 @@ def _stored(
     with run.step("store"):
         place.put(file, manifest)
         run.note(f"{manifest.file} in {place.destination}")
+        for name in place.orphans():
+            run.note(f"{name} has no manifest: it is no backup, and is left alone")
     return manifest
 
 

@@ -6,17 +6,19 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import LOCAL
-from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of
 from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 
+PARTIAL = ".partial"
+"""Ends the hidden names of what is not whole."""
 _READ_BYTES = 2**20
 
 
@@ -55,12 +57,25 @@ class LocalPlace:
                 unreadable[name] = str(error)
         return Listing(tuple(sorted(readable, key=lambda each: (each.created_at, each.name))), unreadable)
 
+    def orphans(self) -> tuple[str, ...]:
+        """Return the files that are called as those of backups, and have no manifest; they are left alone."""
+        with _problems(self.folder):
+            names = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
+        return tuple(
+            sorted(each for each in names if (name := backup_of(each)) and f"{name}{SUFFIX}" not in names)
+        )
+
     def put(self, file: Path, manifest: Manifest) -> None:
-        """Store a copy; the file is renamed if it is on the same file system, and moved otherwise."""
+        """Store a copy; the file is renamed if it is on the same file system, and moved otherwise. The
+        manifest is there hidden before the file, so that what is not whole can be told from what others
+        brought.
+        """
         with _problems(self.folder):
             make_private(self.folder)
+            self._write_hidden(manifest)
             self._keep(file, manifest.file)
-            self._write(manifest)
+            self._hidden(manifest.manifest_file).rename(self.folder / manifest.manifest_file)
+            sync_folder(self.folder)
 
     def stored(self, manifest: Manifest) -> StoredFile:
         """Return what lies there as the file of a copy, read now."""
@@ -76,11 +91,35 @@ class LocalPlace:
         return path
 
     def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: the manifest first."""
+        """Delete a copy: its manifest is hidden first."""
+        hidden = self._hidden(manifest.manifest_file)
         with _problems(self.folder):
-            for name in (manifest.manifest_file, manifest.file):
-                (self.folder / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                (self.folder / manifest.manifest_file).rename(hidden)
+            sync_folder(self.folder)
+            for path in (self.folder / manifest.file, hidden):
+                path.unlink(missing_ok=True)
                 sync_folder(self.folder)
+
+    def remove_unfinished(self) -> None:
+        """Remove what killed processes left: what is hidden, and the files of copies whose manifest is."""
+        with _problems(self.folder):
+            for hidden in self.folder.glob(f".*{SUFFIX}{PARTIAL}"):
+                self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
+            for hidden in self.folder.glob(f".*{PARTIAL}"):
+                if hidden.is_dir() and not hidden.is_symlink():
+                    shutil.rmtree(hidden, ignore_errors=True)
+                else:
+                    hidden.unlink(missing_ok=True)
+
+    def _remove_unlisted(self, manifest_file: str) -> None:
+        if not (self.folder / manifest_file).exists():
+            for path in self.folder.iterdir():
+                if f"{backup_of(path.name)}{SUFFIX}" == manifest_file:
+                    path.unlink(missing_ok=True)
+
+    def _hidden(self, name: str) -> Path:
+        return self.folder / f".{name}{PARTIAL}"
 
     def _read(self, name: str) -> Manifest:
         path = self.folder / name
@@ -91,20 +130,19 @@ class LocalPlace:
 
     def _keep(self, file: Path, name: str) -> None:
         if file.stat().st_dev != self.folder.stat().st_dev:
-            file = Path(shutil.move(file, self.folder / f".{name}.moved"))
+            file = Path(shutil.move(file, self._hidden(name)))
         file.chmod(0o600)
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
         file.rename(self.folder / name)
         sync_folder(self.folder)
 
-    def _write(self, manifest: Manifest) -> None:
-        partial = self.folder / f".{manifest.manifest_file}.partial"
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:  # noqa: PTH123
+    def _write_hidden(self, manifest: Manifest) -> None:
+        hidden = self._hidden(manifest.manifest_file)
+        with open(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:  # noqa: PTH123
             opened.write(manifest.text())
             opened.flush()
             os.fsync(opened.fileno())
-        partial.rename(self.folder / manifest.manifest_file)
         sync_folder(self.folder)
 
 

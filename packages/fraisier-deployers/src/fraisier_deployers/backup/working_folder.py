@@ -11,11 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.local_place import make_private
-from fraisier_deployers.backup.manifest import SUFFIX, backup_of
+from fraisier_deployers.backup.local_place import PARTIAL, LocalPlace, make_private
 
 LOCK = ".lock"
-PARTIAL = ".partial"
 _PATIENCE_SECONDS = 30.0
 _TICK_SECONDS = 0.2
 
@@ -32,7 +30,7 @@ def exclusive(folder: Path, seconds: float = _PATIENCE_SECONDS) -> Iterator[None
         raise BackupError(f"{error.filename}: {error.strerror}") from error
     try:
         _lock(descriptor, folder, time.monotonic() + seconds)
-        _remove_leftovers(folder)
+        LocalPlace(folder).remove_unfinished()
         yield
     finally:
         os.close(descriptor)
@@ -62,15 +60,3 @@ def _lock(descriptor: int, folder: Path, until: float) -> None:
         if time.monotonic() >= until:
             raise BackupError(f"{folder} is in use by another backup or restore: wait for it, and try again")
         time.sleep(_TICK_SECONDS)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(f".*{PARTIAL}"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    for path in folder.iterdir():
-        name = backup_of(path.name)
-        if name and not (folder / f"{name}{SUFFIX}").exists():
-            path.unlink(missing_ok=True)  # its manifest was never written, or is deleted already
