@@ -166,16 +166,16 @@ def test_a_full_disk_leaves_what_was_there(make_run: MakeRun, folder: Path) -> N
         assert len(manifests(folder)) == 1
 
 
-class DamagingRun(Run):
-    """Damages what was stored, before it is verified."""
+class DisturbedRun(Run):
+    """Does something to what was stored, before it is verified."""
+
+    disturb: Callable[[Path], object] = Path.unlink
 
     @contextmanager
     def step(self, name: str, *, repeatable: bool = True) -> Iterator[None]:
         if name == "verify_local":
-            newest = max(
-                Path(self.settings.path or "").glob("*.bin"), key=lambda path: path.stat().st_mtime_ns
-            )
-            newest.write_bytes(b"damaged")
+            files = Path(self.settings.path or "").glob("*.bin")
+            self.disturb(max(files, key=lambda path: path.stat().st_mtime_ns))
         with super().step(name, repeatable=repeatable):
             yield
 
@@ -184,10 +184,23 @@ def test_a_copy_that_went_bad_on_the_disk_is_no_backup(make_run: MakeRun, folder
     fraise_type.back_up(make_run())
     before = manifests(folder)
     made = make_run(keep={"last": 1})
-    run = DamagingRun(made.settings, made.release, fraise="shop")
+    run = DisturbedRun(made.settings, made.release, fraise="shop")
+    run.disturb = lambda file: file.write_bytes(b"damaged")
     with pytest.raises(BackupError, match=r"^local: .* has 7 bytes, its manifest says 13: do not use it"):
         fraise_type.back_up(run)
     assert_nothing_came_of_it(run, folder, before)
+
+
+def test_a_copy_that_cannot_be_read_now_stays_and_is_no_success(make_run: MakeRun, folder: Path) -> None:
+    made = make_run()
+    run = DisturbedRun(made.settings, made.release, fraise="shop")
+    run.disturb = lambda file: file.rename(folder / "away")
+    with pytest.raises(BackupError, match=r"^local: shop-.* stays, and is not verified: .*No such file"):
+        fraise_type.back_up(run)
+    assert not run.stored
+    (manifest,) = manifests(folder)
+    (folder / "away").rename(folder / manifest.file)
+    assert LocalPlace(folder).stored(manifest).size == manifest.size
 
 
 def _back_up(run: Run) -> None:

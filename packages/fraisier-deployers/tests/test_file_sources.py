@@ -157,6 +157,13 @@ def test_a_folder_that_is_not_there_is_named(run: Run, folder: Path, made: Path)
         FoldersSource([folder, Path("/no/such/folder")]).dump(run, run.release.path, Sink(made))
 
 
+def test_a_folder_that_is_a_link_is_refused(run: Run, folder: Path, made: Path) -> None:
+    link = folder.with_name("linked")
+    link.symlink_to(folder)
+    with pytest.raises(BackupError, match=rf"^{link} is a symbolic link: name {folder} instead"):
+        FoldersSource([link]).dump(run, run.release.path, Sink(made))
+
+
 def test_attributes_are_kept(run: Run, folder: Path, made: Path, tmp_path: Path) -> None:
     try:
         os.setxattr(folder / "a", "user.mood", b"fine")

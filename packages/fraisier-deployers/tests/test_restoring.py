@@ -185,10 +185,17 @@ def test_an_sqlite_database_is_restored_and_replaced(back_up: BackUp, file: Path
         opened.commit()
     with pytest.raises(BackupError, match=r"shop\.db is not empty"):
         restored(run)
-    done = restored(run, replace=str(file))
+    with closing(sqlite3.connect(file)) as app:
+        app.execute("INSERT INTO t VALUES (4)")
+        app.commit()
+        done = restored(run, replace=str(file))
+        app.execute("INSERT INTO t VALUES (5)")  # by an application that was not stopped
+        app.commit()
     assert rows(file) == 2
     assert done.replaced
-    assert not Path(f"{file}-wal").exists()
+    (aside,) = (path for path in tmp_path.glob("shop.db.replaced-*") if path.suffix.count("-") == 1)
+    assert rows(aside) == 5
+    assert f"what was in {file} is kept as {aside}" in run.output
 
 
 def test_folders_are_restored_below_another_and_to_where_they_were(back_up: BackUp, tmp_path: Path) -> None:
@@ -207,6 +214,35 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     assert {path.name for path in folder.iterdir()} == {"deep", "link"}
     assert (folder / "deep" / "a").read_text() == "a"
     assert done.replaced
+    (aside,) = tmp_path.glob("uploads.replaced-*")
+    assert (aside / "deep" / "a").read_text() == "changed"
+
+
+def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a" * 100_000)
+    run = back_up({"folders": str(folder)})
+    forge_content(run, lambda content: content[: len(content) // 2])
+    (folder / "a").write_text("changed")
+    with pytest.raises(BackupError, match=r"what was in / is backed up as"):
+        restored(run, replace="/")
+    assert (folder / "a").read_text() == "changed"
+    assert list(tmp_path.glob("uploads*")) == [folder]
+
+
+def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    run = back_up({"folders": str(folder)})
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to("disk")
+    with pytest.raises(BackupError, match=r"uploads is a symbolic link: name .*disk instead"):
+        restored(run, replace="/")
+    assert (tmp_path / "disk" / "a").read_text() == "a"
 
 
 def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: Path) -> None:

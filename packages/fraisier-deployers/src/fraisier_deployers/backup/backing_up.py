@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fraisier_core import CommandFailedError, Run, Stored
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import copy
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
@@ -157,7 +157,9 @@ def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[st
 
 
 def _verified(run: Run[BackupSettings], copies: list[Copy]) -> list[str]:
-    """Verify all copies, delete those that are not good, and return why they are not."""
+    """Verify all copies, and return why some are not known to be good. Only those are deleted that were read
+    and are damaged: what cannot be read now may be the last one.
+    """
     failures = []
     for place, manifest in copies:
         try:
@@ -165,9 +167,11 @@ def _verified(run: Run[BackupSettings], copies: list[Copy]) -> list[str]:
                 verify(place, manifest)
                 if isinstance(place, ResticPlace):
                     place.check()
-        except (BackupError, CommandFailedError) as error:
+        except DamagedCopyError as error:
             failures.append(f"{place.name}: {error}")
             _delete_bad(run, place, manifest)
+        except (BackupError, CommandFailedError) as error:
+            failures.append(f"{place.name}: {manifest.name} stays, and is not verified: {error}")
     return failures
 
 

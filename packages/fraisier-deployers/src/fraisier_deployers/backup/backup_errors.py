@@ -7,3 +7,7 @@ from fraisier_core import FraisierError
 
 class BackupError(FraisierError):
     """A backup cannot be made, read, verified or restored; nothing that was there before has been lost."""
+
+
+class DamagedCopyError(BackupError):
+    """What lies at a place was read, and is not what was stored there."""

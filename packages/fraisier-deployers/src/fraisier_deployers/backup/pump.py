@@ -160,7 +160,8 @@ def _pipe(pipe: object) -> FileIO:
 def _created(path: str | None) -> FileIO:
     if path is None:
         return FileIO(os.dup(1), "w")
-    return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    return FileIO(os.open(path, flags, 0o600), "w")
 
 
 def exit_text(status: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fraisier_core import CommandFailedError
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 
@@ -28,7 +28,9 @@ class Finding:
 
 
 def verify(place: Place, manifest: Manifest) -> None:
-    """Raise `BackupError` unless the place lists a copy, and what lies there has its size and checksum."""
+    """Raise `BackupError` unless the place lists a copy, and what lies there has its size and checksum:
+    a `DamagedCopyError` if that was read, and is something else.
+    """
     _require_listed(place, place.manifests(), manifest)
     _require_same(place, manifest)
 
@@ -60,16 +62,16 @@ def _require_listed(place: Place, listing: Listing, manifest: Manifest) -> None:
     if listed is None:
         raise BackupError(f"{place.destination} does not list {manifest.name}: the copy did not stay there")
     if listed != manifest:
-        raise BackupError(f"{place.destination} has another manifest of {manifest.name} than was stored")
+        raise DamagedCopyError(f"{place.destination} has another manifest of {manifest.name} than was stored")
 
 
 def _require_same(place: Place, manifest: Manifest) -> None:
     stored, where = place.stored(manifest), f"{manifest.file} at {place.destination}"
     if stored.size != manifest.size:
-        raise BackupError(
+        raise DamagedCopyError(
             f"{where} has {stored.size} bytes, its manifest says {manifest.size}: do not use it"
         )
     if stored.sha256 != manifest.sha256:
-        raise BackupError(
+        raise DamagedCopyError(
             f"{where} is damaged: its SHA-256 is {stored.sha256}, its manifest says {manifest.sha256}"
         )

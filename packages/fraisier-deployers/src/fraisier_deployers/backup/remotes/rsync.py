@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.local_place import hashed
+from fraisier_deployers.backup.local_place import PARTIAL, hashed
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
@@ -20,7 +20,6 @@ from fraisier_deployers.backup.remotes.remote_commands import (
     require_program,
     written,
 )
-from fraisier_deployers.backup.working_folder import PARTIAL
 
 _SSH = (
     "ssh",

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.compression import decompressing
@@ -15,7 +16,7 @@ from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.sources.folders import FoldersSource
+from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 
 
@@ -64,10 +65,19 @@ class FolderTarget:
         run_pipeline(self.runner, Pipeline(str(file), after=(*stages, self._extracting())))
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
-        """Empty these places, and extract an archive."""
-        for place in self.places:
-            _empty(place)
-        self.restore(file, manifest, work)
+        """Rename what is at these places, which is kept, and extract an archive."""
+        moved: list[tuple[Path, Path]] = []
+        try:
+            for place in self.places:
+                moved += _set_aside(place)
+            self.restore(file, manifest, work)
+        except BaseException:
+            for place, aside in reversed(moved):
+                shutil.rmtree(place, ignore_errors=True)
+                aside.rename(place)
+            raise
+        for place, aside in moved:
+            self.runner.note(f"what was in {place} is kept as {aside}, until you delete it")
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return whether there are other numbers of entries and bytes than in the archive."""
@@ -109,15 +119,18 @@ def _has_content(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
 
 
-def _empty(place: Path) -> None:
+def _set_aside(place: Path) -> Iterator[tuple[Path, Path]]:
+    """Rename a folder, and yield both names if it is there."""
+    require_no_link(place)
+    if not place.exists():
+        return
+    aside = Path(f"{place}.replaced-{uuid4().hex[:8]}")
     try:
-        for path in place.iterdir() if place.is_dir() else ():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        place.rename(aside)
     except OSError as error:
-        raise BackupError(f"{error.filename}: {error.strerror}") from error
+        how = "move away what is in it yourself, and restore without --replace"
+        raise BackupError(f"{place} cannot be renamed: {error.strerror}: {how}") from error
+    yield place, aside
 
 
 def _facts(manifest: Manifest) -> FolderFacts:

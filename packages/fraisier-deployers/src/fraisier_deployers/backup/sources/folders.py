@@ -22,7 +22,7 @@ _CHANGED = 1
 
 @dataclass(frozen=True, slots=True)
 class FoldersSource:
-    """Folders as what is backed up. Symbolic links are kept as such, never followed.
+    """Folders as what is backed up. Symbolic links in them are kept as such, never followed.
 
     Args:
         paths: the folders.
@@ -40,6 +40,8 @@ class FoldersSource:
         """Archive the folders. What changes meanwhile is named in the output. Raises `BackupError`."""
         if missing := [str(path) for path in self.paths if not path.is_dir()]:
             raise BackupError(f"{', '.join(missing)} is no folder: correct source.folders")
+        for path in self.paths:
+            require_no_link(path)
         facts_file = work / "facts"
         archiving = Stage(self._tar(), (0, _CHANGED))
         counting = Stage(python(_MODULE, str(facts_file)))
@@ -53,3 +55,9 @@ class FoldersSource:
         excluded = (f"--exclude={pattern}" for pattern in self.exclude)
         names = (str(path.relative_to(self.root)) for path in self.paths)
         return ("tar", *options, *excluded, f"--directory={self.root}", "--", *names)
+
+
+def require_no_link(path: Path) -> None:
+    """Raise `BackupError` if a folder is a symbolic link: an archive would have the link alone."""
+    if path.is_symlink():
+        raise BackupError(f"{path} is a symbolic link: name {path.resolve()} instead")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.compression import decompressing
@@ -41,6 +43,12 @@ class SqliteTarget:
         """The path of the file."""
         return str(self.path)
 
+    @property
+    def _file(self) -> Path:
+        return Path(
+            os.path.realpath(self.path)
+        )  # what lies beside it is called as the file is, not as a link
+
     def is_vacant(self) -> bool:
         """Whether there is no such file, or an empty one."""
         return not self.path.exists() or (self.path.is_file() and self.path.stat().st_size == 0)
@@ -52,7 +60,7 @@ class SqliteTarget:
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - beside the target
         """Decompress and check a copy beside the target, whose place it takes then."""
         stages = decompressing(file.name)
-        partial = self.path.with_name(f".{self.path.name}.restoring")
+        partial = self._file.with_name(f".{self._file.name}.{uuid4().hex[:8]}.restoring")
         try:
             run_pipeline(self.runner, Pipeline(str(file), after=stages, output=str(partial)))
             if differences := self._differences(partial, manifest):
@@ -62,7 +70,7 @@ class SqliteTarget:
             partial.unlink(missing_ok=True)
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
-        """Restore a copy, and delete what belongs to the database that was there."""
+        """Restore a copy; the database that was there is kept under another name."""
         self.restore(file, manifest, work)
 
     def differences(self, manifest: Manifest) -> list[str]:
@@ -83,16 +91,38 @@ class SqliteTarget:
 
     def _put(self, partial: Path, mode: int) -> None:
         try:
-            partial.chmod(mode)
-            if os.geteuid() == 0:
-                owner = (self.path if self.path.exists() else self.path.parent).stat()
-                os.chown(partial, owner.st_uid, owner.st_gid)
-            for suffix in _COMPANIONS:  # they would be taken for those of the restored database
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            partial.rename(self.path)
-            sync_folder(self.path.parent)
+            _permit(partial, mode, self._file)
+            self._set_aside()
+            partial.rename(self._file)
+            sync_folder(self._file.parent)
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error
+
+    def _set_aside(self) -> None:
+        """Keep what is there, with what belongs to it, as what has it open goes on writing into it. The
+        files beside it would be taken for those of the restored database.
+        """
+        aside = f"{self._file}.replaced-{uuid4().hex[:8]}"
+        if not self.is_vacant():
+            os.link(self._file, aside)
+            self.runner.note(f"what was in {self._file} is kept as {aside}, until you delete it")
+        for suffix in _COMPANIONS:
+            with suppress(FileNotFoundError):
+                Path(f"{self._file}{suffix}").rename(f"{aside}{suffix}")
+
+
+def _permit(file: Path, mode: int, path: Path) -> None:
+    """Give a file its mode, and as root the owner of what it replaces. No link is followed: others may write
+    in its folder.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.geteuid() == 0:
+            owner = (path if path.exists() else path.parent).stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _facts(manifest: Manifest) -> SqliteFacts:
