@@ -34,7 +34,7 @@ def take_github(request: ApiRequest, token: str) -> Taken:
 
 class GitLab:
     """https://docs.gitlab.com/api/commits/#set-commit-pipeline-status; a commit that has the state `pending`
-    or `running` cannot get it again.
+    or `running` cannot get it again, and what runs is not pending any more.
     """
 
     def __init__(self) -> None:
@@ -53,11 +53,12 @@ class GitLab:
         if len(body.get("target_url") or "") > 255:
             return ApiResponse(400, {"message": {"target_url": ["is too long (maximum is 255 characters)"]}})
         key, state = (commit, body["name"]), body["state"]
-        if self.states.get(key) == state and state in {"pending", "running"}:
+        known = self.states.get(key)
+        if state in {"pending", "running"} and known in {state, "running"}:
             event = {"pending": "enqueue", "running": "run"}[state]
             why = f'Reason(s): Status cannot transition via "{event}"'
             return ApiResponse(
-                400, {"message": f"Cannot transition status via :{event} from :{state} ({why})"}
+                400, {"message": f"Cannot transition status via :{event} from :{known} ({why})"}
             )
         self.states[key] = state
         return TakenStatus(state, body["name"], commit, body["description"], body.get("target_url"))

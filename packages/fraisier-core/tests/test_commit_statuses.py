@@ -20,9 +20,10 @@ from fraisier_core import (
 )
 from fraisier_core.plugins import OBSERVERS
 from fraisier_core.statuses.wording import STATES, described, status_of
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.testing import ApiRequest, ApiResponse, StatusConformance, TakenStatus
-from fraisier_core.testing.commit_statuses import COMMIT, StatusForge, deployment_with, event_of
+from fraisier_core.testing.commit_statuses import COMMIT, PAGE, StatusForge, deployment_with, event_of
 from pydantic import SecretStr
 
 from tests.packages import PackageFolder
@@ -137,9 +138,37 @@ class TestToy(StatusConformance):
             assert status_forge.delay(ApiResponse(status)).seconds is None
 
     def test_what_holds_a_deployment_is_told(self, status_forge: StatusForge) -> None:
-        taken = status_forge.tell("pending", hold="held by ada: the fair is on")
+        for cause, ends, said in (
+            ("manual", None, "held"),
+            ("manual", "2026-01-02T03:04:05.000000Z", "held until 2026-01-02 03:04:05 UTC"),
+            ("freeze", "2026-01-02T03:04:05.000000Z", "frozen until 2026-01-02 03:04:05 UTC"),
+        ):
+            hold = Hold("my_api", "production", cause, "the fair is on", "ada", "", ends)  # type: ignore[arg-type]
+            taken = status_forge.tell("pending", hold=hold)
+            assert taken
+            assert taken.description == f"waiting to be deployed: {said}"  # neither who nor why
+
+    @pytest.mark.parametrize("status", ["superseded", "skipped", "cancelled"])
+    def test_what_comes_to_nothing_leaves_the_commit_what_it_was(
+        self, status_forge: StatusForge, status: str
+    ) -> None:
+        before = deployment_with("failed", {"id": "deployment-0"})
+        taken = status_forge.tell(status, previous=before, public_url=PAGE)
         assert taken
-        assert taken.description == "waiting to be deployed: held by ada: the fair is on"
+        assert (taken.state, taken.description) == ("failure", "the deployment failed")
+        assert taken.url == PAGE.replace("{id}", "deployment-0")
+        another = before._replace(commit_sha="0" * 40)
+        assert status_forge.tell(status, previous=another) == status_forge.tell(status)
+
+    @pytest.mark.parametrize("facts", [{"trigger": "replay"}, {"repeats": "an-earlier-event"}])
+    def test_a_replay_is_told_of_once_something_comes_of_it(
+        self, status_forge: StatusForge, facts: dict[str, Any]
+    ) -> None:
+        for status in ("pending", "running", "superseded", "skipped", "cancelled"):
+            assert status_forge.tell(status, **facts) is None
+        assert status_forge.tell("running", "release_chosen", **facts)
+        for status in ("success", "failed", "rolled_back", "interrupted"):
+            assert status_forge.tell(status, **facts)
 
     def test_nothing_is_told_of_an_environment_that_is_gone(self, status_forge: StatusForge) -> None:
         assert status_forge.tell("success", delivered_to=None, forges={}) is None
@@ -165,8 +194,9 @@ def test_every_status_of_a_deployment_is_a_state() -> None:
         ("running", "claimed", {"trigger": "manual"}, None),
         ("running", "release_chosen", {"trigger": "manual"}, "running"),
         ("running", "release_chosen", {}, None),
-        ("running", "requested", {}, None),
+        ("running", "requested", {}, "pending"),
         ("running", "cancel_requested", {}, None),
+        ("failed", "cancel_requested", {}, None),
         ("cancelled", "cancel_requested", {}, "cancelled"),
         ("cancelled", "cancelled", {}, "cancelled"),
         ("superseded", "superseded", {}, "cancelled"),

@@ -279,7 +279,7 @@ def deployment_changed(deployment, event, settings, context):
     said = {"event": event.event, "link": context.link(deployment), "repeated": context.repeated,
             "output": context.output, "before": context.previous and context.previous.id,
             "repository": context.environment.repository, "folder": str(context.folder),
-            "hold": context.hold}
+            "hold": context.hold and context.hold.text}
     with open(FILE, "a") as file:
         file.write(json.dumps(said) + "\\n")
     if not context.repeated and event.event == "failed":

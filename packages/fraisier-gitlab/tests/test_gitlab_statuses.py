@@ -17,6 +17,12 @@ class TestGitLab(StatusConformance):
     def take(self, request: ApiRequest, token: str) -> Taken:
         return self.forge.take(request, token)
 
+    def test_what_is_requested_again_once_it_ran_goes_on_running(self, status_forge: StatusForge) -> None:
+        for status, event in (("running", "claimed"), ("pending", "requeued"), ("running", "claimed")):
+            status_forge.tell(status, event)
+        assert self.forge.states.popitem()[1] == "running"
+        assert status_forge.tell("success")
+
     def test_a_status_is_of_the_branch_or_tag_that_was_deployed(self, status_forge: StatusForge) -> None:
         for ref, name in (("refs/heads/main", "main"), ("refs/tags/v1", "v1")):
             status_forge.tell("success", ref=ref)

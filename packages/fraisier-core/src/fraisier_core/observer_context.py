@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from fraisier_core.provider_settings import ForgeApi
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import Deployment
 
 ID_PLACEHOLDER = "{id}"
@@ -65,7 +66,7 @@ class ObserverContext:
         previous: once a deployment has ended, the last one of its kind in its environment before it that
             succeeded or failed; neither what was superseded, skipped nor cancelled.
         output: once a deployment has failed, the last lines of the step that failed, redacted.
-        hold: while a deployment waits because its environment is held, by whom and until when, and why.
+        hold: what a deployment waits for while its environment is held.
         delivered_to: the name of the section below `git:` whose delivery requested the deployment, if any.
         forges: the sections of the observer's provider that have an `api_token`, by name.
         environments: when it delivers, what is known of every environment, by the names of its fraise and its
@@ -78,7 +79,7 @@ class ObserverContext:
     repeated: bool = False
     previous: Deployment | None = None
     output: tuple[str, ...] = ()
-    hold: str | None = None
+    hold: Hold | None = None
     delivered_to: str | None = None
     forges: Mapping[str, ForgeApi] = field(default_factory=dict, repr=False)
     environments: Mapping[tuple[str, str], EnvironmentFacts] = field(default_factory=dict, repr=False)

@@ -19,8 +19,9 @@ from fraisier_core import (
     quoted,
 )
 
-# What is pending cannot become pending again: it is told at least once, so that this is no failure.
-HAS_IT_ALREADY = b"Cannot transition status via"
+# What is pending cannot become pending again, nor what runs: what is told twice, or requested again after an
+# interruption, is no failure.
+NOT_A_STEP = b"Cannot transition status via"
 
 
 class GitLabStatusesSettings(ProviderObserverSettings):
@@ -62,8 +63,8 @@ class GitLabStatuses(StatusApi):
         return {"state": state, "name": status.context, "description": status.description, **shown}
 
     def is_told(self, response: HttpResponse) -> bool:
-        """Whether the commit has the status, also because it had it before."""
-        return super().is_told(response) or (response.status == 400 and HAS_IT_ALREADY in response.body)
+        """Whether the commit has the status, or one that the next will follow."""
+        return super().is_told(response) or (response.status == 400 and NOT_A_STEP in response.body)
 
 
 @hookimpl

@@ -27,6 +27,11 @@ class Hold(NamedTuple):
         return f"{how}{_until(self.ends_at)}: {self.reason}"
 
     @property
+    def public_text(self) -> str:
+        """That it is held, and until when, for those who need not know by whom and why."""
+        return f"{'frozen' if self.cause == 'freeze' else 'held'}{_until(self.ends_at)}"
+
+    @property
     def refusal(self) -> str:
         """What a user is told who requests a deployment, and does not override the hold."""
         what = f"{self.fraise_id} {self.environment}"

@@ -16,11 +16,13 @@ from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
 from fraisier_core.plugins import OBSERVERS, Observer, Plugins
 from fraisier_core.provider_settings import ForgeApi
 from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.system.host import utc_now
 from fraisier_core.testing.api_server import ApiRequest, ApiResponse, ApiServer
 
 TOKEN = "token-of-the-tests"  # noqa: S105
 COMMIT = "2e" * 20
 SECTION = "my_forge"
+LONG_AGO = "2026-01-02T03:04:05.000006Z"
 PAGE = "https://deploy.example.com/deployments/{id}"
 _EVENTS = {"pending": "requested", "running": "claimed"}
 
@@ -57,11 +59,11 @@ class StatusForge:
         Args:
             status: of the deployment, as it is recorded.
             event: that is told; by default the one that gave it the status.
-            facts: fields of `Deployment`, of `ObserverContext`, and `token`, `timeout`, `path`.
+            facts: fields of `Deployment`, of `ObserverContext`, and `at`, `token`, `timeout`, `path`.
         """
         del self.taken[:]
         deployment = deployment_with(status, facts)
-        told = event_of(deployment, event or _EVENTS.get(status, status))
+        told = event_of(deployment, event or _EVENTS.get(status, status), facts.get("at"))
         settings = self.observer.settings_model(timeout=facts.get("timeout", 30.0))
         self.observer.deployment_changed(deployment, told, settings, self._context(facts))
         return self.taken[-1] if self.taken else None
@@ -162,10 +164,16 @@ class StatusConformance:
         status_forge.tell("running")
         assert len(status_forge.server.requests) == 2
 
-    def test_what_a_newer_event_will_tell_is_not_told(self, status_forge: StatusForge) -> None:
+    def test_what_a_newer_event_will_tell_is_told_while_it_is_fresh(self, status_forge: StatusForge) -> None:
+        told = [status_forge.tell("success", event) for event in ("requested", "claimed", "success")]
+        own = [status_forge.tell(status) for status in ("pending", "running", "success")]
+        assert [status and status.state for status in told] == [status and status.state for status in own]
+
+    def test_what_a_newer_event_will_tell_is_not_told_late(self, status_forge: StatusForge) -> None:
         for event in ("requested", "claimed", "step_started", "serving"):
-            assert status_forge.tell("success", event) is None
+            assert status_forge.tell("success", event, at=LONG_AGO) is None
         assert not status_forge.server.requests
+        assert status_forge.tell("success", at=LONG_AGO)
 
     def test_only_what_deploys_a_commit_is_told(self, status_forge: StatusForge) -> None:
         assert status_forge.tell("success", kind="run") is None
@@ -248,7 +256,8 @@ def deployment_with(status: str, facts: dict[str, Any]) -> Deployment:
     return Deployment(**{**dict.fromkeys(Deployment._fields), **known, **given, "status": status})
 
 
-def event_of(deployment: Deployment, name: str) -> DeploymentEvent:
-    """Return an event of a deployment."""
+def event_of(deployment: Deployment, name: str, at: str | None = None) -> DeploymentEvent:
+    """Return an event of a deployment, by default of now."""
     known: dict[str, Any] = {"sequence": 1, "deployment_id": deployment.id, "number": 1, "event": name}
+    known["at"] = at or utc_now()
     return DeploymentEvent(**{**dict.fromkeys(DeploymentEvent._fields), **known})

@@ -10,6 +10,7 @@ from fraisier_core.config import Config
 from fraisier_core.errors import UnknownNameError
 from fraisier_core.job_settings import JobSettings
 from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
+from fraisier_core.requests.holding import hold_of
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, DeploymentEvent
@@ -40,7 +41,7 @@ class ObserverFacts:
             repeated=repeated,
             previous=self._previous(deployment) if has_ended else None,
             output=self._output(deployment) if has_ended and event.event != "success" else (),
-            hold=self._hold(deployment),
+            hold=hold_of(deployment, self.store),
             delivered_to=self._delivered_to(deployment) if forges else None,
             forges=forges,
         )
@@ -97,12 +98,6 @@ class ObserverFacts:
         log = self.store.log(deployment.id)
         text = "".join(each.text for each in log if (each.attempt, each.step_number) in failed[-1:])
         return tuple(text.splitlines()[-MOST_LINES:])
-
-    def _hold(self, deployment: Deployment) -> str | None:
-        if deployment.status != "pending" or not deployment.obeys_holds:
-            return None
-        held = self.store.holds(deployment.fraise_id, deployment.environment)
-        return held[0].text if held else None
 
     def _delivered_to(self, deployment: Deployment) -> str | None:
         if deployment.webhook_event_id is None:
