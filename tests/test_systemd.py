@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "tests/systemd").glob("test_*.py"))
 JOBS = ROOT / "tests/systemd/test_job_units.py"
 UNITS = [
     ROOT / f"tests/systemd/test_{name}.py"
-    for name in ("etl_page", "installing_units", "limits", "memory_kills")
+    for name in ("backup_timer", "etl_page", "installing_units", "limits", "memory_kills")
 ]
 
 pytestmark = pytest.mark.usefixtures("real_systemd")

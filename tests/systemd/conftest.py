@@ -32,6 +32,20 @@ def systemctl() -> Callable[..., str]:
 
 
 @pytest.fixture
+def unhidden(
+    place: Path, install_unit: Callable[[str, str], None], systemctl: Callable[..., str]
+) -> Iterator[None]:
+    """Let units write to `place`, and see the checkout that is tested, wherever it is."""
+    install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={place}")
+    folder = UNITS / "fraisier-run-.service.d"
+    folder.mkdir()
+    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\nRestartSec=100ms\n")
+    systemctl("daemon-reload")
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
 def place() -> Iterator[Path]:
     """A directory that every user can get to, unlike `tmp_path`."""
     folder = Path(tempfile.mkdtemp(prefix="fraisier-", dir="/srv"))

@@ -314,20 +314,6 @@ def test_a_time_at_which_nothing_was_requested_is_told_until_the_timer_is_enable
     assert problem() is None
 
 
-@pytest.fixture
-def unhidden(
-    host: JobHost, install_unit: Callable[[str, str], None], systemctl: Callable[..., str]
-) -> Iterator[None]:
-    """Let units write to the host's folder, and see the checkout that is tested, wherever it is."""
-    install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={host.folder}")
-    folder = UNITS / "fraisier-run-.service.d"
-    folder.mkdir()
-    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\nRestartSec=100ms\n")
-    systemctl("daemon-reload")
-    yield
-    shutil.rmtree(folder)
-
-
 @pytest.mark.usefixtures("unhidden")
 def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     host: JobHost, systemctl: Callable[..., str]
