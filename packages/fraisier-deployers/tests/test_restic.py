@@ -3,8 +3,10 @@
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,12 +21,15 @@ from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restic_errors import reasons
+from fraisier_deployers.backup.restic_locks import LOCKED, patiently
+from fraisier_deployers.backup.restic_snapshots import readable_snapshots
 from fraisier_deployers.backup.restoring import restore
 from fraisier_deployers.backup.sources.command_source import CommandSource
 from fraisier_deployers.backup.verified_copies import verify
 from pydantic import SecretStr
 
 from tests.restic_keys import make_cheap
+from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery staple"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -100,10 +105,10 @@ def manifest_of(days: int, **changes: object) -> Manifest:
     return Manifest.model_validate(fields | changes)
 
 
-def put(place: ResticPlace, folder: Path, days: int = 1) -> Manifest:
+def put(place: ResticPlace, folder: Path, days: int = 1, **changes: object) -> Manifest:
     file = folder / "made"
     file.write_bytes(CONTENT)
-    manifest = manifest_of(days)
+    manifest = manifest_of(days, **changes)
     place.put(file, manifest)
     return manifest
 
@@ -158,20 +163,87 @@ def test_a_source_is_dumped_into_it_at_once(place: ResticPlace, tmp_path: Path) 
     verify(place, manifest)
 
 
-def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next(
+def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_host(
     place: ResticPlace, tmp_path: Path
 ) -> None:
-    whole, unfinished, other = put(place, tmp_path, 3), manifest_of(2), manifest_of(1, environment="staging")
-    for manifest in (unfinished, other):
+    here = {"host": socket.gethostname()}
+    whole, unfinished = put(place, tmp_path, 3), manifest_of(2, **here)
+    others = manifest_of(2, environment="staging", **here), manifest_of(1, host="db2")
+    for manifest in (unfinished, *others):
         place.receive(CommandSource(("echo", "cut off")), manifest.file, manifest, tmp_path)
     assert place.manifests() == Listing((whole,))
     with pytest.raises(BackupError, match="does not list"):
         verify(place, unfinished)
     place.forget_unfinished("shop", "production")
-    listed = restic(place, "snapshots", "--json")
-    assert unfinished.file not in listed
-    assert whole.file in listed
-    assert "environment=staging" in listed
+    kept = {(each.hostname, *each.tags[2:]) for each in readable_snapshots(place.commands)}
+    assert kept == {
+        ("db1", "fraise=shop", "environment=production", whole.file),
+        ("db1", "fraise=shop", "environment=production", whole.manifest_file),
+        (socket.gethostname(), "fraise=shop", "environment=staging", others[0].file),
+        ("db2", "fraise=shop", "environment=production", others[1].file),
+    }
+
+
+def test_while_a_snapshot_cannot_be_read_nothing_is_forgotten(place: ResticPlace, tmp_path: Path) -> None:
+    older, newer = (put(place, tmp_path, days, host=socket.gethostname()) for days in (2, 1))
+    snapshots = readable_snapshots(place.commands)
+    (lost,) = (each.id for each in snapshots if each.has(newer.manifest_file))
+    file = tmp_path / "secret place/snapshots" / lost
+    content = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(content[:20])
+    shutil.rmtree(tmp_path / ".cache")
+    listing = place.manifests().of("shop", "production")
+    assert listing.manifests == (older,)
+    assert listing.unreadable.keys() == {f"snapshot {lost[:8]}"}
+    made = plan(place, Policy("shop", "production", KeepSection(last=1)), NOW)
+    assert "cannot be read" in str(made.refusal)
+    place.forget_unfinished("shop", "production")
+    file.write_bytes(content)
+    verify(place, newer)
+
+
+@contextmanager
+def at_work(place: ResticPlace, folder: Path) -> Iterator[None]:
+    """Have another process store something in the repository, for as long as the context lasts."""
+    command = ["restic", "--repo", place.repository.get_secret_value(), "backup", "--quiet", "--stdin"]
+    environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as other:
+        wait_until(lambda: any((folder / "locks").iterdir()))
+        yield
+        other.communicate(b"done")
+    assert other.returncode == 0
+
+
+def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
+    place: ResticPlace, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run(place, {"command": ["date"]}, keep={"last": 1})
+    put(place, tmp_path)
+    with at_work(place, tmp_path / "secret place"):
+        fraise_type.back_up(run)
+    assert len(place.manifests().manifests) == 2
+    assert "another process has locked it: left to the next time" in run.output
+    assert "is not pruned: the restic repository: cannot forget" in run.output
+    fraise_type.back_up(run)
+    assert [each.name for each in place.manifests().manifests] == [run.stored[-1].name]
+
+
+def test_who_has_locked_it_is_waited_for() -> None:
+    noted: list[str] = []
+
+    def action() -> str:
+        if len(noted) < 2:
+            raise BackupError(f"cannot read it: {LOCKED}")
+        return "read"
+
+    assert patiently(action, 60.0, noted.append, tick=0.0) == "read"
+    assert noted == [f"cannot read it: {LOCKED}: waiting"] * 2
+    noted.clear()
+    with pytest.raises(BackupError, match=LOCKED):
+        patiently(action, 0.0, noted.append)
 
 
 def test_folders_are_backed_up_tested_replaced_and_pruned(

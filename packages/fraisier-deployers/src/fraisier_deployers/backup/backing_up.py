@@ -19,7 +19,7 @@ from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.primary import primary_place
-from fraisier_deployers.backup.pruning import Policy, plan
+from fraisier_deployers.backup.pruning import Plan, Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.sources.chosen import chosen_source
@@ -84,7 +84,8 @@ def utc_clock() -> datetime:
 
 
 def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock) -> None:
-    """Make a backup, and prune what is no longer kept. Raises `BackupError`: then nothing is pruned.
+    """Make a backup, and prune what is no longer kept; that a place cannot be pruned is only said. Raises
+    `BackupError`: then nothing is pruned.
 
     Args:
         run: the run that makes it.
@@ -192,9 +193,15 @@ def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> None:
     policy = Policy.of(run.fraise, run.environment, run.settings)
     with run.step("prune"):
         for place, manifest in copies:
-            planned = plan(place, policy, now, verified=manifest.name)
-            for line in planned.lines():
-                run.note(line)
-            planned.execute()
-            if planned.deleted and isinstance(place, ResticPlace):
-                place.reclaim()
+            try:
+                _prune_place(run, place, plan(place, policy, now, verified=manifest.name))
+            except (BackupError, CommandFailedError) as error:
+                run.note(f"{place.destination} is not pruned: {error}")
+
+
+def _prune_place(run: Run[BackupSettings], place: Place, planned: Plan) -> None:
+    for line in planned.lines():
+        run.note(line)
+    planned.execute()
+    if planned.deleted and isinstance(place, ResticPlace):
+        place.reclaim()

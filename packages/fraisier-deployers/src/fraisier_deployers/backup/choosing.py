@@ -62,6 +62,6 @@ def chosen_copy(
 
 def _require_newest_readable(place: Place, listing: Listing) -> None:
     newest = listing.manifests[-1].manifest_file if listing.manifests else ""
-    if later := [file for file in sorted(listing.unreadable) if file > newest]:
-        why = listing.unreadable[later[-1]]
+    if later := listing.newest_unreadable(newest):
+        why = listing.unreadable[later]
         raise BackupError(f"{place.destination}: the newest manifest cannot be read: {why}; name a backup")

@@ -13,6 +13,9 @@ from fraisier_core import CommandResult
 
 from fraisier_deployers.backup.manifest import Manifest
 
+NAMELESS = "snapshot "
+"""Begins the name of what cannot be read and may be the manifest of any backup."""
+
 
 class Runner(Protocol):
     """Runs commands, within a run as `Run.command` does, and elsewhere."""
@@ -53,19 +56,24 @@ class Listing:
 
     Args:
         manifests: those that can be read, oldest first; their files may be missing or damaged.
-        unreadable: why the others cannot, by the name of the file.
+        unreadable: why the others cannot, by the name of the file, or one that begins with `NAMELESS`.
     """
 
     manifests: tuple[Manifest, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, fraise: str, environment: str) -> Listing:
-        """Return what belongs to an environment; what cannot be read does by its name."""
+        """Return what belongs to an environment; what cannot be read does by its name, or without one."""
         own = tuple(
             each for each in self.manifests if (each.fraise, each.environment) == (fraise, environment)
         )
-        name = re.compile(re.escape(f"{fraise}-{environment}-") + r"[0-9]{8}T[0-9]{6}Z-")
+        name = re.compile(f"{NAMELESS}|{re.escape(f'{fraise}-{environment}-')}[0-9]{{8}}T[0-9]{{6}}Z-")
         return Listing(own, {key: why for key, why in self.unreadable.items() if name.match(key)})
+
+    def newest_unreadable(self, than: str) -> str | None:
+        """Return the name of what cannot be read and may be newer than a backup; None if nothing may be."""
+        later = (name for name in sorted(self.unreadable) if name > than or name.startswith(NAMELESS))
+        return max(later, default=None)
 
 
 class Place(Protocol):

@@ -128,8 +128,8 @@ def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None
             "there is no backup" if not listing.manifests else "all backups are of a time that is yet to come"
         )
     newest = past[-1]
-    if later := [name for name in sorted(listing.unreadable) if name > newest.manifest_file]:
-        return f"the newest manifest, {later[-1]}, cannot be read"
+    if later := listing.newest_unreadable(newest.manifest_file):
+        return f"the newest manifest, {later}, cannot be read"
     if newest.name == verified:
         return None
     try:

@@ -6,29 +6,40 @@ A backup is two snapshots of one file each: its data, and then its manifest.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from fraisier_core import CommandFailedError, CommandResult
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
-from fraisier_deployers.backup.places import Listing, Runner, StoredFile
+from fraisier_deployers.backup.places import NAMELESS, Listing, Runner, StoredFile
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
 from fraisier_deployers.backup.restic_errors import hidden, reasons
+from fraisier_deployers.backup.restic_locks import Result, patiently, unless_locked
+from fraisier_deployers.backup.restic_snapshots import (
+    DATA,
+    MANIFEST,
+    Snapshot,
+    all_snapshots,
+    readable_snapshots,
+    tags_of,
+    unfinished,
+)
 from fraisier_deployers.backup.with_variables import WithVariables
 
 NAME = "restic"
-_OURS, _DATA, _MANIFEST = "fraisier", "fraisier-data", "fraisier-manifest"
 _EVERY_HALF_MINUTE = "0.033"
 _ABSENT = "Is there a repository at the following location?"
+_UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
 
 
 class Origin(Protocol):
@@ -51,18 +62,6 @@ class Origin(Protocol):
         """When it began."""
 
 
-class Snapshot(BaseModel):
-    """A snapshot as restic lists it; `id` is the SHA-256 of what it says."""
-
-    id: str
-    time: datetime
-    tags: tuple[str, ...] = ()
-
-    def has(self, *tags: str) -> bool:
-        """Whether it has all these tags."""
-        return set(tags) <= set(self.tags)
-
-
 @dataclass(frozen=True, slots=True)
 class ResticPlace:
     """A repository of restic.
@@ -72,12 +71,14 @@ class ResticPlace:
         password: of the repository.
         runner: runs restic.
         cache: a folder of this host that keeps the manifests that were read.
+        patience: for so many seconds it is waited for a process that has locked the repository for itself.
     """
 
     repository: SecretStr
     password: SecretStr
     runner: Runner
     cache: Path
+    patience: float = 600.0
 
     @property
     def name(self) -> str:
@@ -90,23 +91,27 @@ class ResticPlace:
         return "the restic repository"
 
     def prepare(self) -> None:
-        """Make the repository if there is none, and remove the locks of killed processes. Raises
-        `BackupError`.
+        """Make the repository if there is none, remove the locks of killed processes, and wait until nobody
+        has it for himself. Raises `BackupError`.
         """
-        result = self._commands.run("open it", self._argv("cat", "--no-lock", "config"), range(256))
+        result = self.commands.run("open it", self._argv("cat", "--no-lock", "config"), range(256))
         if _ABSENT in result.output or result.status == 10:
             self._run("make it", "init")
         elif result.status != 0:
-            raise self._commands.failed("open it", result.output)
+            raise self.commands.failed("open it", result.output)
         self._run("unlock it", "unlock")
+        self._patiently(lambda: self._run("open it", "cat", "config"))
 
     def manifests(self) -> Listing:
         """Return what lies there."""
-        manifests, unreadable = [], {}
-        for snapshot in self._snapshots(_MANIFEST):
+        snapshots, manifests = all_snapshots(self.commands), []
+        unreadable = {f"{NAMELESS}{each[:8]}": _UNREADABLE for each in snapshots.unreadable}
+        for snapshot in snapshots.readable:
+            if not snapshot.has(MANIFEST):
+                continue
             name = next((tag for tag in snapshot.tags if tag.endswith(SUFFIX)), f"{snapshot.id[:8]}{SUFFIX}")
             try:
-                manifests.append(Manifest.parse(self._manifest_text(snapshot, name), name))
+                manifests.append(self._manifest(snapshot, name))
             except BackupError as error:
                 unreadable[name] = str(error)
         return Listing(tuple(sorted(manifests, key=lambda each: (each.created_at, each.name))), unreadable)
@@ -135,95 +140,103 @@ class ResticPlace:
         """Store the manifest of what lies there already."""
         name = manifest.manifest_file
         with written(manifest) as file:
-            self._pipe(f"store {name}", Pipeline(str(file), after=(self._backup(name, _MANIFEST, manifest),)))
+            pipeline = Pipeline(str(file), after=(self._backup(name, MANIFEST, manifest),))
+            self._patiently(lambda: self._pipe(f"store {name}", pipeline))
 
     def stored(self, manifest: Manifest) -> StoredFile:
         """Return what lies there as the file of a copy: all of it is read, and decrypted."""
         pipeline = Pipeline(before=(self._dumping(manifest),), output="/dev/null")
-        flowed = self._pipe(f"read {manifest.file}", pipeline)
-        return StoredFile(flowed.size, flowed.sha256)
+        return self._patiently(lambda: self._pipe(f"read {manifest.file}", pipeline))
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
         target = folder / manifest.file
-        self._pipe(f"fetch {manifest.file}", Pipeline(before=(self._dumping(manifest),), output=str(target)))
+        pipeline = Pipeline(before=(self._dumping(manifest),), output=str(target))
+        self._patiently(lambda: self._pipe(f"fetch {manifest.file}", pipeline))
         return target
 
     def delete(self, manifest: Manifest) -> None:
         """Forget a copy: the manifest first. Its space is freed by `reclaim`."""
-        for tag, file in ((_MANIFEST, manifest.manifest_file), (_DATA, manifest.file)):
-            self._forget(file, [each for each in self._snapshots(tag) if each.has(file)])
+        snapshots = readable_snapshots(self.commands)
+        for tag, file in ((MANIFEST, manifest.manifest_file), (DATA, manifest.file)):
+            self._forget(file, [each for each in snapshots if each.has(tag, file)])
 
     def forget_unfinished(self, fraise: str, environment: str) -> None:
-        """Forget the data of this environment's backups that have no manifest: they were never whole."""
-        manifests = [tag for each in self._snapshots(_MANIFEST) for tag in each.tags if tag.endswith(SUFFIX)]
-        whole = {name.removesuffix(SUFFIX) for name in manifests}
-        data = [each for each in self._snapshots(_DATA) if each.has(*_tags(fraise, environment))]
-        left = [each for each in data if whole.isdisjoint(tag.partition(".")[0] for tag in each.tags)]
-        self._forget("what was left unfinished", left)
+        """Forget the data of this environment's backups of this host that have no manifest: they were never
+        whole. What cannot be forgotten now stays.
+        """
+        try:
+            snapshots = all_snapshots(self.commands)
+            if snapshots.unreadable:
+                raise BackupError(f"{NAMELESS}{snapshots.unreadable[0][:8]}: {_UNREADABLE}")
+            self._forget("what was left unfinished", unfinished(snapshots.readable, fraise, environment))
+        except BackupError as error:
+            self.runner.note(f"what was left unfinished stays: {error}")
 
     def check(self) -> None:
-        """Have restic check the structure of the repository. Raises `BackupError`."""
-        self._run("check it", "check")
+        """Have restic check the structure of the repository, unless others are at work in it. Raises
+        `BackupError`.
+        """
+        unless_locked(lambda: self._run("check it", "check"), self.runner.note)
 
     def reclaim(self) -> None:
-        """Free the space of what was forgotten. Raises `BackupError`."""
-        self._run("prune it", "prune")
+        """Free the space of what was forgotten, unless others are at work in it. Raises `BackupError`."""
+        unless_locked(lambda: self._run("prune it", "prune"), self.runner.note)
+
+    def _patiently(self, action: Callable[[], Result]) -> Result:
+        return patiently(action, self.patience, self.runner.note)
 
     def _forget(self, what: str, snapshots: Sequence[Snapshot]) -> None:
         if snapshots:
             self._run(f"forget {what}", "forget", *(each.id for each in snapshots))
 
-    def _snapshots(self, tag: str) -> list[Snapshot]:
-        text = self._commands.output("list it", self._argv("snapshots", "--no-lock", "--json", "--tag", tag))
-        try:
-            return TypeAdapter(list[Snapshot] | None).validate_json(text) or []
-        except ValidationError as error:
-            raise BackupError(
-                f"{self.destination}: restic lists it in a way that is not understood"
-            ) from error
-
     def _dumping(self, manifest: Manifest) -> Stage:
-        found = [each for each in self._snapshots(_DATA) if each.has(manifest.file)]
+        found = [each for each in readable_snapshots(self.commands) if each.has(DATA, manifest.file)]
         if not found:
             raise BackupError(f"{self.destination}: {manifest.file} is missing")
         return Stage(tuple(self._argv("dump", found[-1].id, f"/{manifest.file}")))
 
-    def _manifest_text(self, snapshot: Snapshot, name: str) -> str:
+    def _manifest(self, snapshot: Snapshot, name: str) -> Manifest:
         kept = self.cache / f"{snapshot.id}.json"
-        if re.fullmatch("[0-9a-f]{64}", snapshot.id) and kept.is_file():
-            return kept.read_text()
-        text = self._commands.output(f"read {name}", self._argv("dump", snapshot.id, f"/{name}"))
-        self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept.write_text(text)
-        return text
+        known = re.fullmatch("[0-9a-f]{64}", snapshot.id) and kept.is_file()
+        with suppress(BackupError, OSError):
+            if known:
+                return Manifest.parse(kept.read_bytes(), name)
+        argv = self._argv("dump", snapshot.id, f"/{name}")
+        text = self._patiently(lambda: self.commands.output(f"read {name}", argv))
+        manifest = Manifest.parse(text, name)
+        with suppress(OSError):  # it is only read more slowly the next time
+            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.write_text(text)
+        return manifest
 
     def _sink(self, file: str, made: Origin) -> Sink:
-        return Sink(after=(self._backup(file, _DATA, made),))
+        return Sink(after=(self._backup(file, DATA, made),))
 
     def _backup(self, file: str, kind: str, made: Origin) -> Stage:
-        tags = (_OURS, kind, *_tags(made.fraise, made.environment), file)
+        tags = ("fraisier", kind, *tags_of(made.fraise, made.environment), file)
         time = made.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         options = (f"--stdin-filename={file}", f"--host={made.host}", f"--time={time}")
         argv = self._argv("backup", "--quiet", "--stdin", *options, *(f"--tag={tag}" for tag in tags))
         return Stage(tuple(argv))
 
     def _run(self, doing: str, *arguments: str) -> CommandResult:
-        return self._commands.run(doing, self._argv(*arguments))
+        return self.commands.run(doing, self._argv(*arguments))
 
     def _pipe(self, doing: str, pipeline: Pipeline) -> StoredFile:
         require_program("restic")
         try:
             flowed = run_pipeline(self.runner, pipeline, self._env)
         except (BackupError, CommandFailedError) as error:
-            raise self._commands.failed(doing, str(error)) from error
+            raise self.commands.failed(doing, str(error)) from error
         return StoredFile(flowed.size, flowed.sha256)
 
     def _argv(self, *arguments: str) -> list[str]:
         return ["restic", *arguments]
 
     @property
-    def _commands(self) -> RemoteCommands:
+    def commands(self) -> RemoteCommands:
+        """What runs restic."""
         why = reasons(self.repository.get_secret_value())
         return RemoteCommands(self.runner, self.destination, why, self._env)
 
@@ -235,7 +248,3 @@ class ResticPlace:
             "RESTIC_PASSWORD": password,
             "RESTIC_PROGRESS_FPS": _EVERY_HALF_MINUTE,
         }
-
-
-def _tags(fraise: str, environment: str) -> tuple[str, str]:
-    return f"fraise={fraise}", f"environment={environment}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from fraisier_deployers.backup.restic_locks import LOCKED
+
 _LEAST = 4  # characters of a part of the secret that tells anything
 _SCHEMES = {"azure", "http", "https", "local", "rclone", "rest", "sftp", "swift"}
 _KNOWN = {
     "wrong password or no key found": "the password is wrong",
-    "repository is already locked": "another process has locked it: wait for it, or run restic unlock",
+    "repository is already locked": LOCKED,
+    "command can be used to remove stale locks": LOCKED,  # the end of the same, if the first line is lost
     "no space left on device": "no space is left on its device",
     "connection refused": "the connection was refused",
     "no such host": "its host is unknown",

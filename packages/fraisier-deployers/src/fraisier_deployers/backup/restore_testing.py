@@ -59,8 +59,8 @@ def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     if not listing.manifests:
         raise BackupError(f"there is no backup in {place.destination}: run fraisier backup first")
     newest = listing.manifests[-1]
-    if later := [name for name in sorted(listing.unreadable) if name > newest.manifest_file]:
-        raise BackupError(f"the newest manifest cannot be read: {listing.unreadable[later[-1]]}")
+    if later := listing.newest_unreadable(newest.manifest_file):
+        raise BackupError(f"the newest manifest cannot be read: {listing.unreadable[later]}")
     return newest
 
 
