@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -102,11 +103,40 @@ def test_a_database_is_restored_into_a_new_one_and_into_an_empty_one(
             restored(run, name_of(empty))
 
 
+@pytest.mark.parametrize("postgres_version", [16])
+def test_newer_programs_restore_into_an_older_server(
+    back_up: BackUp, database: Section, postgres_servers: Servers
+) -> None:
+    run = back_up({**database, "bin": programs(18)})
+    with postgres_servers(16).database() as empty:
+        restored(run, name_of(empty))
+        assert count(empty) == ROWS
+    with postgres_servers(16).database() as empty:
+        forge_content(run, lambda content: content[:-100])
+        with pytest.raises(BackupError, match="pg_restore exited"):
+            restored(run, name_of(empty))
+        assert count(empty, "SELECT count(*) FROM pg_class WHERE relname = 't'") == 0
+
+
+def properties(url: str) -> list[Any]:
+    """Return what a database has beside its content."""
+    sql = """
+        SELECT datdba, ARRAY(SELECT unnest(datacl)::text ORDER BY 1), datconnlimit, setconfig FROM pg_database
+        LEFT JOIN pg_db_role_setting ON setdatabase = pg_database.oid WHERE datname = current_database()
+    """
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql.encode()).fetchall()
+
+
 def test_a_database_is_replaced_only_by_its_name_and_backed_up_first(
     back_up: BackUp, database: Section
 ) -> None:
     run, url = back_up(database), database["postgresql"]
     execute(url, "INSERT INTO t VALUES (0); CREATE TABLE younger (x integer)")
+    for change in ("REVOKE CONNECT ON {} FROM PUBLIC", "ALTER {} SET search_path = app, public"):
+        execute(url, change.format(f"DATABASE {name_of(url)}"))
+    execute(url, f"ALTER DATABASE {name_of(url)} SET application_name = 'the shop''s'")
+    before = properties(url)
     with pytest.raises(BackupError, match="is not empty"):
         restored(run)
     with pytest.raises(BackupError, match=r"--replace other is not the name of the target"):
@@ -114,7 +144,14 @@ def test_a_database_is_replaced_only_by_its_name_and_backed_up_first(
     assert count(url) == ROWS + 1
     with psycopg.connect(url):  # is disconnected
         done = restored(run, replace=name_of(url))
-    assert count(url) == ROWS
+    assert count(url, "SELECT count(*) FROM public.t") == ROWS
+    assert properties(url) == before
+    kept_as = re.search(r"is kept as the database (fraisier_replaced_\w+), until you DROP", run.output)
+    assert kept_as
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {kept_as[1]} ALLOW_CONNECTIONS true".encode())
+        assert count(other(url, kept_as[1]), "SELECT count(*) FROM public.t") == ROWS + 1
+        connection.execute(f"DROP DATABASE {kept_as[1]}".encode())
     assert done.replaced is not None
     assert done.replaced.parent.name == "replaced"
     assert newest(run)[0].name in {each.name for each in newest(run)[1].manifests().manifests}
@@ -375,7 +412,8 @@ def test_a_database_that_cannot_be_renamed_is_left_as_it_was(
         source = {**database, "postgresql": f"postgresql://{role}:known-to-tests@{theirs}"}
         other = back_up(source, hook=None)
         with pytest.raises(
-            BackupError, match=r"could not be replaced, and was left as it was: .*must be owner"
+            BackupError,
+            match=r"could not be replaced, and was left as it was: .*must be (able to SET ROLE|owner|member)",
         ):
             restored(other, replace=name_of(url))
         assert count(url) == ROWS

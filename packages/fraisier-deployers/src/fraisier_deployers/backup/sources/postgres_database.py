@@ -136,9 +136,12 @@ class PostgresDatabase:
         self.maintenance.change("drop.sql", name=self.name)
 
     def replace_by(self, restored: str) -> None:
-        """Put another database of the same server in its place, and drop it. Raises `BackupError`."""
+        """Put another database of the same server in its place, with its owner, grants and settings. It is
+        kept under another name, without connections. Raises `BackupError`.
+        """
         aside = f"fraisier_replaced_{uuid4().hex[:8]}"
         try:
+            self.maintenance.change("properties.sql", replaced=self.name, restored=restored)
             self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
         except BackupError as error:
             with suppress(BackupError):
@@ -146,6 +149,8 @@ class PostgresDatabase:
             raise BackupError(
                 f"{self.name} could not be replaced, and was left as it was: {error}"
             ) from error
+        dropping = f"DROP DATABASE {aside}"
+        self.runner.note(f"what was in {self.name} is kept as the database {aside}, until you {dropping}")
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
         """Return those of some roles that cannot own anything in it."""

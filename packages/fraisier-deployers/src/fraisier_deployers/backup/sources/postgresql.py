@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
-from fraisier_deployers.backup.sources.snapshot import SNAPSHOT
+from fraisier_deployers.backup.sources.snapshot import OPTIONS, SNAPSHOT
 
 SUFFIX = ".dump"
 _MODULE = "fraisier_deployers.backup.sources.snapshot"
 _LOCKED_MILLISECONDS = 300_000  # a table that is being migrated, for as long
+_TIMEOUT_SINCE = 17  # the version of PostgreSQL that has transaction_timeout
+_HEADER_LINES = 40  # of what pg_restore prints, before anything of the database
 _OF_DATABASE = "dbname:"
 
 
@@ -83,15 +86,27 @@ def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_o
         facts: what it is of.
         at_once: whether all of it or nothing is restored.
     """
-    programs = database.programs_for(max(facts.dumped_by, _server(database, facts)))
+    server = _server(database, facts)
+    programs = database.programs_for(max(facts.dumped_by, server))
     options = ["--exit-on-error", "--no-password", *(["--single-transaction"] if at_once else [])]
     for option, roles in {"--no-owner": facts.owners, "--no-privileges": facts.grantees}.items():
         if missing := database.missing_roles(roles):
             options.append(option)
             database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(missing)}")
-    restoring = Stage((programs["pg_restore"], *options, "--dbname="))
-    # Through the pump, which tells how far it is.
-    run_pipeline(database.runner, Pipeline(str(file), after=(restoring,)), database.variables)
+    program = (programs["pg_restore"], *options)
+    if programs.version >= _TIMEOUT_SINCE > server:
+        pipeline = _through_psql(file, program, programs["psql"])
+    else:  # through the pump, which tells how far it is
+        pipeline = Pipeline(str(file), after=(Stage((*program, "--dbname=")),))
+    run_pipeline(database.runner, pipeline, database.variables)
+
+
+def _through_psql(file: Path, program: Sequence[str], psql: str) -> Pipeline:
+    """Return a restore without the one parameter that `pg_restore` sets and older servers do not know."""
+    printing = Stage((*program, "--file=-"))
+    without = Stage(("sed", f"1,{_HEADER_LINES}{{/^SET transaction_timeout = 0;$/d;}}"))
+    executing = Stage((psql, *OPTIONS, "--file=-"))
+    return Pipeline(str(file), (printing,), (without, executing), os.devnull)
 
 
 def dumped_database(database: PostgresDatabase, file: Path, facts: PostgresqlFacts) -> str:
