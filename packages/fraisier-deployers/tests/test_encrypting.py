@@ -150,6 +150,7 @@ def test_the_secret_key_is_in_no_command_and_no_output(run: FakeRun[BackupSettin
     [
         (section_for("age1nonsense"), "encrypt.recipients: 'age1nonsense' is no public key"),
         (section_for(identity="AGE-SECRET-KEY-1NONSENSE"), "encrypt.identity is no secret key"),
+        (section_for(identity=OTHER), "encrypt.identity is the secret key of none of encrypt.recipients"),
     ],
 )
 def test_what_is_no_key_is_refused_before_anything_is_done(section: EncryptSection, why: str) -> None:

@@ -19,6 +19,7 @@ from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
+from pydantic import ValidationError
 
 from tests.postgres import Servers
 from tests.postgres_server import programs
@@ -379,6 +380,26 @@ def test_a_restore_test_fails_by_the_check_and_without_a_backup(
     (tmp_path / "other.db").write_bytes(file.read_bytes())
     with pytest.raises(BackupError, match=r"is of .*shop\.db, not of .*other\.db"):
         prove(back_up, {"sqlite": tmp_path / "other.db"})
+
+
+@pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is not installed")
+def test_a_restore_test_reads_the_copy_elsewhere_if_it_has_the_key(
+    back_up: BackUp, file: Path, tmp_path: Path
+) -> None:
+    key = pytest.importorskip("pyrage").x25519.Identity.generate()
+    encrypt = {"recipients": str(key.to_public()), "identity": str(key)}
+    places = {"remotes": {"offsite": {"rclone": str(tmp_path / "offsite")}}, "encrypt": encrypt}
+    back_up({"sqlite": file}, **places)
+    tested = back_up({"sqlite": file}, hook=fraise_type.test_restore, **places)
+    assert f"UTC, from {tmp_path / 'offsite'}" in tested.output
+    (copy,) = (tmp_path / "offsite").glob("*.age")
+    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
+    with pytest.raises(BackupError, match=r"offsite is damaged"):
+        back_up({"sqlite": file}, hook=fraise_type.test_restore, **places)
+    local = {"restore_test": {"place": "local"}}
+    assert back_up({"sqlite": file}, hook=fraise_type.test_restore, **places, **local).failed == []
+    with pytest.raises(ValidationError, match="there is no nas, only local, offsite"):
+        back_up({"sqlite": file}, hook=None, **places, restore_test={"place": "nas"})
 
 
 def test_a_restore_test_of_folders_and_of_a_command(back_up: BackUp, tmp_path: Path) -> None:

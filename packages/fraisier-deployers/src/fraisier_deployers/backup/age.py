@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pyrage import ssh, x25519
 
+    Recipient: TypeAlias = x25519.Recipient | ssh.Recipient
+    Identity: TypeAlias = x25519.Identity | ssh.Identity
+
 IDENTITY_VARIABLE = "AGE_SECRET_KEY"
 
 
-def recipient(text: str) -> x25519.Recipient | ssh.Recipient:
+def recipient(text: str) -> Recipient:
     """Return the public key that a text is. Raises `pyrage.RecipientError`."""
     from pyrage import ssh, x25519
 
     return (ssh.Recipient if text.startswith("ssh-") else x25519.Recipient).from_str(text)
 
 
-def identity(text: str) -> x25519.Identity | ssh.Identity:
+def identity(text: str) -> Identity:
     """Return the secret key that a text is: of age or of ssh. Raises `pyrage.IdentityError`."""
     from pyrage import ssh, x25519
 

@@ -149,10 +149,13 @@ class RestoreTestKeys(RestoreTestSection):
 
     Args:
         schedule: when it runs by itself.
+        place: whose copy is restored; by default that of the first remote if `encrypt.identity` is set, as
+            nothing else shows that it can be read, and otherwise that of this host.
         target: the URL of a PostgreSQL server to restore into, a secret as a whole; by default the source's.
         check: a command that must succeed once the backup is restored; no shell reads it.
     """
 
+    place: RemoteName | None = None
     target: ServerUrl | None = None
     check: Command | None = None
 
@@ -183,6 +186,18 @@ class BackupSettings(BackupJobSettings):
     silence_timeout: Seconds = 3600.0
 
     @property
+    def tested_place(self) -> str:
+        """The name of the place whose copy a restore test restores."""
+        if self.restore_test and self.restore_test.place:
+            return self.restore_test.place
+        readable = self.encrypt is not None and self.encrypt.identity is not None
+        return self._places[1 if readable else 0]
+
+    @property
+    def _places(self) -> tuple[str, ...]:
+        return ("restic",) if self.restic else (LOCAL, *self.remotes)
+
+    @property
     def writable(self) -> tuple[Path, ...]:
         """The folders on this host that backups are written into."""
         remotes = (each.rclone for each in self.remotes.values() if each.rclone)
@@ -200,6 +215,9 @@ class BackupSettings(BackupJobSettings):
             )
         if self.encrypt and not self.remotes:
             raise ValueError("encrypt is for what leaves the host: set remotes")
+        place = self.restore_test.place if self.restore_test else None
+        if place and place not in self._places:
+            raise ValueError(f"restore_test.place: there is no {place}, only {', '.join(self._places)}")
         if LOCAL in self.remotes:
             raise ValueError(f"remotes: {LOCAL} is the name of path")
         if any(self.path.is_relative_to(folder) for folder in self.source.folders or () if self.path):

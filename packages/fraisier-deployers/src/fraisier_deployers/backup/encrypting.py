@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fraisier_deployers.backup.age import IDENTITY_VARIABLE, identity, recipient
 from fraisier_deployers.backup.backup_errors import BackupError
@@ -14,6 +16,9 @@ from fraisier_deployers.backup.pipelines import python, run_pipeline
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.pump import Flowed
 
+if TYPE_CHECKING:
+    from fraisier_deployers.backup.age import Identity, Recipient
+
 _AGE = "fraisier_deployers.backup.age"
 
 
@@ -22,18 +27,30 @@ def require_encryption(section: EncryptSection) -> None:
     _require_pyrage()
     from pyrage import IdentityError, RecipientError
 
+    recipients = []
     for text in section.recipients:
         try:
-            recipient(text)
+            recipients.append(recipient(text))
         except RecipientError as error:
             raise BackupError(
                 f"encrypt.recipients: {text!r} is no public key of age or ssh: {error}"
             ) from None
     try:
         if section.identity is not None:
-            identity(section.identity.get_secret_value())
+            _require_readable(recipients, identity(section.identity.get_secret_value()))
     except IdentityError:
         raise BackupError("encrypt.identity is no secret key of age or ssh without a passphrase") from None
+
+
+def _require_readable(recipients: Sequence[Recipient], key: Identity) -> None:
+    from pyrage import DecryptError, decrypt, encrypt
+
+    try:
+        decrypt(encrypt(b"", list(recipients)), [key])
+    except DecryptError:
+        raise BackupError(
+            "encrypt.identity is the secret key of none of encrypt.recipients: it could not read the copies"
+        ) from None
 
 
 def encrypted(

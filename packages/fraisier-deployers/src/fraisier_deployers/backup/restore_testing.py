@@ -18,6 +18,7 @@ from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
+from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
@@ -38,11 +39,13 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
     """
     name = f"{PREFIX}{uuid4().hex[:8]}"
     with exclusive(folder), working_folder(folder, name) as work:
-        place = primary_place(run.settings, folder, run)
+        place = _tested_place(run, folder)
         manifest = _newest(run, place)
         with run.step("verify_copy"):
-            run.note(f"{manifest.name} of {manifest.created_at:%Y-%m-%d %H:%M} UTC")
-            verify(place, manifest)
+            made = f"{manifest.created_at:%Y-%m-%d %H:%M} UTC"
+            run.note(f"{manifest.name} of {made}, from {place.destination}")
+            if place.name not in run.settings.remotes:
+                verify(place, manifest)
             file = fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
         with run.step("compare_origin"):
             _require(manifest, "is not of this source", _origin_differences(run, file, manifest))
@@ -52,6 +55,11 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             with run.step("compare"):
                 _require(manifest, "was restored, but is not what it was", target.differences(manifest))
             _check(run, target)
+
+
+def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
+    places: list[Place] = [primary_place(run.settings, folder, run), *remote_places(run.settings, run)]
+    return next(place for place in places if place.name == run.settings.tested_place)
 
 
 def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
