@@ -1,8 +1,10 @@
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_programs import Programs, installed_programs, not_older
 from fraisier_deployers.backup.sources.postgresql import PostgresqlSource, dumped_database, load
 
-from tests.postgres import PASSWORD, Server, Servers
+from tests.postgres import PASSWORD, USUAL, Server, Servers
 from tests.postgres_server import programs
 
 both_versions = pytest.mark.parametrize("postgres_version", [16, 18])
@@ -31,6 +33,7 @@ CREATE TABLE parted_2026 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO (
 INSERT INTO parted VALUES ('2026-11-29');
 CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
 """
+LINE = "SET transaction_timeout = 0;"
 ROWS = {"My \"Schema.orders of 'all'": 2, "public.customers": 500, "public.parted_2026": 1}
 
 Run = FakeRun[JobSettings]
@@ -171,6 +174,65 @@ def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
         assert target.rows() == ROWS
     assert f"--no-owner: the server lacks, or keeps from you, {roles[0]}" in run.output
     assert f"--no-privileges: the server lacks, or keeps from you, {roles[1]}" in run.output
+
+
+@pytest.fixture
+def old_dump(run: Run, postgres_servers: Servers, tmp_path: Path) -> Iterator[PostgresqlFacts]:
+    """What the programs of version 18 dumped from a server of version 16."""
+    with postgres_servers(16).database() as url:
+        execute(url, SCHEMA + "CREATE TABLE lines (line text); INSERT INTO lines VALUES ('" + LINE + "')")
+        yield dump(run, url, 18, tmp_path)[1]
+
+
+def test_an_older_server_than_the_programs_is_restored_into_an_empty_cluster(
+    run: Run, postgres_servers: Servers, old_dump: PostgresqlFacts, tmp_path: Path
+) -> None:
+    assert (old_dump.server_major, old_dump.dumped_by) == (16, 18)
+    with postgres_servers.own(16) as empty:
+        target = PostgresDatabase.at(empty.url("restored"), run, programs(18))
+        target.create(old_dump)
+        load(target, tmp_path / "made.dump", old_dump)
+        assert target.rows() == old_dump.tables
+        with psycopg.connect(empty.url("restored")) as connection:
+            assert connection.execute("SELECT line FROM lines").fetchall() == [(LINE,)]
+
+
+def test_a_role_that_a_policy_names_has_to_be_created_first(
+    run: Run, filled: str, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    server = postgres_servers(USUAL)
+    roles = [f"{kind} {uuid4().hex}" for kind in ("policy", "owner")]
+    for role in roles:
+        server.execute(f'CREATE ROLE "{role}"')
+    execute(filled, f'ALTER TABLE customers OWNER TO "{roles[1]}"')
+    execute(filled, f'CREATE POLICY own ON customers TO "{roles[0]}" USING (true)')
+    facts = dump(run, filled, USUAL, tmp_path)[1]
+    with new_database(server, run, USUAL) as target:
+        load(target, tmp_path / "made.dump", facts)
+        assert target.rows() == ROWS
+    execute(filled, f'DROP OWNED BY "{roles[0]}", "{roles[1]}" CASCADE')
+    for role in roles:
+        server.execute(f'DROP ROLE "{role}"')
+    with new_database(server, run, USUAL) as target:
+        with pytest.raises(BackupError, match=f'CREATE ROLE "{roles[1]}"; CREATE ROLE "{roles[0]}";$'):
+            load(target, tmp_path / "made.dump", facts)
+        assert target.is_empty()
+
+
+def test_tablespaces_that_the_server_lacks_are_left_out(
+    run: Run, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    with postgres_servers.own(USUAL) as server, server.database() as url:
+        disk = server.folder / "disk"
+        disk.mkdir()
+        shutil.chown(disk, server.folder.stat().st_uid)
+        server.execute(f"CREATE TABLESPACE disk LOCATION '{disk}'")
+        execute(url, "CREATE TABLE t (n integer) TABLESPACE disk; INSERT INTO t VALUES (1)")
+        facts = dump(run, url, USUAL, tmp_path)[1]
+    with new_database(postgres_servers(USUAL), run, USUAL) as target:
+        load(target, tmp_path / "made.dump", facts)
+        assert target.rows() == {"public.t": 1}
+    assert "--no-tablespaces: the server lacks, or keeps from you, disk" in run.output
 
 
 def test_a_failed_restore_at_once_leaves_the_database_empty(

@@ -50,6 +50,8 @@ class PostgresqlFacts(_Recorded):
         lc_ctype: which characters are letters.
         owners: the roles that own something in it.
         grantees: the roles that were granted something in it.
+        policy_roles: the roles that its policies of row security name.
+        tablespaces: those in which something of it lies, other than its own.
         tables: the number of rows of each `schema.table`.
     """
 
@@ -64,6 +66,8 @@ class PostgresqlFacts(_Recorded):
     lc_ctype: str
     owners: tuple[str, ...] = ()
     grantees: tuple[str, ...] = ()
+    policy_roles: tuple[str, ...] = ()
+    tablespaces: tuple[str, ...] = ()
     tables: Rows
 
 

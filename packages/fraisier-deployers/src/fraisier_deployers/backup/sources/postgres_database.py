@@ -157,6 +157,16 @@ class PostgresDatabase:
         (missing,) = self.ask("missing_roles.sql", roles=_array(roles))
         return sorted(missing)
 
+    def creating_absent(self, roles: Sequence[str]) -> list[str]:
+        """Return the statements that create those of some roles that the server lacks."""
+        (statements,) = self.ask("absent_roles.sql", roles=_array(roles))
+        return list(statements)
+
+    def missing_tablespaces(self, tablespaces: Sequence[str]) -> list[str]:
+        """Return those of some tablespaces that the server lacks."""
+        (missing,) = self.ask("missing_tablespaces.sql", tablespaces=_array(tablespaces))
+        return list(missing)
+
     def _argv(self, file: str, values: Mapping[str, str]) -> tuple[str, ...]:
         variables = (f"--set={name}={value}" for name, value in values.items())
         return (self.psql, *OPTIONS, *variables, f"--file={SQL / file}")

@@ -23,8 +23,8 @@ SUFFIX = ".dump"
 _MODULE = "fraisier_deployers.backup.sources.snapshot"
 _LOCKED_MILLISECONDS = 300_000  # a table that is being migrated, for as long
 _TIMEOUT_SINCE = 17  # the version of PostgreSQL that has transaction_timeout
-_HEADER_LINES = 40  # of what pg_restore prints, before anything of the database
 _OF_DATABASE = "dbname:"
+_TIMEOUT = "^SET transaction_timeout = 0;$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def dump(database: PostgresDatabase, work: Path, sink: Sink, *, compressed: bool
 
 
 def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_once: bool = False) -> None:
-    """Restore a dump into an empty database. Owners and grants are left out if roles are missing, and that is
-    said. Raises `BackupError`.
+    """Restore a dump into an empty database. Owners, grants and tablespaces are left out if the server lacks
+    them, and that is said. Raises `BackupError`, for roles too that policies name.
 
     Args:
         database: where to.
@@ -87,13 +87,10 @@ def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_o
         at_once: whether all of it or nothing is restored.
     """
     server = _server(database, facts)
+    _require_policy_roles(database, facts)
     programs = database.programs_for(max(facts.dumped_by, server))
     options = ["--exit-on-error", "--no-password", *(["--single-transaction"] if at_once else [])]
-    for option, roles in {"--no-owner": facts.owners, "--no-privileges": facts.grantees}.items():
-        if missing := database.missing_roles(roles):
-            options.append(option)
-            database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(missing)}")
-    program = (programs["pg_restore"], *options)
+    program = (programs["pg_restore"], *options, *_left_out(database, facts))
     if programs.version >= _TIMEOUT_SINCE > server:
         pipeline = _through_psql(file, program, programs["psql"])
     else:  # through the pump, which tells how far it is
@@ -102,11 +99,34 @@ def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_o
 
 
 def _through_psql(file: Path, program: Sequence[str], psql: str) -> Pipeline:
-    """Return a restore without the one parameter that `pg_restore` sets and older servers do not know."""
+    """Return a restore without the one parameter that `pg_restore` sets and older servers do not know. If the
+    statements are cut short, no COMMIT comes.
+    """
     printing = Stage((*program, "--file=-"))
-    without = Stage(("sed", f"1,{_HEADER_LINES}{{/^SET transaction_timeout = 0;$/d;}}"))
+    without = Stage(("sed", f"1,/{_TIMEOUT}/{{/{_TIMEOUT}/d;}}"))
     executing = Stage((psql, *OPTIONS, "--file=-"))
     return Pipeline(str(file), (printing,), (without, executing), os.devnull)
+
+
+def _left_out(database: PostgresDatabase, facts: PostgresqlFacts) -> list[str]:
+    """Return the options that leave out what the server lacks roles or tablespaces for, and say so."""
+    missing = {
+        "--no-owner": database.missing_roles(facts.owners),
+        "--no-privileges": database.missing_roles(facts.grantees),
+        "--no-tablespaces": database.missing_tablespaces(facts.tablespaces),
+    }
+    for option, names in missing.items():
+        if names:
+            database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(names)}")
+    return [option for option, names in missing.items() if names]
+
+
+def _require_policy_roles(database: PostgresDatabase, facts: PostgresqlFacts) -> None:
+    """Raise `BackupError` if policies name roles that the server lacks: no option leaves policies out."""
+    if database.creating_absent(facts.policy_roles):
+        roles = (*facts.owners, *facts.grantees, *facts.policy_roles)
+        statements = " ".join(database.creating_absent(roles))
+        raise BackupError(f"the server lacks roles that policies name; create them first: {statements}")
 
 
 def dumped_database(database: PostgresDatabase, file: Path, facts: PostgresqlFacts) -> str:

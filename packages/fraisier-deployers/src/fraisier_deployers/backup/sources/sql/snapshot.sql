@@ -24,6 +24,16 @@ SELECT json_build_object(
         JOIN pg_shdepend ON refclassid = 'pg_authid'::regclass AND refobjid = pg_roles.oid
         WHERE dbid = pg_database.oid AND deptype = 'a'
         ORDER BY rolname
+    ),
+    'policy_roles', ARRAY(
+        SELECT DISTINCT rolname FROM pg_roles
+        WHERE oid IN (SELECT unnest(polroles) FROM pg_policy)
+        ORDER BY rolname
+    ),
+    'tablespaces', ARRAY(
+        SELECT spcname FROM pg_tablespace
+        WHERE oid IN (SELECT reltablespace FROM pg_class WHERE oid >= 16384)
+        ORDER BY spcname
     )
 )
 FROM pg_database WHERE datname = current_database();
