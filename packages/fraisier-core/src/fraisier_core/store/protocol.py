@@ -6,7 +6,7 @@ Connections, transactions, SQL and the driver's exceptions stay inside; every me
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fraisier_core.store.holds import Hold, Window
 from fraisier_core.store.received import Delivery, DeliveryDetails, Receipts, ReceivedDelivery
@@ -34,7 +34,9 @@ from fraisier_core.store.records import (
 from fraisier_core.store.tables import Closed, Contents, WritableContents
 from fraisier_core.store.tokens import AuditEvent, Token
 from fraisier_core.store.vocabulary import RecordedVerdict
-from fraisier_core.system.processes import ProcessIdentity
+
+if TYPE_CHECKING:
+    from fraisier_core.system.processes import ProcessIdentity  # which reading does without
 
 
 class Commits(Protocol):
