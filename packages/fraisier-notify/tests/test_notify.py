@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from time import time
 from typing import Any
 
 import fraisier_notify
@@ -23,8 +24,9 @@ from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import DeploymentEvent, Event, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing import ApiRequest, ApiResponse, ApiServer
+from fraisier_notify.delivering import MOST_ATTEMPTS, Known
 from fraisier_notify.notify_settings import NotifySettings
-from fraisier_notify.outbox import Outbox
+from fraisier_notify.outbox import Letter, Outbox
 from fraisier_notify.sending import send
 from pydantic import SecretStr
 
@@ -203,15 +205,19 @@ def test_a_hundred_at_once_stay_within_the_bound_and_the_next_message_says_how_m
 ) -> None:
     settings = section(hook=f"json://{hook.host}/notified")
     context = told_of_failures(place, settings, 100)
+    assert fraisier_notify.deliver(settings, context) is None
+    messages = [each["message"] for each in place.notified()]
+    newest = [f"number {number}" for number in range(95, 100)]
+    assert [each.partition("\n")[0] for each in messages] == newest
+    assert "95 more notifications were left out: more than 5 in an hour, " in messages[0]
+    assert "This is the last one for now" in messages[-1]
+    told_of_failures(place, settings, 3)
     pause = fraisier_notify.deliver(settings, context)
     assert pause is not None
     assert 3000 < pause <= 3600
-    messages = [each["message"] for each in place.notified()]
-    assert [each.partition("\n")[0] for each in messages] == [f"number {number}" for number in range(5)]
-    assert "This is the last one for now" in messages[-1]
     an_hour_later(context.folder, "hook")
     fraisier_notify.deliver(settings, context)
-    assert "95 more notifications were left out: at most 5" in place.notified()[5]["message"]
+    assert "3 more notifications were left out" in place.notified()[5]["message"]
     told_of_failures(place, settings)
     fraisier_notify.deliver(settings, context)
     assert "left out:" not in place.notified()[6]["message"]
@@ -221,7 +227,7 @@ def an_hour_later(folder: Path, name: str) -> None:
     """Have what is known of where letters go be older by an hour."""
     outbox = Outbox(folder)
     known = dict(outbox.known(name))
-    earlier = {"sent": [each - 3600 for each in known["sent"]], "not_before": known["not_before"] - 3600}
+    earlier = {"tried": [each - 3600 for each in known["tried"]], "not_before": known["not_before"] - 3600}
     outbox.note(name, known | earlier)
 
 
@@ -273,9 +279,9 @@ def test_what_was_cut_off_is_sent_again_as_a_repetition(place: Place) -> None:
 def test_no_redirect_is_followed_unless_the_url_says_so(hook: ApiServer) -> None:
     elsewhere = ApiResponse(307, headers={"Location": f"{hook.url}/secret"})
     with ApiServer(lambda _: elsewhere) as server:
-        assert send(f"json://{server.host}/", "title", "body") is not None
+        assert send(f"json://{server.host}/", "title", "body", 30) is not None
         assert hook.requests == []
-        assert send(f"json://{server.host}/?redirect=yes", "title", "body") is None
+        assert send(f"json://{server.host}/?redirect=yes", "title", "body", 30) is None
         assert len(hook.requests) == 1
 
 
@@ -292,9 +298,9 @@ def test_no_redirect_is_followed_unless_the_url_says_so(hook: ApiServer) -> None
 def test_neither_a_url_nor_a_part_of_it_is_in_an_error_or_printed(
     url: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    problem = send(url, "title", "body")
+    problem = send(url, "title", "body", 30)
     assert problem
-    for text in (problem, *capfd.readouterr(), caplog.text):
+    for text in (problem.text, *capfd.readouterr(), caplog.text):
         assert SECRET not in text
         assert "127.0.0.1" not in text
         assert "example.com" not in text
@@ -355,6 +361,7 @@ def test_who_hears_of_what_is_narrowed(tmp_path: Path) -> None:
     ("written", "problem"),
     [
         ("{ops: {url: hunter2}}", "notify.ops.url: should be a URL of Apprise, such as mailtos://"),
+        ("{ops: {url: 'json://hunter2, json://hunter2'}}", "notify.ops.url: should be one URL"),
         ("{ops: {url: [hunter2]}}", "notify.ops.url: should be text"),
         ("{ops: {uri: 'json://hunter2'}}", 'notify.ops.uri: unknown key; did you mean "url"?'),
         ("{ops: 'json://hunter2'}", "notify.ops: should be a mapping"),
@@ -392,3 +399,115 @@ def test_an_event_that_is_told_again_is_put_into_the_outbox_once(place: Place, h
     newer = event._replace(sequence=event.sequence + 1)
     assert fraisier_notify.deployment_changed(deployment, newer, settings, again)
     assert len(list(Outbox(context.folder).letters())) == 1
+    of_an_older_record = event._replace(deployment_id="another", sequence=1)
+    assert fraisier_notify.deployment_changed(deployment, of_an_older_record, settings, again)
+    assert len(list(Outbox(context.folder).letters())) == 2
+
+
+def put(folder: Path, *letters: Letter) -> Outbox:
+    """Have an outbox with some letters."""
+    outbox = Outbox(folder)
+    for number, letter in enumerate(letters):
+        outbox.put(f"{number}", letter)
+    return outbox
+
+
+def delivered(settings: NotifySettings, context: ObserverContext) -> str:
+    """Deliver as if no failure were remembered, and return the problem."""
+    outbox = Outbox(context.folder)
+    for path in context.folder.glob("*.json"):
+        outbox.note(path.stem, {**outbox.known(path.stem), "not_before": 0, "failures": 0})
+    try:
+        fraisier_notify.deliver(settings, context)
+    except TellLaterError as error:
+        return str(error)
+    return ""
+
+
+def test_a_letter_that_is_refused_keeps_no_other_waiting_and_is_dropped_in_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(request: ApiRequest) -> ApiResponse:
+        return ApiResponse(400 if request.json()["title"] == "poison" else 200)
+
+    with ApiServer(answer) as server:
+        settings = section(hook=f"json://{server.host}/")
+        outbox = put(tmp_path, *(Letter(each, "body", "hook") for each in ("poison", "later")))
+        context = ObserverContext(tmp_path)
+        assert delivered(settings, context).startswith("hook: ")
+        assert delivered(settings, context).startswith("hook: ")
+        assert [each.json()["title"] for each in server.requests] == ["poison", "later", "poison"]
+        ((key, letter),) = outbox.letters()
+        outbox.remove(key)
+        outbox.put(key, replace(letter, attempts=MOST_ATTEMPTS))
+        assert delivered(settings, context) == ""
+        assert server.requests[-1].json()["title"] == "Fraisier: notifications were left out"
+        assert "1 more notifications were left out" in server.requests[-1].json()["message"]
+    assert "hook: too old, or refused too often: 1 not sent" in caplog.text
+
+
+def test_an_attempt_counts_as_sent_because_some_recipients_may_have_it(tmp_path: Path) -> None:
+    with ApiServer(lambda _: ApiResponse(500)) as server:
+        settings = NotifySettings.model_validate({"hook": {"url": f"json://{server.host}/", "per_hour": 2}})
+        outbox = put(tmp_path, Letter("one", "body", "hook"))
+        context = ObserverContext(tmp_path)
+        for _ in range(4):
+            delivered(settings, context)
+        assert len(server.requests) == 2
+        assert len(list(outbox.letters())) == 1
+        pause = fraisier_notify.deliver(settings, context)
+        assert pause is not None
+        assert pause > 3000
+
+
+def test_what_is_too_old_is_not_sent_as_if_it_were_of_now(tmp_path: Path, hook: ApiServer) -> None:
+    outbox = put(
+        tmp_path, Letter("old", "body", "hook", at=time() - 25 * 3600), Letter("new", "body", "hook")
+    )
+    assert delivered(section(hook=f"json://{hook.host}/"), ObserverContext(tmp_path)) == ""
+    (request,) = hook.requests
+    assert request.json()["title"] == "new"
+    assert "1 more notifications were left out" in request.json()["message"]
+    assert not list(outbox.letters())
+
+
+def test_a_clock_that_was_ahead_silences_nobody() -> None:
+    known = Known(tried=[90_000.0] * 2, not_before=90_000.0)
+    assert known.pause(3600.0) == 0
+    assert known.slots(2, 3600.0) == 0
+    assert known.slots(2, 7201.0) == 2
+
+
+def test_pings_of_environments_whose_names_read_alike_go_each_to_its_own_address(
+    tmp_path: Path, hook: ApiServer
+) -> None:
+    places = ("api", "eu-prod"), ("api-eu", "prod")
+    facts = {each: EnvironmentFacts("job", ping=SecretStr(f"{hook.url}/{each[0]}")) for each in places}
+    name = "ping-api-eu-prod"
+    put(tmp_path, *(Letter("", "", place=place, run="1") for place in places), Letter("x", "body", name))
+    settings = section(**{name: f"json://{hook.host}/notified"})
+    assert delivered(settings, ObserverContext(tmp_path, environments=facts)) == ""
+    paths = sorted(each.path.partition("?")[0] for each in hook.requests)
+    assert paths == ["/api", "/api-eu", "/notified"]
+
+
+def test_a_ping_that_failed_gives_way_to_a_newer_one_of_its_run(tmp_path: Path) -> None:
+    with ApiServer(lambda _: ApiResponse(200 if server.requests else 503)) as server:
+        facts = {("api", "production"): EnvironmentFacts("job", ping=SecretStr(f"{server.url}/check"))}
+        context = ObserverContext(tmp_path, environments=facts)
+        outbox = put(tmp_path, Letter("start", "", place=("api", "production"), run="1"))
+        assert delivered(section(), context) == "ping of api production: status 503"
+        outbox.put("1", Letter("", "", place=("api", "production"), run="1"))
+        assert delivered(section(), context) == ""
+        assert [each.path for each in server.requests] == ["/check/start?rid=1", "/check?rid=1"]
+
+
+def test_who_never_answers_is_named_and_keeps_nobody_waiting(tmp_path: Path, hook: ApiServer) -> None:
+    with ApiServer(lambda _: ApiResponse(hangs=True)) as server:
+        urls = {"slow": f"json://{server.host}/?rto=1000", "hook": f"json://{hook.host}/"}
+        settings = section(**urls).model_copy(update={"timeout": 5.0})
+        put(tmp_path, Letter("a", "body", "slow"), Letter("b", "body", "hook"))
+        assert delivered(settings, ObserverContext(tmp_path)) == "slow: no answer within 2 s"
+        assert len(hook.requests) == 1
+        brief = settings.model_copy(update={"timeout": 0.5})
+        assert fraisier_notify.send_sample(brief, ["slow"]) == {"slow": "no answer within 0.5 s"}

@@ -11,7 +11,7 @@ from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext, 
 
 from fraisier_notify.messages import change_of, message_of, missed_message
 from fraisier_notify.notify_settings import NotifySettings
-from fraisier_notify.outbox import LAST_EVENT, Letter, Outbox
+from fraisier_notify.outbox import Letter, Outbox
 from fraisier_notify.pings import ping_of
 
 
@@ -26,19 +26,21 @@ def deployment_changed(
     deployment: Deployment, event: DeploymentEvent, settings: NotifySettings, context: ObserverContext
 ) -> bool:
     """Put what there is to say about a change into the outbox."""
-    if context.repeated and event.sequence <= Outbox(context.folder).last_event:
+    # A record that was begun anew, or restored, has the same numbers again, for others.
+    identity = f"{event.sequence:020}-{event.deployment_id}"
+    if context.repeated and Outbox(context.folder).has_taken(identity):
         return True
     letters = {}
     change = change_of(event, context)
     if change is not None:
         title, body = message_of(change, deployment, event, context)
         for name in settings.hearing(change, _narrowed(context)):
-            letters[f"{event.sequence:020}-{name}"] = Letter(title, body, name=name)
+            letters[f"{identity}-{name}"] = Letter(title, body, name=name)
     if context.environment is not None and context.environment.ping is not None:
         ping = ping_of(deployment, event, context)
         if ping is not None:
-            letters[f"{event.sequence:020}-"] = ping
-    return _put(letters, context, event.sequence)
+            letters[f"{identity}-"] = ping
+    return _put(letters, context, identity)
 
 
 @hookimpl
@@ -67,17 +69,19 @@ def send_sample(settings: NotifySettings, names: Collection[str]) -> Mapping[str
     found = settings.destinations
     if unknown := [name for name in names if name not in found]:
         raise UnknownNameError(f"{unknown[0]} is not in notify: (known there: {', '.join(found) or '-'})")
-    return {name: send(found[name].url.get_secret_value(), *SAMPLE) or "" for name in names or found}
+    urls = {name: found[name].url.get_secret_value() for name in names or found}
+    problems = {name: send(url, *SAMPLE, settings.timeout) for name, url in urls.items()}
+    return {name: problem.text if problem else "" for name, problem in problems.items()}
 
 
 def _narrowed(context: ObserverContext) -> tuple[str, ...] | None:
     return context.environment.notify if context.environment else None
 
 
-def _put(letters: Mapping[str, Letter], context: ObserverContext, last_event: int | None = None) -> bool:
+def _put(letters: Mapping[str, Letter], context: ObserverContext, event: str | None = None) -> bool:
     outbox = Outbox(context.folder)
     for key, letter in letters.items():
         outbox.put(key, letter)
-    if letters and last_event is not None:
-        outbox.note(LAST_EVENT, {"sequence": last_event})
+    if letters and event is not None:
+        outbox.take(event)
     return bool(letters)

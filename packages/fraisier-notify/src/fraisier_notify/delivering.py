@@ -1,4 +1,4 @@
-"""Sends what is in the outbox: in order, later and later after a failure, and not too often."""
+"""Sends what is in the outbox: the oldest first, later and later after a failure, and not too often."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from fraisier_core import ObserverContext, TellLaterError
 from fraisier_notify.messages import REPEATED
 from fraisier_notify.notify_settings import NotifySettings
 from fraisier_notify.outbox import Letter, Outbox
-from fraisier_notify.pings import ping
-from fraisier_notify.sending import send
+from fraisier_notify.pings import PING_SECONDS, ping
+from fraisier_notify.sending import Problem, send
 
 logger = logging.getLogger(__name__)
 
 HOUR = 3600.0
+LONGEST_WAIT = 24 * HOUR
+LONGEST_WAIT_OF_A_PING = HOUR
+MOST_ATTEMPTS = 16
+"""How often a letter is tried: for two hours if no other is sent meanwhile."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
-MOST_WAITING = 200
-PING_SECONDS = 5.0
-Send = Callable[[Letter, "Known"], str | None]
+BEGUN_WITHIN, LONGEST_SEND = 0.5, 0.4
+"""Which parts of the timeout of the whole there are to begin to send a letter, and to send one."""
+Letters = list[tuple[str, Letter]]
+Send = Callable[[Letter], Problem | None]
 
 
 @dataclass(slots=True)
 class Known:
-    """What is known of where letters go: when some were sent, how many were left out, and what failed."""
+    """What is known of where letters go: when it was tried, how many were left out, and what failed."""
 
-    sent: list[float] = field(default_factory=list)
+    tried: list[float] = field(default_factory=list)
     left_out: int = 0
     failures: int = 0
     not_before: float = 0.0
 
     def slots(self, per_hour: int, now: float) -> int:
-        """Return how many messages may be sent now."""
-        self.sent = [each for each in self.sent if now - HOUR < each <= now]
-        return per_hour - len(self.sent)
+        """Return how many attempts may be made now; what is of the future, by a clock that was wrong, is of
+        now.
+        """
+        self.tried = [min(each, now) for each in self.tried if now - HOUR < each]
+        return max(0, per_hour - len(self.tried))
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next attempt; none if the clock was set back by more than a pause."""
@@ -52,13 +59,13 @@ class Known:
 
 
 class Delivery:
-    """One delivery of everything that is due; what keeps a destination from one letter keeps it from all."""
+    """One delivery of everything that is due."""
 
     def __init__(self, settings: NotifySettings, context: ObserverContext) -> None:
         self._settings = settings
         self._context = context
         self._outbox = Outbox(context.folder)
-        self._until = monotonic() + settings.timeout / 2
+        self._until = monotonic() + settings.timeout * BEGUN_WITHIN
         self._problems: list[str] = []
         self._pauses: list[float] = []
 
@@ -66,7 +73,7 @@ class Delivery:
         """Send, and return the seconds until something is due again. Raises `TellLaterError` if something
         failed.
         """
-        waiting: dict[str, list[tuple[str, Letter]]] = {name: [] for name in self._settings.destinations}
+        waiting: dict[str, Letters] = {name: [] for name in self._settings.destinations}
         for key, letter in self._outbox.letters():
             waiting.setdefault(letter.goes_to, []).append((key, letter))
         known = {name: Known(**_kept(self._outbox.known(name))) for name in waiting}
@@ -77,62 +84,91 @@ class Delivery:
             raise TellLaterError("; ".join(self._problems), LONGEST_PAUSE if pause is None else pause)
         return pause
 
-    def _serve(self, name: str, letters: list[tuple[str, Letter]], known: Known) -> None:
+    def _serve(self, name: str, letters: Letters, known: Known) -> None:
         if letters and not letters[0][1].name:
             self._serve_pings(name, letters, known)
         elif name not in self._settings.destinations:
-            logger.warning("nobody is called %s any more: %d messages are not sent", name, len(letters))
-            self._drop(letters)
+            self._drop(letters, f"nobody is called {name} any more")
         else:
             self._serve_messages(name, letters, known)
 
-    def _serve_messages(self, name: str, letters: list[tuple[str, Letter]], known: Known) -> None:
-        per_hour, url = self._settings.destinations[name].per_hour, self._settings.destinations[name].url
-        if excess := letters[:-MOST_WAITING]:
-            known.left_out += len(excess)
-            self._outbox.note(name, _state(known))
-            self._drop(excess)
-            letters = letters[-MOST_WAITING:]
+    def _serve_messages(self, name: str, letters: Letters, known: Known) -> None:
+        said = self._settings.destinations[name]
+        letters = self._wanted(name, letters, known, said.per_hour)
+        seconds = self._settings.timeout * LONGEST_SEND
 
-        def notify(letter: Letter) -> str | None:
-            return send(url.get_secret_value(), letter.title, _body(letter, known, per_hour))
+        def notify(letter: Letter) -> Problem | None:
+            body = _body(letter, known, said.per_hour)
+            known.tried.append(time())
+            return send(said.url.get_secret_value(), letter.title, body, seconds)
 
-        if not letters and known.left_out and known.slots(per_hour, time()) > 0:
-            letters = [("left-out", Letter("Fraisier: notifications were left out", "", name=name))]
-            self._outbox.put(*letters[0])
-        while letters and known.slots(per_hour, time()) > 0 and self._send(name, *letters[0], known, notify):
-            known.sent.append(time())
+        for key, letter in letters:
+            if known.slots(said.per_hour, time()) <= 0 or not self._send(name, key, letter, known, notify):
+                break
             known.left_out = 0
             self._outbox.note(name, _state(known))
-            self._outbox.remove(letters.pop(0)[0])
-        if known.slots(per_hour, time()) <= 0:
-            known.left_out += len(letters)
-            self._outbox.note(name, _state(known))
-            self._drop(letters)
-            if known.left_out:
-                self._pauses.append(max(1.0, known.sent[0] + HOUR - time()))
+            self._outbox.remove(key)
+        if self._is_owed(name, known) and known.slots(said.per_hour, time()) <= 0:
+            self._pauses.append(max(1.0, known.tried[0] + HOUR - time()))
 
-    def _serve_pings(self, name: str, letters: list[tuple[str, Letter]], known: Known) -> None:
-        environment = self._context.environments.get(letters[0][1].place)
+    def _is_owed(self, name: str, known: Known) -> bool:
+        return bool(known.left_out) or any(letter.name == name for _, letter in self._outbox.letters())
+
+    def _wanted(self, name: str, letters: Letters, known: Known, per_hour: int) -> Letters:
+        """Drop and count what is too old, was tried too often, or is more than may be sent, of which the
+        newest are kept; return the rest, what was refused before at the end.
+        """
+        counted = _left_out(name)[0]
+        useless = [each for each in letters if _is_useless(each[1], LONGEST_WAIT)]
+        letters = sorted((each for each in letters if each not in useless), key=lambda each: each[1].at)
+        others = [each for each in letters if each[0] != counted]
+        slots = known.slots(per_hour, time())
+        kept = others[-slots:] if slots else [each for each in others if each[1].attempts]
+        excess = [each for each in others if each not in kept]
+        if dropped := [each for each in useless + excess if each[0] != counted]:
+            known.left_out += len(dropped)
+        elif useless:
+            known.left_out = 0
+        self._outbox.note(name, _state(known))
+        self._drop(useless, f"{name}: too old, or refused too often")
+        self._drop(excess, f"{name}: more than {per_hour} an hour")
+        if others:
+            self._outbox.remove(counted)
+        elif letters:
+            kept = letters
+        elif known.left_out and slots:
+            kept = [_left_out(name)]
+            self._outbox.put(*kept[0])
+        return sorted(kept, key=lambda each: each[1].attempts)
+
+    def _serve_pings(self, name: str, letters: Letters, known: Known) -> None:
+        place = letters[0][1].place
+        environment = self._context.environments.get(place)
         url = environment.ping if environment else None
-        stale = [each for each in letters if url is None or time() - each[1].at > HOUR]
-        if stale:
-            logger.warning("%s: %d pings are not sent", " ".join(letters[0][1].place), len(stale))
-            self._drop(stale)
-            letters = [each for each in letters if each not in stale]
+        newest = {letter.run: key for key, letter in letters}
+        useless = [
+            (key, letter)
+            for key, letter in letters
+            if url is None
+            or _is_useless(letter, LONGEST_WAIT_OF_A_PING)
+            or (letter.attempts and newest[letter.run] != key)
+        ]
+        self._drop(useless, f"ping of {' '.join(place)}: too old, or nobody is to hear it")
 
-        def signal(letter: Letter) -> str | None:
+        def signal(letter: Letter) -> Problem | None:
             return ping(url.get_secret_value(), letter, PING_SECONDS) if url else None
 
-        while letters and self._send(name, *letters[0], known, signal):
-            self._outbox.remove(letters.pop(0)[0])
+        for key, letter in letters:
+            if (key, letter) in useless:
+                continue
+            if not self._send(name, key, letter, known, signal):
+                break
+            self._outbox.remove(key)
         if known.failures == 0:
             self._outbox.note(name, _state(known))
 
-    def _send(
-        self, name: str, key: str, letter: Letter, known: Known, send_it: Callable[[Letter], str | None]
-    ) -> bool:
-        """Send a letter, and return whether it was sent; until that is known, it counts as a failure."""
+    def _send(self, name: str, key: str, letter: Letter, known: Known, send_it: Send) -> bool:
+        """Send a letter, and return whether it is done with; until that is known, it counts as a failure."""
         if (left := known.pause(time())) or monotonic() > self._until:
             self._pauses.append(left)
             return False
@@ -140,32 +176,48 @@ class Delivery:
         self._outbox.note(name, _state(known))
         self._outbox.begin(key, letter)
         problem = send_it(letter)
-        if problem is None:
+        if problem is not None:
+            who = letter.name or "ping of {} {}".format(*letter.place)
+            self._problems.append(f"{who}: {problem.text}")
+        if problem is None or problem.is_final:
             known.failures, known.not_before = 0, 0.0
             return True
-        who = letter.name or "ping of {} {}".format(*letter.place)
         known.not_before = time() + pause
         self._outbox.note(name, _state(known))
-        self._problems.append(f"{who}: {problem}")
         self._pauses.append(pause)
         return False
 
-    def _drop(self, letters: list[tuple[str, Letter]]) -> None:
+    def _drop(self, letters: Letters, why: str) -> None:
+        if letters:
+            logger.warning("%s: %d not sent", why, len(letters))
         for key, _ in letters:
             self._outbox.remove(key)
 
 
+def _is_useless(letter: Letter, longest_wait: float) -> bool:
+    return letter.attempts >= MOST_ATTEMPTS or time() - letter.at > longest_wait
+
+
+def _left_out(name: str) -> tuple[str, Letter]:
+    return f"left-out-{name}", Letter(
+        "Fraisier: notifications were left out", "See `fraisier history`.", name=name
+    )
+
+
 def _body(letter: Letter, known: Known, per_hour: int) -> str:
-    others = f"{known.left_out} more notifications were left out: at most {per_hour} are sent in an hour."
+    others = (
+        f"{known.left_out} more notifications were left out: more than {per_hour} in an hour, too old, or "
+        "refused too often."
+    )
     is_last = known.slots(per_hour, time()) == 1
     until = "This is the last one for now: what follows within the hour is counted and left out."
     parts = [letter.body, others if known.left_out else "", until if is_last else ""]
-    return "\n\n".join(filter(None, [*parts, REPEATED if letter.begun else ""]))
+    return "\n\n".join(filter(None, [*parts, REPEATED if letter.attempts else ""]))
 
 
 def _state(known: Known) -> dict[str, Any]:
-    return {name: getattr(known, name) for name in ("sent", "left_out", "failures", "not_before")}
+    return {name: getattr(known, name) for name in ("tried", "left_out", "failures", "not_before")}
 
 
 def _kept(known: Any) -> dict[str, Any]:
-    return {name: known[name] for name in ("sent", "left_out", "failures", "not_before") if name in known}
+    return {name: known[name] for name in ("tried", "left_out", "failures", "not_before") if name in known}

@@ -13,12 +13,15 @@ from pydantic_core import CoreSchema
 
 Change = Literal["failed", "rolled_back", "recovered", "overdue"]
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_NEXT = re.compile(r"[\s,]+[A-Za-z0-9]+://")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*://\S")
 
 
 def _address(url: SecretStr) -> SecretStr:
     if not _SCHEME.match(url.get_secret_value()):
         raise ValueError("should be a URL of Apprise, such as mailtos://user:password@example.com")
+    if _NEXT.search(url.get_secret_value()):
+        raise ValueError("should be one URL: give each a name of its own")
     return url
 
 

@@ -12,7 +12,8 @@ from time import time
 from typing import Any
 
 LETTER, NEW = ".letter", ".new"
-LAST_EVENT = "last event"
+LAST_EVENTS = "last events"
+_MOST_EVENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Letter:
         place: of a ping, the fraise and the environment whose `ping:` says where to.
         run: of a ping, the id of the run.
         at: when it was put into the outbox, in seconds of the epoch.
-        begun: whether it was begun to be sent.
+        attempts: how often it was begun to be sent.
     """
 
     title: str
@@ -35,12 +36,12 @@ class Letter:
     place: tuple[str, str] = ("", "")
     run: str = ""
     at: float = field(default_factory=time)
-    begun: bool = False
+    attempts: int = 0
 
     @property
     def goes_to(self) -> str:
-        """What all letters that must keep their order have in common."""
-        return self.name or "ping-{}-{}".format(*self.place)
+        """What all letters to the same address have in common; a ping's has spaces, which no name has."""
+        return self.name or "ping {} {}".format(*self.place)
 
 
 class Outbox:
@@ -49,10 +50,14 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    @property
-    def last_event(self) -> int:
-        """The sequence of the last event of which letters were put here."""
-        return int(self.known(LAST_EVENT).get("sequence", 0))
+    def has_taken(self, event: str) -> bool:
+        """Whether letters of an event were put here, one of the last."""
+        return event in self.known(LAST_EVENTS).get("events", [])
+
+    def take(self, event: str) -> None:
+        """Note that letters of an event were put here."""
+        events = [*self.known(LAST_EVENTS).get("events", []), event]
+        self.note(LAST_EVENTS, {"events": events[-_MOST_EVENTS:]})
 
     def put(self, key: str, letter: Letter) -> None:
         """Keep a letter, unless one of the same key is there."""
@@ -69,8 +74,7 @@ class Outbox:
 
     def begin(self, key: str, letter: Letter) -> None:
         """Note that a letter is being sent: who finds it so does not know whether it was."""
-        if not letter.begun:
-            _write(self._path(key), asdict(replace(letter, begun=True)))
+        _write(self._path(key), asdict(replace(letter, attempts=letter.attempts + 1)))
 
     def remove(self, key: str) -> None:
         """Forget a letter that was sent, or is not to be."""

@@ -11,8 +11,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from fraisier_core import Deployment, DeploymentEvent, NoResponseError, ObserverContext, ask
 
 from fraisier_notify.outbox import Letter
+from fraisier_notify.sending import Problem
 
+PING_SECONDS = 5.0
 MAX_BODY_BYTES = 10_000
+_MAY_HELP_LATER = frozenset({408, 429})
 _KINDS = frozenset({"run", "backup"})
 _SIGNALS = {"claimed": "start", "success": "", "failed": "fail", "interrupted": "fail", "cancelled": "fail"}
 
@@ -26,14 +29,17 @@ def ping_of(deployment: Deployment, event: DeploymentEvent, context: ObserverCon
     return Letter(signal, body, place=(deployment.fraise_id, deployment.environment), run=deployment.id)
 
 
-def ping(url: str, letter: Letter, seconds: float) -> str | None:
+def ping(url: str, letter: Letter, seconds: float) -> Problem | None:
     """Send a ping, and return what went wrong without the address, None if nothing did."""
     body = letter.body.encode(errors="replace")[-MAX_BODY_BYTES:]
     try:
         response = ask("POST", address(url, letter.title, letter.run), body=body, seconds=seconds)
     except NoResponseError as error:
-        return str(error).partition(": ")[2] or f"no answer within {seconds:g} s"
-    return None if 200 <= response.status < 300 else f"status {response.status}"
+        return Problem(str(error).partition(": ")[2] or f"no answer within {seconds:g} s")
+    if 200 <= response.status < 300:
+        return None
+    is_final = 300 <= response.status < 500 and response.status not in _MAY_HELP_LATER
+    return Problem(f"status {response.status}", is_final)
 
 
 def address(url: str, signal: str, run: str) -> str:
