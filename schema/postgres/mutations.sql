@@ -108,9 +108,15 @@ DECLARE
 BEGIN
     PERFORM require_configured(fn_hold.fraise_id, fn_hold.environment);
     BEGIN
+        IF until !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)$' THEN
+            RAISE invalid_datetime_format;
+        END IF;
         ends := CAST(until AS timestamptz);
+        IF ends >= '10000-01-01 00:00:00+00' THEN
+            RAISE datetime_field_overflow;
+        END IF;
     EXCEPTION WHEN data_exception THEN
-        PERFORM refuse_request('"' || until || '" is no time, such as 2026-01-31T12:00:00Z');
+        PERFORM refuse_request('"' || until || '" is no time with a time zone, such as 2026-01-31T12:00:00Z');
     END;
     IF ends <= clock_timestamp() THEN
         PERFORM refuse_request(until || ' is in the past');

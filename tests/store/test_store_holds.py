@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,71 @@ def test_the_newest_push_is_deployed_once_it_is_resumed(store: OpenStore) -> Non
     assert [store.deployment(each).status for each in ids] == ["superseded", "superseded", "running"]
 
 
+@pytest.mark.parametrize("overrides", [True, False], ids=["overrides", "before"])
+def test_what_is_held_does_not_supersede_what_is_not(store: OpenStore, overrides: bool) -> None:
+    store.request(PUSH)
+    running = store.leased(ME)
+    assert running is not None
+    if not overrides:
+        by_hand = store.request(MANUAL)
+    store.hold("web", "production", "an incident", "ops")
+    if overrides:
+        by_hand = store.request(MANUAL._replace(overrides_hold=True))
+    pushes = [store.request(PUSH._replace(commit_sha=each * 40)) for each in "de"]
+    assert [store.deployment(each).status for each in (by_hand, *pushes)] == [
+        "pending",
+        "superseded",
+        "pending",
+    ]
+    store.append(running, Event("success"))
+    lease = store.leased(ME)
+    assert lease is not None
+    assert lease.deployment_id == by_hand
+    store.requeue(lease)
+    assert store.deployment(by_hand).status == "pending", "nor does it if that has to begin again"
+    assert not waits(store, by_hand)
+    assert waits(store, pushes[1])
+    store.resume("web", "production", "ops")
+    assert not waits(store, pushes[1])
+
+
+def test_the_newest_supersedes_all_that_wait_once_it_is_resumed(store: OpenStore) -> None:
+    store.hold("web", "production", "an incident", "ops")
+    by_hand = store.request(MANUAL._replace(overrides_hold=True))
+    held = store.request(PUSH)
+    store.resume("web", "production", "ops")
+    newest = store.request(PUSH._replace(commit_sha="d" * 40))
+    assert [store.deployment(each).superseded_by for each in (by_hand, held)] == [newest, newest]
+    store.rebuild()
+    assert store.deployment(newest).status == "pending"
+
+
+def test_a_clock_that_is_set_back_does_not_let_anything_through(store: OpenStore) -> None:
+    held = store.request(PUSH)
+    store.execute(
+        "INSERT INTO tb_holds (id, cause, fraise_id, environment, reason, held_by, begins_at)"
+        f" VALUES ('{held}', 'manual', 'web', 'production', 'an incident', 'ops', '{at(seconds=90)}')"
+    )
+    assert waits(store, held)
+    assert len(store.resume("web", "production", "ops")) == 1
+
+
+def test_a_claim_reads_no_hold_that_has_expired(store: OpenStore, database_name: str) -> None:
+    queries = ("claimable_deployments", "holds_in_force LIMIT 1")
+    if database_name == "sqlite":
+        plans = [store.all(f"EXPLAIN QUERY PLAN SELECT * FROM {each}") for each in queries]
+        of_claim, of_any = ("; ".join(row["detail"] for row in plan) for plan in plans)
+        assert of_claim.count("hold_of_fraise (fraise_id=? AND <expr>>?)") == 2
+        assert "hold_by_end (<expr>>?)" in of_any
+        return
+    store.execute("SET enable_seqscan = off")
+    plans = [store.all(f"EXPLAIN (FORMAT json) SELECT * FROM {each}") for each in queries]
+    of_claim, of_any = (str(plan[0]["QUERY PLAN"]) for plan in plans)
+    in_force = re.compile(r"Index Cond\W+.*COALESCE\(ends_at, 'infinity'")
+    assert len(in_force.findall(of_claim)) == 2
+    assert in_force.search(of_any)
+
+
 def test_runs_and_rollbacks_go_on_and_pass_what_is_held(store: OpenStore) -> None:
     store.hold("web", None, "an incident", "ops")
     held = store.request(PUSH)
@@ -139,7 +205,7 @@ def test_the_audit_says_who_held_and_who_resumed(store: OpenStore) -> None:
 def test_of_several_holds_the_one_that_ends_last_is_told(store: OpenStore) -> None:
     store.hold("web", "production", "a demo", "ada", at(hours=3))
     store.hold("web", None, "an incident", "ops", at(hours=5))
-    store.freeze([window({"hours": -1}, {"hours": 4})])
+    store.freeze([window({"hours": -1}, {"hours": 4})], decides=True)
     assert [each.reason for each in store.holds("web", "production")] == ["an incident"]
     store.hold("web", "production", "for good", "ops")
     assert [each.reason for each in store.holds("web", "production")] == ["for good"]
@@ -161,7 +227,7 @@ def test_a_window_holds_from_its_beginning_to_its_end(
     store: OpenStore, begins: dict[str, float], ends: dict[str, float], holds: bool
 ) -> None:
     held = store.request(PUSH)
-    store.freeze([window(begins, ends)])
+    store.freeze([window(begins, ends)], decides=True)
     assert bool(store.holds()) is holds
     assert waits(store, held) is holds
 
@@ -169,16 +235,35 @@ def test_a_window_holds_from_its_beginning_to_its_end(
 def test_a_window_ends_with_its_rule_and_is_forgotten_once_it_is_over(store: OpenStore) -> None:
     now, over = window({"hours": -1}, {"hours": 1}), window({"hours": -3}, {"hours": -2})
     other = now._replace(environment="staging", reason="another")
-    store.freeze([now, other])
-    store.freeze([over, other])  # as a host would whose clock is wrong
-    assert len(store.holds()) == 2
     for _ in range(2):
-        store.freeze([now, other])
-        assert len(store.all("SELECT id FROM tb_holds")) == 2
-    store.freeze([other])
+        store.freeze([now, over, other], decides=True)
+        assert len(store.holds()) == 2
+    store.freeze([now, other], decides=False)
+    assert len(store.all("SELECT id FROM tb_holds")) == 2, "what is over is forgotten by whoever looks"
+    store.freeze([other], decides=True)
     assert [each.environment for each in store.holds()] == ["staging"]
-    store.freeze([])
+    store.freeze([], decides=True)
     assert store.all("SELECT id FROM tb_holds") == []
+
+
+def test_a_window_ends_when_it_is_known_to_end(store: OpenStore) -> None:
+    early = window({"hours": -1}, {"hours": 1})
+    for found in (early, early._replace(ends_at=at(hours=3)), early):
+        store.freeze([found], decides=True)
+        assert [each.ends_at for each in store.holds()] == [found.ends_at]
+
+
+def test_only_who_executes_decides_which_windows_hold(store: OpenStore) -> None:
+    here, elsewhere = window({"hours": -1}, {"hours": 1}), window({"hours": -3}, {"hours": 3})
+    store.freeze([here], decides=False)
+    for found in ([elsewhere], [], [elsewhere._replace(environment="staging")]):
+        store.freeze(found, decides=False)
+    assert [(each.environment, each.ends_at) for each in store.holds()] == [
+        ("production", here.ends_at),
+        ("staging", elsewhere.ends_at),
+    ], "other hosts add what nobody knows, and take nothing away"
+    store.freeze([elsewhere], decides=True)
+    assert [(each.environment, each.ends_at) for each in store.holds()] == [("production", elsewhere.ends_at)]
 
 
 def test_a_hold_is_resumed_once_and_changed_by_nobody_otherwise(store: OpenStore) -> None:

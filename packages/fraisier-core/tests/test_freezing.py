@@ -80,6 +80,13 @@ def test_windows_that_overlap_are_one() -> None:
     assert present.ends > following.begins > NOON
 
 
+def test_the_next_window_ends_as_it_will_once_it_has_begun() -> None:
+    rule = NIGHT.model_copy(update={"cron": "0 22,23 * * 5", "duration": 7200.0, "time_zone": "UTC"})
+    whole = Span(utc("2026-06-19 22:00"), utc("2026-06-20 01:00"))
+    assert spans(rule, utc("2026-06-19 21:00")) == [whole]
+    assert spans(rule, utc("2026-06-19 22:00:05"))[0] == whole
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     hours=st.sets(st.integers(0, 23), min_size=1, max_size=4),

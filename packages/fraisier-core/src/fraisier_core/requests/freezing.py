@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from fraisier_core.text.cron import Cron, read_cron
 _MOST_DAYS = 8 * 366
 _MOST_JOINED = 1000
 _DAY = timedelta(days=1)
+_RECENT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,22 @@ class Timetable:
         """Whether it still says which windows are present and next, whatever the clock did meanwhile."""
         return not self.windows or (self.since <= now and (self.until is None or now < self.until))
 
+    def is_recent(self, now: datetime) -> bool:
+        """Whether others have hardly had the time to record windows of a configuration that is older."""
+        return self.since <= now < self.since + _RECENT
 
-def freeze(store: Store, config: Config, now: datetime | None = None) -> Timetable:
-    """Have the store know what a configuration freezes, and return that. Raises `StoreError`."""
+    def again(self, store: Store, now: datetime) -> Timetable:
+        """Have the store know it again, and return it as of now. Raises `StoreError`."""
+        store.freeze(self.windows, decides=True)
+        return replace(self, since=now)
+
+
+def freeze(store: Store, config: Config, now: datetime | None = None, *, decides: bool) -> Timetable:
+    """Have the store know what a configuration freezes, and return that; only who executes what is requested
+    `decides` it, by the time zone of its host. Raises `StoreError`.
+    """
     found = timetable(config, now or datetime.now(UTC))
-    store.freeze(found.windows)
+    store.freeze(found.windows, decides=decides)
     return found
 
 
@@ -60,7 +72,7 @@ def timetable(config: Config, now: datetime) -> Timetable:
     rules = {rule for each in config.environments for rule in each.freezes}
     found = {rule: spans(rule, now, zone) for rule in rules}
     windows = [
-        Window(each.fraise, each.name, _schedule(rule, zone), rule.reason, *_texts(span))
+        Window(each.fraise, each.name, _schedule(rule), rule.reason, *_texts(span))
         for each in config.environments
         for rule in each.freezes
         for span in found[rule]
@@ -83,9 +95,9 @@ def spans(rule: FreezeSection, now: datetime, host: str = "UTC") -> list[Span]:
     present = _last(cron, zone, now, now - length)
     if present is not None:
         joined, upcoming = _joined(present, upcoming, length)
-    following = next(upcoming, None)
     found = [joined] if present is not None else []
-    return [*found, *([Span(following, following + length)] if following else [])]
+    following = next(upcoming, None)
+    return [*found, *([_joined(following, upcoming, length)[0]] if following else [])]
 
 
 def _joined(
@@ -122,8 +134,9 @@ def _day(at: datetime, zone: ZoneInfo) -> date:
     return at.astimezone(zone).date()
 
 
-def _schedule(rule: FreezeSection, zone: str) -> str:
-    return f"{rule.cron} for {rule.duration:g} s in {rule.time_zone or zone}"
+def _schedule(rule: FreezeSection) -> str:
+    """Return what tells a rule from others; the zone of a host is no part of it."""
+    return f"{rule.cron} for {rule.duration:g} s" + (f" in {rule.time_zone}" if rule.time_zone else "")
 
 
 def _texts(span: Span) -> tuple[str, str]:

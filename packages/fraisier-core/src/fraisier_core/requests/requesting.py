@@ -21,8 +21,8 @@ from fraisier_core.system.processes import ProcessIdentity
 
 def configure_store(store: Store, config: Config, *, executes: bool) -> Timetable:
     """Write every configured fraise and environment, without secrets, and mark the others as gone; what the
-    configuration said is kept for when its file cannot be used. Who executes runs is a fact of the host that
-    `executes` what is requested, so no other process says it. Return what is frozen.
+    configuration said is kept for when its file cannot be used. Who executes runs, and which windows of
+    `freeze:` hold, is up to the host that `executes` what is requested. Return what is frozen.
     """
     store.configure(
         [
@@ -32,7 +32,7 @@ def configure_store(store: Store, config: Config, *, executes: bool) -> Timetabl
         ]
     )
     keep(config)
-    return freeze(store, config)
+    return freeze(store, config, decides=executes)
 
 
 def executor_for(job: JobSettings) -> Executor:

@@ -455,9 +455,10 @@ class Store(Reader, Protocol):
         return the ids of these holds.
         """
 
-    def freeze(self, windows: Collection[Window]) -> None:
-        """Record the present and next windows of every rule that freezes an environment; those of other rules
-        end, and those that are over are forgotten.
+    def freeze(self, windows: Collection[Window], *, decides: bool) -> None:
+        """Record the present and next windows of every rule that freezes an environment; those that are over
+        are forgotten. Who `decides` says it for all: every other window ends. Without that, only windows of
+        rules are recorded of which none is known.
         """
 
     def create_token(self, token: Token) -> None:

@@ -206,8 +206,10 @@ class Dispatcher:
         if config is not self._config or self._timetable is None:
             self._timetable = configure_store(self._store, config, executes=True)
             self._config = config
-        elif not self._timetable.holds_at(datetime.now(UTC)):
-            self._timetable = freeze(self._store, config)
+        elif not self._timetable.holds_at(now := datetime.now(UTC)):
+            self._timetable = freeze(self._store, config, now, decides=True)
+        elif not self._timetable.is_recent(now):
+            self._timetable = self._timetable.again(self._store, now)
 
     def expired(self, fraise: str | None = None, environment: str | None = None) -> Iterator[HeldLease]:
         """Yield the expired leases, of all deployments or of those of one environment."""

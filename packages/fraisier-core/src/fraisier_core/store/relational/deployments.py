@@ -102,12 +102,12 @@ class Deployments(Leases):
     @transaction
     def requeue(self, lease: Lease) -> None:
         self._lock_environment(lease.deployment_id)
-        waiting = self._waiting(lease)
+        waiting = self._waiting(lease, "superseding")
         event = Event("superseded", superseded_by=waiting) if waiting else Event("requeued")
         self._append(lease, [event])
 
-    def _waiting(self, lease: Lease) -> str | None:
-        waiting = self._one("waiting_instead", **self.deployment(lease.deployment_id)._asdict())
+    def _waiting(self, lease: Lease, query: str = "waiting_instead") -> str | None:
+        waiting = self._one(query, **self.deployment(lease.deployment_id)._asdict())
         return str(waiting["id"]) if waiting else None
 
     @transaction

@@ -30,12 +30,16 @@ class Holds(IssuedTokens):
         where = {"fraise_id": fraise_id, "environment": environment}
         return [str(row["id"]) for row in self._all("resume", resumed_by=resumed_by, **where)]
 
-    def freeze(self, windows: Collection[Window]) -> None:
-        rules = {each.rule for each in windows}
-        found = self._all("freezes")
-        stale = [row["id"] for row in found if row["is_over"] or _window(row).rule not in rules]
-        known = {_window(row)[:-1] for row in found}
-        missing = [each for each in windows if each[:-1] not in known]
+    def freeze(self, windows: Collection[Window], *, decides: bool) -> None:
+        rows = self._all("freezes")
+        found = {row["id"]: _window(row) for row in rows if not row["is_over"]}
+        stale = [row["id"] for row in rows if row["is_over"]]
+        if decides:
+            stale += [name for name, window in found.items() if window not in windows]
+            missing = [each for each in windows if each not in found.values()]
+        else:
+            rules = {each.rule for each in found.values()}
+            missing = [each for each in windows if each.rule not in rules]
         if stale or missing:
             self._replace_windows(stale, missing)
 

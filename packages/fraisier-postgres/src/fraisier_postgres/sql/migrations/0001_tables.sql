@@ -211,7 +211,7 @@ CREATE TABLE tb_deployments (
     position            bigint NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) WITH (fillfactor = 85);
-CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, (repeats IS NULL))
+CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, (repeats IS NULL), obeys_holds)
     WHERE status = 'pending' AND supersedes;
 CREATE INDEX pending_deployment ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'pending';
@@ -373,12 +373,13 @@ CREATE TABLE tb_holds (
     held_by     text,
     schedule    text COLLATE "C",
     begins_at   timestamptz NOT NULL,
-    ends_at     timestamptz,
+    ends_at     timestamptz CHECK (ends_at < '10000-01-01 00:00:00+00'),
     resumed_at  timestamptz,
     resumed_by  text
 );
-CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
-CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE cause = 'freeze';
+CREATE INDEX hold_of_fraise ON tb_holds (fraise_id, coalesce(ends_at, 'infinity')) WHERE resumed_at IS NULL;
+CREATE INDEX hold_by_end ON tb_holds (coalesce(ends_at, 'infinity')) WHERE resumed_at IS NULL;
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, reason, begins_at) WHERE cause = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

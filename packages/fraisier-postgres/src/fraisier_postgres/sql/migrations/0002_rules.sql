@@ -71,11 +71,12 @@ CREATE TRIGGER holds_no_truncate BEFORE TRUNCATE ON tb_holds
 FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- The holds that keep pushes waiting now, by the clock of the database when the statement began: a clock that goes on
--- meanwhile is volatile, and the views that ask here could not be planned together with what asks them.
+-- meanwhile is volatile, and the views that ask here could not be planned together with what asks them. What a user holds
+-- is held whatever the clock does: it may have been held after that, or the clock set back.
 CREATE VIEW holds_in_force AS
 SELECT * FROM tb_holds
-WHERE resumed_at IS NULL AND begins_at <= statement_timestamp()
-  AND (ends_at IS NULL OR ends_at > statement_timestamp());
+WHERE resumed_at IS NULL AND (cause = 'manual' OR begins_at <= statement_timestamp())
+  AND coalesce(ends_at, 'infinity') > statement_timestamp();
 
 -- Wakes the workers once this transaction commits.
 CREATE FUNCTION wake() RETURNS void LANGUAGE sql AS $$ SELECT pg_notify('fraisier_wake', '') $$;
@@ -123,7 +124,8 @@ END $$;
 
 -- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
 -- earlier delivery may turn out to be a replay, so it supersedes only another such. What came first may be stored last,
--- and nothing ends before it was requested. Returned with what its environment says of its job.
+-- and nothing ends before it was requested. What is held supersedes nothing that is not: that is deployed meanwhile.
+-- Returned with what its environment says of its job.
 CREATE FUNCTION check_request(event tb_deployment_events) RETURNS tb_deployment_events LANGUAGE plpgsql AS $$
 DECLARE
     place tb_environments;
@@ -139,7 +141,11 @@ BEGIN
     SELECT d.id, 'superseded', greatest(event.at, d.requested_at), event.deployment_id
     FROM tb_deployments AS d
     WHERE d.fraise_id = event.fraise_id AND d.environment = event.environment AND d.kind = event.kind
-      AND d.status = 'pending' AND d.supersedes AND (d.repeats IS NULL) = (event.repeats IS NULL);
+      AND d.status = 'pending' AND d.supersedes AND (d.repeats IS NULL) = (event.repeats IS NULL)
+      AND NOT (d.source = 'commit' AND NOT d.obeys_holds AND event.trigger <> 'manual'
+               AND event.overridden_hold IS NULL AND EXISTS (
+                   SELECT FROM holds_in_force AS h
+                   WHERE h.fraise_id = event.fraise_id AND (h.environment IS NULL OR h.environment = event.environment)));
     RETURN event;
 END $$;
 

@@ -116,7 +116,19 @@ DELETE FROM tb_leases WHERE token = :token;
 -- What waits and would supersede this deployment if it waited too.
 SELECT id FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending'
-  AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL);
+  AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL)
+ORDER BY sequence DESC LIMIT 1;
+
+-- name: superseding
+-- What waits and supersedes this deployment if that waits again: not what is held while this is not.
+SELECT id FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind AND status = 'pending'
+  AND supersedes = 1 AND (repeats IS NULL) = (:repeats IS NULL)
+  AND NOT (:obeys_holds = 0 AND obeys_holds AND EXISTS (
+      SELECT 1 FROM holds_in_force AS h
+      WHERE h.fraise_id = tb_deployments.fraise_id
+        AND (h.environment IS NULL OR h.environment = tb_deployments.environment)))
+ORDER BY sequence DESC LIMIT 1;
 
 -- name: is_last
 -- A deployment after which nothing was requested in the lane of its kind, not even its cancellation; a run that

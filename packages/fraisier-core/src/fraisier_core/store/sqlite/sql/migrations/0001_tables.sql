@@ -217,7 +217,7 @@ CREATE TABLE tb_deployments (
     position            INTEGER NOT NULL,
     FOREIGN KEY (fraise_id, environment) REFERENCES tb_environments (fraise_id, environment)
 ) STRICT;
-CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, repeats IS NULL)
+CREATE UNIQUE INDEX one_pending_deployment ON tb_deployments (fraise_id, environment, kind, repeats IS NULL, obeys_holds)
     WHERE status = 'pending' AND supersedes = 1;
 CREATE INDEX pending_deployment ON tb_deployments (fraise_id, environment, sequence)
     WHERE status = 'pending';
@@ -370,8 +370,9 @@ CREATE TABLE tb_holds (
     resumed_at  TEXT,
     resumed_by  TEXT
 ) STRICT;
-CREATE INDEX hold_of_fraise ON tb_holds (fraise_id) WHERE resumed_at IS NULL;
-CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, begins_at) WHERE cause = 'freeze';
+CREATE INDEX hold_of_fraise ON tb_holds (fraise_id, coalesce(ends_at, '9999')) WHERE resumed_at IS NULL;
+CREATE INDEX hold_by_end ON tb_holds (coalesce(ends_at, '9999')) WHERE resumed_at IS NULL;
+CREATE UNIQUE INDEX freeze_window ON tb_holds (fraise_id, environment, schedule, reason, begins_at) WHERE cause = 'freeze';
 
 -- What clients prove themselves with, without their secrets. NULL as a fraise or environment stands for all.
 CREATE TABLE tb_tokens (

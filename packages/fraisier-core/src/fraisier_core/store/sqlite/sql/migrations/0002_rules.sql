@@ -51,7 +51,7 @@ BEGIN SELECT RAISE(ABORT, 'tb_webhook_refs is append-only'); END;
 
 -- A request is of a known kind and, if the kind says so, supersedes the one that waits. One that repeats an
 -- earlier delivery may turn out to be a replay, so it supersedes only another such. What came first may be stored last,
--- and nothing ends before it was requested.
+-- and nothing ends before it was requested. What is held supersedes nothing that is not: that is deployed meanwhile.
 CREATE TRIGGER deployment_request BEFORE INSERT ON tb_deployment_events
 WHEN NEW.event = 'requested'
 BEGIN
@@ -61,7 +61,11 @@ BEGIN
     SELECT id, last_event + 1, 'superseded', max(NEW.at, requested_at), NEW.deployment_id
     FROM tb_deployments INDEXED BY one_pending_deployment
     WHERE fraise_id = NEW.fraise_id AND environment = NEW.environment AND kind = NEW.kind
-      AND status = 'pending' AND supersedes = 1 AND (repeats IS NULL) = (NEW.repeats IS NULL);
+      AND status = 'pending' AND supersedes = 1 AND (repeats IS NULL) = (NEW.repeats IS NULL)
+      AND NOT (source = 'commit' AND NOT obeys_holds AND NEW.trigger <> 'manual' AND NEW.overridden_hold IS NULL
+               AND EXISTS (
+                   SELECT 1 FROM holds_in_force AS h
+                   WHERE h.fraise_id = NEW.fraise_id AND (h.environment IS NULL OR h.environment = NEW.environment)));
 END;
 
 CREATE TRIGGER refused_deliveries_ring AFTER INSERT ON tb_refused_deliveries
@@ -110,11 +114,11 @@ CREATE TRIGGER holds_no_replace BEFORE INSERT ON tb_holds
 WHEN EXISTS (SELECT 1 FROM tb_holds WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'tb_holds is append-only'); END;
 
--- The holds that keep pushes waiting now, by the clock of the host.
+-- The holds that keep pushes waiting now, by the clock of the host. What a user holds is held whatever the clock does.
 CREATE VIEW holds_in_force AS
 SELECT * FROM tb_holds
-WHERE resumed_at IS NULL AND begins_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
-  AND (ends_at IS NULL OR ends_at > strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'));
+WHERE resumed_at IS NULL AND (cause = 'manual' OR begins_at <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))
+  AND coalesce(ends_at, '9999') > strftime('%Y-%m-%dT%H:%M:%f000Z', 'now');
 
 -- What may be claimed: nothing runs in its lane and, where it supersedes nothing, nothing else there is its turn
 -- before. What a unit executes does not wait for what is no more urgent and waits for a worker, which may be down; and
