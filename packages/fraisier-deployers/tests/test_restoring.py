@@ -5,6 +5,7 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 from fraisier_core import CommandFailedError, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
+from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.choosing import chosen_copy
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 from pydantic import ValidationError
@@ -400,6 +404,28 @@ def test_a_restore_test_reads_the_copy_elsewhere_if_it_has_the_key(
     assert back_up({"sqlite": file}, hook=fraise_type.test_restore, **places, **local).failed == []
     with pytest.raises(ValidationError, match="there is no nas, only local, offsite"):
         back_up({"sqlite": file}, hook=None, **places, restore_test={"place": "nas"})
+
+
+def test_a_backup_of_a_time_to_come_is_not_the_newest(back_up: BackUp, file: Path, tmp_path: Path) -> None:
+    def ahead(run: Run) -> None:
+        make_backup(run, tmp_path / "backups", lambda: datetime.now(UTC) + timedelta(days=365))
+
+    def chosen(run: Run) -> Manifest:
+        def listed(place: Place) -> Listing:
+            return place.manifests().of(run.fraise, run.environment)
+
+        return chosen_copy([LocalPlace(tmp_path / "backups")], listed, None, run.note)[1]
+
+    wrong = newest(back_up({"sqlite": file}, hook=ahead))[0].name
+    with pytest.raises(BackupError, match="all backups are of a time that is yet to come"):
+        prove(back_up, {"sqlite": file})
+    with pytest.raises(BackupError, match=r"is yet to come: .*; or name a backup"):
+        chosen(back_up({"sqlite": file}, hook=None))
+    made = back_up({"sqlite": file}).stored[0].name
+    tested = back_up({"sqlite": file}, hook=fraise_type.test_restore)
+    assert f"{wrong} is passed over: its time is yet to come" in tested.output
+    assert f"{made} of " in tested.output
+    assert chosen(tested).name == made
 
 
 def test_a_restore_test_of_folders_and_of_a_command(back_up: BackUp, tmp_path: Path) -> None:

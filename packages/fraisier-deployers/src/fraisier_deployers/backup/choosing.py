@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from fraisier_core import CommandFailedError, UnknownNameError
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.newest import newest
 from fraisier_deployers.backup.places import Listing, Place
 
 
@@ -50,9 +52,8 @@ def chosen_copy(
             problems.append(str(error))
             note(str(error))
             continue
-        if name is None:
-            _require_newest_readable(place, listing)
-        if found := matching(listing.manifests, name):
+        found = matching(listing.manifests, name) if name else _newest(place, listing)
+        if found:
             return place, found[-1]
     if len(problems) == len(places):
         raise BackupError("; ".join(problems))
@@ -60,8 +61,9 @@ def chosen_copy(
     raise UnknownNameError(f'there is no backup "{name}" in {where}' if name else f"no backup is in {where}")
 
 
-def _require_newest_readable(place: Place, listing: Listing) -> None:
-    newest = listing.manifests[-1].manifest_file if listing.manifests else ""
-    if later := listing.newest_unreadable(newest):
-        why = listing.unreadable[later]
-        raise BackupError(f"{place.destination}: the newest manifest cannot be read: {why}; name a backup")
+def _newest(place: Place, listing: Listing) -> Sequence[Manifest]:
+    try:
+        found = newest(listing, datetime.now(UTC))
+    except BackupError as error:
+        raise BackupError(f"{place.destination}: {error}; or name a backup") from error
+    return [found] if found else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.keeping import kept
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.newest import TO_COME, newest, past
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.verified_copies import verify
 
@@ -122,18 +123,16 @@ def reasons_to_keep(
 
 
 def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None) -> str | None:
-    past = [each for each in listing.manifests if each.created_at <= now]
-    if not past:
-        return (
-            "there is no backup" if not listing.manifests else "all backups are of a time that is yet to come"
-        )
-    newest = past[-1]
-    if later := listing.newest_unreadable(newest.manifest_file):
-        return f"the newest manifest, {later}, cannot be read"
-    if newest.name == verified:
+    try:
+        found = newest(listing, now)
+    except BackupError as error:
+        return str(error)
+    if found is None:
+        return "there is no backup"
+    if found.name == verified:
         return None
     try:
-        verify(place, newest)
+        verify(place, found)
     except BackupError as error:
         return f"the newest backup is not good: {error}"
     return None
@@ -142,19 +141,19 @@ def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None
 def _reasons(
     manifests: tuple[Manifest, ...], policy: Policy, now: datetime, verified: str | None
 ) -> dict[str, tuple[str, ...]]:
-    past = [each for each in manifests if each.created_at <= now]
-    reasons: dict[str, tuple[str, ...]] = {each.name: ("its time is yet to come",) for each in manifests}
-    reasons |= {each.name: names for each, names in zip(past, _rules(past, policy), strict=True)}
-    if past:
-        reasons[past[-1].name] += ("the newest good one",)
-    if past and verified in reasons and verified != past[-1].name:
+    counted = past(manifests, now)
+    reasons: dict[str, tuple[str, ...]] = {each.name: (TO_COME,) for each in manifests}
+    reasons |= {each.name: names for each, names in zip(counted, _rules(counted, policy), strict=True)}
+    if counted:
+        reasons[counted[-1].name] += ("the newest good one",)
+    if counted and verified in reasons and verified != counted[-1].name:
         reasons[verified] += ("made just now",)
     if asked := [each for each in manifests if each.asked_by is not None]:
         reasons[asked[-1].name] += (f"made for the deployment {asked[-1].asked_by}",)
     return reasons
 
 
-def _rules(manifests: list[Manifest], policy: Policy) -> list[tuple[str, ...]]:
+def _rules(manifests: Sequence[Manifest], policy: Policy) -> list[tuple[str, ...]]:
     if policy.keep is None:
         return [("no `keep` is set",)] * len(manifests)
     return kept([each.created_at.astimezone(policy.zone) for each in manifests], policy.keep)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.newest import TO_COME, newest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.remotes.configured import remote_places
@@ -63,13 +65,14 @@ def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
 
 
 def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
-    listing = place.manifests().of(run.fraise, run.environment)
-    if not listing.manifests:
+    listing, now = place.manifests().of(run.fraise, run.environment), datetime.now(UTC)
+    found = newest(listing, now)
+    if found is None:
         raise BackupError(f"there is no backup in {place.destination}: run fraisier backup first")
-    newest = listing.manifests[-1]
-    if later := listing.newest_unreadable(newest.manifest_file):
-        raise BackupError(f"the newest manifest cannot be read: {listing.unreadable[later]}")
-    return newest
+    for each in listing.manifests:
+        if each.created_at > now:
+            run.note(f"{each.name} is passed over: {TO_COME}")
+    return found
 
 
 def _require(manifest: Manifest, what: str, differences: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -77,8 +78,10 @@ def _named(session: BackupSession, name: str | None) -> str | None:
     """Return the name of the newest backup for `latest`."""
     if name != LATEST:
         return name
-    newest = [copy for listing in session.backups.listings() for copy in listing.copies[-1:]]
-    return max(newest, key=lambda copy: copy.created_at).name if newest else None
+    now = datetime.now(UTC)
+    copies = (copy for listing in session.backups.listings() for copy in listing.copies)
+    past = [copy for copy in copies if copy.created_at <= now]
+    return max(past, key=lambda copy: copy.created_at).name if past else None
 
 
 def _target(given: str) -> str:
