@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from fraisier_core.settings import HealthCheck
 from fraisier_core.system.daemons import Daemons, has_newer_descendant, shown_process
 from fraisier_core.system.listeners import listeners
 from fraisier_core.system.systemd import RunsFrom, release_of_process
+from fraisier_core.text.http_addresses import is_loopback
 
 _ADVICE = "end the old process, and wait until it is gone, before the new one starts"
 
@@ -71,6 +71,6 @@ def local_port(check: HealthCheck) -> int | None:
     """Return the port that a health check probes on this host itself, None if it probes none there."""
     url = urlsplit(check.url or f"tcp://{check.tcp or ''}")
     with suppress(ValueError):
-        if url.hostname == "localhost" or ipaddress.ip_address(url.hostname or "").is_loopback:
+        if is_loopback(url.hostname or ""):
             return url.port or {"http": 80, "https": 443}[url.scheme]
     return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from fraisier_core.errors import NoResponseError
-from fraisier_core.text.http_settings import http_address
+from fraisier_core.text.http_addresses import http_address
 from fraisier_core.text.printable import printable
 
 PORTS = {"https": 443, "http": 80}

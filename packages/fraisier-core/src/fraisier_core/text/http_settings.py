@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, SecretStr
+
+from fraisier_core.text.http_addresses import http_address, is_loopback, is_printable_ascii
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)  # RFC 6454
@@ -15,36 +15,6 @@ _OWN_HEADERS = {
     "host": "is set by host",
     **dict.fromkeys(("connection", "content-length", "transfer-encoding"), "cannot be set"),
 }
-
-
-def http_address(url: str) -> SplitResult:
-    """Return the parts of an address to which a request can be made. Raises `ValueError`, which shows nothing
-    of it.
-    """
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise ValueError("should be an address that begins with https:// or http://")
-    if not _is_printable_ascii(url) or " " in url:
-        raise ValueError("must hold printable ASCII characters alone, and no space")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user or a password")
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host of an address is this one, by its name or a number."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_printable_ascii(text: str) -> bool:
-    return text.isprintable() and text.isascii()
 
 
 def _http_url(url: str) -> str:
@@ -79,7 +49,7 @@ def _header_name(name: str) -> str:
 
 
 def _header_value(value: str) -> str:
-    if not _is_printable_ascii(value):
+    if not is_printable_ascii(value):
         raise ValueError("must be one line of printable ASCII characters")
     return value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import stat
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from fraisier_core.errors import RemoteError
+from fraisier_core.text.http_addresses import is_loopback
 
 TOKEN = re.compile(r"[!-~]+")
 LONGEST_TOKEN = 4096
@@ -55,16 +55,9 @@ def _problem(url: str) -> str | None:
         return "give the address of a Fraisier, such as https://deploy.example.com"
     if "@" in parts.netloc or "?" in url or "#" in url:
         return "give it without a user, a query and a fragment; --token-file names the token"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return "the token and the answers could be read on the way; use https"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _shown(url: str) -> str:
