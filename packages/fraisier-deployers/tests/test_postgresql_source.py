@@ -16,6 +16,7 @@ from fraisier_deployers.backup.manifest import PostgresqlFacts
 from fraisier_deployers.backup.sources.connection_variables import connection_variables
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_programs import Programs, installed_programs, not_older
+from fraisier_deployers.backup.sources.postgres_target import object_differences
 from fraisier_deployers.backup.sources.postgresql import PostgresqlSource, dumped_database, load
 
 from tests.postgres import PASSWORD, USUAL, Server, Servers
@@ -34,7 +35,7 @@ INSERT INTO parted VALUES ('2026-11-29');
 CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
 """
 LINE = "SET transaction_timeout = 0;"
-ROWS = {"My \"Schema.orders of 'all'": 2, "public.customers": 500, "public.parted_2026": 1}
+ROWS = {'"My ""Schema"."orders of \'all\'"': 2, "public.customers": 500, "public.parted_2026": 1}
 
 Run = FakeRun[JobSettings]
 
@@ -84,6 +85,54 @@ def test_what_is_restored_has_the_rows_that_were_dumped(
         assert target.rows() == ROWS
         assert not target.is_empty()
         assert dumped_database(target, tmp_path / "made.dump", facts) == facts.database
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TYPE mood AS ENUM ('good')",
+        "CREATE TYPE pair AS (a integer)",
+        "CREATE DOMAIN age AS integer",
+        "CREATE CAST (text AS integer) WITH INOUT",
+        "CREATE PUBLICATION news",
+        "CREATE TEXT SEARCH CONFIGURATION words (COPY = simple)",
+        "SELECT lo_create(5)",
+    ],
+)
+def test_a_database_with_anything_of_somebody_is_not_empty(run: Run, postgres_url: str, sql: str) -> None:
+    database = PostgresDatabase.at(postgres_url, run, programs(USUAL))
+    assert database.is_empty()
+    execute(postgres_url, sql)
+    assert not database.is_empty()
+
+
+def test_what_is_missing_beside_rows_is_a_difference(run: Run, filled: str, tmp_path: Path) -> None:
+    facts = dump(run, filled, USUAL, tmp_path)[1]
+    database = PostgresDatabase.at(filled, run, programs(USUAL))
+    assert database.objects() == facts.objects
+    execute(filled, "DROP MATERIALIZED VIEW totals; ALTER TABLE customers DROP CONSTRAINT customers_pkey")
+    expected = ["it has 0 constraints, not 1", "it has 0 indexes, not 1", "it has 0 views, not 1"]
+    assert object_differences(facts.objects, database.objects()) == expected
+
+
+def test_tables_whose_names_only_look_the_same_are_both_counted(run: Run, postgres_url: str) -> None:
+    execute(postgres_url, 'CREATE SCHEMA "a.b"; CREATE SCHEMA a')
+    execute(postgres_url, 'CREATE TABLE "a.b".c (n integer); CREATE TABLE a."b.c" (n integer)')
+    rows = PostgresDatabase.at(postgres_url, run, programs(USUAL)).rows()
+    assert rows == {'"a.b".c': 0, 'a."b.c"': 0}
+
+
+def test_settings_of_the_database_neither_end_a_session_nor_hide_rows_from_it(
+    run: Run, filled: str, tmp_path: Path
+) -> None:
+    name = filled.rpartition("/")[2].partition("?")[0]
+    settings = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    for setting in settings:
+        execute(filled, f"ALTER DATABASE {name} SET {setting} = '10 min'")
+    shown = tmp_path / "shown.sql"
+    columns = (f"current_setting('{each}')" for each in (*settings, "row_security"))
+    shown.write_text(f"SELECT json_build_array({', '.join(columns)})")
+    assert PostgresDatabase.at(filled, run, programs(USUAL)).ask(str(shown)) == [["0", "0", "0", "off"]]
 
 
 def test_rows_are_counted_in_the_snapshot_that_is_dumped(

@@ -52,7 +52,8 @@ class PostgresqlFacts(_Recorded):
         grantees: the roles that were granted something in it.
         policy_roles: the roles that its policies of row security name.
         tablespaces: those in which something of it lies, other than its own.
-        tables: the number of rows of each `schema.table`.
+        objects: how many there are of each kind, such as `views`, beside tables.
+        tables: the number of rows of each `schema.table`, quoted as in SQL.
     """
 
     kind: Literal["postgresql"] = "postgresql"
@@ -68,6 +69,7 @@ class PostgresqlFacts(_Recorded):
     grantees: tuple[str, ...] = ()
     policy_roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
+    objects: dict[str, NonNegativeInt] = {}
     tables: Rows
 
 

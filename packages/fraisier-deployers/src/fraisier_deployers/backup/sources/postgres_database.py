@@ -25,7 +25,7 @@ from fraisier_deployers.backup.sources.postgres_programs import (
     newest,
     not_older,
 )
-from fraisier_deployers.backup.sources.snapshot import OPTIONS, SQL
+from fraisier_deployers.backup.sources.snapshot import OPTIONS, PREAMBLE, SQL
 
 MAINTENANCE = "postgres"
 """The database to which one connects to create or drop another."""
@@ -122,6 +122,11 @@ class PostgresDatabase:
         """Return the number of rows of each table."""
         return dict(self.ask("rows.sql"))
 
+    def objects(self) -> Mapping[str, int]:
+        """Return how many objects of each kind it has beside tables."""
+        (counts,) = self.ask("objects.sql")
+        return dict(counts)
+
     def create(self, facts: PostgresqlFacts, comment: str = "") -> None:
         """Create it as the database was that facts tell of."""
         keys = {key: getattr(facts, key) for key in ("encoding", "lc_collate", "lc_ctype")}
@@ -169,7 +174,8 @@ class PostgresDatabase:
 
     def _argv(self, file: str, values: Mapping[str, str]) -> tuple[str, ...]:
         variables = (f"--set={name}={value}" for name, value in values.items())
-        return (self.psql, *OPTIONS, *variables, f"--file={SQL / file}")
+        files = (f"--file={SQL / each}" for each in (PREAMBLE, file))
+        return (self.psql, *OPTIONS, *variables, *files)
 
 
 def _array(texts: Sequence[str]) -> str:

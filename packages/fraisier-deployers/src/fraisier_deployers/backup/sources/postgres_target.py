@@ -68,8 +68,10 @@ class PostgresTarget:
             raise
 
     def differences(self, manifest: Manifest) -> list[str]:
-        """Return the tables whose rows are not as many as in the dump."""
-        return row_differences(_facts(manifest).tables, self.database.rows())
+        """Return of which tables and kinds of objects there is more or less than in the dump."""
+        facts = _facts(manifest)
+        objects = object_differences(facts.objects, self.database.objects())
+        return [*row_differences(facts.tables, self.database.rows()), *objects]
 
     def variables(self) -> Mapping[str, str]:
         """Return the variables by which the programs of PostgreSQL connect to it."""
@@ -84,6 +86,12 @@ class PostgresTarget:
             raise BackupError(
                 f"{self.name} was left as it is: what was restored differs: {'; '.join(differences)}"
             )
+
+
+def object_differences(expected: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """Return of which kinds of objects there are not as many as were dumped."""
+    kinds = (kind for kind in sorted(expected) if found.get(kind, 0) != expected[kind])
+    return [f"it has {found.get(kind, 0)} {kind}, not {expected[kind]}" for kind in kinds]
 
 
 def origin_differences(source: PostgresDatabase, file: Path, manifest: Manifest) -> list[str]:

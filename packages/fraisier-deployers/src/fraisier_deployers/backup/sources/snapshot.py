@@ -21,6 +21,8 @@ from fraisier_deployers.backup.pump import Flowed, PipelineError, flow, reported
 SNAPSHOT = "{snapshot}"
 """Stands in a stage's arguments for the id of the snapshot."""
 SQL = Path(__file__).with_name("sql")
+PREAMBLE = "preamble.sql"
+"""The file that every session executes first."""
 OPTIONS = ("--no-psqlrc", "--no-align", "--tuples-only", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1")
 
 
@@ -29,7 +31,9 @@ def dump(psql: str, facts_file: Path, pipeline: Pipeline) -> Flowed:
     Raises `PipelineError`.
     """
     with _session(psql) as session:
+        session.begin(PREAMBLE)
         facts = json.loads(session.ask("snapshot.sql"))
+        facts["objects"] = json.loads(session.ask("objects.sql"))
         session.begin("rows.sql")
         flowed = flow(_in_snapshot(pipeline, facts.pop("snapshot")))
         facts["tables"] = dict(json.loads(line) for line in session.rest())

@@ -1,7 +1,7 @@
 -- Counts the rows of every table that pg_dump dumps with its data: none of an extension, no foreign table.
 SELECT format(
     'SELECT json_build_array(%L, (SELECT count(*) FROM ONLY %I.%I))',
-    nspname || '.' || relname, nspname, relname
+    format('%I.%I', nspname, relname), nspname, relname
 )
 FROM pg_catalog.pg_class
 JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace

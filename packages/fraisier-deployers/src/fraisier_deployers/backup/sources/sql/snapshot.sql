@@ -1,9 +1,5 @@
--- Opens a snapshot for pg_dump, and says what it is of. Nothing of the database's own search path is used.
+-- Opens a snapshot for pg_dump, and says what it is of.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL search_path = pg_catalog;
-SET LOCAL row_security = off;
-SET LOCAL statement_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT json_build_object(
     'snapshot', pg_export_snapshot(),
     'database', datname,
