@@ -27,6 +27,7 @@ def put(
     environment: str = "production",
     asked_by: str | None = None,
     deployment_id: str = "0000AAAA",
+    host: str = "db1",
 ) -> Manifest:
     name = backup_name("shop", environment, created_at, deployment_id)
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -34,7 +35,7 @@ def put(
         name=name,
         fraise="shop",
         environment=environment,
-        host="db1",
+        host=host,
         created_at=created_at,
         deployment_id=deployment_id,
         asked_by=asked_by,
@@ -147,6 +148,13 @@ def test_what_the_newest_deployment_asked_for_stays(place: LocalPlace) -> None:
     assert earlier.name in names(made)
     assert asked.name not in names(made)
     assert f"{asked.name} stays: made for the deployment 0002" in "\n".join(made.lines())
+
+
+def test_copies_that_the_host_made_under_another_name_count_too(place: LocalPlace) -> None:
+    old, older = (put(place, NOW - timedelta(days=days), host="db0") for days in (3, 2))
+    put(place, NOW - timedelta(days=1))
+    assert names(plan(place, Policy("shop", "production", KeepSection(last=2)), NOW)) == [old.name]
+    assert older.name in listed(place)
 
 
 def test_a_copy_from_the_future_stays_and_takes_no_place_of_another(place: LocalPlace) -> None:

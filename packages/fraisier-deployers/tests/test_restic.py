@@ -152,17 +152,6 @@ def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) 
     assert f"{manifest.created_at.astimezone():%Y-%m-%dT%H:%M:%S}" in listed
 
 
-def test_a_source_is_dumped_into_it_at_once(place: ResticPlace, tmp_path: Path) -> None:
-    place.prepare()
-    manifest = manifest_of(1)
-    (tmp_path / "made").write_bytes(CONTENT)
-    dumped = place.receive(CommandSource(("cat", str(tmp_path / "made"))), manifest.file, manifest, tmp_path)
-    assert (dumped.size, dumped.sha256) == (manifest.size, manifest.sha256)
-    assert place.manifests() == Listing()
-    place.put_manifest(manifest)
-    verify(place, manifest)
-
-
 def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_host(
     place: ResticPlace, tmp_path: Path
 ) -> None:
@@ -306,11 +295,15 @@ def test_a_manifest_that_cannot_be_read_is_named(place: ResticPlace, tmp_path: P
     assert "odd.json is no manifest" in place.manifests().unreadable["odd.json"]
 
 
-def test_manifests_that_were_read_are_kept(place: ResticPlace, tmp_path: Path) -> None:
+def test_manifests_that_were_read_are_kept_and_read_again_if_that_was_cut(
+    place: ResticPlace, tmp_path: Path
+) -> None:
     manifest = put(place, tmp_path)
     assert place.manifests() == Listing((manifest,))
     (kept,) = (tmp_path / "manifests").iterdir()
     assert Manifest.parse(kept.read_text(), manifest.manifest_file) == manifest
+    kept.write_text("")
+    assert place.manifests() == Listing((manifest,))
 
 
 def test_a_wrong_password_is_said_and_nothing_is_made(place: ResticPlace, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,14 +65,7 @@ class RclonePlace:
     def manifests(self) -> Listing:
         """Return what lies there; an absent folder is empty."""
         entries = self._listed("--files-only", "--no-modtime", "--no-mimetype", self.remote)
-        names = [
-            each.name for each in entries if each.name.endswith(SUFFIX) and not each.name.startswith(".")
-        ]
-        if not names:
-            return Listing()
-        with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
-            why = self._bring_manifests(folder)
-            return listing_of(Path(folder), names, why)
+        return listing_of([each.name for each in entries], self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy: under a partial name first if the remote can rename; else it takes files whole."""
@@ -85,7 +77,7 @@ class RclonePlace:
                 self._upload(manifest_file, manifest.manifest_file)
             except BackupError:
                 with suppress(BackupError):
-                    self._delete(manifest.manifest_file)
+                    self.delete(manifest)
                 raise
 
     def stored(self, manifest: Manifest) -> StoredFile:
@@ -125,9 +117,15 @@ class RclonePlace:
         self._run(f"delete {name}", "delete", "--max-depth=1", f"--include=/{name}", self.remote)
 
     def _delete_partial(self, manifest: Manifest) -> None:
-        """Delete what an upload left that was killed."""
-        pattern = f"/.{manifest.fraise}-{manifest.environment}-*.partial"
-        self._run("delete leftovers", "delete", "--max-depth=1", f"--include={pattern}", self.remote)
+        """Delete what an upload of this environment left that was killed, not one that is under way; what
+        cannot be deleted stays.
+        """
+        pattern = f"/.{manifest.fraise}-{manifest.environment}-{'[0-9]' * 8}T{'[0-9]' * 6}Z-*.partial"
+        options = ("--max-depth=1", "--min-age=1d", f"--include={pattern}")
+        try:
+            self._run("delete leftovers", "delete", *options, self.remote)
+        except BackupError as error:
+            self.runner.note(str(error))
 
     def _bring_manifests(self, folder: str) -> str:
         """Fetch all manifests, and return why some could not be."""

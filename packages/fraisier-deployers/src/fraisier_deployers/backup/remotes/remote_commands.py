@@ -13,10 +13,12 @@ from fraisier_core import CommandFailedError, CommandResult
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import SUFFIX, Manifest, backup_of
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
+
+_ORPHAN = "it has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,20 @@ def written(manifest: Manifest) -> Iterator[Path]:
         yield file
 
 
-def listing_of(folder: Path, names: Collection[str], why: str) -> Listing:
-    """Return what a remote holds: the manifests brought to `folder`, of those that it lists.
+def listing_of(names: Collection[str], bring: Callable[[str], str]) -> Listing:
+    """Return what a remote holds.
 
     Args:
-        folder: holds manifests.
-        names: of the manifests that the remote lists.
-        why: some could not be brought.
+        names: of all files there.
+        bring: fetches all manifests to a folder, and returns why some could not be.
     """
-    brought = LocalPlace(folder).manifests()
-    missing = {name: f"{name} cannot be fetched: {why}" for name in names if not (folder / name).exists()}
-    return Listing(brought.manifests, {**brought.unreadable, **missing})
+    there = {name for name in names if name.endswith(SUFFIX) and not name.startswith(".")}
+    orphans = {name: _ORPHAN for name in names if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there}
+    if not there:
+        return Listing((), orphans)
+    with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
+        why = bring(folder)
+        brought = LocalPlace(Path(folder)).manifests()
+        missing = there.difference(file.name for file in Path(folder).iterdir())
+    lost = {name: f"{name} cannot be fetched: {why}" for name in missing}
+    return Listing(brought.manifests, {**brought.unreadable, **lost, **orphans})

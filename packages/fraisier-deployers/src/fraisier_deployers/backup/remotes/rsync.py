@@ -6,6 +6,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +72,7 @@ class RsyncPlace:
 
     def manifests(self) -> Listing:
         """Return what lies there; an absent folder is empty."""
-        names = [name for name in self._listed("") if name.endswith(SUFFIX) and not name.startswith(".")]
-        if not names:
-            return Listing()
-        with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
-            return listing_of(Path(folder), names, self._bring_manifests(folder))
+        return listing_of(self._listed(""), self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy; the folder is made, but not the one that it is in."""
@@ -83,7 +80,12 @@ class RsyncPlace:
             named = Path(folder) / manifest.file
             named.symlink_to(file.absolute())
             self._send(named)
-            self._send(manifest_file)
+            try:
+                self._send(manifest_file)
+            except BackupError:
+                with suppress(BackupError):
+                    self.delete(manifest)
+                raise
 
     def stored(self, manifest: Manifest) -> StoredFile:
         """Return what lies there as the file of a copy; without a shell there, it is brought back."""
