@@ -295,9 +295,7 @@ def test_a_manifest_that_cannot_be_read_is_named(place: ResticPlace, tmp_path: P
     assert "odd.json is no manifest" in place.manifests().unreadable["odd.json"]
 
 
-def test_manifests_that_were_read_are_kept_unless_they_are_cut(
-    place: ResticPlace, tmp_path: Path
-) -> None:
+def test_manifests_that_were_read_are_kept_unless_they_are_cut(place: ResticPlace, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
     assert place.manifests() == Listing((manifest,))
     (kept,) = (tmp_path / "manifests").iterdir()
