@@ -248,6 +248,31 @@ def test_a_file_that_lost_its_manifest_is_named_and_left_alone(make_run: MakeRun
     assert f"{lost.name} has no manifest" in run.output
 
 
+def test_what_became_empty_is_no_backup_until_somebody_looked(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    source = {"folders": disk}
+    fraise_type.back_up(make_run(source=source))  # as the first one, that is all there is
+    (disk / "file").touch()
+    fraise_type.back_up(make_run(source=source))
+    (disk / "file").unlink()
+    before = manifests(folder)
+    with pytest.raises(BackupError, match=r"nothing is in what was dumped, and shop-.* has something"):
+        fraise_type.back_up(make_run(source=source, keep={"last": 1}))
+    assert manifests(folder) == before
+    assert before[-1].facts.has_content
+
+
+def test_the_folder_of_the_copies_is_made_but_not_the_one_that_it_is_in(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    with pytest.raises(BackupError, match=r"disk is missing: mount its disk, or make it"):
+        fraise_type.back_up(make_run(path=tmp_path / "disk" / "backups"))
+    assert not (tmp_path / "disk").exists()
+
+
 def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, folder: Path) -> None:
     with (
         exclusive(folder),

@@ -181,6 +181,13 @@ def test_what_a_command_prints_is_the_backup(run: Run, made: Path) -> None:
     assert (made.read_text(), dumped.size, dumped.facts.kind) == ("a b", 3, "command")
 
 
+def test_a_dump_of_nothing_is_none(run: Run, folder: Path, made: Path) -> None:
+    with pytest.raises(BackupError, match=r"^true printed nothing"):
+        CommandSource(["true"]).dump(run, run.release.path, Sink(made))
+    with pytest.raises(BackupError, match=r"^nothing is in the archive: correct source\.exclude"):
+        FoldersSource([folder], [folder.name]).dump(run, run.release.path, Sink(made))
+
+
 def test_a_command_that_fails_fails_the_dump(run: Run, made: Path) -> None:
     with pytest.raises(BackupError, match="sh exited with status 3: no database"):
         CommandSource(["sh", "-c", "echo half; echo no database >&2; exit 3"]).dump(

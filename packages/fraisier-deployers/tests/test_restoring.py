@@ -247,15 +247,18 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a").write_text("a")
     (folder / "link").symlink_to("deep/a")
+    with (folder / "sparse").open("wb") as sparse:
+        sparse.truncate(2**26)
     run = back_up({"folders": str(folder)})
     restored(run, str(tmp_path / "to"))
     assert (tmp_path / "to" / str(folder)[1:] / "link").read_text() == "a"
+    assert (tmp_path / "to" / str(folder)[1:] / "sparse").stat().st_blocks < 100
     (folder / "deep" / "a").write_text("changed")
     (folder / "younger").write_text("")
     with pytest.raises(BackupError, match=r"^/ is not empty"):
         restored(run)
     done = restored(run, replace="/")
-    assert {path.name for path in folder.iterdir()} == {"deep", "link"}
+    assert {path.name for path in folder.iterdir()} == {"deep", "link", "sparse"}
     assert (folder / "deep" / "a").read_text() == "a"
     assert done.replaced
     (aside,) = tmp_path.glob("uploads.replaced-*")
@@ -294,6 +297,8 @@ def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: P
     run = back_up(source)
     restored(run, str(tmp_path / "made"))
     assert (tmp_path / "made").read_text() == "kept\n"
+    with pytest.raises(BackupError, match=r"--replace is not for what source\.restore restores"):
+        restored(run, str(tmp_path / "made"), replace=str(tmp_path / "made"))
     with pytest.raises(BackupError, match="name a target"):
         restored(run)
     with pytest.raises(BackupError, match=r"source\.restore is not set"):

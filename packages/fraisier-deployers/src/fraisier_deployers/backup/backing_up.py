@@ -120,6 +120,7 @@ def _stored(
     with run.step("dump"):
         file, manifest = dumped(making, chosen_source(run.settings.source), run, work)
     with run.step("store"):
+        _require_content(place, manifest)
         place.put(file, manifest)
         run.note(f"{manifest.file} in {place.destination}")
         for name in place.orphans():
@@ -137,8 +138,21 @@ def _in_repository(run: Run[BackupSettings], making: Making, place: ResticPlace,
     with run.step("dump"):
         manifest = making.manifest(file, place.receive(source, file, making, work))
     with run.step("store"):
+        _require_content(place, manifest)
         place.put_manifest(manifest)
     return manifest
+
+
+def _require_content(place: Place, manifest: Manifest) -> None:
+    """Raise `BackupError` if nothing was dumped, and something was before: a disk is not mounted, perhaps,
+    and with every such backup a good one would be pruned.
+    """
+    before = place.manifests().of(manifest.fraise, manifest.environment).manifests
+    if before and before[-1].facts.has_content and not manifest.facts.has_content:
+        raise BackupError(
+            f"nothing is in what was dumped, and {before[-1].name} has something: look what became of it. "
+            f"If that is right, take the earlier backups out of {place.destination} first"
+        )
 
 
 def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[str]:

@@ -163,10 +163,12 @@ def _hashed_by(runner: Runner, path: Path) -> StoredFile:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that its owner alone may enter; one that is there is left alone. Raises `OSError`."""
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+    """Make a folder that its owner alone may enter; one that is there is left alone. The folder that it is in
+    is never made: its disk may not be mounted. Raises `BackupError`, and `OSError`.
+    """
+    if not folder.parent.is_dir():
+        raise BackupError(f"{folder.parent} is missing: mount its disk, or make it")
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -72,6 +72,11 @@ class PostgresqlFacts(_Recorded):
     objects: dict[str, NonNegativeInt] = {}
     tables: Rows
 
+    @property
+    def has_content(self) -> bool:
+        """Whether a table has rows."""
+        return any(self.tables.values())
+
 
 class SqliteFacts(_Recorded):
     """What was copied, read from the copy.
@@ -86,6 +91,11 @@ class SqliteFacts(_Recorded):
     path: str
     mode: int = 0o600
     tables: Rows
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a table has rows."""
+        return any(self.tables.values())
 
 
 class FolderFacts(_Recorded):
@@ -102,6 +112,11 @@ class FolderFacts(_Recorded):
     entries: NonNegativeInt
     content_bytes: NonNegativeInt
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything in the folders."""
+        return self.entries > len(self.paths)
+
     @model_validator(mode="after")
     def _inside(self) -> FolderFacts:
         if any(".." in path.split("/") for path in self.paths):
@@ -113,6 +128,7 @@ class CommandFacts(_Recorded):
     """What a command of the user's printed: nothing is known of it."""
 
     kind: Literal["command"] = "command"
+    has_content: ClassVar[bool] = True
 
 
 Facts = Annotated[PostgresqlFacts | SqliteFacts | FolderFacts | CommandFacts, Field(discriminator="kind")]

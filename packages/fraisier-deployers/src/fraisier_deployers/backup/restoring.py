@@ -15,6 +15,7 @@ from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.sources.chosen import chosen_target
+from fraisier_deployers.backup.sources.command_target import CommandTarget
 from fraisier_deployers.backup.targets import RestoreTarget
 from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
@@ -79,6 +80,11 @@ def restore(
 
 def require_replaceable(target: RestoreTarget, replace: str | None) -> None:
     """Raise `BackupError` unless a target is vacant, or named once more."""
+    if replace is not None and isinstance(target, CommandTarget):
+        raise BackupError(
+            f"--replace is not for what source.restore restores: {target.name} cannot be backed up first; "
+            "remove or rename it yourself"
+        )
     if replace is not None and replace != target.name:
         raise BackupError(
             f"--replace {replace} is not the name of the target, {target.name}: nothing changed"

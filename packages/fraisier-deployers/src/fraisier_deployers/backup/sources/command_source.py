@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import Dumped, Sink
 from fraisier_deployers.backup.manifest import CommandFacts
 from fraisier_deployers.backup.pipeline import Stage
@@ -27,4 +28,6 @@ class CommandSource:
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:  # noqa: ARG002 - it needs no folder
         """Run the command. Raises `BackupError`."""
         flowed = run_pipeline(runner, sink.fed_by(Stage(tuple(self.argv))))
+        if flowed.size == 0:
+            raise BackupError(f"{self.argv[0]} printed nothing: that is no backup")
         return Dumped(flowed.size, flowed.sha256, CommandFacts())

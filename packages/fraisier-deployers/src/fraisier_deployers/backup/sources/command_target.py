@@ -43,6 +43,7 @@ class CommandTarget:
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs neither
         """Have the command read a file."""
+        self.runner.note(f"whether {self.name} is empty is for {self.restoring[0]} to see")
         stage = Stage(self._filled(self.restoring))
         run_pipeline(self.runner, Pipeline(str(file), after=(stage,)))
 

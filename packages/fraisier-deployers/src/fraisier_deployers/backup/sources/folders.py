@@ -48,10 +48,20 @@ class FoldersSource:
         flowed = run_pipeline(runner, sink.fed_by(archiving, counting, *compressing(self.suffix)))
         paths = tuple(str(path) for path in self.paths)
         facts = FolderFacts(paths=paths, **json.loads(facts_file.read_text()))
+        if facts.entries == 0:
+            raise BackupError("nothing is in the archive: correct source.exclude")
         return Dumped(flowed.size, flowed.sha256, facts)
 
     def _tar(self) -> tuple[str, ...]:
-        options = ("--create", "--file=-", "--format=posix", "--acls", "--xattrs", "--xattrs-include=*")
+        options = (
+            "--create",
+            "--file=-",
+            "--format=posix",
+            "--sparse",
+            "--acls",
+            "--xattrs",
+            "--xattrs-include=*",
+        )
         excluded = (f"--exclude={pattern}" for pattern in self.exclude)
         names = (str(path.relative_to(self.root)) for path in self.paths)
         return ("tar", *options, *excluded, f"--directory={self.root}", "--", *names)
