@@ -1,7 +1,6 @@
 import os
 import re
 import shutil
-import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +22,7 @@ from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
+from fraisier_deployers.backup.scratch_names import owner_of_scratch, scratch_name
 from pydantic import ValidationError
 
 from tests.postgres import Servers
@@ -34,6 +34,7 @@ Run = FakeRun[BackupSettings]
 Section = dict[str, Any]
 BackUp = Callable[..., Run]
 ROWS = 300
+HIDDEN = {".lock", ".installation"}
 FILL = f"CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, {ROWS})"
 
 
@@ -321,7 +322,7 @@ def test_a_restore_test_really_restores_checks_and_leaves_nothing(
     assert (name[:22], found) == ("fraisier_restore_test_", str(ROWS))
     assert count(database["postgresql"], f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == 0
     assert run.settings.path
-    assert [path.name for path in run.settings.path.iterdir() if path.name.startswith(".")] == [".lock"]
+    assert {path.name for path in run.settings.path.iterdir() if path.name.startswith(".")} == HIDDEN
 
 
 def test_a_restore_test_into_another_server_and_what_a_killed_one_left(
@@ -329,17 +330,34 @@ def test_a_restore_test_into_another_server_and_what_a_killed_one_left(
 ) -> None:
     run = back_up(database)
     server = postgres_servers(18)
-    mark = f"restore test of shop production on {socket.gethostname()}"
-    for name, comment in {"aaaaaaaa": mark, "bbbbbbbb": "of another"}.items():
-        server.execute(f"CREATE DATABASE fraisier_restore_test_{name}")
-        server.execute(f"COMMENT ON DATABASE fraisier_restore_test_{name} IS '{comment}'")
+    assert run.settings.path
+    killed = scratch_name(owner_of_scratch("shop", "production", run.settings.path))
+    others = scratch_name("0123456789ab")
+    for name in (killed, others):
+        server.execute(f"CREATE DATABASE {name}")
     test = {"target": server.url()}
     tested = back_up(database, hook=fraise_type.test_restore, restore_test=test)
-    assert "fraisier_restore_test_aaaaaaaa is left by a test that was killed" in tested.output
-    left = "SELECT count(*) FROM pg_database WHERE datname ~ 'fraisier_restore_test_(a|b){8}'"
+    assert f"{killed} is left by a test that was killed" in tested.output
+    left = f"SELECT count(*) FROM pg_database WHERE datname IN ('{killed}', '{others}')"
     assert count(server.url(), left) == 1
-    server.execute("DROP DATABASE fraisier_restore_test_bbbbbbbb")
+    server.execute(f"DROP DATABASE {others}")
     assert run.stored
+
+
+def test_what_failed_is_said_though_what_was_restored_cannot_be_removed(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    place = tmp_path / "target"
+    source = {
+        "command": ["printf", "worth keeping"],
+        "restore": ["sh", "-c", f"cat > {place}; exit 3", "sh", "{target}"],
+        "drop": ["sh", "-c", "exit 4", "sh", "{target}"],
+    }
+    back_up(source)
+    run = back_up(source, hook=None)
+    with pytest.raises(BackupError, match="status 3"):
+        fraise_type.test_restore(run)
+    assert "cannot be removed, and is left for the next test: sh exited with status 4" in run.output
 
 
 def prove(back_up: BackUp, source: Section, **test: object) -> None:

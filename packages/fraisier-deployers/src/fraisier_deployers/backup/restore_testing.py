@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from fraisier_core import Run
+from fraisier_core import CommandFailedError, Run
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
@@ -21,15 +20,13 @@ from fraisier_deployers.backup.newest import TO_COME, newest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.scratch_names import is_scratch_of, owner_of_scratch, scratch_name
 from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
 from fraisier_deployers.backup.targets import RestoreTarget
 from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
-
-PREFIX = "fraisier_restore_test_"
-_SCRATCH = re.compile(re.escape(PREFIX) + "[0-9a-f]{8}")
 
 
 def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
@@ -39,8 +36,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
         run: the run that tests it.
         folder: where the copies on this host lie, or with restic what is needed meanwhile.
     """
-    name = f"{PREFIX}{uuid4().hex[:8]}"
-    with exclusive(folder), working_folder(folder, name) as work:
+    with exclusive(folder), working_folder(folder, f"restore-test-{uuid4().hex[:8]}") as work:
         place = _tested_place(run, folder)
         manifest = _newest(run, place)
         with run.step("verify_copy"):
@@ -51,7 +47,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             file = fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
         with run.step("compare_origin"):
             _require(manifest, "is not of this source", _origin_differences(run, file, manifest))
-        with _scratch(run, manifest, name, work) as target:
+        with _scratch(run, manifest, folder, work) as target:
             with run.step("restore"):
                 target.restore(file, manifest, work)
             with run.step("compare"):
@@ -98,27 +94,42 @@ def _other_paths(manifest: Manifest, expected: list[str]) -> list[str]:
 
 
 @contextmanager
-def _scratch(run: Run[BackupSettings], manifest: Manifest, name: str, work: Path) -> Iterator[RestoreTarget]:
+def _scratch(
+    run: Run[BackupSettings], manifest: Manifest, folder: Path, work: Path
+) -> Iterator[RestoreTarget]:
     """Yield a new target of a name of ours, which is removed at the end, as are leftovers of killed tests."""
     test = run.settings.restore_test
     server = test.target.get_secret_value() if test and test.target else None
+    owner = owner_of_scratch(run.fraise, run.environment, folder)
+    name = scratch_name(owner)
     target = scratch_target(run.settings.source, manifest, name, folder=work, server=server, runner=run)
     if isinstance(target, PostgresTarget):
         mark = f"restore test of {run.fraise} {run.environment} on {socket.gethostname()}"
         target = replace(target, comment=mark)
-        _drop_leftovers(run, target.database, mark)
+        _drop_leftovers(run, target.database, owner)
     try:
         yield target
-    finally:
+    except BaseException:
+        _remove(run, target)
+        raise
+    with run.step("remove"):
+        target.remove()
+
+
+def _remove(run: Run[BackupSettings], target: RestoreTarget) -> None:
+    """Remove a target, and only say if that fails: what failed before is what matters."""
+    try:
         with run.step("remove"):
             target.remove()
+    except (BackupError, CommandFailedError) as error:
+        run.note(f"{target.name} cannot be removed, and is left for the next test: {error}")
 
 
-def _drop_leftovers(run: Run[BackupSettings], database: PostgresDatabase, mark: str) -> None:
-    """Drop what earlier tests of this environment left, which were killed: it has our name and our mark."""
+def _drop_leftovers(run: Run[BackupSettings], database: PostgresDatabase, owner: str) -> None:
+    """Drop what earlier tests of this environment left, which were killed."""
     with run.step("remove_leftovers"):
-        for name, comment in database.descriptions().items():
-            if _SCRATCH.fullmatch(name) and comment == mark:
+        for name in database.descriptions():
+            if is_scratch_of(owner, name):
                 run.note(f"{name} is left by a test that was killed: it is dropped")
                 database.named(name).drop()
 
