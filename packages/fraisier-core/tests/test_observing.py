@@ -349,6 +349,19 @@ def test_what_it_was_being_told_when_everything_was_killed_is_told_as_a_repetiti
     assert [json.loads(line)["repeated"] for line in installation.lines()] == [False, True]
 
 
+def test_the_mark_of_a_record_that_is_gone_makes_nothing_a_repetition(installation: Installation) -> None:
+    installation.observer("looker", f"FILE = {str(installation.file)!r}\n{LOOKER.lstrip()}")
+    installation.configure("looker: {timeout: 1000}\n")
+    installation.store.observe("looker", Observed(0))
+    mark = installation.folder / ".fraisier/observers/looker.told"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("5000")
+    installation.request()
+    installation.start()
+    wait_until(installation.lines)
+    assert json.loads(installation.lines()[0])["repeated"] is False
+
+
 def test_one_that_says_when_is_told_again_then(installation: Installation) -> None:
     source = """
     from fraisier_core import TellLaterError, hookimpl
@@ -428,11 +441,15 @@ def test_a_job_is_overdue_if_no_run_was_requested_when_it_was_due(
 
     installation = Installation(tmp_path, site)
     installation.config.write_text(NIGHTLY.replace("0 3 * * *", "{cron: 0 3 * * *, time_zone: UTC}"))
-    os.utime(installation.config, (0, 0))
     config = load_config(installation.config, site.plugins())
+    assert missed("2026-01-01T02:00", "2026-01-01T03:03") == []  # never deployed
+    installation.store.request(Request("api", "production", "run", "schedule", None))
+    installation.store.execute("UPDATE tb_deployments SET requested_at = '2026-01-01T02:00:00.000000Z'")
     assert missed("2026-01-01T02:00", "2026-01-01T03:01") == []
-    assert missed("2026-01-01T02:00", "2026-01-01T03:03") == ["2026-01-01T03:00:00.000000Z"]
-    assert missed("2026-01-01T04:00", "2026-01-01T12:00") == []
+    late = "2026-01-01T03:03"  # however new the configuration and the process are
+    assert missed("2026-01-01T03:02", late) == ["2026-01-01T03:00:00.000000Z"]
+    installation.store.execute("UPDATE tb_deployments SET requested_at = '2026-01-01T04:00:00.000000Z'")
+    assert missed("2026-01-01T02:00", "2026-01-01T12:00") == []
     installation.close()
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from fraisier_core.job_settings import ScheduleSection
@@ -58,12 +59,17 @@ def next_due(schedule: ScheduleSection, now: datetime) -> datetime | None:
 
 
 def first_due_by_systemd(schedule: ScheduleSection, since: datetime) -> datetime | None:
-    """Return when a run was due first after a time, which costs a process; None if systemd does not say."""
-    argv = ["systemd-analyze", "calendar", "--iterations=1", f"--base-time={since:{_TIME}} UTC"]
+    """Return when a run was due first after a time, which costs a process once; None if systemd is silent."""
     try:
-        said = asked([*argv, "--", *schedule.expressions], _SECONDS, time_zone=host_zone())
+        return _first_due(tuple(schedule.expressions), since, host_zone())
     except NoAnswerError:
         return None
+
+
+@lru_cache(maxsize=1000)
+def _first_due(expressions: tuple[str, ...], since: datetime, zone: str) -> datetime | None:
+    argv = ["systemd-analyze", "calendar", "--iterations=1", f"--base-time={since:{_TIME}} UTC"]
+    said = asked([*argv, "--", *expressions], _SECONDS, time_zone=zone)
     found = [datetime.strptime(each.decode(), _TIME) for each in _FIRST.findall(said.output)]
     return min(found).replace(tzinfo=UTC) if found else None
 

@@ -92,12 +92,17 @@ def facts_without_systemd(
     return found
 
 
+def installed_since(timer: JobTimer) -> datetime | None:
+    """Return when a timer was installed or enabled, None if it is not there."""
+    link = UNITS / "timers.target.wants" / timer.name  # made anew when it is enabled
+    return max(filter(None, (_changed(UNITS / timer.name), _changed(link))), default=None)
+
+
 def _timers(timers: Sequence[JobTimer], fired: Mapping[Key, str]) -> list[_Timer]:
     told = shown([each.name for each in timers], _PROPERTIES)
     found = []
     for each in timers:
-        link = UNITS / "timers.target.wants" / each.name  # made anew when it is enabled
-        times = _parsed(fired.get(each.key)), _changed(UNITS / each.name), _changed(link)
+        times = _parsed(fired.get(each.key)), installed_since(each)
         found.append(_Timer(each, told[each.name], max(filter(None, times), default=None)))
     return found
 

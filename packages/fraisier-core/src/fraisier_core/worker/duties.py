@@ -117,7 +117,9 @@ class Changes:
 
     def __post_init__(self) -> None:
         with suppress(OSError, ValueError):
-            self._begun = int(self.told.facts.marker.read_text())
+            begun = int(self.told.facts.marker.read_text())
+            if self.told.facts.store.events(begun - 1, limit=1):  # else it is of a record that is gone
+                self._begun = begun
 
     def next_call(self) -> Call | None:
         """Return the telling of the next event, and leave a mark: who finds it tells of that event again."""

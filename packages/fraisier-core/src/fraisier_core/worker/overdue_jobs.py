@@ -4,55 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
-from fraisier_core.config import Config, Environment
+from fraisier_core.config import Config
 from fraisier_core.errors import FraisierError
 from fraisier_core.job_settings import ScheduleSection
 from fraisier_core.observer_context import Missed
 from fraisier_core.store.protocol import Reader
+from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import utc_text
-from fraisier_core.units.installed_units import UNITS
-from fraisier_core.units.job import unit_of
+from fraisier_core.units.job import Job, JobTimer
 from fraisier_core.units.overdue import first_due_by_systemd, last_due, missed
-
-MOST_ASKED = 20
-"""Of how many schedules systemd is asked at a time: it takes a process for each."""
+from fraisier_core.units.timers import installed_since
 
 
 def overdue_jobs(config: Config, store: Reader, begun: datetime, now: datetime) -> list[Missed]:
     """Return the jobs of which a run was due and none was requested. Raises `StoreError`.
 
+    A job counts from when its schedule requested it last, or its timer was installed; without either, from
+    when it was deployed, and what needs no release from when somebody looks.
+
     Args:
         config: the configuration.
         store: the record.
-        begun: since when somebody looks; a job that was never requested counts from then.
+        begun: since when somebody looks.
         now: the time.
     """
-    newest = {
+    fired = {
         (each.fraise_id, each.environment, each.kind): each.requested_at
         for each in reversed(store.newest_runs())
         if each.trigger == "schedule"
     }
-    asked, found = 0, []
-    for environment, kind, schedule in _schedules(config):
-        asked += schedule.cron is None
-        if schedule.cron is None and asked > MOST_ASKED:
-            continue
-        requested_at = newest.get((environment.fraise, environment.name, kind), "")
-        requested = datetime.fromisoformat(requested_at) if requested_at else begun
-        since = max(requested, _scheduled_since(config, environment) or begun)
-        if due := _missed(schedule, since, now):
-            found.append(Missed(environment.fraise, environment.name, kind, utc_text(due), requested_at))
+    deployed = {(each.fraise_id, each.environment): each.last_deployed for each in store.status()}
+    found = []
+    for timer in _timers(config):
+        known = _time(fired.get(timer.key)), installed_since(timer)
+        since = max(filter(None, known), default=None) or _time(deployed.get(timer.key[:2]))
+        if since is None and KINDS[timer.kind].source == "nothing":
+            since = begun
+        if since is not None and (due := _missed(timer.schedule, since, now)):
+            found.append(Missed(*timer.key, utc_text(due), fired.get(timer.key, "")))
     return found
 
 
-def _schedules(config: Config) -> Iterator[tuple[Environment, str, ScheduleSection]]:
+def _timers(config: Config) -> Iterator[JobTimer]:
     for environment in config.environments:
         with suppress(FraisierError):
-            job = environment.job
-            for kind, schedule in job.schedules.items() if job else ():
-                yield environment, kind, schedule
+            job = Job.of(environment)
+            yield from job.timers if job else ()
 
 
 def _missed(schedule: ScheduleSection, since: datetime, now: datetime) -> datetime | None:
@@ -60,11 +59,5 @@ def _missed(schedule: ScheduleSection, since: datetime, now: datetime) -> dateti
     return missed(schedule, since, [due], now)
 
 
-def _scheduled_since(config: Config, environment: Environment) -> datetime | None:
-    """Return when its timers were installed, on a host without systemd when the configuration was written."""
-    unit = unit_of(environment.fraise, environment.name)
-    times = []
-    for path in [*UNITS.glob(f"{unit}*.timer")] or [config.path]:
-        with suppress(OSError):
-            times.append(datetime.fromtimestamp(path.lstat().st_mtime, UTC))
-    return max(times, default=None)
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
