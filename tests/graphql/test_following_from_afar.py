@@ -147,7 +147,7 @@ def test_the_status_of_everything_takes_few_requests(both: Both, proxy: Proxy) -
     there, here = both.both("status", "--json")
     assert there == here
     assert len(json.loads(there.stdout)) == 3
-    assert proxy.asked.count("/graphql") <= 4
+    assert proxy.asked.count("/graphql") <= 5  # however many environments there are; one of them for holds
 
 
 @pytest.mark.parametrize("said", ["no JSON", "[]", "null"])
