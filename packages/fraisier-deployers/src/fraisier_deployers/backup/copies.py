@@ -7,7 +7,7 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import EncryptSection
 from fraisier_deployers.backup.encrypting import decrypted, encrypted
-from fraisier_deployers.backup.local_place import hashed
+from fraisier_deployers.backup.local_place import hashed_by
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, Runner, StoredFile
 
@@ -57,10 +57,7 @@ def fetched(
     Raises `BackupError`, also if the copy is not as its manifest says.
     """
     file = place.fetch(manifest, folder)
-    try:
-        found = hashed(file)
-    except OSError as error:
-        raise BackupError(f"{file} cannot be read: {error.strerror}") from error
+    found = hashed_by(runner, file)
     if found != StoredFile(manifest.size, manifest.sha256):
         raise BackupError(
             f"{manifest.file} from {place.destination} is damaged: it has {found.size} bytes and the SHA-256"

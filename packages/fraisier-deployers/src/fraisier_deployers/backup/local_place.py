@@ -81,7 +81,7 @@ class LocalPlace:
         """Return what lies there as the file of a copy, read now."""
         path = self.folder / manifest.file
         with _problems(path):
-            return hashed(path) if self.runner is None else _hashed_by(self.runner, path)
+            return hashed(path) if self.runner is None else hashed_by(self.runner, path)
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:  # noqa: ARG002 - it need not be brought
         """Return the path of the copy's file, where it lies."""
@@ -157,7 +157,8 @@ def hashed(path: Path) -> StoredFile:
     return StoredFile(size, digest.hexdigest())
 
 
-def _hashed_by(runner: Runner, path: Path) -> StoredFile:
+def hashed_by(runner: Runner, path: Path) -> StoredFile:
+    """Return the same, read by a process that can be followed and cancelled. Raises `BackupError`."""
     flowed = run_pipeline(runner, Pipeline(str(path), output=os.devnull))
     return StoredFile(flowed.size, flowed.sha256)
 

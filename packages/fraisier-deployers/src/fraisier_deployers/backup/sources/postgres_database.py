@@ -137,7 +137,7 @@ class PostgresDatabase:
             raise BackupError(f"{error}; or {how}") from error
 
     def drop(self) -> None:
-        """Drop it. Raises `BackupError` if something is connected to it."""
+        """Drop it; all are disconnected from it. Raises `BackupError`."""
         self.maintenance.change("drop.sql", name=self.name)
 
     def replace_by(self, restored: str) -> None:
