@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fraisier_core.errors import HeldError, StoreError
+from fraisier_core.requests.freezing import Timetable
 from fraisier_core.store.holds import Window
 from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
 from fraisier_core.store.vocabulary import Trigger
@@ -264,6 +265,19 @@ def test_only_who_executes_decides_which_windows_hold(store: OpenStore) -> None:
     ], "other hosts add what nobody knows, and take nothing away"
     store.freeze([elsewhere], decides=True)
     assert [(each.environment, each.ends_at) for each in store.holds()] == [("production", elsewhere.ends_at)]
+
+
+def test_who_decides_takes_back_what_others_recorded_since(store: OpenStore) -> None:
+    now = datetime.now(UTC)
+    found = Timetable((window({"hours": -1}, {"hours": 1}),), now, None)
+    assert found.is_recent(now + timedelta(seconds=1))
+    later = now + timedelta(minutes=1)
+    assert not found.is_recent(later)
+    store.freeze([window({"hours": -1}, {"hours": 1})._replace(schedule="of an older file")], decides=False)
+    again = found.again(store, later)
+    assert [each["schedule"] for each in store.all("SELECT schedule FROM tb_holds")] == [FREEZE[2]]
+    assert again.is_recent(later)
+    assert again.holds_at(later)
 
 
 def test_a_hold_is_resumed_once_and_changed_by_nobody_otherwise(store: OpenStore) -> None:
