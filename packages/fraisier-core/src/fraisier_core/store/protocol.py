@@ -156,6 +156,11 @@ class Reader(DeploymentReader, Protocol):
         first; those left out that any number of replays add.
         """
 
+    def previous(self, deployment: Deployment) -> Deployment | None:
+        """Return the last deployment of the same kind in the same environment before this one that succeeded
+        or failed.
+        """
+
     def running(self, fraise_id: str, environment: str, lane: str | None) -> str | None:
         """Return the id of the deployment that runs in a lane of an environment, if there is one; in the lane
         None nothing waits for another.

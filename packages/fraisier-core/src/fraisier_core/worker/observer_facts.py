@@ -18,8 +18,6 @@ from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.disk import make_folder
 
 MOST_LINES = 50
-_LOOKED_AT = 200
-_CONCLUSIVE = frozenset({"success", "failed", "rolled_back", "interrupted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class ObserverFacts:
             environment=self.environment(deployment.fraise_id, deployment.environment),
             public_url=self.config.public_url,
             repeated=repeated,
-            previous=self._previous(deployment) if has_ended else None,
+            previous=self.store.previous(deployment) if has_ended else None,
             output=self._output(deployment) if has_ended and event.event != "success" else (),
             hold=hold_of(deployment, self.store),
             delivered_to=self._delivered_to(deployment) if forges else None,
@@ -85,12 +83,6 @@ class ObserverFacts:
         folder = self.marker.with_suffix("")
         make_folder(folder, 0o700)
         return folder
-
-    def _previous(self, deployment: Deployment) -> Deployment | None:
-        newest_first = self.store.history(deployment, _LOOKED_AT)
-        ids = [each.id for each in newest_first]
-        older = newest_first[ids.index(deployment.id) + 1 :] if deployment.id in ids else []
-        return next((each for each in older if each.status in _CONCLUSIVE), None)
 
     def _output(self, deployment: Deployment) -> tuple[str, ...]:
         steps = self.store.steps(deployment.id)

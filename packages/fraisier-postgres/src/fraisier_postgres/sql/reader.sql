@@ -29,6 +29,14 @@ WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
                        GROUP BY repeats, ref, commit_sha))
 ORDER BY sequence DESC LIMIT :limit;
 
+-- name: previous_of_kind
+-- The last that succeeded or failed before another of its kind.
+SELECT * FROM tb_deployments
+WHERE fraise_id = :fraise_id AND environment = :environment AND kind = :kind
+  AND sequence < (SELECT sequence FROM tb_deployments WHERE id = :id)
+  AND status IN ('success', 'failed', 'rolled_back', 'interrupted')
+ORDER BY sequence DESC LIMIT 1;
+
 -- name: deployments_by_prefix
 -- The range of ids that begin so; the dashes are where they belong, or left out.
 SELECT d.id FROM tb_deployments AS d

@@ -77,6 +77,9 @@ class RelationalReader:
     def history(self, deployment: Deployment, limit: int) -> list[Deployment]:
         return self._records(Deployment, "history_of_kind", **deployment._asdict() | {"limit": limit})
 
+    def previous(self, deployment: Deployment) -> Deployment | None:
+        return next(iter(self._records(Deployment, "previous_of_kind", **deployment._asdict())), None)
+
     def find(self, id_part: str) -> str:
         return self._found(id_part, "deployment")
 
