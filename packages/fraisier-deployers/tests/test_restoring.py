@@ -166,6 +166,21 @@ def test_a_database_is_replaced_only_by_its_name_and_backed_up_first(
     assert kept.facts.model_dump()["tables"] == {"public.t": ROWS + 1, "public.younger": 0}
 
 
+@pytest.mark.parametrize("postgres_version", [16])
+def test_a_database_that_a_killed_restore_left_without_connections_can_be_replaced(
+    back_up: BackUp, database: Section, postgres_servers: Servers
+) -> None:
+    run, url = back_up(database), database["postgresql"]
+    left = f"fraisier_restoring_{name_of(url)[-8:]}"
+    server = postgres_servers(16)
+    server.execute(f"CREATE DATABASE {left}")
+    server.execute(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
+    restored(run, replace=name_of(url))
+    assert count(url) == ROWS
+    assert f"{left} was made by another restore: unless one is still at work, DROP DATABASE" in run.output
+    server.execute(f"DROP DATABASE {left}")
+
+
 def test_a_database_stays_as_it_is_if_what_would_replace_it_cannot_be_restored(
     back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
 ) -> None:

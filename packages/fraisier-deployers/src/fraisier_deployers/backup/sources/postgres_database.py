@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from fraisier_core import FraisierError
+
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.manifest import PostgresqlFacts, Rows
 from fraisier_deployers.backup.pipelines import captured, run_tool
@@ -27,6 +29,8 @@ from fraisier_deployers.backup.sources.postgres_programs import (
 )
 from fraisier_deployers.backup.sources.snapshot import OPTIONS, PREAMBLE, SQL
 
+RESTORING = "fraisier_restoring_"
+"""How the name of a database begins that is restored to replace another."""
 MAINTENANCE = "postgres"
 """The database to which one connects to create or drop another."""
 
@@ -148,14 +152,27 @@ class PostgresDatabase:
         try:
             self.maintenance.change("properties.sql", replaced=self.name, restored=restored)
             self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
-        except BackupError as error:
-            with suppress(BackupError):
+        except BaseException as error:
+            with suppress(FraisierError):
                 self.maintenance.change("reconnect.sql", name=self.name)
+            if not isinstance(error, BackupError):
+                raise
             raise BackupError(
                 f"{self.name} could not be replaced, and was left as it was: {error}"
             ) from error
         dropping = f"DROP DATABASE {aside}"
         self.runner.note(f"what was in {self.name} is kept as the database {aside}, until you {dropping}")
+
+    def reopen(self) -> None:
+        """Let it be connected to again, if a restore that was killed had it refuse all."""
+        self.maintenance.change("reopen.sql", name=self.name, restoring=RESTORING)
+
+    def note_restoring(self) -> None:
+        """Name the databases that restores left which were killed."""
+        for name in self.descriptions():
+            if name.startswith(RESTORING):
+                how = f"unless one is still at work, DROP DATABASE {name}"
+                self.runner.note(f"{name} was made by another restore: {how}")
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
         """Return those of some roles that cannot own anything in it."""

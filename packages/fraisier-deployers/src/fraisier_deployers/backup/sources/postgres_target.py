@@ -11,7 +11,7 @@ from uuid import uuid4
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import Manifest, PostgresqlFacts
-from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
+from fraisier_deployers.backup.sources.postgres_database import RESTORING, PostgresDatabase
 from fraisier_deployers.backup.sources.postgresql import DatabaseSource, dumped_database, load
 from fraisier_deployers.backup.targets import row_differences
 
@@ -35,7 +35,10 @@ class PostgresTarget:
 
     def is_vacant(self) -> bool:
         """Whether there is no such database, or nobody has made anything in it."""
-        return not self.database.exists() or self.database.is_empty()
+        if not self.database.exists():
+            return True
+        self.database.reopen()
+        return self.database.is_empty()
 
     def source(self) -> BackupSource:
         """Return it as a source."""
@@ -57,7 +60,8 @@ class PostgresTarget:
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Restore a dump into a new database, which takes the place of this one once it is whole."""
-        new = PostgresTarget(self.database.named(f"fraisier_restoring_{uuid4().hex[:8]}"))
+        self.database.note_restoring()
+        new = PostgresTarget(self.database.named(f"{RESTORING}{uuid4().hex[:8]}"))
         new.restore(file, manifest, work)
         try:
             self._require_same(new, manifest)
