@@ -28,7 +28,7 @@ from tests.webdav import WebDav, webdav
 
 CONTENT = os.urandom(300_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
-KINDS = "folder", "webdav", "rsync alone"
+KINDS = "folder", "rsync alone"
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,6 @@ def place(request: pytest.FixtureRequest, configured: Configured, tmp_path: Path
         case "folder":
             require("rclone")
             return configured(rclone=str(remote / "backups"))
-        case "webdav":
-            return configured(**dav_remote(request.getfixturevalue("dav"), tmp_path))
         case "ssh":
             server = request.getfixturevalue("server")
             return configured(**ssh_remote(server, remote / "backups", server.identity(tmp_path.name)))
