@@ -154,6 +154,12 @@ class KeptBackups(ABC):
     def listings(self) -> Iterator[ListedPlace]:
         """Yield what each place holds."""
 
+    def origin(self) -> str | None:
+        """Return what a restore is given as the target to put a backup back to where it came from; None if
+        that cannot be told.
+        """
+        return None
+
     @abstractmethod
     def verify(self, name: str | None, place: str | None) -> Iterator[VerifiedCopy]:
         """Verify a backup or all, at a place or at all, and yield what is found, as it is found."""

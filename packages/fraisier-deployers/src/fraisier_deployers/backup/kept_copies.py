@@ -29,6 +29,7 @@ from fraisier_deployers.backup.pruning import Plan, Policy, plan, reasons_to_kee
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import restore
+from fraisier_deployers.backup.sources.chosen import database_of
 from fraisier_deployers.backup.verified_copies import problem_of
 from fraisier_deployers.backup.working_folder import exclusive
 
@@ -64,6 +65,15 @@ class KeptCopies(KeptBackups):
                 yield self._listed(place, self._own(place))
             except _PROBLEMS as error:
                 yield ListedPlace(place.name, place.destination, problem=str(error))
+
+    def origin(self) -> str | None:
+        """Return the name of the database, or the path, that is backed up."""
+        section = self.settings.source
+        if section.postgresql is not None:
+            return database_of(section, self.context).name
+        if section.sqlite is not None:
+            return str(section.sqlite)
+        return None if section.folders is None else "/"
 
     def verify(self, name: str | None, place: str | None) -> Iterator[VerifiedCopy]:
         """Verify copies, oldest first. Raises `UnknownNameError` if no place lists what is named."""

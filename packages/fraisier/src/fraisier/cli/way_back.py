@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from shlex import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
-from fraisier_core.errors import RemoteError, UnknownNameError
+from fraisier_core.errors import FraisierError, RemoteError, UnknownNameError
 from fraisier_core.store.vocabulary import KINDS
 
-from fraisier.cli.session import Session
+from fraisier.cli.backup_session import BackupSession
+from fraisier.cli.session import ActingSession, Session
 from fraisier.cli.sizes import stored_in_words
 from fraisier.cli.tables import Cell, print_facts, short_commit, short_id
 from fraisier.cli.times import ago
@@ -28,6 +30,8 @@ class WayBack(NamedTuple):
 
     deployment: Deployment
     backup: Deployment
+    origin: str | None = None
+    doubt: str | None = None
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -36,8 +40,13 @@ class WayBack(NamedTuple):
         to = f" --to {own.previous_release}" if own.previous_release else ""
         return (
             f"fraisier rollback {own.fraise_id} {own.environment}{to}",
-            f"fraisier backups restore {made.fraise_id} {made.environment} {made.stored_name}",
+            f"fraisier backups restore {made.fraise_id} {made.environment} {made.stored_name} {self._into}",
         )
+
+    @property
+    def _into(self) -> str:
+        target = quote(self.origin) if self.origin else "TARGET"
+        return f"--to {target} --replace {target}"
 
     @property
     def lost(self) -> str:
@@ -58,9 +67,10 @@ def print_way_back(
     reader = session.existing_reader()
     environment = session.environment(reader, fraise, begun_as)
     assert environment is not None  # noqa: S101 - a word was given
-    found = _found(reader, fraise, environment)
+    found = _looked_up(_found(reader, fraise, environment), config)
     if as_json:
-        facts = {"deployment": found.deployment.id, "backup": found.backup._asdict()}
+        facts: dict[str, Any] = {"deployment": found.deployment.id, "backup": found.backup._asdict()}
+        facts |= {"lost": found.lost, "doubt": found.doubt}
         print_json(facts | {"commands": found.commands})
         return
     _print(found)
@@ -77,6 +87,23 @@ def _found(reader: Reader, fraise: str, environment: str) -> WayBack:
     raise UnknownNameError(f"no deployment of {what} had a backup made first: set `backup_before:` for that")
 
 
+def _looked_up(found: WayBack, config: Path | None) -> WayBack:
+    """Return it with where the backup came from, and why it may not be there any more."""
+    made = found.backup
+    try:
+        session = ActingSession(config)
+        environment = session.config.environment(made.fraise_id, made.environment)
+        backups = BackupSession(session, environment, quiet=True).backups
+        origin, listings = backups.origin(), list(backups.listings())
+    except FraisierError as error:
+        return found._replace(doubt=f"it was not looked whether it is still there: {error}")
+    if any(copy.name == made.stored_name for listing in listings for copy in listing.copies):
+        return found._replace(origin=origin)
+    problems = [listing.problem for listing in listings if listing.problem]
+    doubt = f"no place lists it: {'; '.join(problems) or 'it has been pruned'}"
+    return found._replace(origin=origin, doubt=doubt)
+
+
 def _print(found: WayBack) -> None:
     own, made = found.deployment, found.backup
     print_facts(
@@ -89,6 +116,8 @@ def _print(found: WayBack) -> None:
             ("lost", Cell(found.lost, "yellow")),
         ],
     )
+    if found.doubt is not None:
+        say(found.doubt, "red")
     say("nothing is restored; to go all the way, run:")
     for command in found.commands:
         say(f"  {command}")
