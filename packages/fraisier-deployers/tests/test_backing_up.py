@@ -113,6 +113,17 @@ def test_only_what_is_kept_stays(make_run: MakeRun, folder: Path) -> None:
     )
 
 
+def test_what_cannot_be_pruned_fails_no_backup(make_run: MakeRun, folder: Path) -> None:
+    fraise_type.back_up(make_run())
+    (older,) = manifests(folder)
+    (folder / older.file).unlink()
+    (folder / older.file).mkdir()
+    run = make_run(keep={"last": 1})
+    fraise_type.back_up(run)
+    assert len(run.stored) == 1
+    assert f"{folder} is not pruned: " in run.output
+
+
 def assert_nothing_came_of_it(run: Run, folder: Path, before: tuple[Manifest, ...]) -> None:
     """Assert that a failed backup left what was there, and that the next one succeeds."""
     assert (run.stored, manifests(folder), hidden(folder)) == ([], before, [])

@@ -47,7 +47,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             file = fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
         with run.step("compare_origin"):
             _require(manifest, "is not of this source", _origin_differences(run, file, manifest))
-        with _scratch(run, manifest, folder, work) as target:
+        with _scratch(run, manifest, work) as target:
             with run.step("restore"):
                 target.restore(file, manifest, work)
             with run.step("compare"):
@@ -94,13 +94,11 @@ def _other_paths(manifest: Manifest, expected: list[str]) -> list[str]:
 
 
 @contextmanager
-def _scratch(
-    run: Run[BackupSettings], manifest: Manifest, folder: Path, work: Path
-) -> Iterator[RestoreTarget]:
+def _scratch(run: Run[BackupSettings], manifest: Manifest, work: Path) -> Iterator[RestoreTarget]:
     """Yield a new target of a name of ours, which is removed at the end, as are leftovers of killed tests."""
     test = run.settings.restore_test
     server = test.target.get_secret_value() if test and test.target else None
-    owner = owner_of_scratch(run.fraise, run.environment, folder)
+    owner = owner_of_scratch(run.fraise, run.environment, run.settings.path)
     name = scratch_name(owner)
     target = scratch_target(run.settings.source, manifest, name, folder=work, server=server, runner=run)
     if isinstance(target, PostgresTarget):

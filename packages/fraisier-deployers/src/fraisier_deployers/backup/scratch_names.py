@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,17 +24,17 @@ def is_scratch_of(owner: str, name: str) -> bool:
     return re.fullmatch(f"{PREFIX}{owner}_[0-9a-f]{{8}}", name) is not None
 
 
-def owner_of_scratch(fraise: str, environment: str, folder: Path) -> str:
+def owner_of_scratch(fraise: str, environment: str, folder: Path | None) -> str:
     """Return what stands for an environment of this installation in such names. Raises `BackupError`.
 
     Args:
         fraise: whose environment it is.
         environment: of that fraise.
         folder: where its copies on this host lie, used exclusively: other installations do not have it,
-            though their hosts may be called as this one.
+            though their hosts may be called as this one. None if there are none: the host's name counts then.
     """
     try:
-        owner = "\0".join((fraise, environment, _installation(folder)))
+        owner = "\0".join((fraise, environment, _installation(folder) if folder else socket.gethostname()))
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}") from error
     return hashlib.sha256(owner.encode()).hexdigest()[:12]
