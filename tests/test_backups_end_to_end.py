@@ -156,6 +156,8 @@ def test_what_is_backed_up_is_kept_elsewhere_restored_into_an_empty_server_and_t
     shop.flip(newest)
     assert shop.test_restore() == ""
     with postgres_servers(VERSION).database() as wrong:
+        with psycopg.connect(wrong, autocommit=True) as connection:
+            connection.execute(FILL)
         other = shop.back_up("2026-02-04T12:00Z", url=wrong)
         assert (
             f"{other} is not of this source: its manifest says that it is of database" in shop.test_restore()
