@@ -158,13 +158,20 @@ def test_a_plugin_works_beside_the_core_alone(wheels: Path, package: str, tmp_pa
     )
     done = environment.run("python", "-W", "error", "-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    offers = {"fraisier-core": "", "fraisier-postgres": "postgresql fraisier-postgres ok "}
+    offers = {
+        "fraisier-core": "",
+        "fraisier-notify": "",
+        "fraisier-postgres": "postgresql fraisier-postgres ok ",
+    }
     types = ("api", "backup", "etl", "scheduled")
     offers["fraisier-deployers"] = "".join(f"{name} fraisier-deployers ok " for name in types)
     names = ("forgejo", "gitea", "gogs")
     offers["fraisier-gitea"] = "".join(f"{name} fraisier-gitea ok " for name in names)
     expected = offers.get(package, f"{package.removeprefix('fraisier-')} {package} ok ")
-    assert done.stdout.strip() == f"{expected}sqlite fraisier-core ok"
+    providers = ("bitbucket", "gitea", "github", "gitlab")
+    observers = {f"fraisier-{name}": f"{name}_statuses" for name in providers} | {"fraisier-notify": "notify"}
+    observed = f" {observers[package]} {package} ok" if package in observers else ""
+    assert done.stdout.strip() == f"{expected}sqlite fraisier-core ok{observed}"
 
 
 @pytest.fixture(scope="module")

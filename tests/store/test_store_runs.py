@@ -414,13 +414,13 @@ def test_a_push_is_ahead_however_many_runs_follow(store: OpenStore) -> None:
     assert store.pushes_ahead() == []
 
 
-def test_the_previous_one_is_the_last_before_it_that_succeeded_or_failed(store: OpenStore) -> None:
+def test_the_previous_one_is_the_last_before_it_that_was_good_or_failed(store: OpenStore) -> None:
     configure(store)
     ids = []
     for ending in ("failed", "cancelled", "success"):
         lease = claimed(store, RUN)
         store.append(lease, Event(ending))
         ids.append(lease.deployment_id)
-    failed, cancelled, succeeded = map(store.deployment, ids)
+    failed, cancelled, good = map(store.deployment, ids)
     assert store.previous(failed) is None
-    assert store.previous(cancelled) == store.previous(succeeded) == failed
+    assert store.previous(cancelled) == store.previous(good) == failed

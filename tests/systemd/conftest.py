@@ -34,14 +34,16 @@ def systemctl() -> Callable[..., str]:
 @pytest.fixture
 def unhidden(
     place: Path, install_unit: Callable[[str, str], None], systemctl: Callable[..., str]
-) -> Iterator[None]:
-    """Let units write to `place`, and see the checkout that is tested, wherever it is."""
+) -> Iterator[Path]:
+    """Let units write to `place`, and see the checkout that is tested, wherever it is; return the folder that
+    says so.
+    """
     install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={place}")
     folder = UNITS / "fraisier-run-.service.d"
     folder.mkdir()
     (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\nRestartSec=100ms\n")
     systemctl("daemon-reload")
-    yield
+    yield folder
     shutil.rmtree(folder)
 
 

@@ -340,12 +340,11 @@ def test_a_fire_is_recorded_and_executed_by_a_unit_while_no_worker_runs(
     assert "REPORT_PASSWORD" in failed["error_message"]
 
 
-@pytest.mark.usefixtures("unhidden")
 def test_a_request_that_takes_too_long_is_ended_and_not_repeated(
-    host: JobHost, systemctl: Callable[..., str]
+    host: JobHost, systemctl: Callable[..., str], unhidden: Path
 ) -> None:
     host.install()
-    hanging = UNITS / "fraisier-run-.service.d" / "hanging.conf"
+    hanging = unhidden / "hanging.conf"
     hanging.write_text("[Service]\nExecStart=\nExecStart=/bin/sleep 600\nTimeoutStartSec=1\n")
     systemctl("daemon-reload")
     systemctl("start", "--no-block", REQUESTER)
@@ -399,9 +398,8 @@ def test_runs_that_wait_have_no_unit_until_it_is_their_turn_though_the_one_befor
     assert all(ids[0] in line for line in killed), "no unit ends before its processes do"
 
 
-@pytest.mark.usefixtures("unhidden")
 def test_who_follows_a_run_whose_unit_ends_before_its_claim_is_told_how_to_find_out_why(
-    host: JobHost, systemctl: Callable[..., str]
+    host: JobHost, systemctl: Callable[..., str], unhidden: Path
 ) -> None:
     host.configure('env: {PASSWORD: "${REPORT_PASSWORD}"}', "limits: {tasks: 50}\n        run: on_deploy")
     host.install()
@@ -412,7 +410,7 @@ def test_who_follows_a_run_whose_unit_ends_before_its_claim_is_told_how_to_find_
     )
     assert f"run {run['id']} is requested" in deployed.stdout
     assert "no worker is running" not in deployed.stderr
-    broken = UNITS / "fraisier-run-.service.d" / "broken.conf"
+    broken = unhidden / "broken.conf"
     broken.write_text("[Service]\nExecStartPre=/bin/false\n")
     systemctl("daemon-reload")
     done = host.fraisier("run", "report", "production")

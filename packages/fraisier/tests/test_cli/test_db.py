@@ -134,7 +134,8 @@ def test_a_backup_of_an_older_version_is_restored_and_stays_as_it_is(used: Insta
     saved = used.folder / "saved.db"
     used.run("db", "backup", "saved.db")
     with closing(sqlite3.connect(saved)) as database, database:
-        for (view,) in database.execute("SELECT name FROM sqlite_schema WHERE name GLOB 'v_*'").fetchall():
+        views = "name GLOB 'v_*' OR name = 'environment_holds'"
+        for (view,) in database.execute(f"SELECT name FROM sqlite_schema WHERE {views}").fetchall():
             database.execute(f"DROP VIEW {view}")
         database.execute("DELETE FROM tb_migrations WHERE name >= '0004'")
     before = saved.read_bytes()
