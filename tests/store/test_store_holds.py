@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fraisier_core.engine.recovery import interrupt
 from fraisier_core.errors import HeldError, StoreError
 from fraisier_core.requests.freezing import Timetable
 from fraisier_core.store.holds import Window
@@ -110,6 +111,23 @@ def test_what_is_held_does_not_supersede_what_is_not(store: OpenStore, overrides
     assert waits(store, pushes[1])
     store.resume("web", "production", "ops")
     assert not waits(store, pushes[1])
+
+
+def test_what_is_held_does_not_follow_an_interruption_of_what_is_not(store: OpenStore) -> None:
+    store.hold("web", "production", "an incident", "ops")
+    by_hand, claimed = store.request_and_claim(MANUAL._replace(overrides_hold=True), ME)
+    assert claimed is not None
+    held = store.request(PUSH)
+    interrupt(store, claimed.lease, store.deployment(by_hand), "gone")
+    assert store.deployment(by_hand).error_message == "gone; waits for a decision: a user requested it"
+    (status,) = store.status("web", "production")
+    assert (status.deployment_id, status.status, status.awaits_decision) == (held, "pending", by_hand)
+    again = store.request(MANUAL._replace(overrides_hold=True))
+    store.request(PUSH._replace(commit_sha="d" * 40))
+    (status,) = store.status("web", "production")
+    assert (status.deployment_id, status.awaits_decision) == (again, None), "what begins first is shown"
+    store.resume("web", "production", "ops")
+    assert store.status("web", "production")[0].awaits_decision is None
 
 
 def test_the_newest_supersedes_all_that_wait_once_it_is_resumed(store: OpenStore) -> None:

@@ -12,6 +12,7 @@ from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.forward import finish
 from fraisier_core.engine.hooks import RecordedRun
 from fraisier_core.errors import CancelledError, FraisierError
+from fraisier_core.requests.holding import holds_of
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Event, Lease, Request, Step
 from fraisier_core.store.vocabulary import KINDS, Ending
@@ -40,10 +41,14 @@ def recover_unactivated(
 
 
 def interrupt(store: Store, lease: Lease, deployment: Deployment, message: str) -> None:
-    """Record an interruption and, if that is safe, request the commit anew in the same transaction."""
+    """Record an interruption and, if that is safe, request the commit anew in the same transaction. A push
+    that is held does not follow what is not.
+    """
     newest = store.deployments(deployment.fraise_id, deployment.environment)
-    later = takewhile(lambda each: each.id != deployment.id, newest)
-    decision = decide(deployment, [each for each in later if _counts(each, deployment)])
+    later = list(takewhile(lambda each: each.id != deployment.id, newest))
+    held = {} if deployment.obeys_holds else holds_of(later, store)
+    counting = [each for each in later if each.id not in held and _counts(each, deployment)]
+    decision = decide(deployment, counting)
     if isinstance(decision, str):
         message = f"{message}; waits for a decision: {decision}"
     request = decision if isinstance(decision, Request) else None

@@ -165,7 +165,8 @@ BEGIN
 END $$;
 
 -- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
--- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.
+-- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone, and what is held
+-- about nothing that was not.
 CREATE VIEW v_fraise_status AS
 SELECT
     s.*,
@@ -188,8 +189,11 @@ FROM (
         p.sequence IS NOT NULL AS pending,
         CASE
             WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
-            WHEN d.status = 'cancelled' THEN (
-                SELECT CASE WHEN n.status IN ('failed', 'rolled_back', 'interrupted') THEN n.id END
+            WHEN d.status = 'cancelled' OR (d.status = 'pending' AND d.obeys_holds AND EXISTS (
+                SELECT FROM holds_in_force AS h
+                WHERE h.fraise_id = e.fraise_id AND (h.environment IS NULL OR h.environment = e.environment))) THEN (
+                SELECT CASE WHEN n.status IN ('failed', 'rolled_back', 'interrupted')
+                                 AND NOT (d.status = 'pending' AND n.obeys_holds) THEN n.id END
                 FROM tb_deployments AS n
                 WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
                   AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown
@@ -209,7 +213,7 @@ FROM (
     LEFT JOIN LATERAL (
         SELECT w.sequence FROM tb_deployments AS w
         WHERE w.fraise_id = e.fraise_id AND w.environment = e.environment AND w.status = 'pending' AND w.shown
-        ORDER BY w.sequence DESC LIMIT 1) AS p ON true
+        ORDER BY w.obeys_holds, w.sequence DESC LIMIT 1) AS p ON true
     LEFT JOIN LATERAL (
         SELECT n.sequence FROM tb_deployments AS n
         WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment

@@ -150,7 +150,8 @@ WHERE e.event NOT IN ('cancel_requested', 'step_started', 'step_finished', 'rele
    OR e.sequence = d.position;
 
 -- One row for each fraise and environment: its last deployment of note, and the serving release. One that did
--- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone.
+-- not succeed awaits a decision if nothing else is under way; a cancellation decides about itself alone, and what is held
+-- about nothing that was not.
 CREATE VIEW v_fraise_status AS
 SELECT
     s.*,
@@ -176,8 +177,11 @@ FROM (
                ) AS pending,
         CASE
             WHEN d.status IN ('failed', 'rolled_back', 'interrupted') THEN d.id
-            WHEN d.status = 'cancelled' THEN (
-                SELECT iif(n.status IN ('failed', 'rolled_back', 'interrupted'), n.id, NULL)
+            WHEN d.status = 'cancelled' OR (d.status = 'pending' AND d.obeys_holds AND EXISTS (
+                SELECT 1 FROM holds_in_force AS h
+                WHERE h.fraise_id = e.fraise_id AND (h.environment IS NULL OR h.environment = e.environment))) THEN (
+                SELECT iif(n.status IN ('failed', 'rolled_back', 'interrupted')
+                           AND NOT (d.status = 'pending' AND n.obeys_holds), n.id, NULL)
                 FROM tb_deployments AS n INDEXED BY deployment_of_note
                 WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment AND n.status <> 'cancelled'
                   AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded'
@@ -197,9 +201,10 @@ FROM (
     FROM tb_environments AS e
     JOIN tb_fraises AS f ON f.id = e.fraise_id AND e.configured = 1
     LEFT JOIN tb_deployments AS d ON d.sequence = coalesce(
-        (SELECT max(p.sequence) FROM tb_deployments AS p INDEXED BY pending_deployment
+        (SELECT p.sequence FROM tb_deployments AS p INDEXED BY pending_deployment
          WHERE p.fraise_id = e.fraise_id AND p.environment = e.environment AND p.status = 'pending'
-           AND p.shown = 1),
+           AND p.shown = 1
+         ORDER BY p.obeys_holds, p.sequence DESC LIMIT 1),
         (SELECT n.sequence FROM tb_deployments AS n INDEXED BY deployment_of_note
          WHERE n.fraise_id = e.fraise_id AND n.environment = e.environment
            AND n.status <> 'pending' AND n.status <> 'skipped' AND n.status <> 'superseded' AND n.shown = 1
