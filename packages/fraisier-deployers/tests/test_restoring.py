@@ -181,6 +181,45 @@ def test_a_database_that_a_killed_restore_left_without_connections_can_be_replac
     server.execute(f"DROP DATABASE {left}")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "message", "expected"),
+    [
+        ("true", "true", None, ROWS),
+        ("false", "true", "could not be replaced, and was left as it was: ", ROWS + 1),
+        ("true", "touch lost", "whether .* was replaced is not known, .* if there is a database", ROWS),
+    ],
+)
+@pytest.mark.parametrize("postgres_version", [16])
+def test_what_became_of_a_replacement_is_looked_up_if_the_connection_is_lost(
+    back_up: BackUp,
+    database: Section,
+    tmp_path: Path,
+    before: str,
+    after: str,
+    message: str | None,
+    expected: int,
+) -> None:
+    """A `psql` that loses its connection before or after what it executes; then the server may be away."""
+    run, url, real = back_up(database), database["postgresql"], database["bin"]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        (folder / name).symlink_to(real / name)
+    losing = f'{before} && {real}/psql "$@"; {after}; echo connection lost >&2; exit 2'
+    script = f"cd {folder}; test -e lost && exit 2; case $* in *replace.sql) {losing};; esac"
+    (folder / "psql").write_text(f'#!/bin/sh\n{script}\nexec {real}/psql "$@"\n')
+    (folder / "psql").chmod(0o755)
+    execute(url, "INSERT INTO t VALUES (0)")
+    run = back_up({**database, "bin": folder}, hook=None)
+    if message is None:
+        assert restored(run, replace=name_of(url)).replaced
+        assert "was replaced before the connection was lost: " in run.output
+    else:
+        with pytest.raises(BackupError, match=message):
+            restored(run, replace=name_of(url))
+    assert count(url) == expected
+
+
 def test_a_database_stays_as_it_is_if_what_would_replace_it_cannot_be_restored(
     back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,19 +149,38 @@ class PostgresDatabase:
         kept under another name, without connections. Raises `BackupError`.
         """
         aside = f"fraisier_replaced_{uuid4().hex[:8]}"
-        try:
-            self.maintenance.change("properties.sql", replaced=self.name, restored=restored)
-            self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
-        except BaseException as error:
-            with suppress(FraisierError):
-                self.maintenance.change("reconnect.sql", name=self.name)
-            if not isinstance(error, BackupError):
-                raise
-            raise BackupError(
-                f"{self.name} could not be replaced, and was left as it was: {error}"
-            ) from error
+        with ExitStack() as undoing:
+            undoing.callback(self._reconnect)
+            try:
+                self.maintenance.change("properties.sql", replaced=self.name, restored=restored)
+                self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
+            except BackupError as error:
+                self._require_replaced(aside, error)
+            undoing.pop_all()
         dropping = f"DROP DATABASE {aside}"
         self.runner.note(f"what was in {self.name} is kept as the database {aside}, until you {dropping}")
+
+    def _reconnect(self) -> None:
+        with suppress(FraisierError):
+            self.maintenance.change("reconnect.sql", name=self.name)
+
+    def _require_replaced(self, aside: str, failure: BackupError) -> None:
+        """Raise `BackupError` unless it was replaced, though that was said to fail: the connection may have
+        been lost at the COMMIT.
+        """
+        try:
+            replaced = aside in self.descriptions()
+        except FraisierError as error:
+            raise BackupError(
+                f"{failure}; whether {self.name} was replaced is not known, as the server cannot be asked: "
+                f"{error}. It was if there is a database {aside}, which has what was in it; if there is none,"
+                f" nothing changed: ALTER DATABASE {self.name} ALLOW_CONNECTIONS true"
+            ) from failure
+        if not replaced:
+            raise BackupError(
+                f"{self.name} could not be replaced, and was left as it was: {failure}"
+            ) from failure
+        self.runner.note(f"{self.name} was replaced before the connection was lost: {failure}")
 
     def reopen(self) -> None:
         """Let it be connected to again, if a restore that was killed had it refuse all."""
