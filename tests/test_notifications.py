@@ -28,6 +28,16 @@ fraises:
         app_path: {folder}/app
         script_path: load.sh
         env: {{SOURCE: {folder}/source, PASSWORD: {{value: password-of-sales, secret: true}}}}
+  copies:
+    type: backup
+    environments:
+      production:
+        source:
+          command: ["false"]
+          restore: [touch, "{{target}}"]
+          drop: [rm, "{{target}}"]
+        path: {folder}/copies
+        restore_test: {{}}
 notify:
   mail: {{url: "${{MAIL}}"}}
   hook: {{url: "${{HOOK}}"}}
@@ -89,4 +99,11 @@ def test_a_failing_etl_run_reaches_everybody_once_and_one_that_succeeds_again_sa
     assert again["title"] == sales.smtp.mails[1]["Subject"] == "sales production: run succeeds again"
     assert "  loading with ***\n" in failed["message"]
     assert "password-of-sales" not in failed["message"] + sales.smtp.mails[0].as_string()
+    assert sales.run("backups", "test", "copies", "production") == 10
+    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 3, sales.log)
+    assert sales.run("backup", "copies", "production") == 10
+    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 4, sales.log)
+    told = ["copies production: restore test failed", "copies production: backup failed"]
+    assert [mail["Subject"] for mail in sales.smtp.mails[2:]] == told
+    assert [each.json()["title"] for each in sales.hook.requests[2:]] == told
     assert not [text for text in sales.everything() if SECRET in text]
