@@ -17,7 +17,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
-from fraisier_deployers.backup.working_folder import exclusive
+from fraisier_deployers.backup.working_folder import exclusive, working_folder
 from pydantic import ValidationError
 
 Run = FakeRun[BackupSettings]
@@ -50,7 +50,7 @@ def manifests(folder: Path) -> tuple[Manifest, ...]:
 
 
 def hidden(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+    return [path.name for path in folder.iterdir() if path.name.startswith(".") and path.suffix != ".lock"]
 
 
 def test_a_backup_is_stored_verified_recorded_and_pruned(make_run: MakeRun, folder: Path) -> None:
@@ -108,7 +108,7 @@ def test_only_what_is_kept_stays(make_run: MakeRun, folder: Path) -> None:
         fraise_type.back_up(make_run(keep={"last": 2}))
     kept = manifests(folder)
     assert len(kept) == 2
-    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == sorted(
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") == sorted(
         name for each in kept for name in (each.file, each.manifest_file)
     )
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_pruned_fails_no_backup(make_run: MakeRun, folder: Path) 
 def assert_nothing_came_of_it(run: Run, folder: Path, before: tuple[Manifest, ...]) -> None:
     """Assert that a failed backup left what was there, and that the next one succeeds."""
     assert (run.stored, manifests(folder), hidden(folder)) == ([], before, [])
-    assert {path.suffix for path in folder.iterdir() if path.name != ".lock"} <= {".bin", ".json"}
+    assert {path.suffix for path in folder.iterdir() if path.suffix != ".lock"} <= {".bin", ".json"}
     assert "prune" not in run.steps
 
 
@@ -286,9 +286,9 @@ def test_the_folder_of_the_copies_is_made_but_not_the_one_that_it_is_in(
 
 def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, folder: Path) -> None:
     with (
-        exclusive(folder),
-        pytest.raises(BackupError, match=r"in use by another backup or restore"),
-        exclusive(folder, seconds=0.1),
+        exclusive(folder, "shop", "production"),
+        pytest.raises(BackupError, match=r"in use by another backup or restore of shop production"),
+        exclusive(folder, "shop", "production", seconds=0.1),
     ):
         pass
     processes = [
@@ -300,6 +300,18 @@ def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, fol
         process.join()
         assert process.exitcode == 0
     assert len(manifests(folder)) == 2
+
+
+def test_an_environment_at_work_in_the_same_folder_is_neither_waited_for_nor_disturbed(
+    make_run: MakeRun, folder: Path
+) -> None:
+    with (
+        exclusive(folder, "shop", "production-eu"),
+        working_folder(folder, "shop-production-eu-20261101T023000Z-abcd") as theirs,
+    ):
+        fraise_type.back_up(make_run())
+        assert theirs.exists()
+    assert len(manifests(folder)) == 1
 
 
 def test_a_manifest_says_what_its_file_is_like(make_run: MakeRun, folder: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
     (place.folder / brought.manifest_file).unlink()
     (place.folder / "db-20240101T000000Z-full.sql.gz").write_text("of the user's")
     (place.folder / f".{good.manifest_file}.partial").write_text("")
-    place.remove_unfinished()
+    place.remove_unfinished("shop", "production")
     users = {brought.file, "db-20240101T000000Z-full.sql.gz"}
     assert {path.name for path in place.folder.iterdir()} == users | {good.file, good.manifest_file}
     assert set(place.orphans()) == users

@@ -34,7 +34,7 @@ Run = FakeRun[BackupSettings]
 Section = dict[str, Any]
 BackUp = Callable[..., Run]
 ROWS = 300
-HIDDEN = {".lock", ".installation"}
+HIDDEN = {".shop-production.lock", ".shop-production.installation"}
 FILL = f"CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, {ROWS})"
 
 

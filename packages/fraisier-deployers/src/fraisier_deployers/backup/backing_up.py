@@ -95,7 +95,7 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
     if run.settings.encrypt is not None:
         require_encryption(run.settings.encrypt)
     making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, clock())
-    with exclusive(folder), working_folder(folder, making.name) as work:
+    with exclusive(folder, run.fraise, run.environment), working_folder(folder, making.name) as work:
         first = primary_place(run.settings, folder, run)
         copies: list[Copy] = [(first, _stored(run, making, first, work))]
         failures = [*_copied(run, copies, work), *_verified(run, copies)]

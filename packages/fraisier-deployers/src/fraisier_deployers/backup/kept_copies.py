@@ -105,7 +105,7 @@ class KeptCopies(KeptBackups):
 
     def prune(self, *, dry_run: bool) -> Iterator[PrunedPlace]:
         """Prune each place, while no backup is made."""
-        with exclusive(self._folder):
+        with exclusive(self._folder, self.context.fraise, self.context.environment):
             for place in self._places():
                 try:
                     yield self._pruned(place, dry_run=dry_run)

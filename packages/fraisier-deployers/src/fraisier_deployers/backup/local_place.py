@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import LOCAL
-from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of, is_of
 from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
@@ -101,12 +101,17 @@ class LocalPlace:
                 path.unlink(missing_ok=True)
                 sync_folder(self.folder)
 
-    def remove_unfinished(self) -> None:
-        """Remove what killed processes left: what is hidden, and the files of copies whose manifest is."""
+    def remove_unfinished(self, fraise: str, environment: str) -> None:
+        """Remove what killed processes left of an environment: what is hidden, and the files of copies whose
+        manifest is.
+        """
         with _problems(self.folder):
-            for hidden in self.folder.glob(f".*{SUFFIX}{PARTIAL}"):
-                self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
-            for hidden in self.folder.glob(f".*{PARTIAL}"):
+            found = self.folder.glob(f".*{PARTIAL}")
+            left = [each for each in found if is_of(each.name[1:], fraise, environment)]
+            for hidden in left:
+                if hidden.name.endswith(f"{SUFFIX}{PARTIAL}"):
+                    self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
+            for hidden in left:
                 if hidden.is_dir() and not hidden.is_symlink():
                     shutil.rmtree(hidden, ignore_errors=True)
                 else:

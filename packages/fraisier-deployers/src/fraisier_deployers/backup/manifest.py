@@ -212,6 +212,11 @@ def backup_of(file_name: str) -> str | None:
     return found[1] if found else None
 
 
+def is_of(name: str, fraise: str, environment: str) -> bool:
+    """Whether a name begins as those of the backups of an environment do."""
+    return re.match(f"{re.escape(f'{fraise}-{environment}-')}[0-9]{{8}}T[0-9]{{6}}Z-", name) is not None
+
+
 def backup_name(fraise: str, environment: str, created_at: datetime, deployment_id: str) -> str:
     """Return the name of a new backup: names of one environment sort by time."""
     time = created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

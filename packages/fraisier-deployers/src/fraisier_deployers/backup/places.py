@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Protocol
 
 from fraisier_core import CommandResult
 
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import Manifest, is_of
 
 NAMELESS = "snapshot "
 """Begins the name of what cannot be read and may be the manifest of any backup."""
@@ -67,8 +66,12 @@ class Listing:
         own = tuple(
             each for each in self.manifests if (each.fraise, each.environment) == (fraise, environment)
         )
-        name = re.compile(f"{NAMELESS}|{re.escape(f'{fraise}-{environment}-')}[0-9]{{8}}T[0-9]{{6}}Z-")
-        return Listing(own, {key: why for key, why in self.unreadable.items() if name.match(key)})
+        unreadable = {
+            name: why
+            for name, why in self.unreadable.items()
+            if name.startswith(NAMELESS) or is_of(name, fraise, environment)
+        }
+        return Listing(own, unreadable)
 
     def newest_unreadable(self, than: str) -> str | None:
         """Return the name of what cannot be read and may be newer than a backup; None if nothing may be."""

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from fraisier_core import CommandFailedError, Run
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.newest import TO_COME, newest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
@@ -36,7 +35,9 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
         run: the run that tests it.
         folder: where the copies on this host lie, or with restic what is needed meanwhile.
     """
-    with exclusive(folder), working_folder(folder, f"restore-test-{uuid4().hex[:8]}") as work:
+    names = run.fraise, run.environment
+    name = backup_name(*names, datetime.now(UTC), run.deployment_id)
+    with exclusive(folder, *names), working_folder(folder, name) as work:
         place = _tested_place(run, folder)
         manifest = _newest(run, place)
         with run.step("verify_copy"):

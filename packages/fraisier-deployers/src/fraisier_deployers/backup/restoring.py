@@ -12,7 +12,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.sources.chosen import chosen_target
 from fraisier_deployers.backup.sources.command_target import CommandTarget
@@ -63,7 +63,9 @@ def restore(
     """
     into = chosen_target(settings.source, manifest, target, runner)
     require_replaceable(into, replace)
-    with exclusive(folder), working_folder(folder, f"restore-{uuid4().hex[:8]}") as work:
+    names = manifest.fraise, manifest.environment
+    name = backup_name(*names, datetime.now(UTC), uuid4().hex)
+    with exclusive(folder, *names), working_folder(folder, name) as work:
         file = fetched(place, manifest, settings.encrypt, folder=work, runner=runner)
         require_replaceable(into, replace)
         replaced = None
@@ -106,7 +108,10 @@ def _backed_up(target: RestoreTarget, manifest: Manifest, folder: Path, runner: 
     now = datetime.now(UTC)
     making = Making(manifest.fraise, manifest.environment, uuid4().hex, None, now)
     place = LocalPlace(folder / REPLACED, runner)
-    with exclusive(place.folder), working_folder(place.folder, making.name) as work:
+    with (
+        exclusive(place.folder, making.fraise, making.environment),
+        working_folder(place.folder, making.name) as work,
+    ):
         file, made = dumped(making, target.source(), runner, work)
         place.put(file, made)
         verify(place, made)

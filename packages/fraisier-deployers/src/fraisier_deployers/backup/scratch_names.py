@@ -11,7 +11,7 @@ from uuid import uuid4
 from fraisier_deployers.backup.backup_errors import BackupError
 
 PREFIX = "fraisier_restore_test_"
-_INSTALLATION = ".installation"
+_INSTALLATION = ".{}-{}.installation"
 
 
 def scratch_name(owner: str) -> str:
@@ -34,16 +34,23 @@ def owner_of_scratch(fraise: str, environment: str, folder: Path | None) -> str:
             though their hosts may be called as this one. None if there are none: the host's name counts then.
     """
     try:
-        owner = "\0".join((fraise, environment, _installation(folder) if folder else socket.gethostname()))
+        owner = "\0".join(
+            (
+                fraise,
+                environment,
+                _installation(folder / _INSTALLATION.format(fraise, environment))
+                if folder
+                else socket.gethostname(),
+            )
+        )
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}") from error
     return hashlib.sha256(owner.encode()).hexdigest()[:12]
 
 
-def _installation(folder: Path) -> str:
-    file = folder / _INSTALLATION
+def _installation(file: Path) -> str:
     if not file.exists():
-        partial = folder / f"{_INSTALLATION}.partial"
+        partial = file.with_name(f"{file.name}.partial")
         partial.write_text(uuid4().hex)
         partial.rename(file)
     return file.read_text()

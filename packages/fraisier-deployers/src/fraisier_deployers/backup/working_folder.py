@@ -1,4 +1,4 @@
-"""Where a backup is made until it is whole: a hidden folder beside the copies, of one process at once."""
+"""Where a backup is made until it is whole: hidden beside the copies, one at a time for each environment."""
 
 from __future__ import annotations
 
@@ -13,24 +13,30 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import PARTIAL, LocalPlace, make_private
 
-LOCK = ".lock"
+LOCK = ".{}-{}.lock"
 _PATIENCE_SECONDS = 30.0
 _TICK_SECONDS = 0.2
 
 
 @contextmanager
-def exclusive(folder: Path, seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
-    """Have the copies in a folder to oneself, for as long as the context lasts. What killed processes left
-    unfinished is removed. Raises `BackupError`, also if another process does not end in time.
+def exclusive(
+    folder: Path, fraise: str, environment: str, seconds: float = _PATIENCE_SECONDS
+) -> Iterator[None]:
+    """Have an environment's copies in a folder to oneself, for as long as the context lasts. What killed
+    processes left unfinished is removed. Raises `BackupError`, also if another process does not end in time.
     """
     try:
         make_private(folder)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            folder / LOCK.format(fraise, environment), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
     except OSError as error:
         raise BackupError(f"{error.filename}: {error.strerror}") from error
     try:
-        _lock(descriptor, folder, time.monotonic() + seconds)
-        LocalPlace(folder).remove_unfinished()
+        if not _locked(descriptor, time.monotonic() + seconds):
+            using = f"{folder} is in use by another backup or restore of {fraise} {environment}"
+            raise BackupError(f"{using}: wait for it, and try again")
+        LocalPlace(folder).remove_unfinished(fraise, environment)
         yield
     finally:
         os.close(descriptor)
@@ -40,6 +46,10 @@ def exclusive(folder: Path, seconds: float = _PATIENCE_SECONDS) -> Iterator[None
 def working_folder(folder: Path, name: str) -> Iterator[Path]:
     """Yield a new folder for what is made meanwhile, within one that is used exclusively; it is removed at
     the end. Raises `BackupError`.
+
+    Args:
+        folder: within which.
+        name: that of a backup, or as `backup_name` makes it: by that, what is left is told from others'.
     """
     path = folder / f".{name}{PARTIAL}"
     try:
@@ -52,11 +62,11 @@ def working_folder(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _lock(descriptor: int, folder: Path, until: float) -> None:
+def _locked(descriptor: int, until: float) -> bool:
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         if time.monotonic() >= until:
-            raise BackupError(f"{folder} is in use by another backup or restore: wait for it, and try again")
+            return False
         time.sleep(_TICK_SECONDS)

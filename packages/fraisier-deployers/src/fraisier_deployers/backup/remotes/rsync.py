@@ -95,7 +95,9 @@ class RsyncPlace:
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".verified-", suffix=PARTIAL, dir=self.scratch) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{manifest.name}-", suffix=PARTIAL, dir=self.scratch
+        ) as folder:
             return hashed(self.fetch(manifest, Path(folder)))
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
