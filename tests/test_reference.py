@@ -13,7 +13,7 @@ import pytest
 from fraisier_core.config import SECTIONS
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
-from fraisier_core.config.fraise import FraiseSection
+from fraisier_core.config.fraises_section import FraiseSection
 from fraisier_core.config.reach import CredentialsSection
 from fraisier_core.hookspecs import DeployerHooks, MountHooks, ObserverHooks, ProviderHooks, StoreHooks
 from fraisier_core.job_settings import JobSettings, LimitsSection, RetriesSection, ScheduleSection

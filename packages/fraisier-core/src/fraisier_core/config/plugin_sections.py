@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from fraisier_core.config.fraise import check_name
+from fraisier_core.config.fraises_section import check_name
 from fraisier_core.config.sections import ConfigReader
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError

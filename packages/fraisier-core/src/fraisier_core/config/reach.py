@@ -164,3 +164,7 @@ class ReachSection(Section):
         """Return what of the repository becomes part of a release."""
         filters, protocols = frozenset(self.ignore_filters), frozenset(self.protocols)
         return Contents(self.submodules, self.lfs, filters, protocols)
+
+
+REACH: tuple[str, ...] = tuple(ReachSection.model_fields)
+"""The keys of a fraise that say how its repository is reached."""

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from fraisier_core.config.branch_mapping import RuleSection
 from fraisier_core.config.database import DatabaseSection
-from fraisier_core.config.fraise import NAME, FraiseSection
+from fraisier_core.config.fraises_section import NAME, FraiseSection
 from fraisier_core.config.freezes import RootFreezes
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.errors import PluginError

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fraisier_core.config.configuration import Config, load_config, parse_config
+from fraisier_core.config.configuration import Config
 from fraisier_core.config.database import place_of_store
 from fraisier_core.config.last_good import kept_text, unusable
+from fraisier_core.config.parsing import load_config, parse_config
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.plugins import Plugins
 
