@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,11 +106,10 @@ def _scratch(run: Run[BackupSettings], manifest: Manifest, work: Path) -> Iterat
         mark = f"restore test of {run.fraise} {run.environment} on {socket.gethostname()}"
         target = replace(target, comment=mark)
         _drop_leftovers(run, target.database, owner)
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(_remove, run, target)
         yield target
-    except BaseException:
-        _remove(run, target)
-        raise
+        undoing.pop_all()
     with run.step("remove"):
         target.remove()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -66,17 +67,16 @@ class FolderTarget:
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Rename what is at these places, which is kept, and extract an archive."""
-        moved: list[tuple[Path, Path]] = []
-        try:
+        kept: dict[Path, Path] = {}
+        with ExitStack() as undoing:
             for place in self.places:
-                moved += _set_aside(place)
+                require_no_link(place)
+                if place.exists():
+                    kept[place] = _set_aside(place)
+                    undoing.callback(_put_back, place, kept[place])
             self.restore(file, manifest, work)
-        except BaseException:
-            for place, aside in reversed(moved):
-                shutil.rmtree(place, ignore_errors=True)
-                aside.rename(place)
-            raise
-        for place, aside in moved:
+            undoing.pop_all()
+        for place, aside in kept.items():
             self.runner.note(f"what was in {place} is kept as {aside}, until you delete it")
 
     def differences(self, manifest: Manifest) -> list[str]:
@@ -119,18 +119,20 @@ def _has_content(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
 
 
-def _set_aside(place: Path) -> Iterator[tuple[Path, Path]]:
-    """Rename a folder, and yield both names if it is there."""
-    require_no_link(place)
-    if not place.exists():
-        return
+def _set_aside(place: Path) -> Path:
+    """Rename a folder, and return its new name."""
     aside = Path(f"{place}.replaced-{uuid4().hex[:8]}")
     try:
         place.rename(aside)
     except OSError as error:
         how = "move away what is in it yourself, and restore without --replace"
         raise BackupError(f"{place} cannot be renamed: {error.strerror}: {how}") from error
-    yield place, aside
+    return aside
+
+
+def _put_back(place: Path, aside: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    aside.rename(place)
 
 
 def _facts(manifest: Manifest) -> FolderFacts:

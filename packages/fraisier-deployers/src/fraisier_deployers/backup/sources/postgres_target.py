@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -51,25 +51,17 @@ class PostgresTarget:
             load(self.database, file, facts, at_once=True)
             return
         self.database.create(facts, self.comment)
-        try:
+        with _dropped_if_failed(self.database):
             load(self.database, file, facts)
-        except BaseException:
-            with suppress(BackupError):
-                self.database.drop()
-            raise
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Restore a dump into a new database, which takes the place of this one once it is whole."""
         self.database.note_restoring()
         new = PostgresTarget(self.database.named(f"{RESTORING}{uuid4().hex[:8]}"))
         new.restore(file, manifest, work)
-        try:
+        with _dropped_if_failed(new.database):
             self._require_same(new, manifest)
             self.database.replace_by(new.name)
-        except BaseException:
-            with suppress(BackupError):
-                new.database.drop()
-            raise
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return of which tables and kinds of objects there is more or less than in the dump."""
@@ -90,6 +82,20 @@ class PostgresTarget:
             raise BackupError(
                 f"{self.name} was left as it is: what was restored differs: {'; '.join(differences)}"
             )
+
+
+@contextmanager
+def _dropped_if_failed(database: PostgresDatabase) -> Iterator[None]:
+    with ExitStack() as undoing:
+        undoing.callback(_drop, database)
+        yield
+        undoing.pop_all()
+
+
+def _drop(database: PostgresDatabase) -> None:
+    """Drop it if that is possible: what failed before is what matters."""
+    with suppress(BackupError):
+        database.drop()
 
 
 def object_differences(expected: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
