@@ -326,11 +326,24 @@ def test_it_is_told_what_it_cannot_look_up(installation: Installation) -> None:
 def test_it_is_told_what_a_push_waits_for(installation: Installation) -> None:
     installation.observer("looker", f"FILE = {str(installation.file)!r}\n{LOOKER.lstrip()}")
     installation.store.observe("looker", Observed(0))
-    installation.store.hold("api", "production", "the fair is on", "ada")
     installation.store.request(REQUEST._replace(trigger="webhook"))
-    installation.start()
+    installation.start("-c", IMPATIENT.replace("]).run", "], look_seconds=0.02).run"))
     wait_until(installation.lines)
-    assert json.loads(installation.lines()[0])["hold"] == "held by ada: the fair is on"
+    for reason, ends in (("the fair is on", "2099-01-01T00:00:00.000000Z"), ("it rains", None)):
+        installation.store.hold("api", "production", reason, "ada", ends)
+        wait_until(lambda: reason in installation.lines()[-1])  # noqa: B023 - called here
+    installation.store.resume("api", "production", "ada")
+    wait_until(lambda: len(installation.lines()) >= 4)
+    installation.request()
+    wait_until(lambda: installation.store.observed("looker").sequence == installation.newest())
+    *told, superseded, requested = [json.loads(line) for line in installation.lines()]
+    assert [(each["event"], each["repeated"], each["hold"]) for each in told] == [
+        ("requested", False, None),
+        ("requested", True, "held by ada until 2099-01-01 00:00:00 UTC: the fair is on"),
+        ("requested", True, "held by ada: it rains"),
+        ("requested", True, None),
+    ]
+    assert [superseded["event"], requested["event"]] == ["superseded", "requested"]
 
 
 def test_what_it_was_being_told_when_everything_was_killed_is_told_as_a_repetition(
@@ -460,7 +473,7 @@ def test_an_overdue_job_is_told_of_once_and_after_a_restart_not_again(installati
     os.utime(installation.config, (0, 0))
     installation.store.request(Request("api", "production", "run", "schedule", None))
     installation.store.execute("UPDATE tb_deployments SET requested_at = '2026-01-01T00:00:00.000000Z'")
-    source = IMPATIENT.replace("]).run", "], overdue_seconds=0.02).run")
+    source = IMPATIENT.replace("]).run", "], look_seconds=0.02).run")
     first = installation.start("-c", source)
     wait_until(lambda: len(installation.lines()) == 2)
     wait_until(lambda: '"told"' in (installation.folder / ".fraisier/observers/hearer.overdue").read_text())

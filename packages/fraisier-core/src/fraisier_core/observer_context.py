@@ -62,7 +62,8 @@ class ObserverContext:
         folder: a folder of the observer's own, for its owner alone; it is there.
         environment: what the configuration says of the environment; None if it is not configured any more.
         public_url: the address of the page that shows a deployment, None if there is none.
-        repeated: whether this may have been told before: after a failure, or when the process had ended.
+        repeated: whether this may have been told before: after a failure, when the process had ended, or when
+            a hold began or ended.
         previous: once a deployment has ended, the last one of its kind in its environment before it that
             succeeded or failed; neither what was superseded, skipped nor cancelled.
         output: once a deployment has failed, the last lines of the step that failed, redacted.

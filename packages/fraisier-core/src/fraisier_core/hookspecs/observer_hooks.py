@@ -26,8 +26,8 @@ class ObserverHooks:
     ) -> bool | None:
         """Do something about a change. Required.
 
-        Called in a process of its own, within a bound of time; again after a failure or a crash. What it does
-        or raises never changes a deployment.
+        Called in a process of its own, within a bound of time; again after a failure or a crash, and if a
+        hold begins or ends while the deployment waits. What it does or raises never changes a deployment.
 
         Args:
             deployment: the deployment as it is now.

@@ -84,6 +84,14 @@ def holds_of(deployments: Iterable[Deployment], reader: DeploymentReader | None)
     return {deployment_id: hold for deployment_id, hold in pairs if hold is not None}
 
 
+def holds_of_waiting(reader: DeploymentReader) -> dict[str, Hold]:
+    """Return the holds that deployments wait for, by the ids of these; of each environment the newest."""
+    if not reader.holds():
+        return {}
+    ids = [each.deployment_id for each in reader.status() if each.pending and each.deployment_id]
+    return holds_of(map(reader.deployment, ids), reader)
+
+
 def resume_commands(found: Hold) -> tuple[str, ...]:
     """Return the command that ends a hold; none for a window, which ends by itself."""
     return () if found.cause == "freeze" else (f"fraisier resume {found.fraise_id} {found.environment}",)

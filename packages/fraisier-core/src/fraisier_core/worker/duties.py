@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Protocol
 from fraisier_core.observer_context import Missed
 from fraisier_core.plugins import Observer
 from fraisier_core.settings import ObserverSettings
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import DeploymentEvent, Observed, Untold
 from fraisier_core.system.host import utc_now
 from fraisier_core.text.redaction import Redactor
@@ -107,11 +108,16 @@ class Told:
 
 @dataclass(slots=True)
 class Changes:
-    """The changes of deployments, in order: one that fails keeps those after it waiting."""
+    """The changes of deployments, in order: one that fails keeps those after it waiting. When there is none,
+    the last one of what waits is told again if a hold began or ended since.
+    """
 
     told: Told
     wants_delivery: Callable[[], None]
     event: DeploymentEvent = field(init=False)
+    _hold: Hold | None = None
+    _holds: dict[str, Hold] = field(default_factory=dict)
+    _outdated: set[str] = field(default_factory=set)
     _begun: int = 0
     _retry_at: float = 0.0
 
@@ -126,22 +132,29 @@ class Changes:
         if time.monotonic() < self._retry_at:
             return None
         observed, store = self.told.observed(), self.told.facts.store
-        events = store.events(observed.sequence, limit=1)
-        if not events:
-            return None
-        self.event = event = events[0]
-        deployment = store.deployment(event.deployment_id)
-        repeated = observed.attempts > 0 or event.sequence <= self._begun
-        context = self.told.facts.context(deployment, event, repeated=repeated)
-        self.told.facts.marker.write_text(str(event.sequence))
-        tell = self.told.observer.deployment_changed
-        return partial(tell, deployment, event, self.told.settings, context)
+        for event in store.events(observed.sequence, limit=1):
+            call = self._call(event, repeated=observed.attempts > 0 or event.sequence <= self._begun)
+            self.told.facts.marker.write_text(str(event.sequence))
+            return call
+        while self._outdated:
+            waiting = store.deployment(next(iter(self._outdated)))
+            if waiting.status == "pending":
+                return self._call(store.events(deployment_id=waiting.id)[-1], repeated=True)
+            self._told(waiting.id, None)
+        return None
+
+    def note_holds(self, holds: Mapping[str, Hold]) -> None:
+        """Tell again of the deployments that wait for other holds than it was told."""
+        ids = holds.keys() | self._holds.keys()
+        self._outdated = {each for each in ids if holds.get(each) != self._holds.get(each)}
 
     def ended(self, outcome: Outcome) -> None:
         """Record that the event was told, or that it failed and is told again, or passed over."""
         event, observed, store = self.event, self.told.observed(), self.told.facts.store
+        told = observed._replace(sequence=max(observed.sequence, event.sequence), attempts=0)
         if not outcome.problem:
-            self.told.note(observed._replace(sequence=event.sequence, attempts=0))
+            self._told(event.deployment_id, self._hold)
+            self.told.note(told)
             if observed.attempts:
                 store.forget_untold(event, self.told.name)
             if outcome.answer:
@@ -152,10 +165,25 @@ class Changes:
         problem = self.told.log(what, outcome, pause)
         store.record_untold(event, Untold(self.told.name, event.event, utc_now(), self.told.said(outcome)))
         if pause is None:
-            self.told.note(observed._replace(sequence=event.sequence, attempts=0), problem)
+            self._told(event.deployment_id, self._hold)
+            self.told.note(told, problem)
         else:
             self._retry_at = time.monotonic() + pause
             self.told.note(observed._replace(attempts=observed.attempts + 1), problem)
+
+    def _call(self, event: DeploymentEvent, *, repeated: bool) -> Call:
+        deployment = self.told.facts.store.deployment(event.deployment_id)
+        context = self.told.facts.context(deployment, event, repeated=repeated)
+        self.event, self._hold = event, context.hold
+        tell = self.told.observer.deployment_changed
+        return partial(tell, deployment, event, self.told.settings, context)
+
+    def _told(self, deployment_id: str, hold: Hold | None) -> None:
+        """Remember which hold it was told that a deployment waits for."""
+        self._outdated.discard(deployment_id)
+        self._holds.pop(deployment_id, None)
+        if hold is not None:
+            self._holds[deployment_id] = hold
 
 
 @dataclass(slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fraisier_core.observer_context import Missed
+from fraisier_core.store.holds import Hold
 from fraisier_core.worker.duties import Changes, Deliveries, Duty, OverdueJobs, Told
 from fraisier_core.worker.telling import Telling
 
@@ -18,12 +19,14 @@ class Listener:
     lock: int
     telling: Telling | None = None
     _duties: list[Duty] = field(init=False)
+    _changes: Changes = field(init=False)
     _overdue: OverdueJobs | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         observer = self.told.observer
         deliveries = Deliveries(self.told)
-        self._duties = [Changes(self.told, deliveries.wanted)]
+        self._changes = Changes(self.told, deliveries.wanted)
+        self._duties = [self._changes]
         if observer.delivers:
             self._duties.append(deliveries)
         if observer.hears_of_overdue:
@@ -39,6 +42,10 @@ class Listener:
         """Tell it of these, if it was not told already."""
         if self._overdue is not None:
             self._overdue.missed = missed
+
+    def note_holds(self, holds: Mapping[str, Hold]) -> None:
+        """Tell it of these, by the ids of what waits for them, if it was told otherwise."""
+        self._changes.note_holds(holds)
 
     def turn(self, *, go_on: bool) -> None:
         """Take in what happened, and begin what is next unless not to go on."""

@@ -21,6 +21,7 @@ from fraisier_core.config.sections import long_secrets
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import FraisierError
 from fraisier_core.plugins import Plugins
+from fraisier_core.requests.holding import holds_of_waiting
 from fraisier_core.store.protocol import Store
 from fraisier_core.system.disk import make_folder
 from fraisier_core.system.host import Host
@@ -40,8 +41,8 @@ logger = logging.getLogger("fraisier_core.worker.observing")
 RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
 NICE = 10
 """By how much deployments come first."""
-OVERDUE_SECONDS = 30.0
-"""How often to look for jobs that did not run in time."""
+LOOK_SECONDS = 30.0
+"""How often to look for what is no event: holds that begin and end, jobs that did not run in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Observing:
     plugins: Plugins
     owner: int
     retry_seconds: Sequence[float] = RETRY_SECONDS
-    overdue_seconds: float = OVERDUE_SECONDS
+    look_seconds: float = LOOK_SECONDS
 
     def run(self) -> None:
         """Work until the owner is gone or the configuration has changed. Raises `StoreError`."""
@@ -72,13 +73,11 @@ class Observing:
 
     def _tell(self, audience: Sequence[Listener], config: Config, store: Store) -> None:
         begun, looked_at = datetime.now(UTC), float("-inf")
-        hear_of_overdue = [each for each in audience if each.hears_of_overdue]
         while True:
             is_current = self.source.current() is config
-            if hear_of_overdue and time.monotonic() - looked_at >= self.overdue_seconds:
-                looked_at, missed = time.monotonic(), overdue_jobs(config, store, begun, datetime.now(UTC))
-                for each in hear_of_overdue:
-                    each.note_overdue(missed)
+            if time.monotonic() - looked_at >= self.look_seconds:
+                looked_at = time.monotonic()
+                _look(audience, config, store, begun)
             for each in audience:
                 each.turn(go_on=is_current)
             tellings = [each.telling for each in audience if each.telling]
@@ -114,6 +113,16 @@ class Observing:
             )
             for name, settings in config.observers.active.items()
         ]
+
+
+def _look(audience: Sequence[Listener], config: Config, store: Store, begun: datetime) -> None:
+    """Look for what is no event, for those who hear of it."""
+    holds = holds_of_waiting(store)
+    hear_of_overdue = [each for each in audience if each.hears_of_overdue]
+    missed = overdue_jobs(config, store, begun, datetime.now(UTC)) if hear_of_overdue else ()
+    for each in audience:
+        each.note_holds(holds)
+        each.note_overdue(missed)
 
 
 def main() -> None:
