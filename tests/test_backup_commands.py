@@ -126,8 +126,10 @@ def test_each_copy_is_listed_with_its_place_and_why_it_is_kept(shop: Shop, offsi
     assert newest["created_at"] == "2026-01-03T12:00:00.000000Z"
     assert (newest["kept"], oldest["kept"]) == (["last", "the newest good one"], [])
     assert oldest["destination"] == str(offsite)
+    assert shop.fraisier("backups", "test", "shop", "production").returncode == ExitCode.SUCCESS
     head, *lines = shop.fraisier("backups", "list", "shop", "prod").stdout.splitlines()
     assert head.split() == ["BACKUP", "AGE", "SIZE", "PLACE", "ENCRYPTED", "VERIFIED", "KEPT"]
+    assert ["never" in line for line in lines] == [False, *[True] * 5]  # one copy was restored as a test
     assert lines[-1].startswith(f"{names[0]}  ")
     assert lines[-1].endswith("offsite  no         never     goes at the next pruning")
 

@@ -137,7 +137,7 @@ class Deployment:
     overridden_hold: Annotated[str | None, says("The reason of the hold in spite of which it was requested.")]
     obeys_holds: Annotated[bool, says("Whether it waits while its environment is held.")]
     hold: Annotated[Hold | None, says("What it waits for, of several holds the one that ends last.")]
-    stored_name: Annotated[str | None, says("The name of the backup that it stored.")]
+    stored_name: Annotated[str | None, says("The name of the backup that it stored, or restored as a test.")]
     stored_size: Annotated[float | None, says("Its size, in bytes.")]
     stored_sha256: Annotated[str | None, says("Its SHA-256.")]
     stored_at: Annotated[str | None, says("Where it lies, as people read it.")]

@@ -43,6 +43,23 @@ def test_a_backup_is_recorded_and_tested(installation: Installation) -> None:
     assert tested.status == "success", tested.error_message
     steps = ["verify_copy", "compare_origin", "restore", "compare", "check", "remove"]
     assert list(installation.last_steps) == steps
+    assert (tested.stored_name, tested.stored_at) == (done.stored_name, done.stored_at)
+
+
+def test_a_restore_test_of_an_older_backup_than_is_on_record_fails(installation: Installation) -> None:
+    older = installation.execute(kind="backup").stored_name
+    folder = installation.folder / "backups"
+    kept = {path: path.read_bytes() for path in folder.glob(f"{older}.*")}
+    newer = installation.execute(kind="backup").stored_name
+    for path in folder.glob(f"{newer}.*"):
+        path.unlink()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    failed = installation.execute(kind="restore_test")
+    told = f"{older} is the newest backup in {folder}, but a newer one is on record, {newer}: look"
+    assert failed.error_message is not None
+    assert failed.error_message.startswith(told)
+    assert failed.stored_name is None
 
 
 def test_killed_at_each_step_it_leaves_no_half_backup_and_the_next_succeeds(

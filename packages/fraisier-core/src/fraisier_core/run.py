@@ -39,6 +39,8 @@ class Run(ABC, Generic[S]):
         arguments: of the job, if this is a run of one.
         deployment_id: its id in the record.
         requested_for: the id of the deployment that requested this one, None if none did.
+        newest_stored: in a restore test, the name of the newest backup of the environment by the record, None
+            if it knows of none.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
     """
 
@@ -51,6 +53,7 @@ class Run(ABC, Generic[S]):
     arguments: tuple[str, ...] = field(default=(), kw_only=True)
     deployment_id: str = field(kw_only=True)
     requested_for: str | None = field(default=None, kw_only=True)
+    newest_stored: str | None = field(default=None, kw_only=True)
 
     @property
     def commit_sha(self) -> str:
@@ -121,7 +124,8 @@ class Run(ABC, Generic[S]):
     def record_stored(self, stored: Stored) -> None:
         """Record what a backup stored, once every copy of it is verified; what is recorded last counts.
 
-        A backup that does not call it fails. A restore test may say which backup it restored.
+        A backup that does not call it fails. A restore test calls it with the copy that it restored and found
+        to be good, which counts as verified.
         """
 
     @abstractmethod

@@ -42,6 +42,7 @@ class RecordedRun(Run[EnvironmentSettings]):
             arguments=deployment.arguments,
             deployment_id=deployment.id,
             requested_for=deployment.requested_for,
+            newest_stored=_newest_stored(execution) if deployment.kind == "restore_test" else None,
         )
         self.activated = False
         self.daemons = Daemons()
@@ -123,6 +124,12 @@ class RecordedRun(Run[EnvironmentSettings]):
             env = self.command_environment()
             check = check.for_commit(self.commit_sha)
             return probe(check, cwd=self.release.path, env=env, cancelled=self.interruption)
+
+
+def _newest_stored(execution: Execution) -> str | None:
+    names = execution.context.fraise, execution.context.environment
+    made = (each for each in execution.store.newest_runs(*names) if each.kind == "backup")
+    return next((each.stored_name for each in made if each.status == "success"), None)
 
 
 def call(execution: Execution, hook: str, release: Release) -> RecordedRun:

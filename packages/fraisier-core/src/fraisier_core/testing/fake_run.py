@@ -33,6 +33,7 @@ class FakeRun(Run[S]):
         in_place: whether `release.path` is `app_path` itself.
         arguments: of the job.
         requested_for: the deployment that requested this one.
+        newest_stored: the newest backup that is on record.
 
     Attributes:
         steps: the names of the steps, in order.
@@ -55,6 +56,7 @@ class FakeRun(Run[S]):
         in_place: bool = False,
         arguments: Sequence[str] = (),
         requested_for: str | None = None,
+        newest_stored: str | None = None,
     ) -> None:
         names = (fraise, environment)
         super().__init__(
@@ -66,6 +68,7 @@ class FakeRun(Run[S]):
             arguments=tuple(arguments),
             deployment_id=str(uuid4()),
             requested_for=requested_for,
+            newest_stored=newest_stored,
         )
         self.steps: list[str] = []
         self.failed: list[str] = []

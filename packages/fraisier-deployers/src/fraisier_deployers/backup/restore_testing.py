@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fraisier_core import CommandFailedError, Run
+from fraisier_core import CommandFailedError, Run, Stored
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
@@ -39,8 +39,8 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
     name = backup_name(*names, datetime.now(UTC), run.deployment_id)
     with exclusive(folder, *names), working_folder(folder, name) as work:
         place = _tested_place(run, folder)
-        manifest = _newest(run, place)
         with run.step("verify_copy"):
+            manifest = _newest(run, place)
             made = f"{manifest.created_at:%Y-%m-%d %H:%M} UTC"
             run.note(f"{manifest.name} of {made}, from {place.destination}")
             if place.name not in run.settings.remotes:
@@ -54,6 +54,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             with run.step("compare"):
                 _require(manifest, "was restored, but is not what it was", target.differences(manifest))
             _check(run, target)
+    run.record_stored(Stored(manifest.name, manifest.size, manifest.sha256, place.destination))
 
 
 def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
@@ -69,6 +70,11 @@ def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     for each in listing.manifests:
         if each.created_at > now:
             run.note(f"{each.name} is passed over: {TO_COME}")
+    if run.newest_stored is not None and run.newest_stored > found.name:  # names sort by time
+        raise BackupError(
+            f"{found.name} is the newest backup in {place.destination}, but a newer one is on record, "
+            f"{run.newest_stored}: look what became of it there, or run fraisier backup"
+        )
     return found
 
 

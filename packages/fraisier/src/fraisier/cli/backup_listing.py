@@ -73,7 +73,7 @@ def _told(session: BackupSession, listing: ListedPlace, copy: BackupCopy) -> dic
         "place": listing.place,
         "destination": listing.destination,
         "encrypted": copy.encrypted,
-        "verified_at": session.record.verified_at(copy.name, listing.place),
+        "verified_at": session.record.verified_at(copy.name, listing.place, listing.destination),
         "kept": list(copy.kept),
     }
 

@@ -52,9 +52,9 @@ class BackupRecord:
             what = f"{short_id(running)} of {' '.join(names)} is under way"
             raise BusyError(f"{what}: wait until it has ended, or run `fraisier cancel {short_id(running)}`")
 
-    def verified_at(self, name: str, place: str) -> str | None:
+    def verified_at(self, name: str, place: str, destination: str) -> str | None:
         """Return when a copy was last found to be good, None if it never was."""
-        found = (self._made.get(name), self._marked(name, place))
+        found = (self._made.get(name), self._tested.get((name, destination)), self._marked(name, place))
         return max((each for each in found if each is not None), default=None)
 
     def mark_verified(self, name: str, place: str) -> None:
@@ -74,6 +74,16 @@ class BackupRecord:
             each.stored_name: each.completed_at
             for each in self._deployments
             if each.kind == "backup" and each.status == "success" and each.stored_name and each.completed_at
+        }
+
+    @cached_property
+    def _tested(self) -> dict[tuple[str, str], str]:
+        """When each copy was last restored as a test, by the name of the backup and where it lies."""
+        return {
+            (each.stored_name, each.stored_at): each.completed_at
+            for each in reversed(self._deployments)
+            if each.kind == "restore_test" and each.status == "success"
+            if each.stored_name and each.stored_at and each.completed_at
         }
 
     @cached_property

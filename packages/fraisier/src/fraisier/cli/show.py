@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from fraisier_core.requests.holding import hold_of
+from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.follow import FollowedStep, Follower, Remark
 from fraisier.cli.parameters import ConfigFile, DeploymentId, Json, command_app
@@ -73,7 +74,7 @@ def _print_deployment(
             ("ref", record.ref_name),
             ("release", record.release),
             ("before", record.previous_release),
-            ("stored", stored_in_words(record)),
+            ("stored" if KINDS[record.kind].stores else "tested", stored_in_words(record)),
             ("SHA-256", record.stored_sha256),
             ("requested", f"{ago(record.requested_at)} by {record.requested_by or record.trigger}"),
             ("for", record.requested_for),
