@@ -109,12 +109,14 @@ def without_parts(text: str, url: str) -> str:
 def _service(url: str) -> Apprise | None:
     from apprise import Apprise, AppriseAsset
 
-    # A URL may still say redirect=yes.
     asset = AppriseAsset(
         app_id="Fraisier", app_desc="Fraisier", app_url="", async_mode=False, http_redirects=False
     )
     service = Apprise(asset=asset)
-    return service if service.add(url) and len(service) == 1 else None
+    if not service.add(url) or len(service) != 1:
+        return None
+    service[0].redirects = False  # whatever `redirect=` in the URL says
+    return service
 
 
 @contextmanager
