@@ -74,7 +74,7 @@ class PythonEnvironment:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("FRAISIER", "PYTEST"))
         }
-        return kept | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | dict(more or {})
+        return kept | {"PATH": path} | dict(more or {})
 
 
 def package_names() -> list[str]:
