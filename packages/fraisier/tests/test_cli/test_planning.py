@@ -36,7 +36,7 @@ def test_a_plan_says_what_a_deployment_would_do_and_nothing_changes(installation
     assert everything(installation.folder) == before
     assert (made["commit_sha"], made["ref"], made["mode"]) == (commit, "refs/heads/main", "releases")
     assert (made["serving_commit_sha"], made["serving_release"]) == (serving, installation.last().release)
-    assert (made["steps"], made["refused"], made["waits_for"], made["supersedes"]) == (None, None, None, None)
+    assert (made["steps"], made["refused"], made["waits_for"], made["supersedes"]) == (None, None, None, [])
     said = installation.run("deploy", "my_api", "production", "--dry-run").stdout
     assert said.startswith(f"plan {made['hash']} of my_api production\n  commit   {commit}\n")
     assert "steps    as its type decides\n" in said
@@ -94,9 +94,14 @@ def test_a_plan_says_which_deployments_are_in_its_way(installation: Installation
     with installation.started("deploy", "my_api", "production") as command:
         gate.wait()
         waiting = installation.run("deploy", "my_api", "production", "--detach").stdout.strip()
-        open_store(installation.database).request(REPEATED)
-        made = plan(installation)
-        assert (made["waits_for"], made["supersedes"]) == (installation.recorded()[2].id, waiting)
+        store = open_store(installation.database)
+        store.request(REPEATED)
+        store.hold("my_api", "production", "an incident", "ops")
+        held = store.request(REPEATED._replace(repeats=None))
+        made = plan(installation, "--override-hold")
+        assert (made["waits_for"], made["supersedes"]) == (installation.recorded()[3].id, [held, waiting])
+        printed = installation.run("deploy", "my_api", "production", "--dry-run", "--override-hold").stdout
+        assert f"supersedes  {held[-8:]}, {waiting[-8:]}\n" in printed
         gate.open()
         command.end()
 

@@ -21,14 +21,18 @@ from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.units.job import Job
 
+RECENT = 1000
+"""Of how many deployments some may wait: what is held may have been requested long ago."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a deployment would do now.
 
     `ref` is the full ref whose newest commit is taken unless one is named, `waits_for` the running
-    deployment, `supersedes` the pending one. `steps` is None if the fraise type does not tell; `refused` says
-    why it would be refused; `settings` is a SHA-256 of the environment's settings without their secrets.
+    deployment, `supersedes` those that wait, of which one may be held. `steps` is None if the fraise type
+    does not tell; `refused` says why it would be refused; `settings` is a SHA-256 of the environment's
+    settings without their secrets.
     """
 
     fraise_id: str
@@ -41,7 +45,7 @@ class Plan:
     serving_release: str | None = None
     serving_commit_sha: str | None = None
     waits_for: str | None = None
-    supersedes: str | None = None
+    supersedes: tuple[str, ...] = ()
     steps: tuple[str, ...] | None = None
     refused: str | None = None
     settings: str | None = None
@@ -66,14 +70,14 @@ def plan(resolved: ResolvedEnvironment, plugins: Plugins, reader: Reader | None,
 
 def _recorded(reader: Reader, request: Request) -> dict[str, Any]:
     where = request.fraise_id, request.environment
-    serving, newest = reader.serving(*where), reader.deployments(*where)
+    serving, newest = reader.serving(*where), reader.deployments(*where, limit=RECENT)
     hold = None if request.overrides_hold else next(iter(reader.holds(*where)), None)
     return {
         "refused": hold.refusal if hold else None,
         "serving_release": serving.release if serving else None,
         "serving_commit_sha": serving.commit_sha if serving else None,
         "waits_for": reader.running(*where, KINDS[request.kind].lane),
-        "supersedes": next((each.id for each in newest if _waits(each, request)), None),
+        "supersedes": tuple(each.id for each in newest if _waits(each, request)),
     }
 
 

@@ -136,7 +136,7 @@ def _print_plan(plan: Plan) -> None:
             ("serving", f"{serving} (release {plan.serving_release})" if plan.serving_release else serving),
             ("steps", None if plan.commit_sha is None else steps),
             ("waits for", short_id(plan.waits_for) if plan.waits_for else None),
-            ("supersedes", short_id(plan.supersedes) if plan.supersedes else None),
+            ("supersedes", ", ".join(map(short_id, plan.supersedes)) or None),
             ("refused", Cell(plan.refused, "red")),
         ],
     )
