@@ -141,6 +141,7 @@ class Deployment:
     stored_size: Annotated[float | None, says("Its size, in bytes.")]
     stored_sha256: Annotated[str | None, says("Its SHA-256.")]
     stored_at: Annotated[str | None, says("Where it lies, as people read it.")]
+    stored_problem: Annotated[str | None, says("What could not be done besides, such as to prune a place.")]
     attempt: Annotated[int, says("How often it was started.")]
     activation_started: Annotated[bool, says("Whether what runs may have changed.")]
     rollback_started: Annotated[bool, says("Whether it failed and was rolled back.")]

@@ -111,11 +111,12 @@ def test_a_worker_makes_a_backup_that_is_requested_and_says_what_it_stored(host:
         }
         done = ended(api, requested["id"])
         assert (done["status"], done["release"]) == ("SUCCESS", None), done
-        fields = "storedName storedSize storedSha256 storedAt"
+        fields = "storedName storedSize storedSha256 storedAt storedProblem"
         (stored,) = api.ask(f'{{ deploymentHistory(fraiseId: "kept") {{ {fields} }} }}')["deploymentHistory"]
         with closing(host.open()) as store:
             record = store.deployment(requested["id"])
         assert stored["storedSize"] == record.stored_size == 5
+        assert stored["storedProblem"] is record.stored_problem is None
         named = (record.stored_name, record.stored_sha256, record.stored_at)
         assert (stored["storedName"], stored["storedSha256"], stored["storedAt"]) == named
 

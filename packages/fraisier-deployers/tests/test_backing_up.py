@@ -120,8 +120,9 @@ def test_what_cannot_be_pruned_fails_no_backup(make_run: MakeRun, folder: Path) 
     (folder / older.file).mkdir()
     run = make_run(keep={"last": 1})
     fraise_type.back_up(run)
-    assert len(run.stored) == 1
-    assert f"{folder} is not pruned: " in run.output
+    assert {stored.name for stored in run.stored} == {manifests(folder)[-1].name}
+    assert (run.stored[0].problem, run.failed) == (None, [])
+    assert str(run.stored[-1].problem).startswith("local is not pruned: ")
 
 
 def assert_nothing_came_of_it(run: Run, folder: Path, before: tuple[Manifest, ...]) -> None:

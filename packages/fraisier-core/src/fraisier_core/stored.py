@@ -17,6 +17,8 @@ class Stored:
         size: of what is stored, in bytes.
         sha256: of what is stored, as 64 hexadecimal digits.
         destination: where it lies, as people read it, without secrets; several places are joined by ", ".
+        problem: what could not be done besides, and should be looked at, such as to prune a place; None if
+            nothing is left to do.
 
     Raises `ValueError` if it is none.
     """
@@ -25,6 +27,7 @@ class Stored:
     size: int
     sha256: str
     destination: str
+    problem: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.name and self.destination and self.size >= 0 and _SHA256.fullmatch(self.sha256)):

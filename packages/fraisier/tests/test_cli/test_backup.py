@@ -18,6 +18,7 @@ FRAISE = """
       production: {{source: {source}, target: {target}{more}}}
 """
 TEXT = "worth keeping"
+LEFT = "vault is not pruned: it is read-only"
 
 
 def backed_up(installation: Installation, more: str = "", before: str = "") -> Path:
@@ -36,6 +37,8 @@ def backed_up(installation: Installation, more: str = "", before: str = "") -> P
 @both_databases
 def test_a_backup_is_made_and_told_without_a_repository(installation: Installation) -> None:
     target = backed_up(installation)
+    module = installation.packages.folder / "acme_copied.py"
+    module.write_text(module.read_text().replace("str(copy.parent)))", f"str(copy.parent), {LEFT!r}))"))
     done = installation.run("backup", "my_db", "prod")
     (copy,) = target.iterdir()
     assert (done.returncode, f"{copy.name}, 13 B, at {target}" in done.stdout) == (0, True), done.stderr
@@ -46,8 +49,10 @@ def test_a_backup_is_made_and_told_without_a_repository(installation: Installati
     assert f"{copy.name}, 13 B, at {target}" in page
     assert record["stored_sha256"] in page
     (shown,) = installation.json("status", "my_db", "production")
-    assert (shown["backup"]["stored_name"], shown["doubt"], shown["timer"]) == (copy.name, None, None)
+    assert (shown["backup"]["stored_name"], shown["doubt"], shown["timer"]) == (copy.name, LEFT, None)
+    assert LEFT in page
     table = installation.run("status").stdout
+    assert f"my_db production: {LEFT}" in table
     assert "success just now, 13 B" in next(line for line in table.splitlines() if line.startswith("my_db"))
 
 

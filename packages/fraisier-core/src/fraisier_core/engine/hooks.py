@@ -114,7 +114,8 @@ class RecordedRun(Run[EnvironmentSettings]):
             raise StepFailedError(f"{kind.name}: this kind stores nothing: only a backup does")
         name, place = map(self._recorder.redacted, (stored.name, stored.destination))
         stored_event = Event("stored", stored_name=name, stored_size=stored.size)
-        self._recorder.append(stored_event._replace(stored_sha256=stored.sha256, stored_at=place))
+        stored_event = stored_event._replace(stored_sha256=stored.sha256, stored_at=place)
+        self._recorder.append(stored_event._replace(message=stored.problem))
 
     def probe(self) -> Health:
         check = self.settings.health_check

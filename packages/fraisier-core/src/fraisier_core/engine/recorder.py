@@ -132,7 +132,8 @@ def _after(deployment: Deployment, event: Event) -> Deployment:
     if event.event == "rollback_started":
         return deployment._replace(rollback_started=True)
     if event.event == "stored":
-        return deployment._replace(**{name: getattr(event, name) for name in _STORED})
+        stored = {name: getattr(event, name) for name in _STORED}
+        return deployment._replace(**stored, stored_problem=event.message)
     return deployment
 
 

@@ -76,7 +76,7 @@ class Request(NamedTuple):
 class Deployment(NamedTuple):
     """A row of `v_deployment_history`; durations in seconds, sizes in bytes, times in UTC. `overridden_hold`
     is the reason of the hold that it overrides; one that `obeys_holds` waits while its environment is held.
-    `stored_at` says where the backup lies that this one stored.
+    `stored_at` says where the backup lies that this one stored, `stored_problem` what is left to do about it.
     """
 
     id: str
@@ -112,6 +112,7 @@ class Deployment(NamedTuple):
     stored_size: int | None
     stored_sha256: str | None
     stored_at: str | None
+    stored_problem: str | None
     attempt: int
     activation_started: bool
     rollback_started: bool

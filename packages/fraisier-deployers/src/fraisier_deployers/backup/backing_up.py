@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,8 +84,8 @@ def utc_clock() -> datetime:
 
 
 def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock) -> None:
-    """Make a backup, and prune what is no longer kept; that a place cannot be pruned is only said. Raises
-    `BackupError`: then nothing is pruned.
+    """Make a backup, and prune what is no longer kept; that a place cannot be pruned is recorded, and no
+    failure. Raises `BackupError`: then nothing is pruned.
 
     Args:
         run: the run that makes it.
@@ -101,8 +101,9 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
         failures = [*_copied(run, copies, work), *_verified(run, copies)]
         if failures:
             raise BackupError("; ".join(failures))
-        run.record_stored(_record(copies))
-        _prune(run, copies, clock())
+        run.record_stored(stored := _record(copies))
+        if problems := _prune(run, copies, clock()):
+            run.record_stored(replace(stored, problem="; ".join(problems)))
 
 
 def dumped(making: Making, source: BackupSource, runner: Runner, work: Path) -> tuple[Path, Manifest]:
@@ -203,19 +204,26 @@ def _record(copies: list[Copy]) -> Stored:
     return Stored(manifest.name, manifest.size, manifest.sha256, places)
 
 
-def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> None:
+def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> list[str]:
+    """Prune the places, and return why some are not pruned."""
+    problems = []
     policy = Policy.of(run.fraise, run.environment, run.settings)
     with run.step("prune"):
         for place, manifest in copies:
             try:
                 _prune_place(run, place, plan(place, policy, now, verified=manifest.name))
             except (BackupError, CommandFailedError) as error:
-                run.note(f"{place.destination} is not pruned: {error}")
+                problems.append(f"{place.name} is not pruned: {error}")
+                run.note(problems[-1])
+    return problems
 
 
 def _prune_place(run: Run[BackupSettings], place: Place, planned: Plan) -> None:
+    """Prune a place. Raises `BackupError` if it cannot be pruned, or must not be."""
     for line in planned.lines():
         run.note(line)
+    if planned.refusal is not None:
+        raise BackupError(planned.refusal)
     planned.execute()
     if planned.deleted and isinstance(place, ResticPlace):
         place.reclaim()

@@ -76,6 +76,7 @@ def _print_deployment(
             ("before", record.previous_release),
             ("stored" if KINDS[record.kind].stores else "tested", stored_in_words(record)),
             ("SHA-256", record.stored_sha256),
+            ("left to do", Cell(record.stored_problem, "yellow")),
             ("requested", f"{ago(record.requested_at)} by {record.requested_by or record.trigger}"),
             ("for", record.requested_for),
             ("started", ago(record.started_at)),

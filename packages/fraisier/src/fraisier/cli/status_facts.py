@@ -21,7 +21,7 @@ RUN_KEYS = (
     *("completed_at", "duration", "error_message"),
 )
 BACKUP_KEYS = (
-    *("id", "stored_name", "stored_size", "stored_sha256", "stored_at", "completed_at"),
+    *("id", "stored_name", "stored_size", "stored_sha256", "stored_at", "stored_problem", "completed_at"),
     *("requested_for",),
 )
 
@@ -77,7 +77,9 @@ class Shown(NamedTuple):
 
     @property
     def doubt(self) -> str | None:
-        """What speaks against being able to restore that; None if nothing is known to."""
+        """What is to be looked at: what speaks against being able to restore that, or what it left to do;
+        None if nothing is known.
+        """
         last = self.tests.begun
         if self.test_timer and self.test_timer.problem:
             return self.test_timer.problem
@@ -85,7 +87,7 @@ class Shown(NamedTuple):
             return "no restore test has succeeded yet"
         if last is not None and last.status in {"failed", "interrupted"}:
             return f"its last restore test {last.status}: {last.error_message}"
-        return None
+        return self.backup and self.backup.stored_problem
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""

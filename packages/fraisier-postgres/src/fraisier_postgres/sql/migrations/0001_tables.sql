@@ -202,6 +202,7 @@ CREATE TABLE tb_deployments (
     stored_size         bigint,
     stored_sha256       text,
     stored_at           text,
+    stored_problem      text,
     attempt             integer NOT NULL DEFAULT 0,
     activation_started  boolean NOT NULL DEFAULT false,
     rollback_started    boolean NOT NULL DEFAULT false,

@@ -107,12 +107,12 @@ BEGIN
         deployment_id = excluded.deployment_id, since = excluded.since;
 END $$;
 
--- What a backup stored, and where.
+-- What a backup stored, where, and what is left to do.
 CREATE FUNCTION fold_stored(event tb_deployment_events) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tb_deployments AS d
     SET stored_name = event.stored_name, stored_size = event.stored_size, stored_sha256 = event.stored_sha256,
-        stored_at = event.stored_at, last_event = event.number
+        stored_at = event.stored_at, stored_problem = event.message, last_event = event.number
     WHERE d.id = event.deployment_id;
 END $$;
 

@@ -38,8 +38,8 @@ SELECT
         'repeats', h.repeats, 'arguments', h.arguments, 'requested_for', h.requested_for, 'lane', h.lane,
         'executor', h.executor, 'overridden_hold', h.overridden_hold, 'obeys_holds', h.obeys_holds, 'hold', h.hold,
         'stored_name', h.stored_name, 'stored_size', h.stored_size, 'stored_sha256', h.stored_sha256,
-        'stored_at', h.stored_at, 'attempt', h.attempt, 'activation_started', h.activation_started,
-        'rollback_started', h.rollback_started, 'unrepeatable', h.unrepeatable,
+        'stored_at', h.stored_at, 'stored_problem', h.stored_problem, 'attempt', h.attempt,
+        'activation_started', h.activation_started, 'rollback_started', h.rollback_started, 'unrepeatable', h.unrepeatable,
         'cancel_requested', h.cancel_requested, 'position', h.position, 'sequence', h.sequence,
         'steps', h.steps, 'output', h.output, 'events', h.events, 'untold', h.untold) AS data
 FROM (
@@ -52,7 +52,7 @@ FROM (
             SELECT h.data FROM environment_holds AS h
             WHERE h.fraise_id = d.fraise_id AND h.environment = d.environment)
         END AS hold,
-        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
+        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.stored_problem, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
@@ -123,6 +123,9 @@ SELECT
     (SELECT r.stored_at FROM tb_deployment_events AS r
      WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
      ORDER BY r.number DESC LIMIT 1) AS stored_at,
+    (SELECT r.message FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_problem,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'

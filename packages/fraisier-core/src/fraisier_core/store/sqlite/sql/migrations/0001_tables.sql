@@ -208,6 +208,7 @@ CREATE TABLE tb_deployments (
     stored_size         INTEGER,
     stored_sha256       TEXT,
     stored_at           TEXT,
+    stored_problem      TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0,
     activation_started  INTEGER NOT NULL DEFAULT 0,
     rollback_started    INTEGER NOT NULL DEFAULT 0,

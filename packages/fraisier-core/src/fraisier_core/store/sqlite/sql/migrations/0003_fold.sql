@@ -118,11 +118,11 @@ BEGIN
         deployment_id = excluded.deployment_id, since = excluded.since;
 END;
 
--- What a backup stored, and where.
+-- What a backup stored, where, and what is left to do.
 CREATE TRIGGER fold_stored INSTEAD OF INSERT ON fold_events WHEN NEW.event = 'stored'
 BEGIN
     UPDATE tb_deployments
     SET stored_name = NEW.stored_name, stored_size = NEW.stored_size, stored_sha256 = NEW.stored_sha256,
-        stored_at = NEW.stored_at
+        stored_at = NEW.stored_at, stored_problem = NEW.message
     WHERE id = NEW.deployment_id;
 END;

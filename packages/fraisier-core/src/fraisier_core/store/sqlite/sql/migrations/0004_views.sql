@@ -34,7 +34,8 @@ SELECT
         'arguments', json(h.arguments), 'requested_for', h.requested_for, 'lane', h.lane, 'executor', h.executor,
         'overridden_hold', h.overridden_hold, 'obeys_holds', json(iif(h.obeys_holds, 'true', 'false')),
         'hold', json(h.hold), 'stored_name', h.stored_name, 'stored_size', h.stored_size,
-        'stored_sha256', h.stored_sha256, 'stored_at', h.stored_at, 'attempt', h.attempt,
+        'stored_sha256', h.stored_sha256, 'stored_at', h.stored_at, 'stored_problem', h.stored_problem,
+        'attempt', h.attempt,
         'activation_started', json(iif(h.activation_started, 'true', 'false')),
         'rollback_started', json(iif(h.rollback_started, 'true', 'false')),
         'unrepeatable', json(iif(h.unrepeatable, 'true', 'false')),
@@ -51,7 +52,7 @@ FROM (
             SELECT h.data FROM environment_holds AS h
             WHERE h.fraise_id = d.fraise_id AND h.environment = d.environment)
         END AS hold,
-        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.attempt,
+        d.stored_name, d.stored_size, d.stored_sha256, d.stored_at, d.stored_problem, d.attempt,
         d.activation_started, d.rollback_started, d.unrepeatable, d.cancel_requested, d.position, d.sequence,
         (SELECT json_group_array(json_object(
              'attempt', s.attempt, 'number', s.number, 'name', s.name, 'status', s.status,
@@ -120,6 +121,9 @@ SELECT
     (SELECT r.stored_at FROM tb_deployment_events AS r
      WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
      ORDER BY r.number DESC LIMIT 1) AS stored_at,
+    (SELECT r.message FROM tb_deployment_events AS r
+     WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'stored'
+     ORDER BY r.number DESC LIMIT 1) AS stored_problem,
     CASE WHEN e.event = 'requested' THEN 0 ELSE coalesce(e.attempt, d.attempt) END AS attempt,
     EXISTS (SELECT 1 FROM tb_deployment_events AS r
             WHERE r.deployment_id = e.deployment_id AND r.number <= e.number AND r.event = 'activation_started'
