@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,11 +20,10 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_settings import BackupSettings
 
+from tests.command import FRAISIER, SECONDS, run_fraisier
 from tests.packages import PackageFolder
 from tests.waiting import wait_until
 
-FRAISIER = Path(sys.executable).with_name("fraisier")
-SECONDS = 120
 FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECRET = "correct-horse-battery"
 
@@ -63,16 +61,7 @@ class Shop:
         return made
 
     def fraisier(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [FRAISIER, *arguments],
-            cwd=self.folder,
-            env=os.environ | environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return run_fraisier(*arguments, folder=self.folder, environ=os.environ | environ)
 
     def told(self, *arguments: str, code: int = ExitCode.SUCCESS) -> Any:
         """Return the JSON that a command of `backups` prints."""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ import psycopg
 import pytest
 from fraisier.exit_codes import ExitCode
 
+from tests.command import run_fraisier
 from tests.packages import PackageFolder
 from tests.postgres import Servers
 from tests.postgres_server import programs
 from tests.ssh_server import ssh_server
 
-FRAISIER = Path(sys.executable).with_name("fraisier")
-SECONDS = 180
 VERSION = 16
 FILL = """
 CREATE TABLE orders (id integer PRIMARY KEY, total numeric, note text);
@@ -61,16 +59,7 @@ class Shop:
 
     def fraisier(self, *arguments: str, url: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         given = {"PYTHONPATH": str(self.packages), "DATABASE_URL": url or self.url, **environ}
-        return subprocess.run(
-            [FRAISIER, *arguments],
-            cwd=self.folder,
-            env=os.environ | given,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return run_fraisier(*arguments, folder=self.folder, environ=os.environ | given)
 
     def back_up(self, time: str, url: str = "") -> str:
         """Make a backup at some time, and return its name."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,13 +21,13 @@ import pytest
 from fraisier_core.store.relational.dialect import statements
 from fraisier_core.store.tables import TABLES, Contents, Table
 
+from tests.command import FRAISIER
 from tests.played import Player
 from tests.postgres import PASSWORD, USUAL, Server, Servers
 from tests.stores import open_store
 from tests.waiting import wait_until
 
 DEPLOYMENTS = int(os.environ.get("FRAISIER_DEPLOYMENTS", "3000"))
-FRAISIER = Path(sys.executable).with_name("fraisier")
 CONFIG = """
 database: {{url: "{url}"}}
 fraises: {{}}

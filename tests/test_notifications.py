@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 from fraisier_core.system.processes import descendants
 from fraisier_core.testing import ApiResponse, ApiServer, Forge
 
+from tests.command import FRAISIER
 from tests.smtp import SmtpServer
 from tests.waiting import wait_until
 
-FRAISIER = Path(sys.executable).with_name("fraisier")
 SECRET = "hunter2-of-the-url"
 CONFIGURATION = """\
 fraises:

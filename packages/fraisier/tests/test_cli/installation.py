@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -19,13 +18,11 @@ import pytest
 from fraisier_core.store.records import Deployment
 from fraisier_core.testing import Forge
 
+from tests.command import FRAISIER, SECONDS, run_fraisier
 from tests.databases import PostgresDatabase
 from tests.packages import PackageFolder
 from tests.stores import OpenStore, open_store
 from tests.waiting import wait_until
-
-FRAISIER = Path(sys.executable).with_name("fraisier")
-SECONDS = 30
 
 DEPLOYER = """
 from fraisier_core import hookimpl
@@ -97,16 +94,7 @@ class Installation:
 
     def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
-        return subprocess.run(
-            [FRAISIER, *arguments],
-            cwd=self.folder,
-            env=self.environ | environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return run_fraisier(*arguments, folder=self.folder, environ=self.environ | environ)
 
     def json(self, *arguments: str) -> Any:
         """Return what the command prints as JSON; it must succeed."""

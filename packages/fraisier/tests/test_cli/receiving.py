@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.command import FRAISIER
 from tests.end_to_end import NOTHING, Hook
 from tests.waiting import wait_until
 
-from .installation import FRAISIER, Installation
+from .installation import Installation
 
 COMMAND = FRAISIER.with_name("fraisier-webhook")
 SECRET = "correct-horse-battery-staple"

@@ -7,7 +7,9 @@ from importlib.metadata import version
 
 import pytest
 
-from .installation import FRAISIER, Installation
+from tests.command import FRAISIER, imported
+
+from .installation import Installation
 
 
 def test_the_version_is_the_packages(installation: Installation) -> None:
@@ -27,23 +29,11 @@ def test_the_module_is_the_same_command(installation: Installation) -> None:
     assert done.stdout == installation.run("--version").stdout
 
 
-def imported(installation: Installation, *arguments: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", FRAISIER, *arguments],
-        cwd=installation.folder,
-        env=installation.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-
-
 OF_POSTGRESQL = {"psycopg", "fraisier_postgres"}
 
 
 def test_help_imports_nothing_that_only_commands_need(installation: Installation) -> None:
-    found = imported(installation, "--help")
+    found = imported("--help", folder=installation.folder, environ=installation.environ)
     assert "typer" in found
     needless = {"pydantic", "yaml", "rich", "sqlite3", "pluggy", "fraisier_core.config.configuration"}
     assert not found & {*needless, *OF_POSTGRESQL}
@@ -54,7 +44,8 @@ def test_reading_imports_nothing_that_only_acting_needs(
     installation: Installation, command: list[str]
 ) -> None:
     installation.deploy()
-    found = imported(installation, *(word.format(id=installation.last().id) for word in command))
+    words = [word.format(id=installation.last().id) for word in command]
+    found = imported(*words, folder=installation.folder, environ=installation.environ)
     assert {"pydantic", "fraisier_core.store.sqlite.sqlite_reader"} <= found
     acting = {
         "acme_script",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from fraisier.exit_codes import ExitCode
 from fraisier_core.system.host import has_systemd
 from fraisier_core.testing import Forge
+
+from tests.command import FRAISIER, run_fraisier
 
 CONFIG = """
 fraises:
@@ -28,8 +30,7 @@ fraises:
 
 def fraisier(folder: Path, schedule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "fraises.yaml").write_text(CONFIG.format(schedule=schedule))
-    command = [sys.executable, "-m", "fraisier", "-c", str(folder / "fraises.yaml"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run_fraisier(*arguments, folder=folder, environ=os.environ)
 
 
 def test_a_job_whose_hour_the_clock_skips_is_named_with_its_line(tmp_path: Path) -> None:
@@ -93,8 +94,7 @@ def without_systemd(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess
     config.write_text(SAMPLE.format(folder=tmp_path, url=forge.url))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("fraisier")), "-c", str(config), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return run_fraisier("-c", str(config), *arguments, folder=tmp_path, environ=os.environ)
 
     return run
 
@@ -104,8 +104,7 @@ def test_without_systemd_the_lines_of_a_crontab_are_told_with_all_that_is_lost(
 ) -> None:
     done = without_systemd("config", "install")
     assert done.returncode == ExitCode.CONFLICT
-    program = Path(sys.executable).with_name("fraisier")
-    told = done.stderr.replace(f"{program} -c {tmp_path}/fraises.yaml run", "RUN")
+    told = done.stderr.replace(f"{FRAISIER} -c {tmp_path}/fraises.yaml run", "RUN")
     problem, *lines = told.splitlines()
     assert problem == (
         "this host is not run by systemd, which units are for; cron does the same with these lines at the "

@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,9 @@ from typing import Any, ClassVar
 import pytest
 from fraisier.cli.tree import COMMANDS, FROM_AFAR
 
-from .installation import FRAISIER, SECONDS, Installation
+from tests.command import FRAISIER, imported, run_fraisier
+
+from .installation import Installation
 from .test_tree import LEAVES, required
 
 READING = ("history",)
@@ -29,16 +30,8 @@ def afar(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of a laptop on which nothing is configured."""
     options = ["--url", url, *(["--token-file", str(token)] if token else [])]
-    return subprocess.run(
-        [FRAISIER, *options, *(words or READING)],
-        cwd="/",
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environ},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environ}
+    return run_fraisier(*options, *(words or READING), folder=Path("/"), environ=environ)
 
 
 class Other(BaseHTTPRequestHandler):
@@ -324,24 +317,11 @@ def test_a_configuration_and_another_machine_exclude_each_other(command: str) ->
         assert said == "give --config for this host or --url for another machine, not both\n"
 
 
-def imported(*arguments: str, cwd: Path = Path("/"), environ: dict[str, str] | None = None) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", FRAISIER, *arguments],
-        cwd=cwd,
-        env=environ or {},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-
-
 @pytest.mark.parametrize("command", [["list"], ["status"], ["history"]])
 def test_commands_on_the_host_import_nothing_of_what_works_from_afar(
     installation: Installation, command: list[str]
 ) -> None:
-    found = imported(*command, cwd=installation.folder, environ=installation.environ)
+    found = imported(*command, folder=installation.folder, environ=installation.environ)
     needless = {"ssl", "http.client", "urllib.request", "websockets", "fraisier.cli.remote_session"}
     assert "fraisier.cli.where" in found
     assert not found & needless
@@ -350,7 +330,7 @@ def test_commands_on_the_host_import_nothing_of_what_works_from_afar(
 
 def test_reading_from_afar_imports_neither_a_store_nor_what_follows() -> None:
     with other(200, {"data": {"deploymentHistory": []}}) as (_, url):
-        found = imported("--url", url, "history")
+        found = imported("--url", url, "history", folder=Path("/"), environ={})
     assert "fraisier.remote.remote_reader" in found
     assert not found & {"websockets", "sqlite3", "yaml", "pluggy", "asyncio"}
 

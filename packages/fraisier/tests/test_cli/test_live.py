@@ -5,7 +5,9 @@ import pty
 import re
 import subprocess
 
-from .installation import FRAISIER, HEALTHY, SECONDS, Installation
+from tests.command import FRAISIER, SECONDS
+
+from .installation import HEALTHY, Installation
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]m")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .installation import FRAISIER
+from tests.command import FRAISIER
 
 NOBODY = pwd.getpwnam("nobody")
 STRANGER = 12345

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from fraisier.exit_codes import ExitCode
 
-from .installation import FRAISIER, HEALTHY, SECONDS, Installation
+from tests.command import FRAISIER, SECONDS
+
+from .installation import HEALTHY, Installation
 from .receiving import receiving
 
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference"

@@ -14,12 +14,13 @@ from fraisier_core.store.records import Event
 from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 
+from tests.command import FRAISIER
 from tests.databases import both_databases
 from tests.postgres import Server
 from tests.postgres_proxy import Proxy
 from tests.waiting import wait_until
 
-from .installation import FRAISIER, Installation
+from .installation import Installation
 
 SCRIPT = "job.sh"
 
