@@ -30,12 +30,10 @@ from tests.packages import PackageFolder
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOY = """
-from fraisier_core import ProviderObserverSettings, StatusApi, announce, hookimpl, quoted
-
-class Settings(ProviderObserverSettings):
-    providers = ("toy",)
+from fraisier_core import StatusApi, quoted, status_hooks
 
 class ToyStatuses(StatusApi):
+    providers = ("toy",)
     path = "/api"
     public_url = "https://api.toy.example/api"
     public_hosts = frozenset({"toy.example"})
@@ -51,13 +49,7 @@ class ToyStatuses(StatusApi):
     def body(self, status, state):
         return {"state": state, "context": status.context, "text": status.description, "url": status.url}
 
-@hookimpl
-def settings():
-    return Settings
-
-@hookimpl
-def deployment_changed(deployment, event, settings, context):
-    announce(ToyStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(ToyStatuses)
 """
 
 

@@ -1,31 +1,15 @@
 """Commit statuses of the forge of Acme."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
-from fraisier_core import (
-    CommitState,
-    CommitStatus,
-    Deployment,
-    DeploymentEvent,
-    ObserverContext,
-    ProviderObserverSettings,
-    StatusApi,
-    announce,
-    hookimpl,
-    quoted,
-)
-
-
-class AcmeStatusesSettings(ProviderObserverSettings):
-    """Says of which provider the tokens are."""
-
-    providers: ClassVar[Collection[str]] = ("acme",)
+from fraisier_core import CommitState, CommitStatus, StatusApi, quoted, status_hooks
 
 
 class AcmeStatuses(StatusApi):
     """How this forge takes the status of a commit."""
 
+    providers = ("acme",)
     path = "/api"
     states: ClassVar[Mapping[CommitState, str]] = {
         "pending": "waits",
@@ -55,18 +39,4 @@ class AcmeStatuses(StatusApi):
         }
 
 
-@hookimpl
-def settings() -> type[AcmeStatusesSettings]:
-    """Return the model of the section, which nobody needs."""
-    return AcmeStatusesSettings
-
-
-@hookimpl
-def deployment_changed(
-    deployment: Deployment,
-    event: DeploymentEvent,
-    settings: AcmeStatusesSettings,
-    context: ObserverContext,
-) -> None:
-    """Set the status of the commit that was deployed."""
-    announce(AcmeStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(AcmeStatuses)

@@ -6,31 +6,20 @@ https://developer.atlassian.com/server/bitbucket/how-tos/updating-build-status-f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from fraisier_core import (
     CommitState,
     CommitStatus,
-    Deployment,
-    DeploymentEvent,
     ForgeApi,
-    ObserverContext,
-    ProviderObserverSettings,
     StatusApi,
-    announce,
-    hookimpl,
     quoted,
+    status_hooks,
 )
 
 DATA_CENTER = "/rest/"
-
-
-class BitbucketStatusesSettings(ProviderObserverSettings):
-    """The section `bitbucket_statuses`, which nobody needs: `git.bitbucket.api_token` is enough."""
-
-    providers: ClassVar[Collection[str]] = ("bitbucket",)
 
 
 class CloudStatuses(StatusApi):
@@ -38,6 +27,7 @@ class CloudStatuses(StatusApi):
     that of the commit.
     """
 
+    providers = ("bitbucket",)
     path = "/2.0"
     public_url = "https://api.bitbucket.org/2.0"
     public_hosts = frozenset({"bitbucket.org", "altssh.bitbucket.org"})
@@ -119,18 +109,4 @@ def _repository(status: CommitStatus) -> str:
     return f"projects/{quoted(key)}/repos/{quoted(slug)}"
 
 
-@hookimpl
-def settings() -> type[BitbucketStatusesSettings]:
-    """Return the model of the section, which says of which provider the tokens are."""
-    return BitbucketStatusesSettings
-
-
-@hookimpl
-def deployment_changed(
-    deployment: Deployment,
-    event: DeploymentEvent,
-    settings: BitbucketStatusesSettings,
-    context: ObserverContext,
-) -> None:
-    """Set the status of the commit that was deployed."""
-    announce(CloudStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(CloudStatuses)

@@ -82,9 +82,9 @@ if TYPE_CHECKING:
         Section,
     )
     from fraisier_core.signature import hmac_signature, sender, verify_hmac
-    from fraisier_core.statuses.announcing import announce
     from fraisier_core.statuses.commit_status import CommitState, CommitStatus
     from fraisier_core.statuses.status_api import StatusApi, quoted, retry_after
+    from fraisier_core.statuses.status_hooks import status_hooks
     from fraisier_core.store.protocol import Commits, Reader
     from fraisier_core.store.records import Deployment, DeploymentEvent
     from fraisier_core.store.vocabulary import ENDED
@@ -111,8 +111,8 @@ __all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of
 __all__ += ["unit_failure", "unit_state"]
 __all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "Missed", "ObserverContext"]
 __all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError", "TellNoMoreError"]
-__all__ += ["CommitState", "CommitStatus", "HttpResponse", "NoResponseError", "StatusApi", "announce", "ask"]
-__all__ += ["quoted", "retry_after"]
+__all__ += ["CommitState", "CommitStatus", "HttpResponse", "NoResponseError", "StatusApi", "ask", "quoted"]
+__all__ += ["retry_after", "status_hooks"]
 __all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
 __all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
 __all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]
@@ -159,7 +159,7 @@ _MODULES = (
         "access.gate",
     ),
     *("store.protocol", "store.vocabulary", "system.outgoing"),
-    *("statuses.commit_status", "statuses.status_api", "statuses.announcing"),
+    *("statuses.commit_status", "statuses.status_api", "statuses.status_hooks"),
 )
 
 

@@ -4,32 +4,16 @@ Gogs has none, and answers 404.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
-from fraisier_core import (
-    CommitState,
-    CommitStatus,
-    Deployment,
-    DeploymentEvent,
-    ObserverContext,
-    ProviderObserverSettings,
-    StatusApi,
-    announce,
-    hookimpl,
-    quoted,
-)
-
-
-class GiteaStatusesSettings(ProviderObserverSettings):
-    """The section `gitea_statuses`, which nobody needs: `api_token` and `api_url` below `git:` are enough."""
-
-    providers: ClassVar[Collection[str]] = ("gitea", "forgejo", "gogs")
+from fraisier_core import CommitState, CommitStatus, StatusApi, quoted, status_hooks
 
 
 class GiteaStatuses(StatusApi):
     """It has no state for what runs."""
 
+    providers = ("gitea", "forgejo", "gogs")
     path = "/api/v1"
     url_length = 2048
     states: ClassVar[Mapping[CommitState, str]] = {
@@ -56,18 +40,4 @@ class GiteaStatuses(StatusApi):
         return {"state": state, "context": status.context, "description": status.description, **shown}
 
 
-@hookimpl
-def settings() -> type[GiteaStatusesSettings]:
-    """Return the model of the section, which says of which providers the tokens are."""
-    return GiteaStatusesSettings
-
-
-@hookimpl
-def deployment_changed(
-    deployment: Deployment,
-    event: DeploymentEvent,
-    settings: GiteaStatusesSettings,
-    context: ObserverContext,
-) -> None:
-    """Set the status of the commit that was deployed."""
-    announce(GiteaStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(GiteaStatuses)

@@ -4,23 +4,18 @@ https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
 from fraisier_core import (
     CommitState,
     CommitStatus,
-    Deployment,
-    DeploymentEvent,
     HttpResponse,
-    ObserverContext,
-    ProviderObserverSettings,
     StatusApi,
-    announce,
-    hookimpl,
     quoted,
     retry_after,
+    status_hooks,
 )
 
 # https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -28,15 +23,10 @@ PAUSE_SECONDS = 60.0
 LIMITED = b"rate limit"
 
 
-class GitHubStatusesSettings(ProviderObserverSettings):
-    """The section `github_statuses`, which nobody needs: `git.github.api_token` is enough."""
-
-    providers: ClassVar[Collection[str]] = ("github",)
-
-
 class GitHubStatuses(StatusApi):
     """It has no state for what runs, and none for what was left out."""
 
+    providers = ("github",)
     path = "/api/v3"
     public_url = "https://api.github.com"
     public_hosts = frozenset({"github.com", "ssh.github.com"})
@@ -81,18 +71,4 @@ class GitHubStatuses(StatusApi):
         return PAUSE_SECONDS if response.status == 429 or LIMITED in response.body else None
 
 
-@hookimpl
-def settings() -> type[GitHubStatusesSettings]:
-    """Return the model of the section, which says of which provider the tokens are."""
-    return GitHubStatusesSettings
-
-
-@hookimpl
-def deployment_changed(
-    deployment: Deployment,
-    event: DeploymentEvent,
-    settings: GitHubStatusesSettings,
-    context: ObserverContext,
-) -> None:
-    """Set the status of the commit that was deployed."""
-    announce(GitHubStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(GitHubStatuses)

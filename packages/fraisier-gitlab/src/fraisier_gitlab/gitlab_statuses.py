@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 from fraisier_core import (
     CommitState,
     CommitStatus,
-    Deployment,
-    DeploymentEvent,
     HttpResponse,
-    ObserverContext,
-    ProviderObserverSettings,
     StatusApi,
-    announce,
-    hookimpl,
     quoted,
+    status_hooks,
 )
 
 # What is pending cannot become pending again, nor what runs: what is told twice, or requested again after an
@@ -24,17 +19,12 @@ from fraisier_core import (
 NOT_A_STEP = b"Cannot transition status via"
 
 
-class GitLabStatusesSettings(ProviderObserverSettings):
-    """The section `gitlab_statuses`, which nobody needs: `git.gitlab.api_token` is enough."""
-
-    providers: ClassVar[Collection[str]] = ("gitlab",)
-
-
 class GitLabStatuses(StatusApi):
     """A status is a job in a pipeline of external jobs, which GitLab creates. Its state `skipped` is newer
     than many an instance.
     """
 
+    providers = ("gitlab",)
     path = "/api/v4"
     public_url = "https://gitlab.com/api/v4"
     public_hosts = frozenset({"gitlab.com", "altssh.gitlab.com"})
@@ -67,18 +57,4 @@ class GitLabStatuses(StatusApi):
         return super().is_told(response) or (response.status == 400 and NOT_A_STEP in response.body)
 
 
-@hookimpl
-def settings() -> type[GitLabStatusesSettings]:
-    """Return the model of the section, which says of which provider the tokens are."""
-    return GitLabStatusesSettings
-
-
-@hookimpl
-def deployment_changed(
-    deployment: Deployment,
-    event: DeploymentEvent,
-    settings: GitLabStatusesSettings,
-    context: ObserverContext,
-) -> None:
-    """Set the status of the commit that was deployed."""
-    announce(GitLabStatuses, deployment, event, settings, context)
+settings, deployment_changed = status_hooks(GitLabStatuses)

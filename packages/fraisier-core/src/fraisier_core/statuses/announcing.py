@@ -37,12 +37,11 @@ def announce(
     settings: ObserverSettings,
     context: ObserverContext,
 ) -> None:
-    """Set the status of a deployment's commit, if an event changes it. For `deployment_changed` of an
-    observer whose settings extend `ProviderObserverSettings`.
+    """Set the status of a deployment's commit, if an event changes it.
 
     Args:
         api: how the provider's forges take it.
-        deployment, event, settings, context: as the hook is given them.
+        deployment, event, settings, context: as the hook `deployment_changed` is given them.
 
     Raises `TellLaterError` if the forge does not respond or has no time, `TellNoMoreError` if it refuses.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
@@ -16,12 +16,14 @@ from fraisier_core.system.outgoing import HttpResponse
 class StatusApi:
     """The part of the API of one forge that takes commit statuses.
 
-    A subclass says `path`, `states`, `headers`, `place` and `body`, and the rest if the forge differs.
+    A subclass says `providers`, `path`, `states`, `headers`, `place` and `body`, and the rest if the forge
+    differs.
 
     Args:
         forge: what the section says of it.
 
     Attributes:
+        providers: the names of those whose sections have the tokens.
         path: how `api_url` ends, such as `/api/v4`; what is before it is where the forge is.
         states: what the forge calls each state.
         public_url: the API of the forge that everybody can use, None if everybody runs their own.
@@ -31,6 +33,7 @@ class StatusApi:
         url_length: and of an address; a longer one is left out.
     """
 
+    providers: ClassVar[Collection[str]]
     path: ClassVar[str]
     states: ClassVar[Mapping[CommitState, str]]
     public_url: ClassVar[str | None] = None
