@@ -7,7 +7,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import KeepSection
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
-from fraisier_deployers.backup.pruning import Plan, Policy, plan
+from fraisier_deployers.backup.pruning import WAYS_BACK, Plan, Policy, plan
 from fraisier_deployers.backup.verified_copies import Finding, findings, verify
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -140,14 +140,12 @@ def test_an_older_manifest_that_cannot_be_read_stays_and_is_named(place: LocalPl
     assert f"{oldest.manifest_file} stays: {oldest.manifest_file} is no manifest" in next(made.lines())
 
 
-def test_what_the_newest_deployment_asked_for_stays(place: LocalPlace) -> None:
-    earlier = put(place, NOW - timedelta(days=4), asked_by="0001", deployment_id="00000001")
-    asked = put(place, NOW - timedelta(days=3), asked_by="0002", deployment_id="00000002")
-    put_days(place, 2)
+def test_what_the_last_deployments_asked_for_stays(place: LocalPlace) -> None:
+    asked = [put(place, NOW - timedelta(days=9 - n), asked_by=f"000{n}") for n in range(WAYS_BACK + 1)]
+    put_days(place, 1)
     made = plan(place, LAST, NOW)
-    assert earlier.name in names(made)
-    assert asked.name not in names(made)
-    assert f"{asked.name} stays: made for the deployment 0002" in "\n".join(made.lines())
+    assert names(made) == [asked[0].name]
+    assert f"{asked[1].name} stays: made for the deployment 0001" in "\n".join(made.lines())
 
 
 def test_copies_that_the_host_made_under_another_name_count_too(place: LocalPlace) -> None:

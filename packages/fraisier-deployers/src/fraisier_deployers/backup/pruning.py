@@ -15,6 +15,9 @@ from fraisier_deployers.backup.newest import TO_COME, newest, past
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.verified_copies import verify
 
+WAYS_BACK = 5
+"""So many deployments keep the backup that they asked for, as many as `keep_releases:` keeps releases of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -148,8 +151,9 @@ def _reasons(
         reasons[counted[-1].name] += ("the newest good one",)
     if counted and verified in reasons and verified != counted[-1].name:
         reasons[verified] += ("made just now",)
-    if asked := [each for each in manifests if each.asked_by is not None]:
-        reasons[asked[-1].name] += (f"made for the deployment {asked[-1].asked_by}",)
+    asked = {each.asked_by: each.name for each in manifests if each.asked_by is not None}
+    for deployment, name in [*asked.items()][-WAYS_BACK:]:
+        reasons[name] += (f"made for the deployment {deployment}",)
     return reasons
 
 
