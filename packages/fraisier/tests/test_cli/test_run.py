@@ -205,6 +205,15 @@ def test_a_fire_that_the_configuration_keeps_from_running_is_on_record(jobs: Ins
         assert message in (fired.error_message or "")
 
 
+def test_a_fire_of_a_type_that_is_not_installed_says_at_once_what_to_install(jobs: Installation) -> None:
+    text = "fraises: {shop: {type: docker, environments: {production: {schedule: '0 3 * * *'}}}}"
+    jobs.config.write_text(text)
+    jobs.run("backup", "shop", "production", "--scheduled", "--detach")
+    fired = jobs.last()
+    assert (fired.kind, fired.trigger, fired.status) == ("backup", "schedule", "failed")
+    assert 'no fraise type "docker" is installed (install' in (fired.error_message or "")
+
+
 def test_what_fired_is_claimed_though_the_configuration_keeps_it_from_running(jobs: Installation) -> None:
     deploy(jobs, "echo loaded")
     jobs.run("run", "my_api", "production", "--scheduled", "--detach")

@@ -95,6 +95,7 @@ class Config:
     def resolved(self, fraise: str, name: str) -> ResolvedEnvironment:
         """Return what a deployment's process gets, or raise what keeps it from having all it needs."""
         found = self.named_environment(fraise, name)
+        settings = found.settings
         url = (found.repository.url if found.is_deployed else None) or ""
         if not url and found.is_deployed:
             raise ConfigurationError([f"{self.path}: fraises.{fraise}: {found.repository.unknown}"])
@@ -111,7 +112,7 @@ class Config:
             repository=url,
             state_dir=self.state_dir,
             section=found.section,
-            secrets=found.secrets | long_secrets(found.settings, passwords, answers),
+            secrets=found.secrets | long_secrets(settings, passwords, answers),
             access=access,
             contents=of.reach.contents(),
             describe=of.reach.describe,

@@ -12,6 +12,7 @@ from fraisier_core.config import Environment
 from fraisier_core.requests.requesting import request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, Request
+from fraisier_core.system.host import has_systemd
 
 from fraisier.cli.reporting import display, print_queued, report, requested_for, warn_without_worker
 from fraisier.cli.session import ActingSession
@@ -45,7 +46,8 @@ def execute(
     report(foreground.store, deployment, as_json=as_json)
     if any(_is_left_to_worker(each) for each in requested_for(foreground.store, deployment)):
         warn_without_worker(foreground.store)
-    raise typer.Exit(code_of_status(deployment.status))
+    is_fire = scheduled and has_systemd()  # which would repeat it
+    raise typer.Exit(ExitCode.SUCCESS if is_fire else code_of_status(deployment.status))
 
 
 def _is_left_to_worker(requested: Deployment) -> bool:

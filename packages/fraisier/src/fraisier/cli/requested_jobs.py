@@ -32,20 +32,23 @@ class RequestedJob:
 
 
 def execute_job(job: RequestedJob, config: Path | None, *, detach: bool, as_json: bool) -> None:
-    """Request a job, have it executed here, by a unit or by a worker, and exit with the code of its end."""
+    """Request a job, have it executed here, by a unit or by a worker, and exit with the code of its end. What
+    is due though its fraise type is not installed fails here: the record says at once what to install.
+    """
     process = None if detach or has_systemd() else fork_early()  # it would delay what a unit executes
     session = ActingSession(config, last_good=job.scheduled)
     named = session.config.named_environment if job.scheduled else session.config.environment
     found = named(job.fraise, job.environment)
     request = partial(_request, session, found, job)
-    if _is_for_unit(found, scheduled=job.scheduled):
+    fails_at_once = job.scheduled and session.config.fraise(found.fraise).problem is not None
+    if not fails_at_once and _is_for_unit(found, scheduled=job.scheduled):
         from fraisier.cli.in_unit import execute_in_unit
 
         execute_in_unit(session, found, request, detach=detach, as_json=as_json, scheduled=job.scheduled)
         return
     from fraisier.cli.executing import execute
 
-    if process is None and not detach:
+    if process is None and (fails_at_once or not detach):
         process = fork_early()
     if process is not None and not job.scheduled:
         session.usable_environment(
