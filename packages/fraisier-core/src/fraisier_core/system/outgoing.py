@@ -103,7 +103,7 @@ class _Exchange:
     def _ask(self, method: str, headers: Mapping[str, str], body: bytes) -> None:
         try:
             outcome: HttpResponse | str = self._exchange(method, headers, body)
-        except Exception as error:  # noqa: BLE001 - or its reader would wait until the time is over
+        except (OSError, http.client.HTTPException, ValueError) as error:
             outcome = _said(error)
         if not self._is_over:  # otherwise it was cut off
             self._outcome = outcome
