@@ -103,7 +103,6 @@ class Sandbox:
             "FRAISIER_SANDBOX_NET": "private",
             "FRAISIER_SANDBOX_STATE": str(self.folder / "state"),
             "FRAISIER_SANDBOX_RW": ":".join(map(str, [self.writable, *visible])),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         if self.keeps_its_disk:
             variables["FRAISIER_SANDBOX_DISK"] = str(self.folder / "disk")

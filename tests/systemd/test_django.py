@@ -30,7 +30,7 @@ SECRET = "the secret of this test"
 SERVICE = """
 Type=exec
 WorkingDirectory={place}/app
-Environment=SHOP_DATABASE={place}/data/shop.db PYTHONDONTWRITEBYTECODE=1
+Environment=SHOP_DATABASE={place}/data/shop.db
 ExecStart={python} -m gunicorn --bind 127.0.0.1:{port} shop.wsgi
 Restart=on-failure
 RestartSec=1
@@ -50,7 +50,7 @@ fraises:
         migrate: [{python}, manage.py, migrate, --no-input]
         systemd_service: shop
         health_check: {{url: "http://127.0.0.1:{port}/health"}}
-        env: {{SHOP_DATABASE: {place}/data/shop.db, PYTHONDONTWRITEBYTECODE: "1"}}
+        env: {{SHOP_DATABASE: {place}/data/shop.db}}
 branch_mapping:
   main: {{fraise: shop, environment: production}}
 """
