@@ -5,39 +5,35 @@ from __future__ import annotations
 import email
 import email.policy
 import socketserver
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import EmailMessage
-from types import TracebackType
-from typing import Self
+
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 
+@dataclass(frozen=True, slots=True)
 class SmtpServer:
-    """Serves on a free port of the loopback address while its context lasts (RFC 5321)."""
+    """A server that accepts every mail (RFC 5321).
 
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _session(self.mails))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+    Args:
+        port: where it listens.
+        mails: what it was sent.
+    """
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
+    port: int
+    mails: list[EmailMessage]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+@contextmanager
+def smtp_server() -> Iterator[SmtpServer]:
+    """Serve on a free port of the loopback address while the block lasts."""
+    mails: list[EmailMessage] = []
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _session(mails))
+    server.daemon_threads = True
+    with serving_in_thread(server):
+        yield SmtpServer(server.server_address[1], mails)
 
 
 def _session(mails: list[EmailMessage]) -> type[socketserver.StreamRequestHandler]:

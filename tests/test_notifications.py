@@ -12,7 +12,7 @@ from fraisier_core.system.processes import descendants
 from fraisier_core.testing import ApiResponse, ApiServer, Forge
 
 from tests.command import FRAISIER
-from tests.smtp import SmtpServer
+from tests.smtp import SmtpServer, smtp_server
 from tests.waiting import wait_until
 
 SECRET = "hunter2-of-the-url"
@@ -74,7 +74,7 @@ class Sales:
 
 @pytest.fixture
 def sales(tmp_path: Path) -> Iterator[Sales]:
-    with SmtpServer() as smtp, ApiServer(lambda _: ApiResponse()) as hook:
+    with smtp_server() as smtp, ApiServer(lambda _: ApiResponse()) as hook:
         sales = Sales(tmp_path, smtp, hook)
         with (tmp_path / "log").open("wb") as log:
             worker = subprocess.Popen([FRAISIER, "worker"], cwd=tmp_path, env=sales.environ, stderr=log)

@@ -10,6 +10,8 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from fraisier_core.testing.serving_threads import serving_in_thread
+
 _RESPONSE = (
     "<D:response><D:href>{path}</D:href><D:propstat><D:prop>{kind}"
     "<D:getcontentlength>{size}</D:getcontentlength><D:getlastmodified>{date}</D:getlastmodified>"
@@ -49,15 +51,11 @@ def webdav() -> Iterator[WebDav]:
     state = WebDav()
     server = _Server(state)
     state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving_in_thread(server):
+        try:
+            yield state
+        finally:
+            state.closing.set()
 
 
 class _Server(ThreadingHTTPServer):

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from fraisier_core.testing.serving_threads import serving_in_thread
+
 REFUSED = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -74,10 +76,6 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def proxy_of(url: str) -> Iterator[Proxy]:
     """Run a proxy in front of a URL."""
-    with Proxy(url) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            proxy.shutdown()
+    proxy = Proxy(url)
+    with serving_in_thread(proxy):
+        yield proxy

@@ -1,7 +1,6 @@
 import shutil
 import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +15,7 @@ from fraisier_core.git.filters import Lfs
 from fraisier_core.git.local import LocalRepository
 from fraisier_core.git.remotes import Remote
 from fraisier_core.git.trees import Tree
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.origins import Origin, mirror_of
 
@@ -95,10 +95,9 @@ class Elsewhere(socketserver.BaseRequestHandler):
 def elsewhere() -> Iterator[str]:
     """Return an address for Git LFS that nothing may ask."""
     Elsewhere.asked.clear()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Elsewhere) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Elsewhere)
+    with serving_in_thread(server):
         yield f"http://127.0.0.1:{server.server_address[1]}/evil"
-        server.shutdown()
 
 
 def with_lfs_elsewhere(origin: Origin, tmp_path: Path, url: str, key: str = "lfs.url") -> str:

@@ -5,7 +5,6 @@ import contextlib
 import http.server
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import ClassVar
 import pytest
 from fraisier_core.errors import GitUnreachableError
 from fraisier_core.git.access import Access, Credential, Login
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.origins import Origin, mirror_of
 
@@ -84,13 +84,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(server: LfsServer) -> Iterator[LfsServer]:
     handler = type("Bound", (Handler,), {"lfs": server})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        server.port = listening.server_address[1]
-        threading.Thread(target=listening.serve_forever, args=(0.01,)).start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.port = listening.server_address[1]
+    with serving_in_thread(listening):
+        yield server
 
 
 @pytest.fixture

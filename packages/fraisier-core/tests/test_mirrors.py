@@ -23,6 +23,7 @@ from fraisier_core.errors import (
 from fraisier_core.git.contents import Contents
 from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.origins import FACTS, Origin, mirror_of
 
@@ -381,12 +382,9 @@ def http_origin(origin: Origin, login: str | None) -> Iterator[tuple[str, list[s
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", seen
-        finally:
-            server.shutdown()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving_in_thread(server):
+        yield f"127.0.0.1:{server.server_address[1]}", seen
 
 
 def test_credentials_reach_the_remote_and_nothing_else(origin: Origin, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from fraisier_notify.sending import send
 from pydantic import SecretStr
 
 from tests.packages import DEPLOYER, PackageFolder
-from tests.smtp import SmtpServer
+from tests.smtp import SmtpServer, smtp_server
 from tests.stores import open_store
 from tests.waiting import wait_until
 
@@ -140,7 +140,7 @@ def hook() -> Iterator[ApiServer]:
 
 @pytest.fixture
 def place(tmp_path: Path, site: PackageFolder, hook: ApiServer) -> Iterator[Place]:
-    with SmtpServer() as smtp:
+    with smtp_server() as smtp:
         place = Place(tmp_path, site, hook, smtp)
         yield place
         place.close()

@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 from fraisier.cli.tree import COMMANDS, FROM_AFAR
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.command import FRAISIER, imported, run_fraisier
 
@@ -68,16 +68,11 @@ def other(
         (Other,),
         {"status": status, "body": text.encode(), "headers_sent": headers, "seen": []},
     )
-    with ThreadingHTTPServer(("127.0.0.1", 0), responding) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield responding, f"{'https' if tls else 'http'}://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), responding)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with serving_in_thread(server):
+        yield responding, f"{'https' if tls else 'http'}://localhost:{server.server_port}"
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int = 8) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from subprocess import CompletedProcess
 
 import pytest
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.packages import PROVIDER
 
@@ -67,14 +68,9 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    with serving_in_thread(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_each_step_of_every_provider_is_told_and_nothing_is_deployed(forges: Installation) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
+
+from fraisier_core.testing.serving_threads import serving_in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,7 @@ class ApiServer:
         self.requests: list[ApiRequest] = []
         self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._stack = ExitStack()
 
     @property
     def host(self) -> str:
@@ -66,19 +67,12 @@ class ApiServer:
         return f"http://{self.host}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._stack.enter_context(serving_in_thread(self._server))
+        self._stack.callback(self.closing.set)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
 
 def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
