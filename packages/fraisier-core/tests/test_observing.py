@@ -17,6 +17,7 @@ from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import Event, Observed, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.worker.observers import ObserversProcess
+from fraisier_core.worker.observing import NICE
 from fraisier_core.worker.overdue_jobs import overdue_jobs
 
 from tests.packages import DEPLOYER, PackageFolder
@@ -246,6 +247,19 @@ def test_an_event_that_fails_is_told_again_and_passed_over_at_last(
         "told again in 0.02 s",
         "passed over",
     ]
+
+
+def test_the_beginning_of_what_it_prints_is_logged_without_secrets(installation: Installation) -> None:
+    flood = "    print('é' * 3997 + settings.token.get_secret_value() + 'x' * 5_000_000)\n"
+    installation.observer("writer", WRITER + flood)
+    installation.configure(f"writer: {{file: {installation.file}, token: hunter2hunter2}}\n")
+    installation.store.observe("writer", Observed(0))
+    installation.request()
+    installation.start()
+    wait_until(lambda: installation.store.observed("writer").sequence == 1)
+    _, printed, left_out = installation.log().splitlines()
+    assert printed == "é" * 3997 + "***"
+    assert left_out == "(5000009 bytes more were left out)"
 
 
 def test_it_has_no_descriptor_of_the_store(installation: Installation) -> None:
@@ -608,6 +622,9 @@ def test_the_worker_starts_the_process_again(
     observers.watch()
     wait_until(lambda: known(installation.store))
     (process,) = descendants(os.getpid()) - others
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + NICE
+    session = Path(f"/proc/{process.pid}/autogroup")
+    assert not session.exists() or session.read_text().strip().endswith(f"nice {NICE}")
     os.kill(process.pid, signal.SIGKILL)
     wait_until(lambda: not process.is_alive())
     installation.request()

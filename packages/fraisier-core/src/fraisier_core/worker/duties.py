@@ -6,6 +6,7 @@ Each duty says what to call next, if anything is due, and takes in how that ende
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,8 +20,10 @@ from fraisier_core.settings import ObserverSettings
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import DeploymentEvent, Observed, Untold
 from fraisier_core.system.host import utc_now
-from fraisier_core.text.redaction import Redactor
+from fraisier_core.text.printable import printable
+from fraisier_core.text.redaction import Redactor, mask, merged
 from fraisier_core.worker.observer_facts import ObserverFacts
+from fraisier_core.worker.printed import Excerpt
 from fraisier_core.worker.telling import Outcome
 from fraisier_core.worker.told_once import ToldOnce
 
@@ -89,6 +92,14 @@ class Told:
     def said(self, outcome: Outcome) -> str:
         """Return a problem without secrets, as long as it is kept."""
         return self.redactor.redact(outcome.problem)[:PROBLEM_LENGTH]
+
+    def show(self, printed: Excerpt) -> None:
+        """Put what the observer printed into the log, without secrets."""
+        text = printable(printed.text)
+        cut_off = [self.redactor.cut_off_end(text)] if printed.left_out else []
+        text = mask(text, merged([*self.redactor.spans(text), *cut_off])).rstrip("\n")
+        left_out = f"({printed.left_out} bytes more were left out)" if printed.left_out else ""
+        sys.stderr.write("".join(f"{each}\n" for each in (text, left_out) if each))
 
     def log(self, what: str, outcome: Outcome, pause: float | None) -> str:
         """Log a problem, and what follows, and return it as it is kept, without secrets. What is of no use to

@@ -18,6 +18,7 @@ from fraisier_core.plugins import Plugins
 from fraisier_core.system.environment import is_inherited
 from fraisier_core.system.host import Host
 from fraisier_core.system.owner import become_owner
+from fraisier_core.system.priority import yield_to_others
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.worker.assignment import receive, send
 from fraisier_core.worker.launcher import Jobs, Launcher, Warmth
@@ -65,7 +66,7 @@ def delete_old_releases(line: Connection) -> None:
     """Delete what is set aside in the state folder that is sent, and say so; end at once with the owner."""
     state_dir = receive(line)
     if state_dir is not None:
-        os.nice(LOWEST_PRIORITY)
+        yield_to_others(LOWEST_PRIORITY)
         threading.Thread(target=_end_with_owner, args=[line], daemon=True).start()
         empty_trash(Path(state_dir))
         send(line, "done")

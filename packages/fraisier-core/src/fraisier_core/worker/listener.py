@@ -51,6 +51,7 @@ class Listener:
         """Take in what happened, and begin what is next unless not to go on."""
         if self.telling is not None and (outcome := self.telling.outcome()) is not None:
             self.telling = None
+            self.told.show(outcome.printed)
             self._duties[0].ended(outcome)
             self._duties.append(self._duties.pop(0))
         self.told.save()
@@ -66,5 +67,5 @@ class Listener:
     def close(self) -> None:
         """Kill the process that is telling; what it was telling is told again by the next one."""
         if self.telling is not None:
-            self.telling.kill()
+            self.told.show(self.telling.kill())
         self.told.save(at_once=True)

@@ -26,6 +26,7 @@ from fraisier_core.store.protocol import Store
 from fraisier_core.system.disk import make_folder
 from fraisier_core.system.host import Host
 from fraisier_core.system.locks import try_lock
+from fraisier_core.system.priority import yield_to_others
 from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.system.timing import POLL
 from fraisier_core.text.redaction import Redactor
@@ -94,7 +95,7 @@ class Observing:
 
     def _is_over(self, tellings: Sequence[Telling]) -> bool:
         """Wait for a report or for a moment, and return whether the owner is gone."""
-        sources: list[int | Telling] = [self.owner, *tellings]
+        sources = [self.owner, *(source for each in tellings for source in each.sources)]
         return self.owner in select.select(sources, [], [], POLL)[0]
 
     def _audience(self, config: Config, store: Store, lock: int) -> list[Listener]:
@@ -128,8 +129,8 @@ def _look(audience: Sequence[Listener], config: Config, store: Store, begun: dat
 def main() -> None:
     """Be the process: the argument is the configuration file, and standard input ends with the worker."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    yield_to_others(NICE)
     forbid_dumps()
-    os.nice(NICE)
     owner = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     plugins = Plugins.installed()

@@ -15,6 +15,7 @@ from typing import NamedTuple, NoReturn
 from fraisier_core.errors import TellLaterError, TellNoMoreError
 from fraisier_core.system.processes import die_with_parent
 from fraisier_core.worker.assignment import receive, send
+from fraisier_core.worker.printed import Excerpt, Printed
 
 LONGEST_PAUSE = 3600.0
 _REPORT_CHARACTERS = 8_000
@@ -22,13 +23,14 @@ _REPORT_CHARACTERS = 8_000
 
 class Outcome(NamedTuple):
     """What went wrong, if anything, after how many seconds the observer wants to be called again, and whether
-    that is of no use; else what it returned.
+    that is of no use; else what it returned. And what it printed.
     """
 
     problem: str = ""
     pause: float | None = None
     is_final: bool = False
     answer: float | bool | None = None
+    printed: Excerpt = Excerpt()
 
 
 class Telling:
@@ -37,31 +39,41 @@ class Telling:
     def __init__(self, tell: Callable[[], object], seconds: float, lock: int) -> None:
         self._seconds = seconds
         self._until = time.monotonic() + seconds
+        self._printed = Printed()
         self._report, theirs = Pipe(duplex=False)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
+            self._printed.take()
             _tell(tell, parent, theirs, lock)
+        self._printed.started()
         theirs.close()
 
-    def fileno(self) -> int:
-        """Return a file descriptor that is readable when this is over."""
-        return self._report.fileno()
+    @property
+    def sources(self) -> list[int]:
+        """File descriptors, of which one is readable when there is something for `outcome` to do."""
+        return [self._report.fileno(), *([self._printed.fileno()] if self._printed.is_open else [])]
 
     def outcome(self) -> Outcome | None:
         """Return None until this is over; the process is gone then."""
+        self._printed.read()
         is_over = self._report.poll()
         if not is_over and time.monotonic() < self._until:
             return None
         report: Outcome | None = receive(self._report) if is_over else None
-        status = self.kill()
-        if report is not None:
-            return report
-        ended = f"its process ended with status {status}"
-        return Outcome(ended if is_over else f"no answer within {self._seconds:g} s")
+        status = self._kill()
+        printed = self._printed.close()
+        if report is None:
+            ended = f"its process ended with status {status}"
+            report = Outcome(ended if is_over else f"no answer within {self._seconds:g} s")
+        return report._replace(printed=printed)
 
-    def kill(self) -> int:
-        """Kill what is left of the process and its group, and return its exit status."""
+    def kill(self) -> Excerpt:
+        """Kill what is left of the process and its group, and return what it printed."""
+        self._kill()
+        return self._printed.close()
+
+    def _kill(self) -> int:
         with suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
         os.kill(self._pid, signal.SIGKILL)
@@ -72,10 +84,12 @@ class Telling:
 def _tell(tell: Callable[[], object], parent: int, report: Connection, lock: int) -> NoReturn:
     try:
         die_with_parent(parent)
-        os.setsid()  # what the observer starts is ended with it
+        os.setpgid(0, 0)  # what the observer starts is ended with it; a session of its own would not be niced
         _close_all_but(report.fileno(), lock)
-        answer = tell()
-        sys.stdout.flush()
+        try:
+            answer = tell()
+        finally:
+            sys.stdout.flush()
         send(report, Outcome(answer=answer if isinstance(answer, int | float) else None))
     except TellLaterError as error:
         pause = error.seconds and min(max(0.0, error.seconds), LONGEST_PAUSE)
