@@ -16,7 +16,7 @@ from fraisier_deployers.backup.manifest import PostgresqlFacts
 from fraisier_deployers.backup.sources.connection_variables import connection_variables
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_programs import Programs, installed_programs, not_older
-from fraisier_deployers.backup.sources.postgres_target import object_differences
+from fraisier_deployers.backup.sources.postgres_target import object_differences, sequence_differences
 from fraisier_deployers.backup.sources.postgresql import PostgresqlSource, dumped_database, load
 
 from tests.postgres import PASSWORD, USUAL, Server, Servers
@@ -36,6 +36,8 @@ CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
 """
 LINE = "SET transaction_timeout = 0;"
 ROWS = {'"My ""Schema"."orders of \'all\'"': 2, "public.customers": 500, "public.parted_2026": 1}
+
+ORDERS = '"My ""Schema"."orders of \'all\'_id_seq"'
 
 Run = FakeRun[JobSettings]
 
@@ -110,9 +112,42 @@ def test_what_is_missing_beside_rows_is_a_difference(run: Run, filled: str, tmp_
     facts = dump(run, filled, USUAL, tmp_path)[1]
     database = PostgresDatabase.at(filled, run, programs(USUAL))
     assert database.objects() == facts.objects
+    assert database.sequences() == facts.sequences == {ORDERS: 2}
+    execute(filled, f"SELECT nextval($${ORDERS}$$)")
+    assert sequence_differences(facts.sequences, database.sequences()) == []
+    said = f"the sequence {ORDERS} is at its beginning, not at 2"
+    assert sequence_differences(facts.sequences, {}) == [said]
     execute(filled, "DROP MATERIALIZED VIEW totals; ALTER TABLE customers DROP CONSTRAINT customers_pkey")
     expected = ["it has 0 constraints, not 1", "it has 0 indexes, not 1", "it has 0 views, not 1"]
     assert object_differences(facts.objects, database.objects()) == expected
+
+
+def test_a_locale_of_postgresql_itself_and_rows_of_an_extension_are_restored(
+    run: Run, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    (tmp_path / "extension").mkdir()
+    (tmp_path / "extension/zones.control").write_text("default_version = '1'")
+    sql = "CREATE TABLE zones (n integer); INSERT INTO zones VALUES (1);"
+    sql += "SELECT pg_extension_config_dump('zones', 'WHERE n > 1')"
+    (tmp_path / "extension/zones--1.sql").write_text(sql)
+    server, name = postgres_servers(18), f"test_{uuid4().hex}"
+    found = quote(f"-c extension_control_path={tmp_path}")
+    server.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'"
+    )
+    url = f"{server.url(name)}&options={found}"
+    execute(url, "CREATE EXTENSION zones; INSERT INTO zones VALUES (2), (3)")
+    facts = dump(run, url, 18, tmp_path)[1]
+    assert facts.tables == {"public.zones": 2}
+    target = PostgresDatabase.at(url, run, programs(18)).named(f"{name}_new")
+    target.create(facts)
+    load(target, tmp_path / "made.dump", facts)
+    assert target.rows() == facts.tables
+    with psycopg.connect(server.url(target.name)) as connection:
+        sql = "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = current_database()"
+        assert connection.execute(sql).fetchall() == [("b", "C.UTF-8")]
+    for each in (name, target.name):
+        server.execute(f"DROP DATABASE {each}")
 
 
 def test_tables_whose_names_only_look_the_same_are_both_counted(run: Run, postgres_url: str) -> None:
@@ -204,14 +239,15 @@ def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
 ) -> None:
     server = postgres_servers(postgres_version)
     name = filled.rpartition("/")[2].partition("?")[0]
-    roles = [f"owner_{name}", f"reader_{name}"]
+    roles = [f"owner_{name}", f"maker_{name}", f"reader_{name}"]
     for role in roles:
         server.execute(f"CREATE ROLE {role}")
-    owned = f"ALTER TABLE customers OWNER TO {roles[0]}; GRANT SELECT ON customers TO {roles[1]};"
+    owned = f"ALTER TABLE customers OWNER TO {roles[0]}; GRANT SELECT ON customers TO {roles[2]};"
+    owned += f"ALTER DEFAULT PRIVILEGES FOR ROLE {roles[1]} GRANT SELECT ON TABLES TO PUBLIC"
     execute(filled, owned)
     facts = dump(run, filled, postgres_version, tmp_path)[1]
-    assert set(roles[:1]) <= set(facts.owners)
-    assert facts.grantees == (roles[1],)
+    assert set(facts.owners) & set(roles) == {roles[0]}
+    assert facts.grantees == (roles[1], roles[2])
     with new_database(server, run, postgres_version) as target:
         load(target, tmp_path / "made.dump", facts)
     assert "--no-owner" not in run.output
@@ -222,7 +258,7 @@ def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
         load(target, tmp_path / "made.dump", facts)
         assert target.rows() == ROWS
     assert f"--no-owner: the server lacks, or keeps from you, {roles[0]}" in run.output
-    assert f"--no-privileges: the server lacks, or keeps from you, {roles[1]}" in run.output
+    assert f"--no-privileges: the server lacks, or keeps from you, {roles[1]}, {roles[2]}" in run.output
 
 
 @pytest.fixture

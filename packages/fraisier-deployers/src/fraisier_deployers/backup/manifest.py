@@ -48,12 +48,15 @@ class PostgresqlFacts(_Recorded):
         encoding: of its text.
         lc_collate: how its text is sorted.
         lc_ctype: which characters are letters.
+        locale_provider: what knows that: `c` is the operating system, `i` ICU, `b` PostgreSQL itself.
+        locale: the name of it there, for the latter two.
         owners: the roles that own something in it.
-        grantees: the roles that were granted something in it.
+        grantees: the roles that were granted something in it, or whose default privileges were altered.
         policy_roles: the roles that its policies of row security name.
         tablespaces: those in which something of it lies, other than its own.
         objects: how many there are of each kind, such as `views`, beside tables.
         tables: the number of rows of each `schema.table`, quoted as in SQL.
+        sequences: how far each `schema.sequence` had come at least.
     """
 
     kind: Literal["postgresql"] = "postgresql"
@@ -65,12 +68,15 @@ class PostgresqlFacts(_Recorded):
     encoding: str
     lc_collate: str
     lc_ctype: str
+    locale_provider: str = "c"
+    locale: str = ""
     owners: tuple[str, ...] = ()
     grantees: tuple[str, ...] = ()
     policy_roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
     objects: dict[str, NonNegativeInt] = {}
     tables: Rows
+    sequences: dict[str, int] = {}
 
     @property
     def has_content(self) -> bool:

@@ -131,9 +131,15 @@ class PostgresDatabase:
         (counts,) = self.ask("objects.sql")
         return dict(counts)
 
+    def sequences(self) -> Mapping[str, int]:
+        """Return how far each sequence has come that only grows."""
+        (found,) = self.ask("sequences.sql")
+        return dict(found)
+
     def create(self, facts: PostgresqlFacts, comment: str = "") -> None:
         """Create it as the database was that facts tell of."""
-        keys = {key: getattr(facts, key) for key in ("encoding", "lc_collate", "lc_ctype")}
+        names = ("encoding", "lc_collate", "lc_ctype", "locale_provider", "locale")
+        keys = {name: getattr(facts, name) for name in names}
         try:
             self.maintenance.change("create.sql", name=self.name, comment=comment, **keys)
         except BackupError as error:

@@ -64,10 +64,13 @@ class PostgresTarget:
             self.database.replace_by(new.name)
 
     def differences(self, manifest: Manifest) -> list[str]:
-        """Return of which tables and kinds of objects there is more or less than in the dump."""
+        """Return of which tables and kinds of objects there is more or less than in the dump, and which
+        sequences would repeat numbers.
+        """
         facts = _facts(manifest)
         objects = object_differences(facts.objects, self.database.objects())
-        return [*row_differences(facts.tables, self.database.rows()), *objects]
+        sequences = sequence_differences(facts.sequences, self.database.sequences())
+        return [*row_differences(facts.tables, self.database.rows()), *objects, *sequences]
 
     def variables(self) -> Mapping[str, str]:
         """Return the variables by which the programs of PostgreSQL connect to it."""
@@ -102,6 +105,15 @@ def object_differences(expected: Mapping[str, int], found: Mapping[str, int]) ->
     """Return of which kinds of objects there are not as many as were dumped."""
     kinds = (kind for kind in sorted(expected) if found.get(kind, 0) != expected[kind])
     return [f"it has {found.get(kind, 0)} {kind}, not {expected[kind]}" for kind in kinds]
+
+
+def sequence_differences(expected: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """Return which sequences have not come as far as when the dump began."""
+    return [
+        f"the sequence {name} is at {found.get(name, 'its beginning')}, not at {expected[name]}"
+        for name in sorted(expected)
+        if name not in found or found[name] < expected[name]
+    ]
 
 
 def origin_differences(source: PostgresDatabase, file: Path, manifest: Manifest) -> list[str]:

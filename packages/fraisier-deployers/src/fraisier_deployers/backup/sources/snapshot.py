@@ -34,6 +34,7 @@ def dump(psql: str, facts_file: Path, pipeline: Pipeline) -> Flowed:
         session.begin(PREAMBLE)
         facts = json.loads(session.ask("snapshot.sql"))
         facts["objects"] = json.loads(session.ask("objects.sql"))
+        facts["sequences"] = json.loads(session.ask("sequences.sql"))  # which go on while it is dumped
         session.begin("rows.sql")
         flowed = flow(_in_snapshot(pipeline, facts.pop("snapshot")))
         facts["tables"] = dict(json.loads(line) for line in session.rest())

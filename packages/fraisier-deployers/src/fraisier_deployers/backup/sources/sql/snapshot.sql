@@ -9,16 +9,21 @@ SELECT json_build_object(
     'encoding', pg_encoding_to_char(encoding),
     'lc_collate', datcollate,
     'lc_ctype', datctype,
+    'locale_provider', coalesce(to_jsonb(pg_database) ->> 'datlocprovider', 'c'),  -- since version 15
+    'locale', coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale', ''),
     'owners', ARRAY(
         SELECT DISTINCT rolname FROM pg_roles
         WHERE oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384)
-            OR oid IN (SELECT refobjid FROM pg_shdepend WHERE dbid = pg_database.oid AND deptype = 'o')
+            OR oid IN (
+                SELECT refobjid FROM pg_shdepend
+                WHERE dbid = pg_database.oid AND deptype = 'o' AND classid <> 'pg_default_acl'::regclass
+            )
         ORDER BY rolname
     ),
     'grantees', ARRAY(
         SELECT DISTINCT rolname FROM pg_roles
         JOIN pg_shdepend ON refclassid = 'pg_authid'::regclass AND refobjid = pg_roles.oid
-        WHERE dbid = pg_database.oid AND deptype = 'a'
+        WHERE dbid = pg_database.oid AND (deptype = 'a' OR classid = 'pg_default_acl'::regclass)
         ORDER BY rolname
     ),
     'policy_roles', ARRAY(
