@@ -212,10 +212,18 @@ def test_a_damaged_copy_is_not_restored(shop: Shop) -> None:
 
 
 def test_a_target_of_a_variable_that_is_not_set_is_refused(shop: Shop) -> None:
+    """One of a shell is an empty text, which is never the place that was backed up."""
     shop.back_up(1)
-    done = shop.fraisier("backups", "restore", "shop", "production", "--to", "${NOT_SET}")
-    assert done.returncode == ExitCode.USAGE
-    assert done.stderr.startswith("--to: the variable NOT_SET is not set; ")
+    (shop.folder / "shop.db").unlink()
+    for arguments, message in (
+        (("--to", "${NOT_SET}"), "--to: the variable NOT_SET is not set; "),
+        (("--to", "${EMPTY}"), "--to is empty: "),
+        (("", "--to", "/new"), "NAME is empty: "),
+    ):
+        done = shop.fraisier("backups", "restore", "shop", "production", *arguments, EMPTY="")
+        assert done.returncode == ExitCode.USAGE
+        assert done.stderr.startswith(message)
+    assert not (shop.folder / "shop.db").exists()
 
 
 def test_pruning_says_what_stays_and_why_before_it_deletes_anything(shop: Shop, offsite: Path) -> None:

@@ -250,7 +250,7 @@ def test_folders_are_backed_up_tested_replaced_and_pruned(
     (manifest,) = place.manifests().manifests
     assert run.stored[-1] == Stored(manifest.name, manifest.size, manifest.sha256, "the restic repository")
     shutil.rmtree(folder)
-    restored = restore(run.settings, manifest, place, None, runner=run, folder=tmp_path / "work")
+    restored = restore(run.settings, manifest, place, "/", runner=run, folder=tmp_path / "work")
     assert restored.replaced is None
     assert (folder / "inner/one").read_text() == "second"
     assert PASSWORD not in f"{run.commands} {run.output}"

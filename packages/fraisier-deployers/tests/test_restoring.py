@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from fraisier_core import CommandFailedError, Release
+from fraisier_core import CommandFailedError, InvalidRequestError, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backing_up import make_backup
@@ -23,6 +23,7 @@ from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 from fraisier_deployers.backup.scratch_names import owner_of_scratch, scratch_name
+from fraisier_deployers.backup.sources.chosen import origin_of
 from pydantic import ValidationError
 
 from tests.postgres import Servers
@@ -63,8 +64,11 @@ def newest(run: Run) -> tuple[Manifest, LocalPlace]:
 
 
 def restored(run: Run, target: str | None = None, replace: str | None = None) -> Restored:
+    """Restore the newest backup of a run, to where it came from if no target is named."""
     manifest, place = newest(run)
     folder = working_place(run.settings, run.release.path)
+    target = origin_of(run.settings.source, run) if target is None else target
+    assert target is not None
     return restore(run.settings, manifest, place, target, runner=run, folder=folder, replace=replace)
 
 
@@ -347,6 +351,25 @@ def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_pat
     assert (tmp_path / "disk" / "a").read_text() == "a"
 
 
+@pytest.mark.parametrize("target", ["", " ", "../new", "new"])
+def test_folders_are_restored_only_where_a_path_says(back_up: BackUp, tmp_path: Path, target: str) -> None:
+    """A script's variable that is not set is an empty text, and never the place that was backed up."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    run = back_up({"folders": str(folder)})
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(InvalidRequestError, match="the target"):
+        restored(run, target)
+    assert not folder.exists()
+
+
+def test_a_url_without_a_database_is_no_target(back_up: BackUp, database: Section) -> None:
+    run, url = back_up(database), database["postgresql"]
+    with pytest.raises(InvalidRequestError, match="the URL of the target names no database"):
+        restored(run, other(url, ""))
+
+
 def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: Path) -> None:
     source = {"command": ["echo", "kept"], "restore": ["sh", "-c", "cat > {target}"]}
     run = back_up(source)
@@ -354,8 +377,6 @@ def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: P
     assert (tmp_path / "made").read_text() == "kept\n"
     with pytest.raises(BackupError, match=r"--replace is not for what source\.restore restores"):
         restored(run, str(tmp_path / "made"), replace=str(tmp_path / "made"))
-    with pytest.raises(BackupError, match="name a target"):
-        restored(run)
     with pytest.raises(BackupError, match=r"source\.restore is not set"):
         restored(back_up({"command": ["echo"]}), "x")
 

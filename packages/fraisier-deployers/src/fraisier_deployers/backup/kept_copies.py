@@ -29,7 +29,7 @@ from fraisier_deployers.backup.pruning import Plan, Policy, plan, reasons_to_kee
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import restore
-from fraisier_deployers.backup.sources.chosen import database_of
+from fraisier_deployers.backup.sources.chosen import origin_of
 from fraisier_deployers.backup.verified_copies import problem_of
 from fraisier_deployers.backup.working_folder import exclusive
 
@@ -68,12 +68,7 @@ class KeptCopies(KeptBackups):
 
     def origin(self) -> str | None:
         """Return the name of the database, or the path, that is backed up."""
-        section = self.settings.source
-        if section.postgresql is not None:
-            return database_of(section, self.context).name
-        if section.sqlite is not None:
-            return str(section.sqlite)
-        return None if section.folders is None else "/"
+        return origin_of(self.settings.source, self.context)
 
     def verify(self, name: str | None, place: str | None) -> Iterator[VerifiedCopy]:
         """Verify copies, oldest first. Raises `UnknownNameError` if no place lists what is named."""

@@ -43,7 +43,7 @@ def restore(
     settings: BackupSettings,
     manifest: Manifest,
     place: Place,
-    target: str | None,
+    target: str,
     *,
     runner: Runner,
     folder: Path,
@@ -55,7 +55,7 @@ def restore(
         settings: of the environment.
         manifest: of the copy to restore.
         place: where the copy lies.
-        target: a database's name or URL, or the path of a file or folder; by default, where it came from.
+        target: a database's name or URL, or the path of a file or folder.
         runner: runs the commands.
         folder: where the copies on this host lie, or with restic what is needed meanwhile; what is replaced
             is backed up there.

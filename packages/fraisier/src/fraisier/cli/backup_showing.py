@@ -45,6 +45,7 @@ def restore_backup(
 ) -> None:
     """Restore a backup; where what it replaced is backed up was said before."""
     session.record.require_idle()
+    _require_text("NAME", name)
     chosen = None if name == LATEST else name
     with session.explaining():
         done = session.backups.restore(chosen, _target(target), place=place, replace=replace)
@@ -76,6 +77,7 @@ def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> No
 
 def _named(session: BackupSession, name: str | None) -> str | None:
     """Return the name of the newest backup for `latest`."""
+    _require_text("NAME", name)
     if name != LATEST:
         return name
     now = datetime.now(UTC)
@@ -89,7 +91,17 @@ def _target(given: str) -> str:
     substituted = Substituted(given, os.environ)
     if substituted.unset:
         raise InvalidRequestError(f"--to: {', '.join(substituted.unset.values())}; set it, or name another")
-    return str(substituted.value)
+    target = str(substituted.value)
+    _require_text("--to", target)
+    return target
+
+
+def _require_text(what: str, given: str | None) -> None:
+    """Raise `InvalidRequestError` if a text is empty, as that of a variable is that a shell does not know."""
+    if given is not None and not given.strip():
+        raise InvalidRequestError(
+            f"{what} is empty: name one, or look which variable of the shell is not set"
+        )
 
 
 def _told_of(session: BackupSession, found: VerifiedCopy) -> dict[str, Any]:

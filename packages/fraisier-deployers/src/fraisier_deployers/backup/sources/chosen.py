@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from fraisier_core import InvalidRequestError
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import SourceSection
@@ -14,7 +15,7 @@ from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.command_source import CommandSource
 from fraisier_deployers.backup.sources.command_target import CommandTarget
-from fraisier_deployers.backup.sources.connection_variables import SCHEMES
+from fraisier_deployers.backup.sources.connection_variables import DATABASE, FORM, SCHEMES
 from fraisier_deployers.backup.sources.folder_target import FolderTarget
 from fraisier_deployers.backup.sources.folders import FoldersSource
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
@@ -60,25 +61,34 @@ def database_of(section: SourceSection, runner: Runner, target: str | None = Non
     return PostgresDatabase.at(url, runner, section.bin).named(target)
 
 
-def chosen_target(
-    section: SourceSection, manifest: Manifest, target: str | None, runner: Runner
-) -> RestoreTarget:
-    """Return where a backup is restored. Raises `BackupError`.
+def origin_of(section: SourceSection, runner: Runner) -> str | None:
+    """Return the target that is what is backed up; None if commands alone know it."""
+    if section.postgresql is not None:
+        return database_of(section, runner).name
+    if section.sqlite is not None:
+        return str(section.sqlite)
+    return None if section.folders is None else "/"
+
+
+def chosen_target(section: SourceSection, manifest: Manifest, target: str, runner: Runner) -> RestoreTarget:
+    """Return where a backup is restored. Raises `BackupError`, and `InvalidRequestError` if the text of the
+    target cannot name one.
 
     Args:
         section: what is backed up.
         manifest: of the backup.
-        target: the name or URL of a database, the path of a file or folder; by default, where it came from.
+        target: the name or URL of a database, the path of a file or folder.
         runner: runs the commands.
     """
-    if manifest.source != kind_of(section):
-        raise BackupError(f"{manifest.name} is of {manifest.source}, and source: is {kind_of(section)}")
+    _require_kind(section, manifest)
+    if not target.strip():
+        raise InvalidRequestError("the target is empty: name a database or a path")
     if section.postgresql is not None:
-        return PostgresTarget(database_of(section, runner, target))
+        return PostgresTarget(_named_database(section, target, runner))
     if section.sqlite is not None:
-        return SqliteTarget(_path(target or str(section.sqlite)), runner)
+        return SqliteTarget(_path(target), runner)
     if isinstance(manifest.facts, FolderFacts):
-        return FolderTarget(_path(target or "/"), tuple(map(Path, manifest.facts.paths)), runner)
+        return FolderTarget(_path(target), tuple(map(Path, manifest.facts.paths)), runner)
     return _command_target(section, target, runner)
 
 
@@ -96,24 +106,33 @@ def scratch_target(
         runner: runs the commands.
     """
     if section.postgresql is not None:
-        found = chosen_target(section, manifest, server, runner)
-        assert isinstance(found, PostgresTarget)  # noqa: S101 - for the type checker
-        return replace(found, database=found.database.named(name))
+        _require_kind(section, manifest)
+        return PostgresTarget(database_of(section, runner, server).named(name))
     if section.sqlite is not None or section.folders is not None:
         return chosen_target(section, manifest, str(folder / name), runner)
     return chosen_target(section, manifest, name, runner)
 
 
-def _command_target(section: SourceSection, target: str | None, runner: Runner) -> CommandTarget:
+def _require_kind(section: SourceSection, manifest: Manifest) -> None:
+    if manifest.source != kind_of(section):
+        raise BackupError(f"{manifest.name} is of {manifest.source}, and source: is {kind_of(section)}")
+
+
+def _named_database(section: SourceSection, target: str, runner: Runner) -> PostgresDatabase:
+    found = database_of(section, runner, target)
+    if not found.variables.get(DATABASE):
+        raise InvalidRequestError(f"the URL of the target names no database: it should be as {FORM}")
+    return found
+
+
+def _command_target(section: SourceSection, target: str, runner: Runner) -> CommandTarget:
     if section.restore is None:
         raise BackupError("source.restore is not set: nothing says how such a backup is restored")
-    if target is None:
-        raise BackupError("name a target: what to restore into, as source.restore understands it")
     return CommandTarget(target, section.restore, section.drop, runner)
 
 
 def _path(target: str) -> Path:
     path = Path(target)
     if not path.is_absolute() or ".." in path.parts:
-        raise BackupError(f"the target {target} must be an absolute path, without ..")
+        raise InvalidRequestError(f"the target {target} must be an absolute path, without ..")
     return path
