@@ -237,11 +237,15 @@ def test_pruning_says_what_stays_and_why_before_it_deletes_anything(shop: Shop, 
         f"local: {names[1]} would go",
     ]
     assert len(shop.told("list")["copies"]) == 6
-    local, remote = shop.told("prune", "shop", "production")
-    assert (local["deleted"], remote["deleted"]) == (names[:2], names[:2])
+    undeletable = next(shop.copies.glob(f"{names[0]}.*.zst"))
+    undeletable.unlink()
+    undeletable.mkdir()
+    local, remote = shop.told("prune", "shop", "production", code=ExitCode.FAILED)
+    assert (local["deleted"], remote["deleted"]) == (names[1:2], names[:2])
+    assert (list(local["undeleted"]), remote["undeleted"]) == ([names[0]], {})
     assert (local["problem"], local["unreadable"]) == (None, {})
     assert local["kept"] == {names[2]: ["last", "yearly", "the newest good one"]}
-    assert [each["name"] for each in shop.told("list")["copies"]] == [names[2], names[2]]
+    assert sorted(each["name"] for each in shop.told("list")["copies"]) == [names[0], names[2], names[2]]
     assert sorted(path.suffix for path in offsite.iterdir()) == [".json", ".zst"]
 
 

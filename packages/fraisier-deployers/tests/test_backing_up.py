@@ -113,16 +113,21 @@ def test_only_what_is_kept_stays(make_run: MakeRun, folder: Path) -> None:
     )
 
 
-def test_what_cannot_be_pruned_fails_no_backup(make_run: MakeRun, folder: Path) -> None:
-    fraise_type.back_up(make_run())
-    (older,) = manifests(folder)
-    (folder / older.file).unlink()
-    (folder / older.file).mkdir()
-    run = make_run(keep={"last": 1})
-    fraise_type.back_up(run)
-    assert {stored.name for stored in run.stored} == {manifests(folder)[-1].name}
-    assert (run.stored[0].problem, run.failed) == (None, [])
-    assert str(run.stored[-1].problem).startswith("local is not pruned: ")
+def test_what_cannot_be_deleted_stays_listed_and_fails_neither_this_backup_nor_the_next(
+    make_run: MakeRun, folder: Path
+) -> None:
+    for _ in range(2):
+        fraise_type.back_up(make_run())
+    undeletable = manifests(folder)[0]
+    (folder / undeletable.file).unlink()
+    (folder / undeletable.file).mkdir()
+    for _ in range(2):
+        run = make_run(keep={"last": 1})
+        fraise_type.back_up(run)
+        assert [each.name for each in manifests(folder)] == [undeletable.name, run.stored[0].name]
+        assert (run.stored[0].problem, run.failed) == (None, [])
+        problem = str(run.stored[-1].problem)
+        assert problem.startswith(f"local is not pruned in full: {undeletable.name} cannot be deleted: ")
 
 
 def assert_nothing_came_of_it(run: Run, folder: Path, before: tuple[Manifest, ...]) -> None:

@@ -119,6 +119,12 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
     (place.folder / brought.manifest_file).unlink()
     (place.folder / "db-20240101T000000Z-full.sql.gz").write_text("of the user's")
     (place.folder / f".{good.manifest_file}.partial").write_text("")
+    stays = put(place, tmp_path, 4)
+    (place.folder / stays.manifest_file).rename(place.folder / f".{stays.manifest_file}.partial")
+    (place.folder / stays.file).unlink()
+    (place.folder / stays.file).mkdir()  # which cannot be unlinked, as what is immutable cannot
+    place.remove_unfinished("shop", "production")
+    (place.folder / stays.file).rmdir()
     place.remove_unfinished("shop", "production")
     users = {brought.file, "db-20240101T000000Z-full.sql.gz"}
     assert {path.name for path in place.folder.iterdir()} == users | {good.file, good.manifest_file}

@@ -215,7 +215,7 @@ def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
         fraise_type.back_up(run)
     assert len(place.manifests().manifests) == 2
     assert "another process has locked it: left to the next time" in run.output
-    assert "restic is not pruned: the restic repository: cannot forget" in str(run.stored[-1].problem)
+    assert "cannot be deleted: the restic repository: cannot forget" in str(run.stored[-1].problem)
     fraise_type.back_up(run)
     assert [each.name for each in place.manifests().manifests] == [run.stored[-1].name]
 

@@ -125,14 +125,16 @@ class PrunedPlace:
         destination: where it is, as people read it.
         kept: the copies that stay, oldest first, each with the reasons.
         deleted: the names of the copies that go, oldest first.
+        undeleted: why others that should go could not be deleted, by name.
         unreadable: what stays because it cannot be read, and why, by name.
-        problem: why nothing is pruned there, None if it is.
+        problem: why nothing is pruned there, or what failed after that; None if all went well.
     """
 
     place: str
     destination: str
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     deleted: tuple[str, ...] = ()
+    undeleted: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
 

@@ -211,19 +211,22 @@ def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> list[
     with run.step("prune"):
         for place, manifest in copies:
             try:
-                _prune_place(run, place, plan(place, policy, now, verified=manifest.name))
+                problem = _prune_place(run, plan(place, policy, now, verified=manifest.name))
             except (BackupError, CommandFailedError) as error:
-                problems.append(f"{place.name} is not pruned: {error}")
+                problem = f"is not pruned: {error}"
+            if problem is not None:
+                problems.append(f"{place.name} {problem}")
                 run.note(problems[-1])
     return problems
 
 
-def _prune_place(run: Run[BackupSettings], place: Place, planned: Plan) -> None:
-    """Prune a place. Raises `BackupError` if it cannot be pruned, or must not be."""
+def _prune_place(run: Run[BackupSettings], planned: Plan) -> str | None:
+    """Prune a place, and return what became of it if not all did that should."""
     for line in planned.lines():
         run.note(line)
     if planned.refusal is not None:
-        raise BackupError(planned.refusal)
-    planned.execute()
-    if planned.deleted and isinstance(place, ResticPlace):
-        place.reclaim()
+        return f"is not pruned: {planned.refusal}"
+    done = planned.execute()
+    undeleted = [f"{name} cannot be deleted: {why}" for name, why in done.undeleted.items()]
+    problems = [*undeleted, *([done.problem] if done.problem else [])]
+    return f"is not pruned in full: {'; '.join(problems)}" if problems else None

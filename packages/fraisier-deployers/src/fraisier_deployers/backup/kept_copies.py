@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from fraisier_deployers.backup.choosing import chosen_copy, matching
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import primary_place, working_place
-from fraisier_deployers.backup.pruning import Plan, Policy, plan, reasons_to_keep
+from fraisier_deployers.backup.pruning import Plan, Policy, Pruned, plan, reasons_to_keep
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import restore
@@ -157,11 +157,7 @@ class KeptCopies(KeptBackups):
     def _pruned(self, place: Place, *, dry_run: bool) -> PrunedPlace:
         self.context.note(f"verifying the newest copy at {place.destination}")
         planned = plan(place, self._policy(), datetime.now(UTC), failed=self.context.failed)
-        if not dry_run:
-            planned.execute()
-            if planned.deleted and isinstance(place, ResticPlace):
-                place.reclaim()
-        return _as_told(planned)
+        return _as_told(planned, None if dry_run else planned.execute())
 
     def _no_such_backup(self, name: str | None) -> str:
         whose = f"{self.context.fraise} {self.context.environment}"
@@ -170,10 +166,15 @@ class KeptCopies(KeptBackups):
         return f'{whose} has no backup "{name}": run `fraisier backups list {whose}`'
 
 
-def _as_told(planned: Plan) -> PrunedPlace:
-    kept = {each.manifest.name: each.reasons for each in planned.verdicts if each.reasons}
-    deleted = tuple(manifest.name for manifest in planned.deleted)
-    place = planned.place
-    return PrunedPlace(
-        place.name, place.destination, kept, deleted, dict(planned.unreadable), planned.refusal
+def _as_told(planned: Plan, done: Pruned | None) -> PrunedPlace:
+    told = PrunedPlace(
+        planned.place.name,
+        planned.place.destination,
+        {each.manifest.name: each.reasons for each in planned.verdicts if each.reasons},
+        tuple(manifest.name for manifest in planned.deleted),
+        unreadable=dict(planned.unreadable),
+        problem=planned.refusal,
     )
+    if done is None or planned.refusal is not None:
+        return told
+    return replace(told, deleted=done.deleted, undeleted=done.undeleted, problem=done.problem)

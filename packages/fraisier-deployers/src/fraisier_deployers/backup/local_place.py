@@ -91,27 +91,32 @@ class LocalPlace:
         return path
 
     def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: its manifest is hidden first."""
-        hidden = self._hidden(manifest.manifest_file)
+        """Delete a copy: its manifest is hidden first, and shown again if the file cannot be deleted."""
+        shown, hidden = self.folder / manifest.manifest_file, self._hidden(manifest.manifest_file)
         with _problems(self.folder):
             with suppress(FileNotFoundError):
-                (self.folder / manifest.manifest_file).rename(hidden)
+                shown.rename(hidden)
             sync_folder(self.folder)
-            for path in (self.folder / manifest.file, hidden):
-                path.unlink(missing_ok=True)
-                sync_folder(self.folder)
+            try:
+                (self.folder / manifest.file).unlink(missing_ok=True)
+            except OSError:
+                with suppress(OSError):
+                    hidden.rename(shown)
+                raise
+            sync_folder(self.folder)
+            hidden.unlink(missing_ok=True)
 
     def remove_unfinished(self, fraise: str, environment: str) -> None:
         """Remove what killed processes left of an environment: what is hidden, and the files of copies whose
-        manifest is.
+        manifest is. What cannot be removed stays until the next time.
         """
         with _problems(self.folder):
             found = self.folder.glob(f".*{PARTIAL}")
             left = [each for each in found if is_of(each.name[1:], fraise, environment)]
-            for hidden in left:
+        for hidden in left:
+            with suppress(OSError):
                 if hidden.name.endswith(f"{SUFFIX}{PARTIAL}"):
                     self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
-            for hidden in left:
                 if hidden.is_dir() and not hidden.is_symlink():
                     shutil.rmtree(hidden, ignore_errors=True)
                 else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
+
+from fraisier_core import CommandFailedError
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
@@ -13,10 +15,14 @@ from fraisier_deployers.backup.keeping import kept
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.newest import TO_COME, newest, past
 from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.verified_copies import verify
 
 WAYS_BACK = 5
 """So many deployments keep the backup that they asked for, as many as `keep_releases:` keeps releases of."""
+
+_PROBLEMS = (BackupError, CommandFailedError)
+_MOST_UNDELETED = 5  # a place may let nothing be deleted, and each attempt may take long
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,21 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """What pruning did at a place.
+
+    Args:
+        deleted: the names of the copies that are deleted, oldest first.
+        undeleted: why others could not be, by name.
+        problem: why the space of what is deleted is not free yet, None if it is.
+    """
+
+    deleted: tuple[str, ...]
+    undeleted: Mapping[str, str]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What pruning would do at a place.
 
@@ -82,10 +103,24 @@ class Plan:
             fate = f"stays: {', '.join(verdict.reasons)}" if verdict.reasons else "goes"
             yield f"{where}: {verdict.manifest.name} {fate}"
 
-    def execute(self) -> None:
-        """Delete what goes, oldest first. Raises `BackupError`."""
+    def execute(self) -> Pruned:
+        """Delete what goes, oldest first. A few that cannot be deleted keep none of the others from it."""
+        deleted: list[str] = []
+        undeleted: dict[str, str] = {}
         for manifest in self.deleted:
-            self.place.delete(manifest)
+            try:
+                self.place.delete(manifest)
+                deleted.append(manifest.name)
+            except _PROBLEMS as error:
+                undeleted[manifest.name] = str(error)
+            if len(undeleted) == _MOST_UNDELETED:
+                break
+        try:
+            if deleted and isinstance(self.place, ResticPlace):
+                self.place.reclaim()
+        except _PROBLEMS as error:
+            return Pruned(tuple(deleted), undeleted, str(error))
+        return Pruned(tuple(deleted), undeleted)
 
 
 def plan(

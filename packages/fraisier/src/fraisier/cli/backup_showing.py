@@ -71,7 +71,7 @@ def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> No
                 _say_pruned(session, pruned, dry_run=dry_run)
     if as_json:
         print_json([_told_pruned(session, each) for each in told])
-    if any(each.problem is not None for each in told):
+    if any(each.problem is not None or each.undeleted for each in told):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -119,13 +119,15 @@ def _say_verified(told: dict[str, Any]) -> None:
 def _say_pruned(session: BackupSession, pruned: PrunedPlace, *, dry_run: bool) -> None:
     if pruned.problem is not None:
         problem = session.redactor.redact(pruned.problem)
-        say(f"{pruned.place}: nothing is pruned: {problem}", "red")
+        say(f"{pruned.place}: {problem if pruned.deleted else f'nothing is pruned: {problem}'}", "red")
     for name, why in sorted(pruned.unreadable.items()):
         say(f"{pruned.place}: {name} stays: {session.redactor.redact(why)}", "yellow")
     for name, reasons in pruned.kept.items():
         say(f"{pruned.place}: {name} stays: {', '.join(reasons)}")
     for name in pruned.deleted:
         say(f"{pruned.place}: {name} {'would go' if dry_run else 'is deleted'}", "yellow")
+    for name, why in pruned.undeleted.items():
+        say(f"{pruned.place}: {name} cannot be deleted: {session.redactor.redact(why)}", "red")
 
 
 def _told_pruned(session: BackupSession, pruned: PrunedPlace) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def _told_pruned(session: BackupSession, pruned: PrunedPlace) -> dict[str, Any]:
         "destination": pruned.destination,
         "kept": {name: list(reasons) for name, reasons in pruned.kept.items()},
         "deleted": list(pruned.deleted),
+        "undeleted": {name: session.redacted(why) for name, why in pruned.undeleted.items()},
         "unreadable": {name: session.redacted(why) for name, why in pruned.unreadable.items()},
         "problem": session.redacted(pruned.problem),
     }
