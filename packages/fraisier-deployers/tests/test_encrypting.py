@@ -114,6 +114,13 @@ def test_a_copy_that_is_damaged_is_caught(run: FakeRun[BackupSettings], file: Pa
         fetched(place, lying, section, folder=file.parent, runner=run)
 
 
+def test_what_is_not_as_it_was_backed_up_is_not_copied(run: FakeRun[BackupSettings], file: Path) -> None:
+    file.write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
+    with pytest.raises(BackupError, match="made is damaged: it is not what was backed up"):
+        stored_copy(run, file, section_for())
+    assert not [*file.parent.glob("elsewhere/*")]
+
+
 def test_a_copy_of_another_file_is_caught_though_it_can_be_decrypted(
     run: FakeRun[BackupSettings], file: Path
 ) -> None:

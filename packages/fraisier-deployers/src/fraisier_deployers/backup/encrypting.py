@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fraisier_deployers.backup.age import IDENTITY_VARIABLE, identity, recipient
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import EncryptSection
+from fraisier_deployers.backup.local_place import hashed_by
 from fraisier_deployers.backup.manifest import AGE_SUFFIX, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import python, run_pipeline
@@ -56,10 +57,11 @@ def _require_readable(recipients: Sequence[Recipient], key: Identity) -> None:
 def encrypted(
     file: Path, manifest: Manifest, section: EncryptSection, folder: Path, runner: Runner
 ) -> tuple[Path, Manifest]:
-    """Return an encrypted copy of a file, which the caller deletes, and its manifest. Raises `BackupError`.
+    """Return an encrypted copy of a file, which the caller deletes, and its manifest. Raises `BackupError`,
+    also if what was encrypted is not as `manifest` says.
 
     Args:
-        file: as `manifest` says.
+        file: what is encrypted.
         manifest: of the file.
         section: for whom it is encrypted.
         folder: where the copy is made.
@@ -68,9 +70,12 @@ def encrypted(
     require_encryption(section)
     copy = folder / f".{manifest.file}{AGE_SUFFIX}.partial"
     stage = Stage(python(_AGE, "encrypt", *section.recipients))
-    flowed = run_pipeline(runner, Pipeline(str(file), before=(stage,), output=str(copy)))
+    flowed = run_pipeline(runner, Pipeline(str(file), after=(stage,), output=str(copy)))
+    if flowed != Flowed(manifest.plain_size, manifest.plain_sha256):
+        raise BackupError(f"{file.name} is damaged: it is not what was backed up, and is not copied")
+    stored = hashed_by(runner, copy)
     changes = {"file": f"{manifest.file}{AGE_SUFFIX}", "encrypted": True}
-    changes |= {"size": flowed.size, "sha256": flowed.sha256}
+    changes |= {"size": stored.size, "sha256": stored.sha256}
     return copy, Manifest.model_validate(manifest.model_dump() | changes)
 
 
