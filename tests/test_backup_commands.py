@@ -55,7 +55,8 @@ class Shop:
         settings = BackupSettings.model_validate({**self.section, "keep": None})
         made = []
         for day in range(count):
-            run = FakeRun(settings, Release("", self.folder, ""), fraise="shop")
+            kept = self.folder / ".fraisier/backups/shop/production"
+            run = FakeRun(settings, Release("", self.folder, ""), fraise="shop", folder=kept)
             make_backup(run, self.copies, lambda day=day: FIRST + timedelta(days=day))  # type: ignore[misc]
             made.append(run.stored[-1].name)
         return made
@@ -255,8 +256,7 @@ def test_nothing_is_pruned_if_the_newest_backup_failed_or_is_damaged(shop: Shop)
     shop.damage(names[2], shop.copies)
     (place,) = shop.told("prune", "shop", "production", code=ExitCode.FAILED)
     assert (place["deleted"], place["problem"].partition(":")[0]) == ([], "the newest backup is not good")
-    shutil.rmtree(shop.copies)
-    shop.back_up(3)
+    shop.damage(names[2], shop.copies)  # which flips the bit back
     (shop.folder / "shop.db").unlink()
     assert shop.fraisier("backup", "shop", "production").returncode == ExitCode.FAILED
     done = shop.fraisier("backups", "prune", "shop", "production")

@@ -103,6 +103,40 @@ def test_a_place_that_is_away_fails_the_backup_and_nothing_is_pruned(
     assert len(manifests(tmp_path / "remote")) == 1
 
 
+@needs_rclone
+def test_a_place_that_lost_its_copies_begins_anew_only_when_that_is_said(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
+    remote = tmp_path / "remote"
+    remotes = {"offsite": {"rclone": str(remote)}}
+    fraise_type.back_up(make_run(remotes=remotes))
+    shutil.rmtree(remote)
+    with pytest.raises(BackupError, match=r"^offsite: .*remote holds no backup of this environment, though"):
+        fraise_type.back_up(make_run(remotes=remotes))
+    assert (len(manifests(folder)), remote.exists()) == (2, False)
+    folder.rename(tmp_path / "disk")
+    folder.mkdir()
+    with pytest.raises(BackupError, match=r"though shop-\S+ was stored there: is its disk mounted\?") as lost:
+        fraise_type.back_up(make_run())
+    assert manifests(folder) == ()
+    Path(str(lost.value).rpartition(" delete ")[2]).unlink()
+    fraise_type.back_up(make_run())
+    assert len(manifests(folder)) == 1
+
+
+@needs_rclone
+def test_two_hosts_leave_each_others_copies_alone(make_run: MakeRun, folder: Path, tmp_path: Path) -> None:
+    remotes = {"offsite": {"rclone": str(tmp_path / "remote")}}
+    for _ in range(2):
+        for host in ("db1", "db2"):
+            run = make_run(path=tmp_path / host, remotes=remotes, keep={"last": 1})
+            run.folder = tmp_path / f"{host}.kept"
+            fraise_type.back_up(run)
+    there = manifests(tmp_path / "remote")
+    assert there == (*manifests(tmp_path / "db1"), *manifests(tmp_path / "db2"))
+    assert len({each.installation for each in there}) == len(there) == 2
+
+
 def test_only_what_is_kept_stays(make_run: MakeRun, folder: Path) -> None:
     for _ in range(3):
         fraise_type.back_up(make_run(keep={"last": 2}))

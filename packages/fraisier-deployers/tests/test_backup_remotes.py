@@ -113,6 +113,7 @@ def manifest_of(day: int = 1, content: bytes = CONTENT) -> Manifest:
         fraise="shop",
         environment="production",
         host="db1",
+        installation="here",
         created_at=created_at,
         deployment_id="0123ABCD",
         file=f"{name}.bin",
@@ -247,7 +248,7 @@ def test_nothing_is_pruned_where_the_newest_copy_is_cut_off(
     keep = BackupSettings.model_validate(
         {"source": {"command": ["true"]}, "path": "/backups", "keep": {"last": 1}}
     ).keep
-    made = plan(place, Policy("shop", "production", keep), datetime.now(UTC))
+    made = plan(place, Policy("shop", "production", "here", keep), datetime.now(UTC))
     assert made.deleted == ()
     assert newest.file in str(made.refusal)
 

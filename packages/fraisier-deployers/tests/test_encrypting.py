@@ -56,6 +56,7 @@ def stored_copy(
         fraise="shop",
         environment="production",
         host="db1",
+        installation="here",
         created_at=created_at,
         deployment_id="0123ABCD",
         file=f"{name}.bin",

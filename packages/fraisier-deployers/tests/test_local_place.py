@@ -26,6 +26,7 @@ def manifest_of(day: int = 1, **changes: object) -> Manifest:
         "fraise": "shop",
         "environment": "production",
         "host": "db1",
+        "installation": "here",
         "created_at": created_at,
         "deployment_id": "0123ABCD",
         "file": f"{name}.bin",

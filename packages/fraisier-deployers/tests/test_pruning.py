@@ -12,7 +12,7 @@ from fraisier_deployers.backup.verified_copies import Finding, findings, verify
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CONTENT = b"what was dumped"
-LAST = Policy("shop", "production", KeepSection(last=1))
+LAST = Policy("shop", "production", "here", KeepSection(last=1))
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def put(
     asked_by: str | None = None,
     deployment_id: str = "0000AAAA",
     host: str = "db1",
+    installation: str = "here",
 ) -> Manifest:
     name = backup_name("shop", environment, created_at, deployment_id)
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -36,6 +37,7 @@ def put(
         fraise="shop",
         environment=environment,
         host=host,
+        installation=installation,
         created_at=created_at,
         deployment_id=deployment_id,
         asked_by=asked_by,
@@ -75,7 +77,7 @@ def test_what_no_rule_keeps_is_deleted_file_and_manifest(place: LocalPlace) -> N
 
 def test_a_plan_deletes_nothing_and_says_why_each_stays(place: LocalPlace) -> None:
     old, middle, newest = put_days(place, 3)
-    lines = list(plan(place, Policy("shop", "production", KeepSection(last=2)), NOW).lines())
+    lines = list(plan(place, Policy("shop", "production", "here", KeepSection(last=2)), NOW).lines())
     assert lines == [
         f"{place.destination}: {old.name} goes",
         f"{place.destination}: {middle.name} stays: last",
@@ -86,7 +88,7 @@ def test_a_plan_deletes_nothing_and_says_why_each_stays(place: LocalPlace) -> No
 
 def test_without_a_policy_all_stay(place: LocalPlace) -> None:
     put_days(place, 3)
-    made = plan(place, Policy("shop", "production", None), NOW)
+    made = plan(place, Policy("shop", "production", "here", None), NOW)
     assert names(made) == []
     assert "no `keep` is set" in next(made.lines())
 
@@ -151,8 +153,17 @@ def test_what_the_last_deployments_asked_for_stays(place: LocalPlace) -> None:
 def test_copies_that_the_host_made_under_another_name_count_too(place: LocalPlace) -> None:
     old, older = (put(place, NOW - timedelta(days=days), host="db0") for days in (3, 2))
     put(place, NOW - timedelta(days=1))
-    assert names(plan(place, Policy("shop", "production", KeepSection(last=2)), NOW)) == [old.name]
+    assert names(plan(place, Policy("shop", "production", "here", KeepSection(last=2)), NOW)) == [old.name]
     assert older.name in listed(place)
+
+
+def test_copies_of_another_installation_stay_and_count_for_nothing(place: LocalPlace) -> None:
+    theirs = [put(place, NOW - timedelta(hours=hours), installation="there") for hours in (80, 1)]
+    old, _ = put_days(place, 2)
+    damage(place, theirs[1])
+    made = plan(place, LAST, NOW)
+    assert names(made) == [old.name]
+    assert f"{theirs[1].name} stays: made by another installation, on db1" in "\n".join(made.lines())
 
 
 def test_a_copy_from_the_future_stays_and_takes_no_place_of_another(place: LocalPlace) -> None:
@@ -181,11 +192,11 @@ def test_days_are_meant_in_the_zone_of_the_policy(place: LocalPlace) -> None:
     )
     put(place, datetime(2026, 11, 19, 15, tzinfo=UTC))
     daily = KeepSection(daily=2)
-    assert names(plan(place, Policy("shop", "production", daily, UTC), NOW)) == [morning.name]
+    assert names(plan(place, Policy("shop", "production", "here", daily, UTC), NOW)) == [morning.name]
     east = timezone(timedelta(hours=2))  # all three are of one day there, and the oldest is kept
-    assert names(plan(place, Policy("shop", "production", daily, east), NOW)) == [morning.name]
+    assert names(plan(place, Policy("shop", "production", "here", daily, east), NOW)) == [morning.name]
     west = timezone(timedelta(hours=-2))
-    assert names(plan(place, Policy("shop", "production", daily, west), NOW)) == [evening.name]
+    assert names(plan(place, Policy("shop", "production", "here", daily, west), NOW)) == [evening.name]
 
 
 def test_every_copy_is_verified_and_what_cannot_be_read_is_named(place: LocalPlace) -> None:

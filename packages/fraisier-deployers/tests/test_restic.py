@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from fraisier_core import Release, Stored
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
 from fraisier_deployers.backup.places import Listing, Runner
@@ -93,6 +93,7 @@ def manifest_of(days: int, **changes: object) -> Manifest:
         "fraise": "shop",
         "environment": "production",
         "host": "db1",
+        "installation": "here",
         "created_at": created_at,
         "deployment_id": "0123ABCD",
         "file": f"{name}.tar",
@@ -128,7 +129,7 @@ def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPla
     place.check()
     (tmp_path / "here").mkdir()
     assert place.fetch(newer, tmp_path / "here").read_bytes() == CONTENT
-    made = plan(place, Policy("shop", "production", KeepSection(last=1)), NOW, verified=newer.name)
+    made = plan(place, Policy("shop", "production", "here", KeepSection(last=1)), NOW, verified=newer.name)
     made.execute()
     place.reclaim()
     assert place.manifests() == Listing((newer,))
@@ -152,29 +153,28 @@ def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) 
     assert f"{manifest.created_at.astimezone():%Y-%m-%dT%H:%M:%S}" in listed
 
 
-def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_host(
+def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_installation(
     place: ResticPlace, tmp_path: Path
 ) -> None:
-    here = {"host": socket.gethostname()}
-    whole, unfinished = put(place, tmp_path, 3), manifest_of(2, **here)
-    others = manifest_of(2, environment="staging", **here), manifest_of(1, host="db2")
+    whole, unfinished = put(place, tmp_path, 3), manifest_of(2)
+    others = manifest_of(2, environment="staging"), manifest_of(1, installation="there")
     for manifest in (unfinished, *others):
         place.receive(CommandSource(("echo", "cut off")), manifest.file, manifest, tmp_path)
     assert place.manifests() == Listing((whole,))
     with pytest.raises(BackupError, match="does not list"):
         verify(place, unfinished)
-    place.forget_unfinished("shop", "production")
-    kept = {(each.hostname, *each.tags[2:]) for each in readable_snapshots(place.commands)}
+    place.forget_unfinished(whole)
+    kept = {each.tags[2:] for each in readable_snapshots(place.commands)}
     assert kept == {
-        ("db1", "fraise=shop", "environment=production", whole.file),
-        ("db1", "fraise=shop", "environment=production", whole.manifest_file),
-        (socket.gethostname(), "fraise=shop", "environment=staging", others[0].file),
-        ("db2", "fraise=shop", "environment=production", others[1].file),
+        ("fraise=shop", "environment=production", "installation=here", whole.file),
+        ("fraise=shop", "environment=production", "installation=here", whole.manifest_file),
+        ("fraise=shop", "environment=staging", "installation=here", others[0].file),
+        ("fraise=shop", "environment=production", "installation=there", others[1].file),
     }
 
 
 def test_while_a_snapshot_cannot_be_read_nothing_is_forgotten(place: ResticPlace, tmp_path: Path) -> None:
-    older, newer = (put(place, tmp_path, days, host=socket.gethostname()) for days in (2, 1))
+    older, newer = (put(place, tmp_path, days) for days in (2, 1))
     snapshots = readable_snapshots(place.commands)
     (lost,) = (each.id for each in snapshots if each.has(newer.manifest_file))
     file = tmp_path / "secret place/snapshots" / lost
@@ -185,9 +185,9 @@ def test_while_a_snapshot_cannot_be_read_nothing_is_forgotten(place: ResticPlace
     listing = place.manifests().of("shop", "production")
     assert listing.manifests == (older,)
     assert listing.unreadable.keys() == {f"snapshot {lost[:8]}"}
-    made = plan(place, Policy("shop", "production", KeepSection(last=1)), NOW)
+    made = plan(place, Policy("shop", "production", "here", KeepSection(last=1)), NOW)
     assert "cannot be read" in str(made.refusal)
-    place.forget_unfinished("shop", "production")
+    place.forget_unfinished(newer)
     file.write_bytes(content)
     verify(place, newer)
 
@@ -210,7 +210,7 @@ def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
     place: ResticPlace, tmp_path: Path, make_run: MakeRun
 ) -> None:
     run = make_run(place, {"command": ["date"]}, keep={"last": 1})
-    put(place, tmp_path)
+    put(place, tmp_path, installation=Installation(run.folder).id)
     with at_work(place, tmp_path / "secret place"):
         fraise_type.back_up(run)
     assert len(place.manifests().manifests) == 2
@@ -218,6 +218,10 @@ def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
     assert "cannot be deleted: the restic repository: cannot forget" in str(run.stored[-1].problem)
     fraise_type.back_up(run)
     assert [each.name for each in place.manifests().manifests] == [run.stored[-1].name]
+    (tmp_path / "secret place").rename(tmp_path / "disk")
+    with pytest.raises(BackupError, match=r"cannot list it: .* begin anew there, delete .*/places/restic$"):
+        fraise_type.back_up(run)
+    assert not (tmp_path / "secret place").exists()
 
 
 def test_who_has_locked_it_is_waited_for() -> None:
@@ -276,13 +280,20 @@ def test_the_next_succeeds_after_restic_was_killed(
     verify(place, manifest)
 
 
+def packs(folder: Path) -> list[Path]:
+    return [path for path in (folder / "secret place/data").rglob("*") if path.is_file()]
+
+
+def damage(pack: Path) -> None:
+    """Flip a bit of each byte in it."""
+    content = pack.read_bytes()
+    pack.chmod(0o600)
+    pack.write_bytes(bytes(byte ^ 1 for byte in content))
+
+
 def test_what_is_damaged_is_not_verified(place: ResticPlace, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
-    packs = sorted((tmp_path / "secret place/data").rglob("*"), key=lambda path: path.stat().st_size)
-    content = bytearray(packs[-1].read_bytes())
-    content[len(content) // 2] ^= 1
-    packs[-1].chmod(0o600)
-    packs[-1].write_bytes(content)
+    damage(max(packs(tmp_path), key=lambda path: path.stat().st_size))
     with pytest.raises(BackupError, match=rf"^the restic repository: cannot read {manifest.file}: "):
         verify(place, manifest)
 
@@ -302,6 +313,20 @@ def test_manifests_that_were_read_are_kept_unless_they_are_cut(place: ResticPlac
     assert Manifest.parse(kept.read_text(), manifest.manifest_file) == manifest
     kept.write_text("")
     assert place.manifests() == Listing((manifest,))
+    (lost,) = (each for each in readable_snapshots(place.commands) if each.has(manifest.manifest_file))
+    restic(place, "forget", lost.id)
+    assert (place.manifests(), kept.exists()) == (Listing(), False)
+
+
+def test_a_manifest_that_was_read_before_is_read_again_when_it_is_verified(
+    place: ResticPlace, tmp_path: Path
+) -> None:
+    manifest = put(place, tmp_path)
+    assert place.manifests() == Listing((manifest,))
+    for pack in sorted(packs(tmp_path), key=lambda path: path.stat().st_mtime_ns)[-2:]:
+        damage(pack)
+    with pytest.raises(BackupError, match=rf"cannot read {manifest.manifest_file}: "):
+        verify(place, manifest)
 
 
 def test_a_wrong_password_is_said_and_nothing_is_made(place: ResticPlace, tmp_path: Path) -> None:

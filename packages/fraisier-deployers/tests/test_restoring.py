@@ -15,6 +15,7 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.choosing import chosen_copy
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
@@ -22,7 +23,7 @@ from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
-from fraisier_deployers.backup.scratch_names import owner_of_scratch, scratch_name
+from fraisier_deployers.backup.scratch_names import scratch_name
 from fraisier_deployers.backup.sources.chosen import origin_of
 from pydantic import ValidationError
 
@@ -35,7 +36,7 @@ Run = FakeRun[BackupSettings]
 Section = dict[str, Any]
 BackUp = Callable[..., Run]
 ROWS = 300
-HIDDEN = {".shop-production.lock", ".shop-production.installation"}
+HIDDEN = {".shop-production.lock"}
 FILL = f"CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, {ROWS})"
 
 
@@ -406,7 +407,7 @@ def test_a_restore_test_into_another_server_and_what_a_killed_one_left(
     run = back_up(database)
     server = postgres_servers(18)
     assert run.settings.path
-    killed = scratch_name(owner_of_scratch("shop", "production", run.settings.path))
+    killed = scratch_name(Installation(run.folder).id)
     others = scratch_name("0123456789ab")
     for name in (killed, others):
         server.execute(f"CREATE DATABASE {name}")

@@ -19,7 +19,8 @@ class BackupContext(ABC):
     Args:
         fraise: the fraise's name.
         environment: the environment's name.
-        folder: one of the environment's own, which need not be there; no run uses it.
+        folder: one of the environment's own that stays between commands and runs: that of `Run.folder`. It
+            need not be there.
         failed: the id of the newest backup's run, if that did not succeed.
     """
 
@@ -42,6 +43,11 @@ class BackupContext(ABC):
     @abstractmethod
     def note(self, text: str) -> None:
         """Say a line to whoever waits."""
+
+
+def folder_of_backups(state_dir: Path, fraise: str, environment: str) -> Path:
+    """Return the folder in which what an environment's backups need stays between commands and runs."""
+    return state_dir / "backups" / fraise / environment
 
 
 @dataclass(frozen=True, slots=True)

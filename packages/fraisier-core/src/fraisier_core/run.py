@@ -42,6 +42,8 @@ class Run(ABC, Generic[S]):
         newest_stored: in a restore test, the name of the newest backup of the environment by the record, None
             if it knows of none.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
+        folder: one of the environment's own that stays between runs: `BackupContext.folder` is the same. It
+            need not be there.
     """
 
     fraise: str
@@ -54,6 +56,7 @@ class Run(ABC, Generic[S]):
     deployment_id: str = field(kw_only=True)
     requested_for: str | None = field(default=None, kw_only=True)
     newest_stored: str | None = field(default=None, kw_only=True)
+    folder: Path = field(kw_only=True)
 
     @property
     def commit_sha(self) -> str:

@@ -12,6 +12,7 @@ from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE
 from fraisier_core.engine.probes import probe
 from fraisier_core.errors import StepFailedError
 from fraisier_core.health import Health
+from fraisier_core.kept_backups import folder_of_backups
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
@@ -43,6 +44,7 @@ class RecordedRun(Run[EnvironmentSettings]):
             deployment_id=deployment.id,
             requested_for=deployment.requested_for,
             newest_stored=_newest_stored(execution) if deployment.kind == "restore_test" else None,
+            folder=folder_of_backups(context.state_dir, *place),
         )
         self.activated = False
         self.daemons = Daemons()

@@ -34,6 +34,7 @@ class FakeRun(Run[S]):
         arguments: of the job.
         requested_for: the deployment that requested this one.
         newest_stored: the newest backup that is on record.
+        folder: what stays between runs, by default a hidden folder in the release.
 
     Attributes:
         steps: the names of the steps, in order.
@@ -57,6 +58,7 @@ class FakeRun(Run[S]):
         arguments: Sequence[str] = (),
         requested_for: str | None = None,
         newest_stored: str | None = None,
+        folder: Path | None = None,
     ) -> None:
         names = (fraise, environment)
         super().__init__(
@@ -69,6 +71,7 @@ class FakeRun(Run[S]):
             deployment_id=str(uuid4()),
             requested_for=requested_for,
             newest_stored=newest_stored,
+            folder=folder or release.path / ".kept",
         )
         self.steps: list[str] = []
         self.failed: list[str] = []

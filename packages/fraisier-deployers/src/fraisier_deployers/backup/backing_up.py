@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fraisier_core import CommandFailedError, Run, Stored
 
 from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError
+from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import copy
-from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
+from fraisier_deployers.backup.dumping import BackupSource, Sink
 from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import Manifest, backup_name
+from fraisier_deployers.backup.making import Making
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.pruning import Plan, Policy, plan
@@ -25,54 +26,6 @@ from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.sources.chosen import chosen_source
 from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
-
-
-@dataclass(frozen=True, slots=True)
-class Making:
-    """A backup that is being made.
-
-    Args:
-        fraise: whose it is.
-        environment: of that fraise.
-        deployment_id: of the run that makes it.
-        asked_by: the deployment that it is made for.
-        created_at: when it began.
-    """
-
-    fraise: str
-    environment: str
-    deployment_id: str
-    asked_by: str | None
-    created_at: datetime
-
-    @property
-    def host(self) -> str:
-        """Where it is made."""
-        return socket.gethostname()
-
-    @property
-    def name(self) -> str:
-        """The name of the backup."""
-        return backup_name(self.fraise, self.environment, self.created_at, self.deployment_id)
-
-    def manifest(self, file: str, dumped: Dumped) -> Manifest:
-        """Return the manifest of what was dumped."""
-        return Manifest(
-            name=self.name,
-            fraise=self.fraise,
-            environment=self.environment,
-            host=self.host,
-            created_at=self.created_at,
-            deployment_id=self.deployment_id,
-            asked_by=self.asked_by,
-            file=file,
-            size=dumped.size,
-            sha256=dumped.sha256,
-            plain_size=dumped.size,
-            plain_sha256=dumped.sha256,
-            facts=dumped.facts,
-        )
-
 
 Copy = tuple[Place, Manifest]
 Clock = Callable[[], datetime]
@@ -94,7 +47,8 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
     """
     if run.settings.encrypt is not None:
         require_encryption(run.settings.encrypt)
-    making = Making(run.fraise, run.environment, run.deployment_id, run.requested_for, clock())
+    asked, installation = (run.deployment_id, run.requested_for), Installation(run.folder)
+    making = Making(run.fraise, run.environment, *asked, clock(), installation.id)
     with exclusive(folder, run.fraise, run.environment), working_folder(folder, making.name) as work:
         first = primary_place(run.settings, folder, run)
         copies: list[Copy] = [(first, _stored(run, making, first, work))]
@@ -102,6 +56,8 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
         if failures:
             raise BackupError("; ".join(failures))
         run.record_stored(stored := _record(copies))
+        for place, manifest in copies:
+            installation.remember(place, manifest.name)
         if problems := _prune(run, copies, clock()):
             run.record_stored(replace(stored, problem="; ".join(problems)))
 
@@ -119,6 +75,7 @@ def _stored(
     if isinstance(place, ResticPlace):
         return _in_repository(run, making, place, work)
     with run.step("dump"):
+        _require_filled(run, place)
         file, manifest = dumped(making, chosen_source(run.settings.source), run, work)
     with run.step("store"):
         _require_content(place, manifest)
@@ -134,8 +91,9 @@ def _in_repository(run: Run[BackupSettings], making: Making, place: ResticPlace,
     source = chosen_source(run.settings.source, compressed=False)
     file = f"{making.name}{source.suffix}"
     with run.step("prepare"):
+        _require_filled(run, place)
         place.prepare()
-        place.forget_unfinished(making.fraise, making.environment)
+        place.forget_unfinished(making)
     with run.step("dump"):
         manifest = making.manifest(file, place.receive(source, file, making, work))
     with run.step("store"):
@@ -144,11 +102,25 @@ def _in_repository(run: Run[BackupSettings], making: Making, place: ResticPlace,
     return manifest
 
 
+def _require_filled(run: Run[BackupSettings], place: Place) -> None:
+    """Raise `BackupError` if something was stored at a place, and nothing is there now."""
+    installation = Installation(run.folder)
+    if installation.newest_at(place) is None:
+        return
+    try:
+        listing = place.manifests()
+    except BackupError as error:
+        if not isinstance(place, ResticPlace):  # which is no repository any more, perhaps
+            raise
+        raise BackupError(f"{error}. {installation.forgetting(place)}") from error
+    installation.require_filled(place, listing.of(run.fraise, run.environment))
+
+
 def _require_content(place: Place, manifest: Manifest) -> None:
     """Raise `BackupError` if nothing was dumped, and something was before: a disk is not mounted, perhaps,
     and with every such backup a good one would be pruned.
     """
-    before = place.manifests().of(manifest.fraise, manifest.environment).manifests
+    before = place.manifests().of(manifest.fraise, manifest.environment).by(manifest.installation).manifests
     if before and before[-1].facts.has_content and not manifest.facts.has_content:
         raise BackupError(
             f"nothing is in what was dumped, and {before[-1].name} has something: look what became of it. "
@@ -165,6 +137,7 @@ def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[st
     for place in remote_places(settings, run):
         try:
             with run.step(f"copy_{place.name}"):
+                _require_filled(run, place)
                 file = local.fetch(manifest, work)
                 copies.append((place, copy(place, file, manifest, settings.encrypt, folder=work, runner=run)))
         except (BackupError, CommandFailedError) as error:
@@ -207,7 +180,7 @@ def _record(copies: list[Copy]) -> Stored:
 def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> list[str]:
     """Prune the places, and return why some are not pruned."""
     problems = []
-    policy = Policy.of(run.fraise, run.environment, run.settings)
+    policy = Policy.of(run.fraise, run.environment, run.settings, Installation(run.folder).id)
     with run.step("prune"):
         for place, manifest in copies:
             try:

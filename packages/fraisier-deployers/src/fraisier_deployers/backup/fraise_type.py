@@ -20,13 +20,13 @@ def settings() -> type[BackupSettings]:
 @hookimpl
 def back_up(run: Run[BackupSettings]) -> None:
     """Make a backup."""
-    make_backup(run, working_place(run.settings, run.release.path))
+    make_backup(run, working_place(run.settings, run.folder))
 
 
 @hookimpl
 def test_restore(run: Run[BackupSettings]) -> None:
     """Restore the newest backup as a test."""
-    run_restore_test(run, working_place(run.settings, run.release.path))
+    run_restore_test(run, working_place(run.settings, run.folder))
 
 
 @hookimpl

@@ -20,6 +20,7 @@ from fraisier_core import (
 )
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.choosing import chosen_copy, matching
 from fraisier_deployers.backup.local_place import LocalPlace
@@ -108,6 +109,10 @@ class KeptCopies(KeptBackups):
                     yield PrunedPlace(place.name, place.destination, problem=str(error))
 
     @property
+    def _installation(self) -> Installation:
+        return Installation(self.context.folder)
+
+    @property
     def _folder(self) -> Path:
         return working_place(self.settings, self.context.folder)
 
@@ -129,9 +134,11 @@ class KeptCopies(KeptBackups):
         return place.manifests().of(self.context.fraise, self.context.environment)
 
     def _policy(self) -> Policy:
-        return Policy.of(self.context.fraise, self.context.environment, self.settings)
+        names = self.context.fraise, self.context.environment
+        return Policy.of(*names, self.settings, self._installation.id)
 
     def _listed(self, place: Place, listing: Listing) -> ListedPlace:
+        self._installation.require_filled(place, listing)
         reasons = reasons_to_keep(listing.manifests, self._policy(), datetime.now(UTC))
         copies = tuple(
             BackupCopy(each.name, each.created_at, each.size, each.source, each.encrypted, reasons[each.name])

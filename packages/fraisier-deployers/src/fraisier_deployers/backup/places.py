@@ -73,6 +73,11 @@ class Listing:
         }
         return Listing(own, unreadable)
 
+    def by(self, installation: str) -> Listing:
+        """Return what an installation made, and what cannot be read."""
+        own = tuple(each for each in self.manifests if each.installation == installation)
+        return Listing(own, self.unreadable)
+
     def newest_unreadable(self, than: str) -> str | None:
         """Return the name of what cannot be read and may be newer than a backup; None if nothing may be."""
         later = (name for name in sorted(self.unreadable) if name > than or name.startswith(NAMELESS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.places import Runner
@@ -11,13 +12,19 @@ from fraisier_deployers.backup.restic import ResticPlace
 
 
 def working_place(settings: BackupSettings, otherwise: Path) -> Path:
-    """Return the folder of this host where what is needed meanwhile lies.
+    """Return the folder of this host where what is needed meanwhile lies. Raises `BackupError`.
 
     Args:
         settings: of the environment.
-        otherwise: the folder, if no copies lie on this host.
+        otherwise: the folder, which is made, if no copies lie on this host.
     """
-    return settings.path or otherwise
+    if settings.path is not None:
+        return settings.path
+    try:
+        otherwise.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}") from error
+    return otherwise
 
 
 def primary_place(settings: BackupSettings, folder: Path, runner: Runner) -> LocalPlace | ResticPlace:

@@ -32,20 +32,22 @@ class Policy:
     Args:
         fraise: whose they are.
         environment: of that fraise.
+        installation: that made them; those of others stay.
         keep: the configured policy, None to keep all.
         zone: in which days, weeks, months and years are meant, None for that of the host.
     """
 
     fraise: str
     environment: str
+    installation: str
     keep: KeepSection | None
     zone: tzinfo | None = None
 
     @classmethod
-    def of(cls, fraise: str, environment: str, settings: BackupSettings) -> Policy:
+    def of(cls, fraise: str, environment: str, settings: BackupSettings, installation: str) -> Policy:
         """Return what the settings of an environment say: days are those of its schedule's time zone."""
         zone = settings.schedule.time_zone if settings.schedule else None
-        return cls(fraise, environment, settings.keep, ZoneInfo(zone) if zone else None)
+        return cls(fraise, environment, installation, settings.keep, ZoneInfo(zone) if zone else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,11 @@ def plan(
     """
     listing = place.manifests().of(policy.fraise, policy.environment)
     unreadable = dict(listing.unreadable)
-    refusal = f"the newest run, {failed}, failed" if failed else _refusal(place, listing, now, verified)
+    refusal = (
+        f"the newest run, {failed}, failed"
+        if failed
+        else _refusal(place, listing.by(policy.installation), now, verified)
+    )
     if refusal is not None:
         return Plan(place, (), refusal, unreadable)
     reasons = _reasons(listing.manifests, policy, now, verified)
@@ -179,14 +185,17 @@ def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None
 def _reasons(
     manifests: tuple[Manifest, ...], policy: Policy, now: datetime, verified: str | None
 ) -> dict[str, tuple[str, ...]]:
-    counted = past(manifests, now)
-    reasons: dict[str, tuple[str, ...]] = {each.name: (TO_COME,) for each in manifests}
+    own = [each for each in manifests if each.installation == policy.installation]
+    counted = past(own, now)
+    reasons: dict[str, tuple[str, ...]]
+    reasons = {each.name: (f"made by another installation, on {each.host}",) for each in manifests}
+    reasons |= {each.name: (TO_COME,) for each in own}
     reasons |= {each.name: names for each, names in zip(counted, _rules(counted, policy), strict=True)}
     if counted:
         reasons[counted[-1].name] += ("the newest good one",)
     if counted and verified in reasons and verified != counted[-1].name:
         reasons[verified] += ("made just now",)
-    asked = {each.asked_by: each.name for each in manifests if each.asked_by is not None}
+    asked = {each.asked_by: each.name for each in own if each.asked_by is not None}
     for deployment, name in [*asked.items()][-WAYS_BACK:]:
         reasons[name] += (f"made for the deployment {deployment}",)
     return reasons

@@ -5,13 +5,9 @@ A backup is two snapshots of one file each: its data, and then its manifest.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from fraisier_core import CommandFailedError, CommandResult
 from pydantic import SecretStr
@@ -22,12 +18,14 @@ from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import NAMELESS, Listing, Runner, StoredFile
+from fraisier_deployers.backup.read_manifests import ReadManifests
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
 from fraisier_deployers.backup.restic_errors import hidden, reasons
 from fraisier_deployers.backup.restic_locks import Result, patiently, unless_locked
 from fraisier_deployers.backup.restic_snapshots import (
     DATA,
     MANIFEST,
+    Origin,
     Snapshot,
     all_snapshots,
     readable_snapshots,
@@ -40,26 +38,6 @@ NAME = "restic"
 _EVERY_HALF_MINUTE = "0.033"
 _ABSENT = "Is there a repository at the following location?"
 _UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
-
-
-class Origin(Protocol):
-    """Which backup it is, as a manifest says, or before there is one."""
-
-    @property
-    def fraise(self) -> str:
-        """Whose it is."""
-
-    @property
-    def environment(self) -> str:
-        """Of that fraise."""
-
-    @property
-    def host(self) -> str:
-        """Where it is made."""
-
-    @property
-    def created_at(self) -> datetime:
-        """When it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +84,13 @@ class ResticPlace:
         """Return what lies there."""
         snapshots, manifests = all_snapshots(self.commands), []
         unreadable = {f"{NAMELESS}{each[:8]}": _UNREADABLE for each in snapshots.unreadable}
+        self._read.retain({each.id for each in snapshots.readable})
         for snapshot in snapshots.readable:
             if not snapshot.has(MANIFEST):
                 continue
             name = next((tag for tag in snapshot.tags if tag.endswith(SUFFIX)), f"{snapshot.id[:8]}{SUFFIX}")
             try:
-                manifests.append(self._manifest(snapshot, name))
+                manifests.append(self._read.get(snapshot.id, name) or self._manifest(snapshot, name))
             except BackupError as error:
                 unreadable[name] = str(error)
         return Listing(tuple(sorted(manifests, key=lambda each: (each.created_at, each.name))), unreadable)
@@ -144,7 +123,10 @@ class ResticPlace:
             self._patiently(lambda: self._pipe(f"store {name}", pipeline))
 
     def stored(self, manifest: Manifest) -> StoredFile:
-        """Return what lies there as the file of a copy: all of it is read, and decrypted."""
+        """Return what lies there as the file of a copy: all of it is read, as is its manifest."""
+        for snapshot in readable_snapshots(self.commands):
+            if snapshot.has(MANIFEST, manifest.manifest_file):
+                self._manifest(snapshot, manifest.manifest_file)
         pipeline = Pipeline(before=(self._dumping(manifest),), output="/dev/null")
         return self._patiently(lambda: self._pipe(f"read {manifest.file}", pipeline))
 
@@ -161,15 +143,15 @@ class ResticPlace:
         for tag, file in ((MANIFEST, manifest.manifest_file), (DATA, manifest.file)):
             self._forget(file, [each for each in snapshots if each.has(tag, file)])
 
-    def forget_unfinished(self, fraise: str, environment: str) -> None:
-        """Forget the data of this environment's backups of this host that have no manifest: they were never
-        whole. What cannot be forgotten now stays.
+    def forget_unfinished(self, making: Origin) -> None:
+        """Forget the data of earlier backups of the same origin that have no manifest: they were never whole.
+        What cannot be forgotten now stays.
         """
         try:
             snapshots = all_snapshots(self.commands)
             if snapshots.unreadable:
                 raise BackupError(f"{NAMELESS}{snapshots.unreadable[0][:8]}: {_UNREADABLE}")
-            self._forget("what was left unfinished", unfinished(snapshots.readable, fraise, environment))
+            self._forget("what was left unfinished", unfinished(snapshots.readable, making))
         except BackupError as error:
             self.runner.note(f"what was left unfinished stays: {error}")
 
@@ -197,24 +179,17 @@ class ResticPlace:
         return Stage(tuple(self._argv("dump", found[-1].id, f"/{manifest.file}")))
 
     def _manifest(self, snapshot: Snapshot, name: str) -> Manifest:
-        kept = self.cache / f"{snapshot.id}.json"
-        known = re.fullmatch("[0-9a-f]{64}", snapshot.id) and kept.is_file()
-        with suppress(BackupError, OSError):
-            if known:
-                return Manifest.parse(kept.read_bytes(), name)
         argv = self._argv("dump", snapshot.id, f"/{name}")
         text = self._patiently(lambda: self.commands.output(f"read {name}", argv))
         manifest = Manifest.parse(text, name)
-        with suppress(OSError):  # it is only read more slowly the next time
-            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            kept.write_text(text)
+        self._read.keep(snapshot.id, manifest)
         return manifest
 
     def _sink(self, file: str, made: Origin) -> Sink:
         return Sink(after=(self._backup(file, DATA, made),))
 
     def _backup(self, file: str, kind: str, made: Origin) -> Stage:
-        tags = ("fraisier", kind, *tags_of(made.fraise, made.environment), file)
+        tags = ("fraisier", kind, *tags_of(made), file)
         time = made.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         options = (f"--stdin-filename={file}", f"--host={made.host}", f"--time={time}")
         argv = self._argv("backup", "--quiet", "--stdin", *options, *(f"--tag={tag}" for tag in tags))
@@ -233,6 +208,10 @@ class ResticPlace:
 
     def _argv(self, *arguments: str) -> list[str]:
         return ["restic", *arguments]
+
+    @property
+    def _read(self) -> ReadManifests:
+        return ReadManifests(self.cache)
 
     @property
     def commands(self) -> RemoteCommands:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -18,12 +18,35 @@ _LIST = ("restic", "list", "--no-lock", "snapshots")
 _READ = ("restic", "snapshots", "--no-lock", "--json")
 
 
+class Origin(Protocol):
+    """Which backup it is, as a manifest says, or before there is one."""
+
+    @property
+    def fraise(self) -> str:
+        """Whose it is."""
+
+    @property
+    def environment(self) -> str:
+        """Of that fraise."""
+
+    @property
+    def host(self) -> str:
+        """Where it is made."""
+
+    @property
+    def installation(self) -> str:
+        """That makes it."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+
+
 class Snapshot(BaseModel):
     """A snapshot as restic lists it; `id` is the SHA-256 of what it says."""
 
     id: str
     time: datetime
-    hostname: str = ""
     tags: tuple[str, ...] = ()
 
     def has(self, *tags: str) -> bool:
@@ -69,15 +92,15 @@ def _ids(commands: RemoteCommands) -> set[str]:
     return set(commands.output("list it", _LIST).split())
 
 
-def tags_of(fraise: str, environment: str) -> tuple[str, str]:
-    """Return the tags of all that is of an environment."""
-    return f"fraise={fraise}", f"environment={environment}"
+def tags_of(made: Origin) -> tuple[str, ...]:
+    """Return the tags of all that is of the same origin as a backup."""
+    fraise, environment = f"fraise={made.fraise}", f"environment={made.environment}"
+    return fraise, environment, f"installation={made.installation}"
 
 
-def unfinished(snapshots: Sequence[Snapshot], fraise: str, environment: str) -> list[Snapshot]:
-    """Return the data of an environment's backups that this host made and gave no manifest."""
+def unfinished(snapshots: Sequence[Snapshot], made: Origin) -> list[Snapshot]:
+    """Return the data of backups of the same origin as one that have no manifest."""
     manifests = [tag for each in snapshots if each.has(MANIFEST) for tag in each.tags if tag.endswith(SUFFIX)]
     whole = {name.removesuffix(SUFFIX) for name in manifests}
-    own = DATA, *tags_of(fraise, environment)
-    data = [each for each in snapshots if each.has(*own) and each.hostname == socket.gethostname()]
+    data = [each for each in snapshots if each.has(DATA, *tags_of(made))]
     return [each for each in data if whole.isdisjoint(tag.partition(".")[0] for tag in each.tags)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from fraisier_core import CommandFailedError, Run, Stored
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.manifest import Manifest, backup_name
@@ -19,7 +20,7 @@ from fraisier_deployers.backup.newest import TO_COME, newest
 from fraisier_deployers.backup.places import Place
 from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.remotes.configured import remote_places
-from fraisier_deployers.backup.scratch_names import is_scratch_of, owner_of_scratch, scratch_name
+from fraisier_deployers.backup.scratch_names import is_scratch_of, scratch_name
 from fraisier_deployers.backup.sources.chosen import database_of, scratch_target
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget, origin_differences
@@ -64,9 +65,12 @@ def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
 
 def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     listing, now = place.manifests().of(run.fraise, run.environment), datetime.now(UTC)
+    listing = listing.by(Installation(run.folder).id)
     found = newest(listing, now)
     if found is None:
-        raise BackupError(f"there is no backup in {place.destination}: run fraisier backup first")
+        raise BackupError(
+            f"there is no backup of this installation's in {place.destination}: run fraisier backup first"
+        )
     for each in listing.manifests:
         if each.created_at > now:
             run.note(f"{each.name} is passed over: {TO_COME}")
@@ -105,7 +109,7 @@ def _scratch(run: Run[BackupSettings], manifest: Manifest, work: Path) -> Iterat
     """Yield a new target of a name of ours, which is removed at the end, as are leftovers of killed tests."""
     test = run.settings.restore_test
     server = test.target.get_secret_value() if test and test.target else None
-    owner = owner_of_scratch(run.fraise, run.environment, run.settings.path)
+    owner = Installation(run.folder).id
     name = scratch_name(owner)
     target = scratch_target(run.settings.source, manifest, name, folder=work, server=server, runner=run)
     if isinstance(target, PostgresTarget):

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from fraisier_deployers.backup.backing_up import Making, dumped
+from fraisier_deployers.backup.backing_up import dumped
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.making import Making
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.sources.chosen import chosen_target
@@ -106,7 +107,7 @@ def _replaced(target: RestoreTarget, manifest: Manifest, file: Path, work: Path,
 def _backed_up(target: RestoreTarget, manifest: Manifest, folder: Path, runner: Runner) -> Path:
     """Back up what will be replaced, apart from other backups, and return the file."""
     now = datetime.now(UTC)
-    making = Making(manifest.fraise, manifest.environment, uuid4().hex, None, now)
+    making = Making(manifest.fraise, manifest.environment, uuid4().hex, None, now, manifest.installation)
     place = LocalPlace(folder / REPLACED, runner)
     with (
         exclusive(place.folder, making.fraise, making.environment),

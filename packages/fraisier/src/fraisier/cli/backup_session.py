@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fraisier_core.config import Environment
 from fraisier_core.errors import FraisierError, StepFailedError
-from fraisier_core.kept_backups import KeptBackups
+from fraisier_core.kept_backups import KeptBackups, folder_of_backups
 from fraisier_core.plugins import Deployer
 from fraisier_core.text.redaction import Redactor
 
@@ -87,7 +87,7 @@ class BackupSession:
 
     @property
     def _folder(self) -> Path:
-        return self.session.place.state_dir.joinpath("backups", *self.names)
+        return folder_of_backups(self.session.place.state_dir, *self.names)
 
 
 def backup_session(file: Path | None, fraise: str, environment: str, *, quiet: bool) -> BackupSession:
