@@ -82,20 +82,26 @@ class TestToy(StatusConformance):
 
     def test_the_forge_that_told_of_the_push_is_told(self, status_forge: StatusForge) -> None:
         forges = two_sections(status_forge)
-        assert status_forge.tell("success", forges=forges, delivered_to="second")
+        told: dict[str, Any] = {"forges": forges, "section": "second"}
+        assert status_forge.tell("success", **told, delivered_to="second")
         assert status_forge.server.requests[-1].headers["x-token"] == "token-of-the-tests"
-        assert status_forge.tell("success", forges=forges, delivered_to="of_another_provider") is None
+        for elsewhere in ("first", "of_another_provider"):
+            assert status_forge.tell("success", **told, delivered_to=elsewhere) is None
 
     def test_without_a_push_the_first_forge_that_has_the_repository_is_told(
         self, status_forge: StatusForge
     ) -> None:
         forges = two_sections(status_forge)
-        assert status_forge.tell("success", forges=forges, delivered_to=None)
-        del forges["second"]
-        assert status_forge.tell("success", forges=forges, delivered_to=None) is None
+        forges["third"] = forges["second"]
+        told = {
+            section: status_forge.tell("success", forges=forges, section=section, delivered_to=None)
+            for section in forges
+        }
+        assert [section for section, taken in told.items() if taken] == ["second"]
 
     def test_a_push_to_what_has_no_address_there_is_a_problem(self, status_forge: StatusForge) -> None:
-        problem = status_forge.refusal(forges=two_sections(status_forge), delivered_to="first")
+        forges = two_sections(status_forge)
+        problem = status_forge.refusal(forges=forges, section="first", delivered_to="first")
         assert problem == (
             "commit status at git.first: no address of the repository is at git.example.com;"
             " add one to its `aliases:`"

@@ -262,6 +262,39 @@ def test_the_beginning_of_what_it_prints_is_logged_without_secrets(installation:
     assert left_out == "(5000009 bytes more were left out)"
 
 
+TELLER = """
+from fraisier_core import ProviderObserverSettings, TellLaterError, hookimpl
+
+class Settings(ProviderObserverSettings):
+    providers = ("toy",)
+
+@hookimpl
+def settings():
+    return Settings
+
+@hookimpl
+def deployment_changed(event, context):
+    if context.section == "down":
+        raise TellLaterError("no time", 3600)
+"""
+
+
+def test_a_forge_that_is_down_delays_no_other_of_its_provider(installation: Installation) -> None:
+    installation.site.provider("toy")
+    installation.observer("teller", TELLER)
+    section = "{type: toy, webhook_secret: s, api_token: t}"
+    installation.configure(f"git:\n  down: {section}\n  up: {section}\n")
+    down, up = "teller of git.down", "teller of git.up"
+    installation.store.observe(down, Observed(0))
+    installation.store.observe(up, Observed(0))
+    installation.request(2)
+    installation.start()
+    wait_until(lambda: installation.store.observed(up).sequence == installation.newest())
+    wait_until(lambda: installation.store.observed(down).attempts)
+    assert installation.store.observed(down).sequence == 0
+    assert [each.name for each in installation.store.observer_problems()] == [down]
+
+
 def test_it_has_no_descriptor_of_the_store(installation: Installation) -> None:
     source = """
     import os

@@ -70,6 +70,7 @@ class ObserverContext:
         hold: what a deployment waits for while its environment is held.
         delivered_to: the name of the section below `git:` whose delivery requested the deployment, if any.
         forges: the sections of the observer's provider that have an `api_token`, by name.
+        section: the name of the one of these that it is called for; it is called for each apart.
         environments: when it delivers, what is known of every environment, by the names of its fraise and its
             own.
     """
@@ -83,6 +84,7 @@ class ObserverContext:
     hold: Hold | None = None
     delivered_to: str | None = None
     forges: Mapping[str, ForgeApi] = field(default_factory=dict, repr=False)
+    section: str | None = None
     environments: Mapping[tuple[str, str], EnvironmentFacts] = field(default_factory=dict, repr=False)
 
     def link(self, deployment: Deployment) -> str | None:

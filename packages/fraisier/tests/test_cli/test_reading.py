@@ -272,7 +272,7 @@ def test_show_says_what_an_observer_could_not_do(installation: Installation) -> 
         event = store.events(deployment_id=last.id)[-1]
         store.record_untold(event, Untold("teller", event.event, event.at, "commit status at git.x: 401"))
     said = installation.run("show", last.id).stdout
-    assert "\n  not told   teller of success: commit status at git.x: 401\n" in said
+    assert "\n  not told   teller, success: commit status at git.x: 401\n" in said
     (untold,) = installation.json("show", last.id)["untold"]
     assert untold == {
         "observer": "teller",

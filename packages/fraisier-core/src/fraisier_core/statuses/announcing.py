@@ -47,7 +47,7 @@ def announce(
     """
     status = status_of(deployment, event, context)
     place = status and _place(api, context)
-    if status and place:
+    if status and place and place.section == context.section:
         seconds = max(settings.timeout - MARGIN_SECONDS, settings.timeout / 2)
         place.tell(replace(status, repository=place.repository), seconds)
 
@@ -109,7 +109,7 @@ def _place(api: type[StatusApi], context: ObserverContext) -> _Place | None:
     section = context.delivered_to
     if section is None:
         return next(iter(places.values()), None)
-    if section in context.forges and section not in places:
+    if section == context.section and section not in places:
         there = api.of(context.forges[section])
         hosts = ", ".join(sorted(there.hosts)) or "its host, which `hosts:` or `api_url:` would say"
         problem = f"no address of the repository is at {hosts}; add one to its `aliases:`"

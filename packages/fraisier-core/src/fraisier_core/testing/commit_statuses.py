@@ -93,6 +93,7 @@ class StatusForge:
         given = {key: value for key, value in facts.items() if key in names}
         environment = EnvironmentFacts("site", identity, frozenset({identity}))
         known = {"environment": environment, "forges": {SECTION: api}, "delivered_to": SECTION}
+        known["section"] = SECTION
         return ObserverContext(self.folder, **{**known, **given})
 
     def _answer(self, request: ApiRequest) -> ApiResponse:

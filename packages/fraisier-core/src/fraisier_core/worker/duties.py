@@ -59,8 +59,8 @@ class Told:
 
     @property
     def name(self) -> str:
-        """The name of the observer."""
-        return self.observer.name
+        """The name of the observer, and of its section below `git:`."""
+        return self.facts.name
 
     def observed(self) -> Observed:
         """Return how far it has seen the events. Raises `StoreError`."""

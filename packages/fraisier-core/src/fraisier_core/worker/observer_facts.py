@@ -22,11 +22,19 @@ MOST_LINES = 50
 
 @dataclass(frozen=True, slots=True)
 class ObserverFacts:
-    """What one observer is given of the configuration and of the record."""
+    """What one observer is given of the configuration and of the record; one that speaks to forges, for one
+    `section` below `git:`.
+    """
 
     observer: str
+    section: str | None
     config: Config
     store: Store
+
+    @property
+    def name(self) -> str:
+        """The name by which the record knows who is told."""
+        return self.observer if self.section is None else f"{self.observer} of git.{self.section}"
 
     def context(self, deployment: Deployment, event: DeploymentEvent, *, repeated: bool) -> ObserverContext:
         """Return what is known when a change of a deployment is told. Raises `StoreError`, `OSError`."""
@@ -42,6 +50,7 @@ class ObserverFacts:
             hold=hold_of(deployment, self.store),
             delivered_to=self._delivered_to(deployment) if forges else None,
             forges=forges,
+            section=self.section,
         )
 
     def environment(self, fraise: str, name: str) -> EnvironmentFacts | None:
@@ -77,7 +86,7 @@ class ObserverFacts:
     @property
     def marker(self) -> Path:
         """The file that says which event the observer was last begun to be told of."""
-        return self.config.state_dir / "observers" / f"{quote(self.observer, safe='')}.told"
+        return self.config.state_dir / "observers" / f"{quote(self.name, safe='')}.told"
 
     def _folder(self) -> Path:
         folder = self.marker.with_suffix("")

@@ -101,19 +101,23 @@ class Observing:
     def _audience(self, config: Config, store: Store, lock: int) -> list[Listener]:
         secrets = [each.secrets | long_secrets(each.outcome) for each in config.environments]
         redactor = Redactor(config.observers.secrets.union(*secrets))
-        for name in config.observers.active:
-            store.observe(name, store.observed(name))  # one that is new begins here
-        logger.info("observers that are told of events: %s", listing(config.observers.active))
-        return [
+        audience = [
             Listener(
                 Told(
-                    *(self.plugins.observer(name), settings, ObserverFacts(name, config, store)),
+                    *(self.plugins.observer(name), settings, ObserverFacts(name, section, config, store)),
                     *(redactor, self.retry_seconds),
                 ),
                 lock,
             )
             for name, settings in config.observers.active.items()
+            for section in config.observers.forges.get(name)
+            or (None,)  # a forge that is down delays no other
         ]
+        names = [each.told.name for each in audience]
+        for name in names:
+            store.observe(name, store.observed(name))  # one that is new begins here
+        logger.info("observers that are told of events: %s", listing(names))
+        return audience
 
 
 def _look(audience: Sequence[Listener], config: Config, store: Store, begun: datetime) -> None:

@@ -84,7 +84,7 @@ def _print_deployment(
             ("superseded by", record.superseded_by),
             ("attempt", str(record.attempt) if record.attempt > 1 else None),
             *(
-                ("not told", Cell(f"{each.observer} of {each.event}: {each.problem}", "yellow"))
+                ("not told", Cell(f"{each.observer}, {each.event}: {each.problem}", "yellow"))
                 for each in untold
             ),
         ],
