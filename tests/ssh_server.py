@@ -27,6 +27,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 SetEnv HOME={folder}
+KexAlgorithms curve25519-sha256
 """
 
 
