@@ -33,7 +33,7 @@ class Printed:
         self.is_open = True
 
     def fileno(self) -> int:
-        """Return a file descriptor that is readable when something was printed, or no process is left to print."""
+        """Return a file descriptor that is readable when something was printed, and at its end."""
         return self._source
 
     def take(self) -> None:
