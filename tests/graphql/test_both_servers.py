@@ -231,6 +231,18 @@ def test_a_queue_of_runs_is_shown_and_cancelled_alike(both: Both) -> None:
         assert server.ask(document, {"id": each}) == {"cancel": {"status": "CANCELLED"}}
 
 
+def test_what_one_holds_both_show_and_the_other_resumes(both: Both) -> None:
+    hold = "{ id cause fraiseId environment reason heldBy beginsAt endsAt resumedAt }"
+    listed = f"{{ fraiseStatus({PLACE}) {{ hold {hold} }} }}"
+    for server, other in (both, both[::-1]):
+        asked = f"""hold({PLACE}, reason: "it's ü", until: "2099-01-31T12:00:00Z")"""
+        held = server.ask(f"mutation {{ {asked} {hold} }}")["hold"]
+        assert (held["reason"], held["endsAt"]) == ("it's ü", "2099-01-31T12:00:00.000000Z")
+        assert both.answers(listed) == [{"fraiseStatus": [{"hold": held}]}] * 2
+        assert other.ask(f"mutation {{ resume({PLACE}) {{ id }} }}") == {"resume": {"id": held["id"]}}
+        assert both.answers(listed) == [{"fraiseStatus": [{"hold": None}]}] * 2
+
+
 def test_what_one_requests_the_other_cancels(both: Both) -> None:
     request, cancel = (
         f"mutation {{ deploy({PLACE}) {{ id }} }}",

@@ -20,7 +20,7 @@ DEPLOY = (
 
 
 @both_databases
-def test_what_is_requested_is_in_the_history_and_can_be_cancelled(api: Api, host: Host) -> None:
+def test_what_is_requested_is_in_the_history_and_can_be_cancelled_or_held(api: Api, host: Host) -> None:
     requested = api.ask(DEPLOY)["deploy"]
     assert requested | {"id": ""} == {
         "id": "",
@@ -34,6 +34,15 @@ def test_what_is_requested_is_in_the_history_and_can_be_cancelled(api: Api, host
     cancelled = {"id": requested["id"], "status": "CANCELLED"}
     assert api.ask(document, {"id": requested["id"]})["cancel"] == cancelled
     assert api.ask(document, {"id": requested["id"].upper()})["cancel"] == cancelled
+
+    shown = "{ cause environment reason heldBy endsAt }"
+    held = api.ask(f'mutation {{ hold(fraiseId: "my_api", reason: "an incident") {shown} }}')["hold"]
+    assert [*held.values()] == ["manual", None, "an incident", "development", None]
+    listed = f'{{ fraiseStatus(fraiseId: "my_api") {{ environment hold {shown} }} }}'
+    assert api.ask(listed)["fraiseStatus"] == [
+        {"environment": each, "hold": held} for each in ("production", "staging")
+    ]
+    assert "held by development: an incident" in api.post(DEPLOY).json()["errors"][0]["message"]
 
 
 def ended(api: Api, deployment_id: str) -> dict[str, Any]:
