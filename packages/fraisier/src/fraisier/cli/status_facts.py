@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from fraisier_core.config import Config
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fraisier.cli.any_session import AnySession
 
 Names = tuple[str, str]
+Placed = TypeVar("Placed", "Deployment", "EnvironmentStatus", "Hold")
 TEST = "restore_test"
 RUN_KEYS = (
     *("id", "status", "trigger", "requested_by", "arguments", "release", "requested_at", "started_at"),
@@ -117,25 +118,13 @@ def gather(
     """Return what is known of all environments, of a fraise's, or of one. Raises `UnknownNameError`."""
     wanted = _environments(session, reader, fraise, environment)
     where = fraise, environment and wanted[0][1]
-    known = {(each.fraise_id, each.environment): each for each in (reader.status(*where) if reader else ())}
-    ahead = {
-        (each.fraise_id, each.environment): each for each in (reader.pushes_ahead(*where) if reader else ())
-    }
-    holds = {(each.fraise_id, each.environment): each for each in (reader.holds(*where) if reader else ())}
+    known = _by_names(reader.status(*where) if reader else ())
+    ahead = _by_names(reader.pushes_ahead(*where) if reader else ())
+    holds = _by_names(reader.holds(*where) if reader else ())
     newest = reader.newest_runs(*where) if reader else []
-    runs, tests = (
-        _by_job(each for each in newest if (each.kind == TEST) is tests) for tests in (False, True)
-    )
-    fired = {
-        (*names, found.fired.kind): found.fired.requested_at
-        for by_job in (runs, tests)
-        for names, found in by_job.items()
-        if found.fired
-    }
-    deployed = {names: each.last_deployed for names, each in known.items()}
-    timers = session.timers(wanted, fired, deployed)
-    of_tests = {key[:2]: facts for key, facts in timers.items() if key[2] == TEST}
-    of_runs = {key[:2]: facts for key, facts in timers.items() if key[2] != TEST}
+    runs = _by_job(each for each in newest if each.kind != TEST)
+    tests = _by_job(each for each in newest if each.kind == TEST)
+    of_runs, of_tests = _timers(session, wanted, known, runs, tests)
     return [
         Shown(
             status,
@@ -152,6 +141,26 @@ def gather(
         for names in wanted
         for status in [known.get(names) or _never_deployed(session, *names)]
     ]
+
+
+def _by_names(found: Iterable[Placed]) -> dict[Names, Placed]:
+    return {(each.fraise_id, each.environment): each for each in found}
+
+
+def _timers(
+    session: AnySession,
+    wanted: list[Names],
+    known: dict[Names, EnvironmentStatus],
+    runs: dict[Names, Runs],
+    tests: dict[Names, Runs],
+) -> tuple[dict[Names, TimerFacts], dict[Names, TimerFacts]]:
+    """Return what the timers of jobs say, and what those of restore tests do."""
+    jobs = [(names, found.fired) for names, found in (*runs.items(), *tests.items())]
+    fired = {(*names, last.kind): last.requested_at for names, last in jobs if last}
+    timers = session.timers(wanted, fired, {names: each.last_deployed for names, each in known.items()})
+    of_runs = {key[:2]: facts for key, facts in timers.items() if key[2] != TEST}
+    of_tests = {key[:2]: facts for key, facts in timers.items() if key[2] == TEST}
+    return of_runs, of_tests
 
 
 def _environments(
