@@ -1,4 +1,5 @@
 import hashlib
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,21 @@ def test_what_is_stored_is_read_there(place: Place, tmp_path: Path) -> None:
     assert place.stored(manifest) == StoredFile(len(CONTENT), DIGEST)
     place.fetch(manifest, tmp_path).write_bytes(b"damaged")
     assert place.stored(manifest) == StoredFile(7, hashlib.sha256(b"damaged").hexdigest())
+
+
+def read_from_disk() -> int:
+    """Return how many bytes this process had the disk read."""
+    return int(
+        dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["read_bytes"]
+    )
+
+
+def test_what_is_verified_is_read_from_the_disk_and_not_from_memory(place: Place, tmp_path: Path) -> None:
+    if subprocess.check_output(["stat", "-f", "-c", "%T", tmp_path], text=True) == "tmpfs\n":
+        pytest.skip("the folder for temporary files is in memory")
+    manifest, before = put(place, tmp_path), read_from_disk()
+    place.stored(manifest)
+    assert read_from_disk() > before
 
 
 def test_a_copy_without_its_manifest_is_none(place: Place, tmp_path: Path) -> None:

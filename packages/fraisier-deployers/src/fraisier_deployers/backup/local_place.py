@@ -78,9 +78,10 @@ class LocalPlace:
             sync_folder(self.folder)
 
     def stored(self, manifest: Manifest) -> StoredFile:
-        """Return what lies there as the file of a copy, read now."""
+        """Return what lies there as the file of a copy, read now, and from the disk."""
         path = self.folder / manifest.file
         with _problems(path):
+            _drop_cached(path)
             return hashed(path) if self.runner is None else hashed_by(self.runner, path)
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:  # noqa: ARG002 - it need not be brought
@@ -189,6 +190,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _drop_cached(path: Path) -> None:
+    """Have what is read next come from the disk: what was written just now is still in memory."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _is_manifest(name: str) -> bool:
