@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from fraisier_core import FraisierError
+from fraisier_core import CommandFailedError, FraisierError
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.manifest import PostgresqlFacts, Rows
@@ -160,7 +160,7 @@ class PostgresDatabase:
             try:
                 self.maintenance.change("properties.sql", replaced=self.name, restored=restored)
                 self.maintenance.change("replace.sql", replaced=self.name, restored=restored, aside=aside)
-            except BackupError as error:
+            except (BackupError, CommandFailedError) as error:
                 self._require_replaced(aside, error)
             undoing.pop_all()
         dropping = f"DROP DATABASE {aside}"
@@ -170,7 +170,7 @@ class PostgresDatabase:
         with suppress(FraisierError):
             self.maintenance.change("reconnect.sql", name=self.name)
 
-    def _require_replaced(self, aside: str, failure: BackupError) -> None:
+    def _require_replaced(self, aside: str, failure: FraisierError) -> None:
         """Raise `BackupError` unless it was replaced, though that was said to fail: the connection may have
         been lost at the COMMIT.
         """
