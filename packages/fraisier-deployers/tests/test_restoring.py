@@ -353,7 +353,9 @@ def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_pat
 
 
 @pytest.mark.parametrize("target", ["", " ", "../new", "new"])
-def test_folders_are_restored_only_where_a_path_says(back_up: BackUp, tmp_path: Path, target: str) -> None:
+def test_folders_are_restored_into_an_absolute_path_alone(
+    back_up: BackUp, tmp_path: Path, target: str
+) -> None:
     """A script's variable that is not set is an empty text, and never the place that was backed up."""
     folder = tmp_path / "uploads"
     folder.mkdir()

@@ -73,7 +73,7 @@ class FolderTarget:
                 require_no_link(place)
                 if place.exists():
                     kept[place] = _set_aside(place)
-                    undoing.callback(_put_back, place, kept[place])
+                    undoing.callback(_undo_set_aside, place, kept[place])
             self.restore(file, manifest, work)
             undoing.pop_all()
         for place, aside in kept.items():
@@ -130,7 +130,7 @@ def _set_aside(place: Path) -> Path:
     return aside
 
 
-def _put_back(place: Path, aside: Path) -> None:
+def _undo_set_aside(place: Path, aside: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
 
