@@ -82,6 +82,8 @@ def test_copies_elsewhere_are_encrypted_and_verified_there(
     assert (there.name, there.encrypted, there.plain_sha256) == (here.name, True, here.sha256)
     assert b"worth keeping" not in (tmp_path / "remote" / there.file).read_bytes()
     assert run.stored[0].destination == f"{folder}, {tmp_path / 'remote'}"
+    assert not [word for word in ("ERROR", "Failed", "failed") if word in run.output]
+    assert run.output.count("NOTICE") <= 8
 
 
 @needs_rclone

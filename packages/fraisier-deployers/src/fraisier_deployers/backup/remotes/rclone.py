@@ -18,6 +18,7 @@ from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, li
 
 _LIMITS = ("--contimeout=30s", "--timeout=60s", "--retries=2", "--low-level-retries=3")
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
+_QUIET = ("--log-level=ERROR",)
 _NO_FOLDER = 3  # that it exits with, also if a file is missing
 _LEVEL = re.compile(r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:(ERROR|CRITICAL|NOTICE)\s*:\s*)?(.*)$")
 _LAST = re.compile(r"^Failed to .*?: (?:last error was: )?(.*)$")
@@ -118,11 +119,12 @@ class RclonePlace:
 
     def _delete_partial(self, manifest: Manifest) -> None:
         """Delete what an upload of this environment left that was killed, not one that is under way; what
-        cannot be deleted stays.
+        cannot be deleted stays. The folder is made, without which rclone would speak of errors.
         """
         pattern = f"/.{manifest.fraise}-{manifest.environment}-{'[0-9]' * 8}T{'[0-9]' * 6}Z-*.partial"
         options = ("--max-depth=1", "--min-age=1d", f"--include={pattern}")
         try:
+            self._run("make it", "mkdir", self.remote)
             self._run("delete leftovers", "delete", *options, self.remote)
         except BackupError as error:
             self.runner.note(str(error))
@@ -163,7 +165,8 @@ class RclonePlace:
 
     def _argv(self, *arguments: str) -> list[str]:
         config = [f"--config={self.config}"] if self.config else []
-        return ["rclone", *config, *_LIMITS, *_PROGRESS, *arguments]
+        takes_long = arguments[0] in {"copyto", "hashsum"} or "--hash" in arguments
+        return ["rclone", *config, *_LIMITS, *(_PROGRESS if takes_long else _QUIET), *arguments]
 
     def _path(self, name: str) -> str:
         return (
