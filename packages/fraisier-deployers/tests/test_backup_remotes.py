@@ -15,7 +15,7 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
-from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.pruning import Policy, plan
@@ -23,6 +23,8 @@ from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.verified_copies import findings, verify
 from pydantic import ValidationError
 
+from tests import manifests
+from tests.manifests import manifest_of, night
 from tests.ssh_server import SshServer, make_key, ssh_server
 from tests.webdav import WebDav, webdav
 
@@ -104,33 +106,8 @@ def place(request: pytest.FixtureRequest, configured: Configured, tmp_path: Path
             return configured(**ssh_remote(server, "/backups", key))
 
 
-def manifest_of(day: int = 1, content: bytes = CONTENT) -> Manifest:
-    created_at = datetime(2026, 11, day, 2, 30, tzinfo=UTC)
-    name = backup_name("shop", "production", created_at, "0123ABCD")
-    digest = hashlib.sha256(content).hexdigest()
-    return Manifest(
-        name=name,
-        fraise="shop",
-        environment="production",
-        host="db1",
-        installation="here",
-        created_at=created_at,
-        deployment_id="0123ABCD",
-        file=f"{name}.bin",
-        size=len(content),
-        sha256=digest,
-        plain_size=len(content),
-        plain_sha256=digest,
-        facts=CommandFacts(),
-    )
-
-
 def put(place: Place, folder: Path, day: int = 1) -> Manifest:
-    file = folder / "made here"
-    file.write_bytes(CONTENT)
-    manifest = manifest_of(day)
-    place.put(file, manifest)
-    return manifest
+    return manifests.put(place, folder, CONTENT, night(day))
 
 
 def test_a_copy_is_stored_listed_verified_fetched_and_deleted(place: Place, tmp_path: Path) -> None:
@@ -217,7 +194,7 @@ def test_a_remote_that_lets_nothing_be_deleted_takes_copies(
     configured: Configured, dav: WebDav, tmp_path: Path
 ) -> None:
     place = configured(**dav_remote(dav, tmp_path))
-    old = f"/backups/shop/.{manifest_of(1).file}.partial"
+    old = f"/backups/shop/.{manifest_of(CONTENT, night(1)).file}.partial"
     dav.files[old], dav.sizes[old] = b"cut off", 7
     dav.clock, dav.forbids = 0.0, ("DELETE",)
     manifest = put(place, tmp_path, 2)

@@ -1,9 +1,7 @@
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,10 +13,11 @@ from fraisier_deployers.backup.backup_settings import BackupSettings, EncryptSec
 from fraisier_deployers.backup.copies import copy, fetched
 from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
-from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.verified_copies import verify
 
+from tests.manifests import manifest_of, night
 from tests.ssh_server import make_key
 
 pyrage = pytest.importorskip("pyrage", reason="pyrage is not installed")
@@ -48,24 +47,7 @@ def section_for(key: object = KEY, identity: object = KEY) -> EncryptSection:
 def stored_copy(
     run: FakeRun[BackupSettings], file: Path, section: EncryptSection
 ) -> tuple[LocalPlace, Manifest]:
-    created_at = datetime(2026, 11, 1, 2, 30, tzinfo=UTC)
-    name = backup_name("shop", "production", created_at, "0123ABCD")
-    size, digest = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
-    manifest = Manifest(
-        name=name,
-        fraise="shop",
-        environment="production",
-        host="db1",
-        installation="here",
-        created_at=created_at,
-        deployment_id="0123ABCD",
-        file=f"{name}.bin",
-        size=size,
-        sha256=digest,
-        plain_size=size,
-        plain_sha256=digest,
-        facts=CommandFacts(),
-    )
+    manifest = manifest_of(CONTENT, night(1))
     place = LocalPlace(file.parent / "elsewhere")
     return place, copy(place, file, manifest, section, folder=file.parent, runner=run)
 

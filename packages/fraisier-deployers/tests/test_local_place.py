@@ -1,14 +1,17 @@
 import hashlib
 import subprocess
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, StoredFile
+
+from tests import manifests
+from tests.manifests import manifest_of, night
 
 CONTENT = b"what was dumped"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -19,37 +22,12 @@ def place(tmp_path: Path) -> Place:
     return LocalPlace(tmp_path / "backups")
 
 
-def manifest_of(day: int = 1, **changes: object) -> Manifest:
-    created_at = datetime(2026, 11, day, 2, 30, tzinfo=UTC)
-    name = backup_name("shop", "production", created_at, "0123ABCD")
-    fields: dict[str, object] = {
-        "name": name,
-        "fraise": "shop",
-        "environment": "production",
-        "host": "db1",
-        "installation": "here",
-        "created_at": created_at,
-        "deployment_id": "0123ABCD",
-        "file": f"{name}.bin",
-        "size": len(CONTENT),
-        "sha256": DIGEST,
-        "plain_size": len(CONTENT),
-        "plain_sha256": DIGEST,
-        "facts": CommandFacts(),
-    }
-    return Manifest.model_validate(fields | changes)
-
-
 def put(place: Place, folder: Path, day: int = 1) -> Manifest:
-    file = folder / "made"
-    file.write_bytes(CONTENT)
-    manifest = manifest_of(day)
-    place.put(file, manifest)
-    return manifest
+    return manifests.put(place, folder, CONTENT, night(day))
 
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
-    manifest = manifest_of(asked_by="DEPLOYMENT")
+    manifest = manifest_of(CONTENT, night(1), asked_by="DEPLOYMENT")
     assert manifest.name == "shop-production-20261101T023000Z-abcd"
     assert Manifest.parse(manifest.text(), f"{manifest.name}.json") == manifest
 
@@ -67,12 +45,12 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
 )
 def test_a_manifest_that_says_what_none_does_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes)) + "|another backup"):
-        manifest_of(**changes)
+        manifest_of(CONTENT, night(1), **changes)
 
 
 def test_a_manifest_under_the_name_of_another_is_refused() -> None:
     with pytest.raises(BackupError, match=r"^other\.json is the manifest of another backup, shop-"):
-        Manifest.parse(manifest_of().text(), "other.json")
+        Manifest.parse(manifest_of(CONTENT, night(1)).text(), "other.json")
 
 
 def test_copies_are_listed_by_age_and_readable_by_their_owner_alone(place: Place, tmp_path: Path) -> None:

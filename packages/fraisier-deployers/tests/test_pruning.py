@@ -1,4 +1,3 @@
-import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -6,9 +5,11 @@ import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import KeepSection
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pruning import WAYS_BACK, Plan, Policy, plan
 from fraisier_deployers.backup.verified_copies import Finding, findings, verify
+
+from tests import manifests
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CONTENT = b"what was dumped"
@@ -20,38 +21,8 @@ def place(tmp_path: Path) -> LocalPlace:
     return LocalPlace(tmp_path / "backups")
 
 
-def put(
-    place: LocalPlace,
-    created_at: datetime,
-    *,
-    environment: str = "production",
-    asked_by: str | None = None,
-    deployment_id: str = "0000AAAA",
-    host: str = "db1",
-    installation: str = "here",
-) -> Manifest:
-    name = backup_name("shop", environment, created_at, deployment_id)
-    digest = hashlib.sha256(CONTENT).hexdigest()
-    manifest = Manifest(
-        name=name,
-        fraise="shop",
-        environment=environment,
-        host=host,
-        installation=installation,
-        created_at=created_at,
-        deployment_id=deployment_id,
-        asked_by=asked_by,
-        file=f"{name}.bin",
-        size=len(CONTENT),
-        sha256=digest,
-        plain_size=len(CONTENT),
-        plain_sha256=digest,
-        facts=CommandFacts(),
-    )
-    file = place.folder.parent / "made"
-    file.write_bytes(CONTENT)
-    place.put(file, manifest)
-    return manifest
+def put(place: LocalPlace, begun: datetime, **changes: object) -> Manifest:
+    return manifests.put(place, place.folder.parent, CONTENT, begun, **changes)
 
 
 def put_days(place: LocalPlace, count: int) -> list[Manifest]:

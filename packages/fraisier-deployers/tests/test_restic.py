@@ -1,6 +1,5 @@
 """Copies in a real repository of restic."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
-from fraisier_deployers.backup.manifest import CommandFacts, Manifest, backup_name
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.restic import ResticPlace
@@ -28,6 +27,8 @@ from fraisier_deployers.backup.sources.command_source import CommandSource
 from fraisier_deployers.backup.verified_copies import verify
 from pydantic import SecretStr
 
+from tests import manifests
+from tests.manifests import manifest_of
 from tests.restic_keys import make_cheap
 from tests.waiting import wait_until
 
@@ -84,34 +85,12 @@ def at(runner: Runner, repository: Path | str, password: str = PASSWORD) -> Rest
     return ResticPlace(SecretStr(str(repository)), SecretStr(password), runner, cache)
 
 
-def manifest_of(days: int, **changes: object) -> Manifest:
-    created_at = NOW - timedelta(days=days)
-    name = backup_name("shop", "production", created_at, "0123ABCD")
-    size, digest = len(CONTENT), hashlib.sha256(CONTENT).hexdigest()
-    fields: dict[str, object] = {
-        "name": name,
-        "fraise": "shop",
-        "environment": "production",
-        "host": "db1",
-        "installation": "here",
-        "created_at": created_at,
-        "deployment_id": "0123ABCD",
-        "file": f"{name}.tar",
-        "size": size,
-        "sha256": digest,
-        "plain_size": size,
-        "plain_sha256": digest,
-        "facts": CommandFacts(),
-    }
-    return Manifest.model_validate(fields | changes)
+def ago(days: int) -> datetime:
+    return NOW - timedelta(days=days)
 
 
 def put(place: ResticPlace, folder: Path, days: int = 1, **changes: object) -> Manifest:
-    file = folder / "made"
-    file.write_bytes(CONTENT)
-    manifest = manifest_of(days, **changes)
-    place.put(file, manifest)
-    return manifest
+    return manifests.put(place, folder, CONTENT, ago(days), **changes)
 
 
 def restic(place: ResticPlace, *arguments: str) -> str:
@@ -156,8 +135,11 @@ def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) 
 def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_installation(
     place: ResticPlace, tmp_path: Path
 ) -> None:
-    whole, unfinished = put(place, tmp_path, 3), manifest_of(2)
-    others = manifest_of(2, environment="staging"), manifest_of(1, installation="there")
+    whole, unfinished = put(place, tmp_path, 3), manifest_of(CONTENT, ago(2))
+    others = (
+        manifest_of(CONTENT, ago(2), environment="staging"),
+        manifest_of(CONTENT, ago(1), installation="there"),
+    )
     for manifest in (unfinished, *others):
         place.receive(CommandSource(("echo", "cut off")), manifest.file, manifest, tmp_path)
     assert place.manifests() == Listing((whole,))
