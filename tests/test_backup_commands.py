@@ -199,8 +199,13 @@ def test_a_target_that_is_not_empty_is_replaced_only_by_its_name(shop: Shop, off
     assert shop.rows(source) == [(n,) for n in range(5)]
     told = shop.told(*restore, "--replace", str(source))
     assert (told["name"], told["place"], told["target"]) == (first, "offsite", str(source))
-    assert Path(told["replaced"]).parent == shop.copies / "replaced"
+    backed_up = Path(told["replaced"])
+    assert backed_up.parent == shop.copies / "replaced"
     assert len(shop.rows(source)) == 100
+    (aside,) = shop.folder.glob("shop.db.replaced-*")
+    said = shop.fraisier("backups", "prune", "shop", "production").stderr
+    assert f"{aside} was replaced by a restore, and is kept until you rm {aside}\n" in said
+    assert f"{backed_up} was replaced by a restore, and is kept until you rm {backed_up} " in said
 
 
 def test_a_damaged_copy_is_not_restored(shop: Shop) -> None:

@@ -182,7 +182,7 @@ def test_a_database_that_a_killed_restore_left_without_connections_can_be_replac
     server.execute(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
     restored(run, replace=name_of(url))
     assert count(url) == ROWS
-    assert f"{left} was made by another restore: unless one is still at work, DROP DATABASE" in run.output
+    assert f"{left} was left by a restore: unless one is still at work, DROP DATABASE {left}\n" in run.output
     server.execute(f"DROP DATABASE {left}")
 
 
@@ -300,6 +300,11 @@ def test_an_sqlite_database_is_restored_and_replaced(back_up: BackUp, file: Path
     (aside,) = (path for path in tmp_path.glob("shop.db.replaced-*") if path.suffix.count("-") == 1)
     assert rows(aside) == 5
     assert f"what was in {file} is kept as {aside}" in run.output
+    (left := tmp_path / f".{file.name}.0123abcd.restoring").touch()
+    run.output = ""
+    restored(run, str(file), replace=str(file))
+    assert f"{left} was left by a restore: unless one is still at work, rm {left}\n" in run.output
+    assert f"{aside} was replaced by a restore, and is kept until you rm {aside}" in run.output
 
 
 def test_folders_are_restored_below_another_and_to_where_they_were(back_up: BackUp, tmp_path: Path) -> None:
@@ -323,6 +328,8 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     assert done.replaced
     (aside,) = tmp_path.glob("uploads.replaced-*")
     assert (aside / "deep" / "a").read_text() == "changed"
+    restored(run, "/", replace="/")
+    assert f"{aside} was replaced by a restore, and is kept until you rm -r {aside}" in run.output
 
 
 def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
@@ -330,7 +337,7 @@ def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
 ) -> None:
     folder = tmp_path / "uploads"
     folder.mkdir()
-    (folder / "a").write_text("a" * 100_000)
+    (folder / "a").write_bytes(os.urandom(500_000))
     run = back_up({"folders": str(folder)})
     forge_content(run, lambda content: content[: len(content) // 2])
     (folder / "a").write_text("changed")
@@ -338,6 +345,12 @@ def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
         restored(run, replace="/")
     assert (folder / "a").read_text() == "changed"
     assert list(tmp_path.glob("uploads*")) == [folder]
+    for was_there in (False, True):
+        place = tmp_path / "to" / str(folder)[1:]
+        with pytest.raises(BackupError, match=r"(zstd|tar) exited"):
+            restored(run, str(tmp_path / "to"))
+        assert (place.exists(), [*place.parent.iterdir()]) == (was_there, [place] * was_there)
+        place.mkdir(exist_ok=True)
 
 
 def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_path: Path) -> None:

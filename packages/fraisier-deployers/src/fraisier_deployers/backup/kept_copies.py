@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,8 +30,9 @@ from fraisier_deployers.backup.primary import primary_place, working_place
 from fraisier_deployers.backup.pruning import Plan, Policy, Pruned, plan, reasons_to_keep
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.restic import ResticPlace
-from fraisier_deployers.backup.restoring import restore
-from fraisier_deployers.backup.sources.chosen import origin_of
+from fraisier_deployers.backup.restoring import REPLACED, restore
+from fraisier_deployers.backup.sources.chosen import origin_of, origin_target
+from fraisier_deployers.backup.targets import LEFT_ALONE
 from fraisier_deployers.backup.verified_copies import problem_of
 from fraisier_deployers.backup.working_folder import exclusive
 
@@ -107,6 +109,20 @@ class KeptCopies(KeptBackups):
                     yield self._pruned(place, dry_run=dry_run)
                 except _PROBLEMS as error:
                     yield PrunedPlace(place.name, place.destination, problem=str(error))
+        self._note_leftovers()
+
+    def _note_leftovers(self) -> None:
+        """Say what restores left that are over: nothing deletes it but who has looked."""
+        try:
+            origin = origin_target(self.settings.source, self.context)
+            for line in origin.leftovers() if origin else ():
+                self.context.note(line)
+            replaced = LocalPlace(self._folder / REPLACED)
+            for each in self._own(replaced).manifests:
+                files = [str(replaced.folder / name) for name in (each.file, each.manifest_file)]
+                self.context.note(LEFT_ALONE.format(files[0], shlex.join(["rm", *files])))
+        except _PROBLEMS as error:
+            self.context.note(f"what restores left cannot be looked for: {error}")
 
     @property
     def _installation(self) -> Installation:

@@ -69,6 +69,8 @@ def restore(
     with exclusive(folder, *names), working_folder(folder, name) as work:
         file = fetched(place, manifest, settings.encrypt, folder=work, runner=runner)
         require_replaceable(into, replace)
+        for line in into.leftovers():
+            runner.note(line)
         replaced = None
         if into.is_vacant():
             into.restore(file, manifest, work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,10 @@ from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import Manifest, Rows
 
 _MOST_TABLES = 5
+LEFT = "{} was left by a restore: unless one is still at work, {}"
+"""Says what a restore left that was killed, and how it is removed."""
+LEFT_ALONE = "{} was replaced by a restore, and is kept until you {}"
+"""Says the same of what was there before, which nobody else deletes."""
 
 
 class RestoreTarget(Protocol):
@@ -24,6 +28,9 @@ class RestoreTarget(Protocol):
 
     def source(self) -> BackupSource:
         """Return it as a source, to be backed up before it is replaced."""
+
+    def leftovers(self) -> Sequence[str]:
+        """Return what earlier restores left or replaced here, and how it is removed. Raises `BackupError`."""
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Restore a file into it, which is vacant. Raises `BackupError`; it is vacant then, if it can be."""

@@ -62,12 +62,18 @@ def database_of(section: SourceSection, runner: Runner, target: str | None = Non
 
 
 def origin_of(section: SourceSection, runner: Runner) -> str | None:
-    """Return the target that is what is backed up; None if commands alone know it."""
+    """Return the name of the target that is what is backed up; None if commands alone know it."""
+    target = origin_target(section, runner)
+    return target.name if target else None
+
+
+def origin_target(section: SourceSection, runner: Runner) -> RestoreTarget | None:
+    """Return what is backed up as a target; None if commands alone know it."""
     if section.postgresql is not None:
-        return database_of(section, runner).name
+        return PostgresTarget(database_of(section, runner))
     if section.sqlite is not None:
-        return str(section.sqlite)
-    return None if section.folders is None else "/"
+        return SqliteTarget(section.sqlite, runner)
+    return FolderTarget(Path("/"), section.folders, runner) if section.folders else None
 
 
 def chosen_target(section: SourceSection, manifest: Manifest, target: str, runner: Runner) -> RestoreTarget:

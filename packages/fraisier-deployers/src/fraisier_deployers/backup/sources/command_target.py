@@ -41,6 +41,10 @@ class CommandTarget:
         """Raise `BackupError`: a command that backs up one thing cannot back up another."""
         raise BackupError(f"{self.name} cannot be backed up before it is replaced: choose another target")
 
+    def leftovers(self) -> Sequence[str]:
+        """Return nothing: none of it is known."""
+        return ()
+
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs neither
         """Have the command read a file."""
         self.runner.note(f"whether {self.name} is empty is for {self.restoring[0]} to see")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +21,7 @@ from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
+from fraisier_deployers.backup.targets import LEFT_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,27 @@ class FolderTarget:
         there = [place for place in self.places if place.is_dir()]
         return FoldersSource(there, root=self.root)
 
+    def leftovers(self) -> Sequence[str]:
+        """Return the folders beside these places that restores replaced."""
+        return [
+            LEFT_ALONE.format(path, shlex.join(["rm", "-r", str(path)]))
+            for place in self.places
+            for path in sorted(place.parent.glob(f"{glob.escape(place.name)}.replaced-*"))
+        ]
+
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
-        """Extract an archive."""
+        """Extract an archive; these places are as empty as before if that fails."""
         _facts(manifest)
         stages = decompressing(file.name)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error
-        run_pipeline(self.runner, Pipeline(str(file), after=(*stages, self._extracting())))
+        with ExitStack() as undoing:
+            for place in self.places:
+                undoing.callback(_empty, place, remains=place.exists())
+            run_pipeline(self.runner, Pipeline(str(file), after=(*stages, self._extracting())))
+            undoing.pop_all()
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Rename what is at these places, which is kept, and extract an archive."""
@@ -133,6 +148,18 @@ def _set_aside(place: Path) -> Path:
 def _undo_set_aside(place: Path, aside: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     aside.rename(place)
+
+
+def _empty(place: Path, *, remains: bool) -> None:
+    """Delete what was extracted into a folder that was empty, and the folder unless it was there before."""
+    with suppress(OSError):
+        for entry in place.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+        if not remains:
+            place.rmdir()
 
 
 def _facts(manifest: Manifest) -> FolderFacts:

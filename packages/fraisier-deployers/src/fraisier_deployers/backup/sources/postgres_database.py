@@ -28,9 +28,11 @@ from fraisier_deployers.backup.sources.postgres_programs import (
     not_older,
 )
 from fraisier_deployers.backup.sources.snapshot import OPTIONS, PREAMBLE, SQL
+from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE
 
 RESTORING = "fraisier_restoring_"
 """How the name of a database begins that is restored to replace another."""
+_ASIDE = "fraisier_replaced_"
 MAINTENANCE = "postgres"
 """The database to which one connects to create or drop another."""
 
@@ -154,7 +156,7 @@ class PostgresDatabase:
         """Put another database of the same server in its place, with its owner, grants and settings. It is
         kept under another name, without connections. Raises `BackupError`.
         """
-        aside = f"fraisier_replaced_{uuid4().hex[:8]}"
+        aside = f"{_ASIDE}{uuid4().hex[:8]}"
         with ExitStack() as undoing:
             undoing.callback(self._reconnect)
             try:
@@ -192,12 +194,16 @@ class PostgresDatabase:
         """Let it be connected to again, if a restore that was killed had it refuse all."""
         self.maintenance.change("reopen.sql", name=self.name, restoring=RESTORING)
 
-    def note_restoring(self) -> None:
-        """Name the databases that restores left which were killed."""
-        for name in self.descriptions():
-            if name.startswith(RESTORING):
-                how = f"unless one is still at work, DROP DATABASE {name}"
-                self.runner.note(f"{name} was made by another restore: {how}")
+    def leftovers(self) -> list[str]:
+        """Return the databases of the server that restores left, and those that they replaced."""
+        texts = {RESTORING: LEFT, _ASIDE: LEFT_ALONE}
+        names = sorted(self.descriptions())
+        return [
+            text.format(f"the database {name}", f"DROP DATABASE {name}")
+            for prefix, text in texts.items()
+            for name in names
+            if name.startswith(prefix)
+        ]
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
         """Return those of some roles that cannot own anything in it."""

@@ -44,6 +44,10 @@ class PostgresTarget:
         """Return it as a source."""
         return DatabaseSource(self.database)
 
+    def leftovers(self) -> list[str]:
+        """Return the databases of the server that restores left, and those that they replaced."""
+        return self.database.leftovers()
+
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
         """Restore a dump: into an empty database all at once, else into a new one, dropped if that fails."""
         facts = _facts(manifest)
@@ -56,7 +60,6 @@ class PostgresTarget:
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
         """Restore a dump into a new database, which takes the place of this one once it is whole."""
-        self.database.note_restoring()
         new = PostgresTarget(self.database.named(f"{RESTORING}{uuid4().hex[:8]}"))
         new.restore(file, manifest, work)
         with _dropped_if_failed(new.database):

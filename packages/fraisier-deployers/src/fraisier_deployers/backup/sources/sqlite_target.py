@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.sqlite_source import SqliteSource
-from fraisier_deployers.backup.targets import row_differences
+from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE, row_differences
 
 VARIABLE = "FRAISIER_RESTORED"
 _MODULE = "fraisier_deployers.backup.sources.sqlite_copying"
@@ -56,6 +58,13 @@ class SqliteTarget:
     def source(self) -> BackupSource:
         """Return it as a source."""
         return SqliteSource(self.path)
+
+    def leftovers(self) -> Sequence[str]:
+        """Return the files beside it that restores left, and those that it replaced."""
+        name = glob.escape(self._file.name)
+        patterns = {LEFT: f".{name}.*.restoring", LEFT_ALONE: f"{name}.replaced-*"}
+        found = {text: sorted(map(str, self._file.parent.glob(each))) for text, each in patterns.items()}
+        return [text.format(files[0], shlex.join(["rm", *files])) for text, files in found.items() if files]
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - beside the target
         """Decompress and check a copy beside the target, whose place it takes then."""
