@@ -114,7 +114,7 @@ def test_each_copy_is_listed_with_its_place_and_why_it_is_kept(shop: Shop, offsi
     assert (newest["size"], newest["source"]) == (file.stat().st_size, "sqlite")
     assert (newest["encrypted"], newest["verified_at"]) == (False, None)
     assert newest["created_at"] == "2026-01-03T12:00:00.000000Z"
-    assert (newest["kept"], oldest["kept"]) == (["last", "the newest good one"], [])
+    assert (newest["kept"], oldest["kept"]) == (["last", "the newest"], [])
     assert oldest["destination"] == str(offsite)
     assert shop.fraisier("backups", "test", "shop", "production").returncode == ExitCode.SUCCESS
     head, *lines = shop.fraisier("backups", "list", "shop", "prod").stdout.splitlines()
@@ -152,9 +152,30 @@ def test_a_damaged_copy_is_found_where_it_lies(shop: Shop, offsite: Path) -> Non
     assert lines[2].startswith(f"{first} at offsite: {first}.sqlite.zst at {offsite} is damaged: its SHA-256")
     assert lines[3:] == [f"{second} at offsite: good"]
     assert f"reading {first} at {offsite}" in done.stderr
-    verified = {(each["name"], each["place"]): each["verified_at"] for each in shop.told("list")["copies"]}
+    told = shop.told("list", code=ExitCode.FAILED)
+    verified = {(each["name"], each["place"]): each["verified_at"] for each in told["copies"]}
     assert verified.pop((first, "offsite")) is None
     assert None not in verified.values()
+
+
+def test_a_copy_that_was_damaged_since_it_was_made_is_good_no_more(shop: Shop) -> None:
+    assert shop.fraisier("backup", "shop", "production").returncode == ExitCode.SUCCESS
+    (copy,) = shop.told("list")["copies"]
+    assert (copy["verified_at"] is None, copy["kept"]) == (False, ["no `keep` is set", "the newest"])
+    shop.damage(copy["name"], shop.copies)
+    assert shop.fraisier("backups", "verify", "shop", "production").returncode == ExitCode.FAILED
+    told = shop.told("list", code=ExitCode.FAILED)
+    (problem,) = told["problems"]
+    assert told["copies"][0]["verified_at"] is None
+    assert (problem["place"], problem["name"]) == ("local", copy["name"])
+    assert "is damaged: its SHA-256 is" in problem["problem"]
+    _, line = shop.fraisier("backups", "list").stdout.splitlines()
+    assert "  not good  " in line
+    assert json.loads(shop.fraisier("status", "--json").stdout)[0]["doubt"] == problem["problem"]
+    shop.damage(copy["name"], shop.copies)  # the bit is as it was
+    assert shop.told("verify", "shop", "production")[0]["problem"] is None
+    assert shop.told("list")["problems"] == []
+    assert json.loads(shop.fraisier("status", "--json").stdout)[0]["doubt"] is None
 
 
 def test_one_backup_or_one_place_is_verified(shop: Shop, offsite: Path) -> None:

@@ -125,7 +125,7 @@ def test_what_is_backed_up_is_kept_elsewhere_restored_into_an_empty_server_and_t
     january, first, _, newest = (shop.back_up(time) for time in times)
     listed = json.loads(shop.fraisier("backups", "list", "--json").stdout)
     assert listed["problems"] == []
-    kept = {newest: ["last", "daily", "monthly", "the newest good one"], first: ["daily"]}
+    kept = {newest: ["last", "daily", "monthly", "the newest"], first: ["daily"]}
     kept[january] = ["monthly"]
     for place in ("local", "offsite", "nas"):
         there = {copy["name"]: copy["kept"] for copy in listed["copies"] if copy["place"] == place}

@@ -163,7 +163,7 @@ def reasons_to_keep(
         policy: what is kept.
         now: the current time.
     """
-    return _reasons(manifests, policy, now, None)
+    return _reasons(manifests, policy, now, None, newest="the newest")
 
 
 def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None) -> str | None:
@@ -183,7 +183,12 @@ def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None
 
 
 def _reasons(
-    manifests: tuple[Manifest, ...], policy: Policy, now: datetime, verified: str | None
+    manifests: tuple[Manifest, ...],
+    policy: Policy,
+    now: datetime,
+    verified: str | None,
+    *,
+    newest: str = "the newest good one",
 ) -> dict[str, tuple[str, ...]]:
     own = [each for each in manifests if each.installation == policy.installation]
     counted = past(own, now)
@@ -192,7 +197,7 @@ def _reasons(
     reasons |= {each.name: (TO_COME,) for each in own}
     reasons |= {each.name: names for each, names in zip(counted, _rules(counted, policy), strict=True)}
     if counted:
-        reasons[counted[-1].name] += ("the newest good one",)
+        reasons[counted[-1].name] += (newest,)
     if counted and verified in reasons and verified != counted[-1].name:
         reasons[verified] += ("made just now",)
     asked = {each.asked_by: each.name for each in own if each.asked_by is not None}

@@ -64,6 +64,10 @@ class AnySession(ABC):
         """
         return {}
 
+    def backup_problems(self, fraise: str, environment: str, name: str) -> list[str]:  # noqa: ARG002
+        """Return what `backups verify` found to be wrong with a backup, as far as it is known here."""
+        return []
+
     def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:  # noqa: ARG002
         """Return the last problem of each observer that ever had one, as far as it is known here."""
         return []

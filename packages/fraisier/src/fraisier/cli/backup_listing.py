@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from fraisier_core.errors import FraisierError, PluginError
 from fraisier_core.kept_backups import BackupCopy, ListedPlace
 from fraisier_core.system.host import utc_text
 
+from fraisier.cli.backup_marks import Verification
 from fraisier.cli.backup_session import BackupSession, backup_session
 from fraisier.cli.session import ActingSession
 from fraisier.cli.sizes import in_bytes
@@ -30,8 +31,9 @@ def list_backups(fraise: str | None, environment: str | None, config: Path | Non
     for session in _sessions(fraise, environment, config):
         try:
             for listing in session.backups.listings():
-                copies += [_told(session, listing, copy) for copy in listing.copies]
-                problems += _problems(session, listing)
+                found = [(copy, _verified(session, listing, copy)) for copy in listing.copies]
+                copies += [_told(session, listing, *each) for each in found]
+                problems += _problems(session, listing, found)
         except FraisierError as error:
             problems.append(_problem(session, None, None, session.redacted(str(error))))
     copies.sort(key=lambda copy: (copy["fraise_id"], copy["environment"], copy["created_at"]), reverse=True)
@@ -62,7 +64,13 @@ def _keeps_backups(session: BackupSession) -> bool:
         return False  # `fraisier plugins` says why
 
 
-def _told(session: BackupSession, listing: ListedPlace, copy: BackupCopy) -> dict[str, Any]:
+def _verified(session: BackupSession, listing: ListedPlace, copy: BackupCopy) -> Verification | None:
+    return session.record.verified(copy.name, listing.place, listing.destination)
+
+
+def _told(
+    session: BackupSession, listing: ListedPlace, copy: BackupCopy, verified: Verification | None
+) -> dict[str, Any]:
     return {
         "fraise_id": session.names[0],
         "environment": session.names[1],
@@ -73,12 +81,17 @@ def _told(session: BackupSession, listing: ListedPlace, copy: BackupCopy) -> dic
         "place": listing.place,
         "destination": listing.destination,
         "encrypted": copy.encrypted,
-        "verified_at": session.record.verified_at(copy.name, listing.place, listing.destination),
+        "verified_at": verified.at if verified and verified.problem is None else None,
         "kept": list(copy.kept),
     }
 
 
-def _problems(session: BackupSession, listing: ListedPlace) -> Iterator[dict[str, Any]]:
+def _problems(
+    session: BackupSession, listing: ListedPlace, found: Iterable[tuple[BackupCopy, Verification | None]]
+) -> Iterator[dict[str, Any]]:
+    for copy, verified in found:
+        if verified is not None and verified.problem is not None:
+            yield _problem(session, listing, copy.name, verified.problem)
     for name, why in sorted(listing.unreadable.items()):
         yield _problem(session, listing, name, session.redacted(why))
     if listing.problem is not None:
@@ -102,8 +115,9 @@ def _show(copies: list[dict[str, Any]], problems: list[dict[str, Any]], *, as_js
     if as_json:
         print_json({"copies": copies, "problems": problems})
         return
+    bad = {_key(each) for each in problems}
     if copies:
-        print_table(TITLES, [_row(copy) for copy in copies], FIRST_TO_GO)
+        print_table(TITLES, [_row(copy, is_bad=_key(copy) in bad) for copy in copies], FIRST_TO_GO)
     elif not problems:
         say("there are no backups; `fraisier backup FRAISE ENV` makes one")
     for each in problems:
@@ -112,14 +126,19 @@ def _show(copies: list[dict[str, Any]], problems: list[dict[str, Any]], *, as_js
         tell(f"{where}{place}: {each['problem']}", "red")
 
 
-def _row(copy: dict[str, Any]) -> list[Cell | str | None]:
+def _key(told: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(told[each] for each in ("fraise_id", "environment", "place", "name"))
+
+
+def _row(copy: dict[str, Any], *, is_bad: bool) -> list[Cell | str | None]:
     kept = ", ".join(copy["kept"])
+    verified = ago(copy["verified_at"]) if copy["verified_at"] else Cell("never", "yellow")
     return [
         copy["name"],
         ago(copy["created_at"]),
         in_bytes(copy["size"]),
         copy["place"],
         "yes" if copy["encrypted"] else "no",
-        ago(copy["verified_at"]) if copy["verified_at"] else Cell("never", "yellow"),
+        Cell("not good", "red") if is_bad else verified,
         kept or Cell("goes at the next pruning", "yellow"),
     ]

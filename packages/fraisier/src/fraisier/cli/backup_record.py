@@ -1,19 +1,16 @@
-"""What is on record of the backups of an environment: which failed, and when each copy was verified."""
+"""What is on record of the backups of an environment: which failed, and what each copy was found to be."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 from fraisier_core.errors import BusyError
 from fraisier_core.store.protocol import Reader
 from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import ENDED, KINDS
-from fraisier_core.system.host import utc_text
 
+from fraisier.cli.backup_marks import BackupMarks, Verification
 from fraisier.cli.tables import short_id
 
 RECORDED = 1000
@@ -22,19 +19,19 @@ RECORDED = 1000
 
 @dataclass(frozen=True)
 class BackupRecord:
-    """The record of one environment, and a mark for each copy that a command has verified.
+    """The record of one environment, and what commands found of its copies.
 
     Args:
         reader: of the store, None if there is none yet.
         fraise: whose backups are meant.
         environment: of that fraise.
-        folder: of the environment's own, for the marks.
+        marks: what commands found.
     """
 
     reader: Reader | None
     fraise: str
     environment: str
-    folder: Path
+    marks: BackupMarks
 
     @property
     def failed(self) -> str | None:
@@ -52,20 +49,13 @@ class BackupRecord:
             what = f"{short_id(running)} of {' '.join(names)} is under way"
             raise BusyError(f"{what}: wait until it has ended, or run `fraisier cancel {short_id(running)}`")
 
-    def verified_at(self, name: str, place: str, destination: str) -> str | None:
-        """Return when a copy was last found to be good, None if it never was."""
-        found = (self._made.get(name), self._tested.get((name, destination)), self._marked(name, place))
-        return max((each for each in found if each is not None), default=None)
-
-    def mark_verified(self, name: str, place: str) -> None:
-        """Remember that a copy is good."""
-        mark = self._mark(name, place)
-        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark.touch()
-
-    def forget(self, name: str, place: str) -> None:
-        """Forget a copy that is deleted."""
-        self._mark(name, place).unlink(missing_ok=True)
+    def verified(self, name: str, place: str, destination: str) -> Verification | None:
+        """Return what a copy was last found to be, None if it was never verified."""
+        good = self._made.get(name), self._tested.get((name, destination))
+        found = [Verification(at) for at in good if at is not None]
+        if marked := self.marks.found(name, place):
+            found.append(marked)
+        return max(found, key=lambda each: each.at, default=None)
 
     @cached_property
     def _made(self) -> dict[str, str]:
@@ -90,11 +80,3 @@ class BackupRecord:
     def _deployments(self) -> list[Deployment]:
         found = (self.fraise, self.environment)
         return self.reader.deployments(*found, limit=RECORDED) if self.reader else []
-
-    def _marked(self, name: str, place: str) -> str | None:
-        with suppress(OSError):
-            return utc_text(datetime.fromtimestamp(self._mark(name, place).stat().st_mtime, UTC))
-        return None
-
-    def _mark(self, name: str, place: str) -> Path:
-        return self.folder / "verified" / f"{place}:{name}".replace("/", "_")

@@ -15,6 +15,7 @@ from fraisier_core.plugins import Deployer
 from fraisier_core.text.redaction import Redactor
 
 from fraisier.cli.backup_commands import BackupCommands
+from fraisier.cli.backup_marks import BackupMarks
 from fraisier.cli.backup_record import BackupRecord
 from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import ExitCode, code_of_error
@@ -62,7 +63,7 @@ class BackupSession:
     @cached_property
     def record(self) -> BackupRecord:
         """What is on record. Raises `StoreError`."""
-        return BackupRecord(self.session.reader(), *self.names, self._folder)
+        return BackupRecord(self.session.reader(), *self.names, BackupMarks(self._folder))
 
     @cached_property
     def redactor(self) -> Redactor:

@@ -140,6 +140,14 @@ class Session(AnySession):
 
         return timers_of(configured, names, fired, deployed)
 
+    def backup_problems(self, fraise: str, environment: str, name: str) -> list[str]:
+        """Return what `backups verify` found to be wrong with the copies of a backup."""
+        from fraisier_core.kept_backups import folder_of_backups
+
+        from fraisier.cli.backup_marks import BackupMarks
+
+        return [*BackupMarks(folder_of_backups(self.place.state_dir, fraise, environment)).problems(name)]
+
     def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:
         """Return the last problem of each observer that ever had one."""
         return cast("Reader", reader).observer_problems() if reader else []

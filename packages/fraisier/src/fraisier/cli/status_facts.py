@@ -55,7 +55,7 @@ class Shown(NamedTuple):
     the newest push that does not serve, `missed` are the branch heads that were never requested, when it was
     reconciled last; `unasked` says why the repository could not be asked, `timer` when a run is requested
     next. `tests` are restore tests, and `test_timer` says when one is requested; `hold` is what pushes there
-    wait for.
+    wait for, and `damage` what was found to be wrong with copies of the newest backup.
     """
 
     status: EnvironmentStatus
@@ -69,6 +69,7 @@ class Shown(NamedTuple):
     tests: Runs = Runs()
     test_timer: TimerFacts | None = None
     hold: Hold | None = None
+    damage: str | None = None
 
     @property
     def backup(self) -> Deployment | None:
@@ -82,6 +83,8 @@ class Shown(NamedTuple):
         None if nothing is known.
         """
         last = self.tests.begun
+        if self.damage is not None:
+            return self.damage
         if self.test_timer and self.test_timer.problem:
             return self.test_timer.problem
         if self.test_timer and self.tests.done is None:
@@ -137,6 +140,7 @@ def gather(
             tests.get(names, Runs()),
             of_tests.get(names),
             holds.get(names),
+            _damage(session, names, runs.get(names, Runs()).done),
         )
         for names in wanted
         for status in [known.get(names) or _never_deployed(session, *names)]
@@ -195,6 +199,12 @@ def _never_deployed(session: AnySession, fraise: str, environment: str) -> Envir
     assert session.configured is not None  # noqa: S101 - else the store named it
     found = session.configured.fraise(fraise)
     return EnvironmentStatus(fraise, environment, found.type, found.description)
+
+
+def _damage(session: AnySession, names: Names, done: Deployment | None) -> str | None:
+    if done is None or done.stored_name is None:
+        return None
+    return "; ".join(session.backup_problems(*names, done.stored_name)) or None
 
 
 def _decision(reader: DeploymentReader | None, status: EnvironmentStatus) -> tuple[str, ...]:

@@ -1,0 +1,63 @@
+"""What `fraisier backups verify` found of each copy: no run's record has that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from fraisier_core.system.host import utc_text
+
+
+class Verification(NamedTuple):
+    """When a copy was last verified, and what was wrong with it, None if it was good."""
+
+    at: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupMarks:
+    """A file for each copy that a command has verified, of that time; its text is what was wrong.
+
+    Args:
+        folder: of the environment's own.
+    """
+
+    folder: Path
+
+    def mark(self, name: str, place: str, problem: str | None) -> None:
+        """Remember what was found of a copy, without secrets."""
+        file = self._file(name, place)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = file.with_name(f".{uuid4().hex}")
+        new.write_text(problem or "")
+        new.replace(file)
+
+    def forget(self, name: str, place: str) -> None:
+        """Forget a copy that is deleted."""
+        self._file(name, place).unlink(missing_ok=True)
+
+    def found(self, name: str, place: str) -> Verification | None:
+        """Return what was found of a copy last, None if no command has verified it."""
+        return _read(self._file(name, place))
+
+    def problems(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with the copies of a backup."""
+        for file in sorted(self._file(name, "").parent.glob("*")):
+            if file.name.endswith(f":{name}") and (found := _read(file)) and found.problem:
+                yield found.problem
+
+    def _file(self, name: str, place: str) -> Path:
+        return self.folder / "verified" / f"{place}:{name}".replace("/", "_")
+
+
+def _read(file: Path) -> Verification | None:
+    with suppress(OSError):
+        at = utc_text(datetime.fromtimestamp(file.stat().st_mtime, UTC))
+        return Verification(at, file.read_text() or None)
+    return None
