@@ -200,6 +200,21 @@ def test_what_a_user_requests_is_refused_unless_it_overrides_the_hold(store: Ope
     assert [each[1] for each in told].count("override_hold") == 1
 
 
+def test_what_a_user_requested_before_the_hold_may_be_requested_again_during_it(store: OpenStore) -> None:
+    store.request(PUSH)
+    running = store.leased(ME)
+    assert running is not None
+    by_hand, stale = store.request(MANUAL), store.request(PUSH._replace(commit_sha="d" * 40))
+    store.append(running, Event("success"))
+    lease = store.leased(ME, stale)
+    assert lease is not None
+    store.hold("web", "production", "an incident", "ops")
+    store.skip(lease, "it is stale", store.deployment(by_hand).repeated())
+    (again, *_) = store.deployments()
+    assert (again.trigger, again.overridden_hold) == ("manual", None)
+    assert not waits(store, again.id)
+
+
 def test_nothing_is_overridden_that_does_not_hold(store: OpenStore) -> None:
     deployment = store.deployment(store.request(MANUAL._replace(overrides_hold=True)))
     assert deployment.overridden_hold is None

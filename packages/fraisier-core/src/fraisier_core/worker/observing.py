@@ -110,8 +110,7 @@ class Observing:
                 lock,
             )
             for name, settings in config.observers.active.items()
-            for section in config.observers.forges.get(name)
-            or (None,)  # a forge that is down delays no other
+            for section in config.observers.forges.get(name) or (None,)
         ]
         names = [each.told.name for each in audience]
         for name in names:

@@ -11,6 +11,7 @@ from uuid import UUID
 import uuid_utils
 
 from fraisier_core.errors import FencedError, HeldError
+from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import (
     Claimed,
     ConfiguredEnvironment,
@@ -45,11 +46,11 @@ class Deployments(Leases):
 
     @transaction
     def request_all(self, requests: Sequence[Request]) -> list[str]:
-        return [self._request(each) for each in requests]
+        return [self._request_now(each) for each in requests]
 
     @transaction
     def request_and_claim(self, request: Request, holder: ProcessIdentity) -> tuple[str, Claimed | None]:
-        deployment_id = self._request(request)
+        deployment_id = self._request_now(request)
         if KINDS[request.kind].job and self.deployment(deployment_id).executor == "unit":
             return deployment_id, None
         return deployment_id, self._claim(holder, deployment_id)
@@ -145,22 +146,26 @@ class Deployments(Leases):
         facts = deployment._asdict() | {"deployed": commit}
         return self._one("requested_since", **facts) is None or self._one("left_since", **facts) is not None
 
+    def _request_now(self, request: Request) -> str:
+        """Request what nobody has requested before. Raises `HeldError` if a user may not while it is held."""
+        if request.trigger == "manual" and not request.overrides_hold and (hold := self._hold_of(request)):
+            raise HeldError(hold.refusal)
+        return self._request(request)
+
     def _request(self, request: Request) -> str:
         row = request_row(request, utc_now()) | {"overridden_hold": self._overridden(request)}
         self._write("request", **row)
         return str(row["deployment_id"])
 
     def _overridden(self, request: Request) -> str | None:
-        """Return the reason of the hold that a request overrides, if there is one. Raises `HeldError` if a
-        user requests a deployment that does not.
-        """
-        is_held = KINDS[request.kind].source == "commit"
-        if not is_held or not (request.overrides_hold or request.trigger == "manual"):
-            return None
-        hold = next(iter(self.holds(request.fraise_id, request.environment)), None)
-        if hold is not None and not request.overrides_hold:
-            raise HeldError(hold.refusal)
+        """Return the reason of the hold that a request overrides, if there is one."""
+        hold = self._hold_of(request) if request.overrides_hold else None
         return hold.reason if hold else None
+
+    def _hold_of(self, request: Request) -> Hold | None:
+        """Return what holds the environment of a request that deploys a commit."""
+        is_held = KINDS[request.kind].source == "commit"
+        return next(iter(self.holds(request.fraise_id, request.environment)), None) if is_held else None
 
     def _claim(self, holder: ProcessIdentity, deployment_id: str | None) -> Claimed | None:
         """Claim a deployment inside the caller's transaction."""
