@@ -74,12 +74,18 @@ def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     for each in listing.manifests:
         if each.created_at > now:
             run.note(f"{each.name} is passed over: {TO_COME}")
-    if run.newest_stored is not None and run.newest_stored > found.name:  # names sort by time
+    recorded = run.newest_stored or found.name
+    if recorded != found.name and _made_at(recorded) >= _made_at(found.name):
         raise BackupError(
             f"{found.name} is the newest backup in {place.destination}, but a newer one is on record, "
-            f"{run.newest_stored}: look what became of it there, or run fraisier backup"
+            f"{recorded}: look what became of it there, or run fraisier backup"
         )
     return found
+
+
+def _made_at(name: str) -> str:
+    """Return what of the name of a backup sorts by time, to the second."""
+    return name.rpartition("-")[0]
 
 
 def _require(manifest: Manifest, what: str, differences: list[str]) -> None:
