@@ -187,7 +187,7 @@ def test_what_has_no_manifest_is_named(place: Place, tmp_path: Path) -> None:
     (tmp_path / "remote/backups" / manifest.manifest_file).unlink()
     listing = place.manifests().of("shop", "production")
     assert listing.manifests == ()
-    assert "it has no manifest" in listing.unreadable[manifest.file]
+    assert listing.unreadable[manifest.file].startswith(f"{manifest.file} has no manifest: ")
 
 
 def test_a_remote_that_lets_nothing_be_deleted_takes_copies(

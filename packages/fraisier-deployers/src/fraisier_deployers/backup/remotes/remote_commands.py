@@ -18,7 +18,7 @@ from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
 
-_ORPHAN = "it has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
+_ORPHAN = "{} has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ def listing_of(names: Collection[str], bring: Callable[[str], str]) -> Listing:
         bring: fetches all manifests to a folder, and returns why some could not be.
     """
     there = {name for name in names if name.endswith(SUFFIX) and not name.startswith(".")}
-    orphans = {name: _ORPHAN for name in names if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there}
+    lone = [name for name in names if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there]
+    orphans = {name: _ORPHAN.format(name) for name in lone}
     if not there:
         return Listing((), orphans)
     with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
