@@ -15,12 +15,13 @@ from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
+from fraisier_deployers.backup.discreet_restic import LOCKED, told
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.restic import ResticPlace
-from fraisier_deployers.backup.restic_errors import reasons
-from fraisier_deployers.backup.restic_locks import LOCKED, patiently
+from fraisier_deployers.backup.restic_errors import reason
+from fraisier_deployers.backup.restic_locks import patiently
 from fraisier_deployers.backup.restic_snapshots import readable_snapshots
 from fraisier_deployers.backup.restoring import restore
 from fraisier_deployers.backup.sources.command_source import CommandSource
@@ -319,14 +320,14 @@ def test_a_wrong_password_is_said_and_nothing_is_made(place: ResticPlace, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "repository", ["rest:http://user:hunter22@127.0.0.1:9/srv/vault/", "/proc/vault/shop"]
+    "repository", ["rest:http://user:hunter22@127.0.0.1:9/srv/vault/", "/proc/vault/repository"]
 )
-def test_where_it_is_and_its_password_are_in_no_error_and_no_command(
+def test_where_it_is_and_its_password_are_in_no_error_no_command_and_no_output(
     repository: str, run: FakeRun[BackupSettings], place: ResticPlace
 ) -> None:
     with pytest.raises(BackupError) as raised:
         at(run, repository).prepare()
-    said = f"{raised.value} {run.commands}"
+    said = f"{raised.value} {run.commands} {run.output}"
     assert "the restic repository: cannot make it: " in said
     assert not [
         part for part in ("127.0.0.1", "vault", "hunter22", PASSWORD, "/srv", "/proc") if part in said
@@ -334,8 +335,9 @@ def test_where_it_is_and_its_password_are_in_no_error_and_no_command(
 
 
 def test_what_restic_says_is_told_without_the_parts_of_its_address() -> None:
-    reason = reasons("sftp:backup@nas.example.com:/srv/restic/shop")
-    said = reason(
-        "unable to open /srv/restic/shop/config at nas.example.com\nFatal: nas.example.com: odd: backup"
-    )
-    assert said == "***: odd: ***"
+    repository = "sftp:backup@nas.example.com:/srv/repository/shop"
+    assert told(repository, "Fatal: nas.example.com: odd: backup") == "Fatal: ***: odd: ***"
+    line = "Fatal: no lock in /srv/repository/shop: repository is already locked by PID 1"
+    said = "Fatal: no lock in ***: *** is already locked by PID 1"
+    assert told(repository, line) == f"{said} ({LOCKED})"
+    assert (reason(said), reason(f"{said} ({LOCKED})")) == (said.removeprefix("Fatal: "), LOCKED)

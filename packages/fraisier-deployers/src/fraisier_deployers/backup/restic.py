@@ -13,6 +13,7 @@ from fraisier_core import CommandFailedError, CommandResult
 from pydantic import SecretStr
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.discreet_restic import ABSENT, command
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
@@ -20,7 +21,7 @@ from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import NAMELESS, Listing, Runner, StoredFile
 from fraisier_deployers.backup.read_manifests import ReadManifests
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
-from fraisier_deployers.backup.restic_errors import hidden, reasons
+from fraisier_deployers.backup.restic_errors import reason
 from fraisier_deployers.backup.restic_locks import Result, patiently, unless_locked
 from fraisier_deployers.backup.restic_snapshots import (
     DATA,
@@ -36,7 +37,6 @@ from fraisier_deployers.backup.with_variables import WithVariables
 
 NAME = "restic"
 _EVERY_HALF_MINUTE = "0.033"
-_ABSENT = "Is there a repository at the following location?"
 _UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
 
 
@@ -72,9 +72,9 @@ class ResticPlace:
         """Make the repository if there is none, remove the locks of killed processes, and wait until nobody
         has it for himself. Raises `BackupError`.
         """
-        result = self.commands.run("open it", self._argv("cat", "--no-lock", "config"), range(256))
-        if _ABSENT in result.output or result.status == 10:
-            self._run("make it", "init")
+        result = self.commands.run("open it", command("cat", "--no-lock", "config"), range(256))
+        if f"({ABSENT})" in result.output or result.status == 10:
+            self._run("make it", "init", "--quiet")
         elif result.status != 0:
             raise self.commands.failed("open it", result.output)
         self._run("unlock it", "unlock")
@@ -105,10 +105,7 @@ class ResticPlace:
             work: an empty folder for files that are needed meanwhile.
         """
         require_program("restic")
-        try:
-            return source.dump(WithVariables(self.runner, self._env), work, self._sink(file, made))
-        except BackupError as error:
-            raise BackupError(hidden(self.repository.get_secret_value(), str(error))) from error
+        return source.dump(WithVariables(self.runner, self._env), work, self._sink(file, made))
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy: the data, then the manifest."""
@@ -176,10 +173,10 @@ class ResticPlace:
         found = [each for each in readable_snapshots(self.commands) if each.has(DATA, manifest.file)]
         if not found:
             raise BackupError(f"{self.destination}: {manifest.file} is missing")
-        return Stage(tuple(self._argv("dump", found[-1].id, f"/{manifest.file}")))
+        return Stage(command("dump", found[-1].id, f"/{manifest.file}"))
 
     def _manifest(self, snapshot: Snapshot, name: str) -> Manifest:
-        argv = self._argv("dump", snapshot.id, f"/{name}")
+        argv = command("dump", snapshot.id, f"/{name}")
         text = self._patiently(lambda: self.commands.output(f"read {name}", argv))
         manifest = Manifest.parse(text, name)
         self._read.keep(snapshot.id, manifest)
@@ -192,11 +189,10 @@ class ResticPlace:
         tags = ("fraisier", kind, *tags_of(made), file)
         time = made.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         options = (f"--stdin-filename={file}", f"--host={made.host}", f"--time={time}")
-        argv = self._argv("backup", "--quiet", "--stdin", *options, *(f"--tag={tag}" for tag in tags))
-        return Stage(tuple(argv))
+        return Stage(command("backup", "--quiet", "--stdin", *options, *(f"--tag={tag}" for tag in tags)))
 
     def _run(self, doing: str, *arguments: str) -> CommandResult:
-        return self.commands.run(doing, self._argv(*arguments))
+        return self.commands.run(doing, command(*arguments))
 
     def _pipe(self, doing: str, pipeline: Pipeline) -> StoredFile:
         require_program("restic")
@@ -206,9 +202,6 @@ class ResticPlace:
             raise self.commands.failed(doing, str(error)) from error
         return StoredFile(flowed.size, flowed.sha256)
 
-    def _argv(self, *arguments: str) -> list[str]:
-        return ["restic", *arguments]
-
     @property
     def _read(self) -> ReadManifests:
         return ReadManifests(self.cache)
@@ -216,8 +209,8 @@ class ResticPlace:
     @property
     def commands(self) -> RemoteCommands:
         """What runs restic."""
-        why = reasons(self.repository.get_secret_value())
-        return RemoteCommands(self.runner, self.destination, why, self._env)
+        require_program("restic")
+        return RemoteCommands(self.runner, self.destination, reason, self._env)
 
     @property
     def _env(self) -> Mapping[str, str]:

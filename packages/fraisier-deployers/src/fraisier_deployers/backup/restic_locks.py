@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.discreet_restic import LOCKED
 
-LOCKED = "another process has locked it"
 _TICK_SECONDS = 5.0
 
 Result = TypeVar("Result")

@@ -10,12 +10,13 @@ from typing import Protocol
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.discreet_restic import command
 from fraisier_deployers.backup.manifest import SUFFIX
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands
 
 DATA, MANIFEST = "fraisier-data", "fraisier-manifest"
-_LIST = ("restic", "list", "--no-lock", "snapshots")
-_READ = ("restic", "snapshots", "--no-lock", "--json")
+_LIST = command("list", "--no-lock", "snapshots")
+_READ = command("snapshots", "--no-lock", "--json")
 
 
 class Origin(Protocol):
