@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fraisier_core import FraisierError
+from fraisier_core import ConflictError, FraisierError
 
 
 class BackupError(FraisierError):
@@ -11,3 +11,7 @@ class BackupError(FraisierError):
 
 class DamagedCopyError(BackupError):
     """What lies at a place was read, and is not what was stored there."""
+
+
+class RefusedError(BackupError, ConflictError):
+    """What was asked for is refused as things are now; nothing was changed."""
