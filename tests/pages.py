@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 20.0
 BLOCK_SECONDS = 120.0
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```[ ]*$", re.MULTILINE | re.DOTALL)
-_PORTS = re.compile(r"\b(8080|8000)\b")
+_PORTS = re.compile(r"\b80\d\d\b")
 _VARYING = (
     (re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{12}-[0-9a-f]{4}\b"), "RELEASE"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "ID"),
@@ -90,7 +90,7 @@ class PageShell:
         self._folder = folder
         self._scripts = folder.parent / "blocks"
         self._scripts.mkdir()
-        self._ports = {port: str(_free_port()) for port in ("8080", "8000")}
+        self._ports: dict[str, str] = {}
         reader, writer = os.pipe()
         self._statuses = os.fdopen(reader)
         self._bash = subprocess.Popen(
@@ -159,7 +159,10 @@ class PageShell:
         return output.read_text()
 
     def _with_ports(self, text: str) -> str:
-        return _PORTS.sub(lambda match: self._ports[match[1]], text)
+        return _PORTS.sub(self._free_in_place_of, text)
+
+    def _free_in_place_of(self, port: re.Match[str]) -> str:
+        return self._ports.setdefault(port[0], str(_free_port()))
 
     def _shown(self, output: str) -> str:
         return output.replace(str(self._folder), "/home/alice")

@@ -27,9 +27,11 @@ def test_its_commands_back_up_test_and_restore(tmp_path: Path, postgres_server: 
     path = f"{programs(postgres_server.version)}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     server = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres_server.port), "PGUSER": "postgres"}
     with page_shell(home, {"PATH": path, "PGPASSWORD": PASSWORD, **server}) as shell:
-        for block in blocks(PAGE):
+        *steps, clean_up = blocks(PAGE)
+        for block in steps:
             address = f"127.0.0.1:{postgres_server.port}/"
             shell.execute(replace(block, text=block.text.replace("db.internal/", address)))
         said = shell.run("fraisier history; fraisier status")
+        shell.execute(clean_up)
     assert "correct-horse-battery" not in said
     assert said.count("success") >= 2

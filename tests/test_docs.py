@@ -141,6 +141,20 @@ def test_a_page_works_from_its_first_block_to_its_last(
             shell.execute(block)
 
 
+def test_no_two_pages_write_into_one_folder() -> None:
+    folders = [
+        name
+        for page in ALL_PAGES
+        for name in re.findall(r"mkdir .*&& cd (\S+)$", page.read_text(), re.MULTILINE)
+    ]
+    assert sorted(set(folders)) == sorted(folders)
+
+
+def test_no_loop_waits_for_ever() -> None:
+    lines = [line for page in PAGES for block in blocks(page) for line in block.text.splitlines()]
+    assert [line for line in lines if line.startswith(("until ", "while ")) and "; do " in line] == []
+
+
 def alone(language: str) -> list[Any]:
     return [
         pytest.param(block, id=f"{page_id(page)}:{block.line}")
