@@ -50,16 +50,17 @@ Configured = Callable[..., Place]
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
-    def place(*, silence_timeout: float = 60.0, **remote: object) -> Place:
+    def place(*, silence_timeout: float = 60.0, env: dict[str, str] | None = None, **remote: object) -> Place:
         section = {
             "source": {"command": ["true"]},
             "path": str(tmp_path / "local"),
             "remotes": {"offsite": remote},
             "silence_timeout": silence_timeout,
+            "env": env or {},
         }
         settings = BackupSettings.model_validate(section)
         run = FakeRun(settings, Release("", tmp_path, ""))
-        (only,) = remote_places(settings, run)
+        (only,) = remote_places(settings, run, tmp_path / "kept")
         return only
 
     return place
@@ -179,6 +180,29 @@ def test_what_a_killed_upload_left_is_deleted_a_day_later(configured: Configured
             os.utime(file, (time.time() - 90_000,) * 2)
     put(place, tmp_path)
     assert [file.exists() for file in (left, under_way, others)] == [False, True, True]
+
+
+def test_what_was_cut_off_is_deleted_with_the_next_copy_if_it_came_from_here(
+    configured: Configured, tmp_path: Path
+) -> None:
+    require("rclone")
+    script, remote = tmp_path / "bin/rclone", tmp_path / "remote"
+    script.parent.mkdir()
+    fails = '#!/bin/sh\ncase "$*" in *copyto*.json*|*delete*.bin*) exit 1;; esac'
+    script.write_text(f'{fails}\nexec {shutil.which("rclone")} "$@"\n')
+    script.chmod(0o755)
+    away = configured(rclone=str(remote), env={"PATH": f"{script.parent}:{os.environ['PATH']}"})
+    place = configured(rclone=str(remote))
+    whole, pruned, foreign = (put(place, tmp_path, day) for day in (1, 2, 3))
+    (remote / foreign.manifest_file).unlink()
+    with pytest.raises(BackupError, match="cannot delete"):
+        away.delete(pruned)
+    with pytest.raises(BackupError, match="cannot store"):
+        put(away, tmp_path, 4)
+    assert len(place.manifests().unreadable) == 3
+    newest = put(place, tmp_path, 5)
+    assert place.manifests().manifests == (whole, newest)
+    assert place.manifests().unreadable.keys() == {foreign.file}
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)

@@ -134,7 +134,7 @@ def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[st
     """
     settings, (local, manifest) = run.settings, copies[0]
     failures = []
-    for place in remote_places(settings, run):
+    for place in remote_places(settings, run, run.folder):
         try:
             with run.step(f"copy_{place.name}"):
                 _require_filled(run, place)

@@ -112,7 +112,7 @@ class KeptCopies(KeptBackups):
         self._note_leftovers()
 
     def _note_leftovers(self) -> None:
-        """Say what restores left that are over: nothing deletes it but who has looked."""
+        """Say what restores left, which nothing deletes here."""
         try:
             origin = origin_target(self.settings.source, self.context)
             for line in origin.leftovers() if origin else ():
@@ -134,7 +134,7 @@ class KeptCopies(KeptBackups):
 
     def _places(self) -> list[Place]:
         first: Place = primary_place(self.settings, self._folder, self.context)
-        return [first, *remote_places(self.settings, self.context)]
+        return [first, *remote_places(self.settings, self.context, self.context.folder)]
 
     def _named_places(self, name: str | None) -> list[Place]:
         places = self._places()

@@ -59,7 +59,8 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
 
 
 def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
-    places: list[Place] = [primary_place(run.settings, folder, run), *remote_places(run.settings, run)]
+    first: Place = primary_place(run.settings, folder, run)
+    places = [first, *remote_places(run.settings, run, run.folder)]
     return next(place for place in places if place.name == run.settings.tested_place)
 
 

@@ -13,7 +13,7 @@ _MOST_TABLES = 5
 LEFT = "{} was left by a restore: unless one is still at work, {}"
 """Says what a restore left that was killed, and how it is removed."""
 LEFT_ALONE = "{} was replaced by a restore, and is kept until you {}"
-"""Says the same of what was there before, which nobody else deletes."""
+"""Says the same of what was there before, which is never deleted here."""
 
 
 class RestoreTarget(Protocol):

@@ -7,21 +7,24 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.remote_settings import RemoteSection
+from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
 from fraisier_deployers.backup.remotes.rsync import RsyncPlace
 
 
-def remote_places(settings: BackupSettings, runner: Runner) -> list[Place]:
+def remote_places(settings: BackupSettings, runner: Runner, folder: Path) -> list[Place]:
     """Return the places of `remotes:`, in their order.
 
     Args:
         settings: the section of the environment.
         runner: runs the commands that reach them.
+        folder: the environment's own that stays between runs.
     """
     if settings.path is None:
         return []
     scratch = settings.path
-    return [_place(name, section, runner, scratch) for name, section in settings.remotes.items()]
+    places = (_place(name, section, runner, scratch) for name, section in settings.remotes.items())
+    return [NotedPlace(place, folder / "unfinished" / place.name) for place in places]
 
 
 def _place(name: str, section: RemoteSection, runner: Runner, scratch: Path) -> Place:

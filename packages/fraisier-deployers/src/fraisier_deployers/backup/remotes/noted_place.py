@@ -1,0 +1,83 @@
+"""A place elsewhere, of which this host notes what it stores and deletes there until that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.manifest import SUFFIX, Manifest
+from fraisier_deployers.backup.places import Listing, Place, StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class NotedPlace:
+    """A place where what was cut off is deleted before the next copy is stored: data without a manifest, of
+    which it is noted that it came from here. Other data without one is left alone.
+
+    Args:
+        place: the place itself, which the environment uses exclusively while something is stored or deleted.
+        folder: where the notes lie, of this place of the environment alone.
+    """
+
+    place: Place
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        return self.place.name
+
+    @property
+    def destination(self) -> str:
+        """Where it is."""
+        return self.place.destination
+
+    def manifests(self) -> Listing:
+        """Return what lies there."""
+        return self.place.manifests()
+
+    def put(self, file: Path, manifest: Manifest) -> None:
+        """Store a copy, after what was cut off before it is deleted."""
+        with suppress(BackupError, OSError):  # it is still named wherever the place is listed
+            self._delete_cut_off()
+        with self._noted(manifest):
+            self.place.put(file, manifest)
+
+    def stored(self, manifest: Manifest) -> StoredFile:
+        """Return what lies there as the file of a copy."""
+        return self.place.stored(manifest)
+
+    def fetch(self, manifest: Manifest, folder: Path) -> Path:
+        """Return the path of the copy's file, brought to `folder`."""
+        return self.place.fetch(manifest, folder)
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete a copy."""
+        with self._noted(manifest):
+            self.place.delete(manifest)
+
+    def _delete_cut_off(self) -> None:
+        notes = sorted(self.folder.glob(f"*{SUFFIX}"))
+        lone = self.place.manifests().unreadable if notes else {}
+        for note in notes:
+            manifest = Manifest.parse(note.read_bytes(), note.name)
+            if manifest.file in lone:
+                self.place.delete(manifest)
+            note.unlink(missing_ok=True)
+
+    @contextmanager
+    def _noted(self, manifest: Manifest) -> Iterator[None]:
+        """Have a note of a copy for as long as the context lasts, and longer if something is raised."""
+        note = self.folder / manifest.manifest_file
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial = note.with_suffix(".partial")
+            partial.write_text(manifest.text())
+            partial.replace(note)
+        except OSError as error:
+            raise BackupError(f"{error.filename}: {error.strerror}") from error
+        yield
+        note.unlink(missing_ok=True)
