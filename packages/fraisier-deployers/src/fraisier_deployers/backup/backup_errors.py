@@ -13,5 +13,5 @@ class DamagedCopyError(BackupError):
     """What lies at a place was read, and is not what was stored there."""
 
 
-class RefusedError(BackupError, ConflictError):
+class BackupRefusedError(BackupError, ConflictError):
     """What was asked for is refused as things are now; nothing was changed."""

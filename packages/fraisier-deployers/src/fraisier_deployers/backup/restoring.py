@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from fraisier_deployers.backup.backing_up import dumped
-from fraisier_deployers.backup.backup_errors import BackupError, RefusedError
+from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
 from fraisier_deployers.backup.local_place import LocalPlace
@@ -50,7 +50,7 @@ def restore(
     folder: Path,
     replace: str | None = None,
 ) -> Restored:
-    """Restore a backup, and compare. Raises `BackupError`: a `RefusedError` if nothing was begun.
+    """Restore a backup, and compare. Raises `BackupError`: a `BackupRefusedError` if nothing was begun.
 
     Args:
         settings: of the environment.
@@ -84,19 +84,19 @@ def restore(
 
 
 def require_replaceable(target: RestoreTarget, replace: str | None) -> None:
-    """Raise `RefusedError` unless a target is vacant, or named once more."""
+    """Raise `BackupRefusedError` unless a target is vacant, or named once more."""
     if replace is not None and isinstance(target, CommandTarget):
-        raise RefusedError(
+        raise BackupRefusedError(
             f"--replace is not for what source.restore restores: {target.name} cannot be backed up first; "
             "remove or rename it yourself"
         )
     if replace is not None and replace != target.name:
-        raise RefusedError(
+        raise BackupRefusedError(
             f"--replace {replace} is not the name of the target, {target.name}: nothing changed"
         )
     if replace is None and not target.is_vacant():
         how = f"name a new or empty target, or add --replace {target.name}, which backs it up first"
-        raise RefusedError(f"{target.name} is not empty: {how}")
+        raise BackupRefusedError(f"{target.name} is not empty: {how}")
 
 
 def _replaced(target: RestoreTarget, manifest: Manifest, file: Path, work: Path, replaced: Path) -> None:

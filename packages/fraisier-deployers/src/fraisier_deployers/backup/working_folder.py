@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fraisier_deployers.backup.backup_errors import BackupError, RefusedError
+from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.local_place import PARTIAL, LocalPlace, make_private
 
 LOCK = ".{}-{}.lock"
@@ -23,8 +23,8 @@ def exclusive(
     folder: Path, fraise: str, environment: str, seconds: float = _PATIENCE_SECONDS
 ) -> Iterator[None]:
     """Have an environment's copies in a folder to oneself, for as long as the context lasts. What killed
-    processes left unfinished is removed. Raises `BackupError`: a `RefusedError` if another process does not
-    end in time.
+    processes left unfinished is removed. Raises `BackupError`: a `BackupRefusedError` if another process does
+    not end in time.
     """
     try:
         make_private(folder)
@@ -36,7 +36,7 @@ def exclusive(
     try:
         if not _locked(descriptor, time.monotonic() + seconds):
             using = f"{folder} is in use by another backup or restore of {fraise} {environment}"
-            raise RefusedError(f"{using}: wait for it, and try again")
+            raise BackupRefusedError(f"{using}: wait for it, and try again")
         LocalPlace(folder).remove_unfinished(fraise, environment)
         yield
     finally:

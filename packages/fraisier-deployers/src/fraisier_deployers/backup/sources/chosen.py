@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fraisier_core import InvalidRequestError
 
-from fraisier_deployers.backup.backup_errors import RefusedError
+from fraisier_deployers.backup.backup_errors import BackupRefusedError
 from fraisier_deployers.backup.backup_settings import SourceSection
 from fraisier_deployers.backup.compression import SUFFIX
 from fraisier_deployers.backup.dumping import BackupSource
@@ -121,7 +121,9 @@ def scratch_target(
 
 def _require_kind(section: SourceSection, manifest: Manifest) -> None:
     if manifest.source != kind_of(section):
-        raise RefusedError(f"{manifest.name} is of {manifest.source}, and source: is {kind_of(section)}")
+        raise BackupRefusedError(
+            f"{manifest.name} is of {manifest.source}, and source: is {kind_of(section)}"
+        )
 
 
 def _named_database(section: SourceSection, target: str, runner: Runner) -> PostgresDatabase:
@@ -133,7 +135,7 @@ def _named_database(section: SourceSection, target: str, runner: Runner) -> Post
 
 def _command_target(section: SourceSection, target: str, runner: Runner) -> CommandTarget:
     if section.restore is None:
-        raise RefusedError("source.restore is not set: nothing says how such a backup is restored")
+        raise BackupRefusedError("source.restore is not set: nothing says how such a backup is restored")
     return CommandTarget(target, section.restore, section.drop, runner)
 
 
