@@ -16,7 +16,7 @@ from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
 
-_LIMITS = ("--contimeout=30s", "--timeout=60s", "--retries=2", "--low-level-retries=3")
+_RETRIES = ("--retries=2", "--low-level-retries=3")
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
 _QUIET = ("--log-level=ERROR",)
 _NO_FOLDER = 3  # that it exits with, also if a file is missing
@@ -51,12 +51,14 @@ class RclonePlace:
         remote: the remote and the path in it, as `remote:bucket/path`; no secret is in it.
         runner: runs rclone.
         config: the configuration file of rclone, None for its own default.
+        patience: for so many seconds the remote may say nothing, before rclone tries again or gives up.
     """
 
     name: str
     remote: str
     runner: Runner
     config: Path | None = None
+    patience: float = 60.0
 
     @property
     def destination(self) -> str:
@@ -166,7 +168,8 @@ class RclonePlace:
     def _argv(self, *arguments: str) -> list[str]:
         config = [f"--config={self.config}"] if self.config else []
         takes_long = arguments[0] in {"copyto", "hashsum"} or "--hash" in arguments
-        return ["rclone", *config, *_LIMITS, *(_PROGRESS if takes_long else _QUIET), *arguments]
+        limits = (f"--contimeout={self.patience}s", f"--timeout={self.patience}s", *_RETRIES)
+        return ["rclone", *config, *limits, *(_PROGRESS if takes_long else _QUIET), *arguments]
 
     def _path(self, name: str) -> str:
         return (

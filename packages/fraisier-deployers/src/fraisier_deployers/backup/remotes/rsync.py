@@ -22,13 +22,8 @@ from fraisier_deployers.backup.remotes.remote_commands import (
     written,
 )
 
-_SSH = (
-    "ssh",
-    *("-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no", "-oConnectTimeout=30"),
-    *("-oServerAliveInterval=15", "-oServerAliveCountMax=4"),
-)
+_SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no")
 _HEARTBEAT = "fraisier_deployers.backup.heartbeat"
-_RSYNC = ("rsync", "--timeout=120")
 _ENTRY = re.compile(r"^-\S+\s+(\d+) \S+ \S+ (.*)$", re.MULTILINE)
 _REMOTE = re.compile(r"([^@:/]+@)?(\[[^\]]+\]|[^:/]+):(.*)")
 _DIGEST = re.compile(r"^\\?([0-9a-f]{64})\s")
@@ -55,6 +50,8 @@ class RsyncPlace:
         identity: the private key, None for those of ssh's own configuration.
         known_hosts: the keys of hosts, None for ssh's own file. A host whose key is not in it is refused.
         port: of ssh, None for that of its own configuration.
+        patience: for so many seconds rsync waits while nothing moves, ssh half of it, and a quarter of it to
+            be connected.
     """
 
     name: str
@@ -64,6 +61,7 @@ class RsyncPlace:
     identity: Path | None = None
     known_hosts: Path | None = None
     port: int | None = None
+    patience: int = 120
 
     @property
     def destination(self) -> str:
@@ -103,7 +101,7 @@ class RsyncPlace:
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
         target = folder / manifest.file
-        argv = [*_RSYNC, "--chmod=F600", "--perms", self._path(manifest.file), str(target)]
+        argv = [*self._rsync, "--chmod=F600", "--perms", self._path(manifest.file), str(target)]
         self._transfer(f"fetch {manifest.file}", argv)
         return target
 
@@ -113,7 +111,7 @@ class RsyncPlace:
             self._delete(name)
 
     def _send(self, file: Path) -> None:
-        argv = [*_RSYNC, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
+        argv = [*self._rsync, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
         self._transfer(f"store {file.name}", argv)
 
     def _transfer(self, doing: str, argv: Sequence[str]) -> None:
@@ -125,12 +123,12 @@ class RsyncPlace:
         """Have rsync make a folder like an empty one, in which it sees this file alone."""
         with tempfile.TemporaryDirectory(prefix="fraisier-") as empty:
             filters = ("--recursive", "--delete", f"--include=/{name}", "--exclude=*")
-            self._commands.run(f"delete {name}", [*_RSYNC, *filters, f"{empty}/", self._path("")])
+            self._commands.run(f"delete {name}", [*self._rsync, *filters, f"{empty}/", self._path("")])
 
     def _listed(self, name: str) -> dict[str, int]:
         """Return the sizes of the files there by their names."""
         filters = ("--list-only", "--no-human-readable", "--dirs")
-        argv = [*_RSYNC, *filters, self._path(name)]
+        argv = [*self._rsync, *filters, self._path(name)]
         try:
             return {
                 found[2]: int(found[1]) for found in _ENTRY.finditer(self._commands.output("list it", argv))
@@ -144,7 +142,7 @@ class RsyncPlace:
         """Fetch all manifests, and return why some could not be."""
         filters = ("--exclude=/.*", f"--include=/*{SUFFIX}", "--exclude=*", f"--max-size={MOST_BYTES}")
         try:
-            argv = [*_RSYNC, "--recursive", *filters, self._path(""), f"{folder}/"]
+            argv = [*self._rsync, "--recursive", *filters, self._path(""), f"{folder}/"]
             self._commands.run("fetch the manifests", argv)
         except BackupError as error:
             return str(error)
@@ -165,8 +163,18 @@ class RsyncPlace:
     def _path(self, name: str) -> str:
         return f"{self.remote.rstrip('/')}/{name}"
 
+    @property
+    def _rsync(self) -> Sequence[str]:
+        return ("rsync", f"--timeout={self.patience}")
+
     def _ssh(self) -> Sequence[str]:
-        options = list(_SSH)
+        alive = max(1, self.patience // 8)
+        limits = (
+            f"-oConnectTimeout={alive * 2}",
+            f"-oServerAliveInterval={alive}",
+            "-oServerAliveCountMax=4",
+        )
+        options = [*_SSH, *limits]
         if self.identity:
             options += ["-oIdentitiesOnly=yes", f"-i{self.identity}"]
         if self.known_hosts:
