@@ -209,7 +209,11 @@ def test_a_ping_that_no_observer_sends_is_warned_of(site: PackageFolder) -> None
     assert warning.startswith(f"{where}: nothing that is installed pings")
     assert "hc.example.com" not in warning + repr(config)
     site.install(OBSERVERS.group, "notify", COUNTER)
-    assert not parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS).warnings
+    config = parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS)
+    assert not config.warnings
+    assert set(config.observers.active) == {"notify"}
+    assert not parse("", site).observers.active
+    assert parse("notify:\n", site).observers.active
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,11 @@ class Environment:
         return self.kinds is None or "deploy" in self.kinds
 
     @property
+    def pings(self) -> bool:
+        """Whether an address hears of its runs and backups, as far as it is known."""
+        return isinstance(self.outcome, JobSettings) and self.outcome.ping is not None
+
+    @property
     def settings(self) -> EnvironmentSettings:
         """The settings of its type. Raises `PluginError` or `UnsetVariableError`."""
         if isinstance(self.outcome, FraisierError):

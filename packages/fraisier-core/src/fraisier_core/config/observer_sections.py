@@ -10,7 +10,6 @@ from fraisier_core.config.plugin_sections import GitConfig
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
-from fraisier_core.job_settings import JobSettings
 from fraisier_core.plugins import OBSERVERS, Plugins
 from fraisier_core.plugins.groups import offer
 from fraisier_core.provider_settings import API_KEYS, ForgeApi
@@ -49,10 +48,14 @@ def _git_keys(document: object) -> list[Keys]:
 
 
 def read_observers(
-    reader: ConfigReader, plugins: Plugins, names: Collection[str], git: GitConfig
+    reader: ConfigReader,
+    plugins: Plugins,
+    names: Collection[str],
+    git: GitConfig,
+    environments: Iterable[Environment],
 ) -> ObserversConfig:
     """Return which observers are active: those with a section, and those that need none; of those that speak
-    to forges, those that have a token for one.
+    to forges, those that have a token for one, and of those that ping, those that have an address.
     """
     observers = ObserversConfig()
     sections = reader.mapping((), "sections")
@@ -66,6 +69,8 @@ def read_observers(
         if issubclass(model, ProviderObserverSettings):
             observers.forges[name] = _forges(reader, name, model.providers, git, observers.missing)
             needs_none = needs_none and bool(observers.forges[name])
+        if name == NOTIFYING:
+            needs_none = needs_none and any(each.pings for each in environments)
         if name in sections or needs_none:
             _read_section(reader, name, model, observers)
     places = [("git", section, key) for section in git.types for key in API_KEYS]
@@ -106,7 +111,7 @@ def unheard_pings(
     if NOTIFYING in plugins.names(OBSERVERS):
         return
     for each in environments:
-        if isinstance(each.outcome, JobSettings) and each.outcome.ping is not None:
+        if each.pings:
             keys = ("fraises", each.fraise, "environments", each.name, "ping")
             advice = offer(NOTIFYING)
             yield reader.message(keys, f"nothing that is installed pings{f'; {advice}' if advice else ''}")

@@ -78,7 +78,10 @@ def parse_config(
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
-        observers=read_observers(reader, plugins, observers if "observers" in parts else [], git),
+        observers=read_observers(
+            *(reader, plugins, observers if "observers" in parts else [], git),
+            environments=tuple(environments_of(fraises)),
+        ),
         mounts=read_mounts(reader, plugins, mounts if "mounts" in parts else []),
         retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
         or RetentionSection(),

@@ -54,8 +54,10 @@ class Listener:
             self.told.show(outcome.printed)
             self._duties[0].ended(outcome)
             self._duties.append(self._duties.pop(0))
+        if not go_on:
+            return
         self.told.save()
-        if not go_on or self.telling is not None:
+        if self.telling is not None:
             return
         for duty in list(self._duties):
             if call := duty.next_call():

@@ -31,6 +31,7 @@ from fraisier_core.system.processes import forbid_dumps
 from fraisier_core.system.timing import POLL
 from fraisier_core.text.redaction import Redactor
 from fraisier_core.text.suggestions import listing
+from fraisier_core.worker.calm import CALM_SECONDS, Calm
 from fraisier_core.worker.duties import Told
 from fraisier_core.worker.listener import Listener
 from fraisier_core.worker.observer_facts import ObserverFacts
@@ -40,7 +41,7 @@ from fraisier_core.worker.telling import Telling
 logger = logging.getLogger("fraisier_core.worker.observing")
 
 RETRY_SECONDS = (1.0, 5.0, 25.0, 125.0, 625.0)
-NICE = 10
+NICE = 5
 """By how much deployments come first."""
 LOOK_SECONDS = 30.0
 """How often to look for what is no event: holds that begin and end, jobs that did not run in time."""
@@ -74,29 +75,32 @@ class Observing:
 
     def _tell(self, audience: Sequence[Listener], config: Config, store: Store) -> None:
         begun, looked_at = datetime.now(UTC), float("-inf")
+        calm = Calm(store.position())
         while True:
             is_current = self.source.current() is config
+            is_calm = calm.lasts(store.position())
             if time.monotonic() - looked_at >= self.look_seconds:
                 looked_at = time.monotonic()
                 _look(audience, config, store, begun)
             for each in audience:
-                each.turn(go_on=is_current)
+                each.turn(go_on=is_current and is_calm)
             tellings = [each.telling for each in audience if each.telling]
-            if not (is_current or tellings) or self._is_over(tellings):
+            seconds = POLL if is_calm else CALM_SECONDS
+            if not (is_current or tellings) or self._is_over(tellings, seconds):
                 return
 
     def _lock(self, folder: Path) -> int | None:
         """Wait until no other such process works; return None if the owner is gone before."""
         make_folder(folder, 0o751)
         while (lock := try_lock(folder / "observers.lock")) is None:
-            if self._is_over([]):
+            if self._is_over([], POLL):
                 return None
         return lock
 
-    def _is_over(self, tellings: Sequence[Telling]) -> bool:
+    def _is_over(self, tellings: Sequence[Telling], seconds: float) -> bool:
         """Wait for a report or for a moment, and return whether the owner is gone."""
         sources = [self.owner, *(source for each in tellings for source in each.sources)]
-        return self.owner in select.select(sources, [], [], POLL)[0]
+        return self.owner in select.select(sources, [], [], seconds)[0]
 
     def _audience(self, config: Config, store: Store, lock: int) -> list[Listener]:
         secrets = [each.secrets | long_secrets(each.outcome) for each in config.environments]
