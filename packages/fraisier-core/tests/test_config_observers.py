@@ -121,6 +121,15 @@ def settings():
 def deployment_changed(deployment, event, settings, context):
     pass
 """
+SPEAKING = """
+from fraisier_core import StatusApi, status_hooks
+
+class Statuses(StatusApi):
+    providers = ("forge",)
+    path = "/api"
+
+settings, deployment_changed = status_hooks(Statuses)
+"""
 FORGES = """
 git:
   forge: {webhook_secret: "${SECRET}", api_token: "${TOKEN}", hosts: Git.example.com}
@@ -244,3 +253,26 @@ def test_the_schema_has_a_section_for_each_observer(observers: PackageFolder) ->
     observers.install(OBSERVERS.group, "counter", COUNTER)
     schema = config_schema(observers.plugins())
     assert {"notifier", "counter"} <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("repository", "told"),
+    [
+        ("repository: /srv/git/api.git", False),
+        ("repository: /srv/git/api.git, aliases: 'https://git.example.com/acme/api.git'", True),
+        ("repository: 'ssh://git@git.example.com/acme/api.git'", True),
+    ],
+)
+def test_a_forge_at_which_no_repository_has_an_address_is_warned_of(
+    site: PackageFolder, repository: str, told: bool
+) -> None:
+    site.install(OBSERVERS.group, "statuses", SPEAKING)
+    site.provider("forge")
+    site.deployer("api")
+    text = (
+        f"fraises: {{api: {{type: api, {repository}, environments: {{production: {{}}}}}}}}\n"
+        "git: {forge: {webhook_secret: s, api_token: t, api_url: 'https://git.example.com/api'}}\n"
+    )
+    warnings = parse_config(text, Path("fraises.yaml"), site.plugins(), {}, parts=PARTS).warnings
+    untold = "git.forge.api_token: no fraise has a repository at git.example.com, so nothing is told there"
+    assert any(untold in each for each in warnings) is not told

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         PayloadText,
         form_or_json,
     )
-    from fraisier_core.provider_settings import ForgeApi, ProviderSettings
+    from fraisier_core.provider_settings import ForgeApi, ProviderObserverSettings, ProviderSettings
     from fraisier_core.push import (
         BRANCH_PREFIX,
         SAMPLE_REF,
@@ -77,7 +77,6 @@ if TYPE_CHECKING:
         EnvironmentSettings,
         MountSettings,
         ObserverSettings,
-        ProviderObserverSettings,
         ReleasePath,
         Section,
     )

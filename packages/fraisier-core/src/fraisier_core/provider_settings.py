@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from fraisier_core.settings import AsList, NonEmptySecret, Section
+from fraisier_core.settings import AsList, NonEmptySecret, ObserverSettings, Section
 from fraisier_core.text.http_settings import HeaderSecret, PrivateUrl
 
 MAX_SECRETS = 20
@@ -81,6 +81,19 @@ class ForgeApi(Section, extra="ignore"):
     api_token: HeaderSecret
     api_url: PrivateUrl | None = None
     hosts: Hosts = ()
+
+
+class ProviderObserverSettings(ObserverSettings):
+    """What the section of an observer says that speaks to the forges of some providers. It needs no section:
+    it is active if a section below `git:` of one of its `providers` has an `api_token`.
+    """
+
+    providers: ClassVar[Collection[str]] = ()
+
+    @classmethod
+    def hosts_of(cls, forge: ForgeApi) -> frozenset[str]:
+        """Return the hosts of a forge's repositories; none if they are not known."""
+        return frozenset(forge.hosts)
 
 
 class ProviderSettings(Section):

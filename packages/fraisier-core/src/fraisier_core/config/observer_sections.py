@@ -10,10 +10,11 @@ from fraisier_core.config.plugin_sections import GitConfig
 from fraisier_core.config.sections import ConfigReader, long_secrets
 from fraisier_core.config.yamlfile import Keys
 from fraisier_core.errors import PluginError
+from fraisier_core.git.origins import is_on
 from fraisier_core.plugins import OBSERVERS, Plugins
 from fraisier_core.plugins.groups import offer
-from fraisier_core.provider_settings import API_KEYS, ForgeApi
-from fraisier_core.settings import ObserverSettings, ProviderObserverSettings
+from fraisier_core.provider_settings import API_KEYS, ForgeApi, ProviderObserverSettings
+from fraisier_core.settings import ObserverSettings
 
 NOTIFYING = "notify"
 """The observer whose section the keys `notify:` and `ping:` are about."""
@@ -102,6 +103,26 @@ def _forges(
         elif forge := reader.read(ForgeApi, ("git", name), section, secret=True):
             found[name] = forge
     return found
+
+
+def untold_forges(
+    observers: ObserversConfig, environments: Collection[Environment], plugins: Plugins
+) -> Iterator[str]:
+    """Yield a warning for each forge that is told of nothing, because no repository has an address there."""
+    known = {identity for each in environments for identity in each.repository.identities}
+    for observer, forges in observers.forges.items():
+        model = plugins.observer(observer).settings_model
+        if not issubclass(model, ProviderObserverSettings):
+            continue
+        for section, forge in forges.items():
+            hosts = model.hosts_of(forge)
+            if hosts and not any(is_on(each, hosts) for each in known):
+                where = " or ".join(sorted(hosts))
+                yield (
+                    f"git.{section}.api_token: no fraise has a repository at {where}, "
+                    "so nothing is told there; add the address that it has there to its `aliases:`, "
+                    f"or its host to `git.{section}.hosts`"
+                )
 
 
 def unheard_pings(

@@ -13,7 +13,13 @@ from fraisier_core.config.database import read_place
 from fraisier_core.config.finding import config_text
 from fraisier_core.config.fraise import Fraise, environments_of
 from fraisier_core.config.fraises_section import read_fraises
-from fraisier_core.config.observer_sections import api_keys, read_observers, secret_keys, unheard_pings
+from fraisier_core.config.observer_sections import (
+    api_keys,
+    read_observers,
+    secret_keys,
+    unheard_pings,
+    untold_forges,
+)
 from fraisier_core.config.plugin_sections import GitConfig, read_git, read_mounts, shared_secrets
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.config.sections import ConfigReader, value_at
@@ -72,23 +78,24 @@ def parse_config(
     _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors], plugins)
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     git = read_git(reader, plugins, with_secrets="git" in parts, with_api="observers" in parts)
+    environments = tuple(environments_of(fraises))
+    names = observers if "observers" in parts else []
+    told = read_observers(reader, plugins, names, git, environments=environments)
+    untold = untold_forges(told, environments, plugins)
     config = Config(
         place=read_place(reader, plugins, path.resolve()),
         text=text,
         git=git,
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
-        observers=read_observers(
-            *(reader, plugins, observers if "observers" in parts else [], git),
-            environments=tuple(environments_of(fraises)),
-        ),
+        observers=told,
         mounts=read_mounts(reader, plugins, mounts if "mounts" in parts else []),
         retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
         or RetentionSection(),
         public_url=_public_url(reader),
         variables=_variables(document.value, anchors),
         unset=reader.unset(),
-        warnings=tuple(_warnings(reader, plugins, fraises, rules, git)) if "git" in parts else (),
+        warnings=(*_warnings(reader, plugins, fraises, rules, git), *untold) if "git" in parts else (),
     )
     check_whole(reader, fraises, rules)
     reader.finish()

@@ -2,7 +2,7 @@
 
 from fraisier_core.settings.environment_settings import EnvironmentSettings
 from fraisier_core.settings.health_settings import COMMIT_PLACEHOLDER, ESCAPED, Expectation, HealthCheck
-from fraisier_core.settings.plugin_settings import MountSettings, ObserverSettings, ProviderObserverSettings
+from fraisier_core.settings.plugin_settings import MountSettings, ObserverSettings
 from fraisier_core.settings.push_settings import Freezes, FreezeSection, ReconcileSection
 from fraisier_core.settings.section import AsList, NonEmptySecret, Notify, ReleasePath, Section
 from fraisier_core.settings.shared_paths import SharedPath
@@ -20,7 +20,6 @@ __all__ = [
     "NonEmptySecret",
     "Notify",
     "ObserverSettings",
-    "ProviderObserverSettings",
     "ReconcileSection",
     "ReleasePath",
     "Section",

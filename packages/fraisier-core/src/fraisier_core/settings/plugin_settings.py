@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from fraisier_core.settings.section import AsList, Seconds, Section
 from fraisier_core.text.http_settings import Origin
@@ -17,14 +16,6 @@ class ObserverSettings(Section):
     """
 
     timeout: Seconds = 10.0
-
-
-class ProviderObserverSettings(ObserverSettings):
-    """What the section of an observer says that speaks to the forges of some providers. It needs no section:
-    it is active if a section below `git:` of one of its `providers` has an `api_token`.
-    """
-
-    providers: ClassVar[Collection[str]] = ()
 
 
 class MountSettings(Section):

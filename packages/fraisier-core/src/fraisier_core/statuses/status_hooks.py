@@ -8,7 +8,8 @@ from pydantic import create_model
 
 from fraisier_core.markers import hookimpl
 from fraisier_core.observer_context import ObserverContext
-from fraisier_core.settings import ObserverSettings, ProviderObserverSettings
+from fraisier_core.provider_settings import ForgeApi, ProviderObserverSettings
+from fraisier_core.settings import ObserverSettings
 from fraisier_core.statuses.announcing import announce
 from fraisier_core.statuses.status_api import StatusApi
 from fraisier_core.store.records import Deployment, DeploymentEvent
@@ -28,8 +29,15 @@ def status_hooks(api: type[StatusApi]) -> tuple[SettingsHook, ChangedHook]:
 
         settings, deployment_changed = status_hooks(MyForgeStatuses)
     """
-    model = create_model(f"{api.__name__}Settings", __base__=ProviderObserverSettings)
-    model.providers = api.providers
+
+    class Settings(ProviderObserverSettings):
+        providers = api.providers
+
+        @classmethod
+        def hosts_of(cls, forge: ForgeApi) -> frozenset[str]:
+            return api.of(forge).hosts
+
+    model = create_model(f"{api.__name__}Settings", __base__=Settings)
 
     @hookimpl
     def settings() -> type[ProviderObserverSettings]:
