@@ -1,6 +1,6 @@
 import time
 
-from fraisier_core.worker.calm import LONGEST_STIR_SECONDS, Calm
+from fraisier_core.worker.calm import CALM_SECONDS, Calm
 
 from tests.waiting import wait_until
 
@@ -15,8 +15,8 @@ def test_it_is_calm_once_nothing_has_happened_for_a_moment() -> None:
 
 
 def test_what_never_stops_is_waited_for_no_longer() -> None:
-    calm, position = Calm(0), iter(range(1, 10**9))
+    calm, position = Calm(0, longest_stir_seconds=2 * CALM_SECONDS), iter(range(1, 10**9))
     begun = time.monotonic()
     wait_until(lambda: calm.lasts(next(position)))
-    assert time.monotonic() - begun >= LONGEST_STIR_SECONDS
+    assert time.monotonic() - begun >= 2 * CALM_SECONDS
     assert wait_until(lambda: calm.lasts(0))

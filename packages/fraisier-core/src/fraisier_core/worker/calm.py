@@ -16,6 +16,7 @@ class Calm:
     """
 
     position: int
+    longest_stir_seconds: float = LONGEST_STIR_SECONDS
     _changed: float = float("-inf")
     _stirred: float = float("inf")
 
@@ -30,4 +31,4 @@ class Calm:
         if now - self._changed >= CALM_SECONDS:
             self._stirred = float("inf")
             return True
-        return now - self._stirred >= LONGEST_STIR_SECONDS
+        return now - self._stirred >= self.longest_stir_seconds

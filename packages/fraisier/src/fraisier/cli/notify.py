@@ -35,7 +35,8 @@ def send(name: Notified = None, as_json: Json = False, config: ConfigFile = None
     observer = plugins.observer(OBSERVER)
     if OBSERVER in observers.missing:
         raise ConfigurationError([observers.missing[OBSERVER]])
-    problems = observer.send_sample(observers.active[OBSERVER], [name] if name else [])
+    settings = observers.active.get(OBSERVER)
+    problems = observer.send_sample(settings, [name] if name else []) if settings else {}
     if not problems:
         raise ConfigurationError([f"{loaded.path}: notify: names nobody to notify"])
     if as_json:
