@@ -18,4 +18,4 @@ class TestGitea(StatusConformance):
     def test_an_api_without_an_address_is_a_problem(self, status_forge: StatusForge) -> None:
         forge = ForgeApi(api_token=SecretStr("token"), hosts=("127.0.0.1",))
         with pytest.raises(TellNoMoreError, match=r"commit status at git\.mine: api_url is missing"):
-            status_forge.tell("success", forges={"mine": forge}, delivered_to="mine")
+            status_forge.tell("success", forges={"mine": forge}, section="mine", delivered_to="mine")
