@@ -21,9 +21,9 @@ from tests.faults.invariants import app_path_points_to_a_complete_release, check
 from tests.postgres_server import Server
 from tests.waiting import TICK_SECONDS
 
-KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "60"))
+KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "40"))
 PATIENCE_SECONDS = 10.0
-POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "25"))
+POSTGRES_KILL_SECONDS = float(os.environ.get("FRAISIER_KILL_SECONDS", "20"))
 SEED = int(os.environ["FRAISIER_SEED"])
 MORE_SECONDS = 60.0
 # A worker that was killed again and again is started again after half a minute, and so is its launcher.
