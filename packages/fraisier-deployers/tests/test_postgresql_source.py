@@ -19,6 +19,7 @@ from fraisier_deployers.backup.sources.postgres_programs import Programs, instal
 from fraisier_deployers.backup.sources.postgres_target import object_differences, sequence_differences
 from fraisier_deployers.backup.sources.postgresql import PostgresqlSource, dumped_database, load
 
+from tests.memory import memory_of_commands
 from tests.postgres import PASSWORD, USUAL, Server, Servers
 from tests.postgres_server import programs
 
@@ -87,6 +88,33 @@ def test_what_is_restored_has_the_rows_that_were_dumped(
         assert target.rows() == ROWS
         assert not target.is_empty()
         assert dumped_database(target, tmp_path / "made.dump", facts) == facts.database
+
+
+FIFTY_MEGABYTES = """
+CREATE TABLE filled AS
+SELECT n, (SELECT string_agg(sha512((n * 8 + m)::text::bytea)::text, '') FROM generate_series(1, 8) m) AS text
+FROM generate_series(1, 48000) n
+"""
+CHECKSUM = b"SELECT count(*), md5(string_agg(md5(filled::text), '' ORDER BY n)) FROM filled"
+
+
+def checksum(url: str) -> tuple[int, str]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        ((count, digest),) = connection.execute(CHECKSUM).fetchall()
+    return count, digest
+
+
+def test_fifty_megabytes_are_dumped_in_little_memory_and_each_row_is_restored(
+    run: Run, postgres_url: str, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    execute(postgres_url, FIFTY_MEGABYTES)
+    with memory_of_commands() as memory:
+        dumped, facts = dump(run, postgres_url, USUAL, tmp_path)
+    assert 0 < memory.largest < 40
+    assert dumped.size > 25_000_000  # so that a process that keeps it is seen
+    with postgres_servers(USUAL).database() as url:
+        load(PostgresDatabase.at(url, run, programs(USUAL)), tmp_path / "made.dump", facts)
+        assert checksum(url) == checksum(postgres_url)
 
 
 @pytest.mark.parametrize(
