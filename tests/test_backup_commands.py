@@ -275,6 +275,10 @@ def test_pruning_says_what_stays_and_why_before_it_deletes_anything(shop: Shop, 
     assert local["kept"] == {names[2]: ["last", "yearly", "the newest good one"]}
     assert sorted(each["name"] for each in shop.told("list")["copies"]) == [names[0], names[2], names[2]]
     assert sorted(path.suffix for path in offsite.iterdir()) == [".json", ".zst"]
+    audited = json.loads(shop.fraisier("token", "audit", "--json").stdout)
+    assert [(each["action"], each["detail"]) for each in audited] == [
+        ("prune", f"{names[0]}, {names[1]} at {place}") for place in ("offsite", "local")
+    ]
 
 
 def test_nothing_is_pruned_if_the_newest_backup_failed_or_is_damaged(shop: Shop) -> None:

@@ -124,6 +124,16 @@ def test_the_receiver_can_neither_read_bodies_nor_run_or_change_anything(log_in:
         refused(receiver, f"INSERT INTO tb_deployment_events (deployment_id, event, at) {values}")
 
 
+RESTORED = {
+    "at": NOON,
+    "actor": "ada",
+    "action": "restore",
+    "subject": "shop production",
+    "detail": "one into two",
+    "occurrences": 1,
+}
+
+
 @every_postgres
 def test_the_worker_runs_a_deployment(log_in: LogIn) -> None:
     worker = log_in("fraisier_worker")
@@ -137,6 +147,7 @@ def test_the_worker_runs_a_deployment(log_in: LogIn) -> None:
     run(worker, "append_log", **log, at=NOON, text="built")
     append(worker, deployment, "serving", token=token, release="r1")
     append(worker, deployment, "success", token=token)
+    run(worker, "audit", **RESTORED)
     run(worker, "observe", name="ntfy", sequence=1, attempts=0)
     place = {"fraise_id": "shop", "environment": "live"}
     run(worker, "record_branch_head", **place, ref="refs/heads/main", seen_at=NOON)

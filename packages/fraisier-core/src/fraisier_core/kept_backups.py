@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from fraisier_core.system.commands import CommandResult
+
+Changing = Literal["restore", "prune"]
+"""What the commands of backups change."""
 
 
 @dataclass(eq=False, repr=False)
@@ -43,6 +47,12 @@ class BackupContext(ABC):
     @abstractmethod
     def note(self, text: str) -> None:
         """Say a line to whoever waits."""
+
+    @abstractmethod
+    def audit(self, action: Changing, detail: str) -> None:
+        """Put into the audit what is about to be changed, by whom and when: before it is. Raises `StoreError`
+        if that cannot be done.
+        """
 
 
 def folder_of_backups(state_dir: Path, fraise: str, environment: str) -> Path:

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,11 +62,18 @@ def test_a_store_that_this_user_cannot_write_is_read_or_refused(
 
 @pytest.mark.parametrize(("behind", "user"), [({}, "root"), ({"SUDO_USER": "behind"}, "behind")])
 @as_root
-def test_who_asks_is_seen_through_sudo(tmp_path: Path, behind: dict[str, str], user: str) -> None:
-    config = tmp_path / "fraises.yaml"
+def test_who_asks_is_seen_through_sudo(folder: Path, behind: dict[str, str], user: str) -> None:
+    """Also once the command acts as the owner of the state folder."""
+    config = folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
+    state = folder / ".fraisier"
+    state.mkdir()
+    os.chown(state, 12345, 12345)
     if (child := os.fork()) == 0:
         os.environ.pop("SUDO_USER", None)
         os.environ |= behind
-        os._exit(0 if ActingSession(config).user == user else 1)
+        session = ActingSession(config)
+        with suppress(StoreError):  # where this Python is, only root may look
+            session.become_owner()
+        os._exit(0 if (os.geteuid(), session.user) == (12345, user) else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -179,7 +179,8 @@ class DeployerHooks:
 
         Args:
             settings: of this type, as `run.settings` in `back_up`.
-            context: whose backups they are, and the means: `command`, `note`.
+            context: whose backups they are, and the means: `command`, `note`, and `audit`, which is
+                called before something is restored or deleted.
 
         Example::
 

@@ -59,7 +59,7 @@ Level = Literal["read", "deploy"]
 """What a token allows; to deploy implies to read."""
 HoldCause = Literal["manual", "freeze"]
 """What holds an environment: a user, or a window of `freeze:`."""
-AuditedAction = Literal["token_created", "token_revoked", "not_admitted", "forbidden"]
+AuditedAction = Literal["token_created", "token_revoked", "not_admitted", "forbidden", "restore", "prune"]
 """What only the audit says; what was requested or cancelled, the deployment events say."""
 
 

@@ -98,6 +98,7 @@ class KeptCopies(KeptBackups):
             runner=self.context,
             folder=self._folder,
             replace=replace,
+            begin=lambda what: self.context.audit("restore", what),
         )
         return RestoredBackup(done.name, chosen.name, done.target, done.replaced)
 
@@ -180,6 +181,9 @@ class KeptCopies(KeptBackups):
     def _pruned(self, place: Place, *, dry_run: bool) -> PrunedPlace:
         self.context.note(f"verifying the newest copy at {place.destination}")
         planned = plan(place, self._policy(), datetime.now(UTC), failed=self.context.failed)
+        if planned.deleted and not dry_run:
+            names = ", ".join(manifest.name for manifest in planned.deleted)
+            self.context.audit("prune", f"{names} at {place.name}")
         return _as_told(planned, None if dry_run else planned.execute())
 
     def _no_such_backup(self, name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ def restore(
     runner: Runner,
     folder: Path,
     replace: str | None = None,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> Restored:
     """Restore a backup, and compare. Raises `BackupError`: a `BackupRefusedError` if nothing was begun.
 
@@ -61,6 +63,7 @@ def restore(
         folder: where the copies on this host lie, or with restic what is needed meanwhile; what is replaced
             is backed up there.
         replace: the name of the target, if what is there may be replaced.
+        begin: is called with what is restored into what, before anything changes.
     """
     into = chosen_target(settings.source, manifest, target, runner)
     require_replaceable(into, replace)
@@ -71,8 +74,10 @@ def restore(
         require_replaceable(into, replace)
         for line in into.leftovers():
             runner.note(line)
-        replaced = None
-        if into.is_vacant():
+        replaced, is_vacant = None, into.is_vacant()
+        place_of = "" if is_vacant else " in place of what is there"
+        begin(f"{manifest.name} from {place.name} into {into.name}{place_of}")
+        if is_vacant:
             into.restore(file, manifest, work)
         else:
             replaced = _backed_up(into, manifest, folder, runner)

@@ -6,7 +6,7 @@
 -- The roles cannot log in. Give them to users that can: GRANT fraisier_worker TO deployer;
 --
 --     fraisier_receiver   the web app: accepts deliveries and requests what they deploy
---     fraisier_worker     workers, and commands that request, deploy or cancel
+--     fraisier_worker     workers, and commands that request, deploy, cancel, restore or prune
 --     fraisier_reader     commands and programs that only read; the bodies of deliveries excepted
 --     fraisier_graphql    what is published: the views alone
 --
@@ -47,7 +47,7 @@ GRANT SELECT (sequence, webhook_event_id) ON tb_webhook_payloads TO fraisier_rea
 
 -- Tokens are made and revoked by the owner: what a build may do with the store, which runs as the worker does, makes none.
 GRANT SELECT ON tb_tokens TO fraisier_receiver, fraisier_reader;
-GRANT INSERT ON tb_audit_events TO fraisier_receiver;
+GRANT INSERT ON tb_audit_events TO fraisier_receiver, fraisier_worker;
 GRANT SELECT ON tb_audit_events, v_audit_events TO fraisier_reader;
 
 -- What is configured is recorded by whoever opens the store for writing, the windows of `freeze:` too, which are over at

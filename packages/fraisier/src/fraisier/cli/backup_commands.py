@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fraisier_core.kept_backups import BackupContext
+from fraisier_core.kept_backups import BackupContext, Changing
 from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.system.commands import CommandResult, Limits, run_command
 from fraisier_core.system.environment import clean_environment
@@ -59,11 +59,13 @@ class BackupCommands(BackupContext):
     Args:
         settings: of the environment.
         redactor: hides its secrets in what is shown.
+        auditing: writes into the audit.
         quiet: whether nothing is said of what is under way.
     """
 
     settings: EnvironmentSettings = field(kw_only=True)
     redactor: Redactor = field(kw_only=True)
+    auditing: Callable[[Changing, str], None] = field(kw_only=True)
     quiet: bool = field(default=False, kw_only=True)
 
     def command(
@@ -90,6 +92,10 @@ class BackupCommands(BackupContext):
             )
         finally:
             line.clear()
+
+    def audit(self, action: Changing, detail: str) -> None:
+        """Write that into the audit."""
+        self.auditing(action, self.redactor.redact(detail))
 
     def note(self, text: str) -> None:
         """Say a line beside what was asked for."""

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from fraisier_core.config import Environment
 from fraisier_core.errors import FraisierError, StepFailedError
-from fraisier_core.kept_backups import KeptBackups, folder_of_backups
+from fraisier_core.kept_backups import Changing, KeptBackups, folder_of_backups
 from fraisier_core.plugins import Deployer
+from fraisier_core.store.tokens import AuditEvent
+from fraisier_core.system.host import utc_now
 from fraisier_core.text.redaction import Redactor
 
 from fraisier.cli.backup_commands import BackupCommands
@@ -56,6 +58,7 @@ class BackupSession:
             self.record.failed,
             settings=settings,
             redactor=self.redactor,
+            auditing=self._audit,
             quiet=self.quiet,
         )
         return self.type.backups(settings, context)
@@ -85,6 +88,10 @@ class BackupSession:
                 raise StepFailedError(text) from error
             error.args = (text,)
             raise
+
+    def _audit(self, action: Changing, detail: str) -> None:
+        event = AuditEvent(utc_now(), self.session.user, action, " ".join(self.names), detail, 1)
+        self.session.open_store().audit(event)
 
     @property
     def _folder(self) -> Path:

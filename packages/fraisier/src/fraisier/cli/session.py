@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -59,7 +60,7 @@ class Session(AnySession):
             return Session(place, plugins)
         return Session(config.place, plugins, config)
 
-    @property
+    @cached_property
     def user(self) -> str:
         """Who runs the command, seen through sudo."""
         return _user()
@@ -68,6 +69,7 @@ class Session(AnySession):
         """Act as the owner of the store from now on. Raises `StoreError` if this user may not."""
         from fraisier_core.system.owner import become_owner, require_trusted
 
+        _ = self.user  # root is another user from here on
         become_owner(self.place.state_dir, sys.argv)
         require_trusted(self.place.path)
 

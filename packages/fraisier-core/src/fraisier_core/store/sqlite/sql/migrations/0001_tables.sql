@@ -391,13 +391,15 @@ CREATE TABLE tb_tokens (
 ) STRICT;
 CREATE UNIQUE INDEX token_by_name ON tb_tokens (name) WHERE revoked_at IS NULL;
 
--- Who was given a token, and who was refused what; what was refused alike within a while is one row, with its count.
+-- Who was given a token, was refused what, and restored or pruned backups; what was refused alike within a while is one
+-- row, with its count.
 CREATE TABLE tb_audit_events (
     sequence    INTEGER PRIMARY KEY,
     at          TEXT NOT NULL,
     actor       TEXT,
     action      TEXT NOT NULL CHECK (
-        action = 'token_created' OR action = 'token_revoked' OR action = 'not_admitted' OR action = 'forbidden'),
+        action = 'token_created' OR action = 'token_revoked' OR action = 'not_admitted' OR action = 'forbidden'
+        OR action = 'restore' OR action = 'prune'),
     subject     TEXT,
     detail      TEXT,
     occurrences INTEGER NOT NULL
