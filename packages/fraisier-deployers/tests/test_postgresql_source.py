@@ -275,18 +275,18 @@ def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
     execute(filled, owned)
     facts = dump(run, filled, postgres_version, tmp_path)[1]
     assert set(facts.owners) & set(roles) == {roles[0]}
-    assert facts.grantees == (roles[1], roles[2])
+    assert (facts.grantees, facts.grantors) == ((roles[2],), (roles[1],))
     with new_database(server, run, postgres_version) as target:
         load(target, tmp_path / "made.dump", facts)
-    assert "--no-owner" not in run.output
+    assert "will belong" not in run.output
     execute(filled, f"DROP OWNED BY {', '.join(roles)} CASCADE")
     for role in roles:
         server.execute(f"DROP ROLE {role}")
     with new_database(server, run, postgres_version) as target:
         load(target, tmp_path / "made.dump", facts)
         assert target.rows() == ROWS
-    assert f"--no-owner: the server lacks, or keeps from you, {roles[0]}" in run.output
-    assert f"--no-privileges: the server lacks, or keeps from you, {roles[1]}, {roles[2]}" in run.output
+    assert f"everything will belong to postgres: {roles[0]} cannot be used here" in run.output
+    assert f"will be granted anything: {roles[1]}, {roles[2]} cannot be used here" in run.output
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_tablespaces_that_the_server_lacks_are_left_out(
     with new_database(postgres_servers(USUAL), run, USUAL) as target:
         load(target, tmp_path / "made.dump", facts)
         assert target.rows() == {"public.t": 1}
-    assert "--no-tablespaces: the server lacks, or keeps from you, disk" in run.output
+    assert "everything will lie in the default tablespace: disk cannot be used here" in run.output
 
 
 def test_a_failed_restore_at_once_leaves_the_database_empty(

@@ -289,6 +289,8 @@ def test_an_sqlite_database_is_restored_and_replaced(back_up: BackUp, file: Path
         opened.commit()
     with pytest.raises(BackupError, match=r"shop\.db is not empty"):
         restored(run)
+    with pytest.raises(InvalidRequestError, match=r"make .*/none first"):
+        restored(run, str(tmp_path / "none" / "new.db"))
     with closing(sqlite3.connect(file)) as app:
         app.execute("INSERT INTO t VALUES (4)")
         app.commit()
@@ -341,7 +343,7 @@ def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
     run = back_up({"folders": str(folder)})
     forge_content(run, lambda content: content[: len(content) // 2])
     (folder / "a").write_text("changed")
-    with pytest.raises(BackupError, match=r"what was in / is backed up as"):
+    with pytest.raises(BackupError, match=r"what was to be replaced is backed up as"):
         restored(run, replace="/")
     assert (folder / "a").read_text() == "changed"
     assert list(tmp_path.glob("uploads*")) == [folder]
@@ -365,6 +367,28 @@ def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_pat
     assert (tmp_path / "disk" / "a").read_text() == "a"
 
 
+def test_a_folder_is_not_restored_into_what_is_backed_up_nor_beside_something_else(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    run = back_up({"folders": str(folder)})
+    for target in (folder, folder / "new"):
+        with pytest.raises(
+            InvalidRequestError, match=r"is within .*uploads, which is backed up: .*, or / to"
+        ):
+            restored(run, str(target), replace=str(target))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine").write_text("")
+    with pytest.raises(BackupError, match=r"other is not empty"):
+        restored(run, str(tmp_path / "other"))
+    with pytest.raises(BackupError, match=r"other has something else in it"):
+        restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine"]
+    assert [path.name for path in folder.iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize("target", ["", " ", "../new", "new"])
 def test_folders_are_restored_into_an_absolute_path_alone(
     back_up: BackUp, tmp_path: Path, target: str
@@ -380,6 +404,12 @@ def test_folders_are_restored_into_an_absolute_path_alone(
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("target", ["/srv/restored", "$NEW_DATABASE_URL"])
+def test_what_is_no_name_of_a_database_is_no_target(back_up: BackUp, database: Section, target: str) -> None:
+    with pytest.raises(InvalidRequestError, match="is no name of a database"):
+        restored(back_up(database), target)
+
+
 def test_a_url_without_a_database_is_no_target(back_up: BackUp, database: Section) -> None:
     run, url = back_up(database), database["postgresql"]
     with pytest.raises(InvalidRequestError, match="the URL of the target names no database"):
@@ -391,6 +421,7 @@ def test_what_a_command_printed_is_given_to_another(back_up: BackUp, tmp_path: P
     run = back_up(source)
     restored(run, str(tmp_path / "made"))
     assert (tmp_path / "made").read_text() == "kept\n"
+    assert "made was not compared: only a command of yours" in run.output
     with pytest.raises(BackupError, match=r"--replace is not for what source\.restore restores"):
         restored(run, str(tmp_path / "made"), replace=str(tmp_path / "made"))
     with pytest.raises(BackupError, match=r"source\.restore is not set"):
@@ -561,7 +592,7 @@ def test_a_restore_test_of_folders_and_of_a_command(back_up: BackUp, tmp_path: P
     assert [path.name for path in kept.iterdir()] == ["log"]
 
 
-def test_a_database_that_cannot_be_renamed_is_left_as_it_was(
+def test_a_database_is_not_replaced_by_a_role_that_would_keep_its_applications_out(
     back_up: BackUp, database: Section, postgres_servers: Servers, postgres_version: int
 ) -> None:
     server, url = postgres_servers(postgres_version), database["postgresql"]
@@ -574,12 +605,10 @@ def test_a_database_that_cannot_be_renamed_is_left_as_it_was(
         theirs = server.tcp_url(name_of(url)).partition("@")[2]
         source = {**database, "postgresql": f"postgresql://{role}:known-to-tests@{theirs}"}
         other = back_up(source, hook=None)
-        with pytest.raises(
-            BackupError,
-            match=r"could not be replaced, and was left as it was: .*must be (able to SET ROLE|owner|member)",
-        ):
+        kept_out = rf"was left as it is: {role} cannot restore what postgres own .* the URL of a superuser$"
+        with pytest.raises(BackupError, match=kept_out):
             restored(other, replace=name_of(url))
-        assert count(url) == ROWS
+        assert (count(url), "is backed up as" in other.output) == (ROWS, False)
         left = f"SELECT count(*) FROM pg_database WHERE datdba = '{role}'::regrole"
         assert count(url, left) == 0
         assert run.stored

@@ -51,7 +51,8 @@ class PostgresqlFacts(_Recorded):
         locale_provider: what knows that: `c` is the operating system, `i` ICU, `b` PostgreSQL itself.
         locale: the name of it there, for the latter two.
         owners: the roles that own something in it.
-        grantees: the roles that were granted something in it, or whose default privileges were altered.
+        grantees: the roles that were granted something in it.
+        grantors: the roles whose default privileges were altered.
         policy_roles: the roles that its policies of row security name.
         tablespaces: those in which something of it lies, other than its own.
         objects: how many there are of each kind, such as `views`, beside tables.
@@ -72,6 +73,7 @@ class PostgresqlFacts(_Recorded):
     locale: str = ""
     owners: tuple[str, ...] = ()
     grantees: tuple[str, ...] = ()
+    grantors: tuple[str, ...] = ()
     policy_roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
     objects: dict[str, NonNegativeInt] = {}

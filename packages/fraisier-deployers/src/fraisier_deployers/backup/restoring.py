@@ -17,7 +17,6 @@ from fraisier_deployers.backup.making import Making
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.places import Place, Runner
 from fraisier_deployers.backup.sources.chosen import chosen_target
-from fraisier_deployers.backup.sources.command_target import CommandTarget
 from fraisier_deployers.backup.targets import RestoreTarget
 from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
@@ -66,12 +65,12 @@ def restore(
         begin: is called with what is restored into what, before anything changes.
     """
     into = chosen_target(settings.source, manifest, target, runner)
-    require_replaceable(into, replace)
+    require_replaceable(into, manifest, replace)
     names = manifest.fraise, manifest.environment
     name = backup_name(*names, datetime.now(UTC), uuid4().hex)
     with exclusive(folder, *names), working_folder(folder, name) as work:
         file = fetched(place, manifest, settings.encrypt, folder=work, runner=runner)
-        require_replaceable(into, replace)
+        require_replaceable(into, manifest, replace)
         for line in into.leftovers():
             runner.note(line)
         replaced, is_vacant = None, into.is_vacant()
@@ -88,18 +87,15 @@ def restore(
     return restored
 
 
-def require_replaceable(target: RestoreTarget, replace: str | None) -> None:
-    """Raise `BackupRefusedError` unless a target is vacant, or named once more."""
-    if replace is not None and isinstance(target, CommandTarget):
-        raise BackupRefusedError(
-            f"--replace is not for what source.restore restores: {target.name} cannot be backed up first; "
-            "remove or rename it yourself"
-        )
-    if replace is not None and replace != target.name:
-        raise BackupRefusedError(
-            f"--replace {replace} is not the name of the target, {target.name}: nothing changed"
-        )
-    if replace is None and not target.is_vacant():
+def require_replaceable(target: RestoreTarget, manifest: Manifest, replace: str | None) -> None:
+    """Raise `BackupRefusedError` unless a target is vacant, or named once more and can be replaced."""
+    if replace is not None:
+        if replace != target.name:
+            raise BackupRefusedError(
+                f"--replace {replace} is not the name of the target, {target.name}: nothing changed"
+            )
+        target.require_replaceable(manifest)
+    elif not target.is_vacant():
         how = f"name a new or empty target, or add --replace {target.name}, which backs it up first"
         raise BackupRefusedError(f"{target.name} is not empty: {how}")
 
@@ -108,7 +104,7 @@ def _replaced(target: RestoreTarget, manifest: Manifest, file: Path, work: Path,
     try:
         target.replace(file, manifest, work)
     except BackupError as error:
-        raise BackupError(f"{error}; what was in {target.name} is backed up as {replaced}") from error
+        raise BackupError(f"{error}; what was to be replaced is backed up as {replaced}") from error
 
 
 def _backed_up(target: RestoreTarget, manifest: Manifest, folder: Path, runner: Runner) -> Path:
@@ -123,5 +119,5 @@ def _backed_up(target: RestoreTarget, manifest: Manifest, folder: Path, runner: 
         file, made = dumped(making, target.source(), runner, work)
         place.put(file, made)
         verify(place, made)
-    runner.note(f"what was in {target.name} is backed up as {place.folder / made.file}")
+    runner.note(f"what is replaced is backed up as {place.folder / made.file}")
     return place.folder / made.file

@@ -26,6 +26,9 @@ class RestoreTarget(Protocol):
     def is_vacant(self) -> bool:
         """Whether nothing is there that a restore could destroy."""
 
+    def require_replaceable(self, manifest: Manifest) -> None:
+        """Raise `BackupRefusedError` if something is there whose place a backup cannot take."""
+
     def source(self) -> BackupSource:
         """Return it as a source, to be backed up before it is replaced."""
 

@@ -54,7 +54,7 @@ def restore_backup(
         told = {"name": done.name, "place": done.place, "target": done.target, "replaced": replaced}
         print_json(told)
         return
-    say(f"{done.name} is restored into {done.target}, and compared with what was backed up")
+    say(f"{done.name} is restored into {done.target}")
 
 
 def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> None:

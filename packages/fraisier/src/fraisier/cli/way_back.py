@@ -35,13 +35,14 @@ class WayBack(NamedTuple):
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands that lead back: to the release, and to what was stored."""
+        """The commands that lead back: to the release if there was one, and to what was stored."""
         own, made = self.deployment, self.backup
-        to = f" --to {own.previous_release}" if own.previous_release else ""
-        return (
-            f"fraisier rollback {own.fraise_id} {own.environment}{to}",
-            f"fraisier backups restore {made.fraise_id} {made.environment} {made.stored_name} {self._into}",
+        restore = (
+            f"fraisier backups restore {made.fraise_id} {made.environment} {made.stored_name} {self._into}"
         )
+        if own.previous_release is None:
+            return (restore,)
+        return (f"fraisier rollback {own.fraise_id} {own.environment} --to {own.previous_release}", restore)
 
     @property
     def _into(self) -> str:

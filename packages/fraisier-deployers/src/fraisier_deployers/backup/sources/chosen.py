@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fraisier_core import InvalidRequestError
@@ -24,6 +24,8 @@ from fraisier_deployers.backup.sources.postgresql import PostgresqlSource
 from fraisier_deployers.backup.sources.sqlite_source import SqliteSource
 from fraisier_deployers.backup.sources.sqlite_target import SqliteTarget
 from fraisier_deployers.backup.targets import RestoreTarget
+
+_NO_NAME = frozenset("/$")  # those of a path, and of a variable that was not filled in
 
 
 def chosen_source(section: SourceSection, *, compressed: bool = True) -> BackupSource:
@@ -92,9 +94,9 @@ def chosen_target(section: SourceSection, manifest: Manifest, target: str, runne
     if section.postgresql is not None:
         return PostgresTarget(_named_database(section, target, runner))
     if section.sqlite is not None:
-        return SqliteTarget(_path(target), runner)
+        return SqliteTarget(_file(target), runner)
     if isinstance(manifest.facts, FolderFacts):
-        return FolderTarget(_path(target), tuple(map(Path, manifest.facts.paths)), runner)
+        return _folder_target(_path(target), tuple(map(Path, manifest.facts.paths)), runner)
     return _command_target(section, target, runner)
 
 
@@ -126,7 +128,16 @@ def _require_kind(section: SourceSection, manifest: Manifest) -> None:
         )
 
 
+def _folder_target(root: Path, paths: Sequence[Path], runner: Runner) -> FolderTarget:
+    if within := next(filter(root.is_relative_to, paths), None):
+        how = "name a folder elsewhere, or / to restore to where it was"
+        raise InvalidRequestError(f"the target {root} is within {within}, which is backed up: {how}")
+    return FolderTarget(root, paths, runner)
+
+
 def _named_database(section: SourceSection, target: str, runner: Runner) -> PostgresDatabase:
+    if not target.startswith(SCHEMES) and set(target) & _NO_NAME:
+        raise InvalidRequestError(f"the target {target} is no name of a database: name one, or give a URL")
     found = database_of(section, runner, target)
     if not found.variables.get(DATABASE):
         raise InvalidRequestError(f"the URL of the target names no database: it should be as {FORM}")
@@ -137,6 +148,13 @@ def _command_target(section: SourceSection, target: str, runner: Runner) -> Comm
     if section.restore is None:
         raise BackupRefusedError("source.restore is not set: nothing says how such a backup is restored")
     return CommandTarget(target, section.restore, section.drop, runner)
+
+
+def _file(target: str) -> Path:
+    path = _path(target)
+    if not path.parent.is_dir():
+        raise InvalidRequestError(f"the target {path} is in no folder: make {path.parent} first")
+    return path
 
 
 def _path(target: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupRefusedError
 from fraisier_deployers.backup.backup_settings import TARGET
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import Manifest
@@ -37,9 +37,16 @@ class CommandTarget:
         """Whether nothing is there: taken for granted."""
         return True
 
+    def require_replaceable(self, manifest: Manifest) -> None:  # noqa: ARG002 - it is the same for all
+        """Raise `BackupRefusedError`: what cannot be backed up is not replaced."""
+        self.source()
+
     def source(self) -> BackupSource:
-        """Raise `BackupError`: a command that backs up one thing cannot back up another."""
-        raise BackupError(f"{self.name} cannot be backed up before it is replaced: choose another target")
+        """Raise `BackupRefusedError`: a command that backs up one thing cannot back up another."""
+        raise BackupRefusedError(
+            f"--replace is not for what source.restore restores: {self.name} cannot be backed up first; "
+            "remove or rename it yourself"
+        )
 
     def leftovers(self) -> Sequence[str]:
         """Return nothing: none of it is known."""
@@ -56,7 +63,8 @@ class CommandTarget:
         self.restore(file, manifest, work)
 
     def differences(self, manifest: Manifest) -> list[str]:  # noqa: ARG002 - nothing is known of it
-        """Return nothing: `check` has to tell."""
+        """Return nothing, and say so: a command of the user's has to tell."""
+        self.runner.note(f"what is in {self.name} was not compared: only a command of yours knows what it is")
         return []
 
     def variables(self) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import FolderFacts, Manifest
@@ -22,6 +22,8 @@ from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 from fraisier_deployers.backup.targets import LEFT_ALONE
+
+_ROOT = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,13 @@ class FolderTarget:
         return tuple(self.root / path.relative_to("/") for path in self.paths)
 
     def is_vacant(self) -> bool:
-        """Whether none of these places has anything in it."""
-        return not any(_has_content(place) for place in self.places)
+        """Whether none of these places has anything in it, nor the folder a file, unless it is `/`."""
+        return not any(map(_has_content, self.places)) and (self.root == _ROOT or not _has_files(self.root))
+
+    def require_replaceable(self, manifest: Manifest) -> None:  # noqa: ARG002 - it is the same for all
+        """Raise `BackupRefusedError` if what is there is not what would be replaced."""
+        if not self.is_vacant() and not any(map(_has_content, self.places)):
+            raise BackupRefusedError(f"{self.root} has something else in it: name a new or empty folder")
 
     def source(self) -> BackupSource:
         """Return what is at these places as a source."""
@@ -132,6 +139,10 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _has_content(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
+
+
+def _has_files(folder: Path) -> bool:
+    return (folder.exists() and not folder.is_dir()) or any(files for _, _, files in os.walk(folder))
 
 
 def _set_aside(place: Path) -> Path:

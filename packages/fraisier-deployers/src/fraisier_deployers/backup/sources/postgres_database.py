@@ -45,11 +45,15 @@ class Answering:
         version: the server's major version.
         database: the name of the database.
         system_identifier: of the cluster.
+        owner: of the database.
+        user: as whom one is connected.
     """
 
     version: int
     database: str
     system_identifier: str
+    owner: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,8 @@ class PostgresDatabase:
         try:
             self.maintenance.change("create.sql", name=self.name, comment=comment, **keys)
         except BackupError as error:
-            how = f"create an empty database {self.name!r} yourself and restore into that"
-            raise BackupError(f"{error}; or {how}") from error
+            how = "let the role (ALTER ROLE ... CREATEDB), or restore into an empty database that you create"
+            raise BackupError(f"{error}; {how}") from error
 
     def drop(self) -> None:
         """Drop it; all are disconnected from it. Raises `BackupError`."""
@@ -206,14 +210,14 @@ class PostgresDatabase:
         ]
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
-        """Return those of some roles that cannot own anything in it."""
+        """Return those of some roles that the user cannot make the owner of anything."""
         (missing,) = self.ask("missing_roles.sql", roles=_array(roles))
         return sorted(missing)
 
-    def creating_absent(self, roles: Sequence[str]) -> list[str]:
-        """Return the statements that create those of some roles that the server lacks."""
+    def absent_roles(self, roles: Sequence[str]) -> Mapping[str, str]:
+        """Return those of some roles that the server lacks, and the statement that creates each."""
         (statements,) = self.ask("absent_roles.sql", roles=_array(roles))
-        return list(statements)
+        return dict(statements)
 
     def missing_tablespaces(self, tablespaces: Sequence[str]) -> list[str]:
         """Return those of some tablespaces that the server lacks."""

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.dumping import BackupSource
 from fraisier_deployers.backup.manifest import Manifest, PostgresqlFacts
 from fraisier_deployers.backup.sources.postgres_database import RESTORING, PostgresDatabase
-from fraisier_deployers.backup.sources.postgresql import DatabaseSource, dumped_database, load
+from fraisier_deployers.backup.sources.postgresql import (
+    DatabaseSource,
+    dumped_database,
+    load,
+    unrestorable_roles,
+)
 from fraisier_deployers.backup.targets import row_differences
 
 
@@ -47,6 +52,22 @@ class PostgresTarget:
     def leftovers(self) -> list[str]:
         """Return the databases of the server that restores left, and those that they replaced."""
         return self.database.leftovers()
+
+    def require_replaceable(self, manifest: Manifest) -> None:
+        """Raise `BackupRefusedError` if owners or grants would be left out, as its applications would be."""
+        if self.is_vacant():
+            return
+        facts, answering = _facts(manifest), self.database.answering()
+        roles = {*self.database.missing_roles([answering.owner])}
+        roles.update(*unrestorable_roles(self.database, facts).values())
+        if roles:
+            whose = f"what {', '.join(sorted(roles))} own or may use"
+            absent = " ".join(self.database.absent_roles(sorted(roles)).values())
+            first = f"; create what the server lacks first: {absent}" if absent else ""
+            why = f"{answering.user} cannot restore {whose} so that they still can"
+            raise BackupRefusedError(
+                f"{self.name} was left as it is: {why}. Name it by the URL of a superuser{first}"
+            )
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
         """Restore a dump: into an empty database all at once, else into a new one, dropped if that fails."""

@@ -24,6 +24,11 @@ _MODULE = "fraisier_deployers.backup.sources.snapshot"
 _LOCKED_MILLISECONDS = 300_000  # a table that is being migrated, for as long
 _TIMEOUT_SINCE = 17  # the version of PostgreSQL that has transaction_timeout
 _OF_DATABASE = "dbname:"
+_WITHOUT = {
+    "--no-owner": "everything will belong to {user}",
+    "--no-privileges": "nobody but {user} will be granted anything",
+    "--no-tablespaces": "everything will lie in the default tablespace",
+}
 _TIMEOUT = "^SET transaction_timeout = 0;$"
 
 
@@ -72,13 +77,18 @@ def dump(database: PostgresDatabase, work: Path, sink: Sink, *, compressed: bool
     dumping = Stage((programs["pg_dump"], *options, f"--snapshot={SNAPSHOT}"))
     facts_file = work / "facts"
     by = python(_MODULE, programs["psql"], str(facts_file))
-    flowed = run_pipeline(database.runner, sink.fed_by(dumping), database.variables, by=by)
+    try:
+        flowed = run_pipeline(database.runner, sink.fed_by(dumping), database.variables, by=by)
+    except BackupError as error:
+        if "row-level security" not in str(error):
+            raise
+        raise BackupError(f"{error}; the role reads all rows after ALTER ROLE ... BYPASSRLS") from error
     return Dumped(flowed.size, flowed.sha256, _facts(facts_file, programs.version))
 
 
 def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_once: bool = False) -> None:
-    """Restore a dump into an empty database. Owners, grants and tablespaces are left out if the server lacks
-    them, and that is said. Raises `BackupError`, for roles too that policies name.
+    """Restore a dump into an empty database. All owners, grants or tablespaces are left out if one of them
+    cannot be restored, and that is said. Raises `BackupError`, for roles too that policies name.
 
     Args:
         database: where to.
@@ -108,24 +118,28 @@ def _through_psql(file: Path, program: Sequence[str], psql: str) -> Pipeline:
     return Pipeline(str(file), (printing,), (without, executing), os.devnull)
 
 
+def unrestorable_roles(database: PostgresDatabase, facts: PostgresqlFacts) -> Mapping[str, list[str]]:
+    """Return the roles for want of which owners and grants are left out, by the option that does so."""
+    grantors = {*database.absent_roles(facts.grantees), *database.missing_roles(facts.grantors)}
+    return {"--no-owner": database.missing_roles(facts.owners), "--no-privileges": sorted(grantors)}
+
+
 def _left_out(database: PostgresDatabase, facts: PostgresqlFacts) -> list[str]:
     """Return the options that leave out what the server lacks roles or tablespaces for, and say so."""
-    missing = {
-        "--no-owner": database.missing_roles(facts.owners),
-        "--no-privileges": database.missing_roles(facts.grantees),
-        "--no-tablespaces": database.missing_tablespaces(facts.tablespaces),
-    }
+    spaces = {"--no-tablespaces": database.missing_tablespaces(facts.tablespaces)}
+    missing = {**unrestorable_roles(database, facts), **spaces}
     for option, names in missing.items():
         if names:
-            database.runner.note(f"{option}: the server lacks, or keeps from you, {', '.join(names)}")
+            why = f"{', '.join(names)} cannot be used here"
+            database.runner.note(_WITHOUT[option].format(user=database.answering().user) + f": {why}")
     return [option for option, names in missing.items() if names]
 
 
 def _require_policy_roles(database: PostgresDatabase, facts: PostgresqlFacts) -> None:
     """Raise `BackupError` if policies name roles that the server lacks: no option leaves policies out."""
-    if database.creating_absent(facts.policy_roles):
-        roles = (*facts.owners, *facts.grantees, *facts.policy_roles)
-        statements = " ".join(database.creating_absent(roles))
+    if database.absent_roles(facts.policy_roles):
+        roles = (*facts.owners, *facts.grantees, *facts.grantors, *facts.policy_roles)
+        statements = " ".join(database.absent_roles(roles).values())
         raise BackupError(f"the server lacks roles that policies name; create them first: {statements}")
 
 

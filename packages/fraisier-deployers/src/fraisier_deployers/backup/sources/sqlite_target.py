@@ -55,6 +55,9 @@ class SqliteTarget:
         """Whether there is no such file, or an empty one."""
         return not self.path.exists() or (self.path.is_file() and self.path.stat().st_size == 0)
 
+    def require_replaceable(self, manifest: Manifest) -> None:
+        """A file can always be replaced."""
+
     def source(self) -> BackupSource:
         """Return it as a source."""
         return SqliteSource(self.path)

@@ -23,7 +23,12 @@ SELECT json_build_object(
     'grantees', ARRAY(
         SELECT DISTINCT rolname FROM pg_roles
         JOIN pg_shdepend ON refclassid = 'pg_authid'::regclass AND refobjid = pg_roles.oid
-        WHERE dbid = pg_database.oid AND (deptype = 'a' OR classid = 'pg_default_acl'::regclass)
+        WHERE dbid = pg_database.oid AND deptype = 'a'
+        ORDER BY rolname
+    ),
+    'grantors', ARRAY(
+        SELECT DISTINCT rolname FROM pg_roles
+        WHERE oid IN (SELECT defaclrole FROM pg_default_acl)
         ORDER BY rolname
     ),
     'policy_roles', ARRAY(
