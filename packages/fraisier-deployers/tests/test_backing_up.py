@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fraisier_core import Release, Stored
+from fraisier_core import BackupContext, Release, Stored
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.kept_copies import KeptCopies
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
@@ -121,6 +122,11 @@ def test_a_place_that_lost_its_copies_begins_anew_only_when_that_is_said(
     with pytest.raises(BackupError, match=r"though shop-\S+ was stored there: is its disk mounted\?") as lost:
         fraise_type.back_up(make_run())
     assert manifests(folder) == ()
+    tested = make_run()
+    with pytest.raises(BackupError, match="is its disk mounted"):
+        fraise_type.test_restore(tested)
+    (found,) = KeptCopies(tested.settings, cast("BackupContext", tested)).verify(None, None)
+    assert "is its disk mounted" in str(found.problem)
     Path(str(lost.value).rpartition(" delete ")[2]).unlink()
     fraise_type.back_up(make_run())
     assert len(manifests(folder)) == 1

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
-from fraisier_core import Release, Stored
+from fraisier_core import BackupContext, Release, Stored
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.discreet_restic import LOCKED, told
+from fraisier_deployers.backup.kept_copies import KeptCopies
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.pruning import Policy, plan
@@ -232,6 +234,9 @@ def test_folders_are_backed_up_tested_replaced_and_pruned(
     fraise_type.back_up(run)
     assert run.steps == ["prepare", "dump", "store", "verify_restic", "prune"]
     fraise_type.test_restore(run)
+    assert "as backed up: entries 3, bytes 5\n" in run.output
+    (listed,) = KeptCopies(run.settings, cast("BackupContext", run)).listings()
+    assert [copy.encrypted for copy in listed.copies] == [True]
     (folder / "inner/one").write_text("second")
     fraise_type.back_up(run)
     (manifest,) = place.manifests().manifests

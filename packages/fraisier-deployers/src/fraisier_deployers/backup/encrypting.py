@@ -108,4 +108,4 @@ def decrypted(
 
 def _require_pyrage() -> None:
     if find_spec("pyrage") is None:
-        raise BackupError("encrypt needs the library pyrage: pip install 'fraisier[age]'")
+        raise BackupError("encrypt needs the library pyrage: pip install pyrage")

@@ -158,7 +158,11 @@ class KeptCopies(KeptBackups):
         self._installation.require_filled(place, listing)
         reasons = reasons_to_keep(listing.manifests, self._policy(), datetime.now(UTC))
         copies = tuple(
-            BackupCopy(each.name, each.created_at, each.size, each.source, each.encrypted, reasons[each.name])
+            BackupCopy(
+                *(each.name, each.created_at, each.size, each.source),
+                encrypted=each.encrypted or isinstance(place, ResticPlace),
+                kept=reasons[each.name],
+            )
             for each in listing.manifests
         )
         return ListedPlace(place.name, place.destination, copies, dict(listing.unreadable))
@@ -166,6 +170,7 @@ class KeptCopies(KeptBackups):
     def _verified(self, place: Place, name: str | None) -> Iterator[VerifiedCopy]:
         try:
             listing = self._own(place)
+            self._installation.require_filled(place, listing)
             if isinstance(place, ResticPlace):
                 self.context.note(f"checking {place.destination}")
                 place.check()

@@ -85,6 +85,11 @@ class PostgresqlFacts(_Recorded):
         """Whether a table has rows."""
         return any(self.tables.values())
 
+    @property
+    def compared(self) -> str:
+        """What was found to be the same after a restore."""
+        return _same_rows(self.tables)
+
 
 class SqliteFacts(_Recorded):
     """What was copied, read from the copy.
@@ -104,6 +109,11 @@ class SqliteFacts(_Recorded):
     def has_content(self) -> bool:
         """Whether a table has rows."""
         return any(self.tables.values())
+
+    @property
+    def compared(self) -> str:
+        """What was found to be the same after a restore."""
+        return _same_rows(self.tables)
 
 
 class FolderFacts(_Recorded):
@@ -125,6 +135,11 @@ class FolderFacts(_Recorded):
         """Whether there is anything in the folders."""
         return self.entries > len(self.paths)
 
+    @property
+    def compared(self) -> str:
+        """What was found to be the same after a restore."""
+        return f"as backed up: entries {self.entries}, bytes {self.content_bytes}"
+
     @model_validator(mode="after")
     def _inside(self) -> FolderFacts:
         if any(".." in path.split("/") for path in self.paths):
@@ -137,6 +152,11 @@ class CommandFacts(_Recorded):
 
     kind: Literal["command"] = "command"
     has_content: ClassVar[bool] = True
+    compared: ClassVar[str] = "nothing is compared: what a command prints, its `check` alone knows"
+
+
+def _same_rows(tables: Rows) -> str:
+    return f"as backed up: tables {len(tables)}, rows {sum(tables.values())}"
 
 
 Facts = Annotated[PostgresqlFacts | SqliteFacts | FolderFacts | CommandFacts, Field(discriminator="kind")]

@@ -15,6 +15,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
+from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.newest import TO_COME, newest
 from fraisier_deployers.backup.places import Place
@@ -44,9 +45,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
             manifest = _newest(run, place)
             made = f"{manifest.created_at:%Y-%m-%d %H:%M} UTC"
             run.note(f"{manifest.name} of {made}, from {place.destination}")
-            if place.name not in run.settings.remotes:
-                verify(place, manifest)
-            file = fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
+            file = _verified(run, place, manifest, work)
         with run.step("compare_origin"):
             _require(manifest, "is not of this source", _origin_differences(run, file, manifest))
         with _scratch(run, manifest, work) as target:
@@ -54,6 +53,7 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
                 target.restore(file, manifest, work)
             with run.step("compare"):
                 _require(manifest, "was restored, but is not what it was", target.differences(manifest))
+                run.note(manifest.facts.compared)
             _check(run, target)
     run.record_stored(Stored(manifest.name, manifest.size, manifest.sha256, place.destination))
 
@@ -66,7 +66,9 @@ def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
 
 def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     listing, now = place.manifests().of(run.fraise, run.environment), datetime.now(UTC)
-    listing = listing.by(Installation(run.folder).id)
+    installation = Installation(run.folder)
+    installation.require_filled(place, listing)
+    listing = listing.by(installation.id)
     found = newest(listing, now)
     if found is None:
         raise BackupError(
@@ -82,6 +84,14 @@ def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
             f"{recorded}: look what became of it there, or run fraisier backup"
         )
     return found
+
+
+def _verified(run: Run[BackupSettings], place: Place, manifest: Manifest, work: Path) -> Path:
+    """Return the file of a copy, which is read once: where it lies on this host, or once it was brought."""
+    if not isinstance(place, LocalPlace):
+        return fetched(place, manifest, run.settings.encrypt, folder=work, runner=run)
+    verify(place, manifest)
+    return place.fetch(manifest, work)
 
 
 def _made_at(name: str) -> str:
