@@ -24,7 +24,7 @@ from fraisier_core.requests.requesting import configure_store
 from fraisier_core.store.records import DeploymentEvent, Event, Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing import ApiRequest, ApiResponse, ApiServer
-from fraisier_notify.delivering import MOST_ATTEMPTS, Known
+from fraisier_notify.delivering import MOST_REFUSALS, Known
 from fraisier_notify.notify_settings import NotifySettings
 from fraisier_notify.outbox import Letter, Outbox
 from fraisier_notify.sending import send
@@ -438,12 +438,29 @@ def test_a_letter_that_is_refused_keeps_no_other_waiting_and_is_dropped_in_the_e
         assert delivered(settings, context).startswith("hook: ")
         assert [each.json()["title"] for each in server.requests] == ["poison", "later", "poison"]
         ((key, letter),) = outbox.letters()
+        assert (letter.attempts, letter.refusals) == (2, 2)
         outbox.remove(key)
-        outbox.put(key, replace(letter, attempts=MOST_ATTEMPTS))
+        outbox.put(key, replace(letter, refusals=MOST_REFUSALS))
         assert delivered(settings, context) == ""
         assert server.requests[-1].json()["title"] == "Fraisier: notifications were left out"
-        assert "1 more notifications were left out" in server.requests[-1].json()["message"]
+        message = server.requests[-1].json()["message"]
+        assert "1 more notifications were left out" in message
+        assert "\n- poison" in message
     assert "hook: too old, or refused too often: 1 not sent" in caplog.text
+
+
+def test_a_letter_outlasts_a_destination_that_is_away(tmp_path: Path) -> None:
+    with ApiServer(lambda _: ApiResponse(200 if len(server.requests) > MOST_REFUSALS else 503)) as server:
+        settings = section(hook=f"json://{server.host}/")
+        outbox = put(tmp_path, Letter("the backup failed", "body", "hook"))
+        for _ in range(MOST_REFUSALS + 1):
+            with pytest.raises(TellLaterError):
+                fraisier_notify.deliver(settings, ObserverContext(tmp_path))
+            an_hour_later(tmp_path, "hook")
+        fraisier_notify.deliver(settings, ObserverContext(tmp_path))
+        assert server.requests[-1].json()["title"] == "the backup failed"
+    assert len(server.requests) == MOST_REFUSALS + 2
+    assert not list(outbox.letters())
 
 
 def test_an_attempt_counts_as_sent_because_some_recipients_may_have_it(tmp_path: Path) -> None:

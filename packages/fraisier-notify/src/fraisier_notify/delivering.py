@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from time import monotonic, time
 from typing import Any
 
@@ -21,8 +21,10 @@ logger = logging.getLogger(__name__)
 HOUR = 3600.0
 LONGEST_WAIT = 24 * HOUR
 LONGEST_WAIT_OF_A_PING = HOUR
-MOST_ATTEMPTS = 16
-"""How often a letter is tried: for two hours if no other is sent meanwhile."""
+MOST_REFUSALS = 16
+"""How often a letter is tried while others arrive; if none does, its destination is away, and it waits."""
+MOST_TITLES = 5
+"""So many of what was left out are named."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
 BEGUN_WITHIN, LONGEST_SEND = 0.5, 0.4
 """Which parts of the timeout of the whole there are to begin to send a letter, and to send one."""
@@ -32,10 +34,13 @@ Send = Callable[[Letter], Problem | None]
 
 @dataclass(slots=True)
 class Known:
-    """What is known of where letters go: when it was tried, how many were left out, and what failed."""
+    """What is known of where letters go: when it was tried, how many were left out, the titles of the first
+    of these, and what failed.
+    """
 
     tried: list[float] = field(default_factory=list)
     left_out: int = 0
+    titles: list[str] = field(default_factory=list)
     failures: int = 0
     not_before: float = 0.0
 
@@ -50,6 +55,15 @@ class Known:
         """Return the seconds until the next attempt; none if the clock was set back by more than a pause."""
         left = self.not_before - now
         return left if 0 < left <= LONGEST_PAUSE else 0.0
+
+    def leave_out(self, letters: Letters) -> None:
+        """Count letters that are not sent."""
+        self.left_out += len(letters)
+        self.titles = [*self.titles, *(letter.title for _, letter in letters)][:MOST_TITLES]
+
+    def forget_left_out(self) -> None:
+        """Count anew: it was told how many were left out, or nobody is to hear it any more."""
+        self.left_out, self.titles = 0, []
 
     def failed(self, now: float) -> float:
         """Count a failure, and return the seconds until the next attempt."""
@@ -105,7 +119,7 @@ class Delivery:
         for key, letter in letters:
             if known.slots(said.per_hour, time()) <= 0 or not self._send(name, key, letter, known, notify):
                 break
-            known.left_out = 0
+            known.forget_left_out()
             self._outbox.note(name, _state(known))
             self._outbox.remove(key)
         if self._is_owed(name, known) and known.slots(said.per_hour, time()) <= 0:
@@ -126,9 +140,9 @@ class Delivery:
         kept = others[-slots:] if slots else [each for each in others if each[1].attempts]
         excess = [each for each in others if each not in kept]
         if dropped := [each for each in useless + excess if each[0] != counted]:
-            known.left_out += len(dropped)
+            known.leave_out(dropped)
         elif useless:
-            known.left_out = 0
+            known.forget_left_out()
         self._outbox.note(name, _state(known))
         self._drop(useless, f"{name}: too old, or refused too often")
         self._drop(excess, f"{name}: more than {per_hour} an hour")
@@ -172,9 +186,10 @@ class Delivery:
         if (left := known.pause(time())) or monotonic() > self._until:
             self._pauses.append(left)
             return False
+        was_reached = known.failures == 0
         pause = known.failed(time())
         self._outbox.note(name, _state(known))
-        self._outbox.begin(key, letter)
+        self._outbox.begin(key, letter, is_refusal=was_reached)
         problem = send_it(letter)
         if problem is not None:
             who = letter.name or "ping of {} {}".format(*letter.place)
@@ -195,7 +210,7 @@ class Delivery:
 
 
 def _is_useless(letter: Letter, longest_wait: float) -> bool:
-    return letter.attempts >= MOST_ATTEMPTS or time() - letter.at > longest_wait
+    return letter.refusals >= MOST_REFUSALS or time() - letter.at > longest_wait
 
 
 def _left_out(name: str) -> tuple[str, Letter]:
@@ -209,6 +224,7 @@ def _body(letter: Letter, known: Known, per_hour: int) -> str:
         f"{known.left_out} more notifications were left out: more than {per_hour} in an hour, too old, or "
         "refused too often."
     )
+    others = "\n".join([others, *(f"- {title}" for title in known.titles)])
     is_last = known.slots(per_hour, time()) == 1
     until = "This is the last one for now: what follows within the hour is counted and left out."
     parts = [letter.body, others if known.left_out else "", until if is_last else ""]
@@ -216,8 +232,8 @@ def _body(letter: Letter, known: Known, per_hour: int) -> str:
 
 
 def _state(known: Known) -> dict[str, Any]:
-    return {name: getattr(known, name) for name in ("tried", "left_out", "failures", "not_before")}
+    return asdict(known)
 
 
 def _kept(known: Any) -> dict[str, Any]:
-    return {name: known[name] for name in ("tried", "left_out", "failures", "not_before") if name in known}
+    return {each.name: known[each.name] for each in fields(Known) if each.name in known}

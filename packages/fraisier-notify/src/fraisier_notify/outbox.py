@@ -28,6 +28,7 @@ class Letter:
         run: of a ping, the id of the run.
         at: when it was put into the outbox, in seconds of the epoch.
         attempts: how often it was begun to be sent.
+        refusals: how many of these failed although what was sent there before it did not.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Letter:
     run: str = ""
     at: float = field(default_factory=time)
     attempts: int = 0
+    refusals: int = 0
 
     @property
     def goes_to(self) -> str:
@@ -72,9 +74,16 @@ class Outbox:
                 found = json.loads(path.read_text())
                 yield path.name.removesuffix(LETTER), Letter(**found | {"place": tuple(found["place"])})
 
-    def begin(self, key: str, letter: Letter) -> None:
-        """Note that a letter is being sent: who finds it so does not know whether it was."""
-        _write(self._path(key), asdict(replace(letter, attempts=letter.attempts + 1)))
+    def begin(self, key: str, letter: Letter, *, is_refusal: bool) -> None:
+        """Note that a letter is being sent: who finds it so does not know whether it was.
+
+        Args:
+            key: of the letter.
+            letter: as it was found.
+            is_refusal: whether it is a refusal of this letter if that fails.
+        """
+        refusals = letter.refusals + is_refusal
+        _write(self._path(key), asdict(replace(letter, attempts=letter.attempts + 1, refusals=refusals)))
 
     def remove(self, key: str) -> None:
         """Forget a letter that was sent, or is not to be."""
