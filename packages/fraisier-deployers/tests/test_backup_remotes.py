@@ -390,8 +390,8 @@ def test_a_host_whose_key_is_unknown_is_refused(
     remote = ssh_remote(server, tmp_path, server.identity(tmp_path.name))
     with pytest.raises(BackupError, match="Host key verification failed"):
         configured(**remote | {"known_hosts": str(other)}).manifests()
-    other.write_text("")
-    with pytest.raises(BackupError, match="Host key verification failed"):
+    other.unlink()
+    with pytest.raises(BackupError, match=f"Host key verification failed.*{other}, does not exist"):
         configured(**remote | {"known_hosts": str(other)}).manifests()
 
 
@@ -400,6 +400,24 @@ def test_a_key_that_is_refused_asks_nobody(configured: Configured, server: SshSe
     place = configured(**ssh_remote(server, tmp_path, tmp_path / "stranger"))
     with pytest.raises(BackupError, match="Permission denied"):
         place.manifests()
+
+
+def test_a_key_that_others_may_read_is_named(
+    configured: Configured, server: SshServer, tmp_path: Path
+) -> None:
+    key = server.identity(tmp_path.name)
+    key.chmod(0o644)
+    with pytest.raises(BackupError, match=f"cannot list it: .*ssh ignores {key} because others"):
+        configured(**ssh_remote(server, tmp_path, key)).manifests()
+    with pytest.raises(BackupError, match=rf" store \S+: Permissions 0644 for '{key}' are too open"):
+        put(configured(**ssh_remote(server, tmp_path, key)), tmp_path)
+
+
+def test_a_remote_that_rclone_does_not_know_is_named(configured: Configured, tmp_path: Path) -> None:
+    require("rclone")
+    config = tmp_path / "rclone.conf"
+    with pytest.raises(BackupError, match=f"rclone knows no remote near in {config}, which does not exist"):
+        configured(rclone="near:shop", config=str(config)).manifests()
 
 
 def test_a_copy_that_cannot_be_stored_leaves_no_manifest(

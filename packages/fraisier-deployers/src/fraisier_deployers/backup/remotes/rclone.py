@@ -20,6 +20,7 @@ _RETRIES = ("--retries=2", "--low-level-retries=3")
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
 _QUIET = ("--log-level=ERROR",)
 _NO_FOLDER = 3  # that it exits with, also if a file is missing
+_NO_SUCH_REMOTE = "didn't find section in config file"
 _LEVEL = re.compile(r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:(ERROR|CRITICAL|NOTICE)\s*:\s*)?(.*)$")
 _LAST = re.compile(r"^Failed to .*?: (?:last error was: )?(.*)$")
 
@@ -178,7 +179,15 @@ class RclonePlace:
 
     @property
     def _commands(self) -> RemoteCommands:
-        return RemoteCommands(self.runner, self.destination, _why)
+        return RemoteCommands(self.runner, self.destination, self._why)
+
+    def _why(self, text: str) -> str:
+        said = _why(text)
+        if _NO_SUCH_REMOTE not in said:
+            return said
+        place = str(self.config) if self.config else "its configuration (`rclone config file` says where)"
+        absent = ", which does not exist" if self.config and not self.config.exists() else ""
+        return f"rclone knows no remote {self.remote.partition(':')[0]} in {place}{absent}"
 
 
 def _why(text: str) -> str:

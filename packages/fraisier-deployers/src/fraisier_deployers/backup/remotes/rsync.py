@@ -29,7 +29,10 @@ _REMOTE = re.compile(r"([^@:/]+@)?(\[[^\]]+\]|[^:/]+):(.*)")
 _DIGEST = re.compile(r"^\\?([0-9a-f]{64})\s")
 _ABSENT = re.compile(r"(?:change_dir|link_stat|rrsync error:) .*No such file or directory")
 _NOT_WRITTEN = "exited with status 11"
-_NOISE = re.compile(r"^(?:rsync error:|rsync: connection unexpectedly closed|rsync: \[sender\] safe_read)")
+_NOISE = re.compile(
+    r"^(?:rsync error:|rsync: connection unexpectedly closed|rsync: \[sender\] safe_read"
+    r"|@+$|@ +WARNING: UNPROTECTED)"
+)
 # The user's shell may be any; while the file is read, a line now and then says that it is still alive.
 _HASH = (
     'sha256sum -- "$0" & read=$!; '
@@ -187,7 +190,22 @@ class RsyncPlace:
     @property
     def _commands(self) -> RemoteCommands:
         env = {"RSYNC_RSH": shlex.join(self._ssh()), "LC_ALL": "C"}
-        return RemoteCommands(self.runner, self.destination, _why, env)
+        return RemoteCommands(self.runner, self.destination, self._why, env)
+
+    def _why(self, text: str) -> str:
+        said = _why(text)
+        if self.known_hosts and re.search("host key is known|Host key verification", said):
+            state = "has another, or none, of it" if self.known_hosts.exists() else "does not exist"
+            return f"{said}; known_hosts, {self.known_hosts}, {state}"
+        if self.identity and "Permission denied" in said and _is_open(self.identity):
+            return f"{said}; ssh ignores {self.identity} because others may read it: chmod 600"
+        return said
+
+
+def _is_open(key: Path) -> bool:
+    with suppress(OSError):
+        return bool(key.stat().st_mode & 0o077)
+    return False
 
 
 def _why(text: str) -> str:
