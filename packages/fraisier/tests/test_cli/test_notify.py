@@ -14,6 +14,7 @@ from .installation import Installation
 from .test_completion import complete
 
 SECRET = "hunter2-of-the-url"
+NOBODY_TOLD = "no worker is running: nobody is notified, and nothing pinged, until one is\n"
 
 
 def answer(request: ApiRequest) -> ApiResponse:
@@ -30,7 +31,7 @@ def test_a_test_message_says_which_arrived_and_nothing_of_the_urls(installation:
     with ApiServer(answer) as server:
         configure(installation, server)
         done = installation.run("notify", "test")
-        assert (done.returncode, done.stderr) == (10, "")
+        assert (done.returncode, done.stderr) == (10, NOBODY_TOLD)
         first, second = done.stdout.splitlines()
         assert first == "ops: sent"
         assert second.startswith("ada: ")
@@ -48,6 +49,10 @@ def test_a_test_message_says_which_arrived_and_nothing_of_the_urls(installation:
 
 def test_status_tells_of_the_problems_of_observers(installation: Installation) -> None:
     installation.deploy()
+    assert NOBODY_TOLD not in installation.run("status").stderr
+    with installation.config.open("a") as config:
+        config.write("notify: {ops: {url: 'json://localhost'}}\n")
+    assert NOBODY_TOLD in installation.run("status").stderr
     deployment = installation.last()
     problem = f"success (event 9) of deployment {deployment.id}: no such token"
     with closing(installation.open()) as store:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fraisier.cli.parameters import ConfigFile, Json, argument, command_app
 from fraisier.exit_codes import ExitCode
-from fraisier.terminal import print_json, say
+from fraisier.terminal import print_json, say, tell
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config
+    from fraisier_core.plugins import Plugins
 
 OBSERVER = "notify"
 Notified = Annotated[str | None, argument("NAME", "A name of `notify:`; without it, all.", "notified")]
@@ -44,4 +49,24 @@ def send(name: Notified = None, as_json: Json = False, config: ConfigFile = None
     else:
         for each, problem in problems.items():
             say(f"{each}: {problem or 'sent'}", "red" if problem else None)
+        _warn_without_worker(loaded, plugins)
     raise typer.Exit(ExitCode.FAILED if any(problems.values()) else ExitCode.SUCCESS)
+
+
+def _warn_without_worker(config: Config, plugins: Plugins) -> None:
+    """Say so if nothing would be sent now: it is the worker that notifies."""
+    from fraisier_core.errors import StoreError
+
+    from fraisier.cli.session import Session
+    from fraisier.cli.status import NOBODY_TOLD
+
+    try:
+        reader = Session(config.place, plugins).reader()
+    except StoreError:
+        return  # whoever may not read the record is told nothing about it
+    if reader is None:
+        tell(NOBODY_TOLD, "yellow")
+        return
+    with closing(reader):
+        if not reader.live_workers():
+            tell(NOBODY_TOLD, "yellow")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fraisier.cli.status_facts import Shown
 
 NO_WORKER = "no worker is running: pushes wait until one is"
+NOBODY_TOLD = "no worker is running: nobody is notified, and nothing pinged, until one is"
 app = command_app()
 
 
@@ -49,6 +50,8 @@ def status(
             tell(f"observer {problem.name}, {ago(problem.problem_at)}: {problem.problem}", "yellow")
     if reader and not workers and _needs_worker(session, found):
         tell(NO_WORKER, "yellow")
+    if reader and not workers and _notifies(session):
+        tell(NOBODY_TOLD, "yellow")
 
 
 def _needs_worker(session: AnySession, found: list[Shown]) -> bool:
@@ -56,6 +59,14 @@ def _needs_worker(session: AnySession, found: list[Shown]) -> bool:
     configured = session.configured
     pushes = configured is None or configured.git.default or configured.branch_mapping
     return bool(pushes) or _reconciles(configured) or any(map(_waits, found))
+
+
+def _notifies(session: AnySession) -> bool:
+    """Whether the configuration, if it is known here, names whom to notify, or an address to ping."""
+    configured = session.configured
+    return configured is not None and (
+        "notify" in configured.variables or any(each.pings for each in configured.environments)
+    )
 
 
 def _reconciles(configured: Config | None) -> bool:
