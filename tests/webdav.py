@@ -27,7 +27,7 @@ class WebDav:
     Attributes:
         files: the content by the path.
         sizes: what it says of the sizes, by the path.
-        loses: how many bytes at the end of each upload it forgets, though it tells the whole size.
+        holds: how many bytes of a file it keeps, though it tells the size of the whole.
         forbids: the methods that it answers with `refusal`.
         refusal: a status, such as 403.
         stalls: the methods that it never answers.
@@ -37,7 +37,7 @@ class WebDav:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    loses: int = 0
+    holds: int = 2**40
     forbids: tuple[str, ...] = ()
     refusal: int = 403
     stalls: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET":
                 return 200, state.files[path]
             case "PUT":
-                state.files[path], state.sizes[path] = body[: len(body) - state.loses], len(body)
+                state.files[path], state.sizes[path] = body[: state.holds], len(body)
             case "MOVE":
                 target = unquote(urlsplit(self.headers["Destination"]).path)
                 state.files[target], state.sizes[target] = state.files.pop(path), state.sizes.pop(path)

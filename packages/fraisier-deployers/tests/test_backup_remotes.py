@@ -2,27 +2,23 @@
 
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier_core import FraisierError, Release
 from fraisier_core.testing import FakeRun
-from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Place
-from fraisier_deployers.backup.pruning import Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
@@ -32,6 +28,7 @@ from pydantic import ValidationError
 
 from tests import manifests
 from tests.manifests import manifest_of, night
+from tests.remotes import dav_remote, require, ssh_remote
 from tests.ssh_server import SshServer, make_key, ssh_server
 from tests.webdav import WebDav, webdav
 
@@ -71,29 +68,6 @@ def configured(tmp_path: Path) -> Configured:
         return only
 
     return place
-
-
-def require(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-
-
-def dav_remote(dav: WebDav, folder: Path) -> dict[str, object]:
-    require("rclone")
-    config = folder / "rclone.conf"
-    config.write_text(f"[dav]\ntype = webdav\nurl = {dav.url}\nvendor = other\n")
-    return {"rclone": "dav:backups/shop", "config": str(config)}
-
-
-def ssh_remote(server: SshServer, folder: Path | str, identity: Path) -> dict[str, object]:
-    require("rsync")
-    return {
-        "rsync": f"{server.login}:{folder}",
-        "port": server.port,
-        "identity": str(identity),
-        "known_hosts": str(server.known_hosts),
-    }
 
 
 @pytest.fixture(params=KINDS)
@@ -149,29 +123,6 @@ def test_a_copy_on_another_host_is_for_its_owner_alone(place: Place, tmp_path: P
     folder = tmp_path / "remote/backups"
     modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
     assert modes == {manifest.file: 0o600, manifest.manifest_file: 0o600}
-
-
-def test_a_backup_goes_over_ssh_and_by_rclone_and_each_place_is_pruned(
-    server: SshServer, tmp_path: Path
-) -> None:
-    far, nas = tmp_path / "far", tmp_path / "nas"
-    remotes = {"far": {"rclone": str(far)}, "nas": ssh_remote(server, nas, server.identity(tmp_path.name))}
-    section = {
-        "source": {"command": ["cat", "/proc/sys/kernel/random/uuid"]},
-        "path": str(tmp_path / "here"),
-        "remotes": remotes,
-        "keep": {"last": 1},
-    }
-    run = FakeRun(BackupSettings.model_validate(section), Release("", tmp_path, ""), fraise="shop")
-    fraise_type.back_up(run)
-    fraise_type.back_up(run)
-    assert run.steps[-6:] == ["copy_far", "copy_nas", "verify_local", "verify_far", "verify_nas", "prune"]
-    contents = {
-        folder.name: sorted(file.read_bytes() for file in folder.glob("shop-*")) for folder in (far, nas)
-    }
-    here = sorted(file.read_bytes() for file in (tmp_path / "here").glob("shop-*"))
-    assert len(here) == 2
-    assert contents == {"far": here, "nas": here}
 
 
 def test_what_a_killed_upload_left_is_deleted_a_day_later(configured: Configured, tmp_path: Path) -> None:
@@ -233,34 +184,6 @@ def test_a_remote_that_lets_nothing_be_deleted_takes_copies(
     assert old in dav.files
 
 
-def test_a_remote_that_loses_the_end_is_caught(configured: Configured, dav: WebDav, tmp_path: Path) -> None:
-    place = configured(**dav_remote(dav, tmp_path))
-    dav.loses = 1
-    manifest = put(place, tmp_path)
-    with pytest.raises(BackupError, match=r"abcd\.json cannot be fetched: "):
-        verify(place, manifest)
-    path = f"/backups/shop/{manifest.manifest_file}"
-    dav.files[path] = manifest.text().encode()
-    with pytest.raises(BackupError, match=r"^shop-\S+\.bin at dav:backups/shop is damaged"):
-        verify(place, manifest)
-
-
-def test_nothing_is_pruned_where_the_newest_copy_is_cut_off(
-    configured: Configured, dav: WebDav, tmp_path: Path
-) -> None:
-    place = configured(**dav_remote(dav, tmp_path))
-    put(place, tmp_path, 1)
-    newest = put(place, tmp_path, 2)
-    path = f"/backups/shop/{newest.file}"
-    dav.files[path] = dav.files[path][:-1]
-    keep = BackupSettings.model_validate(
-        {"source": {"command": ["true"]}, "path": "/backups", "keep": {"last": 1}}
-    ).keep
-    made = plan(place, Policy("shop", "production", "here", keep), datetime.now(UTC))
-    assert made.deleted == ()
-    assert newest.file in str(made.refusal)
-
-
 def test_a_remote_that_forbids_is_named_with_its_answer(
     configured: Configured, dav: WebDav, tmp_path: Path
 ) -> None:
@@ -275,28 +198,6 @@ def test_a_remote_that_forbids_is_named_with_its_answer(
     found = list(findings(place, "shop", "production"))
     assert [each.name for each in found] == [manifest.manifest_file]
     assert "403" in str(found[0].problem)
-
-
-def test_a_remote_that_is_full_lists_no_half_copy(
-    configured: Configured, dav: WebDav, tmp_path: Path
-) -> None:
-    place = configured(**dav_remote(dav, tmp_path))
-    dav.forbids, dav.refusal = ("PUT",), 507
-    with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot store shop-.*507"):
-        put(place, tmp_path)
-    dav.forbids = ()
-    assert place.manifests() == Listing()
-    manifest = put(place, tmp_path)
-    verify(place, manifest)
-
-
-def test_a_remote_whose_clock_is_wrong_is_no_trouble(
-    configured: Configured, dav: WebDav, tmp_path: Path
-) -> None:
-    place = configured(**dav_remote(dav, tmp_path))
-    dav.clock = time.time() + 10**9
-    manifest = put(place, tmp_path)
-    verify(place, manifest)
 
 
 @contextmanager
@@ -337,24 +238,6 @@ def impatient(place: Place, patience: Any) -> Place:
     assert isinstance(place, NotedPlace)
     assert isinstance(place.place, RclonePlace | RsyncPlace)
     return replace(place, place=replace(place.place, patience=patience))
-
-
-def test_a_host_that_loses_the_end_is_caught(
-    configured: Configured, server: SshServer, tmp_path: Path
-) -> None:
-    remote = tmp_path / "remote"
-    remote.mkdir()
-    lying = tmp_path / "lying"
-    lying.write_text(
-        f'#!/bin/sh\nsh -c "$SSH_ORIGINAL_COMMAND" || exit\nfor file in {remote}/*.bin; do\n'
-        '  test ! -f "$file" || truncate -s 299999 "$file"\ndone\n'
-    )
-    lying.chmod(0o755)
-    key = server.identity(tmp_path.name, f'command="{lying}"')
-    place = configured(**ssh_remote(server, remote, key))
-    manifest = put(place, tmp_path)
-    with pytest.raises(BackupError, match="has 299999 bytes, its manifest says 300000"):
-        verify(place, manifest)
 
 
 def test_a_command_that_says_nothing_for_long_is_heard_of(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ import psycopg
 import pytest
 from fraisier_core import JobSettings, Release
 from fraisier_core.testing import FakeRun
+from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.dumping import Dumped, Sink
+from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import PostgresqlFacts
 from fraisier_deployers.backup.sources.connection_variables import connection_variables
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
@@ -247,19 +250,31 @@ def test_a_server_that_cannot_be_asked_is_an_error_that_says_why(
         dump(run, break_it(filled), postgres_version, tmp_path)
 
 
-def test_a_pg_dump_that_fails_fails_the_dump(
-    run: Run, filled: str, postgres_version: int, tmp_path: Path
+def test_a_pg_dump_that_is_killed_costs_no_backup_and_the_next_one_succeeds(
+    filled: str, postgres_version: int, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "bin"
+    folder, copies = tmp_path / "bin", LocalPlace(tmp_path / "copies")
     folder.mkdir()
     for name in ("psql", "pg_restore"):
         (folder / name).symlink_to(programs(postgres_version) / name)
     real = programs(postgres_version) / "pg_dump"
     script = f'test "$1" = --version && exec {real} --version; echo last words >&2; kill -KILL $$'
+    (folder / "pg_dump").symlink_to(real)
+    source = {"postgresql": filled, "bin": folder}
+    section = {"source": source, "path": copies.folder, "keep": {"last": 1}}
+    run = FakeRun(BackupSettings.model_validate(section), Release("", tmp_path, ""), fraise="shop")
+    fraise_type.back_up(run)
+    before = copies.manifests()
+    (folder / "pg_dump").unlink()
     (folder / "pg_dump").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "pg_dump").chmod(0o755)
     with pytest.raises(BackupError, match=r"pg_dump was killed by signal 9 .*: last words$"):
-        PostgresqlSource(filled, folder).dump(run, tmp_path, Sink(tmp_path / "made.dump"))
+        fraise_type.back_up(run)
+    assert (copies.manifests(), len(run.stored)) == (before, 1)
+    (folder / "pg_dump").unlink()
+    (folder / "pg_dump").symlink_to(real)
+    fraise_type.back_up(run)
+    assert [each.name for each in copies.manifests().manifests] == [run.stored[1].name]
 
 
 def test_owners_and_grants_that_the_server_lacks_are_left_out_and_named(
