@@ -4,13 +4,14 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fraisier_core import BackupContext, Release, Stored
+from fraisier_core import BackupContext, ProcessIdentity, Release, Stored
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backup_errors import BackupError
@@ -20,6 +21,8 @@ from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
 from pydantic import ValidationError
+
+from tests.waiting import wait_until
 
 Run = FakeRun[BackupSettings]
 MakeRun = Callable[..., Run]
@@ -85,25 +88,6 @@ def test_copies_elsewhere_are_encrypted_and_verified_there(
     assert run.stored[0].destination == f"{folder}, {tmp_path / 'remote'}"
     assert not [word for word in ("ERROR", "Failed", "failed") if word in run.output]
     assert run.output.count("NOTICE") <= 8
-
-
-@needs_rclone
-def test_a_place_that_is_away_fails_the_backup_and_nothing_is_pruned(
-    make_run: MakeRun, folder: Path, tmp_path: Path
-) -> None:
-    fraise_type.back_up(make_run())
-    (tmp_path / "file").write_text("")
-    remotes = {
-        "away": {"rclone": str(tmp_path / "file" / "x")},
-        "offsite": {"rclone": str(tmp_path / "remote")},
-    }
-    run = make_run(remotes=remotes, keep={"last": 1})
-    with pytest.raises(BackupError, match=r"^away: .*/file/x: cannot"):
-        fraise_type.back_up(run)
-    assert (run.stored, run.failed) == ([], ["copy_away"])
-    assert "prune" not in run.steps
-    assert len(manifests(folder)) == 2
-    assert len(manifests(tmp_path / "remote")) == 1
 
 
 @needs_rclone
@@ -262,18 +246,9 @@ def test_a_copy_that_cannot_be_read_now_stays_and_is_no_success(make_run: MakeRu
     assert LocalPlace(folder).stored(manifest).size == manifest.size
 
 
-def _back_up(run: Run) -> None:
-    fraise_type.back_up(run)
-
-
 def killed_while(run: Run, mark: Path) -> None:
     """Make a backup in a process that is killed once a file is there."""
-    from fraisier_core import ProcessIdentity
-
-    from tests.waiting import wait_until
-
-    process = get_context("fork").Process(target=_back_up, args=(run,))
-    process.start()
+    process = begun(run)
     wait_until(mark.exists)
     assert process.pid
     identity = ProcessIdentity.of(process.pid)
@@ -332,22 +307,42 @@ def test_the_folder_of_the_copies_is_made_but_not_the_one_that_it_is_in(
     assert not (tmp_path / "disk").exists()
 
 
-def test_two_backups_at_once_are_made_one_after_the_other(make_run: MakeRun, folder: Path) -> None:
+def begun(run: Run) -> ForkProcess:
+    """Make a backup in a process of its own."""
+    process = get_context("fork").Process(target=fraise_type.back_up, args=(run,))
+    process.start()
+    return process
+
+
+def opened(process: ForkProcess) -> set[Path]:
+    """Return the files that a process has open."""
+    found = set()
+    for each in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(OSError):
+            found.add(each.readlink())
+    return found
+
+
+def test_two_backups_at_once_are_made_one_after_the_other(
+    make_run: MakeRun, folder: Path, tmp_path: Path
+) -> None:
     with (
         exclusive(folder, "shop", "production"),
         pytest.raises(BackupError, match=r"in use by another backup or restore of shop production"),
         exclusive(folder, "shop", "production", seconds=0.1),
     ):
         pass
-    processes = [
-        get_context("fork").Process(target=_back_up, args=(make_run("printf", str(n)),)) for n in range(2)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    first = begun(make_run("cat", str(fifo)))
+    wait_until(lambda: folder.exists() and hidden(folder))
+    second = begun(make_run("sh", "-c", f"ls -d {folder}/.*.partial | wc -l"))
+    wait_until(lambda: folder / ".shop-production.lock" in opened(second) or second.exitcode is not None)
+    assert second.exitcode is None
+    fifo.write_text("first")
+    for process in (first, second):
         process.join()
         assert process.exitcode == 0
-    assert len(manifests(folder)) == 2
+    assert [(folder / each.file).read_text() for each in manifests(folder)] == ["first", "1\n"]
 
 
 def test_an_environment_at_work_in_the_same_folder_is_neither_waited_for_nor_disturbed(
