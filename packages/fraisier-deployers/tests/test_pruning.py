@@ -1,9 +1,9 @@
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.backup_settings import KeepSection
+from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pruning import WAYS_BACK, Plan, Policy, plan
@@ -157,17 +157,22 @@ def test_copies_of_other_environments_are_left_alone(place: LocalPlace) -> None:
     assert names(plan(place, LAST, NOW)) == [old.name]
 
 
-def test_days_are_meant_in_the_zone_of_the_policy(place: LocalPlace) -> None:
+def daily(zone: str) -> Policy:
+    """Return the policy of a schedule in a time zone."""
+    schedule = {"cron": "0 3 * * *", "time_zone": zone}
+    section = {"source": {"command": ["true"]}, "path": "/srv", "keep": {"daily": 2}, "schedule": schedule}
+    return Policy.of("shop", "production", BackupSettings.model_validate(section), "here")
+
+
+def test_days_are_meant_in_the_zone_of_the_schedule(place: LocalPlace) -> None:
     evening, morning = (
         put(place, datetime(2026, 11, day, hour, tzinfo=UTC)) for day, hour in ((18, 23), (19, 1))
     )
     put(place, datetime(2026, 11, 19, 15, tzinfo=UTC))
-    daily = KeepSection(daily=2)
-    assert names(plan(place, Policy("shop", "production", "here", daily, UTC), NOW)) == [morning.name]
-    east = timezone(timedelta(hours=2))  # all three are of one day there, and the oldest is kept
-    assert names(plan(place, Policy("shop", "production", "here", daily, east), NOW)) == [morning.name]
-    west = timezone(timedelta(hours=-2))
-    assert names(plan(place, Policy("shop", "production", "here", daily, west), NOW)) == [evening.name]
+    assert names(plan(place, daily("UTC"), NOW)) == [morning.name]
+    # in Berlin all three are of one day, and the oldest is kept
+    assert names(plan(place, daily("Europe/Berlin"), NOW)) == [morning.name]
+    assert names(plan(place, daily("America/Noronha"), NOW)) == [evening.name]
 
 
 def test_every_copy_is_verified_and_what_cannot_be_read_is_named(place: LocalPlace) -> None:
