@@ -104,9 +104,13 @@ def test_a_recorded_form_that_is_sent_again_as_json_repeats_it(tmp_path: Path) -
     assert (status, again["repeats"]) == (202, first["event"])
 
 
-class TestForgejoStatuses(StatusesEndToEnd):
-    pushes = TestForgejo()
+class TestGiteaStatuses(StatusesEndToEnd):
+    pushes: EndToEnd = TestGitea()
     api_path = "/api/v1"
 
     def take(self, request: ApiRequest, token: str) -> Taken:
         return take_gitea(request, token)
+
+
+class TestForgejoStatuses(TestGiteaStatuses):
+    pushes = TestForgejo()

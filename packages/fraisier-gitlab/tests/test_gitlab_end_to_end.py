@@ -67,6 +67,7 @@ class TestGitLabStatuses(StatusesEndToEnd):
     pushes = TestSecretToken()
     api_path = "/api/v4"
     states = ("pending", "running", "success")
+    forge = GitLab()
 
     def take(self, request: ApiRequest, token: str) -> Taken:
-        return GitLab().take(request, token)
+        return self.forge.take(request, token)
