@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fraisier_core.config import load_config
+from fraisier_core.plugins import Plugins
 from fraisier_core.system.processes import descendants
 from fraisier_core.testing import ApiResponse, ApiServer, Forge
 
 from tests.command import FRAISIER
 from tests.smtp import SmtpServer, smtp_server
+from tests.stores import open_store
 from tests.waiting import wait_until
 
 SECRET = "hunter2-of-the-url"
@@ -60,6 +64,16 @@ class Sales:
         argv = [str(FRAISIER), *arguments]
         return subprocess.run(argv, cwd=self.folder, env=self.environ, check=False).returncode
 
+    def settle(self) -> None:
+        """Wait until everything was told and sent."""
+        with closing(
+            open_store(load_config(self.folder / "fraises.yaml", Plugins.installed()).database)
+        ) as store:
+            newest = store.all("SELECT max(sequence) AS newest FROM tb_deployment_events")[0]["newest"]
+            wait_until(lambda: store.observed("notify").sequence == newest, self.log)
+        outbox = self.folder / ".fraisier/observers/notify"
+        wait_until(lambda: not list(outbox.glob("*.letter")), self.log)
+
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
@@ -92,16 +106,16 @@ def test_a_failing_etl_run_reaches_everybody_once_and_one_that_succeeds_again_sa
     wait_until(lambda: sales.smtp.mails and sales.hook.requests, sales.log)
     (sales.folder / "source").touch()
     assert sales.run("run", "sales", "production") == 0
-    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 2, sales.log)
+    sales.settle()
+    assert len(sales.smtp.mails) == len(sales.hook.requests) == 2
     failed, again = (each.json() for each in sales.hook.requests)
     assert failed["title"] == sales.smtp.mails[0]["Subject"] == "sales production: run failed"
     assert again["title"] == sales.smtp.mails[1]["Subject"] == "sales production: run succeeds again"
     assert "  loading with ***\n" in failed["message"]
     assert "password-of-sales" not in failed["message"] + sales.smtp.mails[0].as_string()
     assert sales.run("backups", "test", "copies", "production") == 10
-    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 3, sales.log)
     assert sales.run("backup", "copies", "production") == 10
-    wait_until(lambda: len(sales.smtp.mails) == len(sales.hook.requests) == 4, sales.log)
+    sales.settle()
     told = ["copies production: restore test failed", "copies production: backup failed"]
     assert [mail["Subject"] for mail in sales.smtp.mails[2:]] == told
     assert [each.json()["title"] for each in sales.hook.requests[2:]] == told
