@@ -306,13 +306,13 @@ def test_neither_a_url_nor_a_part_of_it_is_in_an_error_or_printed(
         assert "example.com" not in text
 
 
-def pinged(place: Place, event: str, url: str) -> tuple[ObserverContext, NotifySettings]:
-    """Tell of the end of a run, and return the context in which its ping is delivered."""
+def pinged(place: Place, event: str, url: str, kind: str = "run") -> tuple[ObserverContext, NotifySettings]:
+    """Tell of the end of a run of a kind, and return the context in which its ping is delivered."""
     folder = place.folder / "own"
     folder.mkdir()
     facts = EnvironmentFacts("job", ping=SecretStr(url), notify=())
     context = ObserverContext(folder, facts, environments={("api", "production"): facts})
-    deployment = place.store.deployment(place.end(event))
+    deployment = place.store.deployment(place.end(event))._replace(kind=kind)
     last = place.store.events(deployment_id=deployment.id)[-1]
     assert fraisier_notify.deployment_changed(deployment, last, section(), context)
     return context, section()
@@ -336,8 +336,8 @@ def test_a_ping_that_fails_is_told_without_its_address(
     assert len(server.requests) == 1
 
 
-def test_a_ping_without_an_answer_is_told_without_its_address(place: Place) -> None:
-    context, settings = pinged(place, "failed", f"http://127.0.0.1:1/{SECRET}")
+def test_a_ping_of_a_backup_without_an_answer_is_told_without_its_address(place: Place) -> None:
+    context, settings = pinged(place, "failed", f"http://127.0.0.1:1/{SECRET}", "backup")
     with pytest.raises(TellLaterError, match=r"^ping of api production: Connection refused$"):
         fraisier_notify.deliver(settings, context)
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.databases import both_databases
 from tests.waiting import wait_until
 
 from .installation import HEALTHY, Installation
+from .test_live import on_a_terminal
 
 TYPE = Path(__file__).parents[4] / "tests/toy_backup.py"
 FRAISE = """
@@ -145,6 +149,12 @@ def test_that_nothing_proves_a_backup_is_told_in_status(installation: Installati
     assert json.loads(done.stdout)["status"] == "success", done.stderr
     (shown,) = installation.json("status", "my_db", "production")
     assert (shown["doubt"], shown["restore_test"]["status"]) == (None, "success")
+    with closing(installation.open()) as store:
+        of_schedule = "trigger = 'schedule', requested_at = '2024-12-31T03:00:00.000000Z'"
+        store.execute(f"UPDATE tb_deployments SET {of_schedule} WHERE kind = 'restore_test'")
+    status = on_a_terminal(installation, "status")
+    assert "my_db production: a restore test was due at 20" in status
+    assert re.search(typer.style("success .*, 13 B", fg="yellow")[:-4].replace("[", r"\["), status)
     (installation.folder / "source").write_text("changed")
     assert installation.run("backups", "test", "my_db", "production").returncode == 10
     (shown,) = installation.json("status", "my_db", "production")
