@@ -66,9 +66,8 @@ class Sales:
 
     def settle(self) -> None:
         """Wait until everything was told and sent."""
-        with closing(
-            open_store(load_config(self.folder / "fraises.yaml", Plugins.installed()).database)
-        ) as store:
+        loaded = load_config(self.folder / "fraises.yaml", Plugins.installed())
+        with closing(open_store(loaded.database)) as store:
             newest = store.all("SELECT max(sequence) AS newest FROM tb_deployment_events")[0]["newest"]
             wait_until(lambda: store.observed("notify").sequence == newest, self.log)
         outbox = self.folder / ".fraisier/observers/notify"
