@@ -180,23 +180,35 @@ BEGIN
     RETURN answer(deployment, true);
 END $$;
 
-CREATE OR REPLACE FUNCTION fn_backup(fraise_id text, environment text)
-RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- A kind of run that needs neither a release nor arguments.
+CREATE OR REPLACE FUNCTION request_of_backups(kind text, lacks text, place tb_environments)
+RETURNS mutation_answer LANGUAGE plpgsql AS $$
 DECLARE
     deployment uuid := uuidv7();
-    place tb_environments := requested_environment(fraise_id, environment);
 BEGIN
-    IF NOT place.kinds ? 'backup' THEN
+    IF NOT place.kinds ? kind THEN
         PERFORM refuse_request(
-            place.fraise_id || ' ' || place.environment || ' has no backups: its type is for other things alone');
+            place.fraise_id || ' ' || place.environment || ' has no ' || lacks
+            || ': its type is for other things alone');
     END IF;
     INSERT INTO tb_deployment_events (
         deployment_id, event, at, fraise_id, environment, kind, trigger, requested_by)
     VALUES (
-        deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, 'backup', 'manual',
+        deployment, 'requested', clock_timestamp(), place.fraise_id, place.environment, kind, 'manual',
         session_user);
     RETURN answer(deployment, true);
 END $$;
+
+CREATE OR REPLACE FUNCTION fn_backup(fraise_id text, environment text)
+RETURNS mutation_answer LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT r.* FROM request_of_backups('backup', 'backups', requested_environment(fraise_id, environment)) AS r
+$$;
+
+CREATE OR REPLACE FUNCTION fn_restore_test(fraise_id text, environment text)
+RETURNS mutation_answer LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT r.* FROM request_of_backups(
+        'restore_test', 'restore tests', requested_environment(fraise_id, environment)) AS r
+$$;
 
 CREATE OR REPLACE FUNCTION fn_cancel(id text)
 RETURNS mutation_answer LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -295,5 +307,5 @@ END $$;
 -- Nobody but who is granted it.
 REVOKE EXECUTE ON FUNCTION
     fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_backup(text, text),
-    fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
+    fn_restore_test(text, text), fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
 FROM PUBLIC;

@@ -11,7 +11,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION
     fn_deploy(text, text, text, text, boolean), fn_run(text, text, jsonb), fn_backup(text, text),
-    fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
+    fn_restore_test(text, text), fn_cancel(text), fn_rollback(text, text, text), fn_hold(text, text, text, text), fn_resume(text, text)
 TO fraisier_graphql;
 
 GRANT USAGE ON SCHEMA core TO fraisier_graphql;

@@ -92,6 +92,11 @@ def backup(fraise_id: str, environment: str) -> Deployment:
     """Request a backup of an environment; a worker or a unit executes it."""
 
 
+@fraiseql.mutation(sql_source="fn_restore_test", operation="CREATE", **LOGGED)
+def restore_test(fraise_id: str, environment: str) -> Deployment:
+    """Request that a backup of an environment is restored as a test; a worker or a unit executes it."""
+
+
 @fraiseql.mutation(sql_source="fn_cancel", operation="UPDATE", **LOGGED)
 def cancel(id: ID) -> Deployment:
     """Request that a deployment is cancelled; one that waits is cancelled at once."""

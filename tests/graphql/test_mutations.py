@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from typing import Any
 
@@ -11,6 +12,7 @@ from fraisier_graphql.api_schema import ApiSchema
 from fraisier_graphql.mutating import Mutations
 
 from tests.databases import both_databases
+from tests.graphql.afar import Both
 from tests.graphql.serving import Api, Host
 from tests.waiting import wait_until
 
@@ -102,7 +104,9 @@ BACKED_UP = """
   kept:
     type: backup
     environments:
-      production: {{source: {{command: [echo, kept]}}, path: {folder}/backups}}
+      production:
+        source: {{command: [echo, kept], restore: [sh, -c, "grep kept # {{target}}"]}}
+        path: {folder}/backups
 """
 
 
@@ -128,6 +132,10 @@ def test_a_worker_makes_a_backup_that_is_requested_and_says_what_it_stored(host:
         assert stored["storedProblem"] is record.stored_problem is None
         named = (record.stored_name, record.stored_sha256, record.stored_at)
         assert (stored["storedName"], stored["storedSha256"], stored["storedAt"]) == named
+        done = Both(host, ["--url", api.url]).afar("backups", "test", "kept", "prod", "--json")
+        assert done.code == 0, done.stderr
+        tested = json.loads(done.stdout)
+        assert (tested["kind"], tested["stored_name"]) == ("restore_test", record.stored_name)
 
 
 PLACE = 'fraiseId: "my_api", environment: "production"'
@@ -143,6 +151,7 @@ REFUSED = {
     "unknown release": (f'rollback({PLACE}, to: "x")', "BAD_USER_INPUT", '"x"'),
     "no job": (f"run({PLACE})", "BAD_USER_INPUT", "no job"),
     "no backups": (f"backup({PLACE})", "BAD_USER_INPUT", "no backups"),
+    "no restore tests": (f"restoreTest({PLACE})", "BAD_USER_INPUT", "no restore tests"),
     "beginning of the name of a job": (
         'run(fraiseId: "etl_job", environment: "prod")', "BAD_USER_INPUT", "prod"
     ),

@@ -78,6 +78,17 @@ class Actions(Protocol):
         Raises what `deploy` does.
         """
 
+    def restore_test(self, fraise_id: str, environment: str, requested_by: str) -> str:
+        """Request that a backup is restored as a test, and return the id of that run.
+
+        Args:
+            fraise_id: of what.
+            environment: where, by its whole name.
+            requested_by: who asks, for the record.
+
+        Raises what `deploy` does.
+        """
+
     def hold(
         self,
         fraise_id: str,

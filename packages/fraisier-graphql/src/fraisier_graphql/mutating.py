@@ -34,6 +34,7 @@ class Mutations:
             "fn_deploy": self._deploy,
             "fn_run": self._run,
             "fn_backup": self._backup,
+            "fn_restore_test": self._restore_test,
             "fn_rollback": self._rollback,
             "fn_cancel": self._cancel,
             "fn_hold": self._hold,
@@ -68,6 +69,11 @@ class Mutations:
         fraise, environment = given["fraise_id"], given["environment"]
         await self._gate.require(grant, "backup", fraise, environment)
         return await asyncio.to_thread(self._actions.backup, fraise, environment, grant.actor)
+
+    async def _restore_test(self, grant: Grant, given: Arguments) -> str:
+        fraise, environment = given["fraise_id"], given["environment"]
+        await self._gate.require(grant, "restore_test", fraise, environment)
+        return await asyncio.to_thread(self._actions.restore_test, fraise, environment, grant.actor)
 
     async def _rollback(self, grant: Grant, given: Arguments) -> str:
         fraise, environment = given["fraise_id"], given["environment"]

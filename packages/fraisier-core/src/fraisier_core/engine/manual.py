@@ -131,16 +131,13 @@ class ManualActions(Actions):
         return self._requested(request)
 
     def run(self, fraise_id: str, environment: str, requested_by: str, arguments: Sequence[str] = ()) -> str:
-        config = self._configured()
-        found = _named_environment(config, fraise_id, environment)
-        return self._requested(
-            job_request(config, self._store, found, "run", requested_by=requested_by, arguments=arguments)
-        )
+        return self._requested_job("run", fraise_id, environment, requested_by, arguments)
 
     def backup(self, fraise_id: str, environment: str, requested_by: str) -> str:
-        config = self._configured()
-        found = _named_environment(config, fraise_id, environment)
-        return self._requested(job_request(config, self._store, found, "backup", requested_by=requested_by))
+        return self._requested_job("backup", fraise_id, environment, requested_by)
+
+    def restore_test(self, fraise_id: str, environment: str, requested_by: str) -> str:
+        return self._requested_job("restore_test", fraise_id, environment, requested_by)
 
     def hold(
         self,
@@ -155,6 +152,15 @@ class ManualActions(Actions):
 
     def resume(self, fraise_id: str, environment: str | None, requested_by: str) -> str:
         return max(resume(self._store, *self._named(fraise_id, environment), requested_by))
+
+    def _requested_job(
+        self, kind: str, fraise_id: str, environment: str, requested_by: str, arguments: Sequence[str] = ()
+    ) -> str:
+        config = self._configured()
+        found = _named_environment(config, fraise_id, environment)
+        return self._requested(
+            job_request(config, self._store, found, kind, requested_by=requested_by, arguments=arguments)
+        )
 
     def _named(self, fraise_id: str, environment: str | None) -> tuple[str, str | None]:
         """Return a fraise, and an environment of it if one is named. Raises `UnknownNameError`."""

@@ -19,6 +19,7 @@ from fraisier.cli.parameters import (
     command_app,
     offered,
 )
+from fraisier.cli.where import remote_session, require_host
 
 app = command_app(groups="List, verify, restore, prune and test backups.")
 Name = Annotated[
@@ -40,6 +41,7 @@ def backups() -> None:
 
 @app.command("list")
 def list_copies(
+    ctx: typer.Context,
     fraise: AnyFraise = None,
     environment: AnyEnvironment = None,
     *,
@@ -47,6 +49,7 @@ def list_copies(
     config: ConfigFile = None,
 ) -> None:
     """List the copies of backups, and why each is kept."""
+    require_host(ctx, config)
     from fraisier.cli.backup_listing import list_backups
 
     list_backups(fraise, environment, config, as_json=as_json)
@@ -54,6 +57,7 @@ def list_copies(
 
 @app.command()
 def verify(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     name: Name = None,
@@ -63,6 +67,7 @@ def verify(
     config: ConfigFile = None,
 ) -> None:
     """Compare the size and checksum of every copy, where it lies."""
+    require_host(ctx, config)
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import verify_backups
 
@@ -72,6 +77,7 @@ def verify(
 
 @app.command()
 def restore(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     name: Name = None,
@@ -83,6 +89,7 @@ def restore(
     config: ConfigFile = None,
 ) -> None:
     """Restore a backup into a new or empty target."""
+    require_host(ctx, config)
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import restore_backup
 
@@ -92,6 +99,7 @@ def restore(
 
 @app.command()
 def prune(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     *,
@@ -100,6 +108,7 @@ def prune(
     config: ConfigFile = None,
 ) -> None:
     """Delete the copies that `keep:` no longer keeps."""
+    require_host(ctx, config)
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import prune_backups
 
@@ -109,6 +118,7 @@ def prune(
 
 @app.command("test")
 def restore_as_test(
+    ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     *,
@@ -118,7 +128,14 @@ def restore_as_test(
     config: ConfigFile = None,
 ) -> None:
     """Restore a backup as a test, and follow that to its end."""
-    from fraisier.cli.requested_jobs import RequestedJob, execute_job
+    from fraisier.cli.requested_jobs import RequestedJob, execute_job, require_attended
 
+    if (remote := remote_session(ctx, config)) is not None:
+        require_attended(scheduled=scheduled)
+        from fraisier.cli.acting import follow_requested
+
+        requested = remote.requests.restore_test(*remote.usable_environment(fraise, environment))
+        follow_requested(remote, requested, detach=detach, as_json=as_json)
+        return
     job = RequestedJob("restore_test", fraise, environment, scheduled=scheduled)
     execute_job(job, config, detach=detach, as_json=as_json)

@@ -39,7 +39,7 @@ COMMANDS = {
 
 FROM_AFAR = frozenset(
     {
-        *("list", "deploy", "run", "backup", "rollback", "cancel", "hold", "resume"),
+        *("list", "deploy", "run", "backup", "backups", "rollback", "cancel", "hold", "resume"),
         *("status", "history", "show", "logs"),
     }
 )

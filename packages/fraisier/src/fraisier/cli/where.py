@@ -24,6 +24,13 @@ def session_of(ctx: typer.Context, file: Path | None) -> AnySession:
     return Session.read(file)
 
 
+def require_host(ctx: typer.Context, file: Path | None) -> None:
+    """Raise `RemoteError` if `--url` is given: a command works on the host alone."""
+    if remote_session(ctx, file) is not None:
+        name = ctx.command_path.partition(" ")[2]
+        raise RemoteError(f"`fraisier {name}` works on the host alone: run it there, without --url")
+
+
 def remote_session(ctx: typer.Context, file: Path | None) -> RemoteSession | None:
     """Return what a command works with from afar, None on the host. Raises `RemoteError`."""
     given = ctx.find_root().params

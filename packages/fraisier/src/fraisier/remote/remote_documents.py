@@ -113,6 +113,9 @@ RUN = f"""mutation Run($fraise: String!, $environment: String!, $arguments: [Str
 BACKUP = f"""mutation Backup($fraise: String!, $environment: String!) {{
   backup(fraiseId: $fraise, environment: $environment) {{ {DEPLOYMENT} }}
 }}"""
+RESTORE_TEST = f"""mutation RestoreTest($fraise: String!, $environment: String!) {{
+  restoreTest(fraiseId: $fraise, environment: $environment) {{ {DEPLOYMENT} }}
+}}"""
 ROLLBACK = f"""mutation Rollback($fraise: String!, $environment: String!, $to: String) {{
   rollback(fraiseId: $fraise, environment: $environment, to: $to) {{ {DEPLOYMENT} }}
 }}"""

@@ -50,6 +50,11 @@ class RemoteRequests:
         data = self._endpoint.ask(documents.BACKUP, fraise=fraise, environment=environment)
         return record_of(Deployment, data["backup"])
 
+    def restore_test(self, fraise: str, environment: str) -> Deployment:
+        """Request that a backup is restored as a test."""
+        data = self._endpoint.ask(documents.RESTORE_TEST, fraise=fraise, environment=environment)
+        return record_of(Deployment, data["restoreTest"])
+
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
         """Request a rollback to a release, by default to the previous one."""
         data = self._endpoint.ask(documents.ROLLBACK, fraise=fraise, environment=environment, to=to)
