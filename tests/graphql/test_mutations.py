@@ -132,10 +132,10 @@ def test_a_worker_makes_a_backup_that_is_requested_and_says_what_it_stored(host:
         assert stored["storedProblem"] is record.stored_problem is None
         named = (record.stored_name, record.stored_sha256, record.stored_at)
         assert (stored["storedName"], stored["storedSha256"], stored["storedAt"]) == named
-        done = Both(host, ["--url", api.url]).afar("backups", "test", "kept", "prod", "--json")
-        assert done.code == 0, done.stderr
-        tested = json.loads(done.stdout)
-        assert (tested["kind"], tested["stored_name"]) == ("restore_test", record.stored_name)
+        tested = Both(host, ["--url", api.url]).afar("backups", "test", "kept", "prod", "--json")
+        assert tested.code == 0, tested.stderr
+        shown = json.loads(tested.stdout)
+        assert (shown["kind"], shown["stored_name"]) == ("restore_test", record.stored_name)
 
 
 PLACE = 'fraiseId: "my_api", environment: "production"'

@@ -82,3 +82,13 @@ def test_what_cannot_be_is_refused(store: OpenStore, call: str, problem: str) ->
     with pytest.raises(StoreError, match=problem):
         answer(store, call)
     assert store.holds() == []
+
+
+def test_the_functions_request_what_a_type_of_backups_has(store: OpenStore) -> None:
+    for kind in ("backup", "restore_test"):
+        place = ConfiguredEnvironment("copies", "backup", None, None, kind, None, None, kinds=(kind,))
+        store.configure([place])
+        made = answer(store, f"fn_{kind}('copies', '{kind}')")
+        assert (made["kind"], made["environment"], made["status"]) == (kind, kind, "pending")
+    with pytest.raises(StoreError, match="copies restore_test has no backups: "):
+        answer(store, "fn_backup('copies', 'restore_test')")
