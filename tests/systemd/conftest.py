@@ -41,7 +41,8 @@ def unhidden(
     install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={place}")
     folder = UNITS / "fraisier-run-.service.d"
     folder.mkdir()
-    (folder / "checkout.conf").write_text("[Service]\nPrivateTmp=no\nProtectHome=no\nRestartSec=100ms\n")
+    lines = ("[Service]", "PrivateTmp=no", "ReadWritePaths=/tmp", "ProtectHome=no", "RestartSec=100ms", "")
+    (folder / "checkout.conf").write_text("\n".join(lines))
     systemctl("daemon-reload")
     yield folder
     shutil.rmtree(folder)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ fraises:
       production:
         source: {{folders: {folder}/files}}
         path: {folder}/copies
+        remotes: {{offsite: {{rclone: "disk:{folder}/offsite", config: {folder}/rclone.conf}}}}
+        keep: {{last: 3}}
+        schedule: "* * * * *"
+        limits: {{memory: 1G}}
+      vault:
+        source: {{folders: {folder}/files}}
+        restic: {{repository: {folder}/vault, password: "of the vault"}}
         keep: {{last: 3}}
         schedule: "* * * * *"
 """
@@ -34,7 +42,7 @@ fraises:
 
 @dataclass(frozen=True, slots=True)
 class BackupHost:
-    """A machine with a fraise that backs up a folder each minute."""
+    """A machine with a fraise that backs up a folder each minute, with and without restic."""
 
     folder: Path
 
@@ -42,9 +50,9 @@ class BackupHost:
         command = [sys.executable, "-m", "fraisier", "-c", str(self.folder / "fraises.yaml"), *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
-    def ended(self) -> list[dict[str, Any]]:
+    def ended(self, environment: str) -> list[dict[str, Any]]:
         """Return the backups that have ended."""
-        told = json.loads(self.fraisier("history", "shop_files", "production", "--json").stdout or "[]")
+        told = json.loads(self.fraisier("history", "shop_files", environment, "--json").stdout or "[]")
         return [each for each in told if each["status"] not in {"pending", "running"}]
 
 
@@ -53,6 +61,7 @@ def host(place: Path) -> Iterator[BackupHost]:
     (place / "state").mkdir()
     (place / "files").mkdir()
     (place / "files/letter.txt").write_text("worth keeping")
+    (place / "rclone.conf").write_text("[disk]\ntype = local\n")
     (place / "fraises.yaml").write_text(CONFIG.format(folder=place))
     yield BackupHost(place)
     installed = [*UNITS.glob("fraisier-*shop_files*"), *RULES.glob(RULE_NAMES)]
@@ -72,11 +81,15 @@ def test_a_timer_makes_a_backup_that_is_listed_and_restored(host: BackupHost) ->
     def told() -> str:
         return subprocess.run(journal, check=False, capture_output=True, text=True).stdout
 
-    done = wait_until(host.ended, told, FIRES_WITHIN)[-1]
-    assert (done["kind"], done["trigger"], done["status"]) == ("backup", "schedule", "success"), told()
+    stored = {}
+    for environment in ("vault", "production"):
+        done = wait_until(partial(host.ended, environment), told, FIRES_WITHIN)[-1]
+        assert (done["kind"], done["trigger"], done["status"]) == ("backup", "schedule", "success"), told()
+        stored[environment] = done["stored_name"]
     listed = json.loads(host.fraisier("backups", "list", "--json").stdout)
-    assert done["stored_name"] in [copy["name"] for copy in listed["copies"]]
-    restore = ("backups", "restore", "shop_files", "production", done["stored_name"])
+    there = {(each["place"], each["name"]) for each in listed["copies"]}
+    assert {("restic", stored["vault"]), ("offsite", stored["production"])} <= there
+    restore = ("backups", "restore", "shop_files", "production", stored["production"], "--from", "offsite")
     restored = host.fraisier(*restore, "--to", str(host.folder / "restored"))
     assert restored.returncode == ExitCode.SUCCESS, restored.stderr
     (found,) = (host.folder / "restored").rglob("letter.txt")
