@@ -400,8 +400,12 @@ def test_a_backup_replaces_nothing_and_nothing_writes_to_it(opened: Open, kind: 
     file.write_text("precious")
     with pytest.raises(ConflictError, match="exists; name another file, or replace it with --force"):
         back_up(source.contents(), file, quiet, force=False)
+    with pytest.raises(ConflictError, match="is no backup: --force replaces backups alone"):
+        back_up(source.contents(), file, quiet, force=True)
     assert file.read_text() == "precious"
-    back_up(source.contents(), file, quiet, force=True)
+    for content in (b"", b"SQLite format 3\0 of an unfinished one"):
+        file.write_bytes(content)
+        back_up(source.contents(), file, quiet, force=True)
     with closing(SqliteStore.open(file, Host())) as backup, pytest.raises(ClosedStoreError, match="a backup"):
         Player(backup)
 

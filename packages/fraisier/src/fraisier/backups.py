@@ -22,6 +22,7 @@ from fraisier_core.system.disk import sync_directory
 from fraisier_core.system.host import Host
 
 _CLOSED = Closed("archived", "this store is a backup: run `fraisier db restore` into an empty one")
+_HEADER = b"SQLite format 3\0"
 _UNFINISHED = Closed("unfinished", "this store is an unfinished backup; make another one")
 _ENDED = "it was {} when the backup was made that was restored"
 
@@ -42,6 +43,8 @@ def back_up(source: Contents, file: Path, progress: Progress, *, force: bool) ->
         _require_other(source, file)
         if file.exists() and not force:
             raise ConflictError(f"{file} exists; name another file, or replace it with --force")
+        if file.exists() and not _is_database(file):
+            raise ConflictError(f"{file} is no backup: --force replaces backups alone; name another file")
         handle, name = mkstemp(".part", f".{file.name}.", file.parent)
         os.close(handle)
         part = Path(name)
@@ -53,6 +56,12 @@ def back_up(source: Contents, file: Path, progress: Progress, *, force: bool) ->
     finally:
         if part is not None:
             _forget(part)
+
+
+def _is_database(file: Path) -> bool:
+    """Whether a file may be a backup, whole or not: it is SQLite's, or empty."""
+    with file.open("rb") as opened:
+        return opened.read(len(_HEADER)) in {b"", _HEADER}
 
 
 def _require_other(source: Contents, file: Path) -> None:

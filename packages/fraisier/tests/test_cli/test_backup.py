@@ -63,7 +63,10 @@ def test_a_backup_is_made_and_told_without_a_repository(installation: Installati
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("deploy", "my_db", "production"), 'is not deployed: its type "copied" is for backups alone'),
+        (
+            ("deploy", "my_db", "production"),
+            'deployed: its type "copied" is for backups alone; run `fraisier backup my_db production`',
+        ),
         (("run", "my_db", "production"), 'has no job: its type "copied" is for backups alone'),
         (("backup", "my_api", "production"), 'has no backups: its type "script" is for deployments alone'),
     ],
@@ -110,6 +113,8 @@ def test_a_deployment_whose_backup_fails_changes_nothing(installation: Installat
     done = installation.run("deploy", "my_api", "production")
     assert (done.returncode, "nothing was activated" in done.stderr) == (10, True), done.stderr
     assert "of my_db production failed: cp" in done.stderr
+    status = installation.run("status").stdout
+    assert re.search("my_db production: its last backup failed: cp .*; none is good\n", status), status
     assert installation.run("rollback", "my_api", "production", "--restore").returncode == 4
 
 

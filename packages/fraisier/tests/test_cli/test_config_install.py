@@ -69,6 +69,7 @@ fraises:
         command: [sh, job.sh]
         schedule: {{cron: "5 4 * * *", time_zone: Asia/Tokyo, persistent: true}}
         limits: {{tasks: 200, cpu: 50%}}
+        ping: https://hc.example.com/tokyo
       nightly:
         branch: main
         app_path: {folder}/nightly
@@ -113,6 +114,7 @@ def test_without_systemd_the_lines_of_a_crontab_are_told_with_all_that_is_lost(
     assert lines == [
         "# Cron sets none of the variables that runs need, as the worker's unit does: set API_TOKEN, "
         "API_USER above these lines",
+        "# Only a worker notifies and pings: start `fraisier worker`, too",
         "# load production: without systemd, it has no limit of memory",
         "30 2 * * mon-fri RUN report nightly --scheduled > /dev/null",
         "# report lima: without systemd, it has no random delay",

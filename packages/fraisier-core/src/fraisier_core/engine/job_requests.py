@@ -66,7 +66,8 @@ def require_kind(config: Config, environment: Environment, kind: str) -> None:
     what, name = f"{environment.fraise} {environment.name}", config.fraises[environment.fraise].type
     able = " and ".join(word for each, word in _ABLE.items() if each in environment.kinds)
     lack = _LACKS.get(kind, f"has no {kind}")
-    raise InvalidRequestError(f'{what} {lack}: its type "{name}" is for {able or "nothing"} alone')
+    remedy = f"; run `fraisier backup {what}`" if able == _ABLE["backup"] and kind != "restore_test" else ""
+    raise InvalidRequestError(f'{what} {lack}: its type "{name}" is for {able or "nothing"} alone{remedy}')
 
 
 def _require_release(store: Store, environment: Environment) -> None:

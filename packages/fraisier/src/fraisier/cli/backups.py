@@ -127,7 +127,7 @@ def restore_as_test(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Restore a backup as a test, and follow that to its end."""
+    """Restore the newest backup as a test, and follow that to its end."""
     from fraisier.cli.requested_jobs import RequestedJob, execute_job, require_attended
 
     if (remote := remote_session(ctx, config)) is not None:

@@ -100,10 +100,12 @@ def _without_systemd(config: Config, jobs: Iterable[Job]) -> str:
 
 
 def _needed(config: Config) -> Iterator[str]:
-    """Yield a comment that names the variables which the runs of a crontab need, if any."""
+    """Yield comments that name the variables which the runs of a crontab need, and who notifies."""
     if names := set().union(*config.variables.values()) - config.secret_variables():
         lacking = "# Cron sets none of the variables that runs need, as the worker's unit does"
         yield f"{lacking}: set {', '.join(sorted(names))} above these lines"
+    if "notify" in config.variables or any(each.pings for each in config.environments):
+        yield "# Only a worker notifies and pings: start `fraisier worker`, too"
 
 
 def _print(planned: Plan, place: UnitPlace) -> None:

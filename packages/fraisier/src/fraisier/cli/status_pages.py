@@ -9,6 +9,7 @@ from fraisier.cli.status_words import (
     ahead_in_words,
     backup_in_words,
     commands_of_next,
+    failed_in_words,
     is_deployed,
     last_cell,
     left_in_words,
@@ -66,14 +67,14 @@ def _remarks(shown: Shown, *, is_told: bool) -> Iterator[tuple[str, str]]:
         yield f": its last run was interrupted and waits for a decision: {again}", "yellow"
     if shown.hold:
         yield f" is {shown.hold.text}", "yellow"
-    if shown.unasked:
-        yield f": {unasked_in_words(shown.unasked)}", "yellow"
-    if shown.timer and shown.timer.problem:
-        yield f": {shown.timer.problem}", "red"
-    if shown.doubt:
-        yield f": {shown.doubt}", "yellow"
-    if shown.undeletable:
-        yield f": {left_in_words(shown)}", "yellow"
+    remarks = (
+        (failed_in_words(shown), "red"),
+        (unasked_in_words(shown.unasked), "yellow"),
+        (shown.timer and shown.timer.problem, "red"),
+        (shown.doubt, "yellow"),
+        (left_in_words(shown), "yellow"),
+    )
+    yield from ((f": {text}", colour) for text, colour in remarks if text)
 
 
 def print_one(shown: Shown) -> None:

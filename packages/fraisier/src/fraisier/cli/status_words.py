@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.cli.sizes import in_bytes, stored_in_words
-from fraisier.cli.tables import Cell, short_commit, short_id, status_cell
+from fraisier.cli.tables import Cell, noun, short_commit, short_id, status_cell
 from fraisier.cli.times import ago, lasted, until
 
 if TYPE_CHECKING:
@@ -72,6 +72,21 @@ def backup_in_words(shown: Shown) -> Cell | None:
     if done is None:
         return None
     return Cell(f"{ago(done.completed_at)}: {stored_in_words(done)}", "yellow" if shown.doubt else None)
+
+
+def failed_in_words(shown: Shown) -> str | None:
+    """Return why the last run failed and, of a backup, how old the last good one is; None if it did not."""
+    last = shown.runs.begun
+    if last is None or last.status != "failed":
+        return None
+    good = ""
+    if last.kind == "backup":
+        good = (
+            f"; the last good one is of {ago(shown.backup.completed_at)}"
+            if shown.backup
+            else "; none is good"
+        )
+    return f"its last {noun(last.kind)} failed: {last.error_message}{good}"
 
 
 def is_deployed(shown: Shown) -> bool:
