@@ -28,8 +28,8 @@ class WebDav:
         files: the content by the path.
         sizes: what it says of the sizes, by the path.
         holds: how many bytes of a file it keeps, though it tells the size of the whole.
-        forbids: the methods that it answers with `refusal`.
-        refusal: a status, such as 403.
+        room: how long a file may be; a longer one is answered with 507.
+        forbids: the methods that it answers with 403.
         stalls: the methods that it never answers.
         clock: the time that it thinks it is, in seconds since 1970.
     """
@@ -38,8 +38,8 @@ class WebDav:
     files: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     holds: int = 2**40
+    room: int = 2**40
     forbids: tuple[str, ...] = ()
-    refusal: int = 403
     stalls: tuple[str, ...] = ()
     clock: float = 1.0
     closing: threading.Event = field(default_factory=threading.Event)
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         state, body = self.server.state, self._body()
         if self.command in state.stalls:
             state.closing.wait()
-        status, answer = (state.refusal, "") if self.command in state.forbids else self._result(body)
+        status, answer = (403, "") if self.command in state.forbids else self._result(body)
         content = answer.encode() if isinstance(answer, str) else answer
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -110,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 404, ""
             case "GET":
                 return 200, state.files[path]
+            case "PUT" if len(body) > state.room:
+                return 507, ""
             case "PUT":
                 state.files[path], state.sizes[path] = body[: state.holds], len(body)
             case "MOVE":

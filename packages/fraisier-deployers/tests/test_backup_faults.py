@@ -47,8 +47,8 @@ FAULTS = {
             "dav": r"cannot store shop-\S+\.bin: .*507",
             "nas": r"cannot store shop-\S+\.bin: .*(File too large|could not write there)",
         },
-        {"forbids": ("PUT",), "refusal": 507},
-        "ulimit -f 1; trap '' XFSZ",
+        {"room": SIZE // 2},
+        "ulimit -f 20; trap '' XFSZ",
     ),
     "cut off": Fault(
         {
