@@ -136,7 +136,7 @@ def test_what_is_backed_up_is_kept_elsewhere_restored_into_an_empty_server_and_t
         restore = ("backups", "restore", "shop", "production", "--from", "nas", "--to", "${NEW_URL}")
         done = shop.fraisier(*restore, NEW_URL=empty.url("shop"))
         assert done.returncode == ExitCode.SUCCESS, done.stderr
-        assert done.stdout.startswith(f"{newest} is restored into shop, ")
+        assert done.stdout.startswith(f"{newest} is restored into shop\n")
         assert checksum(empty.url("shop")) == checksum(shop.url)
 
     assert shop.test_restore() == ""
