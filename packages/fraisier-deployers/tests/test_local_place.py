@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,13 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     manifest = manifest_of(CONTENT, night(1), asked_by="DEPLOYMENT")
     assert manifest.name == "shop-production-20261101T023000Z-abcd"
     assert Manifest.parse(manifest.text(), f"{manifest.name}.json") == manifest
+
+
+def test_a_manifest_of_an_older_version_can_be_read() -> None:
+    manifest = manifest_of(CONTENT, night(1))
+    keys = json.loads(manifest.text())
+    del keys["installation"]
+    assert not Manifest.parse(json.dumps(keys), f"{manifest.name}.json").installation
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,12 @@ def test_a_locale_of_postgresql_itself_and_rows_of_an_extension_are_restored(
     )
     url = f"{server.url(name)}&options={found}"
     execute(url, "CREATE EXTENSION zones; INSERT INTO zones VALUES (2), (3)")
+    role = f"app_{name}"
+    server.execute(f"CREATE ROLE {role}")
+    execute(url, f"CREATE TABLE plain (n integer); ALTER TABLE plain OWNER TO {role}")
     facts = dump(run, url, 18, tmp_path)[1]
-    assert facts.tables == {"public.zones": 2}
+    assert facts.tables == {"public.zones": 2, "public.plain": 0}
+    assert facts.owners == (role,)
     target = PostgresDatabase.at(url, run, programs(18)).named(f"{name}_new")
     target.create(facts)
     load(target, tmp_path / "made.dump", facts)
@@ -179,6 +183,7 @@ def test_a_locale_of_postgresql_itself_and_rows_of_an_extension_are_restored(
         assert connection.execute(sql).fetchall() == [("b", "C.UTF-8")]
     for each in (name, target.name):
         server.execute(f"DROP DATABASE {each}")
+    server.execute(f"DROP ROLE {role}")
 
 
 def test_tables_whose_names_only_look_the_same_are_both_counted(run: Run, postgres_url: str) -> None:

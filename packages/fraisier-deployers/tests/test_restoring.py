@@ -19,12 +19,12 @@ from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.choosing import chosen_copy
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 from fraisier_deployers.backup.scratch_names import scratch_name
-from fraisier_deployers.backup.sources.chosen import origin_of
+from fraisier_deployers.backup.sources.chosen import chosen_target, origin_of, scratch_target
 from pydantic import ValidationError
 
 from tests.postgres import Servers
@@ -330,7 +330,9 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     assert done.replaced
     (aside,) = tmp_path.glob("uploads.replaced-*")
     assert (aside / "deep" / "a").read_text() == "changed"
+    (tmp_path / "uploads.set-aside-1a2b").mkdir()  # by one that is killed while it extracts
     restored(run, "/", replace="/")
+    assert f"a restore of {folder} was cut off: unless one is still at work, what was there is" in run.output
     assert f"{aside} was replaced by a restore, and is kept until you rm -r {aside}" in run.output
 
 
@@ -387,6 +389,16 @@ def test_a_folder_is_not_restored_into_what_is_backed_up_nor_beside_something_el
         restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine"]
     assert [path.name for path in folder.iterdir()] == ["a"]
+
+
+def test_a_restore_test_may_happen_within_what_is_backed_up(back_up: BackUp, tmp_path: Path) -> None:
+    """As it does if the folder of the state is in it; `/` is never within something."""
+    run = back_up({"folders": str(tmp_path / "work")})
+    (manifest, _), section = newest(run), run.settings.source
+    target = scratch_target(section, manifest, "x", folder=tmp_path / "work", server=None, runner=run)
+    assert target.name == str(tmp_path / "work" / "x")
+    everything = manifest.model_copy(update={"facts": FolderFacts(paths=("/",), entries=1, content_bytes=0)})
+    assert chosen_target(section, everything, "/", run).name == "/"
 
 
 @pytest.mark.parametrize("target", ["", " ", "../new", "new"])

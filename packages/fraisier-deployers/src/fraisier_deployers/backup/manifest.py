@@ -170,7 +170,7 @@ class Manifest(_Recorded):
         fraise: whose backup it is.
         environment: of that fraise.
         host: where it was made.
-        installation: that made it; hosts may be called alike, or differently today.
+        installation: that made it, empty if not known; hosts may be called alike, or differently today.
         created_at: when it was begun.
         deployment_id: of the run that made it.
         asked_by: the deployment that it was made for, None if it was made by hand or by a timer.
@@ -187,7 +187,7 @@ class Manifest(_Recorded):
     fraise: str
     environment: str
     host: str
-    installation: str
+    installation: str = ""
     created_at: AwareDatetime
     deployment_id: str
     asked_by: str | None = None

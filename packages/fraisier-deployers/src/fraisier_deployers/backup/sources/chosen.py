@@ -116,7 +116,10 @@ def scratch_target(
     if section.postgresql is not None:
         _require_kind(section, manifest)
         return PostgresTarget(database_of(section, runner, server).named(name))
-    if section.sqlite is not None or section.folders is not None:
+    if isinstance(manifest.facts, FolderFacts):
+        _require_kind(section, manifest)
+        return FolderTarget(folder / name, tuple(map(Path, manifest.facts.paths)), runner)
+    if section.sqlite is not None:
         return chosen_target(section, manifest, str(folder / name), runner)
     return chosen_target(section, manifest, name, runner)
 
@@ -129,7 +132,8 @@ def _require_kind(section: SourceSection, manifest: Manifest) -> None:
 
 
 def _folder_target(root: Path, paths: Sequence[Path], runner: Runner) -> FolderTarget:
-    if within := next(filter(root.is_relative_to, paths), None):
+    within = next(filter(root.is_relative_to, paths), None)
+    if within is not None and root != Path("/"):
         how = "name a folder elsewhere, or / to restore to where it was"
         raise InvalidRequestError(f"the target {root} is within {within}, which is backed up: {how}")
     return FolderTarget(root, paths, runner)

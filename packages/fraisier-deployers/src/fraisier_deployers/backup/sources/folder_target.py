@@ -24,6 +24,9 @@ from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 from fraisier_deployers.backup.targets import LEFT_ALONE
 
 _ROOT = Path("/")
+_ASIDE = ".set-aside-"
+_REPLACED = ".replaced-"
+_CUT_OFF = "a restore of {0} was cut off: unless one is still at work, what was there is {1}: move it back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,12 @@ class FolderTarget:
         return FoldersSource(there, root=self.root)
 
     def leftovers(self) -> Sequence[str]:
-        """Return the folders beside these places that restores replaced."""
+        """Return the folders beside these places that restores replaced, or were killed before they did."""
+        cut_off = [_CUT_OFF.format(place, path) for place in self.places for path in _beside(place, _ASIDE)]
+        replaced = [path for place in self.places for path in _beside(place, _REPLACED)]
         return [
-            LEFT_ALONE.format(path, shlex.join(["rm", "-r", str(path)]))
-            for place in self.places
-            for path in sorted(place.parent.glob(f"{glob.escape(place.name)}.replaced-*"))
+            *cut_off,
+            *(LEFT_ALONE.format(path, shlex.join(["rm", "-r", str(path)])) for path in replaced),
         ]
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
@@ -99,7 +103,8 @@ class FolderTarget:
             self.restore(file, manifest, work)
             undoing.pop_all()
         for place, aside in kept.items():
-            self.runner.note(f"what was in {place} is kept as {aside}, until you delete it")
+            replaced = aside.rename(f"{place}{_REPLACED}{uuid4().hex[:8]}")
+            self.runner.note(f"what was in {place} is kept as {replaced}, until you delete it")
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return whether there are other numbers of entries and bytes than in the archive."""
@@ -137,6 +142,10 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in (*folders, *files))
 
 
+def _beside(place: Path, infix: str) -> list[Path]:
+    return sorted(place.parent.glob(f"{glob.escape(place.name)}{infix}*"))
+
+
 def _has_content(path: Path) -> bool:
     return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
 
@@ -146,8 +155,8 @@ def _has_files(folder: Path) -> bool:
 
 
 def _set_aside(place: Path) -> Path:
-    """Rename a folder, and return its new name."""
-    aside = Path(f"{place}.replaced-{uuid4().hex[:8]}")
+    """Rename a folder until another has taken its place, and return its new name."""
+    aside = Path(f"{place}{_ASIDE}{uuid4().hex[:8]}")
     try:
         place.rename(aside)
     except OSError as error:

@@ -1,5 +1,8 @@
 -- Opens a snapshot for pg_dump, and says what it is of.
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+WITH of_extensions AS (  -- whose owners pg_dump does not dump
+    SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+)
 SELECT json_build_object(
     'snapshot', pg_export_snapshot(),
     'database', datname,
@@ -13,10 +16,15 @@ SELECT json_build_object(
     'locale', coalesce(to_jsonb(pg_database) ->> 'datlocale', to_jsonb(pg_database) ->> 'daticulocale', ''),
     'owners', ARRAY(
         SELECT DISTINCT rolname FROM pg_roles
-        WHERE oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384)
+        WHERE oid IN (
+                SELECT relowner FROM pg_class
+                WHERE pg_class.oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+                    AND ('pg_class'::regclass, pg_class.oid) NOT IN (SELECT classid, objid FROM of_extensions)
+            )
             OR oid IN (
                 SELECT refobjid FROM pg_shdepend
                 WHERE dbid = pg_database.oid AND deptype = 'o' AND classid <> 'pg_default_acl'::regclass
+                    AND (classid, objid) NOT IN (SELECT classid, objid FROM of_extensions)
             )
         ORDER BY rolname
     ),
