@@ -24,7 +24,7 @@ from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
 from fraisier_deployers.backup.remotes.rsync import RsyncPlace
-from fraisier_deployers.backup.verified_copies import findings, verify
+from fraisier_deployers.backup.verified_copies import problem_of, verify
 from pydantic import ValidationError
 
 from tests import manifests
@@ -113,9 +113,8 @@ def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: 
     folder = tmp_path / "remote/backups"
     (folder / damaged.file).write_bytes(b"X" + CONTENT[1:])
     (folder / unreadable.manifest_file).write_text("{")
-    found = {each.name: each.problem for each in findings(place, "shop", "production")}
-    assert "is damaged: its SHA-256 is" in str(found[damaged.name])
-    assert "is no manifest" in str(found[unreadable.manifest_file])
+    assert "is damaged: its SHA-256 is" in str(problem_of(place, damaged))
+    assert "is no manifest" in place.manifests().unreadable[unreadable.manifest_file]
 
 
 @pytest.mark.parametrize("place", ["ssh"], indirect=True)
@@ -196,9 +195,8 @@ def test_a_remote_that_forbids_is_named_with_its_answer(
     with pytest.raises(BackupError, match=r"^dav:backups/shop: cannot .*403"):
         put(place, tmp_path, 2)
     dav.forbids = ("GET",)
-    found = list(findings(place, "shop", "production"))
-    assert [each.name for each in found] == [manifest.manifest_file]
-    assert "403" in str(found[0].problem)
+    ((name, why),) = place.manifests().unreadable.items()
+    assert (name, "403" in why) == (manifest.manifest_file, True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSectio
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pruning import WAYS_BACK, Plan, Policy, plan
-from fraisier_deployers.backup.verified_copies import Finding, findings, verify
+from fraisier_deployers.backup.verified_copies import verify
 
 from tests import manifests
 
@@ -173,17 +173,6 @@ def test_days_are_meant_in_the_zone_of_the_schedule(place: LocalPlace) -> None:
     # in Berlin all three are of one day, and the oldest is kept
     assert names(plan(place, daily("Europe/Berlin"), NOW)) == [morning.name]
     assert names(plan(place, daily("America/Noronha"), NOW)) == [evening.name]
-
-
-def test_every_copy_is_verified_and_what_cannot_be_read_is_named(place: LocalPlace) -> None:
-    unreadable, damaged, good = put_days(place, 3)
-    (place.folder / unreadable.manifest_file).write_text("{")
-    damage(place, damaged)
-    found = list(findings(place, "shop", "production"))
-    assert [each.name for each in found] == [unreadable.manifest_file, damaged.name, good.name]
-    assert "is no manifest" in str(found[0].problem)
-    assert "is damaged" in str(found[1].problem)
-    assert found[2] == Finding(good.name, "local")
 
 
 def test_a_copy_that_is_not_listed_is_not_verified(place: LocalPlace) -> None:

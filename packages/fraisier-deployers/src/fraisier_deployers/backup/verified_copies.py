@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from fraisier_core import CommandFailedError
 
 from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one copy.
-
-    Args:
-        name: of the backup, or of a manifest that cannot be read.
-        place: what the configuration calls the place.
-        problem: what is wrong with the copy, None if it is good.
-    """
-
-    name: str
-    place: str
-    problem: str | None = None
 
 
 def verify(place: Place, manifest: Manifest) -> None:
@@ -33,17 +15,6 @@ def verify(place: Place, manifest: Manifest) -> None:
     """
     _require_listed(place, place.manifests(), manifest)
     _require_same(place, manifest)
-
-
-def findings(place: Place, fraise: str, environment: str) -> Iterator[Finding]:
-    """Verify every copy of an environment at a place, oldest first; first come the manifests that cannot be
-    read. Raises `BackupError` if the place cannot be listed.
-    """
-    listing = place.manifests().of(fraise, environment)
-    for name, why in sorted(listing.unreadable.items()):
-        yield Finding(name, place.name, why)
-    for manifest in listing.manifests:
-        yield Finding(manifest.name, place.name, problem_of(place, manifest))
 
 
 def problem_of(place: Place, manifest: Manifest) -> str | None:
