@@ -230,6 +230,33 @@ def test_a_target_that_is_not_empty_is_replaced_only_by_its_name(shop: Shop, off
     assert f"{backed_up} was replaced by a restore, and is kept until you rm {backed_up} " in said
 
 
+def test_copies_are_restored_without_the_record(shop: Shop) -> None:
+    (name,) = shop.back_up(1)
+    text = json.loads((shop.folder / "fraises.yaml").read_text())
+    text["database"] = {"url": "postgresql://fraisier@127.0.0.1:1/fraisier?connect_timeout=1"}
+    (shop.folder / "fraises.yaml").write_text(json.dumps(text))
+    new, source = shop.folder / "new.db", shop.folder / "shop.db"
+    shop_production = ("shop", "production")
+    for arguments, said in (
+        (("list",), ["the record cannot be read: "]),
+        (("verify", *shop_production), []),
+        (
+            ("restore", *shop_production, "--to", str(new)),
+            ["the record cannot be read: ", "this is not in the audit: "],
+        ),
+    ):
+        done = shop.fraisier("backups", *arguments)
+        assert (done.returncode, name in done.stdout) == (ExitCode.SUCCESS, True), done.stderr
+        told = [line for line in done.stderr.splitlines() if "connection" in line]
+        assert [line.startswith(each) for line, each in zip(told, said, strict=True)] == [True] * len(said)
+    assert shop.rows(new) == shop.rows(source)
+    new.unlink()
+    for arguments in (("prune",), ("restore", "--to", str(source), "--replace", str(source))):
+        done = shop.fraisier("backups", arguments[0], *shop_production, *arguments[1:])
+        assert done.returncode == ExitCode.STORE, done.stderr
+    assert not [*shop.folder.glob("shop.db.*")]
+
+
 def test_a_damaged_copy_is_not_restored(shop: Shop) -> None:
     (name,) = shop.back_up(1)
     shop.damage(name, shop.copies)

@@ -25,13 +25,18 @@ class BackupContext(ABC):
         environment: the environment's name.
         folder: one of the environment's own that stays between commands and runs: that of `Run.folder`. It
             need not be there.
-        failed: the id of the newest backup's run, if that did not succeed.
     """
 
     fraise: str
     environment: str
     folder: Path
-    failed: str | None = None
+
+    @property
+    @abstractmethod
+    def failed(self) -> str | None:
+        """The id of the newest backup's run, if that did not succeed. Raises `StoreError` if the record cannot
+        be read.
+        """
 
     @abstractmethod
     def command(

@@ -59,14 +59,21 @@ class BackupCommands(BackupContext):
     Args:
         settings: of the environment.
         redactor: hides its secrets in what is shown.
+        failing: returns the id of the newest backup's run, if that did not succeed.
         auditing: writes into the audit.
         quiet: whether nothing is said of what is under way.
     """
 
     settings: EnvironmentSettings = field(kw_only=True)
     redactor: Redactor = field(kw_only=True)
+    failing: Callable[[], str | None] = field(kw_only=True)
     auditing: Callable[[Changing, str], None] = field(kw_only=True)
     quiet: bool = field(default=False, kw_only=True)
+
+    @property
+    def failed(self) -> str | None:
+        """The id of the newest backup's run, if that did not succeed."""
+        return self.failing()
 
     def command(
         self,

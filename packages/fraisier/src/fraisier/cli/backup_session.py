@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from fraisier_core.config import Environment
-from fraisier_core.errors import FraisierError, StepFailedError
+from fraisier_core.errors import FraisierError, StepFailedError, StoreError
 from fraisier_core.kept_backups import Changing, KeptBackups, folder_of_backups
 from fraisier_core.plugins import Deployer
 from fraisier_core.store.tokens import AuditEvent
@@ -21,6 +21,7 @@ from fraisier.cli.backup_marks import BackupMarks
 from fraisier.cli.backup_record import BackupRecord
 from fraisier.cli.session import ActingSession
 from fraisier.exit_codes import ExitCode, code_of_error
+from fraisier.terminal import tell
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class BackupSession:
         session: has the configuration and the store.
         environment: whose backups are meant.
         quiet: whether nothing is said of what is under way.
+        needs_record: whether nothing is done if the record cannot be read or written; else that is said.
     """
 
     session: ActingSession
     environment: Environment
     quiet: bool = False
+    needs_record: bool = False
 
     @property
     def names(self) -> tuple[str, str]:
@@ -55,9 +58,9 @@ class BackupSession:
         context = BackupCommands(
             *self.names,
             self._folder,
-            self.record.failed,
             settings=settings,
             redactor=self.redactor,
+            failing=lambda: self.record.failed,
             auditing=self._audit,
             quiet=self.quiet,
         )
@@ -65,8 +68,16 @@ class BackupSession:
 
     @cached_property
     def record(self) -> BackupRecord:
-        """What is on record. Raises `StoreError`."""
-        return BackupRecord(self.session.reader(), *self.names, BackupMarks(self._folder))
+        """What is on record. Raises `StoreError` if that is needed."""
+        reader = None
+        with self._saying("the record cannot be read"):
+            reader = self.session.reader()
+        return BackupRecord(reader, *self.names, self.marks)
+
+    @property
+    def marks(self) -> BackupMarks:
+        """What commands found of the copies."""
+        return BackupMarks(self._folder)
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -91,18 +102,31 @@ class BackupSession:
 
     def _audit(self, action: Changing, detail: str) -> None:
         event = AuditEvent(utc_now(), self.session.user, action, " ".join(self.names), detail, 1)
-        self.session.open_store().audit(event)
+        with self._saying("this is not in the audit"), closing(self.session.open_store()) as store:
+            store.audit(event)
+
+    @contextmanager
+    def _saying(self, what: str) -> Iterator[None]:
+        """Say that the record is away, unless it is needed."""
+        try:
+            yield
+        except StoreError as error:
+            if self.needs_record:
+                raise
+            tell(f"{what}: {error}", "yellow")
 
     @property
     def _folder(self) -> Path:
         return folder_of_backups(self.session.place.state_dir, *self.names)
 
 
-def backup_session(file: Path | None, fraise: str, environment: str, *, quiet: bool) -> BackupSession:
+def backup_session(
+    file: Path | None, fraise: str, environment: str, *, quiet: bool, needs_record: bool = False
+) -> BackupSession:
     """Return the session of a command for one environment. Raises what keeps that from being used."""
     session = ActingSession(file)
     found = session.config.environment(fraise, environment)
     session.become_owner()
-    made = BackupSession(session, found, quiet)
+    made = BackupSession(session, found, quiet, needs_record)
     _ = made.backups  # an environment that keeps none is refused before anything is said
     return made

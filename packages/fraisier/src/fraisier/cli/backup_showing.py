@@ -25,7 +25,7 @@ def verify_backups(session: BackupSession, name: str | None, place: str | None, 
         for found in session.backups.verify(_named(session, name), place):
             told.append(_told_of(session, found))
             if found.name is not None:
-                session.record.marks.mark(found.name, found.place, told[-1]["problem"])
+                session.marks.mark(found.name, found.place, told[-1]["problem"])
             if not as_json:
                 _say_verified(told[-1])
     if as_json:
@@ -65,7 +65,7 @@ def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> No
     with session.explaining():
         for pruned in session.backups.prune(dry_run=dry_run):
             for name in () if dry_run else pruned.deleted:
-                session.record.marks.forget(name, pruned.place)
+                session.marks.forget(name, pruned.place)
             told.append(pruned)
             if not as_json:
                 _say_pruned(session, pruned, dry_run=dry_run)

@@ -93,7 +93,8 @@ def restore(
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import restore_backup
 
-    session = backup_session(config, fraise, environment, quiet=as_json)
+    needs_record = replace is not None
+    session = backup_session(config, fraise, environment, quiet=as_json, needs_record=needs_record)
     restore_backup(session, name, to, place=place, replace=replace, as_json=as_json)
 
 
@@ -112,7 +113,7 @@ def prune(
     from fraisier.cli.backup_session import backup_session
     from fraisier.cli.backup_showing import prune_backups
 
-    session = backup_session(config, fraise, environment, quiet=as_json)
+    session = backup_session(config, fraise, environment, quiet=as_json, needs_record=True)
     prune_backups(session, dry_run=dry_run, as_json=as_json)
 
 
