@@ -34,9 +34,7 @@ class BackupContext(ABC):
     @property
     @abstractmethod
     def failed(self) -> str | None:
-        """The id of the newest backup's run, if that did not succeed. Raises `StoreError` if the record cannot
-        be read.
-        """
+        """The id of the newest backup's run, if that did not succeed. Raises `StoreError`."""
 
     @abstractmethod
     def command(
