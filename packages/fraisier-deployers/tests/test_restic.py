@@ -158,6 +158,23 @@ def test_data_without_a_manifest_is_no_backup_and_forgotten_by_the_next_of_this_
     }
 
 
+def test_what_was_stored_in_a_repository_is_missed_only_there_and_only_if_it_is_none_any_more(
+    place: ResticPlace, tmp_path: Path, make_run: MakeRun
+) -> None:
+    run = make_run(at(place.runner, tmp_path / "secret place", "another"), {"command": ["true"]})
+    installation = Installation(run.folder)
+    installation.remember(place, "shop-production-before")
+    assert installation.newest_at(place) == "shop-production-before"
+    assert installation.newest_at(at(run, "another place")) is None
+    with pytest.raises(BackupError, match=r"cannot list it: the password is wrong$"):
+        fraise_type.back_up(run)
+    shutil.rmtree(tmp_path / "secret place")
+    with pytest.raises(
+        BackupError, match=r"there is no repository.* If backups are to begin anew there, delete"
+    ):
+        fraise_type.back_up(run)
+
+
 def test_while_a_snapshot_cannot_be_read_nothing_is_forgotten(place: ResticPlace, tmp_path: Path) -> None:
     older, newer = (put(place, tmp_path, days) for days in (2, 1))
     snapshots = readable_snapshots(place.commands)

@@ -13,6 +13,7 @@ from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyErro
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import copy
+from fraisier_deployers.backup.discreet_restic import ABSENT
 from fraisier_deployers.backup.dumping import BackupSource, Sink
 from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace
@@ -56,9 +57,7 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
         if failures:
             raise BackupError("; ".join(failures))
         run.record_stored(stored := _record(copies))
-        for place, manifest in copies:
-            installation.remember(place, manifest.name)
-        if problems := _prune(run, copies, clock()):
+        if problems := [*_remember(run, installation, copies), *_prune(run, copies, clock())]:
             run.record_stored(replace(stored, problem="; ".join(problems)))
 
 
@@ -110,7 +109,7 @@ def _require_filled(run: Run[BackupSettings], place: Place) -> None:
     try:
         listing = place.manifests()
     except BackupError as error:
-        if not isinstance(place, ResticPlace):  # which is no repository any more, perhaps
+        if not (isinstance(place, ResticPlace) and f"({ABSENT})" in str(error)):
             raise
         raise BackupError(f"{error}. {installation.forgetting(place)}") from error
     installation.require_filled(place, listing.of(run.fraise, run.environment))
@@ -169,6 +168,18 @@ def _delete_bad(run: Run[BackupSettings], place: Place, manifest: Manifest) -> N
         place.delete(manifest)
     except (BackupError, CommandFailedError) as error:
         run.note(f"{manifest.name} at {place.destination} is not good, and cannot be deleted: {error}")
+
+
+def _remember(run: Run[BackupSettings], installation: Installation, copies: list[Copy]) -> list[str]:
+    """Remember where a backup is stored, and return why that cannot be: it is a good one nevertheless."""
+    problems = []
+    for place, manifest in copies:
+        try:
+            installation.remember(place, manifest.name)
+        except BackupError as error:
+            problems.append(f"{place.name}: it is not remembered that a backup is there: {error}")
+            run.note(problems[-1])
+    return problems
 
 
 def _record(copies: list[Copy]) -> Stored:

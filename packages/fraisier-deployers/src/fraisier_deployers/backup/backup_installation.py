@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.durable_files import create_file, replace_file
 from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.restic import ResticPlace
 
 _ID, _PLACES = "installation", "places"
 
@@ -31,7 +33,7 @@ class Installation:
         file = self.folder / _ID
         with _problems(file):
             if not file.exists():
-                _link(file, uuid4().hex)
+                create_file(file, uuid4().hex)
             return file.read_text().strip()
 
     def require_filled(self, place: Place, listing: Listing) -> None:
@@ -58,39 +60,24 @@ class Installation:
         """
         file = self._of_place(place)
         with _problems(file), suppress(FileNotFoundError):
-            destination, _, name = file.read_text().partition("\n")
-            return name.strip() if destination == place.destination and name.strip() else None
+            identity, _, name = file.read_text().partition("\n")
+            return name.strip() if identity == self._identity(place) and name.strip() else None
         return None
 
     def remember(self, place: Place, name: str) -> None:
         """Remember that a backup is stored at a place. Raises `BackupError`."""
         file = self._of_place(place)
-        with _problems(file), _partial(file, f"{place.destination}\n{name}\n") as partial:
-            partial.replace(file)
+        with _problems(file):
+            replace_file(file, f"{self._identity(place)}\n{name}\n")
+
+    def _identity(self, place: Place) -> str:
+        """Return what tells a place from others, without a secret."""
+        if not isinstance(place, ResticPlace):
+            return place.destination
+        return sha256(f"{self.id}\n{place.repository.get_secret_value()}".encode()).hexdigest()
 
     def _of_place(self, place: Place) -> Path:
         return self.folder / _PLACES / place.name
-
-
-def _link(file: Path, text: str) -> None:
-    """Write a file, unless another process is faster."""
-    with _partial(file, text) as partial, suppress(FileExistsError):
-        file.hardlink_to(partial)
-
-
-@contextmanager
-def _partial(file: Path, text: str) -> Iterator[Path]:
-    """Yield a new file beside another, for as long as the context lasts."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{uuid4().hex[:8]}.partial")
-    try:
-        with partial.open("w") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

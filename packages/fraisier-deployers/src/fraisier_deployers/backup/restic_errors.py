@@ -10,7 +10,7 @@ from fraisier_deployers.backup.discreet_restic import ABSENT, REASONS
 def reason(text: str) -> str:
     """Return why restic failed: a reason that is known, or its last words."""
     known = (said for said in REASONS.values() if said != ABSENT and f"({said})" in text)
-    return next(known, None) or _last_words(text)
+    return next(known, None) or _last_words(text) + (f" ({ABSENT})" if f"({ABSENT})" in text else "")
 
 
 def _last_words(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.durable_files import replace_file
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Place, StoredFile
 
@@ -63,8 +64,8 @@ class NotedPlace:
         notes = sorted(self.folder.glob(f"*{SUFFIX}"))
         lone = self.place.manifests().unreadable if notes else {}
         for note in notes:
-            manifest = Manifest.parse(note.read_bytes(), note.name)
-            if manifest.file in lone:
+            manifest = _noted(note)
+            if manifest is not None and manifest.file in lone:
                 self.place.delete(manifest)
             note.unlink(missing_ok=True)
 
@@ -73,11 +74,16 @@ class NotedPlace:
         """Have a note of a copy for as long as the context lasts, and longer if something is raised."""
         note = self.folder / manifest.manifest_file
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial = note.with_suffix(".partial")
-            partial.write_text(manifest.text())
-            partial.replace(note)
+            replace_file(note, manifest.text())
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error
         yield
         note.unlink(missing_ok=True)
+
+
+def _noted(note: Path) -> Manifest | None:
+    """Return of which copy a note is, None if it cannot be read: what it is of is still listed."""
+    try:
+        return Manifest.parse(note.read_bytes(), note.name)
+    except BackupError:
+        return None
