@@ -178,6 +178,29 @@ def test_a_copy_that_was_damaged_since_it_was_made_is_good_no_more(shop: Shop) -
     assert json.loads(shop.fraisier("status", "--json").stdout)[0]["doubt"] is None
 
 
+def test_a_copy_that_cannot_be_read_now_or_was_restored_since_is_not_said_to_be_bad(shop: Shop) -> None:
+    assert shop.fraisier("backup", "shop", "production").returncode == ExitCode.SUCCESS
+    name = shop.told("list")["copies"][0]["name"]
+    (copy,) = shop.copies.glob("*.zst")
+    verify = ("verify", "shop", "production")
+
+    def doubted() -> bool:
+        return json.loads(shop.fraisier("status", "--json").stdout)[0]["doubt"] is not None
+
+    aside = copy.rename(shop.folder / "aside")
+    copy.mkdir()
+    (found,) = shop.told(*verify, code=ExitCode.FAILED)
+    assert found["problem"].endswith(f"{name}.sqlite.zst: Is a directory")
+    assert (shop.told("list")["problems"], doubted()) == ([], False)
+    copy.rmdir()
+    shop.told(*verify, code=ExitCode.FAILED)
+    assert doubted()
+    aside.rename(copy)
+    assert doubted()
+    assert shop.fraisier("backups", "test", "shop", "production").returncode == ExitCode.SUCCESS
+    assert (shop.told("list")["problems"], doubted()) == ([], False)
+
+
 def test_one_backup_or_one_place_is_verified(shop: Shop, offsite: Path) -> None:
     first, second = shop.back_up(2)
     shop.damage(first, offsite)
@@ -377,7 +400,7 @@ class Vault(KeptBackups):
         copy = BackupCopy("one", datetime(2026, 1, 1, tzinfo=timezone.utc), 7, "x")
         yield ListedPlace("vault", printed, (copy,))
     def verify(self, name, place):
-        yield VerifiedCopy("one", "vault")
+        yield VerifiedCopy("one", "vault", "/vault")
     def restore(self, name, target, *, place, replace):
         raise NotImplementedError
     def prune(self, *, dry_run):

@@ -24,7 +24,7 @@ from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
 from fraisier_deployers.backup.remotes.rsync import RsyncPlace
-from fraisier_deployers.backup.verified_copies import problem_of, verify
+from fraisier_deployers.backup.verified_copies import verified, verify
 from pydantic import ValidationError
 
 from tests import manifests
@@ -113,7 +113,7 @@ def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: 
     folder = tmp_path / "remote/backups"
     (folder / damaged.file).write_bytes(b"X" + CONTENT[1:])
     (folder / unreadable.manifest_file).write_text("{")
-    assert "is damaged: its SHA-256 is" in str(problem_of(place, damaged))
+    assert "is damaged: its SHA-256 is" in str(verified(place, damaged))
     assert "is no manifest" in place.manifests().unreadable[unreadable.manifest_file]
 
 

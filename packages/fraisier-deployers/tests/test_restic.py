@@ -13,7 +13,7 @@ import pytest
 from fraisier_core import BackupContext, Release, Stored
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.discreet_restic import LOCKED, told
@@ -298,7 +298,7 @@ def damage(pack: Path) -> None:
 def test_what_is_damaged_is_not_verified(place: ResticPlace, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
     damage(max(packs(tmp_path), key=lambda path: path.stat().st_size))
-    with pytest.raises(BackupError, match=rf"^the restic repository: cannot read {manifest.file}: "):
+    with pytest.raises(UnusableCopyError, match=rf"^the restic repository: cannot read {manifest.file}: "):
         verify(place, manifest)
 
 

@@ -110,12 +110,16 @@ class VerifiedCopy:
     Args:
         name: of the backup or of what cannot be read; None if the place cannot be listed.
         place: what the configuration calls the place.
+        destination: where it is, as people read it.
         problem: what is wrong, None if the copy is good.
+        unread: whether that is only that it cannot be read now: the copy may be good.
     """
 
     name: str | None
     place: str
+    destination: str
     problem: str | None = None
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,11 @@ class BackupError(FraisierError):
     """A backup cannot be made, read, verified or restored; nothing that was there before has been lost."""
 
 
-class DamagedCopyError(BackupError):
+class UnusableCopyError(BackupError):
+    """What a place lists is not there, or cannot be what was stored there."""
+
+
+class DamagedCopyError(UnusableCopyError):
     """What lies at a place was read, and is not what was stored there."""
 
 

@@ -33,7 +33,7 @@ from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import REPLACED, restore
 from fraisier_deployers.backup.sources.chosen import origin_of, origin_target
 from fraisier_deployers.backup.targets import LEFT_ALONE
-from fraisier_deployers.backup.verified_copies import problem_of
+from fraisier_deployers.backup.verified_copies import verified
 from fraisier_deployers.backup.working_folder import exclusive
 
 _PROBLEMS = (BackupError, CommandFailedError)
@@ -174,13 +174,13 @@ class KeptCopies(KeptBackups):
                 self.context.note(f"checking {place.destination}")
                 place.check()
         except _PROBLEMS as error:
-            yield VerifiedCopy(None, place.name, str(error))
+            yield VerifiedCopy(None, place.name, place.destination, str(error), unread=True)
             return
         for file, why in sorted(listing.unreadable.items()) if name is None else ():
-            yield VerifiedCopy(file, place.name, why)
+            yield VerifiedCopy(file, place.name, place.destination, why, unread=True)
         for manifest in matching(listing.manifests, name):
             self.context.note(f"reading {manifest.name} at {place.destination}")
-            yield VerifiedCopy(manifest.name, place.name, problem_of(place, manifest))
+            yield verified(place, manifest)
 
     def _pruned(self, place: Place, *, dry_run: bool) -> PrunedPlace:
         self.context.note(f"verifying the newest copy at {place.destination}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.backup_settings import LOCAL
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of, is_of
 from fraisier_deployers.backup.pipeline import Pipeline
@@ -80,6 +80,8 @@ class LocalPlace:
     def stored(self, manifest: Manifest) -> StoredFile:
         """Return what lies there as the file of a copy, read now, and from the disk."""
         path = self.folder / manifest.file
+        if not path.exists():
+            raise UnusableCopyError(f"{path}: No such file or directory")
         with _problems(path):
             _drop_cached(path)
             return hashed(path) if self.runner is None else hashed_by(self.runner, path)

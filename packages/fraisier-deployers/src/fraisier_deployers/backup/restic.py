@@ -12,7 +12,7 @@ from pathlib import Path
 from fraisier_core import CommandFailedError, CommandResult
 from pydantic import SecretStr
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.discreet_restic import ABSENT, command
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
@@ -37,6 +37,7 @@ from fraisier_deployers.backup.with_variables import WithVariables
 
 NAME = "restic"
 _EVERY_HALF_MINUTE = "0.033"
+_LOST = ("ciphertext verification failed", "no such file or directory")
 _UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
 
 
@@ -125,7 +126,12 @@ class ResticPlace:
             if snapshot.has(MANIFEST, manifest.manifest_file):
                 self._manifest(snapshot, manifest.manifest_file)
         pipeline = Pipeline(before=(self._dumping(manifest),), output="/dev/null")
-        return self._patiently(lambda: self._pipe(f"read {manifest.file}", pipeline))
+        try:
+            return self._patiently(lambda: self._pipe(f"read {manifest.file}", pipeline))
+        except BackupError as error:
+            if any(each in str(error) for each in _LOST):
+                raise UnusableCopyError(str(error)) from error
+            raise
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
@@ -172,7 +178,7 @@ class ResticPlace:
     def _dumping(self, manifest: Manifest) -> Stage:
         found = [each for each in readable_snapshots(self.commands) if each.has(DATA, manifest.file)]
         if not found:
-            raise BackupError(f"{self.destination}: {manifest.file} is missing")
+            raise UnusableCopyError(f"{self.destination}: {manifest.file} is missing")
         return Stage(command("dump", found[-1].id, f"/{manifest.file}"))
 
     def _manifest(self, snapshot: Snapshot, name: str) -> Manifest:

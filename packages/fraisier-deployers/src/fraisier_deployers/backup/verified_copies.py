@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fraisier_core import CommandFailedError
+from fraisier_core import CommandFailedError, VerifiedCopy
 
-from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError
+from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError, UnusableCopyError
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 
@@ -17,13 +17,14 @@ def verify(place: Place, manifest: Manifest) -> None:
     _require_same(place, manifest)
 
 
-def problem_of(place: Place, manifest: Manifest) -> str | None:
-    """Return what is wrong with a copy that its place lists, None if it has its size and checksum."""
+def verified(place: Place, manifest: Manifest) -> VerifiedCopy:
+    """Return what is found of a copy that its place lists: good is what has its size and checksum."""
+    found = manifest.name, place.name, place.destination
     try:
         _require_same(place, manifest)
     except (BackupError, CommandFailedError) as error:
-        return str(error)
-    return None
+        return VerifiedCopy(*found, str(error), unread=not isinstance(error, UnusableCopyError))
+    return VerifiedCopy(*found)
 
 
 def _require_listed(place: Place, listing: Listing, manifest: Manifest) -> None:

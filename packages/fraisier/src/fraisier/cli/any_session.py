@@ -64,8 +64,17 @@ class AnySession(ABC):
         """
         return {}
 
-    def backup_problems(self, fraise: str, environment: str, name: str) -> list[str]:  # noqa: ARG002
-        """Return what `backups verify` found to be wrong with a backup, as far as it is known here."""
+    def backup_problems(
+        self,
+        made: Deployment,  # noqa: ARG002 - only the host has what was found
+        tested: Deployment | None = None,  # noqa: ARG002
+    ) -> list[str]:
+        """Return what `backups verify` found to be wrong with a backup, as far as it is known here.
+
+        Args:
+            made: what made it.
+            tested: the newest good restore test: it counts more than what was found of that copy before.
+        """
         return []
 
     def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:  # noqa: ARG002

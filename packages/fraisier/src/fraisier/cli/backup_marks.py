@@ -14,15 +14,16 @@ from fraisier_core.system.host import utc_text
 
 
 class Verification(NamedTuple):
-    """When a copy was last verified, and what was wrong with it, None if it was good."""
+    """When a copy was last verified, what was wrong with it, None if it was good, and where it lies."""
 
     at: str
     problem: str | None = None
+    destination: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupMarks:
-    """A file for each copy that a command has verified, of that time; its text is what was wrong.
+    """A file for each copy that a command has verified, of that time: where it lies, and what was wrong.
 
     Args:
         folder: of the environment's own.
@@ -30,27 +31,28 @@ class BackupMarks:
 
     folder: Path
 
-    def mark(self, name: str, place: str, problem: str | None) -> None:
+    def mark(self, name: str, place: str, destination: str, problem: str | None) -> None:
         """Remember what was found of a copy, without secrets."""
         file = self._file(name, place)
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = file.with_name(f".{uuid4().hex}")
-        new.write_text(problem or "")
+        new.write_text(f"{destination}\n{problem or ''}")
         new.replace(file)
 
     def forget(self, name: str, place: str) -> None:
         """Forget a copy that is deleted."""
         self._file(name, place).unlink(missing_ok=True)
 
-    def found(self, name: str, place: str) -> Verification | None:
+    def found(self, name: str, place: str, destination: str) -> Verification | None:
         """Return what was found of a copy last, None if no command has verified it."""
-        return _read(self._file(name, place))
+        found = _read(self._file(name, place))
+        return found if found and found.destination == destination else None
 
-    def problems(self, name: str) -> Iterator[str]:
+    def problems(self, name: str) -> Iterator[Verification]:
         """Yield what is wrong with the copies of a backup."""
         for file in sorted(self._file(name, "").parent.glob("*")):
             if file.name.endswith(f":{name}") and (found := _read(file)) and found.problem:
-                yield found.problem
+                yield found
 
     def _file(self, name: str, place: str) -> Path:
         return self.folder / "verified" / f"{place}:{name}".replace("/", "_")
@@ -59,5 +61,6 @@ class BackupMarks:
 def _read(file: Path) -> Verification | None:
     with suppress(OSError):
         at = utc_text(datetime.fromtimestamp(file.stat().st_mtime, UTC))
-        return Verification(at, file.read_text() or None)
+        destination, _, problem = file.read_text().partition("\n")
+        return Verification(at, problem or None, destination)
     return None

@@ -53,7 +53,7 @@ class BackupRecord:
         """Return what a copy was last found to be, None if it was never verified."""
         good = self._made.get(name), self._tested.get((name, destination))
         found = [Verification(at) for at in good if at is not None]
-        if marked := self.marks.found(name, place):
+        if marked := self.marks.found(name, place, destination):
             found.append(marked)
         return max(found, key=lambda each: each.at, default=None)
 

@@ -24,8 +24,8 @@ def verify_backups(session: BackupSession, name: str | None, place: str | None, 
     with session.explaining():
         for found in session.backups.verify(_named(session, name), place):
             told.append(_told_of(session, found))
-            if found.name is not None:
-                session.marks.mark(found.name, found.place, told[-1]["problem"])
+            if found.name is not None and not found.unread:
+                session.marks.mark(found.name, found.place, found.destination, told[-1]["problem"])
             if not as_json:
                 _say_verified(told[-1])
     if as_json:

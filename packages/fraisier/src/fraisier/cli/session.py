@@ -142,13 +142,18 @@ class Session(AnySession):
 
         return timers_of(configured, names, fired, deployed)
 
-    def backup_problems(self, fraise: str, environment: str, name: str) -> list[str]:
-        """Return what `backups verify` found to be wrong with the copies of a backup."""
+    def backup_problems(self, made: Deployment, tested: Deployment | None = None) -> list[str]:
+        """Return what `backups verify` found to be wrong with the copies of a backup, and no test since."""
         from fraisier_core.kept_backups import folder_of_backups
 
         from fraisier.cli.backup_marks import BackupMarks
 
-        return [*BackupMarks(folder_of_backups(self.place.state_dir, fraise, environment)).problems(name)]
+        folder = folder_of_backups(self.place.state_dir, made.fraise_id, made.environment)
+        found = BackupMarks(folder).problems(made.stored_name or "")
+        if tested is not None and tested.stored_name == made.stored_name:
+            since, where = tested.completed_at or "", tested.stored_at
+            found = (each for each in found if each.destination != where or each.at > since)
+        return [each.problem for each in found if each.problem]
 
     def observer_problems(self, reader: DeploymentReader | None) -> list[ObserverProblem]:
         """Return the last problem of each observer that ever had one."""

@@ -140,7 +140,7 @@ def gather(
             tests.get(names, Runs()),
             of_tests.get(names),
             holds.get(names),
-            _damage(session, names, runs.get(names, Runs()).done),
+            _damage(session, runs.get(names, Runs()).done, tests.get(names, Runs()).done),
         )
         for names in wanted
         for status in [known.get(names) or _never_deployed(session, *names)]
@@ -201,10 +201,10 @@ def _never_deployed(session: AnySession, fraise: str, environment: str) -> Envir
     return EnvironmentStatus(fraise, environment, found.type, found.description)
 
 
-def _damage(session: AnySession, names: Names, done: Deployment | None) -> str | None:
+def _damage(session: AnySession, done: Deployment | None, tested: Deployment | None) -> str | None:
     if done is None or done.stored_name is None:
         return None
-    return "; ".join(session.backup_problems(*names, done.stored_name)) or None
+    return "; ".join(session.backup_problems(done, tested)) or None
 
 
 def _decision(reader: DeploymentReader | None, status: EnvironmentStatus) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def _looked_up(found: WayBack, config: Path | None) -> WayBack:
         environment = session.config.environment(made.fraise_id, made.environment)
         backups = BackupSession(session, environment, quiet=True).backups
         origin, listings = backups.origin(), list(backups.listings())
-        bad = session.backup_problems(made.fraise_id, made.environment, made.stored_name or "")
+        bad = session.backup_problems(made)
     except FraisierError as error:
         return found._replace(doubt=f"it was not looked whether it is still there: {error}")
     if any(copy.name == made.stored_name for listing in listings for copy in listing.copies):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
@@ -88,7 +88,7 @@ class RclonePlace:
         """Return what lies there as the file of a copy; a remote that knows no SHA-256 sends it back."""
         entries = self._listed("--stat", "--hash", "--hash-type=SHA256", self._path(manifest.file))
         if not entries:
-            raise BackupError(f"{self.destination}: {manifest.file} is missing")
+            raise UnusableCopyError(f"{self.destination}: {manifest.file} is missing")
         (entry,) = entries
         return StoredFile(entry.size, entry.hashes.sha256 or self._hash_of_content(manifest.file))
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.local_place import PARTIAL, hashed
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import python
@@ -92,7 +92,7 @@ class RsyncPlace:
         """Return what lies there as the file of a copy; without a shell there, it is brought back."""
         sizes = self._listed(manifest.file)
         if manifest.file not in sizes:
-            raise BackupError(f"{self.destination}: {manifest.file} is missing")
+            raise UnusableCopyError(f"{self.destination}: {manifest.file} is missing")
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
