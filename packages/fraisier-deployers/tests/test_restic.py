@@ -358,6 +358,8 @@ def test_where_it_is_and_its_password_are_in_no_error_no_command_and_no_output(
 def test_what_restic_says_is_told_without_the_parts_of_its_address() -> None:
     repository = "sftp:backup@nas.example.com:/srv/repository/shop"
     assert told(repository, "Fatal: nas.example.com: odd: backup") == "Fatal: ***: odd: ***"
+    line = 'Get "https://bob:abc@nas.example.com/config": i/o timeout'
+    assert told("rest:https://bob:abc@nas.example.com", line) == 'Get "https://***@***/config": i/o timeout'
     line = "Fatal: no lock in /srv/repository/shop: repository is already locked by PID 1"
     said = "Fatal: no lock in ***: *** is already locked by PID 1"
     assert told(repository, line) == f"{said} ({LOCKED})"

@@ -25,6 +25,8 @@ REASONS = {
 """What is said of a line, by what stands in it. No repository hides that, whatever it is called."""
 _LEAST = 4  # characters of a part of the secret that tells anything
 _SCHEMES = {"azure", "http", "https", "local", "rclone", "rest", "sftp", "swift"}
+_USER = re.compile(r"(?:^[a-z]+:|//|^)([^/]+@)")
+"""Who logs in, perhaps with a password, however short both are."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -36,13 +38,15 @@ def command(*arguments: str) -> tuple[str, ...]:
 def told(repository: str, line: str) -> str:
     """Return a line of restic's without any part of the repository's address, and why it failed if known."""
     why = next((said for pattern, said in REASONS.items() if pattern in line.lower()), None)
+    line = line.replace(repository, "***")
+    for user in _USER.findall(repository):
+        line = line.replace(user, "***@")
     for part in sorted(_parts(repository), key=len, reverse=True):
         line = line.replace(part, "***")
     return f"{line} ({why})" if why else line
 
 
 def _parts(repository: str) -> Iterator[str]:
-    yield repository
     for part in re.split(r"[:@]|//", repository):
         every = (part, part.strip("/"), *part.split("/"))
         yield from (each for each in every if len(each) >= _LEAST and each not in _SCHEMES)
