@@ -170,10 +170,16 @@ class Installation:
     def hold(self, environment: str | None) -> None:
         """Hold an environment, or all of them."""
         hold(self.store, "site", environment, reason="an incident", held_by="ada", ends=None)
+        self._follow_holds()
 
     def resume(self, environment: str | None) -> None:
         """Resume an environment, or all of them."""
         self.store.resume("site", environment, "ada")
+        self._follow_holds()
+
+    def _follow_holds(self) -> None:
+        self.record.follow(self.store)
+        self.record.held = {each for each in self.servers if self.store.holds("site", each)}
 
     def roll_back(self, place: int, which: int) -> None:
         """Request a rollback to a release that was healthy and still exists."""

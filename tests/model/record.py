@@ -56,6 +56,7 @@ class Record:
         running: what runs, by where it runs.
         healthy: the environments that have a release to roll back to.
         deliveries: which delivery requested a deployment of which environment.
+        held: the environments that are held, which runs pass.
     """
 
     deployments: dict[str, Followed] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Record:
     running: dict[Place, str] = field(default_factory=dict)
     healthy: set[str] = field(default_factory=set)
     deliveries: set[tuple[str, str]] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
 
     def follow(self, store: Reader) -> None:
         """Take in what was recorded since the last time."""
@@ -118,8 +120,10 @@ class Record:
         found.status = "running"
 
     def _is_ahead(self, deployment_id: str, own: Followed) -> bool:
-        """Whether one that waits comes before another that supersedes nothing."""
+        """Whether one that waits, and is not held, comes before another that supersedes nothing."""
         found = self.deployments[deployment_id]
+        if found.request.obeys_holds and found.request.environment in self.held:
+            return False
         urgent, asked = (KINDS[each.request.kind].priority for each in (found, own))
         waits = (found.status, found.place) == ("pending", own.place)
         is_first = urgent > asked or (urgent == asked and found.order < own.order)
