@@ -233,7 +233,7 @@ class History:
         choose = self.random.choice
         fraise, environment = choose([*PLACES, ("cellar", "nowhere")])
         row: Row = {
-            "deployment_id": choose([self._id()] * 9 + [*self.requested, self._id()]),
+            "deployment_id": choose([*[self._id()] * 9, *self.requested[-1:]]),
             "number": 1,
             "event": "requested",
             "at": self._at(),

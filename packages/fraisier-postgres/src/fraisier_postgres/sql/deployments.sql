@@ -148,7 +148,8 @@ WHERE id = :id AND NOT cancel_requested
 SELECT DISTINCT release FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment
   AND (source = 'serving' OR source = 'nothing')
-  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
+  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL
+ORDER BY release;
 
 -- name: has_succeeded
 SELECT 1 AS found FROM tb_deployments

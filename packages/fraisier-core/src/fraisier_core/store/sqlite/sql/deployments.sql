@@ -147,7 +147,8 @@ WHERE id = :id AND cancel_requested = 0
 SELECT DISTINCT release FROM tb_deployments
 WHERE fraise_id = :fraise_id AND environment = :environment
   AND (source = 'serving' OR source = 'nothing')
-  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL;
+  AND (status = 'pending' OR status = 'running') AND release IS NOT NULL
+ORDER BY release;
 
 -- name: has_succeeded
 SELECT 1 AS found FROM tb_deployments
