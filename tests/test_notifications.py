@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,8 @@ class Sales:
             if path.is_file():
                 yield path.read_bytes().decode(errors="replace")
         for process in descendants(os.getpid()):
-            yield Path(f"/proc/{process.pid}/cmdline").read_text()
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                yield Path(f"/proc/{process.pid}/cmdline").read_text()
 
 
 @pytest.fixture
