@@ -113,15 +113,12 @@ def scratch_target(
         server: the URL of the PostgreSQL server, by default that of the source.
         runner: runs the commands.
     """
+    _require_kind(section, manifest)
     if section.postgresql is not None:
-        _require_kind(section, manifest)
         return PostgresTarget(database_of(section, runner, server).named(name))
     if isinstance(manifest.facts, FolderFacts):
-        _require_kind(section, manifest)
         return FolderTarget(folder / name, tuple(map(Path, manifest.facts.paths)), runner)
-    if section.sqlite is not None:
-        return chosen_target(section, manifest, str(folder / name), runner)
-    return chosen_target(section, manifest, name, runner)
+    return chosen_target(section, manifest, name if section.sqlite is None else str(folder / name), runner)
 
 
 def _require_kind(section: SourceSection, manifest: Manifest) -> None:
