@@ -84,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         state, body = self.server.state, self._body()
         if self.command in state.stalls:
-            state.closing.wait()
+            self.close_connection = state.closing.wait()
+            return
         status, answer = (403, "") if self.command in state.forbids else self._result(body)
         content = answer.encode() if isinstance(answer, str) else answer
         self.send_response(status)

@@ -165,6 +165,18 @@ def test_what_ignores_sigterm_is_killed() -> None:
     assert children() == before
 
 
+def test_a_command_whose_first_thread_ended_before_others_is_ended_as_well() -> None:
+    code = (
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=[60]).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    started: list[ProcessIdentity] = []
+    with pytest.raises(CommandFailedError, match="timed out after 1 s"):
+        run(sys.executable, "-c", code, limits=Limits(wall=1, silence=30, grace=2), on_start=started.append)
+    assert not Path(f"/proc/{started[0].pid}").exists()
+
+
 def test_cancelling_ends_the_tree() -> None:
     before, cancelled = children(), threading.Event()
     with pytest.raises(CancelledError, match="cancelled while sh"):

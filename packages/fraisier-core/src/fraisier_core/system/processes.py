@@ -129,6 +129,7 @@ class _Stat:
     parent: int
     group: int
     session: int
+    threads: int
     start_time: int
 
     @classmethod
@@ -143,11 +144,15 @@ class _Stat:
             os.close(descriptor)
         # The name may hold anything, spaces and brackets included; what follows its last bracket may not.
         fields = line.rpartition(b")")[2].split()
-        return cls(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+        numbers = [int(fields[number]) for number in (1, 2, 3, 17, 19)]
+        return cls(fields[0].decode(), *numbers)
 
     @property
     def runs(self) -> bool:
-        return self.state not in {"Z", "X"}
+        """Whether one of its threads does; the first one may end before others, and is a zombie until then,
+        whose exit status is not there yet.
+        """
+        return self.state not in {"Z", "X"} or self.threads > 1
 
 
 def return_large_blocks() -> None:

@@ -1,1 +1,0 @@
-for s in $(seq 1 40); do FRAISIER_SEED=$RANDOM nice .venv/bin/python -m pytest -q -p no:cacheprovider packages/fraisier-postgres/tests/test_fold_on_both.py -k "same_questions and (16)" 2>&1 | tail -1; done
