@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fraisier_core.store.records import Event, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Request
 from fraisier_core.system.processes import ProcessIdentity
 
 from benchmarks.figures import Figure, median, percentile

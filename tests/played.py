@@ -11,17 +11,10 @@ from fraisier_core.access.issuing import issue
 from fraisier_core.access.scope import Scope
 from fraisier_core.errors import StoreError
 from fraisier_core.push import DeliveryId
+from fraisier_core.store.events import Event, Observed, Untold
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.received import DeliveredRef, Delivery
-from fraisier_core.store.records import (
-    BranchHead,
-    ConfiguredEnvironment,
-    Event,
-    Lease,
-    Observed,
-    Request,
-    Untold,
-)
+from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Lease, Request
 from fraisier_core.store.tokens import AuditEvent
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.processes import ProcessIdentity

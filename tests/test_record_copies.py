@@ -16,8 +16,9 @@ from fraisier.backups import back_up, restore
 from fraisier_core.errors import ClosedStoreError, ConflictError, StoreError
 from fraisier_core.store.checking import faults
 from fraisier_core.store.copying import Move, abort, fill, prepare
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Event, Request
+from fraisier_core.store.records import Request
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import NOT_COPIED, TABLES, Closed, Contents
 from fraisier_core.system.host import Host

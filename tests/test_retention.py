@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 from fraisier_core.config.retention import RetentionSection
 from fraisier_core.store.checking import faults
+from fraisier_core.store.events import Forgotten
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Forgotten
 from fraisier_core.store.relational.store import BYTES_AT_ONCE
 from fraisier_core.store.sqlite.sqlite_store import SqliteStore
 from fraisier_core.store.tables import TABLES

@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from fraisier_core.store.records import Event, Lease
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Lease
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.faults.driver import GATED, Driver, Process

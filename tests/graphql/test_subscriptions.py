@@ -12,7 +12,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from fraisier_core.store.records import Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from websockets.exceptions import ConnectionClosed
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fraisier_core.store.events import DeploymentEvent
 from fraisier_core.store.protocol import Reader, Store
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import ENDED, KINDS, Ending, Status
 
 Place = tuple[str, str | None]

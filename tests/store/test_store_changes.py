@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from fraisier_core.plugins import Plugins
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Commits, Reader
-from fraisier_core.store.records import Event
 from fraisier_core.system.host import Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

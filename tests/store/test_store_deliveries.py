@@ -11,8 +11,9 @@ import lz4.frame
 import pytest
 from fraisier_core.errors import StoreError, UnknownNameError
 from fraisier_core.push import DeliveryId
+from fraisier_core.store.events import Event
 from fraisier_core.store.received import DeliveredRef, Delivery, DeliveryDetails, Receipt
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.databases import Database

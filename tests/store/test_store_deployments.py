@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from fraisier_core.errors import FencedError, UnknownNameError
+from fraisier_core.store.events import Event, Untold
 from fraisier_core.store.received import Delivery
-from fraisier_core.store.records import ConfiguredEnvironment, Event, HeldLease, Lease, Request, Untold
+from fraisier_core.store.records import ConfiguredEnvironment, HeldLease, Lease, Request
 from fraisier_core.store.relational.dialect import ConstraintError
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity

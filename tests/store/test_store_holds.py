@@ -12,8 +12,9 @@ import pytest
 from fraisier_core.engine.recovery import interrupt
 from fraisier_core.errors import HeldError, StoreError
 from fraisier_core.requests.freezing import Timetable
+from fraisier_core.store.events import Event
 from fraisier_core.store.holds import Window
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.store.vocabulary import Trigger
 from fraisier_core.system.host import utc_text
 from fraisier_core.system.processes import ProcessIdentity

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import FencedError
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
 from fraisier_core.store.vocabulary import Ending, Executor, Overlap, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 

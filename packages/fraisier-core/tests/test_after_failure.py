@@ -10,7 +10,8 @@ from fraisier_core.engine.backward import fail
 from fraisier_core.engine.forward import execute
 from fraisier_core.engine.job_requests import job_request
 from fraisier_core.errors import CancelledError, StepFailedError
-from fraisier_core.store.records import Deployment, Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Deployment, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge
 

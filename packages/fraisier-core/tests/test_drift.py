@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from fraisier_core.requests.drift import Drift, Record
+from fraisier_core.store.events import Event
 from fraisier_core.store.received import Delivery
-from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.records import BranchHead, ConfiguredEnvironment, Lease, Request
 from fraisier_core.store.vocabulary import Ending
 from fraisier_core.system.host import utc_now
 from fraisier_core.system.processes import ProcessIdentity

@@ -12,7 +12,8 @@ from fraisier_core.errors import (
     InterruptedRunError,
     StoreError,
 )
-from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Deployment, Lease
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge

@@ -14,7 +14,8 @@ from fraisier_core.config import load_config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.plugins import OBSERVERS
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Event, Observed, Request
+from fraisier_core.store.events import Event, Observed
+from fraisier_core.store.records import Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.worker.observers import ObserversProcess
 from fraisier_core.worker.observing import NICE

@@ -8,7 +8,8 @@ import pytest
 from fraisier_core.config import Config, ResolvedEnvironment, load_config
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import Deployment, Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Deployment, Lease, Request
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.worker.assignment import Assignment, receive, send

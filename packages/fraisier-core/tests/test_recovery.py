@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.leftovers import DEPLOYMENT_VARIABLE, end_leftovers
 from fraisier_core.engine.recovery import ATTEMPTS, recover_unactivated
-from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, HeldLease, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, HeldLease, Lease, Request
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.host import Host, boot_id
 from fraisier_core.system.processes import ProcessIdentity, descendants

@@ -16,7 +16,8 @@ from fraisier_core.engine.manual import ManualActions
 from fraisier_core.engine.recovery import recover_unactivated
 from fraisier_core.errors import ConfigurationError, InvalidRequestError, UnsetVariableError
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Event, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Deployment, Request
 from fraisier_core.store.vocabulary import KINDS, Trigger
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_core.testing.forge import Forge

@@ -22,7 +22,8 @@ from fraisier_core.config.schema import config_schema
 from fraisier_core.errors import ConfigurationError
 from fraisier_core.plugins import Plugins
 from fraisier_core.requests.requesting import configure_store
-from fraisier_core.store.records import DeploymentEvent, Event, Request
+from fraisier_core.store.events import DeploymentEvent, Event
+from fraisier_core.store.records import Request
 from fraisier_core.system.processes import ProcessIdentity, descendants
 from fraisier_core.testing import ApiRequest, ApiResponse, ApiServer
 from fraisier_notify.delivering import MOST_REFUSALS, Known

@@ -20,7 +20,8 @@ ENVIRONMENTS = 20
 WORKER = """
 import os, sys
 from fraisier_core import Host, ProcessIdentity
-from fraisier_core.store.records import Event, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Request
 from fraisier_postgres.postgres_store import PostgresStore
 
 store, me = PostgresStore.open(sys.argv[1], Host()), ProcessIdentity.of(os.getpid())

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from fraisier_core import Host, ProcessIdentity
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.timing import LEASE
 from fraisier_postgres.postgres_store import PostgresStore
 

@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 from fraisier_core import Host, ProcessIdentity, UnknownOutcomeError
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_store import PostgresStore
 

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from fraisier_core import Host, StoreError
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.system.processes import ProcessIdentity
 from fraisier_postgres.postgres_connection import PostgresConnection
 from fraisier_postgres.postgres_reader import PostgresReader

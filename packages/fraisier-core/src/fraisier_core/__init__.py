@@ -84,8 +84,9 @@ if TYPE_CHECKING:
     from fraisier_core.statuses.commit_status import CommitState, CommitStatus
     from fraisier_core.statuses.status_api import StatusApi, quoted, retry_after
     from fraisier_core.statuses.status_hooks import status_hooks
+    from fraisier_core.store.events import DeploymentEvent
     from fraisier_core.store.protocol import Commits, Reader
-    from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.store.records import Deployment
     from fraisier_core.store.vocabulary import ENDED
     from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
@@ -95,70 +96,139 @@ if TYPE_CHECKING:
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure
 
-# What every plugin needs; then what a provider, a deployer, an observer and a store need beside it.
-__all__ = ["FraisierError", "Section", "hookimpl"]
-__all__ += ["BRANCH_PREFIX", "TAG_PREFIX", "DeliveryId", "Ignored", "MalformedPayloadError", "Payload"]
-__all__ += ["PayloadCommit", "PayloadRef", "PayloadRefName", "PayloadText", "ProviderSettings", "Push"]
-__all__ += ["Unverified", "Verified", "commit_or_none", "form_or_json", "sender", "verify_hmac"]
-__all__ += ["SAMPLE_REF", "SampleDelivery", "hmac_signature"]
-__all__ += ["ActivationRefusedError", "CommandFailedError", "CommandResult", "EnvironmentSettings"]
-__all__ += ["Health", "JobSettings", "Release", "ReleasePath", "Run", "Schedule"]
-__all__ += ["BackupJobSettings", "RestoreTestSection", "Stored"]
-__all__ += ["BackupContext", "BackupCopy", "KeptBackups", "ListedPlace", "PrunedPlace", "RestoredBackup"]
-__all__ += ["VerifiedCopy"]
-__all__ += ["RunsFrom", "StepFailedError", "UnitState", "UnitWatch", "release_of_process"]
-__all__ += ["unit_failure", "unit_state"]
-__all__ += ["Deployment", "DeploymentEvent", "EnvironmentFacts", "ForgeApi", "Missed", "ObserverContext"]
-__all__ += ["ObserverSettings", "ProviderObserverSettings", "TellLaterError", "TellNoMoreError"]
-__all__ += ["CommitState", "CommitStatus", "HttpResponse", "NoResponseError", "StatusApi", "ask", "quoted"]
-__all__ += ["retry_after", "status_hooks"]
-__all__ += ["Actions", "App", "BusyError", "ConfigurationError", "InvalidRequestError", "MountContext"]
-__all__ += ["ADMIT", "GRANT", "ForbiddenError", "Gate", "Grant", "MountSettings", "Reader", "Scope"]
-__all__ += ["ENDED", "Commits", "UnauthenticatedError", "token_of_payload"]
-__all__ += [
+__all__ = [
+    "ADMIT",
+    "BRANCH_PREFIX",
+    "ENDED",
+    "GRANT",
+    "SAMPLE_REF",
+    "TAG_PREFIX",
+    "Actions",
+    "ActivationRefusedError",
+    "App",
+    "BackupContext",
+    "BackupCopy",
+    "BackupJobSettings",
+    "BusyError",
+    "CommandFailedError",
+    "CommandResult",
+    "CommitState",
+    "CommitStatus",
+    "Commits",
+    "ConfigurationError",
     "ConflictError",
+    "DeliveryId",
+    "Deployment",
+    "DeploymentEvent",
+    "EnvironmentFacts",
+    "EnvironmentSettings",
     "FencedError",
+    "ForbiddenError",
+    "ForgeApi",
+    "FraisierError",
+    "Gate",
+    "Grant",
+    "Health",
     "Host",
+    "HttpResponse",
+    "Ignored",
+    "InvalidRequestError",
+    "JobSettings",
+    "KeptBackups",
+    "ListedPlace",
+    "MalformedPayloadError",
+    "Missed",
+    "MountContext",
+    "MountSettings",
+    "NoResponseError",
+    "ObserverContext",
+    "ObserverSettings",
     "OutdatedStoreError",
+    "Payload",
+    "PayloadCommit",
+    "PayloadRef",
+    "PayloadRefName",
+    "PayloadText",
     "ProcessIdentity",
+    "ProviderObserverSettings",
+    "ProviderSettings",
+    "PrunedPlace",
+    "Push",
+    "Reader",
+    "Release",
+    "ReleasePath",
+    "RestoreTestSection",
+    "RestoredBackup",
+    "Run",
+    "RunsFrom",
+    "SampleDelivery",
+    "Schedule",
+    "Scope",
+    "Section",
+    "StatusApi",
+    "StepFailedError",
     "StoreError",
+    "Stored",
+    "TellLaterError",
+    "TellNoMoreError",
+    "UnauthenticatedError",
+    "UnitState",
+    "UnitWatch",
     "UnknownNameError",
+    "UnknownOutcomeError",
+    "UnreachableStoreError",
+    "Unverified",
+    "Verified",
+    "VerifiedCopy",
+    "ask",
+    "commit_or_none",
+    "form_or_json",
+    "hmac_signature",
+    "hookimpl",
+    "quoted",
+    "release_of_process",
+    "retry_after",
+    "sender",
+    "status_hooks",
+    "token_of_payload",
+    "unit_failure",
+    "unit_state",
+    "verify_hmac",
 ]
-__all__ += ["UnknownOutcomeError", "UnreachableStoreError"]
 
+# The cheap ones first: all are looked through.
 _MODULES = (
-    *(
-        "errors",
-        "health",
-        "markers",
-        "push",
-        "release",
-        "signature",
-        "stored",
-    ),  # the cheap ones first: all are looked through
-    *(
-        "system.host",
-        "system.processes",
-        "payload",
-        "settings",
-        "job_settings",
-        "provider_settings",
-        "store.records",
-        "system.systemd",
-    ),
-    *(
-        "observer_context",
-        "system.unit_watch",
-        "run",
-        "kept_backups",
-        "mount",
-        "access.grants",
-        "access.scope",
-        "access.bearer",
-        "access.gate",
-    ),
-    *("store.protocol", "store.vocabulary", "system.outgoing"),
-    *("statuses.commit_status", "statuses.status_api", "statuses.status_hooks"),
+    "errors",
+    "health",
+    "markers",
+    "push",
+    "release",
+    "signature",
+    "stored",
+    "system.host",
+    "system.processes",
+    "payload",
+    "settings",
+    "job_settings",
+    "provider_settings",
+    "store.events",
+    "store.records",
+    "system.systemd",
+    "observer_context",
+    "system.unit_watch",
+    "run",
+    "kept_backups",
+    "mount",
+    "access.grants",
+    "access.scope",
+    "access.bearer",
+    "access.gate",
+    "store.protocol",
+    "store.vocabulary",
+    "system.outgoing",
+    "statuses.commit_status",
+    "statuses.status_api",
+    "statuses.status_hooks",
 )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from fraisier.cli.follow import Follower, Remark
-from fraisier_core.store.records import ConfiguredEnvironment, Event, Lease, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import ConfiguredEnvironment, Lease, Request
 from fraisier_core.system.processes import ProcessIdentity
 
 from tests.stores import OpenStore, open_store

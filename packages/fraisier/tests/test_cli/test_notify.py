@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 
 import pytest
-from fraisier_core.store.records import Observed
+from fraisier_core.store.events import Observed
 from fraisier_core.system.host import utc_now
 from fraisier_core.testing import ApiRequest, ApiResponse, ApiServer
 

@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 from fraisier.cli.list import provider_to_install
-from fraisier_core.store.records import Request, Untold
+from fraisier_core.store.events import Untold
+from fraisier_core.store.records import Request
 from fraisier_core.store.relational.migrations import migrations
 from fraisier_core.store.sqlite.sqlite_migrations import SQL
 

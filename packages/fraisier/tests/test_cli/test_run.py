@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fraisier_core.store.records import Event
+from fraisier_core.store.events import Event
 from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity
 

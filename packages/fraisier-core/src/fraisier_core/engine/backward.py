@@ -7,7 +7,7 @@ from fraisier_core.engine.hooks import call
 from fraisier_core.engine.job_rules import after_failure
 from fraisier_core.engine.verification import verify
 from fraisier_core.errors import ActivationRefusedError, CancelledError
-from fraisier_core.store.records import Event
+from fraisier_core.store.events import Event
 from fraisier_core.store.vocabulary import KINDS, Ending
 from fraisier_core.system.failpoints import failpoint
 

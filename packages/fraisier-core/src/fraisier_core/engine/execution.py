@@ -22,8 +22,9 @@ from fraisier_core.job_settings import JobSettings, RetriesSection
 from fraisier_core.plugins import Deployer, Plugins
 from fraisier_core.release import Release
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Request
+from fraisier_core.store.records import Deployment, Request
 from fraisier_core.store.vocabulary import KINDS, Ending
 from fraisier_core.system.commands import Limits
 from fraisier_core.system.failpoints import failpoint

@@ -15,7 +15,7 @@ from fraisier_core.engine.unit_check import check_units
 from fraisier_core.engine.verification import verify
 from fraisier_core.errors import StepFailedError
 from fraisier_core.release import Release
-from fraisier_core.store.records import Event
+from fraisier_core.store.events import Event
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.system.failpoints import failpoint
 

@@ -16,7 +16,7 @@ from fraisier_core.kept_backups import folder_of_backups
 from fraisier_core.release import Release
 from fraisier_core.run import Argument, Run, require_own_step
 from fraisier_core.settings import EnvironmentSettings
-from fraisier_core.store.records import Event
+from fraisier_core.store.events import Event
 from fraisier_core.store.vocabulary import KINDS
 from fraisier_core.stored import Stored
 from fraisier_core.system.commands import CommandResult, Interruption, Limits, run_command

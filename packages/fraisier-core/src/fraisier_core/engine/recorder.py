@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from fraisier_core.engine.output import StepOutput
 from fraisier_core.errors import CancelledError, InterruptedRunError, StepFailedError
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease, Request
+from fraisier_core.store.records import Deployment, Lease, Request
 from fraisier_core.store.vocabulary import Ending, StepStatus
 from fraisier_core.system.failpoints import failpoint
 from fraisier_core.system.processes import ProcessIdentity

@@ -13,8 +13,9 @@ from fraisier_core.engine.forward import finish
 from fraisier_core.engine.hooks import RecordedRun
 from fraisier_core.errors import CancelledError, FraisierError
 from fraisier_core.requests.holding import holds_of
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease, Request, Step
+from fraisier_core.store.records import Deployment, Lease, Request, Step
 from fraisier_core.store.vocabulary import KINDS, Ending
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from fraisier_core.settings import ObserverSettings
 
 if TYPE_CHECKING:
     from fraisier_core.observer_context import Missed, ObserverContext
-    from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.store.events import DeploymentEvent
+    from fraisier_core.store.records import Deployment
 
 
 class ObserverHooks:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from fraisier_core.observer_context import Missed, ObserverContext
     from fraisier_core.release import Release
     from fraisier_core.run import Run
+    from fraisier_core.store.events import DeploymentEvent
     from fraisier_core.store.protocol import Reader, Store
-    from fraisier_core.store.records import Deployment, DeploymentEvent
+    from fraisier_core.store.records import Deployment
     from fraisier_core.system.host import Host
 
 Model = TypeVar("Model", bound=Section)

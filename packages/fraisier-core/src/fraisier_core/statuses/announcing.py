@@ -15,7 +15,8 @@ from fraisier_core.settings import ObserverSettings
 from fraisier_core.statuses.commit_status import CommitStatus
 from fraisier_core.statuses.status_api import StatusApi
 from fraisier_core.statuses.wording import status_of
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.events import DeploymentEvent
+from fraisier_core.store.records import Deployment
 from fraisier_core.system.outgoing import HttpResponse, ask
 from fraisier_core.text.printable import printable
 

@@ -12,7 +12,8 @@ from fraisier_core.provider_settings import ForgeApi, ProviderObserverSettings
 from fraisier_core.settings import ObserverSettings
 from fraisier_core.statuses.announcing import announce
 from fraisier_core.statuses.status_api import StatusApi
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.events import DeploymentEvent
+from fraisier_core.store.records import Deployment
 
 SettingsHook = Callable[[], type[ProviderObserverSettings]]
 ChangedHook = Callable[[Deployment, DeploymentEvent, ObserverSettings, ObserverContext], None]

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from fraisier_core.observer_context import ObserverContext
 from fraisier_core.statuses.commit_status import CommitState, CommitStatus
+from fraisier_core.store.events import DeploymentEvent
 from fraisier_core.store.holds import Hold
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import ENDED, KINDS, Status
 
 FRESH = timedelta(minutes=2)

@@ -15,7 +15,8 @@ from fraisier_core.errors import TellLaterError, TellNoMoreError
 from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
 from fraisier_core.plugins import OBSERVERS, Observer, Plugins
 from fraisier_core.provider_settings import ForgeApi
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.events import DeploymentEvent
+from fraisier_core.store.records import Deployment
 from fraisier_core.system.host import utc_now
 from fraisier_core.testing.api_server import ApiRequest, ApiResponse, ApiServer
 

@@ -17,8 +17,8 @@ from typing import Protocol
 from fraisier_core.observer_context import Missed
 from fraisier_core.plugins import Observer
 from fraisier_core.settings import ObserverSettings
+from fraisier_core.store.events import DeploymentEvent, Observed, Untold
 from fraisier_core.store.holds import Hold
-from fraisier_core.store.records import DeploymentEvent, Observed, Untold
 from fraisier_core.system.host import utc_now
 from fraisier_core.text.printable import printable
 from fraisier_core.text.redaction import Redactor, mask, merged

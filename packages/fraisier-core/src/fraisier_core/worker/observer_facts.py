@@ -12,8 +12,9 @@ from fraisier_core.job_settings import JobSettings
 from fraisier_core.observer_context import EnvironmentFacts, ObserverContext
 from fraisier_core.requests.holding import hold_of
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.store.events import DeploymentEvent
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, DeploymentEvent
+from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import ENDED
 from fraisier_core.system.disk import make_folder
 

@@ -29,8 +29,9 @@ from fraisier_core.errors import (
 )
 from fraisier_core.git.fetched import sweep_secrets
 from fraisier_core.plugins import Plugins
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event, Lease
+from fraisier_core.store.records import Deployment, Lease
 from fraisier_core.system.host import Host
 from fraisier_core.system.processes import ProcessIdentity, become_subreaper, kill_descendants
 from fraisier_core.system.timing import INTERRUPTION, LAST_GRACE, RENEWAL, TICK

@@ -10,8 +10,9 @@ from multiprocessing.connection import Connection
 
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import FraisierError, UnknownNameError
+from fraisier_core.store.events import Event
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.records import Deployment, Event
+from fraisier_core.store.records import Deployment
 from fraisier_core.system.backoff import Backoff
 from fraisier_core.system.host import has_systemd
 from fraisier_core.system.processes import ProcessIdentity

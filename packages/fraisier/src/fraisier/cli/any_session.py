@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from fraisier_core.config import Config
+    from fraisier_core.store.events import ObserverProblem
     from fraisier_core.store.protocol import DeploymentReader
-    from fraisier_core.store.records import Deployment, ObserverProblem
+    from fraisier_core.store.records import Deployment
     from fraisier_core.units.timers import Key, TimerFacts
 
 

@@ -15,8 +15,9 @@ from fraisier_core.system.timing import FOLLOW, FOLLOW_AT_FIRST, FOLLOW_AT_FIRST
 from fraisier.cli.times import lasted
 
 if TYPE_CHECKING:
+    from fraisier_core.store.events import DeploymentEvent
     from fraisier_core.store.protocol import DeploymentReader
-    from fraisier_core.store.records import Deployment, DeploymentEvent, LogChunk, Step
+    from fraisier_core.store.records import Deployment, LogChunk, Step
 
 
 @dataclass(slots=True)

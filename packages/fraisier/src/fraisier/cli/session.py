@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from fraisier_core.config import Config, Environment, StorePlace
     from fraisier_core.plugins import Plugins
+    from fraisier_core.store.events import ObserverProblem
     from fraisier_core.store.protocol import DeploymentReader, Reader, Store
-    from fraisier_core.store.records import Deployment, ObserverProblem
+    from fraisier_core.store.records import Deployment
     from fraisier_core.units.timers import Key, TimerFacts
 
     from fraisier.cli.follow import Polling

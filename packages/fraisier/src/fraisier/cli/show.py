@@ -19,8 +19,9 @@ from fraisier.terminal import print_json, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fraisier_core.store.events import Untold
     from fraisier_core.store.holds import Hold
-    from fraisier_core.store.records import Deployment, Untold
+    from fraisier_core.store.records import Deployment
 
 app = command_app()
 

@@ -6,16 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from fraisier_core.store.events import DeploymentEvent, Untold
 from fraisier_core.store.holds import Hold
-from fraisier_core.store.records import (
-    BranchHead,
-    Deployment,
-    DeploymentEvent,
-    EnvironmentStatus,
-    LogChunk,
-    Step,
-    Untold,
-)
+from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus, LogChunk, Step
 
 T = TypeVar("T")
 ENUMS = {"status", "trigger", "event", "step_status"}

@@ -7,18 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fraisier_core.errors import UnreachableServerError
+from fraisier_core.store.events import DeploymentEvent, Untold
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.protocol import DeploymentReader
-from fraisier_core.store.records import (
-    BranchHead,
-    Deployment,
-    DeploymentEvent,
-    EnvironmentStatus,
-    LogChunk,
-    Step,
-    Untold,
-)
+from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus, LogChunk, Step
 from fraisier_core.store.vocabulary import KINDS
 
 from fraisier.remote import remote_documents as documents

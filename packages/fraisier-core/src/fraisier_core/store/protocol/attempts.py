@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from fraisier_core.store.records import Claimed, Deployment, Event, HeldLease, Lease, PushedCommit, Request
+from fraisier_core.store.events import Event
+from fraisier_core.store.records import Claimed, Deployment, HeldLease, Lease, PushedCommit, Request
 
 if TYPE_CHECKING:
     from fraisier_core.system.processes import ProcessIdentity  # which reading does without

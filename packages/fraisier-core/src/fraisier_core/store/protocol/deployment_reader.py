@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+from fraisier_core.store.events import DeploymentEvent, Untold
 from fraisier_core.store.holds import Hold
-from fraisier_core.store.records import (
-    BranchHead,
-    Deployment,
-    DeploymentEvent,
-    EnvironmentStatus,
-    LogChunk,
-    Step,
-    Untold,
-)
+from fraisier_core.store.records import BranchHead, Deployment, EnvironmentStatus, LogChunk, Step
 
 
 class DeploymentReader(Protocol):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from fraisier_core.store.events import Change, ObserverProblem
 from fraisier_core.store.protocol.deployment_reader import DeploymentReader
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery
-from fraisier_core.store.records import Change, Deployment, HealthyRelease, ObserverProblem, Request
+from fraisier_core.store.records import Deployment, HealthyRelease, Request
 from fraisier_core.store.tables import Contents
 from fraisier_core.store.tokens import AuditEvent, Token
 from fraisier_core.store.vocabulary import RecordedVerdict

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from fraisier_core.store.events import DeploymentEvent, Forgotten, Observed, Untold
 from fraisier_core.store.holds import Window
 from fraisier_core.store.protocol.attempts import Attempts
 from fraisier_core.store.protocol.record_reader import Reader
 from fraisier_core.store.received import Delivery, Receipts
-from fraisier_core.store.records import (
-    BranchHead,
-    Claimed,
-    ConfiguredEnvironment,
-    Deployment,
-    DeploymentEvent,
-    Forgotten,
-    Observed,
-    Request,
-    Untold,
-)
+from fraisier_core.store.records import BranchHead, Claimed, ConfiguredEnvironment, Deployment, Request
 from fraisier_core.store.tables import Closed, WritableContents
 from fraisier_core.store.tokens import AuditEvent, Token
 

@@ -11,12 +11,12 @@ from uuid import UUID
 import uuid_utils
 
 from fraisier_core.errors import FencedError, HeldError
+from fraisier_core.store.events import Event
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.records import (
     Claimed,
     ConfiguredEnvironment,
     Deployment,
-    Event,
     Lease,
     PushedCommit,
     Request,

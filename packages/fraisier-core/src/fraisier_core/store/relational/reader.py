@@ -7,21 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from fraisier_core.store.events import Change, DeploymentEvent, ObserverProblem, Untold
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.ids import PART, WHOLE, only, unknown_id
 from fraisier_core.store.received import DeliveryDetails, ReceivedDelivery, ReceivedRef
 from fraisier_core.store.records import (
     BranchHead,
-    Change,
     Deployment,
-    DeploymentEvent,
     EnvironmentStatus,
     HealthyRelease,
     LogChunk,
-    ObserverProblem,
     Request,
     Step,
-    Untold,
 )
 from fraisier_core.store.relational.dialect import statements
 from fraisier_core.store.tokens import AuditEvent, Token

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fraisier_core.store.records import DeploymentEvent, Event, Forgotten, Observed, Untold
+from fraisier_core.store.events import DeploymentEvent, Event, Forgotten, Observed, Untold
 from fraisier_core.store.relational.dialect import fleeting_transaction, statements, transaction
 from fraisier_core.store.relational.held_environments import Holds
 from fraisier_core.store.vocabulary import KINDS

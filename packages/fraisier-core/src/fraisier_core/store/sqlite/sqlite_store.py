@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from fraisier_core.store.events import Event
 from fraisier_core.store.received import Delivery, Receipt, Receipts
-from fraisier_core.store.records import Claimed, Event, Request
+from fraisier_core.store.records import Claimed, Request
 from fraisier_core.store.relational.deliveries import are_large
 from fraisier_core.store.relational.dialect import fleeting_transaction
 from fraisier_core.store.relational.store import RelationalStore
