@@ -2,29 +2,35 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import psycopg
 import pytest
-from fraisier_core import CommandFailedError, InvalidRequestError, Release
+from fraisier_core import CommandFailedError, CommandResult, InvalidRequestError, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backing_up import make_backup
-from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.choosing import chosen_copy
 from fraisier_deployers.backup.local_place import LocalPlace, hashed
 from fraisier_deployers.backup.manifest import FolderFacts, Manifest
-from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.places import Listing, Place, Runner
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 from fraisier_deployers.backup.scratch_names import scratch_name
 from fraisier_deployers.backup.sources.chosen import chosen_target, origin_of, scratch_target
+from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside
+from fraisier_deployers.backup.sources.folder_target import FolderTarget
 from pydantic import ValidationError
 
 from tests.postgres import Servers
@@ -64,13 +70,17 @@ def newest(run: Run) -> tuple[Manifest, LocalPlace]:
     return place.manifests().manifests[-1], place
 
 
-def restored(run: Run, target: str | None = None, replace: str | None = None) -> Restored:
+def restored(
+    run: Run, target: str | None = None, replace: str | None = None, runner: Runner | None = None
+) -> Restored:
     """Restore the newest backup of a run, to where it came from if no target is named."""
     manifest, place = newest(run)
     folder = working_place(run.settings, run.release.path)
     target = origin_of(run.settings.source, run) if target is None else target
     assert target is not None
-    return restore(run.settings, manifest, place, target, runner=run, folder=folder, replace=replace)
+    return restore(
+        run.settings, manifest, place, target, runner=runner or run, folder=folder, replace=replace
+    )
 
 
 def count(url: str, sql: str = "SELECT count(*) FROM t") -> int:
@@ -330,10 +340,100 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     assert done.replaced
     (aside,) = tmp_path.glob("uploads.replaced-*")
     assert (aside / "deep" / "a").read_text() == "changed"
-    (tmp_path / "uploads.set-aside-1a2b").mkdir()  # by one that is killed while it extracts
+    (left := tmp_path / ".uploads.1a2b3c4d.restoring").mkdir()  # by one that is killed while it extracts
     restored(run, "/", replace="/")
-    assert f"a restore of {folder} was cut off: unless one is still at work, what was there is" in run.output
+    assert f"{left} was left by a restore: unless one is still at work, rm -r {left}\n" in run.output
     assert f"{aside} was replaced by a restore, and is kept until you rm -r {aside}" in run.output
+
+
+@dataclass
+class Watching:
+    """Runs commands by a run, and looks after each what a file says."""
+
+    run: Run
+    file: Path
+    seen: list[str] = field(default_factory=list)
+
+    def command(self, argv: Sequence[Any], **keys: Any) -> CommandResult:
+        result = self.run.command(argv, **keys)
+        self.seen.append(self.file.read_text())
+        return result
+
+    def note(self, text: str) -> None:
+        self.run.note(text)
+
+
+def test_folders_are_extracted_beside_what_they_replace_and_swapped_when_they_are_whole(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    """Whatever they are called, and with the links between them."""
+    one, other = folders = [tmp_path / "s" / name for name in ("a.[b]*\\c&d|$^ e", "uploads")]
+    for folder in folders:
+        (folder / "deep").mkdir(parents=True)
+    (one / "deep" / "a").write_text("a")
+    (other / "hard").hardlink_to(one / "deep" / "a")
+    (one / "link").symlink_to(other.relative_to("/"))
+    run = back_up({"folders": [str(folder) for folder in folders]})
+    (one / "deep" / "a").unlink()
+    (one / "deep" / "a").write_text("changed")
+    shutil.rmtree(other)
+    watching = Watching(run, one / "deep" / "a")
+    restored(run, replace="/", runner=watching)
+    assert set(watching.seen) == {"changed"}
+    assert (one / "deep" / "a").read_text() == "a"
+    assert (one / "deep" / "a").samefile(other / "hard")
+    assert (one / "link").readlink() == other.relative_to("/")
+    (aside,) = {*(tmp_path / "s").iterdir()} - {*folders}
+    assert (aside / "deep" / "a").read_text() == "changed"
+    assert run.output.count("is kept as") == 1
+
+
+def test_a_swap_that_was_cut_off_between_its_renames_is_found_and_named(tmp_path: Path) -> None:
+    swap = FolderSwap(tmp_path / "uploads", "1a2b3c4d")
+    swap.place.mkdir()
+    swap.restored.mkdir()
+    killed = f"""
+import os, sys
+from pathlib import Path
+from fraisier_deployers.backup.sources.folder_swap import FolderSwap
+
+def kill(event, args):
+    if event == "os.rename" and os.fspath(args[0]).endswith(".restoring"):
+        os.kill(os.getpid(), 9)
+
+sys.addaudithook(kill)
+FolderSwap(Path({str(swap.place)!r}), {swap.id!r}).execute()
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -SIGKILL
+    assert {*tmp_path.iterdir()} == {swap.restored, swap.replaced}
+    (line,) = left_beside(swap.place)
+    assert line == (
+        f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}, "
+        f"what was restored is {swap.restored}; rename one of them to {swap.place}"
+    )
+    swap.undo()
+    assert {*tmp_path.iterdir()} == {swap.restored, swap.place}
+
+
+def test_a_folder_that_cannot_be_swapped_is_refused_before_anything_is_done(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    """Even root can neither rename a mount point nor make anything in a folder of a process."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    run = back_up({"folders": str(folder)})
+    manifest, _ = newest(run)
+    how = "move away what is in it yourself, and restore without --replace"
+    for place, why in (
+        ("/proc", f"/proc is a mount point, which cannot be renamed: {how}"),
+        (
+            "/proc/self/task",
+            f"/proc/self/task cannot be replaced: nothing can be made in /proc/self: .*: {how}",
+        ),
+    ):
+        with pytest.raises(BackupRefusedError, match=f"^{why}$"):
+            FolderTarget(Path("/"), (folder, Path(place)), run).require_replaceable(manifest)
 
 
 def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
@@ -343,8 +443,11 @@ def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
     folder.mkdir()
     (folder / "a").write_bytes(os.urandom(500_000))
     run = back_up({"folders": str(folder)})
-    forge_content(run, lambda content: content[: len(content) // 2])
     (folder / "a").write_text("changed")
+    forge_content(run, lambda content: content, entries=3)
+    with pytest.raises(BackupError, match=r"^/ was left as it was: 2 entries, not 3; what was to be"):
+        restored(run, replace="/")
+    forge_content(run, lambda content: content[: len(content) // 2])
     with pytest.raises(BackupError, match=r"what was to be replaced is backed up as"):
         restored(run, replace="/")
     assert (folder / "a").read_text() == "changed"

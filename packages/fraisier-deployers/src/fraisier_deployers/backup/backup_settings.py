@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated
 
@@ -79,6 +80,9 @@ class SourceSection(Section):
     def _exactly_one(self) -> SourceSection:
         if sum(each is not None for each in (self.postgresql, self.sqlite, self.folders, self.command)) != 1:
             raise ValueError("set exactly one of postgresql, sqlite, folders, command")
+        for folder, other in permutations(self.folders or (), 2):
+            if folder.is_relative_to(other):
+                raise ValueError(f"folders: {folder} is within {other}: name {other} alone")
         return self
 
     @model_validator(mode="after")

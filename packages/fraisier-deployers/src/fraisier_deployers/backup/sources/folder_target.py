@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -19,14 +17,11 @@ from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
-from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
+from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside, require_swappable
+from fraisier_deployers.backup.sources.folders import FoldersSource
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
-from fraisier_deployers.backup.targets import LEFT_ALONE
 
 _ROOT = Path("/")
-_ASIDE = ".set-aside-"
-_REPLACED = ".replaced-"
-_CUT_OFF = "a restore of {0} was cut off: unless one is still at work, what was there is {1}: move it back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +54,13 @@ class FolderTarget:
         return not any(map(_has_content, self.places)) and (self.root == _ROOT or not _has_files(self.root))
 
     def require_replaceable(self, manifest: Manifest) -> None:  # noqa: ARG002 - it is the same for all
-        """Raise `BackupRefusedError` if what is there is not what would be replaced."""
-        if not self.is_vacant() and not any(map(_has_content, self.places)):
+        """Raise `BackupRefusedError` if what is there is not what would be replaced, or cannot be."""
+        if self.is_vacant():
+            return
+        if not any(map(_has_content, self.places)):
             raise BackupRefusedError(f"{self.root} has something else in it: name a new or empty folder")
+        for place in self.places:
+            require_swappable(place)
 
     def source(self) -> BackupSource:
         """Return what is at these places as a source."""
@@ -69,18 +68,12 @@ class FolderTarget:
         return FoldersSource(there, root=self.root)
 
     def leftovers(self) -> Sequence[str]:
-        """Return the folders beside these places that restores replaced, or were killed before they did."""
-        cut_off = [_CUT_OFF.format(place, path) for place in self.places for path in _beside(place, _ASIDE)]
-        replaced = [path for place in self.places for path in _beside(place, _REPLACED)]
-        return [
-            *cut_off,
-            *(LEFT_ALONE.format(path, shlex.join(["rm", "-r", str(path)])) for path in replaced),
-        ]
+        """Return the folders beside these places that restores replaced, or left when they were killed."""
+        return [line for place in self.places for line in left_beside(place)]
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
         """Extract an archive; these places are as empty as before if that fails."""
         _facts(manifest)
-        stages = decompressing(file.name)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -88,30 +81,29 @@ class FolderTarget:
         with ExitStack() as undoing:
             for place in self.places:
                 undoing.callback(_empty, place, remains=place.exists())
-            run_pipeline(self.runner, Pipeline(str(file), after=(*stages, self._extracting())))
+            self._extract(file)
             undoing.pop_all()
 
-    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
-        """Rename what is at these places, which is kept, and extract an archive."""
-        kept: dict[Path, Path] = {}
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
+        """Extract an archive beside these places, and swap once it is whole; what was there is kept."""
+        swaps = [FolderSwap(place, uuid4().hex[:8]) for place in self.places]
         with ExitStack() as undoing:
-            for place in self.places:
-                require_no_link(place)
-                if place.exists():
-                    kept[place] = _set_aside(place)
-                    undoing.callback(_undo_set_aside, place, kept[place])
-            self.restore(file, manifest, work)
+            for swap in swaps:
+                undoing.callback(swap.discard)
+            self._extract(file, *(swap.renaming(self.root) for swap in swaps))
+            if differences := _differences([swap.restored for swap in swaps], manifest):
+                raise BackupError(f"{self.root} was left as it was: {'; '.join(differences)}")
+            for swap in swaps:
+                undoing.callback(swap.undo)
+                swap.execute()
             undoing.pop_all()
-        for place, aside in kept.items():
-            replaced = aside.rename(f"{place}{_REPLACED}{uuid4().hex[:8]}")
-            self.runner.note(f"what was in {place} is kept as {replaced}, until you delete it")
+        for swap in swaps:
+            if swap.replaced.exists():
+                self.runner.note(f"what was in {swap.place} is kept as {swap.replaced}, until you delete it")
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return whether there are other numbers of entries and bytes than in the archive."""
-        facts = _facts(manifest)
-        entries, content_bytes = self._counted()
-        pairs = {"entries": (entries, facts.entries), "bytes": (content_bytes, facts.content_bytes)}
-        return [f"{a} {what}, not {b}" for what, (a, b) in pairs.items() if a != b]
+        return _differences(self.places, manifest)
 
     def variables(self) -> Mapping[str, str]:
         """Return its path."""
@@ -121,29 +113,34 @@ class FolderTarget:
         """Delete the folder."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _extracting(self) -> Stage:
-        options = ("--extract", "--file=-", "--preserve-permissions", "--acls", "--xattrs")
+    def _extract(self, file: Path, *renaming: str) -> None:
+        options = ("--extract", "--file=-", "--preserve-permissions", "--acls", "--xattrs", *renaming)
         everything = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
-        return Stage(("tar", *options, *everything, f"--directory={self.root}"))
+        extracting = Stage(("tar", *options, *everything, f"--directory={self.root}"))
+        run_pipeline(self.runner, Pipeline(str(file), after=(*decompressing(file.name), extracting)))
 
-    def _counted(self) -> tuple[int, int]:
-        entries, files = 0, {}
-        for place in self.places:
-            for entry in (place, *_below(place)):
-                entries += 1
-                found = entry.lstat()
-                if entry.is_file() and not entry.is_symlink():
-                    files[found.st_dev, found.st_ino] = found.st_size
-        return entries, sum(files.values())
+
+def _differences(folders: Sequence[Path], manifest: Manifest) -> list[str]:
+    facts = _facts(manifest)
+    entries, content_bytes = _counted(folders)
+    pairs = {"entries": (entries, facts.entries), "bytes": (content_bytes, facts.content_bytes)}
+    return [f"{a} {what}, not {b}" for what, (a, b) in pairs.items() if a != b]
+
+
+def _counted(folders: Sequence[Path]) -> tuple[int, int]:
+    entries, files = 0, {}
+    for folder in folders:
+        for entry in (folder, *_below(folder)):
+            entries += 1
+            found = entry.lstat()
+            if entry.is_file() and not entry.is_symlink():
+                files[found.st_dev, found.st_ino] = found.st_size
+    return entries, sum(files.values())
 
 
 def _below(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         yield from (Path(parent, name) for name in (*folders, *files))
-
-
-def _beside(place: Path, infix: str) -> list[Path]:
-    return sorted(place.parent.glob(f"{glob.escape(place.name)}{infix}*"))
 
 
 def _has_content(path: Path) -> bool:
@@ -152,22 +149,6 @@ def _has_content(path: Path) -> bool:
 
 def _has_files(folder: Path) -> bool:
     return (folder.exists() and not folder.is_dir()) or any(files for _, _, files in os.walk(folder))
-
-
-def _set_aside(place: Path) -> Path:
-    """Rename a folder until another has taken its place, and return its new name."""
-    aside = Path(f"{place}{_ASIDE}{uuid4().hex[:8]}")
-    try:
-        place.rename(aside)
-    except OSError as error:
-        how = "move away what is in it yourself, and restore without --replace"
-        raise BackupError(f"{place} cannot be renamed: {error.strerror}: {how}") from error
-    return aside
-
-
-def _undo_set_aside(place: Path, aside: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    aside.rename(place)
 
 
 def _empty(place: Path, *, remains: bool) -> None:
