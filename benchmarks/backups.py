@@ -73,7 +73,10 @@ def _told(pairs: list[tuple[TimedRun, float]]) -> Iterator[Figure]:
     yield Figure(
         f"speed of a backup of {MEGABYTES} MB of PostgreSQL until it is stored, against `pg_dump -Fc`, "
         "`sha256sum` and `sync` in a shell",
-        *(">=", 0.9, median([bare / mine for mine, bare in zip(ours, floor, strict=True)]), "x"),
+        ">=",
+        0.9,
+        median([bare / mine for mine, bare in zip(ours, floor, strict=True)]),
+        "x",
         f"{median(ours):.1f} s; floor {median(floor):.1f} s",
     )
     verifying = median([run.seconds["verify_local"] for run, _ in pairs])

@@ -65,7 +65,10 @@ def _printing(folder: Path) -> Iterator[Figure]:
     yield Figure(
         "speed of a run whose Python script prints 1 GB in lines of 80 bytes, against the same script into "
         "`cat > /dev/null`",
-        *(">=", 0.5, median([bare / run.seconds for run, bare in pairs]), "x"),
+        ">=",
+        0.5,
+        median([bare / run.seconds for run, bare in pairs]),
+        "x",
         f"{ours:.1f} s; floor {floor:.1f} s",
     )
     largest = max(run.megabytes for run, _ in pairs)

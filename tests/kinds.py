@@ -5,11 +5,22 @@ from __future__ import annotations
 from fraisier_core.store.vocabulary import Kind
 
 AUDIT = Kind(
-    "audit", "health_check", "serving", "audited", ("audit", "--of", "release"), lane=None, shown=False
+    name="audit",
+    hook="health_check",
+    source="serving",
+    done="audited",
+    again=("audit", "--of", "release"),
+    lane=None,
+    shown=False,
 )
 """Activates nothing, and excludes nothing."""
 INSPECTION = Kind(
-    *("inspection", "run_job", "serving", "inspected", ("inspect", "--", "arguments"), "inspection"),
+    name="inspection",
+    hook="run_job",
+    source="serving",
+    done="inspected",
+    again=("inspect", "--", "arguments"),
+    lane="inspection",
     supersedes=False,
     shown=False,
     job=True,

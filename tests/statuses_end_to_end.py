@@ -38,7 +38,11 @@ class StatusesEndToEnd:
         with api.server:
             address = f"{api.server.url}{self.api_path}"
             host = Host(
-                *(tmp_path / "host", repository.forge.url, self.pushes.provider, self.pushes.secret, address)
+                tmp_path / "host",
+                repository.forge.url,
+                self.pushes.provider,
+                self.pushes.secret,
+                address,
             )
             with host.webhook() as webhook:
                 wait_until(lambda: "told of events" in host.log.read_text(), host.log.read_text)

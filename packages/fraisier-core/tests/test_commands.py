@@ -151,7 +151,9 @@ def test_the_last_words_after_sigterm_are_heard() -> None:
     output = bytearray()
     with pytest.raises(CommandFailedError, match="timed out"):
         run(
-            *("sh", "-c", "trap 'echo bye; exit' TERM; while :; do sleep 0.01; done"),
+            "sh",
+            "-c",
+            "trap 'echo bye; exit' TERM; while :; do sleep 0.01; done",
             limits=Limits(0.2, math.inf),
             on_output=output.extend,
         )
@@ -217,7 +219,9 @@ def test_a_daemon_left_running_outlives_later_commands() -> None:
     earlier = children()  # such as those that other tests keep for the whole session
     output = bytearray()
     run(
-        *("sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!"),
+        "sh",
+        "-c",
+        "setsid sleep 60 >/dev/null 2>&1 & echo $!",
         on_output=output.extend,
         leave_running=True,
     )

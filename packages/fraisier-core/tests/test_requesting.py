@@ -118,7 +118,14 @@ def test_a_recorded_delivery_is_routed_again_by_the_configuration_of_today(store
     (request,) = replay_of(store.delivery(receipt.event_id), config, "grace")
     reason = 'the branch "next" matches "next" and the repository is my_api\'s'
     assert request == Request(
-        *("my_api", "production", "deploy", "replay", "grace", "refs/heads/next", "d" * 40, "c" * 40),
+        fraise_id="my_api",
+        environment="production",
+        kind="deploy",
+        trigger="replay",
+        requested_by="grace",
+        ref="refs/heads/next",
+        commit_sha="d" * 40,
+        before_sha="c" * 40,
         pathspecs=(("src/**",),),
         reason=reason,
         webhook_event_id=receipt.event_id,

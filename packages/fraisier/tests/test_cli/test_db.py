@@ -184,7 +184,10 @@ def test_a_killed_copy_goes_on_and_the_source_is_used_until_then(used: Installat
     for _ in range(3):
         Path(marker).unlink(missing_ok=True)
         killed = used.run(
-            *("db", "copy", "--to", to),
+            "db",
+            "copy",
+            "--to",
+            to,
             FRAISIER_FAILPOINT="copied_batch:kill",
             FRAISIER_FAILPOINT_FILE=marker,
         )

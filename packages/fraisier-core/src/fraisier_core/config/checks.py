@@ -16,8 +16,16 @@ from fraisier_core.settings import EnvironmentSettings
 from fraisier_core.text.suggestions import unknown
 
 OF_DEPLOYMENTS = {
-    *(*ReachSection.model_fields, "branch", "app_path", "health_check", "stable_for", "keep_releases"),
-    *("skip_deploy", "shared", "reconcile", "backup_before"),
+    *ReachSection.model_fields,
+    "branch",
+    "app_path",
+    "health_check",
+    "stable_for",
+    "keep_releases",
+    "skip_deploy",
+    "shared",
+    "reconcile",
+    "backup_before",
 }
 """The keys of fraises and environments that only say how something is deployed."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from fraisier_core.config.branch_mapping import Rule, read_rules
 from fraisier_core.config.checks import check_whole
@@ -42,6 +44,21 @@ class _PublicUrl(Section):
     public_url: HttpUrl | None = None
 
 
+class _FurtherSections(NamedTuple):
+    """The sections of plugins, and `anchors`, which only hold what YAML aliases repeat elsewhere."""
+
+    observers: list[str]
+    mounts: list[str]
+    anchors: list[str]
+
+    @classmethod
+    def of(cls, root: object, plugins: Plugins) -> _FurtherSections:
+        observers = sorted({*plugins.names(OBSERVERS)} - {*SECTIONS})
+        mounts = sorted({*plugins.names(MOUNTS)} - {*SECTIONS, *observers})
+        prefixed = [key for key in (root if isinstance(root, dict) else ()) if key.startswith("x-")]
+        return cls(observers, mounts, [key for key in prefixed if key not in {*observers, *mounts}])
+
+
 def load_config(
     path: Path,
     plugins: Plugins,
@@ -70,16 +87,14 @@ def parse_config(
     the plugins is imported. Raises `ConfigurationError` with every problem, each with its line.
     """
     document = read_document(text, path)
-    observers = sorted(set(plugins.names(OBSERVERS)) - set(SECTIONS))
-    mounts = sorted(set(plugins.names(MOUNTS)) - {*SECTIONS, *observers})
-    anchors = _anchors(document.value, [*observers, *mounts])
-    skipped = [(name,) for name in anchors] + _unread(document.value, parts, observers, mounts)
+    further = _FurtherSections.of(document.value, plugins)
+    skipped = [(name,) for name in further.anchors] + _unread(document.value, parts, further)
     reader = ConfigReader(str(path), document, Substituted(document.value, environ, skip=skipped))
-    _check_root(reader, [*SECTIONS, *observers, *mounts, *anchors], plugins)
+    _check_root(reader, [*SECTIONS, *chain(*further)], plugins)
     fraises, rules = read_fraises(reader, plugins if types else None), read_rules(reader)
     git = read_git(reader, plugins, with_secrets="git" in parts, with_api="observers" in parts)
     environments = tuple(environments_of(fraises))
-    names = observers if "observers" in parts else []
+    names = further.observers if "observers" in parts else []
     told = read_observers(reader, plugins, names, git, environments=environments)
     untold = untold_forges(told, environments, plugins)
     config = Config(
@@ -89,30 +104,26 @@ def parse_config(
         fraises=fraises,
         branch_mapping=tuple(rule for rule in rules if rule.fraise in fraises),
         observers=told,
-        mounts=read_mounts(reader, plugins, mounts if "mounts" in parts else []),
-        retention=reader.read(RetentionSection, ("retention",), reader.value(("retention",)) or {})
-        or RetentionSection(),
+        mounts=read_mounts(reader, plugins, further.mounts if "mounts" in parts else []),
+        retention=_retention(reader),
         public_url=_public_url(reader),
-        variables=_variables(document.value, anchors),
+        variables=_variables(document.value, further.anchors),
         unset=reader.unset(),
         warnings=(*_warnings(reader, plugins, fraises, rules, git), *untold) if "git" in parts else (),
     )
     check_whole(reader, fraises, rules)
     reader.finish()
-    config.require("database")
-    config.require("state_dir")
-    config.require("freeze")
+    for section in ("database", "state_dir", "freeze"):
+        config.require(section)
     return config
 
 
-def _unread(
-    document: object, parts: Collection[str], observers: Iterable[str], mounts: Iterable[str]
-) -> list[Keys]:
+def _unread(document: object, parts: Collection[str], further: _FurtherSections) -> list[Keys]:
     """Return the keys of what belongs to other `PARTS`."""
     keys: dict[str, list[Keys]] = {
         "git": [("git",)] if "observers" not in parts else secret_keys(document),
-        "observers": [*((name,) for name in observers), *api_keys(document)],
-        "mounts": [(name,) for name in mounts],
+        "observers": [*((name,) for name in further.observers), *api_keys(document)],
+        "mounts": [(name,) for name in further.mounts],
     }
     return [each for part in PARTS - {*parts} for each in keys[part]]
 
@@ -131,6 +142,11 @@ def _warnings(
     yield from unheard_pings(reader, environments, plugins)
 
 
+def _retention(reader: ConfigReader) -> RetentionSection:
+    keys = ("retention",)
+    return reader.read(RetentionSection, keys, reader.value(keys) or {}) or RetentionSection()
+
+
 def _public_url(reader: ConfigReader) -> str | None:
     section = reader.read(_PublicUrl, (), {"public_url": reader.value(("public_url",))})
     return section.public_url if section else None
@@ -142,12 +158,6 @@ def _variables(document: object, anchors: Collection[str]) -> dict[str, set[str]
     found = {key: variable_names(value, api, (key,)) for key, value in sections.items() if key not in anchors}
     of_api = {name for keys in api for name in variable_names(value_at(document, keys))}
     return found | ({"git.api": of_api} if of_api else {})
-
-
-def _anchors(root: object, plugins: Collection[str]) -> list[str]:
-    """Return the sections that only hold what is repeated elsewhere by YAML's aliases."""
-    keys = root if isinstance(root, dict) else ()
-    return [key for key in keys if key.startswith("x-") and key not in plugins]
 
 
 def _check_root(reader: ConfigReader, known: Collection[str], plugins: Plugins) -> None:

@@ -29,6 +29,13 @@ from fraisier_core.plugins import (
 from fraisier_core.settings import Section
 
 Schema = dict[str, Any]
+_OWN: tuple[type[BaseModel], ...] = (
+    RuleSection,
+    DatabaseSection,
+    RetentionSection,
+    FraiseSection,
+    RootFreezes,
+)
 
 
 def config_schema(plugins: Plugins) -> Schema:
@@ -37,14 +44,7 @@ def config_schema(plugins: Plugins) -> Schema:
     types = _models(plugins.names(DEPLOYERS), plugins.deployer)
     observers = _models(plugins.names(OBSERVERS), plugins.observer)
     mounts = _models(plugins.names(MOUNTS), plugins.mount)
-    models: list[type[BaseModel]] = [
-        RuleSection,
-        DatabaseSection,
-        RetentionSection,
-        FraiseSection,
-        RootFreezes,
-    ]
-    models += [*providers.values(), *types.values(), *observers.values(), *mounts.values()]
+    models = [*_OWN, *providers.values(), *types.values(), *observers.values(), *mounts.values()]
     schemas, definitions = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
     )

@@ -66,8 +66,11 @@ PROVIDERS = GroupSpec(
     "fraisier.providers", "provider", ProviderHooks, ProviderSettings, ("verify", "normalize")
 )
 DEPLOYERS = GroupSpec(
-    *("fraisier.deployers", "fraise type", DeployerHooks, EnvironmentSettings),
-    required=("deploy", "health_check"),
+    "fraisier.deployers",
+    "fraise type",
+    DeployerHooks,
+    EnvironmentSettings,
+    ("deploy", "health_check"),
     models={"back_up": BackupJobSettings, "run_job": JobSettings},
     instead="back_up",
 )

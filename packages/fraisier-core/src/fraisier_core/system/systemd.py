@@ -15,8 +15,15 @@ from fraisier_core.system.queries import NoAnswerError, QueryOutput, answer
 
 MOST_BYTES = 16 * 2**20  # more than systemd says of a unit, or the end of a journal
 _PROPERTIES = (
-    *("LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts"),
-    *("ExecMainCode", "ExecMainStatus"),
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "MainPID",
+    "InvocationID",
+    "NRestarts",
+    "ExecMainCode",
+    "ExecMainStatus",
 )
 _STATE_SECONDS = 5.0
 _UP = {"initializing", "starting", "running", "degraded", "maintenance"}

@@ -3,8 +3,19 @@
 import pytest
 
 _TESTS = (
-    *("activating", "configuring", "in_engine", "installation", "job_running", "written_releases"),
-    *("backup_conformance", "commit_statuses", "fixtures", "forge", "normalizing", "provider", "verifying"),
+    "activating",
+    "backup_conformance",
+    "commit_statuses",
+    "configuring",
+    "fixtures",
+    "forge",
+    "in_engine",
+    "installation",
+    "job_running",
+    "normalizing",
+    "provider",
+    "verifying",
+    "written_releases",
 )
 pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _TESTS))
 
@@ -16,5 +27,15 @@ from fraisier_core.testing.fake_run import FakeRun  # noqa: E402
 from fraisier_core.testing.forge import Forge  # noqa: E402
 from fraisier_core.testing.provider import ProviderConformance  # noqa: E402
 
-__all__ = ["ApiRequest", "ApiResponse", "ApiServer", "DeployerConformance", "FakeRun", "Forge"]
-__all__ += ["BackupConformance", "ProviderConformance", "StatusConformance", "TakenStatus"]
+__all__ = [
+    "ApiRequest",
+    "ApiResponse",
+    "ApiServer",
+    "BackupConformance",
+    "DeployerConformance",
+    "FakeRun",
+    "Forge",
+    "ProviderConformance",
+    "StatusConformance",
+    "TakenStatus",
+]

@@ -21,8 +21,13 @@ from fraisier_core.testing.written_releases import DeployerReleases
 from fraisier_core.text.redaction import MASK
 
 FAILPOINTS = (
-    *("step_fetch", "before_activate", "before_swap", "after_swap", "after_activate"),
-    *("step_verify", "before_success"),
+    "step_fetch",
+    "before_activate",
+    "before_swap",
+    "after_swap",
+    "after_activate",
+    "step_verify",
+    "before_success",
 )
 PRINTING = "echo secret: $SECRET; echo $SECRET >&2"
 

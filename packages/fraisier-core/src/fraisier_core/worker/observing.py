@@ -108,8 +108,11 @@ class Observing:
         audience = [
             Listener(
                 Told(
-                    *(self.plugins.observer(name), settings, ObserverFacts(name, section, config, store)),
-                    *(redactor, self.retry_seconds),
+                    self.plugins.observer(name),
+                    settings,
+                    ObserverFacts(name, section, config, store),
+                    redactor,
+                    self.retry_seconds,
                 ),
                 lock,
             )

@@ -158,7 +158,10 @@ class KeptCopies(KeptBackups):
         reasons = reasons_to_keep(listing.manifests, self._policy(), datetime.now(UTC))
         copies = tuple(
             BackupCopy(
-                *(each.name, each.created_at, each.size, each.source),
+                each.name,
+                each.created_at,
+                each.size,
+                each.source,
                 encrypted=each.encrypted or isinstance(place, ResticPlace),
                 kept=reasons[each.name],
             )

@@ -18,12 +18,27 @@ Names = tuple[str, str]
 Placed = TypeVar("Placed", "Deployment", "EnvironmentStatus", "Hold")
 TEST = "restore_test"
 RUN_KEYS = (
-    *("id", "status", "trigger", "requested_by", "arguments", "release", "requested_at", "started_at"),
-    *("completed_at", "duration", "error_message"),
+    "id",
+    "status",
+    "trigger",
+    "requested_by",
+    "arguments",
+    "release",
+    "requested_at",
+    "started_at",
+    "completed_at",
+    "duration",
+    "error_message",
 )
 BACKUP_KEYS = (
-    *("id", "stored_name", "stored_size", "stored_sha256", "stored_at", "stored_problem", "completed_at"),
-    *("requested_for",),
+    "id",
+    "stored_name",
+    "stored_size",
+    "stored_sha256",
+    "stored_at",
+    "stored_problem",
+    "completed_at",
+    "requested_for",
 )
 
 

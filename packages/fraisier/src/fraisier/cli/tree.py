@@ -39,8 +39,19 @@ COMMANDS = {
 
 FROM_AFAR = frozenset(
     {
-        *("list", "deploy", "run", "backup", "backups", "rollback", "cancel", "hold", "resume"),
-        *("status", "history", "show", "logs"),
+        "list",
+        "deploy",
+        "run",
+        "backup",
+        "backups",
+        "rollback",
+        "cancel",
+        "hold",
+        "resume",
+        "status",
+        "history",
+        "show",
+        "logs",
     }
 )
 """The commands that `--url` is for."""

@@ -38,8 +38,19 @@ def plain_time(text: str) -> str:
 
 
 _TIMES = (
-    *("at", "received_at", "requested_at", "started_at", "completed_at", "seen_at", "since"),
-    *("created_at", "expires_at", "revoked_at", "begins_at", "ends_at", "resumed_at"),
+    "at",
+    "received_at",
+    "requested_at",
+    "started_at",
+    "completed_at",
+    "seen_at",
+    "since",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+    "begins_at",
+    "ends_at",
+    "resumed_at",
 )
 _IDS = (
     "id",
