@@ -200,5 +200,5 @@ def test_without_zstd_it_is_said_what_to_install(
 ) -> None:
     assert shutil.which("zstd")
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(BackupError, match="install the package zstd"):
+    with pytest.raises(BackupError, match="apt-get install zstd"):
         SqliteSource(database).dump(run, run.release.path, Sink(made))

@@ -532,3 +532,19 @@ def test_who_never_answers_is_named_and_keeps_nobody_waiting(tmp_path: Path, hoo
         assert len(hook.requests) == 1
         brief = settings.model_copy(update={"timeout": 0.5})
         assert fraisier_notify.send_sample(brief, ["slow"]) == {"slow": "no answer within 0.5 s"}
+
+
+def test_urls_that_apprise_cannot_use_are_named_without_them() -> None:
+    urls = {
+        "typo": f"mailto5://{SECRET}",
+        "chat": f"slack://{SECRET}",
+        "bus": f"mqtt://{SECRET}/topic",
+        "good": f"json://{SECRET}",
+    }
+    settings = NotifySettings.model_validate({name: {"url": url} for name, url in urls.items()})
+    found = fraisier_notify.warnings(settings)
+    assert [*found] == ["typo.url", "chat.url", "bus.url"]
+    assert "no service of this scheme" in found["typo.url"]
+    assert "cannot read it" in found["chat.url"]
+    assert found["bus.url"].startswith("Apprise lacks what this scheme needs: paho-mqtt")
+    assert SECRET not in str(found)

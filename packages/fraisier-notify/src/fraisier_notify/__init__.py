@@ -74,6 +74,18 @@ def send_sample(settings: NotifySettings, names: Collection[str]) -> Mapping[str
     return {name: problem.text if problem else "" for name, problem in problems.items()}
 
 
+@hookimpl
+def warnings(settings: NotifySettings) -> Mapping[str, str]:
+    """Return which URLs Apprise cannot use."""
+    if not settings.destinations:
+        return {}
+    from fraisier_notify.sending import problem_of
+
+    found = settings.destinations.items()
+    problems = {name: problem_of(each.url.get_secret_value()) for name, each in found}
+    return {f"{name}.url": problem for name, problem in problems.items() if problem}
+
+
 def _narrowed(context: ObserverContext) -> tuple[str, ...] | None:
     return context.environment.notify if context.environment else None
 

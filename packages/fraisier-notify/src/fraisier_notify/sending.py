@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SPOKEN_OF = ("apprise", "urllib3", "requests")
 _PART = re.compile(r"[/:@?&=#,;\s]+")
 _LONG = 6
+_SERVICES = "https://github.com/caronc/apprise/wiki"
 MASK = "***"
 
 
@@ -45,13 +46,9 @@ def send(url: str, title: str, body: str, seconds: float) -> Problem | None:
     """Send a message, in a process that is ended after so many seconds, and return what went wrong, without
     the URL; None if nothing did.
     """
-    with _quiet():
-        try:
-            service = _service(url)  # loads Apprise, here, so that it is loaded once for all messages
-        except Exception as error:  # noqa: BLE001 - Apprise is a hundred plugins, and its errors name the URL
-            return _raised(error)
-    if service is None:
-        return Problem("its url is none that Apprise can use, or is several")
+    service = _service(url)  # loads Apprise, here, so that it is loaded once for all messages
+    if isinstance(service, Problem):
+        return service
     report, theirs = Pipe(duplex=False)
     pid = os.fork()
     if pid == 0:
@@ -68,6 +65,12 @@ def send(url: str, title: str, body: str, seconds: float) -> Problem | None:
             os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return problem
+
+
+def problem_of(url: str) -> str | None:
+    """Return why nothing can be sent to a URL, without the URL; None if Apprise can use it."""
+    service = _service(url)
+    return service.text if isinstance(service, Problem) else None
 
 
 def _notify(
@@ -106,17 +109,43 @@ def without_parts(text: str, url: str) -> str:
     return text
 
 
-def _service(url: str) -> Apprise | None:
+def _service(url: str) -> Apprise | Problem:
+    """Return what sends to a URL, or why nothing does."""
+    with _quiet():
+        try:
+            return _added(url)
+        except Exception as error:  # noqa: BLE001 - Apprise is a hundred plugins, and its errors name the URL
+            return _raised(error)
+
+
+def _added(url: str) -> Apprise | Problem:
     from apprise import Apprise, AppriseAsset
 
     asset = AppriseAsset(
         app_id="Fraisier", app_desc="Fraisier", app_url="", async_mode=False, http_redirects=False
     )
     service = Apprise(asset=asset)
-    if not service.add(url) or len(service) != 1:
-        return None
+    if not service.add(url):
+        return Problem(_why_unusable(url))
+    if len(service) != 1:
+        return Problem("its url is several: give each a name of its own")
     service[0].redirects = False  # whatever `redirect=` in the URL says
     return service
+
+
+def _why_unusable(url: str) -> str:
+    """Return why Apprise cannot use a URL: what it says itself may hold parts of that."""
+    from apprise import NotificationManager
+
+    scheme = url.partition("://")[0].lower()
+    services = NotificationManager()  # type: ignore[no-untyped-call]
+    if scheme not in services:
+        return f"Apprise has no service of this scheme: see {_SERVICES}"
+    if services[scheme].enabled:
+        return f"Apprise cannot read it: see what {_SERVICES} says of its scheme"
+    needed = services[scheme].requirements.get("packages_required") or "see its documentation"
+    listed = ", ".join([needed] if isinstance(needed, str) else needed)
+    return f"Apprise lacks what this scheme needs: {listed}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from .installation import Installation
+from .installation import DEPLOYER, Installation
 
 SECRET = "0123456789abcdef"
 
@@ -38,6 +38,27 @@ def test_what_no_push_can_match_is_a_warning(installation: Installation) -> None
     assert last.endswith(" 1 fraise in 2 environments, 1 warning")
     shown = installation.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
     assert json.loads(shown.stdout)["warnings"] == [warning.removeprefix("warning: ")]
+
+
+def test_what_cannot_work_on_this_host_is_a_warning(installation: Installation) -> None:
+    hook = """
+@hookimpl
+def warnings(settings):
+    return {"health_check.command": f"there is no sh in {settings.env['WHERE']}"}
+"""
+    installation.packages.deployer("script", DEPLOYER + hook)
+    text = installation.config.read_text()
+    env = "env: {WHERE: {value: /opt/bin, secret: true}}"
+    installation.config.write_text(
+        text.replace("stable_for: 0", env).replace("staging: {}", f"staging: {{{env}}}")
+    )
+    done = installation.run("config", "check", "--json", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 0, done.stderr
+    place = "fraises.my_api.environments.{}.health_check.command: there is no sh in ***"
+    assert json.loads(done.stdout)["warnings"] == [
+        f"fraises.yaml:15: {place.format('production')}",
+        f"fraises.yaml:17: {place.format('staging')}",
+    ]
 
 
 def test_an_unset_secret_is_told_by_its_name(installation: Installation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fraisier_core.markers import hookspec
@@ -206,6 +206,26 @@ class DeployerHooks:
             @hookimpl
             def steps(settings, files):
                 return ["build", "activate", "restart"] if "Makefile" in files else ["activate", "restart"]
+        """
+
+    @hookspec(firstresult=True)
+    def warnings(self, settings: EnvironmentSettings) -> Mapping[str, str]:
+        """Return what the section says that cannot work on this host, such as a program that is
+        missing. Optional.
+
+        Called for `fraisier config check` alone, which shows it and succeeds all the same.
+
+        Args:
+            settings: of this type, as `run.settings` in `deploy`.
+
+        Returns the problems, without secrets, by the key of the section; that of a key below another is
+        written with a point between them. Changes nothing.
+
+        Example::
+
+            @hookimpl
+            def warnings(settings):
+                return {} if which(settings.tool) else {"tool": f"{settings.tool} is not installed"}
         """
 
     @hookspec(firstresult=True)

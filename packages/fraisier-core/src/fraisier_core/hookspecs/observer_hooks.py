@@ -114,6 +114,26 @@ class ObserverHooks:
         """
 
     @hookspec(firstresult=True)
+    def warnings(self, settings: ObserverSettings) -> Mapping[str, str]:
+        """Return what the section says that cannot work on this host, such as an address that
+        nothing can be sent to. Optional.
+
+        Called for `fraisier config check` alone, which shows it and succeeds all the same.
+
+        Args:
+            settings: the observer's section of the configuration.
+
+        Returns the problems, without secrets, by the key of the section; that of a key below another is
+        written with a point between them. Changes nothing.
+
+        Example::
+
+            @hookimpl
+            def warnings(settings):
+                return {} if can_send_to(settings.address) else {"address": "nothing can be sent there"}
+        """
+
+    @hookspec(firstresult=True)
     def settings(self) -> type[ObserverSettings]:
         """Return the model of this observer's section, which has the observer's name. Optional.
 

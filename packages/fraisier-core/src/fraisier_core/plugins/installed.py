@@ -51,6 +51,15 @@ class _Plugin(Generic[Model]):
         model: type[Any] = self._plugin.model
         return model
 
+    def warnings(self, settings: Model) -> Mapping[str, str]:
+        """Return what its section says that cannot work on this host, by the key."""
+        if "warnings" not in self._plugin.implemented:
+            return {}
+        answer = self._plugin.call["warnings"](settings=settings)
+        if isinstance(answer, Mapping):
+            return answer
+        raise self._wrong("warnings", answer)
+
     def _wrong(self, hook: str, answer: object) -> PluginError:
         return PluginError(f'plugin "{self.name}": {hook} returned {type(answer).__name__}')
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-
-from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.pipeline import Stage
+from fraisier_deployers.backup.programs import require_program
 
 SUFFIX = ".zst"
 
@@ -23,6 +21,5 @@ def decompressing(name: str) -> tuple[Stage, ...]:
 def _stages(name: str, *options: str) -> tuple[Stage, ...]:
     if not name.endswith(SUFFIX):
         return ()
-    if shutil.which("zstd") is None:
-        raise BackupError("zstd is not installed: install the package zstd")
+    require_program("zstd")
     return (Stage(("zstd", "-q", *options, "-c")),)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fraisier_core import BackupContext, KeptBackups, Run, hookimpl
 
 from fraisier_deployers.backup.backing_up import make_backup
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.kept_copies import KeptCopies
+from fraisier_deployers.backup.lacking import lacking
 from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restore_testing import run_restore_test
 
@@ -33,3 +36,9 @@ def test_restore(run: Run[BackupSettings]) -> None:
 def backups(settings: BackupSettings, context: BackupContext) -> KeptBackups:
     """Return the backups of an environment."""
     return KeptCopies(settings, context)
+
+
+@hookimpl
+def warnings(settings: BackupSettings) -> Mapping[str, str]:
+    """Return what is missing on this host."""
+    return lacking(settings)

@@ -19,8 +19,9 @@ from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import NAMELESS, Listing, Runner, StoredFile
+from fraisier_deployers.backup.programs import require_program
 from fraisier_deployers.backup.read_manifests import ReadManifests
-from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, require_program, written
+from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, written
 from fraisier_deployers.backup.restic_errors import reason
 from fraisier_deployers.backup.restic_locks import Result, patiently, unless_locked
 from fraisier_deployers.backup.restic_snapshots import (

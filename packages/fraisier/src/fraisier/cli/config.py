@@ -20,17 +20,18 @@ app = command_app(groups="Check the configuration, and install the units of its 
 def check(config: ConfigFile = None, as_json: Json = False) -> None:
     """Validate the whole configuration, secrets included, and show every problem."""
     from fraisier_core.config import PARTS, find_config, load_config
+    from fraisier_core.config.host_warnings import host_warnings
     from fraisier_core.plugins import Plugins
 
-    path = find_config(config)
+    path, plugins = find_config(config), Plugins.installed()
     try:
-        loaded = load_config(path, Plugins.installed(), parts=PARTS)
+        loaded = load_config(path, plugins, parts=PARTS)
         _require_usable(loaded)
+        warnings = [*loaded.warnings, *host_warnings(loaded, plugins, path), *_left_units(loaded)]
     except (ConfigurationError, PluginError) as error:
         if as_json:
             print_json({"path": str(path), "ok": False, "problems": str(error).splitlines(), "warnings": []})
         raise
-    warnings = [*loaded.warnings, *_left_units(loaded)]
     if as_json:
         print_json({"path": str(path), "ok": True, "problems": [], "warnings": warnings})
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from fraisier_deployers.backup.manifest import SUFFIX, Manifest, backup_of
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
+from fraisier_deployers.backup.programs import require_program
 
 _ORPHAN = "{} has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
@@ -63,13 +63,6 @@ class RemoteCommands:
     def failed(self, doing: str, text: str) -> BackupError:
         """Return the error that says why something cannot be done, as a failed command printed it."""
         return BackupError(f"{self.destination}: cannot {doing}: {self.why(text) or 'it does not say why'}")
-
-
-def require_program(program: str) -> None:
-    """Raise `BackupError` if a program is not installed."""
-    if shutil.which(program) is None:
-        package = "openssh-client" if program == "ssh" else program
-        raise BackupError(f"{program} is not installed: apt-get install {package}")
 
 
 @contextmanager

@@ -15,12 +15,8 @@ from fraisier_deployers.backup.local_place import PARTIAL, hashed
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
-from fraisier_deployers.backup.remotes.remote_commands import (
-    RemoteCommands,
-    listing_of,
-    require_program,
-    written,
-)
+from fraisier_deployers.backup.programs import require_program
+from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
 
 _SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no")
 _HEARTBEAT = "fraisier_deployers.backup.heartbeat"
