@@ -63,7 +63,7 @@ class FolderSwap:
         _rename(self.restored, self.place, _OTHERWISE)
 
     def undo(self) -> None:
-        """Put back what was there, however far that came. Raises `BackupError`."""
+        """Restore what was there, however far that came. Raises `BackupError`."""
         if self.place.exists() and not self.restored.exists():
             _rename(self.place, self.restored, f"it was restored; what was there is {self.replaced}")
         if self.replaced.exists():
