@@ -18,12 +18,15 @@ def wait_until(
     """Wait until a condition holds, and return what it returned; fail if it does not hold in time.
 
     Args:
-        condition: called again and again.
+        condition: called again and again, half of the time at most: what is waited for needs the machine too.
         explanation: what to say if the test fails.
         seconds: how long to wait at most.
     """
     deadline = time.monotonic() + seconds
+    looks_at = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, explanation()
-        time.sleep(TICK_SECONDS)
+        looked_at = time.monotonic()
+        assert looked_at < deadline, explanation()
+        time.sleep(max(TICK_SECONDS, looked_at - looks_at))
+        looks_at = time.monotonic()
     return found
