@@ -239,14 +239,14 @@ class History:
             "at": self._at(),
             "fraise_id": fraise,
             "environment": environment,
-            "kind": choose(["deploy", "deploy", "rollback", "run", "sow"]),
+            "kind": choose(["deploy", "deploy", "rollback", "run", "run", "sow"]),
             "trigger": choose(["webhook", "manual"]),
             "repeats": choose([None, None, self._id()]),
             "commit_sha": choose(["a" * 40, "b" * 40, None]),
             "ref": choose(["refs/heads/main", "refs/tags/ü", None]),
             "requested_by": "Änne",
             "webhook_event_id": choose([None, *DELIVERIES]),
-            "release": choose([None, None, "r0"]),
+            "release": choose([None, "r0"]),
             "pathspecs": choose([None, '[["src", "*.py"], ["docs"]]']),
             "reason": "branch: main",
             "newest_delivery": choose(range(5)),
@@ -368,18 +368,18 @@ def test_the_same_questions_have_the_same_answers(both: Both) -> None:
     history = History(both, int(os.environ["FRAISIER_SEED"]))
     unanswered = {*ABOUT_DEPLOYMENTS, *ABOUT_DELIVERIES, *IN_GENERAL}
     for _ in range(MOST_ROUNDS):
-        history.play(100)
-        unanswered -= _questions(both)
+        history.play(200)
+        unanswered -= _questions(both, history.random)
         if not unanswered:
             break
     assert not unanswered
 
 
-def _questions(both: Both) -> set[str]:
-    """Ask everything; return which questions had an answer."""
+def _questions(both: Both, chance: random.Random) -> set[str]:
+    """Ask everything, about a deployment of each status; return which questions had an answer."""
     answered: set[str] = set()
     shown = {"limit": 30, "after": 0, "lane": "release", "host": "barn", "commits": json.dumps(["a" * 40])}
-    for deployment in map(dict, both.sqlite.all("SELECT * FROM v_deployment_history LIMIT 15")):
+    for deployment in _one_of_each_status(both, chance):
         row = deployment | shown | {"deployed": "b" * 40, "deployment_id": deployment["id"]}
         row["pattern"] = "%" + deployment["id"][-6:]
         for delivery in (DELIVERIES[0], None):
@@ -393,6 +393,12 @@ def _questions(both: Both) -> set[str]:
     for verdict in (None, "accepted", "refused", "ignored"):
         answered |= _compare(both, IN_GENERAL, shown | {"limit": 500, "verdict": verdict})
     return answered
+
+
+def _one_of_each_status(both: Both, chance: random.Random) -> list[Row]:
+    known = [dict(row) for row in both.sqlite.all("SELECT * FROM v_deployment_history ORDER BY id")]
+    statuses = sorted({row["status"] for row in known})
+    return [chance.choice([row for row in known if row["status"] == status]) for status in statuses]
 
 
 def _compare(both: Both, names: tuple[str, ...], row: Row) -> set[str]:
