@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
-from fraisier_core.system.disk import cause, sync_directory, sync_filesystem
+from fraisier_core.system.disk import cause, replace_file, sync_directory, sync_filesystem
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,18 @@ def test_a_directory_that_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
     for sync in (sync_directory, sync_filesystem):
         with pytest.raises(FileNotFoundError):
             sync(tmp_path / "nowhere")
+
+
+def test_a_file_is_replaced_as_a_whole_or_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for text, mode in (("one\r\n", 0o600), ("zwölf", 0o644)):
+        replace_file(file, text, mode)
+        assert file.read_bytes() == text.encode()
+        assert file.stat().st_mode & 0o777 == mode
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        replace_file(tmp_path / "folder", "text")
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "folder"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

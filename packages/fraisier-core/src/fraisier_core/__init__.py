@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from fraisier_core.store.vocabulary import ENDED
     from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
+    from fraisier_core.system.disk import replace_file, sync_directory
     from fraisier_core.system.host import Host
     from fraisier_core.system.outgoing import HttpResponse, ask
     from fraisier_core.system.processes import ProcessIdentity
@@ -187,9 +188,11 @@ __all__ = [
     "hookimpl",
     "quoted",
     "release_of_process",
+    "replace_file",
     "retry_after",
     "sender",
     "status_hooks",
+    "sync_directory",
     "token_of_payload",
     "unit_failure",
     "unit_state",
@@ -205,6 +208,7 @@ _MODULES = (
     "release",
     "signature",
     "stored",
+    "system.disk",
     "system.host",
     "system.processes",
     "payload",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +10,9 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-LETTER, NEW = ".letter", ".new"
+from fraisier_core import replace_file, sync_directory
+
+LETTER = ".letter"
 LAST_EVENTS = "last events"
 _MOST_EVENTS = 200
 
@@ -88,7 +89,7 @@ class Outbox:
     def remove(self, key: str) -> None:
         """Forget a letter that was sent, or is not to be."""
         self._path(key).unlink(missing_ok=True)
-        _sync(self._folder)
+        sync_directory(self._folder)
 
     def known(self, name: str) -> Mapping[str, Any]:
         """Return what was noted of where letters go."""
@@ -109,19 +110,4 @@ class Outbox:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    new = path.with_name(f"{path.name}{NEW}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_file(path, json.dumps(content))

@@ -21,7 +21,7 @@ def keep(config: Config) -> None:
         return
     place = _place(config.place)
     try:
-        _write(place, config.text.encode())
+        _write(place, config.text)
     except OSError as error:
         import logging  # commands start faster without it
 
@@ -58,18 +58,9 @@ def _is_ours(place: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_uid == folder.st_uid and not found.st_mode & 0o077
 
 
-def _write(place: Path, text: bytes) -> None:
+def _write(place: Path, text: str) -> None:
     # What only reads the configuration does without them.
-    from fraisier_core.system.disk import make_folder, sync_directory
+    from fraisier_core.system.disk import make_folder, replace_file
 
     make_folder(place.parent, 0o751)
-    new = place.with_suffix(f".{os.getpid()}")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(place)
-        sync_directory(place.parent)
-    finally:
-        new.unlink(missing_ok=True)
+    replace_file(place, text)

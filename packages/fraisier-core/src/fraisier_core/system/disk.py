@@ -34,6 +34,21 @@ def make_folder(folder: Path, mode: int = 0o755) -> None:
     folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o777 | mode)  # the group may be inherited
 
 
+def replace_file(file: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that is there as a whole after a loss of power, or as it was before. Raises `OSError`."""
+    new = file.with_name(f".{file.name}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(text.encode())
+            opened.flush()
+            os.fchmod(opened.fileno(), mode)
+            os.fsync(opened.fileno())
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_directory(file.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make durable which names a directory holds. Raises `OSError`."""
     with _opened(directory) as descriptor:

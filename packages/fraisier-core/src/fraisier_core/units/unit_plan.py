@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from fraisier_core.errors import ConflictError, StepFailedError
-from fraisier_core.system.disk import sync_directory
+from fraisier_core.system.disk import replace_file, sync_directory
 from fraisier_core.system.queries import NoAnswerError
 from fraisier_core.system.systemd import asked
 from fraisier_core.units.installed_units import (
@@ -179,26 +178,12 @@ def _starts(timer: JobTimer, state: TimerState, is_written: bool) -> bool:
 
 
 def _write(change: Change) -> None:
-    folder = change.path.parent
     try:
         if change.after is None:
             change.path.unlink(missing_ok=True)
+            sync_directory(change.path.parent)
         else:
-            _replace(change.path, change.after)
-        sync_directory(folder)
+            replace_file(change.path, change.after, 0o644)
     except OSError as error:
         what = "written" if change.after is not None else "deleted"
         raise StepFailedError(f"{change.path} cannot be {what}: {error.strerror}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".fraisier-", delete=False) as new:
-        try:
-            new.write(text)
-            new.flush()
-            os.fchmod(new.fileno(), 0o644)
-            os.fsync(new.fileno())
-            Path(new.name).rename(path)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from fraisier_core.observer_context import Missed
-from fraisier_core.system.disk import make_folder, sync_directory
+from fraisier_core.system.disk import make_folder, replace_file
 
 _BEGUN, _TOLD = "begun", "told"
 
@@ -39,13 +38,7 @@ class ToldOnce:
     def _write(self, missed: Missed, state: str) -> None:
         self._states[_key(missed)] = [missed.since, state]
         make_folder(self._path.parent)
-        new = self._path.with_name(f"{self._path.name}.new")
-        with new.open("w") as file:
-            json.dump(self._states, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
-        sync_directory(self._path.parent)
+        replace_file(self._path, json.dumps(self._states))
 
 
 def _key(missed: Missed) -> str:
