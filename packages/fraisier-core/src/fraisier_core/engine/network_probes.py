@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import http.client
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from fraisier_core.engine.answers import mismatch
@@ -17,6 +14,7 @@ from fraisier_core.errors import CancelledError
 from fraisier_core.health import Health
 from fraisier_core.settings import Expectation, HealthCheck
 from fraisier_core.system.commands import Interruption
+from fraisier_core.system.outgoing_connection import OutgoingConnection
 from fraisier_core.text.printable import printable
 
 SETTING = "health_check.timeout"
@@ -30,17 +28,14 @@ def probe_address(check: HealthCheck, cancelled: Interruption) -> Health:
 
 
 class _Attempt:
-    """One connection, closed when its time is over, however slowly the other side responds. The system bounds
-    no more than each part of looking up a name and reading a response: a thread does that.
-    """
+    """One connection in a thread, ended when its time is over, however slowly the other side responds."""
 
     def __init__(self, check: HealthCheck) -> None:
         self.check = check
         self.url = urlsplit(check.url or f"tcp://{check.tcp}")
         late = f"within {check.timeout:g} s ({SETTING})"
         self._answer = Health(False, f"no answer from {_address(self.url)} {late}")
-        self._connection: socket.socket | None = None
-        self._over = False
+        self.connection = OutgoingConnection()
 
     def ask(self, question: Callable[[_Attempt], Health], cancelled: Interruption) -> Health:
         """Return the answer to a question, or that there was none in time."""
@@ -54,15 +49,7 @@ class _Attempt:
                     raise CancelledError(f"cancelled while probing {_address(self.url)}")
             return self._answer
         finally:
-            self._hang_up()
-
-    def connect(self, port: int) -> socket.socket:
-        """Return a connection that ends with this attempt."""
-        connection = socket.create_connection((self.url.hostname or "", port), timeout=self.check.timeout)
-        self._connection = connection.dup()
-        if self._over:
-            self._hang_up()
-        return connection
+            self.connection.hang_up()
 
     def _answer_to(self, question: Callable[[_Attempt], Health]) -> None:
         try:
@@ -71,16 +58,9 @@ class _Attempt:
             said = getattr(error, "strerror", None) or str(error) or repr(error)
             self._answer = Health(False, f"no answer from {_address(self.url)}: {printable(said)}")
 
-    def _hang_up(self) -> None:
-        self._over = True
-        if self._connection is not None:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-            self._connection.close()
-
 
 def _connected(attempt: _Attempt) -> Health:
-    attempt.connect(attempt.url.port or 0).close()
+    attempt.connection.open(attempt.url.hostname or "", attempt.url.port or 0, attempt.check.timeout).close()
     return Health(True, f"{_address(attempt.url)} accepts connections")
 
 
@@ -89,29 +69,18 @@ def _get(attempt: _Attempt) -> Health:
     no proxy is used.
     """
     url, check = attempt.url, attempt.check
-    secure = url.scheme == "https"
-    plain = attempt.connect(url.port or (443 if secure else 80))
-    with plain, _encrypted(plain, check.host or url.netloc) if secure else plain as connection:
-        client = http.client.HTTPConnection(url.hostname or "")
-        client.sock = connection
-        path = url._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        client.request("GET", path, headers=_headers(url, check))
-        with client.getresponse() as response:
-            return _verdict(response, url, check.expect or Expectation())
-
-
-def _encrypted(connection: socket.socket, host: str) -> ssl.SSLSocket:
-    name = urlsplit(f"https://{host}").hostname
-    return ssl.create_default_context().wrap_socket(connection, server_hostname=name)
+    sent = _headers(url, check)
+    with attempt.connection.requested("GET", url, sent, b"", check.timeout) as response:
+        return _verdict(response, url, check.expect or Expectation())
 
 
 def _headers(url: SplitResult, check: HealthCheck) -> dict[str, str]:
-    headers = {"User-Agent": "fraisier"}
+    headers = {}
     if url.username is not None:
         login = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
         headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
     given = {name.title(): value for name, value in check.headers.items()}
-    return headers | given | {"Host": check.host or url.netloc.rpartition("@")[2], "Connection": "close"}
+    return headers | given | {"Host": check.host or url.netloc.rpartition("@")[2]}
 
 
 def _verdict(response: http.client.HTTPResponse, url: SplitResult, expect: Expectation) -> Health:

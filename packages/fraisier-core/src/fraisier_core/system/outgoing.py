@@ -7,20 +7,17 @@ secret.
 from __future__ import annotations
 
 import http.client
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from fraisier_core.errors import NoResponseError
+from fraisier_core.system.outgoing_connection import PORTS, OutgoingConnection
 from fraisier_core.text.http_addresses import http_address
 from fraisier_core.text.printable import printable
 
-PORTS = {"https": 443, "http": 80}
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
 SPARE_SECONDS = 5.0
@@ -85,15 +82,14 @@ class _Exchange:
         self._until = until
         self._seconds = seconds
         self._outcome: HttpResponse | str | None = None
-        self._line: socket.socket | None = None
-        self._is_over = False
+        self._connection = OutgoingConnection()
 
     def answer(self, method: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         """Return the answer. Raises `NoResponseError`."""
         thread = threading.Thread(target=self._ask, args=(method, headers, body), daemon=True)
         thread.start()
         thread.join(max(0.0, self._until - time.monotonic()))
-        self._hang_up()
+        self._connection.hang_up()
         outcome = self._outcome
         if isinstance(outcome, HttpResponse):
             return outcome
@@ -105,39 +101,14 @@ class _Exchange:
             outcome: HttpResponse | str = self._exchange(method, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             outcome = _said(error)
-        if not self._is_over:  # otherwise it was cut off
+        if not self._connection.is_over:  # otherwise it was cut off
             self._outcome = outcome
 
     def _exchange(self, method: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
-        plain = self._connect()
-        secure = self._url.scheme == "https"
-        with plain, self._encrypted(plain) if secure else plain as connection:
-            client = http.client.HTTPConnection(self._url.hostname or "")
-            client.sock = connection
-            path = self._url._replace(scheme="", netloc="", fragment="").geturl() or "/"
-            given = {"User-Agent": "fraisier", "Connection": "close", **headers}
-            client.request(method, path, body or None, {**given, "Host": self._url.netloc.rpartition("@")[2]})
-            with client.getresponse() as response:
-                return _read(response)
-
-    def _connect(self) -> socket.socket:
-        port = self._url.port or PORTS[self._url.scheme]
         late = max(0.0, self._until - time.monotonic()) + SPARE_SECONDS
-        connection = socket.create_connection((self._url.hostname or "", port), timeout=late)
-        self._line = connection.dup()
-        if self._is_over:
-            self._hang_up()
-        return connection
-
-    def _encrypted(self, connection: socket.socket) -> ssl.SSLSocket:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=self._url.hostname)
-
-    def _hang_up(self) -> None:
-        self._is_over = True
-        if self._line is not None:
-            with suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-            self._line.close()
+        sent = {**headers, "Host": self._url.netloc.rpartition("@")[2]}
+        with self._connection.requested(method, self._url, sent, body, late) as response:
+            return _read(response)
 
 
 def _read(response: http.client.HTTPResponse) -> HttpResponse:
