@@ -138,7 +138,7 @@ def test_the_secret_key_is_in_no_command_and_no_output(run: FakeRun[BackupSettin
 @pytest.mark.parametrize(
     ("section", "why"),
     [
-        (section_for("age1nonsense"), "encrypt.recipients: 'age1nonsense' is no public key"),
+        (section_for("age1nonsense"), "encrypt.recipients: number 1 is no public key"),
         (section_for(identity="AGE-SECRET-KEY-1NONSENSE"), "encrypt.identity is no secret key"),
         (section_for(identity=OTHER), "encrypt.identity is the secret key of none of encrypt.recipients"),
     ],

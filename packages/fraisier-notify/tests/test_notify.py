@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -211,28 +212,74 @@ def test_a_hundred_at_once_stay_within_the_bound_and_the_next_message_says_how_m
     context = told_of_failures(place, settings, 100)
     assert fraisier_notify.deliver(settings, context) is None
     messages = [each["message"] for each in place.notified()]
-    newest = [f"number {number}" for number in range(95, 100)]
+    newest = [f"number {number}" for number in range(97, 100)]
     assert [each.partition("\n")[0] for each in messages] == newest
-    assert "95 more notifications were left out: more than 5 in an hour, " in messages[0]
-    assert "This is the last one for now" in messages[-1]
+    assert "97 more notifications were left out: more than 5 in an hour, " in messages[0]
+    assert "What was told within the hour is from now on counted and left out" in messages[-1]
     told_of_failures(place, settings, 3)
     pause = fraisier_notify.deliver(settings, context)
     assert pause is not None
     assert 3000 < pause <= 3600
+    assert len(place.notified()) == 3
     an_hour_later(context.folder, "hook")
     fraisier_notify.deliver(settings, context)
-    assert "3 more notifications were left out" in place.notified()[5]["message"]
+    assert "3 more notifications were left out" in place.notified()[3]["message"]
     told_of_failures(place, settings)
     fraisier_notify.deliver(settings, context)
-    assert "left out:" not in place.notified()[6]["message"]
+    assert "left out:" not in place.notified()[4]["message"]
+
+
+def test_a_flood_of_one_title_silences_no_other(tmp_path: Path, hook: ApiServer) -> None:
+    settings, context = section(hook=f"json://{hook.host}/"), ObserverContext(tmp_path)
+    for _ in range(3):
+        put(tmp_path, *(Letter("web dev: failed", "it broke", "hook") for _ in range(9)))
+        delivered(settings, context)
+    titles = ["shop production: backup failed", "api production: failed"]
+    put(tmp_path, *(Letter(title, "it broke", "hook") for title in [*titles, "web dev: failed"]))
+    delivered(settings, context)
+    told = [each.json() for each in hook.requests]
+    assert [each["title"] for each in told] == ["web dev: failed"] * 3 + titles
+    assert "\n- web dev: failed (19)" in told[3]["message"]
+    assert "This is the last one for now" in told[4]["message"]
+
+
+def test_an_answer_that_is_as_large_as_the_memory_ends_the_attempt_alone(tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(300_000_000), 1)
+    put(tmp_path, Letter("one", "body", "hook"))
+    with ApiServer(lambda _: ApiResponse(200, bomb, {"Content-Encoding": "gzip"})) as server:
+        problem = delivered(section(hook=f"json://{server.host}/"), ObserverContext(tmp_path))
+    assert problem == "hook: Notification service 'JSON' raised an exception."
+
+
+def test_two_jobs_whose_names_read_alike_when_joined_are_both_told_of(tmp_path: Path) -> None:
+    settings, context = section(hook="json://127.0.0.1/"), ObserverContext(tmp_path)
+    for fraise, environment in (("api", "eu-prod"), ("api-eu", "prod")):
+        fraisier_notify.overdue(
+            Missed(fraise, environment, "run", "2026-01-02T02:30:00Z", ""), settings, context
+        )
+    assert len(list(Outbox(tmp_path).letters())) == 2
+
+
+def test_what_a_pusher_wrote_calls_nobody_and_links_nowhere(place: Place) -> None:
+    settings, context = section(hook="json://127.0.0.1/"), ObserverContext(place.folder)
+    deployment = place.store.deployment(
+        place.end("failed", message="@everyone [Sign in](https://example.com)")
+    )
+    event = place.store.events(deployment_id=deployment.id)[-1]
+    fraisier_notify.deployment_changed(deployment, event, settings, context)
+    ((_, letter),) = Outbox(place.folder).letters()
+    assert "@everyone" not in letter.body
+    assert "](" not in letter.body
+    assert "everyone [Sign in]" in letter.body
 
 
 def an_hour_later(folder: Path, name: str) -> None:
     """Have what is known of where letters go be older by an hour."""
     outbox = Outbox(folder)
     known = dict(outbox.known(name))
-    earlier = {"tried": [each - 3600 for each in known["tried"]], "not_before": known["not_before"] - 3600}
-    outbox.note(name, known | earlier)
+    tried = [each - 3600 for each in known["tried"]]
+    told = {title: at - 3600 for title, at in known["told"].items()}
+    outbox.note(name, known | {"tried": tried, "told": told, "not_before": known["not_before"] - 3600})
 
 
 def test_a_destination_that_fails_keeps_no_other_waiting_and_is_tried_later_and_later(place: Place) -> None:
@@ -445,11 +492,12 @@ def test_a_letter_that_is_refused_keeps_no_other_waiting_and_is_dropped_in_the_e
         assert (letter.attempts, letter.refusals) == (2, 2)
         outbox.remove(key)
         outbox.put(key, replace(letter, refusals=MOST_REFUSALS))
+        an_hour_later(tmp_path, "hook")
         assert delivered(settings, context) == ""
         assert server.requests[-1].json()["title"] == "Fraisier: notifications were left out"
         message = server.requests[-1].json()["message"]
         assert "1 more notifications were left out" in message
-        assert "\n- poison" in message
+        assert "\n- poison (1)" in message
     assert "hook: too old, or refused too often: 1 not sent" in caplog.text
 
 

@@ -48,8 +48,9 @@ def overdue(missed: Missed, settings: NotifySettings, context: ObserverContext) 
     """Put into the outbox that a job did not run in time."""
     title, body = missed_message(missed)
     names = settings.hearing("overdue", _narrowed(context))
-    key = f"{missed.due}-{missed.fraise_id}-{missed.environment}-{missed.kind}"
-    return _put({f"{key}-{name}": Letter(title, body, name=name) for name in names}, context)
+    # Names may hold what parts would be joined by, but no space.
+    key = f"{missed.due} {missed.fraise_id} {missed.environment} {missed.kind}"
+    return _put({f"{key} {name}": Letter(title, body, name=name) for name in names}, context)
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from time import monotonic, time
@@ -24,7 +25,7 @@ LONGEST_WAIT_OF_A_PING = HOUR
 MOST_REFUSALS = 16
 """How often a letter is tried while others arrive; if none does, its destination is away, and it waits."""
 MOST_TITLES = 5
-"""So many of what was left out are named."""
+"""So many of the titles that were left out are named, the rarest."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
 BEGUN_WITHIN, LONGEST_SEND = 0.5, 0.4
 """Which parts of the timeout of the whole there are to begin to send a letter, and to send one."""
@@ -34,13 +35,13 @@ Send = Callable[[Letter], Problem | None]
 
 @dataclass(slots=True)
 class Known:
-    """What is known of where letters go: when it was tried, how many were left out, the titles of the first
-    of these, and what failed.
+    """What is known of where letters go: when it was tried, which titles were told when, how many of which
+    were left out, and what failed.
     """
 
     tried: list[float] = field(default_factory=list)
-    left_out: int = 0
-    titles: list[str] = field(default_factory=list)
+    told: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     failures: int = 0
     not_before: float = 0.0
 
@@ -49,6 +50,7 @@ class Known:
         now.
         """
         self.tried = [min(each, now) for each in self.tried if now - HOUR < each]
+        self.told = {title: min(at, now) for title, at in self.told.items() if now - HOUR < at}
         return max(0, per_hour - len(self.tried))
 
     def pause(self, now: float) -> float:
@@ -56,14 +58,26 @@ class Known:
         left = self.not_before - now
         return left if 0 < left <= LONGEST_PAUSE else 0.0
 
+    def chosen(self, letters: Letters, per_hour: int, now: float) -> Letters:
+        """Return which letters may be sent now, the newest first: half of the hour's messages are left to
+        titles that were not told within it, so that no flood of one silences another.
+
+        Args:
+            letters: all that there are, oldest first.
+            per_hour: the most messages in an hour.
+            now: the time.
+        """
+        slots = self.slots(per_hour, now)
+        known, news, repeated = {*self.told}, [], []
+        for each in reversed(letters):
+            (repeated if each[1].title in known else news).append(each)
+            known.add(each[1].title)
+        room = slots - _reserved(per_hour) - len(news)
+        return [*news[:slots], *repeated[: max(0, room)]]
+
     def leave_out(self, letters: Letters) -> None:
         """Count letters that are not sent."""
-        self.left_out += len(letters)
-        self.titles = [*self.titles, *(letter.title for _, letter in letters)][:MOST_TITLES]
-
-    def forget_left_out(self) -> None:
-        """Count anew: it was told how many were left out, or nobody is to hear it any more."""
-        self.left_out, self.titles = 0, []
+        self.left_out = dict(Counter(self.left_out) + Counter(letter.title for _, letter in letters))
 
     def failed(self, now: float) -> float:
         """Count a failure, and return the seconds until the next attempt."""
@@ -119,30 +133,31 @@ class Delivery:
         for key, letter in letters:
             if known.slots(said.per_hour, time()) <= 0 or not self._send(name, key, letter, known, notify):
                 break
-            known.forget_left_out()
+            known.told[letter.title] = time()
+            known.left_out = {}
             self._outbox.note(name, _state(known))
             self._outbox.remove(key)
-        if self._is_owed(name, known) and known.slots(said.per_hour, time()) <= 0:
-            self._pauses.append(max(1.0, known.tried[0] + HOUR - time()))
+        usable = said.per_hour - _reserved(said.per_hour)
+        if self._is_owed(name, known) and len(known.tried) >= usable:
+            self._pauses.append(max(1.0, known.tried[-usable] + HOUR - time()))
 
     def _is_owed(self, name: str, known: Known) -> bool:
         return bool(known.left_out) or any(letter.name == name for _, letter in self._outbox.letters())
 
     def _wanted(self, name: str, letters: Letters, known: Known, per_hour: int) -> Letters:
-        """Drop and count what is too old, was tried too often, or is more than may be sent, of which the
-        newest are kept; return the rest, what was refused before at the end.
+        """Drop and count what is too old, was tried too often, or is more than may be sent; return the rest,
+        what was refused before at the end.
         """
         counted = _left_out(name)[0]
         useless = [each for each in letters if _is_useless(each[1], LONGEST_WAIT)]
         letters = sorted((each for each in letters if each not in useless), key=lambda each: each[1].at)
         others = [each for each in letters if each[0] != counted]
-        slots = known.slots(per_hour, time())
-        kept = others[-slots:] if slots else [each for each in others if each[1].attempts]
+        kept = known.chosen(others, per_hour, time()) or [each for each in others if each[1].attempts]
         excess = [each for each in others if each not in kept]
         if dropped := [each for each in useless + excess if each[0] != counted]:
             known.leave_out(dropped)
         elif useless:
-            known.forget_left_out()
+            known.left_out = {}
         self._outbox.note(name, _state(known))
         self._drop(useless, f"{name}: too old, or refused too often")
         self._drop(excess, f"{name}: more than {per_hour} an hour")
@@ -150,10 +165,10 @@ class Delivery:
             self._outbox.remove(counted)
         elif letters:
             kept = letters
-        elif known.left_out and slots:
+        elif known.left_out and known.slots(per_hour, time()) > _reserved(per_hour):
             kept = [_left_out(name)]
             self._outbox.put(*kept[0])
-        return sorted(kept, key=lambda each: each[1].attempts)
+        return sorted(kept, key=lambda each: (each[1].attempts, each[1].at))
 
     def _serve_pings(self, name: str, letters: Letters, known: Known) -> None:
         place = letters[0][1].place
@@ -219,16 +234,35 @@ def _left_out(name: str) -> tuple[str, Letter]:
     )
 
 
+def _reserved(per_hour: int) -> int:
+    return per_hour // 2
+
+
 def _body(letter: Letter, known: Known, per_hour: int) -> str:
-    others = (
-        f"{known.left_out} more notifications were left out: more than {per_hour} in an hour, too old, or "
-        "refused too often."
-    )
-    others = "\n".join([others, *(f"- {title}" for title in known.titles)])
-    is_last = known.slots(per_hour, time()) == 1
-    until = "This is the last one for now: what follows within the hour is counted and left out."
-    parts = [letter.body, others if known.left_out else "", until if is_last else ""]
+    parts = [letter.body, _others(known, per_hour), _until(known, per_hour)]
     return "\n\n".join(filter(None, [*parts, REPEATED if letter.attempts else ""]))
+
+
+def _others(known: Known, per_hour: int) -> str:
+    """Say what was left out."""
+    if not known.left_out:
+        return ""
+    why = f"more than {per_hour} in an hour, half of them repeated, too old, or refused too often"
+    titles = sorted(known.left_out.items(), key=lambda each: each[1])
+    named = [f"- {title} ({count})" for title, count in titles[:MOST_TITLES]]
+    more = ["- ..."] if len(titles) > MOST_TITLES else []
+    count = sum(known.left_out.values())
+    return "\n".join([f"{count} more notifications were left out: {why}.", *named, *more])
+
+
+def _until(known: Known, per_hour: int) -> str:
+    """Say if this message is the last one for now."""
+    slots = known.slots(per_hour, time())
+    if slots == 1:
+        return "This is the last one for now: what follows within the hour is counted and left out."
+    if slots == 1 + _reserved(per_hour):
+        return "What was told within the hour is from now on counted and left out if it happens again."
+    return ""
 
 
 def _state(known: Known) -> dict[str, Any]:

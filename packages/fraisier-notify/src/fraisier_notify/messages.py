@@ -8,6 +8,7 @@ from fraisier_notify.notify_settings import Change
 
 SAMPLE = "Fraisier: a test", "This is a test of `fraisier notify test`. Nothing happened."
 REPEATED = "This may be a repetition: an earlier attempt to send it failed, or was cut off."
+_WORD_JOINER = "\u2060"
 _MOST_LINES, _MOST_CHARACTERS = 20, 300
 _BAD: dict[str, Change] = {"failed": "failed", "interrupted": "failed", "rolled_back": "rolled_back"}
 _WORDS = {"failed": "failed", "rolled_back": "was rolled back", "recovered": "succeeds again"}
@@ -33,7 +34,7 @@ def message_of(
         lines = [line[:_MOST_CHARACTERS] for line in context.output[-_MOST_LINES:]]
         parts.append("\n".join(["The last lines of its output:", *(f"  {line}" for line in lines)]))
     parts.append(f"Next: {_next(change, deployment)}")
-    return title, "\n\n".join(filter(None, parts))
+    return title, _as_words("\n\n".join(filter(None, parts)))
 
 
 def missed_message(missed: Missed) -> tuple[str, str]:
@@ -43,6 +44,13 @@ def missed_message(missed: Missed) -> tuple[str, str]:
     since = f"The last one was requested at {_minute(missed.since)}." if missed.since else ""
     due = f"It was due at {_minute(missed.due)}, and nobody requested it."
     return title, "\n\n".join(filter(None, [due, since, f"Next: fraisier status {missed.fraise_id}"]))
+
+
+def _as_words(text: str) -> str:
+    """Return a text, part of which whoever pushes wrote, without what a chat takes for a name to call, such
+    as `@channel`, or for a link with a text of its own: it looks as before.
+    """
+    return text.replace("@", f"@{_WORD_JOINER}").replace("](", f"]{_WORD_JOINER}(")
 
 
 def _facts(deployment: Deployment, event: DeploymentEvent, context: ObserverContext) -> list[str]:

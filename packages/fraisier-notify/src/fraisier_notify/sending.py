@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import signal
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ _SPOKEN_OF = ("apprise", "urllib3", "requests")
 _PART = re.compile(r"[/:@?&=#,;\s]+")
 _LONG = 6
 _SERVICES = "https://github.com/caronc/apprise/wiki"
+_MOST_BYTES = 256 * 2**20
 MASK = "***"
 
 
@@ -82,6 +84,7 @@ def _notify(
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it, also if nobody waits
         signal.setitimer(signal.ITIMER_REAL, seconds)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))  # of an answer without an end
         with _quiet() as heard:
             try:
                 is_sent = service.notify(title=message[0], body=message[1], body_format=NotifyFormat.TEXT)

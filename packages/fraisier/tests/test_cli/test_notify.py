@@ -70,13 +70,21 @@ def test_without_the_section_there_is_nobody_to_notify(installation: Installatio
     assert done.stderr.endswith("fraises.yaml: notify: names nobody to notify\n")
 
 
-@pytest.mark.parametrize("name", ["environment", "fraise"])
-def test_an_unknown_name_is_refused(installation: Installation, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "notify", "problem"),
+    [
+        ("environment", "opps", 'no section of notify is called "opps"; did you mean "ops"?'),
+        ("fraise", "opps", 'no section of notify is called "opps"; did you mean "ops"?'),
+        ("fraise", "mailtos://ada:s3cret@example.com", "should be names of sections below notify:, not URLs"),
+    ],
+)
+def test_an_unknown_name_is_refused(installation: Installation, name: str, notify: str, problem: str) -> None:
     text = installation.config.read_text()
     place = "    environments:\n" if name == "fraise" else "        branch: main\n"
     indent = "    " if name == "fraise" else "        "
-    text = text.replace(place, f"{indent}notify: opps\n{place}", 1)
+    text = text.replace(place, f"{indent}notify: '{notify}'\n{place}", 1)
     installation.config.write_text(f"{text}notify: {{ops: {{url: 'json://localhost'}}}}\n")
     done = installation.run("config", "check")
     assert done.returncode == 3
-    assert 'notify: no section of notify is called "opps"; did you mean "ops"?' in done.stderr
+    assert f"notify: {problem}" in done.stderr
+    assert "s3cret" not in done.stderr

@@ -130,7 +130,11 @@ def _check_notified(reader: ConfigReader, fraises: Mapping[str, Fraise]) -> None
     for keys, names in said:
         for name in names or ():
             if name not in known:
-                reader.refuse((*keys, "notify"), unknown("section of notify", name, known))
+                is_url = "://" in name  # a secret as a whole, shown nowhere
+                problem = "should be names of sections below notify:, not URLs"
+                reader.refuse(
+                    (*keys, "notify"), problem if is_url else unknown("section of notify", name, known)
+                )
 
 
 def _keys(environment: Environment) -> Keys:

@@ -167,6 +167,8 @@ class ConfigReader:
         if isinstance(written, dict | list):
             return f", found {_kind(written)}"
         shown = json.dumps(written, ensure_ascii=False)
+        if "://" in shown:  # it may be a secret as a whole that was written elsewhere than it belongs
+            return ""
         return f", found {shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + '…'}"
 
 

@@ -28,6 +28,14 @@ def _a_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _public_keys(recipients: tuple[str, ...]) -> tuple[str, ...]:
+    """Return them; an error does not show what may be the secret key that belongs to one."""
+    for number, text in enumerate(recipients, 1):
+        if not text.startswith(("age1", "ssh-")):
+            raise ValueError(f"number {number} is no public key of age or ssh: age1... or ssh-...")
+    return recipients
+
+
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -132,7 +140,9 @@ class EncryptSection(Section):
         identity: a secret key of age, which only `verify` and `restore` from a remote need.
     """
 
-    recipients: Annotated[tuple[str, ...], BeforeValidator(_a_list), Field(min_length=1)]
+    recipients: Annotated[
+        tuple[str, ...], BeforeValidator(_a_list), Field(min_length=1), AfterValidator(_public_keys)
+    ]
     identity: Secret | None = None
 
 

@@ -29,12 +29,12 @@ def require_encryption(section: EncryptSection) -> None:
     from pyrage import IdentityError, RecipientError
 
     recipients = []
-    for text in section.recipients:
+    for number, text in enumerate(section.recipients, 1):
         try:
             recipients.append(recipient(text))
         except RecipientError as error:
             raise BackupError(
-                f"encrypt.recipients: {text!r} is no public key of age or ssh: {error}"
+                f"encrypt.recipients: number {number} is no public key of age or ssh: {error}"
             ) from None
     try:
         if section.identity is not None:
