@@ -68,7 +68,9 @@ class Known:
             now: the time.
         """
         slots = self.slots(per_hour, now)
-        known, news, repeated = {*self.told}, [], []
+        known = {*self.told}
+        news: Letters = []
+        repeated: Letters = []
         for each in reversed(letters):
             (repeated if each[1].title in known else news).append(each)
             known.add(each[1].title)
