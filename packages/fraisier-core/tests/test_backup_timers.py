@@ -22,7 +22,6 @@ fraises:
       production:
         source: {source}
         target: /var/backups/kept
-        path: /var/backups/kept
         schedule: "30 2 * * *"
         restore_test: {{schedule: {{cron: "30 2 * * sun", time_zone: Europe/Berlin}}}}
 """
@@ -53,7 +52,8 @@ def test_each_kind_has_a_timer_that_requests_it(site: PackageFolder, source: str
     }
     assert "OnCalendar=*-*-* 02:30:00\n" in texts[f"{UNIT}.timer"]
     assert "OnCalendar=Sun *-*-* 02:30:00 Europe/Berlin\n" in texts[f"{UNIT}.restore_test.timer"]
-    assert "ReadWritePaths=/var/lib/fraisier /var/backups/kept\n" in texts[f"{UNIT}@.service"]
+    assert "ProtectSystem=full\n" in texts[f"{UNIT}@.service"]
+    assert "ProtectSystem=strict\n" in texts[f"{UNIT}.service"]
 
 
 def test_a_crontab_requests_both(site: PackageFolder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -18,12 +17,6 @@ LEAST_MEMORY, LEAST_TASKS = 80, 16
 """Megabytes, and processes and threads, with which a unit can execute the smallest job."""
 _OURS = "what of Fraisier executes the run is in the same unit, and"
 _UNITS = {**dict.fromkeys("0123456789", 1), "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
 
 
 # Exactly what it says is known to systemd alone, which `config install` asks.
@@ -175,11 +168,6 @@ class JobSettings(EnvironmentSettings):
         return {self.kind: self.schedule} if self.schedule else {}
 
     @property
-    def writable(self) -> tuple[Path, ...]:
-        """The folders that jobs write into beside the state folder."""
-        return ()
-
-    @property
     def needs_unit(self) -> bool:
         """Whether each run is a unit of systemd's, on a host that has it."""
         return bool(self.schedules) or self.limits != LimitsSection()
@@ -206,12 +194,10 @@ class BackupJobSettings(JobSettings):
     type adds its own keys.
 
     Args:
-        path: the folder on this host in which backups are stored, absolute.
         restore_test: when a backup is restored as a test, if it ever is by itself.
     """
 
     kind: ClassVar[str] = "backup"
-    path: Annotated[Path, AfterValidator(_absolute)] | None = None
     restore_test: RestoreTestSection | None = None
 
     @property
@@ -220,11 +206,6 @@ class BackupJobSettings(JobSettings):
         test = self.restore_test.schedule if self.restore_test else None
         return {**super().schedules, **({"restore_test": test} if test else {})}
 
-    @property
-    def writable(self) -> tuple[Path, ...]:
-        """The folders that jobs write into beside the state folder."""
-        return (self.path,) if self.path else ()
-
 
 def settings_of_requests(section: Mapping[str, object], kinds: Collection[str] | None) -> JobSettings:
     """Return what a section says of how jobs are requested and who executes them, whatever else is wrong with
@@ -232,9 +213,9 @@ def settings_of_requests(section: Mapping[str, object], kinds: Collection[str] |
     """
     keys = "overlap", "deploy_during_run", "schedule", "limits"
     said = {key: section[key] for key in keys if key in section}
-    test, path = section.get("restore_test"), section.get("path")
+    test = section.get("restore_test")
     if "backup" not in (["backup"] if kinds is None and test else kinds or ()):
         return JobSettings.model_validate(said)
     if isinstance(test, Mapping):
         said["restore_test"] = {"schedule": test.get("schedule")}
-    return BackupJobSettings.model_validate(said | ({"path": path} if path else {}))
+    return BackupJobSettings.model_validate(said)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fraisier_core.config.fraise import Environment
 from fraisier_core.job_settings import JobSettings, LimitsSection, ScheduleSection
 from fraisier_core.settings import EnvironmentSettings
+from fraisier_core.store.vocabulary import KINDS
 
 PREFIX = "fraisier-run-"
 """What the names of the units of all jobs begin with, and of no other."""
@@ -46,13 +46,13 @@ class JobTimer:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What systemd has to know of an environment; `writable` are folders that its jobs write into."""
+    """What systemd has to know of an environment; `runs_release` unless its jobs need none."""
 
     fraise: str
     environment: str
     timers: tuple[JobTimer, ...]
     limits: LimitsSection
-    writable: tuple[Path, ...] = ()
+    runs_release: bool = True
 
     @staticmethod
     def of(environment: Environment) -> Job | None:
@@ -71,7 +71,7 @@ class Job:
             JobTimer(*names, kind, schedule, unit if kind == settings.kind else f"{unit}.{kind}")
             for kind, schedule in settings.schedules.items()
         )
-        return Job(*names, timers, settings.limits, settings.writable)
+        return Job(*names, timers, settings.limits, KINDS[settings.kind].source != "nothing")
 
     @property
     def unit(self) -> str:

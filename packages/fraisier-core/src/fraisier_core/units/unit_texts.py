@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,6 @@ MARK = "Written by `fraisier config install`, from "
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _HARDENING = """\
 NoNewPrivileges=yes
-ProtectSystem=strict
-PrivateTmp=yes
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
@@ -25,10 +22,14 @@ ProtectControlGroups=yes
 ProtectClock=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
 LockPersonality=yes
-CapabilityBoundingSet=
 SystemCallArchitectures=native
+"""
+_CONFINED = """\
+ProtectSystem=strict
+PrivateTmp=yes
+RestrictSUIDSGID=yes
+CapabilityBoundingSet=
 """
 # What could not be recorded is requested again, unless there is nothing to request: the exit codes of a wrong
 # request and of an unknown name. What was killed, as for taking too long, may have been recorded, and is not
@@ -115,7 +116,7 @@ def _executor(job: Job, place: UnitPlace) -> str:
         f"After=network.target\nCollectMode=inactive-or-failed\n\n"
         f"[Service]\nType=exec\nExecStart={command} %i\n"
         f"KillMode=mixed\nTimeoutStopSec=60\nOOMPolicy=continue\n"
-        f"{_limits(job)}{_service(place, job.writable)}"
+        f"{_limits(job)}{_service(place, runs_release=job.runs_release)}"
     )
 
 
@@ -125,14 +126,18 @@ def _limits(job: Job) -> str:
     return "".join(f"{name}={value}\n" for name, value in named.items() if value is not None)
 
 
-def _service(place: UnitPlace, own: Iterable[Path] = ()) -> str:
-    folders = (*place.writable, *map(str, own))
-    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *folders])))
-    files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
-    used = (place.state_dir, place.config, *map(Path, (place.program, *folders)))
-    at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
+def _service(place: UnitPlace, *, runs_release: bool = True) -> str:
+    """Return how a service is confined. What runs no release is configured by the administrator alone, and
+    sees and writes the host as its user does: a backup reads homes and sockets in /tmp, and restores modes.
+    """
     user = "".join(f"{line}\n" for line in (f"User={place.owner}", *place.groups))
-    return (
-        f"{user}{files}UMask=0022\nReadWritePaths={writable}\n"
-        f"ProtectHome={'no' if at_home else 'yes'}\n{_HARDENING}"
-    )
+    files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
+    confined = _confined(place) if runs_release else "ProtectSystem=full\n"
+    return f"{user}{files}UMask=0022\n{confined}{_HARDENING}"
+
+
+def _confined(place: UnitPlace) -> str:
+    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
+    used = (place.state_dir, place.config, *map(Path, (place.program, *place.writable)))
+    at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
+    return f"ReadWritePaths={writable}\nProtectHome={'no' if at_home else 'yes'}\n{_CONFINED}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
-from pathlib import Path
 from typing import Annotated
 
 from fraisier_core import BackupJobSettings, RestoreTestSection, Section
@@ -210,14 +209,6 @@ class BackupSettings(BackupJobSettings):
     @property
     def _places(self) -> tuple[str, ...]:
         return ("restic",) if self.restic else (LOCAL, *self.remotes)
-
-    @property
-    def writable(self) -> tuple[Path, ...]:
-        """The folders on this host that backups are written into."""
-        remotes = (each.rclone for each in self.remotes.values() if each.rclone)
-        repository = self.restic.repository.get_secret_value() if self.restic else ""
-        found = (Path(text) for text in (*remotes, repository) if text.startswith("/"))
-        return (*super().writable, *found)
 
     @model_validator(mode="after")
     def _somewhere(self) -> BackupSettings:
