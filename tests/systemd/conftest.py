@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,13 +36,15 @@ def systemctl() -> Callable[..., str]:
 def unhidden(
     place: Path, install_unit: Callable[[str, str], None], systemctl: Callable[..., str]
 ) -> Iterator[Path]:
-    """Let units write to `place`, and see the checkout that is tested, wherever it is; return the folder that
-    says so.
+    """Let what is deployed write to `place`, and units see the checkout that is tested, wherever it is.
+
+    Returns the folder that says so.
     """
     install_unit("fraisier-worker.service", f"ExecStart=/bin/true\nReadWritePaths={place}")
     folder = UNITS / "fraisier-run-.service.d"
     folder.mkdir()
-    lines = ("[Service]", "PrivateTmp=no", "ReadWritePaths=/tmp", "ProtectHome=no", "RestartSec=100ms", "")
+    seen = " ".join(str(path) for path in (ROOT, Path(sys.prefix)) if path.is_relative_to("/tmp"))
+    lines = ("[Service]", f"BindReadOnlyPaths={seen}", "ProtectHome=no", "RestartSec=100ms", "")
     (folder / "checkout.conf").write_text("\n".join(lines))
     systemctl("daemon-reload")
     yield folder

@@ -1,48 +1,39 @@
-"""A timer of systemd's makes a backup by itself, which the commands of backups find."""
+"""Timers of systemd's make backups by themselves, in units that let them reach what they need."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import psycopg
 import pytest
 from fraisier.exit_codes import ExitCode
+from fraisier_core.store.records import Deployment
 from fraisier_core.units.installed_units import UNITS
 from fraisier_core.units.polkit import RULE_NAMES, RULES
 
+from tests.postgres import Servers
+from tests.postgres_server import programs
+from tests.ssh_server import ssh_server
+from tests.stores import open_store
 from tests.waiting import wait_until
 
-FIRES_WITHIN = 150.0  # a minute until the next one, and what a loaded machine takes
-CONFIG = """
-state_dir: {folder}/state
-fraises:
-  shop_files:
-    type: backup
-    environments:
-      production:
-        source: {{folders: {folder}/files}}
-        path: {folder}/copies
-        remotes: {{offsite: {{rclone: "disk:{folder}/offsite", config: {folder}/rclone.conf}}}}
-        keep: {{last: 3}}
-        schedule: "* * * * *"
-        limits: {{memory: 1G}}
-      vault:
-        source: {{folders: {folder}/files}}
-        restic: {{repository: {folder}/vault, password: "of the vault"}}
-        keep: {{last: 3}}
-        schedule: "* * * * *"
-"""
+PATIENCE = 150.0  # what a loaded machine takes
+VERSION = 16  # Debian's programs are older
+OFTEN, NEVER = {"on_calendar": "*:*:0/5"}, "0 0 29 2 *"
+ORDERS = "SELECT id, note FROM orders ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
 class BackupHost:
-    """A machine with a fraise that backs up a folder each minute, with and without restic."""
+    """A machine with a fraise that backs up a database and, with restic, a folder."""
 
     folder: Path
 
@@ -50,47 +41,104 @@ class BackupHost:
         command = [sys.executable, "-m", "fraisier", "-c", str(self.folder / "fraises.yaml"), *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
-    def ended(self, environment: str) -> list[dict[str, Any]]:
-        """Return the backups that have ended."""
-        told = json.loads(self.fraisier("history", "shop_files", environment, "--json").stdout or "[]")
-        return [each for each in told if each["status"] not in {"pending", "running"}]
+    def requested(self, environment: str, kind: str) -> list[Deployment]:
+        with closing(open_store(self.folder / "state/fraisier.db")) as store:
+            return [each for each in store.deployments("shop", environment) if each.kind == kind]
+
+    def first(self, environment: str, kind: str) -> Deployment:
+        """Return what a timer requested first, once it has succeeded."""
+
+        def ended() -> list[Deployment]:
+            found = self.requested(environment, kind)
+            return [each for each in found if each.status not in {"pending", "running", "skipped"}]
+
+        done = wait_until(ended, told, PATIENCE)[-1]
+        assert (done.trigger, done.status) == ("schedule", "success"), told()
+        return done
+
+
+def told() -> str:
+    journal = ["journalctl", "--no-pager", "--output=cat", "--lines=60", "--unit=fraisier-*"]
+    return subprocess.run(journal, check=False, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
-def host(place: Path) -> Iterator[BackupHost]:
-    (place / "state").mkdir()
-    (place / "files").mkdir()
-    (place / "files/letter.txt").write_text("worth keeping")
-    (place / "rclone.conf").write_text("[disk]\ntype = local\n")
-    (place / "fraises.yaml").write_text(CONFIG.format(folder=place))
-    yield BackupHost(place)
-    installed = [*UNITS.glob("fraisier-*shop_files*"), *RULES.glob(RULE_NAMES)]
-    if timers := [path.name for path in installed if path.suffix == ".timer"]:
-        subprocess.run(["systemctl", "disable", "--quiet", "--now", *timers], check=True)
-    for path in installed:
-        path.unlink()
-    subprocess.run(["systemctl", "daemon-reload"], check=True)
+def host(tmp_path: Path, unhidden: Path, postgres_servers: Servers) -> Iterator[BackupHost]:
+    """A host on which nothing says what units may write to."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fraisier-", dir="/srv") as name,
+        ssh_server(tmp_path) as server,
+        postgres_servers(VERSION).database() as url,
+    ):
+        folder = Path(name)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE orders (id integer PRIMARY KEY, note text)")
+            connection.execute("INSERT INTO orders SELECT n, md5(n::text) FROM generate_series(1, 500) n")
+        (folder / "state").mkdir()
+        (folder / "files/of-a-group").mkdir(parents=True)
+        (folder / "files/of-a-group").chmod(0o2775)
+        (folder / "rclone.conf").write_text("[disk]\ntype = local\n")
+        jobs = {
+            "schedule": OFTEN,
+            "overlap": "skip",
+            "restore_test": {"schedule": NEVER},
+            "keep": {"last": 3},
+        }
+        database = {
+            "source": {"postgresql": url, "bin": str(programs(VERSION))},
+            "path": str(folder / "copies"),
+            "remotes": {
+                "offsite": {"rclone": f"disk:{folder}/offsite", "config": str(folder / "rclone.conf")},
+                "nas": {
+                    "rsync": f"{server.login}:{folder}/nas",
+                    "port": server.port,
+                    "identity": str(server.identity("key")),
+                    "known_hosts": str(server.known_hosts),
+                },
+            },
+            "limits": {"memory": "1G"},
+        }
+        files = {
+            "source": {"folders": str(folder / "files")},
+            "restic": {"repository": f"{folder}/vault", "password": "of the vault"},
+        }
+        environments = {"database": database | jobs, "files": files | jobs}
+        configuration = {
+            "state_dir": str(folder / "state"),
+            "fraises": {"shop": {"type": "backup", "environments": environments}},
+        }
+        (folder / "fraises.yaml").write_text(json.dumps(configuration))
+        yield BackupHost(folder)
+        installed = [*UNITS.glob("fraisier-*shop*"), *RULES.glob(RULE_NAMES)]
+        if timers := [path.name for path in installed if path.suffix == ".timer"]:
+            subprocess.run(["systemctl", "disable", "--quiet", "--now", *timers], check=True)
+        for path in installed:
+            path.unlink()
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
-@pytest.mark.usefixtures("unhidden")
-def test_a_timer_makes_a_backup_that_is_listed_and_restored(host: BackupHost) -> None:
+def test_timers_make_backups_and_restore_tests_and_one_command_restores_into_an_empty_server(
+    host: BackupHost, systemctl: Callable[..., str], postgres_servers: Servers
+) -> None:
     installed = host.fraisier("config", "install")
     assert installed.returncode == ExitCode.SUCCESS, installed.stderr
-    journal = ["journalctl", "--no-pager", "--output=cat", "--lines=60", "--unit=fraisier-*"]
-
-    def told() -> str:
-        return subprocess.run(journal, check=False, capture_output=True, text=True).stdout
-
-    stored = {}
-    for environment in ("vault", "production"):
-        done = wait_until(partial(host.ended, environment), told, FIRES_WITHIN)[-1]
-        assert (done["kind"], done["trigger"], done["status"]) == ("backup", "schedule", "success"), told()
-        stored[environment] = done["stored_name"]
+    names = {}
+    for environment in ("database", "files"):
+        wait_until(partial(host.requested, environment, "backup"), told, PATIENCE)
+        systemctl("stop", f"fraisier-run-shop.{environment}.timer")
+    for environment in ("database", "files"):
+        names[environment] = str(host.first(environment, "backup").stored_name)
+        systemctl("start", f"fraisier-run-shop.{environment}.restore_test.service")
     listed = json.loads(host.fraisier("backups", "list", "--json").stdout)
     there = {(each["place"], each["name"]) for each in listed["copies"]}
-    assert {("restic", stored["vault"]), ("offsite", stored["production"])} <= there
-    restore = ("backups", "restore", "shop_files", "production", stored["production"], "--from", "offsite")
-    restored = host.fraisier(*restore, "--to", str(host.folder / "restored"))
-    assert restored.returncode == ExitCode.SUCCESS, restored.stderr
-    (found,) = (host.folder / "restored").rglob("letter.txt")
-    assert found.read_text() == "worth keeping"
+    expected = {(place, names["database"]) for place in ("local", "offsite", "nas")}
+    assert expected | {("restic", names["files"])} <= there
+    with postgres_servers.own(VERSION) as empty:
+        restore = ("backups", "restore", "shop", "database", names["database"], "--from", "nas")
+        restored = host.fraisier(*restore, "--to", empty.url("shop"))
+        assert restored.returncode == ExitCode.SUCCESS, restored.stderr
+        with psycopg.connect(empty.url("shop")) as connection:
+            rows = connection.execute(ORDERS).fetchall()
+    assert len(rows) == 500
+    for environment in ("database", "files"):
+        host.first(environment, "restore_test")
