@@ -44,6 +44,8 @@ def opened(tmp_path: Path, postgres_servers: Servers) -> Iterator[Open]:
     """Opens a new and empty store of a kind."""
     from fraisier_postgres.postgres_store import PostgresStore  # not installed wherever these tests run
 
+    from tests.postgres_stores import new_store
+
     made: list[Store] = []
     names: list[str] = []
 
@@ -51,8 +53,9 @@ def opened(tmp_path: Path, postgres_servers: Servers) -> Iterator[Open]:
         if kind == "sqlite":
             store: Store = SqliteStore.open(tmp_path / f"store-{len(made)}" / "store.db", Host())
         else:
-            names.append(postgres_servers(USUAL).create())
-            store = PostgresStore.open(postgres_servers(USUAL).url(names[-1]), Host())
+            server = postgres_servers(USUAL)
+            names.append(server.create(new_store(server)))
+            store = PostgresStore.open(server.url(names[-1]), Host())
         made.append(store)
         return store
 

@@ -126,6 +126,16 @@ def postgres_url(postgres_servers: Servers, postgres_version: int) -> Iterator[s
 
 
 @pytest.fixture
+def store_url(postgres_servers: Servers, postgres_version: int) -> Iterator[str]:
+    """The address of a new database with a new store in it."""
+    from tests.postgres_stores import new_store  # only those need it who use PostgreSQL
+
+    server = postgres_servers(postgres_version)
+    with server.database(new_store(server)) as url:
+        yield url
+
+
+@pytest.fixture
 def postgres_server(postgres_servers: Servers, postgres_version: int) -> Iterator[Server]:
     """A server of the test's own, to be stopped, restarted and killed."""
     with postgres_servers.own(postgres_version) as server:

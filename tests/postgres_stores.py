@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import psycopg
 from fraisier_core.store.relational.migrations import migrations
+from fraisier_core.system.host import Host
 from fraisier_postgres.postgres_migrations import SQL
 from fraisier_postgres.postgres_store import PostgresStore
 
+from tests.postgres_server import Server
 from tests.stores import OpenStore
 
 _CLEAR = """
@@ -56,6 +58,11 @@ class OpenPostgresStore(PostgresStore, OpenStore):
     def age_leases(self, seconds: float) -> None:
         sql = "UPDATE tb_leases SET expires = expires - make_interval(secs => :seconds)"
         self.execute(sql, {"seconds": seconds})
+
+
+def new_store(server: Server) -> str:
+    """Return a database with a new store in it, to be copied: half the work of a migration."""
+    return server.template("new_store", lambda url: PostgresStore.open(url, Host()).close())
 
 
 def clear(url: str) -> None:

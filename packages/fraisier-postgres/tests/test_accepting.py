@@ -58,15 +58,15 @@ def opened(url: str) -> Iterator[PostgresStore]:
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[PostgresStore]:
-    with opened(postgres_url) as store:
+def store(store_url: str) -> Iterator[PostgresStore]:
+    with opened(store_url) as store:
         yield store
 
 
 @pytest.fixture
-def other(store: PostgresStore, postgres_url: str) -> Iterator[PostgresStore]:
+def other(store: PostgresStore, store_url: str) -> Iterator[PostgresStore]:
     """The store of a second web app."""
-    with opened(postgres_url) as other:
+    with opened(store_url) as other:
         yield other
 
 
@@ -77,10 +77,10 @@ def proxy(postgres_servers: Servers, postgres_version: int) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def behind(store: PostgresStore, postgres_url: str, proxy: Proxy) -> Iterator[PostgresStore]:
+def behind(store: PostgresStore, store_url: str, proxy: Proxy) -> Iterator[PostgresStore]:
     """The same store, reached through the proxy."""
-    database = postgres_url.rpartition("/")[2].partition("?")[0]
-    server = Server(Path(str(psycopg.conninfo.conninfo_to_dict(postgres_url)["host"])))
+    database = store_url.rpartition("/")[2].partition("?")[0]
+    server = Server(Path(str(psycopg.conninfo.conninfo_to_dict(store_url)["host"])))
     url = server.tcp_url(database).replace(f":{server.port}/", f":{proxy.port}/")
     with opened(url) as behind:
         yield behind
@@ -117,17 +117,17 @@ def held(url: str, *places: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @every_postgres
-def test_a_batch_is_stored_in_its_order_and_the_newest_waits(store: PostgresStore, postgres_url: str) -> None:
+def test_a_batch_is_stored_in_its_order_and_the_newest_waits(store: PostgresStore, store_url: str) -> None:
     batch = [delivery(f"d{number}", *PLACES) for number in range(40)]
     receipts = accept(store, *batch)
     assert verdicts(receipts) == ["accepted"] * 40
-    found = rows(postgres_url, "SELECT delivery_id, id::text FROM tb_webhook_events ORDER BY sequence")
+    found = rows(store_url, "SELECT delivery_id, id::text FROM tb_webhook_events ORDER BY sequence")
     assert [row[0] for row in found] == [f"d{number}" for number in range(40)]
     assert [row[1] for row in found] == [each.event_id for each in receipts if isinstance(each, Receipt)]
     waiting = (
         "SELECT webhook_event_id::text, environment FROM tb_deployments WHERE status = 'pending' ORDER BY 2"
     )
-    assert rows(postgres_url, waiting) == [(found[-1][1], place) for place in PLACES]
+    assert rows(store_url, waiting) == [(found[-1][1], place) for place in PLACES]
     (first, *_) = receipts
     assert isinstance(first, Receipt)
     assert [(each.environment, each.status) for each in first.deployments] == [
@@ -136,7 +136,7 @@ def test_a_batch_is_stored_in_its_order_and_the_newest_waits(store: PostgresStor
     came = (
         "SELECT count(*) FROM tb_deployments AS d JOIN tb_webhook_events AS w ON w.id = d.webhook_event_id "
     )
-    assert rows(postgres_url, came + "WHERE d.newest_delivery <> w.sequence") == [(0,)]
+    assert rows(store_url, came + "WHERE d.newest_delivery <> w.sequence") == [(0,)]
 
 
 def test_what_a_batch_holds_is_read_as_it_was_delivered(store: PostgresStore) -> None:
@@ -163,10 +163,10 @@ def test_what_a_batch_holds_is_read_as_it_was_delivered(store: PostgresStore) ->
         delivery("p")._replace(requests=(REQUEST._replace(webhook_event_id="x", trigger="nothing"),)),  # type: ignore[arg-type]
     ],
 )
-def test_what_cannot_be_stored_fails_alone(store: PostgresStore, postgres_url: str, poison: Delivery) -> None:
+def test_what_cannot_be_stored_fails_alone(store: PostgresStore, store_url: str, poison: Delivery) -> None:
     receipts = accept(store, delivery("a"), poison, delivery("b"))
     assert verdicts(receipts) == ["accepted", "refused", "accepted"]
-    assert rows(postgres_url, "SELECT delivery_id FROM tb_webhook_events ORDER BY sequence") == [
+    assert rows(store_url, "SELECT delivery_id FROM tb_webhook_events ORDER BY sequence") == [
         ("a",),
         ("b",),
     ]
@@ -197,7 +197,7 @@ def test_duplicates_conflicts_and_repeats_are_known_in_a_batch_of_new_ones(store
 
 @every_postgres
 def test_two_web_apps_that_get_the_same_deliveries_at_once_store_each_once(
-    store: PostgresStore, other: PostgresStore, postgres_url: str
+    store: PostgresStore, other: PostgresStore, store_url: str
 ) -> None:
     batch = [delivery(f"d{number}", *PLACES) for number in range(20)]
     turned = [delivery(f"d{number}", *PLACES[::-1]) for number in range(20)]
@@ -207,11 +207,11 @@ def test_two_web_apps_that_get_the_same_deliveries_at_once_store_each_once(
 
     ours, theirs = run(race())
     assert sorted(verdicts(ours + theirs)) == ["accepted"] * 20 + ["duplicate"] * 20
-    assert rows(postgres_url, "SELECT count(*) FROM tb_deployments") == [(40,)]
+    assert rows(store_url, "SELECT count(*) FROM tb_deployments") == [(40,)]
 
 
 def test_web_apps_that_request_the_same_environments_never_wait_for_each_other_in_a_circle(
-    store: PostgresStore, other: PostgresStore, postgres_url: str
+    store: PostgresStore, other: PostgresStore, store_url: str
 ) -> None:
     async def race() -> None:
         for number in range(20):
@@ -222,22 +222,22 @@ def test_web_apps_that_request_the_same_environments_never_wait_for_each_other_i
     store.close()
     other.close()
     counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert wait_until(lambda: rows(postgres_url, f"{counted} AND xact_commit >= 40")) == [(0,)]
+    assert wait_until(lambda: rows(store_url, f"{counted} AND xact_commit >= 40")) == [(0,)]
 
 
 def test_what_another_web_app_commits_between_the_look_and_the_insert_is_a_duplicate(
-    store: PostgresStore, other: PostgresStore, postgres_url: str
+    store: PostgresStore, other: PostgresStore, store_url: str
 ) -> None:
     accept(store, delivery("known"))
-    with psycopg.connect(postgres_url) as holder:
+    with psycopg.connect(store_url) as holder:
         holder.execute("SELECT 1 FROM tb_kinds FOR UPDATE")  # which a request needs once its event is there
 
         async def race() -> tuple[list[Receipt | StoreError], list[Receipt | StoreError]]:
             theirs = asyncio.create_task(other.accept([delivery("d1", "staging")]))
-            await until(lambda: rows(postgres_url, BLOCKED))
+            await until(lambda: rows(store_url, BLOCKED))
             one_by_one = [delivery("known"), delivery("d1", "production")]
             ours = asyncio.create_task(store.accept(one_by_one))
-            await until(lambda: len(rows(postgres_url, BLOCKED)) > 1)
+            await until(lambda: len(rows(store_url, BLOCKED)) > 1)
             holder.rollback()
             return await ours, await theirs
 
@@ -250,32 +250,32 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 def test_the_loop_turns_while_postgresql_makes_it_wait_and_what_waits_there_is_cancelled(
-    store: PostgresStore, postgres_url: str
+    store: PostgresStore, store_url: str
 ) -> None:
     async def blocked() -> int:
         turns = 0
-        with held(postgres_url):
+        with held(store_url):
             task = asyncio.create_task(store.accept([delivery("d1")]))
             while not task.done():
                 await asyncio.sleep(0)
                 turns += 1
             with pytest.raises(UnreachableStoreError, match="did not answer"):
                 await task
-            await until(lambda: not rows(postgres_url, BLOCKED))
+            await until(lambda: not rows(store_url, BLOCKED))
         return turns
 
     assert run(blocked()) > 100
-    assert rows(postgres_url, "SELECT 1 FROM tb_webhook_events") == []
+    assert rows(store_url, "SELECT 1 FROM tb_webhook_events") == []
     assert verdicts(accept(store, delivery("d1"))) == ["accepted"]
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_only_what_requests_an_environment_that_is_held_is_refused(
-    store: PostgresStore, postgres_url: str, place: str
+    store: PostgresStore, store_url: str, place: str
 ) -> None:
     (free,) = set(PLACES) - {place}
     batch = [delivery("1", free), delivery("2", place), delivery("3", *PLACES), delivery("4", free)]
-    with held(postgres_url, place):
+    with held(store_url, place):
         assert verdicts(accept(store, *batch)) == ["accepted", "refused", "refused", "accepted"]
     first, *refused, last = verdicts(accept(store, *batch))
     assert (first, last) == ("duplicate", "duplicate")
@@ -283,9 +283,9 @@ def test_only_what_requests_an_environment_that_is_held_is_refused(
     assert verdicts(accept(store, *batch)) == ["duplicate"] * 4
 
 
-def test_what_is_stored_one_by_one_waits_no_longer(store: PostgresStore, postgres_url: str) -> None:
+def test_what_is_stored_one_by_one_waits_no_longer(store: PostgresStore, store_url: str) -> None:
     accept(store, delivery("d1"))
-    with held(postgres_url), pytest.raises(StoreError):
+    with held(store_url), pytest.raises(StoreError):
         accept(store, delivery("d1"), delivery("d2"))
     assert verdicts(accept(store, delivery("d1"), delivery("d2"))) == ["duplicate", "accepted"]
 
@@ -325,7 +325,7 @@ def test_a_database_that_says_nothing_is_away_and_is_used_again_once_it_answers(
     "batch", [[delivery("cut")], [delivery("a"), delivery("cut", *PLACES), delivery("b")]]
 )
 def test_what_became_of_a_batch_is_looked_up_if_the_connection_is_cut(
-    behind: PostgresStore, proxy: Proxy, postgres_url: str, moment: Moment, batch: list[Delivery]
+    behind: PostgresStore, proxy: Proxy, store_url: str, moment: Moment, batch: list[Delivery]
 ) -> None:
     accept(behind, delivery("first"))
     proxy.cut('"cut"', moment)
@@ -337,29 +337,29 @@ def test_what_became_of_a_batch_is_looked_up_if_the_connection_is_cut(
     else:
         receipts = accept(behind, *batch)
         assert verdicts(receipts) == ["accepted"] * len(batch)
-        stored = {row[0] for row in rows(postgres_url, "SELECT id::text FROM tb_webhook_events")}
+        stored = {row[0] for row in rows(store_url, "SELECT id::text FROM tb_webhook_events")}
         assert {each.event_id for each in receipts if isinstance(each, Receipt)} <= stored
         assert verdicts(accept(behind, *batch)) == ["duplicate"] * len(batch)
-    assert rows(postgres_url, "SELECT count(*) FROM tb_webhook_events WHERE verdict = 'accepted'") == [
+    assert rows(store_url, "SELECT count(*) FROM tb_webhook_events WHERE verdict = 'accepted'") == [
         (1 + len(batch),)
     ]
 
 
 def test_what_was_sent_and_is_committed_later_is_not_sent_again(
-    behind: PostgresStore, proxy: Proxy, postgres_url: str
+    behind: PostgresStore, proxy: Proxy, store_url: str
 ) -> None:
     accept(behind, delivery("first"))
 
     async def cut_while_it_waits() -> list[Receipt | StoreError]:
-        with held(postgres_url) as holder:
+        with held(store_url) as holder:
             proxy.cut('"cut"', "after")
             task = asyncio.create_task(behind.accept([delivery("cut")]))
-            await until(lambda: rows(postgres_url, BLOCKED))
+            await until(lambda: rows(store_url, BLOCKED))
             holder.rollback()
             return await task
 
     assert verdicts(run(cut_while_it_waits())) == ["accepted"]
-    assert rows(postgres_url, "SELECT count(*) FROM tb_webhook_events WHERE delivery_id = 'cut'") == [(1,)]
+    assert rows(store_url, "SELECT count(*) FROM tb_webhook_events WHERE delivery_id = 'cut'") == [(1,)]
 
 
 @pytest.mark.parametrize("ended", ["restart", "kill", "terminate"])

@@ -44,19 +44,19 @@ WHERE e.event <> 'requested' ORDER BY d.environment, e.sequence
 
 
 @pytest.mark.parametrize("environments", [ENVIRONMENTS, 1], ids=["many environments", "one environment"])
-def test_eight_workers_claim_each_deployment_once(postgres_url: str, environments: int) -> None:
+def test_eight_workers_claim_each_deployment_once(store_url: str, environments: int) -> None:
     each = (CLAIMS if environments > 1 else CLAIMS // 5) // WORKERS
     places = [f"live-{number}" for number in range(environments)]
-    with closing(PostgresStore.open(postgres_url, Host())) as store:
+    with closing(PostgresStore.open(store_url, Host())) as store:
         store.configure(
             [ConfiguredEnvironment("shop", "site", None, None, name, None, None) for name in places]
         )
         store.request_all(
             [Request("shop", name, "deploy", "manual", "ada", "main", "c" * 40) for name in places]
         )
-        work_at_once(postgres_url, each)
+        work_at_once(store_url, each)
         assert store.leases() == []
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(store_url) as connection:
         events = connection.execute(EVENTS).fetchall()
     assert [event for *_, event in events].count("claimed") == each * WORKERS
     for _, here in groupby(events, key=lambda event: event[0]):

@@ -35,17 +35,17 @@ class Shifted(Host):
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[PostgresStore]:
-    with closing(PostgresStore.open(postgres_url, Host())) as found:
+def store(store_url: str) -> Iterator[PostgresStore]:
+    with closing(PostgresStore.open(store_url, Host())) as found:
         found.configure([SHOP, SHOP._replace(environment="test")])
         yield found
 
 
 @pytest.mark.parametrize("by", [HOUR, -HOUR, 1000 * HOUR])
 def test_f28_a_lease_and_a_heartbeat_hold_whatever_a_clock_says(
-    postgres_url: str, store: PostgresStore, by: float
+    store_url: str, store: PostgresStore, by: float
 ) -> None:
-    with closing(PostgresStore.open(postgres_url, Shifted(by=by))) as other:
+    with closing(PostgresStore.open(store_url, Shifted(by=by))) as other:
         _, ours = store.request_and_claim(REQUEST, ME)
         _, theirs = other.request_and_claim(REQUEST._replace(environment="test"), ME)
         assert ours is not None
@@ -62,9 +62,9 @@ def test_f28_a_lease_and_a_heartbeat_hold_whatever_a_clock_says(
 
 @pytest.mark.parametrize("years", [("2031", "2021"), ("2021", "2031"), ("2026", "2026")])
 def test_f28_what_was_requested_first_is_claimed_first_and_last_is_shown_first(
-    postgres_url: str, store: PostgresStore, years: tuple[str, str]
+    store_url: str, store: PostgresStore, years: tuple[str, str]
 ) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(store_url, autocommit=True) as connection:
         first, second = (
             request(connection, "shop", environment, at=f"{year}-01-31T12:00:00Z")
             for environment, year in zip(("live", "test"), years, strict=True)

@@ -181,9 +181,9 @@ def _comparable(value: Any) -> Any:
 
 
 @pytest.fixture
-def both(tmp_path: Path, postgres_url: str) -> Iterator[Both]:
+def both(tmp_path: Path, store_url: str) -> Iterator[Both]:
     """Two new stores."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(store_url, autocommit=True) as connection:
         set_up(connection)
         store = open_store(tmp_path / "store.db")
         store.execute("PRAGMA synchronous = OFF")

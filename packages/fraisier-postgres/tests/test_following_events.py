@@ -19,10 +19,10 @@ WRITERS = ("left", "middle", "right")
 
 
 @pytest.fixture
-def connections(postgres_url: str) -> Iterator[list[Connection]]:
+def connections(store_url: str) -> Iterator[list[Connection]]:
     """A follower and three writers, each of which has an environment of its own."""
     with ExitStack() as opened:
-        found = [opened.enter_context(psycopg.connect(postgres_url, autocommit=True)) for _ in range(4)]
+        found = [opened.enter_context(psycopg.connect(store_url, autocommit=True)) for _ in range(4)]
         set_up(found[0])
         configure(found[0], *(("shop", each) for each in WRITERS))
         yield found

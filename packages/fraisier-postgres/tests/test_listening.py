@@ -22,8 +22,8 @@ LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND dat
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[PostgresStore]:
-    with closing(PostgresStore.open(postgres_url, Host())) as found:
+def store(store_url: str) -> Iterator[PostgresStore]:
+    with closing(PostgresStore.open(store_url, Host())) as found:
         found.configure([SHOP])
         yield found
 
@@ -68,13 +68,11 @@ def test_a_request_a_cancellation_and_a_call_are_heard_once_they_are_committed(
     await_wake_up(listener)
 
 
-def test_what_is_rolled_back_wakes_nobody(
-    store: PostgresStore, listener: Listener, postgres_url: str
-) -> None:
-    with psycopg.connect(postgres_url) as connection:
+def test_what_is_rolled_back_wakes_nobody(store: PostgresStore, listener: Listener, store_url: str) -> None:
+    with psycopg.connect(store_url) as connection:
         connection.execute("SELECT wake()")
         connection.rollback()
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(store_url) as connection:
         connection.execute("NOTIFY another_channel")
     store.wake()
     await_wake_up(listener)
@@ -83,14 +81,14 @@ def test_what_is_rolled_back_wakes_nobody(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_connection_that_is_ended_is_opened_again_and_nothing_is_missed(
-    store: PostgresStore, listener: Listener, postgres_url: str, times: int
+    store: PostgresStore, listener: Listener, store_url: str, times: int
 ) -> None:
     for _ in range(times):
-        (pid,) = wait_until(lambda: listening(postgres_url))
-        end(postgres_url, pid)
+        (pid,) = wait_until(lambda: listening(store_url))
+        end(store_url, pid)
         store.wake()  # perhaps while nobody listens
         await_wake_up(listener)
-        wait_until(lambda gone=pid: gone not in listening(postgres_url) and listening(postgres_url))  # type: ignore[misc]
+        wait_until(lambda gone=pid: gone not in listening(store_url) and listening(store_url))  # type: ignore[misc]
         listener.clear()
         store.wake()
         await_wake_up(listener)
@@ -116,8 +114,8 @@ def test_a_listener_ends_though_its_server_is_away(postgres_server: Server) -> N
     Listener(postgres_server.url()).close()
 
 
-def test_a_listener_connects_as_the_store_does(listener: Listener, postgres_url: str) -> None:
-    with psycopg.connect(postgres_url) as connection:
+def test_a_listener_connects_as_the_store_does(listener: Listener, store_url: str) -> None:
+    with psycopg.connect(store_url) as connection:
         sql = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()"
         names = {row[0] for row in connection.execute(sql)}
     assert names == {"fraisier", ""}

@@ -60,9 +60,9 @@ DELIVERY = {
 
 
 @pytest.fixture
-def owner(postgres_url: str) -> Iterator[Connection]:
+def owner(store_url: str) -> Iterator[Connection]:
     """The owner of a store with roles."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(store_url, autocommit=True) as connection:
         set_up(connection)
         configure(connection, ("shop", "live"))
         for _ in range(2):  # it may be run again
@@ -71,7 +71,7 @@ def owner(postgres_url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def log_in(owner: Connection, postgres_url: str) -> Iterator[LogIn]:
+def log_in(owner: Connection, store_url: str) -> Iterator[LogIn]:
     """Connects as a new user who has one role."""
     with ExitStack() as at_end:
 
@@ -79,7 +79,7 @@ def log_in(owner: Connection, postgres_url: str) -> Iterator[LogIn]:
             user = f"user_{uuid4().hex}"
             owner.execute(f"CREATE ROLE {user} LOGIN IN ROLE {role}".encode())
             at_end.callback(lambda: owner.execute(f"DROP ROLE {user}".encode()))
-            return at_end.enter_context(psycopg.connect(postgres_url, user=user, autocommit=True))
+            return at_end.enter_context(psycopg.connect(store_url, user=user, autocommit=True))
 
         yield connect
 

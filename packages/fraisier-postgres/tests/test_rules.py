@@ -24,13 +24,13 @@ ID = "0196f0a1-b2c3-7000-8000-000000000001"
 
 
 @pytest.fixture
-def connect(postgres_url: str) -> Iterator[Connect]:
+def connect(store_url: str) -> Iterator[Connect]:
     """Opens connections to a store with two environments of one fraise."""
     with ExitStack() as opened:
 
         def another() -> Connection:
             return opened.enter_context(
-                psycopg.connect(postgres_url, autocommit=True, options="-c lock_timeout=20s")
+                psycopg.connect(store_url, autocommit=True, options="-c lock_timeout=20s")
             )
 
         first = another()
