@@ -127,7 +127,7 @@ class TestToy(StatusConformance):
             ({"message": "x" * 1000}, "x" * 199 + "…"),
         ):
             assert status_forge.refusal(ApiResponse(422, body)).endswith(f"422 Unprocessable Entity: {said}")
-        nothings: tuple[object, ...] = ([], "", 7, None, b"<html>", b"\xff")
+        nothings: tuple[object, ...] = ([], "", 7, None, b"<html>", b"\xff", b"[" * 60_000)
         for nothing in nothings:
             assert status_forge.refusal(ApiResponse(422, nothing)).endswith(": 422 Unprocessable Entity")
 
@@ -265,6 +265,7 @@ def test_where_an_api_is() -> None:
         ("1e9", 0),
         ("9" * 5000, 999_999_999),
         ("٣", 0),
+        (f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT", 0),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(said: str, seconds: float) -> None:

@@ -136,10 +136,10 @@ def _path(identity: str, api: StatusApi) -> str:
 def _said(response: HttpResponse) -> str:
     """Return what the body of an error says, if it is JSON in one of the usual forms."""
     try:
-        found = json.loads(response.body)
-    except ValueError:
+        said = _message(json.loads(response.body))
+    except (ValueError, RecursionError):
         return ""
-    text = " ".join(printable(_message(found)).split())
+    text = " ".join(printable(said).split())
     return text if len(text) <= SAID_LENGTH else f"{text[: SAID_LENGTH - 1]}…"
 
 

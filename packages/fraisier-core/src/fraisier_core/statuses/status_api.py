@@ -120,7 +120,7 @@ def retry_after(response: HttpResponse, now: datetime) -> float:
         return float(said[:9])
     try:
         return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 
