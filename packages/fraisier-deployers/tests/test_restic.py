@@ -103,8 +103,7 @@ def restic(place: ResticPlace, *arguments: str) -> str:
 
 
 def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPlace, tmp_path: Path) -> None:
-    place.prepare()
-    assert place.manifests() == Listing()
+    assert place.prepare(make=False) == Listing()
     older, newer = put(place, tmp_path, 2), put(place, tmp_path, 1)
     assert place.manifests() == Listing((older, newer))
     verify(place, newer)
@@ -113,7 +112,6 @@ def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPla
     assert place.fetch(newer, tmp_path / "here").read_bytes() == CONTENT
     made = plan(place, Policy("shop", "production", "here", KeepSection(last=1)), NOW, verified=newer.name)
     made.execute()
-    place.reclaim()
     assert place.manifests() == Listing((newer,))
     assert older.name not in restic(place, "snapshots")
     verify(place, newer)
@@ -121,8 +119,7 @@ def test_a_copy_is_stored_listed_verified_fetched_and_forgotten(place: ResticPla
 
 def test_a_repository_is_made_if_there_is_none(place: ResticPlace, tmp_path: Path) -> None:
     new = at(place.runner, tmp_path / "new/repository")
-    new.prepare()
-    assert new.manifests() == Listing()
+    assert new.prepare(make=True) == Listing()
 
 
 def test_its_snapshots_say_what_they_are_of(place: ResticPlace, tmp_path: Path) -> None:
@@ -166,7 +163,7 @@ def test_what_was_stored_in_a_repository_is_missed_only_there_and_only_if_it_is_
     installation.remember(place, "shop-production-before")
     assert installation.newest_at(place) == "shop-production-before"
     assert installation.newest_at(at(run, "another place")) is None
-    with pytest.raises(BackupError, match=r"cannot list it: the password is wrong$"):
+    with pytest.raises(BackupError, match=r"cannot open it: the password is wrong$"):
         fraise_type.back_up(run)
     shutil.rmtree(tmp_path / "secret place")
     with pytest.raises(
@@ -218,10 +215,12 @@ def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
     assert len(place.manifests().manifests) == 2
     assert "another process has locked it: left to the next time" in run.output
     assert "cannot be deleted: the restic repository: cannot forget" in str(run.stored[-1].problem)
+    before = len(run.commands)
     fraise_type.back_up(run)
+    assert len(run.commands) - before == 12  # each starts restic once, which takes a second
     assert [each.name for each in place.manifests().manifests] == [run.stored[-1].name]
     (tmp_path / "secret place").rename(tmp_path / "disk")
-    with pytest.raises(BackupError, match=r"cannot list it: .* begin anew there, delete .*/places/restic$"):
+    with pytest.raises(BackupError, match=r"cannot open it: .* begin anew there, delete .*/places/restic$"):
         fraise_type.back_up(run)
     assert not (tmp_path / "secret place").exists()
 
@@ -336,7 +335,7 @@ def test_a_manifest_that_was_read_before_is_read_again_when_it_is_verified(
 def test_a_wrong_password_is_said_and_nothing_is_made(place: ResticPlace, tmp_path: Path) -> None:
     keys = [path.name for path in (tmp_path / "secret place/keys").iterdir()]
     with pytest.raises(BackupError, match=r"^the restic repository: cannot open it: the password is wrong$"):
-        at(place.runner, tmp_path / "secret place", "another").prepare()
+        at(place.runner, tmp_path / "secret place", "another").prepare(make=True)
     assert [path.name for path in (tmp_path / "secret place/keys").iterdir()] == keys
 
 
@@ -347,7 +346,7 @@ def test_where_it_is_and_its_password_are_in_no_error_no_command_and_no_output(
     repository: str, run: FakeRun[BackupSettings], place: ResticPlace
 ) -> None:
     with pytest.raises(BackupError) as raised:
-        at(run, repository).prepare()
+        at(run, repository).prepare(make=True)
     said = f"{raised.value} {run.commands} {run.output}"
     assert "the restic repository: cannot make it: " in said
     assert not [

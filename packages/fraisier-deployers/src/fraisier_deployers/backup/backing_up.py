@@ -19,7 +19,7 @@ from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.making import Making
 from fraisier_deployers.backup.manifest import Manifest
-from fraisier_deployers.backup.places import Place, Runner
+from fraisier_deployers.backup.places import Listing, Place, Runner
 from fraisier_deployers.backup.primary import primary_place
 from fraisier_deployers.backup.pruning import Plan, Policy, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
@@ -29,6 +29,7 @@ from fraisier_deployers.backup.verified_copies import verify
 from fraisier_deployers.backup.working_folder import exclusive, working_folder
 
 Copy = tuple[Place, Manifest]
+Verified = tuple[Place, Manifest, Listing]
 Clock = Callable[[], datetime]
 
 
@@ -53,11 +54,12 @@ def make_backup(run: Run[BackupSettings], folder: Path, clock: Clock = utc_clock
     with exclusive(folder, run.fraise, run.environment), working_folder(folder, making.name) as work:
         first = primary_place(run.settings, folder, run)
         copies: list[Copy] = [(first, _stored(run, making, first, work))]
-        failures = [*_copied(run, copies, work), *_verified(run, copies)]
+        failures = _copied(run, copies, work)
+        verified = _verified(run, copies, failures)
         if failures:
             raise BackupError("; ".join(failures))
         run.record_stored(stored := _record(copies))
-        if problems := [*_remember(run, installation, copies), *_prune(run, copies, clock())]:
+        if problems := [*_remember(run, installation, copies), *_prune(run, verified, clock())]:
             run.record_stored(replace(stored, problem="; ".join(problems)))
 
 
@@ -74,10 +76,10 @@ def _stored(
     if isinstance(place, ResticPlace):
         return _in_repository(run, making, place, work)
     with run.step("dump"):
-        _require_filled(run, place)
+        before = _listed(run, place)
         file, manifest = dumped(making, chosen_source(run.settings.source), run, work)
     with run.step("store"):
-        _require_content(place, manifest)
+        _require_content(before, place, manifest)
         place.put(file, manifest)
         run.note(f"{manifest.file} in {place.destination}")
         for name in place.orphans():
@@ -90,36 +92,44 @@ def _in_repository(run: Run[BackupSettings], making: Making, place: ResticPlace,
     source = chosen_source(run.settings.source, compressed=False)
     file = f"{making.name}{source.suffix}"
     with run.step("prepare"):
-        _require_filled(run, place)
-        place.prepare()
+        before = _prepared(run, place)
         place.forget_unfinished(making)
     with run.step("dump"):
         manifest = making.manifest(file, place.receive(source, file, making, work))
     with run.step("store"):
-        _require_content(place, manifest)
+        _require_content(before, place, manifest)
         place.put_manifest(manifest)
     return manifest
 
 
-def _require_filled(run: Run[BackupSettings], place: Place) -> None:
-    """Raise `BackupError` if something was stored at a place, and nothing is there now."""
+def _prepared(run: Run[BackupSettings], place: ResticPlace) -> Listing:
+    """Return what a repository holds of the environment; one is made if nothing was ever stored there."""
     installation = Installation(run.folder)
-    if installation.newest_at(place) is None:
-        return
+    begun = installation.newest_at(place) is not None
     try:
-        listing = place.manifests()
+        listing = place.prepare(make=not begun).of(run.fraise, run.environment)
     except BackupError as error:
-        if not (isinstance(place, ResticPlace) and f"({ABSENT})" in str(error)):
+        if not (begun and f"({ABSENT})" in str(error)):
             raise
         raise BackupError(f"{error}. {installation.forgetting(place)}") from error
-    installation.require_filled(place, listing.of(run.fraise, run.environment))
+    installation.require_filled(place, listing)
+    return listing
 
 
-def _require_content(place: Place, manifest: Manifest) -> None:
+def _listed(run: Run[BackupSettings], place: Place) -> Listing:
+    """Return what a place holds of the environment. Raises `BackupError` if something was stored there, and
+    nothing is there now.
+    """
+    listing = place.manifests().of(run.fraise, run.environment)
+    Installation(run.folder).require_filled(place, listing)
+    return listing
+
+
+def _require_content(listing: Listing, place: Place, manifest: Manifest) -> None:
     """Raise `BackupError` if nothing was dumped, and something was before: a disk is not mounted, perhaps,
     and with every such backup a good one would be pruned.
     """
-    before = place.manifests().of(manifest.fraise, manifest.environment).by(manifest.installation).manifests
+    before = listing.by(manifest.installation).manifests
     if before and before[-1].facts.has_content and not manifest.facts.has_content:
         raise BackupError(
             f"nothing is in what was dumped, and {before[-1].name} has something: look what became of it. "
@@ -136,7 +146,8 @@ def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[st
     for place in remote_places(settings, run, run.folder):
         try:
             with run.step(f"copy_{place.name}"):
-                _require_filled(run, place)
+                if Installation(run.folder).newest_at(place) is not None:
+                    _listed(run, place)
                 file = local.fetch(manifest, work)
                 copies.append((place, copy(place, file, manifest, settings.encrypt, folder=work, runner=run)))
         except (BackupError, CommandFailedError) as error:
@@ -144,23 +155,24 @@ def _copied(run: Run[BackupSettings], copies: list[Copy], work: Path) -> list[st
     return failures
 
 
-def _verified(run: Run[BackupSettings], copies: list[Copy]) -> list[str]:
-    """Verify all copies, and return why some are not known to be good. Only those are deleted that were read
-    and are damaged: what cannot be read now may be the last one.
+def _verified(run: Run[BackupSettings], copies: list[Copy], failures: list[str]) -> list[Verified]:
+    """Verify all copies, and return what their places list; why some are not known to be good is added to the
+    failures. Only those are deleted that were read and are damaged: what cannot be read now may be the last.
     """
-    failures = []
+    verified = []
     for place, manifest in copies:
         try:
             with run.step(f"verify_{place.name}"):
-                verify(place, manifest)
+                listing = verify(place, manifest)
                 if isinstance(place, ResticPlace):
                     place.check()
+                verified.append((place, manifest, listing))
         except DamagedCopyError as error:
             failures.append(f"{place.name}: {error}")
             _delete_bad(run, place, manifest)
         except (BackupError, CommandFailedError) as error:
             failures.append(f"{place.name}: {manifest.name} stays, and is not verified: {error}")
-    return failures
+    return verified
 
 
 def _delete_bad(run: Run[BackupSettings], place: Place, manifest: Manifest) -> None:
@@ -188,14 +200,15 @@ def _record(copies: list[Copy]) -> Stored:
     return Stored(manifest.name, manifest.size, manifest.sha256, places)
 
 
-def _prune(run: Run[BackupSettings], copies: list[Copy], now: datetime) -> list[str]:
+def _prune(run: Run[BackupSettings], copies: list[Verified], now: datetime) -> list[str]:
     """Prune the places, and return why some are not pruned."""
     problems = []
     policy = Policy.of(run.fraise, run.environment, run.settings, Installation(run.folder).id)
     with run.step("prune"):
-        for place, manifest in copies:
+        for place, manifest, listing in copies:
             try:
-                problem = _prune_place(run, plan(place, policy, now, verified=manifest.name))
+                planned = plan(place, policy, now, listed=listing, verified=manifest.name)
+                problem = _prune_place(run, planned)
             except (BackupError, CommandFailedError) as error:
                 problem = f"is not pruned: {error}"
             if problem is not None:

@@ -16,7 +16,7 @@ from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.newest import TO_COME, newest, past
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.restic import ResticPlace
-from fraisier_deployers.backup.verified_copies import verify
+from fraisier_deployers.backup.verified_copies import verified as verified_copy
 
 WAYS_BACK = 5
 """So many deployments keep the backup that they asked for, as many as `keep_releases:` keeps releases of."""
@@ -107,6 +107,8 @@ class Plan:
 
     def execute(self) -> Pruned:
         """Delete what goes, oldest first. A few that cannot be deleted keep none of the others from it."""
+        if isinstance(self.place, ResticPlace):
+            return _forgotten(self.place, self.deleted)
         deleted: list[str] = []
         undeleted: dict[str, str] = {}
         for manifest in self.deleted:
@@ -117,16 +119,33 @@ class Plan:
                 undeleted[manifest.name] = str(error)
             if len(undeleted) == _MOST_UNDELETED:
                 break
-        try:
-            if deleted and isinstance(self.place, ResticPlace):
-                self.place.reclaim()
-        except _PROBLEMS as error:
-            return Pruned(tuple(deleted), undeleted, str(error))
         return Pruned(tuple(deleted), undeleted)
 
 
+def _forgotten(place: ResticPlace, manifests: Sequence[Manifest]) -> Pruned:
+    """Forget copies in a repository of restic all at once, because each start of restic takes a second."""
+    names = tuple(each.name for each in manifests)
+    if not names:
+        return Pruned((), {})
+    try:
+        place.unlist(manifests)
+    except _PROBLEMS as error:
+        return Pruned((), dict.fromkeys(names[:_MOST_UNDELETED], str(error)))
+    try:
+        place.reclaim(manifests)
+    except _PROBLEMS as error:
+        return Pruned(names, {}, str(error))
+    return Pruned(names, {})
+
+
 def plan(
-    place: Place, policy: Policy, now: datetime, *, verified: str | None = None, failed: str | None = None
+    place: Place,
+    policy: Policy,
+    now: datetime,
+    *,
+    listed: Listing | None = None,
+    verified: str | None = None,
+    failed: str | None = None,
 ) -> Plan:
     """Return what pruning a place would do: nothing, unless the newest copy there is good, and that stays.
 
@@ -134,12 +153,13 @@ def plan(
         place: where.
         policy: what is kept.
         now: the current time. A copy from a later time stays and counts for nothing: the clock was wrong.
+        listed: what it holds if it was listed just now; else it is listed here.
         verified: the name of the newest backup if its copy was verified just now; else it is verified here.
         failed: the id of the newest run if that failed: then nothing goes.
 
     Raises `BackupError` if the place cannot be listed.
     """
-    listing = place.manifests().of(policy.fraise, policy.environment)
+    listing = (listed or place.manifests()).of(policy.fraise, policy.environment)
     unreadable = dict(listing.unreadable)
     refusal = (
         f"the newest run, {failed}, failed"
@@ -175,11 +195,8 @@ def _refusal(place: Place, listing: Listing, now: datetime, verified: str | None
         return "there is no backup"
     if found.name == verified:
         return None
-    try:
-        verify(place, found)
-    except BackupError as error:
-        return f"the newest backup is not good: {error}"
-    return None
+    problem = verified_copy(place, found).problem
+    return f"the newest backup is not good: {problem}" if problem else None
 
 
 def _reasons(

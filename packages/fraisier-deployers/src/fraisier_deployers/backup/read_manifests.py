@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import SUFFIX, Manifest
+from fraisier_deployers.backup.places import NAMELESS, Listing
+from fraisier_deployers.backup.restic_snapshots import MANIFEST, Snapshot, Snapshots
 
+UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
 _ID = re.compile("[0-9a-f]{64}")
 
 
@@ -23,6 +26,26 @@ class ReadManifests:
     """
 
     folder: Path
+
+    def listing(self, snapshots: Snapshots, read: Callable[[Snapshot, str], Manifest]) -> Listing:
+        """Return what lies in a repository.
+
+        Args:
+            snapshots: there.
+            read: reads the manifest of a snapshot, by its name. Raises `BackupError`.
+        """
+        manifests = []
+        unreadable = {f"{NAMELESS}{each[:8]}": UNREADABLE for each in snapshots.unreadable}
+        self.retain({each.id for each in snapshots.readable})
+        for snapshot in snapshots.readable:
+            if not snapshot.has(MANIFEST):
+                continue
+            name = next((tag for tag in snapshot.tags if tag.endswith(SUFFIX)), f"{snapshot.id[:8]}{SUFFIX}")
+            try:
+                manifests.append(self.get(snapshot.id, name) or read(snapshot, name))
+            except BackupError as error:
+                unreadable[name] = str(error)
+        return Listing(tuple(sorted(manifests, key=lambda each: (each.created_at, each.name))), unreadable)
 
     def get(self, snapshot: str, name: str) -> Manifest | None:
         """Return the manifest of a snapshot, None if it is not kept, or was cut."""

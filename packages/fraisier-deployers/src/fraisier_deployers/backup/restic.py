@@ -6,7 +6,7 @@ A backup is two snapshots of one file each: its data, and then its manifest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fraisier_core import CommandFailedError, CommandResult
@@ -15,31 +15,31 @@ from pydantic import SecretStr
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.discreet_restic import ABSENT, command
 from fraisier_deployers.backup.dumping import BackupSource, Dumped, Sink
-from fraisier_deployers.backup.manifest import SUFFIX, Manifest
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import NAMELESS, Listing, Runner, StoredFile
 from fraisier_deployers.backup.programs import require_program
-from fraisier_deployers.backup.read_manifests import ReadManifests
+from fraisier_deployers.backup.read_manifests import UNREADABLE, ReadManifests
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, written
 from fraisier_deployers.backup.restic_errors import reason
 from fraisier_deployers.backup.restic_locks import Result, patiently, unless_locked
 from fraisier_deployers.backup.restic_snapshots import (
     DATA,
     MANIFEST,
+    KnownSnapshots,
     Origin,
     Snapshot,
-    all_snapshots,
-    readable_snapshots,
+    Snapshots,
     tags_of,
     unfinished,
 )
 from fraisier_deployers.backup.with_variables import WithVariables
 
 NAME = "restic"
+_NO_REPOSITORY = 10  # that restic exits with, from 0.17 on
 _EVERY_HALF_MINUTE = "0.033"
 _LOST = ("ciphertext verification failed", "no such file or directory")
-_UNREADABLE = "restic cannot read it; it may be of any backup: see what `restic check` says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class ResticPlace:
     runner: Runner
     cache: Path
     patience: float = 600.0
+    _known: KnownSnapshots = field(default_factory=KnownSnapshots, init=False, repr=False, compare=False)
+    _just_read: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -70,32 +72,24 @@ class ResticPlace:
         """What people read of where it is: nothing."""
         return "the restic repository"
 
-    def prepare(self) -> None:
-        """Make the repository if there is none, remove the locks of killed processes, and wait until nobody
-        has it for himself. Raises `BackupError`.
+    def prepare(self, *, make: bool) -> Listing:
+        """Remove the locks of killed processes, wait until nobody has the repository for himself, and return
+        what lies there. Raises `BackupError`.
+
+        Args:
+            make: whether a repository is made if there is none.
         """
-        result = self.commands.run("open it", command("cat", "--no-lock", "config"), range(256))
-        if f"({ABSENT})" in result.output or result.status == 10:
+        result = self.commands.run("open it", command("unlock"), range(256))
+        if result.status != 0:
+            absent = f"({ABSENT})" in result.output or result.status == _NO_REPOSITORY
+            if not (make and absent):
+                raise self.commands.failed("open it", result.output)
             self._run("make it", "init", "--quiet")
-        elif result.status != 0:
-            raise self.commands.failed("open it", result.output)
-        self._run("unlock it", "unlock")
-        self._patiently(lambda: self._run("open it", "cat", "config"))
+        return self._listing(self._patiently(lambda: self._known.listed(self.commands, locking=True)))
 
     def manifests(self) -> Listing:
         """Return what lies there."""
-        snapshots, manifests = all_snapshots(self.commands), []
-        unreadable = {f"{NAMELESS}{each[:8]}": _UNREADABLE for each in snapshots.unreadable}
-        self._read.retain({each.id for each in snapshots.readable})
-        for snapshot in snapshots.readable:
-            if not snapshot.has(MANIFEST):
-                continue
-            name = next((tag for tag in snapshot.tags if tag.endswith(SUFFIX)), f"{snapshot.id[:8]}{SUFFIX}")
-            try:
-                manifests.append(self._read.get(snapshot.id, name) or self._manifest(snapshot, name))
-            except BackupError as error:
-                unreadable[name] = str(error)
-        return Listing(tuple(sorted(manifests, key=lambda each: (each.created_at, each.name))), unreadable)
+        return self._listing(self._known.listed(self.commands))
 
     def receive(self, source: BackupSource, file: str, made: Origin, work: Path) -> Dumped:
         """Dump a source into the repository at once. It is no backup until `put_manifest` was called.
@@ -122,9 +116,13 @@ class ResticPlace:
             self._patiently(lambda: self._pipe(f"store {name}", pipeline))
 
     def stored(self, manifest: Manifest) -> StoredFile:
-        """Return what lies there as the file of a copy: all of it is read, as is its manifest."""
-        for snapshot in readable_snapshots(self.commands):
-            if snapshot.has(MANIFEST, manifest.manifest_file):
+        """Return what lies there as the file of a copy: all of it is read, and its manifest unless the last
+        listing has read that.
+        """
+        for snapshot in self._snapshots(MANIFEST, [manifest.manifest_file]):
+            if snapshot.id in self._just_read:
+                self._just_read.remove(snapshot.id)
+            else:
                 self._manifest(snapshot, manifest.manifest_file)
         pipeline = Pipeline(before=(self._dumping(manifest),), output="/dev/null")
         try:
@@ -142,19 +140,33 @@ class ResticPlace:
         return target
 
     def delete(self, manifest: Manifest) -> None:
-        """Forget a copy: the manifest first. Its space is freed by `reclaim`."""
-        snapshots = readable_snapshots(self.commands)
-        for tag, file in ((MANIFEST, manifest.manifest_file), (DATA, manifest.file)):
-            self._forget(file, [each for each in snapshots if each.has(tag, file)])
+        """Forget a copy: the manifest first. Its space is freed the next time that `reclaim` is called."""
+        self.unlist([manifest])
+        self._forget(manifest.file, self._snapshots(DATA, [manifest.file]))
+
+    def unlist(self, manifests: Sequence[Manifest]) -> None:
+        """Forget the manifests of copies: these are no backups any more, and the next backup forgets the
+        rest of them, if `reclaim` does not. Raises `BackupError`.
+        """
+        files = [each.manifest_file for each in manifests]
+        self._forget(", ".join(files), self._snapshots(MANIFEST, files))
+
+    def reclaim(self, manifests: Sequence[Manifest]) -> None:
+        """Forget the data of copies, and free the space of all that was forgotten, unless others are at work
+        in the repository. Raises `BackupError`.
+        """
+        data = self._snapshots(DATA, [each.file for each in manifests])
+        pruning = ["forget", "--prune", *(each.id for each in data)] if data else ["prune"]
+        unless_locked(lambda: self._run("prune it", *pruning), self.runner.note)
 
     def forget_unfinished(self, making: Origin) -> None:
         """Forget the data of earlier backups of the same origin that have no manifest: they were never whole.
         What cannot be forgotten now stays.
         """
         try:
-            snapshots = all_snapshots(self.commands)
+            snapshots = self._known.last(self.commands)
             if snapshots.unreadable:
-                raise BackupError(f"{NAMELESS}{snapshots.unreadable[0][:8]}: {_UNREADABLE}")
+                raise BackupError(f"{NAMELESS}{snapshots.unreadable[0][:8]}: {UNREADABLE}")
             self._forget("what was left unfinished", unfinished(snapshots.readable, making))
         except BackupError as error:
             self.runner.note(f"what was left unfinished stays: {error}")
@@ -165,9 +177,17 @@ class ResticPlace:
         """
         unless_locked(lambda: self._run("check it", "check"), self.runner.note)
 
-    def reclaim(self) -> None:
-        """Free the space of what was forgotten, unless others are at work in it. Raises `BackupError`."""
-        unless_locked(lambda: self._run("prune it", "prune"), self.runner.note)
+    def _listing(self, snapshots: Snapshots) -> Listing:
+        self._just_read.clear()
+        return self._read.listing(snapshots, self._read_now)
+
+    def _read_now(self, snapshot: Snapshot, name: str) -> Manifest:
+        manifest = self._manifest(snapshot, name)
+        self._just_read.add(snapshot.id)
+        return manifest
+
+    def _snapshots(self, kind: str, files: Sequence[str]) -> list[Snapshot]:
+        return self._known.of(kind, files, self.commands)
 
     def _patiently(self, action: Callable[[], Result]) -> Result:
         return patiently(action, self.patience, self.runner.note)
@@ -175,9 +195,10 @@ class ResticPlace:
     def _forget(self, what: str, snapshots: Sequence[Snapshot]) -> None:
         if snapshots:
             self._run(f"forget {what}", "forget", *(each.id for each in snapshots))
+            self._known.remove(snapshots)
 
     def _dumping(self, manifest: Manifest) -> Stage:
-        found = [each for each in readable_snapshots(self.commands) if each.has(DATA, manifest.file)]
+        found = self._snapshots(DATA, [manifest.file])
         if not found:
             raise UnusableCopyError(f"{self.destination}: {manifest.file} is missing")
         return Stage(command("dump", found[-1].id, f"/{manifest.file}"))

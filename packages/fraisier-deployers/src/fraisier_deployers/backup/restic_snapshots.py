@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,7 +15,7 @@ from fraisier_deployers.backup.manifest import SUFFIX
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands
 
 DATA, MANIFEST = "fraisier-data", "fraisier-manifest"
-_LIST = command("list", "--no-lock", "snapshots")
+_LIST, _LIST_LOCKED = command("list", "--no-lock", "snapshots"), command("list", "snapshots")
 _READ = command("snapshots", "--no-lock", "--json")
 
 
@@ -67,6 +67,56 @@ class Snapshots:
     readable: Sequence[Snapshot]
     unreadable: Sequence[str]
 
+    def of(self, kind: str, files: Collection[str]) -> list[Snapshot]:
+        """Return those of a kind that hold one of these files."""
+        return [each for each in self.readable if each.has(kind) and not set(files).isdisjoint(each.tags)]
+
+
+class KnownSnapshots:
+    """The snapshots of a repository as they were listed last. A snapshot never changes: what one says is read
+    once, and from then on it is only listed.
+    """
+
+    def __init__(self) -> None:
+        self._known: Sequence[Snapshot] = ()
+        self._last: Snapshots | None = None
+
+    def listed(self, commands: RemoteCommands, *, locking: bool = False) -> Snapshots:
+        """Return what lies in the repository now, also what cannot be read. Raises `BackupError`.
+
+        Args:
+            commands: run restic.
+            locking: whether to fail while others have the repository locked for themselves.
+        """
+        there = _ids(commands, _LIST_LOCKED if locking else _LIST)
+        if not there <= self._ids():
+            self._known = readable_snapshots(commands)
+        lost = there - self._ids()
+        if lost:
+            lost &= _ids(commands)  # another process may have forgotten some meanwhile
+        self._last = Snapshots([each for each in self._known if each.id in there], sorted(lost))
+        return self._last
+
+    def last(self, commands: RemoteCommands) -> Snapshots:
+        """Return what was listed last, or is now if nothing was. Raises `BackupError`."""
+        return self._last or self.listed(commands)
+
+    def of(self, kind: str, files: Collection[str], commands: RemoteCommands) -> list[Snapshot]:
+        """Return the snapshots of files as they were listed last, or are now if some were not there. Raises
+        `BackupError`.
+        """
+        found = self.last(commands).of(kind, files)
+        return found if len(found) >= len(files) else self.listed(commands).of(kind, files)
+
+    def remove(self, snapshots: Sequence[Snapshot]) -> None:
+        """Know that snapshots are forgotten."""
+        if self._last is not None:
+            left = [each for each in self._last.readable if each not in snapshots]
+            self._last = Snapshots(left, self._last.unreadable)
+
+    def _ids(self) -> set[str]:
+        return {each.id for each in self._known}
+
 
 def readable_snapshots(commands: RemoteCommands) -> list[Snapshot]:
     """Return the snapshots that restic can read now. Raises `BackupError`."""
@@ -79,18 +129,8 @@ def readable_snapshots(commands: RemoteCommands) -> list[Snapshot]:
         ) from error
 
 
-def all_snapshots(commands: RemoteCommands) -> Snapshots:
-    """Return what lies in the repository, also what cannot be read. Raises `BackupError`."""
-    there = _ids(commands)
-    readable = readable_snapshots(commands)
-    lost = there - {each.id for each in readable}
-    if lost:
-        lost &= _ids(commands)  # another process may have forgotten some meanwhile
-    return Snapshots(readable, sorted(lost))
-
-
-def _ids(commands: RemoteCommands) -> set[str]:
-    return set(commands.output("list it", _LIST).split())
+def _ids(commands: RemoteCommands, listing: Sequence[str] = _LIST) -> set[str]:
+    return set(commands.output("list it", listing).split())
 
 
 def tags_of(made: Origin) -> tuple[str, ...]:

@@ -9,12 +9,14 @@ from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 
 
-def verify(place: Place, manifest: Manifest) -> None:
-    """Raise `BackupError` unless the place lists a copy, and what lies there has its size and checksum:
-    a `DamagedCopyError` if that was read, and is something else.
+def verify(place: Place, manifest: Manifest) -> Listing:
+    """Return what the place lists. Raises `BackupError` unless a copy is among that, and what lies there has
+    its size and checksum: a `DamagedCopyError` if that was read, and is something else.
     """
-    _require_listed(place, place.manifests(), manifest)
+    listing = place.manifests()
+    _require_listed(place, listing, manifest)
     _require_same(place, manifest)
+    return listing
 
 
 def verified(place: Place, manifest: Manifest) -> VerifiedCopy:
