@@ -6,20 +6,21 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fraisier_core import FraisierError, Release
+from fraisier_core import CommandResult, FraisierError, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.pipelines import python
-from fraisier_deployers.backup.places import Listing, Place
+from fraisier_deployers.backup.places import Listing, Place, Runner
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
@@ -115,6 +116,30 @@ def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: 
     (folder / unreadable.manifest_file).write_text("{")
     assert "is damaged: its SHA-256 is" in str(verified(place, damaged))
     assert "is no manifest" in place.manifests().unreadable[unreadable.manifest_file]
+
+
+@dataclass
+class Sweeping:
+    """Runs each command after another backup has begun."""
+
+    runner: Runner
+    folder: Path
+
+    def command(self, argv: Sequence[Any], **keys: Any) -> CommandResult:
+        LocalPlace(self.folder).remove_unfinished("shop", "production")
+        return self.runner.command(argv, **keys)
+
+    def note(self, text: str) -> None:
+        self.runner.note(text)
+
+
+@pytest.mark.parametrize("place", ["rsync alone"], indirect=True)
+def test_a_copy_that_is_brought_here_to_be_verified_stays_if_a_backup_begins(
+    place: NotedPlace, tmp_path: Path
+) -> None:
+    manifest = put(place, tmp_path)
+    found = cast("RsyncPlace", place.place)
+    assert replace(found, runner=Sweeping(found.runner, found.scratch)).stored(manifest).sha256 == DIGEST
 
 
 @pytest.mark.parametrize("place", ["ssh"], indirect=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
+from fraisier_deployers.backup.held_folder import held
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Place, StoredFile
@@ -126,7 +127,10 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
     (place.folder / stays.manifest_file).rename(place.folder / f".{stays.manifest_file}.partial")
     (place.folder / stays.file).unlink()
     (place.folder / stays.file).mkdir()  # which cannot be unlinked, as what is immutable cannot
-    place.remove_unfinished("shop", "production")
+    (used := place.folder / f".{stays.name}-1a2b.partial").mkdir()
+    with held(used):
+        place.remove_unfinished("shop", "production")
+        assert used.exists()
     (place.folder / stays.file).rmdir()
     place.remove_unfinished("shop", "production")
     users = {brought.file, "db-20240101T000000Z-full.sql.gz"}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.backup_settings import LOCAL
+from fraisier_deployers.backup.held_folder import is_held
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of, is_of
 from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import run_pipeline
@@ -111,7 +112,7 @@ class LocalPlace:
 
     def remove_unfinished(self, fraise: str, environment: str) -> None:
         """Remove what killed processes left of an environment: what is hidden, and the files of copies whose
-        manifest is. What cannot be removed stays until the next time.
+        manifest is. What cannot be removed stays until the next time, and so does a folder that is held.
         """
         with _problems(self.folder):
             found = self.folder.glob(f".*{PARTIAL}")
@@ -121,7 +122,8 @@ class LocalPlace:
                 if hidden.name.endswith(f"{SUFFIX}{PARTIAL}"):
                     self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
                 if hidden.is_dir() and not hidden.is_symlink():
-                    shutil.rmtree(hidden, ignore_errors=True)
+                    if not is_held(hidden):
+                        shutil.rmtree(hidden, ignore_errors=True)
                 else:
                     hidden.unlink(missing_ok=True)
 

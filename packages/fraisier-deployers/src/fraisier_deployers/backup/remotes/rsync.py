@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
+from fraisier_deployers.backup.held_folder import held
 from fraisier_deployers.backup.local_place import PARTIAL, hashed
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import python
@@ -92,9 +93,8 @@ class RsyncPlace:
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{manifest.name}-", suffix=PARTIAL, dir=self.scratch
-        ) as folder:
+        names = {"prefix": f".{manifest.name}-", "suffix": PARTIAL}
+        with tempfile.TemporaryDirectory(**names, dir=self.scratch) as folder, held(Path(folder)):
             return hashed(self.fetch(manifest, Path(folder)))
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:

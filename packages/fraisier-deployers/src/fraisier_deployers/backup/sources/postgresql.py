@@ -96,12 +96,13 @@ def load(database: PostgresDatabase, file: Path, facts: PostgresqlFacts, *, at_o
         facts: what it is of.
         at_once: whether all of it or nothing is restored.
     """
-    server = _server(database, facts)
+    answering = database.answering()
+    _require_not_older(answering.version, facts)
     _require_policy_roles(database, facts)
-    programs = database.programs_for(max(facts.dumped_by, server))
+    programs = database.programs_for(max(facts.dumped_by, answering.version))
     options = ["--exit-on-error", "--no-password", *(["--single-transaction"] if at_once else [])]
-    program = (programs["pg_restore"], *options, *_left_out(database, facts))
-    if programs.version >= _TIMEOUT_SINCE > server:
+    program = (programs["pg_restore"], *options, *_left_out(database, facts, answering.user))
+    if programs.version >= _TIMEOUT_SINCE > answering.version:
         pipeline = _through_psql(file, program, programs["psql"])
     else:  # through the pump, which tells how far it is
         pipeline = Pipeline(str(file), after=(Stage((*program, "--dbname=")),))
@@ -124,14 +125,14 @@ def unrestorable_roles(database: PostgresDatabase, facts: PostgresqlFacts) -> Ma
     return {"--no-owner": database.missing_roles(facts.owners), "--no-privileges": sorted(grantors)}
 
 
-def _left_out(database: PostgresDatabase, facts: PostgresqlFacts) -> list[str]:
+def _left_out(database: PostgresDatabase, facts: PostgresqlFacts, user: str) -> list[str]:
     """Return the options that leave out what the server lacks roles or tablespaces for, and say so."""
     spaces = {"--no-tablespaces": database.missing_tablespaces(facts.tablespaces)}
     missing = {**unrestorable_roles(database, facts), **spaces}
     for option, names in missing.items():
         if names:
             why = f"{', '.join(names)} cannot be used here"
-            database.runner.note(_WITHOUT[option].format(user=database.answering().user) + f": {why}")
+            database.runner.note(f"{_WITHOUT[option].format(user=user)}: {why}")
     return [option for option, names in missing.items() if names]
 
 
@@ -154,12 +155,10 @@ def dumped_database(database: PostgresDatabase, file: Path, facts: PostgresqlFac
     raise BackupError(f"{file.name} does not say which database it is of")
 
 
-def _server(database: PostgresDatabase, facts: PostgresqlFacts) -> int:
-    """Return the version of the server. Raises `BackupError` if it is older than the one that was dumped."""
-    version = database.answering().version
+def _require_not_older(version: int, facts: PostgresqlFacts) -> None:
+    """Raise `BackupError` if a server is older than the one that was dumped."""
     if version < (dumped := facts.server_major):
         raise BackupError(f"the server is PostgreSQL {version}: a dump of {dumped} needs {dumped} or newer")
-    return version
 
 
 def _facts(file: Path, version: int) -> PostgresqlFacts:

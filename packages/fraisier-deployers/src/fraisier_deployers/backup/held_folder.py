@@ -1,0 +1,29 @@
+"""A folder that a process uses, and whether one does: whatever ends the process ends that."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder that nobody else holds, for as long as the context lasts. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds a folder. Raises `OSError`."""
+    try:
+        with held(folder):
+            return False
+    except BlockingIOError:
+        return True
