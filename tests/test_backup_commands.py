@@ -74,6 +74,10 @@ class Shop:
         with closing(sqlite3.connect(path)) as database:
             return database.execute("SELECT n FROM t ORDER BY n").fetchall()
 
+    def marked(self) -> set[str]:
+        """Return of which copies it is known what `verify` found, as `PLACE:NAME`."""
+        return {path.name for path in (self.folder / ".fraisier/backups/shop/production/verified").iterdir()}
+
     def damage(self, name: str, folder: Path) -> None:
         """Flip one bit of a copy."""
         (path,) = (each for each in folder.glob(f"{name}.*") if each.suffix != ".json")
@@ -156,6 +160,11 @@ def test_a_damaged_copy_is_found_where_it_lies(shop: Shop, offsite: Path) -> Non
     verified = {(each["name"], each["place"]): each["verified_at"] for each in told["copies"]}
     assert verified.pop((first, "offsite")) is None
     assert None not in verified.values()
+    for path in offsite.glob(f"{first}.*"):  # as a scheduled backup does
+        path.unlink()
+    (shop.copies / f"{second}.json").write_text("{")
+    shop.fraisier("backups", "verify", "shop", "production")
+    assert shop.marked() == {f"local:{first}", f"local:{second}", f"offsite:{second}"}
 
 
 def test_a_copy_that_was_damaged_since_it_was_made_is_good_no_more(shop: Shop) -> None:
@@ -314,7 +323,7 @@ def test_pruning_says_what_stays_and_why_before_it_deletes_anything(shop: Shop, 
         f"local: {names[0]} would go",
         f"local: {names[1]} would go",
     ]
-    assert len(shop.told("list")["copies"]) == 6
+    assert len(shop.told("verify", "shop", "production")) == len(shop.told("list")["copies"]) == 6
     undeletable = next(shop.copies.glob(f"{names[0]}.*.zst"))
     undeletable.unlink()
     undeletable.mkdir()
@@ -325,6 +334,7 @@ def test_pruning_says_what_stays_and_why_before_it_deletes_anything(shop: Shop, 
     assert local["kept"] == {names[2]: ["last", "yearly", "the newest good one"]}
     assert sorted(each["name"] for each in shop.told("list")["copies"]) == [names[0], names[2], names[2]]
     assert sorted(path.suffix for path in offsite.iterdir()) == [".json", ".zst"]
+    assert {mark for mark in shop.marked() if "offsite" in mark} == {f"offsite:{names[2]}"}
     audited = json.loads(shop.fraisier("token", "audit", "--json").stdout)
     assert [(each["action"], each["detail"]) for each in audited] == [
         ("prune", f"{names[0]}, {names[1]} at {place}") for place in ("offsite", "local")

@@ -123,6 +123,7 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
     (place.folder / brought.manifest_file).unlink()
     (place.folder / "db-20240101T000000Z-full.sql.gz").write_text("of the user's")
     (place.folder / f".{good.manifest_file}.partial").write_text("")
+    (place.folder / f"..{good.manifest_file}.partial.0a1b2c3d").write_text("")
     stays = put(place, tmp_path, 4)
     (place.folder / stays.manifest_file).rename(place.folder / f".{stays.manifest_file}.partial")
     (place.folder / stays.file).unlink()

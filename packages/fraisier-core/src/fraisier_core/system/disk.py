@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
@@ -57,6 +56,8 @@ def sync_directory(directory: Path) -> None:
 
 def sync_filesystem(directory: Path) -> None:
     """Make everything durable by syncfs(2), twenty times as fast as fsync. Raises `OSError`."""
+    import ctypes  # every plugin imports this module by way of the core, and few call this
+
     with _opened(directory) as descriptor:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
             number = ctypes.get_errno()

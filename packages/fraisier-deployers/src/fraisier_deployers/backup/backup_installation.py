@@ -9,8 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
+from fraisier_core import replace_file, sync_directory
+
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.durable_files import create_file, replace_file
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.restic import ResticPlace
 
@@ -33,7 +34,7 @@ class Installation:
         file = self.folder / _ID
         with _problems(file):
             if not file.exists():
-                create_file(file, uuid4().hex)
+                _create(file, uuid4().hex)
             return file.read_text().strip()
 
     def require_filled(self, place: Place, listing: Listing) -> None:
@@ -68,6 +69,7 @@ class Installation:
         """Remember that a backup is stored at a place. Raises `BackupError`."""
         file = self._of_place(place)
         with _problems(file):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(file, f"{self._identity(place)}\n{name}\n")
 
     def _identity(self, place: Place) -> str:
@@ -78,6 +80,17 @@ class Installation:
 
     def _of_place(self, place: Place) -> Path:
         return self.folder / _PLACES / place.name
+
+
+def _create(file: Path, text: str) -> None:
+    """Write a file, unless another process is faster."""
+    new = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(new, text)
+    with suppress(FileExistsError):
+        file.hardlink_to(new)
+    new.unlink()
+    sync_directory(file.parent)
 
 
 @contextmanager

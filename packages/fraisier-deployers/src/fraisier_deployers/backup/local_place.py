@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraisier_core import replace_file, sync_directory
+
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.backup_settings import LOCAL
 from fraisier_deployers.backup.held_folder import is_held
@@ -73,10 +75,10 @@ class LocalPlace:
         """
         with _problems(self.folder):
             make_private(self.folder)
-            self._write_hidden(manifest)
+            replace_file(self._hidden(manifest.manifest_file), manifest.text())
             self._keep(file, manifest.file)
             self._hidden(manifest.manifest_file).rename(self.folder / manifest.manifest_file)
-            sync_folder(self.folder)
+            sync_directory(self.folder)
 
     def stored(self, manifest: Manifest) -> StoredFile:
         """Return what lies there as the file of a copy, read now, and from the disk."""
@@ -100,14 +102,14 @@ class LocalPlace:
         with _problems(self.folder):
             with suppress(FileNotFoundError):
                 shown.rename(hidden)
-            sync_folder(self.folder)
+            sync_directory(self.folder)
             try:
                 (self.folder / manifest.file).unlink(missing_ok=True)
             except OSError:
                 with suppress(OSError):
                     hidden.rename(shown)
                 raise
-            sync_folder(self.folder)
+            sync_directory(self.folder)
             hidden.unlink(missing_ok=True)
 
     def remove_unfinished(self, fraise: str, environment: str) -> None:
@@ -115,8 +117,8 @@ class LocalPlace:
         manifest is. What cannot be removed stays until the next time, and so does a folder that is held.
         """
         with _problems(self.folder):
-            found = self.folder.glob(f".*{PARTIAL}")
-            left = [each for each in found if is_of(each.name[1:], fraise, environment)]
+            found = self.folder.glob(f".*{PARTIAL}*")
+            left = [each for each in found if is_of(each.name.lstrip("."), fraise, environment)]
         for hidden in left:
             with suppress(OSError):
                 if hidden.name.endswith(f"{SUFFIX}{PARTIAL}"):
@@ -150,15 +152,7 @@ class LocalPlace:
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
         file.rename(self.folder / name)
-        sync_folder(self.folder)
-
-    def _write_hidden(self, manifest: Manifest) -> None:
-        hidden = self._hidden(manifest.manifest_file)
-        with open(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:  # noqa: PTH123
-            opened.write(manifest.text())
-            opened.flush()
-            os.fsync(opened.fileno())
-        sync_folder(self.folder)
+        sync_directory(self.folder)
 
 
 def hashed(path: Path) -> StoredFile:
@@ -185,15 +179,6 @@ def make_private(folder: Path) -> None:
     if not folder.parent.is_dir():
         raise BackupError(f"{folder.parent} is missing: mount its disk, or make it")
     folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which names a folder holds. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _drop_cached(path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
+from fraisier_core.system.disk import replace_file
 from fraisier_core.system.host import utc_text
 
 
@@ -35,13 +35,19 @@ class BackupMarks:
         """Remember what was found of a copy, without secrets."""
         file = self._file(name, place)
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = file.with_name(f".{uuid4().hex}")
-        new.write_text(f"{destination}\n{problem or ''}")
-        new.replace(file)
+        replace_file(file, f"{destination}\n{problem or ''}")
 
-    def forget(self, name: str, place: str) -> None:
-        """Forget a copy that is deleted."""
-        self._file(name, place).unlink(missing_ok=True)
+    def keep_only(self, place: str, listed: Iterable[str]) -> None:
+        """Forget the copies that a place does not list any more.
+
+        Args:
+            place: what the configuration calls it.
+            listed: the names of its copies, or of the files of those that cannot be read.
+        """
+        names = [self._file(each, place).name for each in listed]
+        for file in self._file("", place).parent.glob(f"{self._file('', place).name}*"):
+            if not any(name.startswith(file.name) for name in names):
+                file.unlink(missing_ok=True)
 
     def found(self, name: str, place: str, destination: str) -> Verification | None:
         """Return what was found of a copy last, None if no command has verified it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,8 @@ def verify_backups(session: BackupSession, name: str | None, place: str | None, 
                 session.marks.mark(found.name, found.place, found.destination, told[-1]["problem"])
             if not as_json:
                 _say_verified(told[-1])
+    if name is None:
+        _forget_others(session, told)
     if as_json:
         print_json(told)
     if any(each["problem"] is not None for each in told):
@@ -64,8 +67,8 @@ def prune_backups(session: BackupSession, *, dry_run: bool, as_json: bool) -> No
     told = []
     with session.explaining():
         for pruned in session.backups.prune(dry_run=dry_run):
-            for name in () if dry_run else pruned.deleted:
-                session.marks.forget(name, pruned.place)
+            if pruned.kept and not pruned.undeleted and not dry_run:  # else it is not said what is there
+                session.marks.keep_only(pruned.place, (*pruned.kept, *pruned.unreadable))
             told.append(pruned)
             if not as_json:
                 _say_pruned(session, pruned, dry_run=dry_run)
@@ -106,6 +109,14 @@ def _require_text(what: str, given: str | None) -> None:
 
 def _told_of(session: BackupSession, found: VerifiedCopy) -> dict[str, Any]:
     return {"name": found.name, "place": found.place, "problem": session.redacted(found.problem)}
+
+
+def _forget_others(session: BackupSession, told: Sequence[Mapping[str, Any]]) -> None:
+    """Forget what was found of copies that were pruned since."""
+    for place in {each["place"] for each in told}:
+        names = [each["name"] for each in told if each["place"] == place]
+        if None not in names:
+            session.marks.keep_only(place, names)
 
 
 def _say_verified(told: dict[str, Any]) -> None:

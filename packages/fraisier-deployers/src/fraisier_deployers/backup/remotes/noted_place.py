@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fraisier_core import replace_file
+
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.durable_files import replace_file
 from fraisier_deployers.backup.manifest import SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Place, StoredFile
 
@@ -74,6 +75,7 @@ class NotedPlace:
         """Have a note of a copy for as long as the context lasts, and longer if something is raised."""
         note = self.folder / manifest.manifest_file
         try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(note, manifest.text())
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error

@@ -93,8 +93,11 @@ class RsyncPlace:
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = {"prefix": f".{manifest.name}-", "suffix": PARTIAL}
-        with tempfile.TemporaryDirectory(**names, dir=self.scratch) as folder, held(Path(folder)):
+        prefix = f".{manifest.name}-"
+        with (
+            tempfile.TemporaryDirectory(prefix=prefix, suffix=PARTIAL, dir=self.scratch) as folder,
+            held(Path(folder)),
+        ):
             return hashed(self.fetch(manifest, Path(folder)))
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:

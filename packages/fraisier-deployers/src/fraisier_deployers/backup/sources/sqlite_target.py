@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from fraisier_core import sync_directory
+
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.compression import decompressing
 from fraisier_deployers.backup.dumping import BackupSource
-from fraisier_deployers.backup.local_place import sync_folder
 from fraisier_deployers.backup.manifest import Manifest, SqliteFacts
 from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import captured, python, run_pipeline
@@ -106,7 +107,7 @@ class SqliteTarget:
             _permit(partial, mode, self._file)
             self._set_aside()
             partial.rename(self._file)
-            sync_folder(self._file.parent)
+            sync_directory(self._file.parent)
         except OSError as error:
             raise BackupError(f"{error.filename}: {error.strerror}") from error
 
