@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder that nobody else holds, for as long as the context lasts. Raises `OSError`."""
+    """Hold a folder, alone, for as long as the context lasts. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
