@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -127,6 +128,14 @@ def test_rules_of_all_levels_hold_for_an_environment() -> None:
         each.ends_at for each in found.windows if each.reason == "lunch" and "06-15" in each.begins_at
     }
     assert lunch == "2026-06-15T13:00:00.000000Z"
+
+
+def test_what_is_never_deployed_is_never_frozen() -> None:
+    config = configuration()
+    web = config.fraises["web"]
+    backed_up = {name: replace(each, kinds=frozenset({"backup"})) for name, each in web.environments.items()}
+    config = replace(config, fraises={"web": replace(web, environments=backed_up)})
+    assert timetable(config, NOON).windows == ()
 
 
 def test_a_timetable_is_of_no_use_once_the_next_window_begins_or_the_clock_is_set_back() -> None:

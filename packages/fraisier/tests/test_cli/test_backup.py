@@ -69,6 +69,8 @@ def test_a_backup_is_made_and_told_without_a_repository(installation: Installati
         ),
         (("run", "my_db", "production"), 'has no job: its type "copied" is for backups alone'),
         (("backup", "my_api", "production"), 'has no backups: its type "script" is for deployments alone'),
+        (("backups", "list", "my_api"), 'my_api production keeps no backups: its type "script" has none'),
+        (("hold", "my_db", "--reason", "x"), 'my_db cannot be held: its type "copied" deploys nothing'),
     ],
 )
 def test_what_a_type_lacks_is_refused(
@@ -81,11 +83,13 @@ def test_what_a_type_lacks_is_refused(
 
 
 def test_what_only_deployments_use_is_refused(installation: Installation) -> None:
-    backed_up(installation, ", branch: main, backup_before: my_api")
+    freeze = '{cron: "* * * * *", duration: 1h, reason: x}'
+    backed_up(installation, f", branch: main, backup_before: my_api, freeze: {freeze}")
     rule = "branch_mapping: {main: {fraise: my_db, environment: production}}\n"
     installation.config.write_text(installation.config.read_text() + rule)
     said = installation.run("config", "check").stderr
     assert "production.branch: is of no use here" in said
+    assert "production.freeze: is of no use here" in said
     assert "main.fraise: my_db cannot be pushed to" in said
     assert 'production.backup_before: my_api production makes no backups: its type is "script"' in said
 
@@ -116,6 +120,7 @@ def test_a_deployment_whose_backup_fails_changes_nothing(installation: Installat
     status = installation.run("status").stdout
     assert re.search("my_db production: its last backup failed: cp .*; none is good\n", status), status
     assert installation.run("rollback", "my_api", "production", "--restore").returncode == 4
+    assert installation.run("rollback", "my_api", "production", "--restore", "--detach").returncode == 2
 
 
 def test_the_only_slot_of_a_worker_does_not_keep_a_deployment_from_its_backup(

@@ -93,6 +93,15 @@ def test_a_deployment_by_hand_is_refused_while_it_is_held_and_overrides_that_on_
     ]
 
 
+def test_a_hold_that_another_outlasts_is_told_beside_that(installation: Installation) -> None:
+    installation.json("hold", "my_api", "--reason", "an incident")
+    done = installation.run("hold", "my_api", "prod", "--reason", "a demonstration", "--until", "2099-01-31")
+    own, other = done.stdout.splitlines()
+    assert own.startswith("my_api production is held until 2099-01-3")
+    assert own.endswith(": a demonstration")
+    assert other == f"my_api production is also held by {held_by(installation)}: an incident"
+
+
 def test_all_environments_of_a_fraise_are_held_and_resumed_together(installation: Installation) -> None:
     both = installation.json("hold", "my_api", "--reason", "an incident", "--until", "2h")
     assert [each["environment"] for each in both] == ["production", "staging"]

@@ -25,6 +25,7 @@ OF_DEPLOYMENTS = {
     "skip_deploy",
     "shared",
     "reconcile",
+    "freeze",
     "backup_before",
 }
 """The keys of fraises and environments that only say how something is deployed."""

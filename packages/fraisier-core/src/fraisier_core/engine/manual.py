@@ -13,7 +13,7 @@ from fraisier_core.errors import BusyError, ConfigurationError, InvalidRequestEr
 from fraisier_core.mount import Actions
 from fraisier_core.plugins import Plugins
 from fraisier_core.push import BRANCH_PREFIX, is_ref_name
-from fraisier_core.requests.holding import hold, resume
+from fraisier_core.requests.holding import hold, require_deployed, resume
 from fraisier_core.requests.requesting import configure_store, request_deployment
 from fraisier_core.store.protocol import Store
 from fraisier_core.store.records import Deployment, HealthyRelease, Request
@@ -148,6 +148,7 @@ class ManualActions(Actions):
         until: str | None = None,
     ) -> str:
         names = self._named(fraise_id, environment)
+        require_deployed(self._configured(), fraise_id)
         return hold(self._store, *names, reason=reason, held_by=requested_by, ends=until)
 
     def resume(self, fraise_id: str, environment: str | None, requested_by: str) -> str:

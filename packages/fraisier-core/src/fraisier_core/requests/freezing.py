@@ -68,12 +68,13 @@ def freeze(store: Store, config: Config, now: datetime | None = None, *, decides
 
 def timetable(config: Config, now: datetime) -> Timetable:
     """Return what a configuration freezes at a time and next."""
-    zone = host_zone() if any(each.freezes for each in config.environments) else "UTC"
-    rules = {rule for each in config.environments for rule in each.freezes}
+    environments = [each for each in config.environments if each.is_deployed]
+    zone = host_zone() if any(each.freezes for each in environments) else "UTC"
+    rules = {rule for each in environments for rule in each.freezes}
     found = {rule: spans(rule, now, zone) for rule in rules}
     windows = [
         Window(each.fraise, each.name, _schedule(rule), rule.reason, *_texts(span))
-        for each in config.environments
+        for each in environments
         for rule in each.freezes
         for span in found[rule]
     ]

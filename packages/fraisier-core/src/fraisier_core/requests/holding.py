@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from fraisier_core.config import Config
 from fraisier_core.errors import ConflictError, InvalidRequestError
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.protocol import DeploymentReader, Store
@@ -35,6 +36,14 @@ def _time(text: str, now: datetime) -> datetime:
     if text.endswith(("s", "m", "h", "d")):
         return now + timedelta(seconds=duration_seconds(text))
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def require_deployed(config: Config, fraise_id: str) -> None:
+    """Raise `InvalidRequestError` if a fraise is never deployed: no hold keeps back what else is done."""
+    fraise = config.fraise(fraise_id)
+    if not any(each.is_deployed for each in fraise.environments.values()):
+        why = f'its type "{fraise.type}" deploys nothing, and a hold keeps back deployments alone'
+        raise InvalidRequestError(f"{fraise_id} cannot be held: {why}")
 
 
 def hold(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from fraisier_core.config.fraise import environments_of
 from fraisier_core.errors import FraisierError, PluginError
 from fraisier_core.kept_backups import BackupCopy, ListedPlace
 from fraisier_core.system.host import utc_text
@@ -28,7 +29,8 @@ def list_backups(fraise: str | None, environment: str | None, config: Path | Non
     """List the copies of an environment, of a fraise or of all, newest first."""
     copies: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    for session in _sessions(fraise, environment, config):
+    sessions = list(_sessions(fraise, environment, config))
+    for session in sessions:
         try:
             for listing in session.backups.listings():
                 found = [(copy, _verified(session, listing, copy)) for copy in listing.copies]
@@ -37,7 +39,7 @@ def list_backups(fraise: str | None, environment: str | None, config: Path | Non
         except FraisierError as error:
             problems.append(_problem(session, None, None, session.redacted(str(error))))
     copies.sort(key=lambda copy: (copy["fraise_id"], copy["environment"], copy["created_at"]), reverse=True)
-    _show(copies, problems, as_json=as_json)
+    _show(copies, problems, as_json=as_json, is_configured=bool(sessions))
     if problems:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -48,13 +50,13 @@ def _sessions(fraise: str | None, environment: str | None, config: Path | None) 
         yield backup_session(config, fraise, environment, quiet=True)
         return
     session = ActingSession(config)
-    fraises = session.config.fraises if fraise is None else {fraise: session.config.fraise(fraise)}
+    known = session.config.fraises if fraise is None else {fraise: session.config.fraise(fraise)}
     session.become_owner()
-    for each in fraises.values():
-        for found in each.environments.values():
-            made = BackupSession(session, found, quiet=True)
-            if _keeps_backups(made):
-                yield made
+    sessions = [BackupSession(session, each, quiet=True) for each in environments_of(known)]
+    keeping = [each for each in sessions if _keeps_backups(each)]
+    if fraise is not None and not keeping:
+        _ = sessions[0].backups  # which says why there are none
+    yield from keeping
 
 
 def _keeps_backups(session: BackupSession) -> bool:
@@ -111,13 +113,17 @@ def _problem(
     }
 
 
-def _show(copies: list[dict[str, Any]], problems: list[dict[str, Any]], *, as_json: bool) -> None:
+def _show(
+    copies: list[dict[str, Any]], problems: list[dict[str, Any]], *, as_json: bool, is_configured: bool
+) -> None:
     if as_json:
         print_json({"copies": copies, "problems": problems})
         return
     bad = {_key(each) for each in problems}
     if copies:
         print_table(TITLES, [_row(copy, is_bad=_key(copy) in bad) for copy in copies], FIRST_TO_GO)
+    elif not is_configured:
+        say("nothing is backed up: configure a fraise of a type that makes backups, such as `backup`")
     elif not problems:
         say("there are no backups; `fraisier backup FRAISE ENV` makes one")
     for each in problems:

@@ -18,7 +18,7 @@ app = command_app(groups="Check the configuration, and install the units of its 
 
 @app.command()
 def check(config: ConfigFile = None, as_json: Json = False) -> None:
-    """Validate the whole configuration, secrets included, and show every problem."""
+    """Validate all of it, secrets included, and show every problem."""
     from fraisier_core.config import PARTS, find_config, load_config
     from fraisier_core.config.host_warnings import host_warnings
     from fraisier_core.plugins import Plugins
@@ -58,7 +58,7 @@ def install(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Install the units of systemd that run the configured jobs, and remove those of others; as root."""
+    """Install the units of jobs, and remove those of others; as root."""
     from fraisier_core.config import find_config, load_config
     from fraisier_core.plugins import Plugins
 

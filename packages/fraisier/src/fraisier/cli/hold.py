@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from fraisier_core.errors import InvalidRequestError
 from fraisier_core.requests.holding import hold as hold_there
+from fraisier_core.requests.holding import require_deployed
 from fraisier_core.requests.holding import until as ends_at
 
 from fraisier.cli.parameters import AnyEnvironment, ConfigFile, Fraise, Json, command_app
@@ -18,6 +19,7 @@ from fraisier.terminal import print_json, say, tell
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fraisier_core.store.holds import Hold
     from fraisier_core.store.protocol import DeploymentReader
 
 app = command_app()
@@ -47,12 +49,22 @@ def hold(
         print_json([each._asdict() for each in holds])
         return
     for each in holds:
-        say(f"{each.fraise_id} {each.environment} is {each.text}", "yellow")
+        _say_held(each, reason.strip(), ends)
     for running in reader.deployments(fraise, environment):
         if running.status == "running":
             tell(
                 f"{noun(running.kind)} {short_id(running.id)} of {running.environment} is running and goes on"
             )
+
+
+def _say_held(found: Hold, reason: str, ends: str | None) -> None:
+    """Say what was held and, if another hold ends later, that one as well."""
+    what, own = f"{found.fraise_id} {found.environment}", found._replace(cause="manual", ends_at=ends)
+    if (found.cause, found.reason, found.ends_at) == ("manual", reason, ends):
+        say(f"{what} is {found.text}", "yellow")
+    else:
+        say(f"{what} is {own.public_text}: {reason}", "yellow")
+        say(f"{what} is also {found.text}", "yellow")
 
 
 def _held(
@@ -73,5 +85,6 @@ def _held(
     session = ActingSession(config, last_good=True)
     store = session.configured_store()
     found = session.environment(store, fraise, environment)
+    require_deployed(session.config, fraise)
     hold_there(store, fraise, found, reason=reason, held_by=session.user, ends=ends)
     return store, found

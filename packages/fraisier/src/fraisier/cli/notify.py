@@ -27,7 +27,7 @@ def notify() -> None:
 
 @app.command("test")
 def send(name: Notified = None, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Send a test message to those whom `notify:` names, and show which arrived."""
+    """Send a test message, and show where it arrived."""
     from fraisier_core.config import find_config, load_config
     from fraisier_core.errors import ConfigurationError
     from fraisier_core.plugins import Plugins

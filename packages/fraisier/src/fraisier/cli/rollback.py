@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from fraisier_core.errors import InvalidRequestError
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, command_app, offered
 from fraisier.cli.session import ActingSession, fork_early
@@ -44,6 +45,8 @@ def rollback(
     if restore:
         from fraisier.cli.way_back import print_way_back
 
+        if to is not None or detach:
+            raise InvalidRequestError("--restore rolls nothing back: it takes neither --to nor --detach")
         print_way_back(ctx, fraise, environment, config, as_json=as_json)
         return
     if (remote := remote_session(ctx, config)) is not None:

@@ -40,7 +40,7 @@ def list_deliveries(
 
 @app.command()
 def show(delivery: DeliveryId, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Show a delivery with its refs, and the deployments that it requested."""
+    """Show a delivery, its refs, and the deployments that it requested."""
     from fraisier.cli.deliveries import delivery_as_json, print_delivery
 
     reader, delivery_id = Session.read(config).found_delivery(delivery)
@@ -98,7 +98,7 @@ def send(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Send deliveries that deploy nothing, one for each secret, and check each step of their way."""
+    """Send deliveries that deploy nothing, and check each step."""
     from fraisier.cli.sample import send_samples
 
     session = ActingSession(config, parts={"git"}, needs=[["git"]])
