@@ -33,7 +33,7 @@ def set_up(connection: psycopg.Connection[Any]) -> None:
 
 def statements() -> dict[str, str]:
     """Return the statements by their names, as psycopg takes them."""
-    from fraisier_postgres.postgres_connection import translated
+    from fraisier_postgres.clients import translated
 
     files = [(SQL, file.stem) for file in SQL.glob("*.sql")] + [(SHARED, "tokens")]
     named = (item for file in files for item in dialect.statements(*file).items())

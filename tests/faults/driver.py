@@ -61,6 +61,12 @@ fraises:
 branch_mapping:
   main: {{fraise: my_api, environment: production}}
 """
+TWO_ENVIRONMENTS = {
+    "branch_mapping:": "      staging: {{branch: main, app_path: {folder}/staging}}\nbranch_mapping:",
+    "main: {": "main: [{{fraise: my_api, environment: staging}}, {{",
+    "production}\n": "production}}]\n",
+}
+"""What `configure` replaces so that a push to main deploys to both."""
 BUILD = '#!/bin/sh\necho "token $API_TOKEN"\necho "build $FRAISIER_COMMIT" >> "$LEDGER"\n'
 # A script that waits, as what it waits for is opened.
 GATED = BUILD + 'while [ ! -e "${LEDGER%/*}/gate" ]; do sleep 0.01; done\n'

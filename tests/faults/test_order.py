@@ -8,7 +8,7 @@ from itertools import pairwise, permutations
 import pytest
 
 from tests.databases import both_databases
-from tests.faults.driver import GATED, Driver
+from tests.faults.driver import GATED, TWO_ENVIRONMENTS, Driver
 from tests.faults.invariants import check_invariants
 
 ORDERS = list(permutations(range(3)))
@@ -201,13 +201,7 @@ def test_f33_of_two_workers_and_a_command_exactly_one_runs_it(driver: Driver) ->
 
 
 def test_f34_two_environments_share_a_mirror(driver: Driver) -> None:
-    driver.configure(
-        {
-            "branch_mapping:": "      staging: {{branch: main, app_path: {folder}/staging}}\nbranch_mapping:",
-            "main: {": "main: [{{fraise: my_api, environment: staging}}, {{",
-            "production}\n": "production}}]\n",
-        }
-    )
+    driver.configure(TWO_ENVIRONMENTS)
     driver.start_worker(slots=2)
     driver.start_web()
     for _ in range(3):

@@ -11,7 +11,7 @@ from fraisier_core.system.processes import descendants
 from fraisier_core.system.timing import LEASE
 
 from tests.databases import both_databases
-from tests.faults.driver import BUILD, GATED, Driver, Process
+from tests.faults.driver import BUILD, GATED, TWO_ENVIRONMENTS, Driver, Process
 from tests.faults.invariants import check_invariants
 from tests.postgres import USUAL
 from tests.stores import OpenStore
@@ -66,13 +66,7 @@ def launcher_of(driver: Driver) -> Process:
 
 
 def test_what_runs_goes_on_if_the_launcher_is_killed_and_so_does_the_worker(driver: Driver) -> None:
-    driver.configure(
-        {
-            "branch_mapping:": "      staging: {{branch: main, app_path: {folder}/staging}}\nbranch_mapping:",
-            "main: {": "main: [{{fraise: my_api, environment: staging}}, {{",
-            "production}\n": "production}}]\n",
-        }
-    )
+    driver.configure(TWO_ENVIRONMENTS)
     driver.start_worker(slots=2)
     driver.start_web()
     worker = driver.workers[0]

@@ -93,6 +93,17 @@ def ended(command: subprocess.Popen[str]) -> Ended:
     return Ended(command.returncode, stdout, stderr)
 
 
+def read_to(command: subprocess.Popen[str], text: str) -> str:
+    """Read what a command prints up to the line that holds a text."""
+    assert command.stdout is not None
+    read = ""
+    while text not in read:
+        line = command.stdout.readline()
+        assert line, read
+        read += line
+    return read
+
+
 @contextmanager
 def both_over(host: Host, *options: str) -> Iterator[Both]:
     """Serve the API of a host in development."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.databases import SqliteDatabase
-from tests.graphql.afar import VARYING, Both, both_over, ended
+from tests.graphql.afar import VARYING, Both, both_over, ended, read_to
 from tests.graphql.serving import Host
 from tests.postgres import USUAL
 from tests.waiting import wait_until
@@ -184,17 +183,6 @@ def gated(both: Both) -> tuple[Path, Path]:
     wait = f"while [ ! -e {opened} ]; do sleep 0.02; done\necho 'through the gate'\n"
     push(both, {"build.sh": f"#!/bin/sh\necho 'before the gate'\ntouch {reached}\n{wait}"})
     return reached, opened
-
-
-def read_to(command: subprocess.Popen[str], text: str) -> str:
-    """Read what a command prints up to the line that holds a text."""
-    assert command.stdout is not None
-    read = ""
-    while text not in read:
-        line = command.stdout.readline()
-        assert line, read
-        read += line
-    return read
 
 
 def test_output_is_followed_from_afar_as_it_comes(both: Both) -> None:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from tests.databases import SqliteDatabase
-from tests.graphql.afar import Both, both_over, ended
+from tests.graphql.afar import Both, both_over, ended, read_to
 from tests.graphql.http_proxy import Proxy, proxy_of
 from tests.graphql.serving import Host
 from tests.waiting import wait_until
@@ -62,17 +62,6 @@ def deploying(both: Both) -> str:
     files = {"page.txt": "one", "build.sh": "#!/bin/sh\n" + "".join(lines) + "echo line 3\n"}
     both.host.forge.push_files(files | {"number": str(len(both.recorded()))})
     return both.on_host("deploy", "my_api", "production", "--detach").stdout.strip()
-
-
-def read_to(command: subprocess.Popen[str], text: str) -> str:
-    """Read what a command prints up to the line that holds a text."""
-    assert command.stdout is not None
-    read = ""
-    while text not in read:
-        line = command.stdout.readline()
-        assert line, read
-        read += line
-    return read
 
 
 def followed(both: Both, deployment: str, command: subprocess.Popen[str], read: str) -> None:

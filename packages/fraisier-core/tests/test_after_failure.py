@@ -105,7 +105,9 @@ def test_a_failed_run_requests_a_rollback_that_names_it(installation: Installati
     assert (failed.status, failed.error_message) == ("failed", said)
     (back,) = pending(installation)
     assert (back.kind, back.trigger, back.requested_for, back.requested_by) == (
-        *("rollback", "on_failure", failed.id),
+        "rollback",
+        "on_failure",
+        failed.id,
         "ada",
     )
     done = installation.execute_claimed(back.id)

@@ -179,7 +179,8 @@ def test_a_token_of_a_forge_is_resolved_for_observers_alone(teller: PackageFolde
     [
         ("api_url", "https://a:b@git.example.com", "must not hold a user or a password"),
         (
-            *("api_url", "http://git.example.com/api"),
+            "api_url",
+            "http://git.example.com/api",
             "should begin with https://: over http:// the token could be read on the way",
         ),
         ("api_token", r"tok\nen", "must be one line of printable ASCII characters"),

@@ -1,4 +1,3 @@
-import os
 import subprocess
 from pathlib import Path
 
@@ -6,6 +5,8 @@ import pytest
 from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import StepFailedError
 from fraisier_core.system.disk import cause, replace_file, sync_directory, sync_filesystem
+
+from tests.users import as_root
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_a_file_is_replaced_as_a_whole_or_left_alone(tmp_path: Path) -> None:
     assert {each.name for each in tmp_path.iterdir()} == {"file", "folder"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@as_root
 def test_a_full_disk_leaves_no_part_of_a_release(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -10,6 +10,8 @@ from fraisier_core.engine.releases import Releases
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
 
+from tests.users import as_root
+
 COMMIT = "a" * 40
 
 
@@ -95,7 +97,7 @@ def test_a_folder_that_everyone_may_write_to_is_no_place_for_the_link(link: Link
     link.is_clone()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
+@as_root
 def test_what_another_user_made_is_not_deployed_to(link: Link, releases: Releases) -> None:
     subprocess.run(["git", "init", "--quiet", link.path], check=True)
     assert link.is_clone()

@@ -26,6 +26,7 @@ from fraisier_core.git.mirrors import Mirror
 from fraisier_core.testing.serving_threads import serving_in_thread
 
 from tests.origins import FACTS, Origin, mirror_of
+from tests.users import as_root
 
 
 @pytest.fixture
@@ -606,7 +607,7 @@ def test_a_tree_that_names_a_file_twice_is_deployed_as_git_clones_it(
     assert (tmp_path / "out/a").read_text() == "1"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@as_root
 @pytest.mark.parametrize("address", ["{path}", "{path}/.git", "file://{path}", "{link}", "{path}/"])
 def test_a_local_repository_of_another_user_is_fetched(origin: Origin, tmp_path: Path, address: str) -> None:
     commit = origin.commit(a="1")
@@ -617,7 +618,7 @@ def test_a_local_repository_of_another_user_is_fetched(origin: Origin, tmp_path:
     assert mirror.resolve_ref("refs/heads/main") == commit
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@as_root
 @pytest.mark.parametrize("way", ["alternates", "objects/pack", "refs/heads/stolen", "objects", "packed-refs"])
 def test_a_local_repository_of_another_user_leads_to_no_other_files(
     origin: Origin, tmp_path: Path, way: str

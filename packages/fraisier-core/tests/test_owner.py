@@ -3,9 +3,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +10,10 @@ import pytest
 from fraisier_core.errors import ConfigurationError, StoreError
 from fraisier_core.system.owner import become_owner, require_trusted
 
+from tests.users import as_root
+
 NOBODY = pwd.getpwnam("nobody")
 ARGV = ["/opt/venv/bin/fraisier", "status", "my api"]
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users can reach, which those of pytest are not."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def in_a_child(state_dir: Path, uid: int, installation: Path = Path("/")) -> dict[str, Any]:
@@ -56,49 +44,51 @@ def test_the_owner_stays_who_it_is(tmp_path: Path) -> None:
 
 
 @as_root
-def test_root_becomes_the_owner_of_the_state_folder(folder: Path) -> None:
-    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-    became = in_a_child(folder, 0)
+def test_root_becomes_the_owner_of_the_state_folder(reachable_folder: Path) -> None:
+    os.chown(reachable_folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    became = in_a_child(reachable_folder, 0)
     assert became == {"uid": NOBODY.pw_uid, "groups": [NOBODY.pw_gid], "home": NOBODY.pw_dir}
 
 
 @as_root
-def test_root_becomes_the_owner_of_the_folder_that_it_will_be_made_in(folder: Path) -> None:
-    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-    assert in_a_child(folder / "not" / "yet", 0)["uid"] == NOBODY.pw_uid
+def test_root_becomes_the_owner_of_the_folder_that_it_will_be_made_in(reachable_folder: Path) -> None:
+    os.chown(reachable_folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    assert in_a_child(reachable_folder / "not" / "yet", 0)["uid"] == NOBODY.pw_uid
 
 
 @as_root
-def test_root_becomes_an_owner_without_an_account(folder: Path) -> None:
-    os.chown(folder, 54321, 54321)
-    assert in_a_child(folder, 0)["uid"] == 54321
+def test_root_becomes_an_owner_without_an_account(reachable_folder: Path) -> None:
+    os.chown(reachable_folder, 54321, 54321)
+    assert in_a_child(reachable_folder, 0)["uid"] == 54321
 
 
 @as_root
-def test_another_user_is_told_how_to_run_the_command(folder: Path) -> None:
-    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-    told = in_a_child(folder, 12345)["refused"]
-    assert told == f"{folder} belongs to another user: run `sudo -u nobody fraisier status 'my api'`"
+def test_another_user_is_told_how_to_run_the_command(reachable_folder: Path) -> None:
+    os.chown(reachable_folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    told = in_a_child(reachable_folder, 12345)["refused"]
+    assert (
+        told == f"{reachable_folder} belongs to another user: run `sudo -u nobody fraisier status 'my api'`"
+    )
 
 
 @as_root
-def test_another_user_is_told_where_the_folder_cannot_be_made(folder: Path) -> None:
-    assert "`sudo -u root fraisier" in in_a_child(folder / "state", 12345)["refused"]
+def test_another_user_is_told_where_the_folder_cannot_be_made(reachable_folder: Path) -> None:
+    assert "`sudo -u root fraisier" in in_a_child(reachable_folder / "state", 12345)["refused"]
 
 
 @as_root
-def test_whoever_can_make_the_folder_will_be_its_owner(folder: Path) -> None:
-    folder.chmod(0o777)
-    assert in_a_child(folder / "state", 12345)["uid"] == 12345
+def test_whoever_can_make_the_folder_will_be_its_owner(reachable_folder: Path) -> None:
+    reachable_folder.chmod(0o777)
+    assert in_a_child(reachable_folder / "state", 12345)["uid"] == 12345
 
 
 @as_root
-def test_an_owner_who_cannot_read_the_installation_is_told(folder: Path) -> None:
-    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-    private = folder / "private"
+def test_an_owner_who_cannot_read_the_installation_is_told(reachable_folder: Path) -> None:
+    os.chown(reachable_folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    private = reachable_folder / "private"
     private.touch(mode=0o600)
-    told = in_a_child(folder, 0, private)["refused"]
-    assert told.startswith(f"{folder} belongs to nobody, who cannot read {private}: install Python")
+    told = in_a_child(reachable_folder, 0, private)["refused"]
+    assert told.startswith(f"{reachable_folder} belongs to nobody, who cannot read {private}: install Python")
 
 
 def test_a_configuration_of_ones_own_is_trusted(tmp_path: Path) -> None:

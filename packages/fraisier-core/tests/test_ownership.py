@@ -12,9 +12,9 @@ from fraisier_core.git.clones import Clone
 from fraisier_core.git.ownership import require_own_clone
 
 from tests.origins import Origin, mirror_of
+from tests.users import as_root
 
 NOBODY = 65534
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
 
 
 def git(path: Path, *arguments: str) -> None:
@@ -27,7 +27,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "app"
 
 
-@needs_root
+@as_root
 @pytest.mark.parametrize(
     "name", ["", ".git", ".git/config", ".git/info", ".git/info/attributes", ".git/config.worktree"]
 )
@@ -49,7 +49,7 @@ def test_what_everyone_may_write_to_is_refused(clone: Path, name: str) -> None:
         require_own_clone(clone)
 
 
-@needs_root
+@as_root
 def test_what_another_group_may_write_to_is_refused(clone: Path) -> None:
     (clone / ".git/config").chmod(0o660)
     require_own_clone(clone)
@@ -58,7 +58,7 @@ def test_what_another_group_may_write_to_is_refused(clone: Path) -> None:
         require_own_clone(clone)
 
 
-@needs_root
+@as_root
 @pytest.mark.parametrize("kind", ["file", "relative file", "link", "working tree"])
 def test_a_git_folder_elsewhere_is_looked_at_too(clone: Path, kind: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -81,7 +81,7 @@ def test_a_git_folder_elsewhere_is_looked_at_too(clone: Path, kind: str, tmp_pat
         require_own_clone(clone)
 
 
-@needs_root
+@as_root
 def test_the_configuration_of_a_submodule_that_another_user_made_runs_nothing(tmp_path: Path) -> None:
     library, origin = Origin(tmp_path / "library"), Origin(tmp_path / "api")
     origin.commit(version="1")

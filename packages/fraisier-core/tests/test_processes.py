@@ -16,6 +16,7 @@ from fraisier_core.system.processes import (
     kill_marked,
 )
 
+from tests.users import as_root
 from tests.waiting import wait_until
 
 
@@ -168,7 +169,7 @@ def test_a_group_whose_id_was_given_out_again_is_left_alone() -> None:
         os.killpg(leader.pid, signal.SIGKILL)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@as_root
 def test_an_undumpable_process_can_still_run_commands() -> None:
     nobody = pwd.getpwnam("nobody")
     script = (

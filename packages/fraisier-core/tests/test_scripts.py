@@ -11,6 +11,8 @@ from fraisier_core.errors import CommandFailedError
 from fraisier_core.system.commands import Limits, run_command
 from fraisier_core.system.environment import clean_environment
 
+from tests.users import as_root
+
 
 def write(path: Path, content: bytes, mode: int = 0o755) -> Path:
     path.write_bytes(content)
@@ -120,7 +122,7 @@ def noexec(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+@as_root
 def test_what_lies_on_a_noexec_mount_is_run_by_its_own_interpreter_or_refused(noexec: Path) -> None:
     write(noexec / "build.sh", b"#!/bin/sh\necho built\n")
     write(noexec / "own", b"#!build.sh\n")

@@ -15,6 +15,7 @@ from fraisier_core.git.mirrors import Mirror
 from fraisier_core.git.submodules import directory_in
 
 from tests.origins import Origin, mirror_of
+from tests.users import as_root
 
 
 class Family:
@@ -285,7 +286,7 @@ def test_included_configuration_counts_for_nothing(family: Family, tmp_path: Pat
         exported(family.mirror(), family.origin.commit_staged(), tmp_path / "out")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@as_root
 def test_a_submodule_of_another_user_is_fetched(family: Family, tmp_path: Path) -> None:
     family.origin.add_submodule("lib", "../library", family.first)
     commit = family.origin.commit_staged()

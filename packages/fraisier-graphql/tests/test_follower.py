@@ -13,7 +13,8 @@ import pytest
 from fraisier_core import Host, StoreError
 from fraisier_core.store.records import ConfiguredEnvironment, Request
 from fraisier_core.store.sqlite.sqlite_reader import SqliteReader
-from fraisier_graphql.follower import Follower, Subscription
+from fraisier_graphql.follower import Follower
+from fraisier_graphql.subscriptions import Subscription
 from fraisier_graphql.topics import Changes, Row
 
 from tests.stores import OpenStore, open_store

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from fraisier_core import Commits, Reader, StoreError
 
-from fraisier_graphql.topics import Row, Topic
+from fraisier_graphql.subscriptions import Following, Subscription, Turn
+from fraisier_graphql.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -20,134 +20,6 @@ LONGEST_WAIT_SECONDS = 1.0
 SLOW_SECONDS = 0.02
 """How long to wait for subscribers that are behind and still busy with what they were told."""
 RETRY_SECONDS = 1.0
-PAGE = 200
-
-
-class Listener(Protocol):
-    """Who is told, in the event loop."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything that was told so far is sent; called in any thread."""
-
-    def next(self, answers: list[str]) -> None:
-        """Take answers, each the text of its JSON."""
-
-    def complete(self) -> None:
-        """Hear that no more will come."""
-
-    def fail(self) -> None:
-        """Hear that what will come is lost."""
-
-
-@dataclass(eq=False, slots=True)
-class Subscription:
-    """What a subscriber asked for.
-
-    Args:
-        topic: what is followed.
-        sql: the statement for one row, its column `answer` the JSON of the field.
-        parameters: those of the statement but for the row's position.
-        key: the field's name in the answer.
-        wants: whether a row is to be told.
-        listener: who is told.
-        position: after which position to begin; None for what is added from now on.
-    """
-
-    topic: Topic
-    sql: str
-    parameters: Mapping[str, Any]
-    key: str
-    wants: Callable[[Row], bool]
-    listener: Listener
-    position: int | None = None
-    answer: tuple[Any, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Say what of it decides the answer: subscribers who have that in common share it."""
-        self.answer = (self.key, self.sql, *sorted(self.parameters.items()))
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One look at the store: what it found for whom."""
-
-    reader: Reader
-    answers: dict[tuple[Any, ...], str | None] = field(default_factory=dict)
-    told: list[tuple[Listener, list[str]]] = field(default_factory=list)
-    ended: list[Listener] = field(default_factory=list)
-
-    def tell(self, subscription: Subscription, rows: list[Row]) -> None:
-        """Tell a subscriber of the rows that it wants and was not told of."""
-        after = subscription.position or 0
-        wanted = (row for row in rows if row.position > after and subscription.wants(row))
-        answers = [text for row in wanted if (text := self._answer(subscription, row)) is not None]
-        if rows:
-            subscription.position = max(after, rows[-1].position)
-        if answers:
-            self.told.append((subscription.listener, answers))
-
-    def _answer(self, subscription: Subscription, row: Row) -> str | None:
-        """Return what is told of a row, None if it is gone."""
-        key = (row.position, subscription.answer)
-        if key not in self.answers:
-            parameters = {**subscription.parameters, subscription.topic.key: row.position}
-            found = self.reader.answer(subscription.sql, parameters)
-            self.answers[key] = f'{{"data":{{"{subscription.key}":{found}}}}}' if found else None
-        return self.answers[key]
-
-    def deliver(self) -> None:
-        """Tell them, in the event loop."""
-        for listener, answers in self.told:
-            listener.next(answers)
-        for listener in self.ended:
-            listener.complete()
-
-
-class _Following:
-    """One topic and its subscribers: together after `head`, or each alone as long as it is behind."""
-
-    def __init__(self, topic: Topic, head: int) -> None:
-        self.topic = topic
-        self.head = head
-        self.live: set[Subscription] = set()
-        self.behind: set[Subscription] = set()
-
-    def add(self, subscription: Subscription) -> None:
-        if subscription.position is None:
-            subscription.position = self.head
-            self.live.add(subscription)
-        else:
-            self.behind.add(subscription)
-
-    def remove(self, subscription: Subscription) -> None:
-        self.live.discard(subscription)
-        self.behind.discard(subscription)
-
-    def turn(self, turn: _Turn) -> bool:
-        """Tell of what is new, and return whether there may be more already."""
-        has_ended = self.topic.has_ended(turn.reader)  # before the rows are read: none comes after its end
-        rows = self.topic.rows(turn.reader, self.head, PAGE)
-        for subscription in self.live:
-            turn.tell(subscription, rows)
-        if rows:
-            self.head = rows[-1].position
-        is_behind = [self._catch_up(each, turn) for each in [*self.behind] if each.listener.is_ready]
-        if has_ended and len(rows) < PAGE:
-            turn.ended += [each.listener for each in self.live]
-            self.live.clear()
-        return len(rows) == PAGE or any(is_behind)
-
-    def _catch_up(self, subscription: Subscription, turn: _Turn) -> bool:
-        """Tell one that is behind of the next rows; return whether it still is. What it has read then is at
-        least what `head` was read from.
-        """
-        rows = self.topic.rows(turn.reader, subscription.position or 0, PAGE)
-        turn.tell(subscription, rows)
-        if len(rows) < PAGE:
-            self.behind.discard(subscription)
-            self.live.add(subscription)
-        return len(rows) == PAGE
 
 
 class Follower:
@@ -163,7 +35,7 @@ class Follower:
         self._lock = threading.Lock()
         self._new: list[tuple[Subscription, asyncio.Future[None]]] = []
         self._gone: list[Subscription] = []
-        self._topics: dict[Topic, _Following] = {}
+        self._topics: dict[Topic, Following] = {}
         self._thread: threading.Thread | None = None
         self._commits: Commits | None = None
         self._retry = threading.Event()
@@ -263,7 +135,7 @@ class Follower:
         for subscription, begun in new:
             topic = subscription.topic
             if topic not in self._topics:
-                self._topics[topic] = _Following(topic, topic.last(reader))
+                self._topics[topic] = Following(topic, topic.last(reader))
             self._topics[topic].add(subscription)
             with self._lock:
                 self._new.remove((subscription, begun))
@@ -271,7 +143,7 @@ class Follower:
 
     def _turn(self, reader: Reader) -> float:
         """Tell all of what is new, and return how long to wait for more."""
-        turn = _Turn(reader)
+        turn = Turn(reader)
         has_more = [following.turn(turn) for following in self._topics.values()]
         if turn.told or turn.ended:
             self._in_loop(turn.deliver)

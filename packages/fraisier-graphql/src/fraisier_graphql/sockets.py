@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,21 +12,17 @@ from fraisier_core import ADMIT, Gate, Grant, StoreError, UnauthenticatedError, 
 
 from fraisier_graphql.endpoint import request_of
 from fraisier_graphql.executing import Executor, Request
-from fraisier_graphql.follower import Follower, Subscription
+from fraisier_graphql.follower import Follower
 from fraisier_graphql.request_errors import RefusedDocumentError, RequestError, of_fraisier
 from fraisier_graphql.socket_messages import CloseCode, ClosingError, id_of, parsed
+from fraisier_graphql.socket_writer import SocketWriter
 from fraisier_graphql.subscribing import subscription_of
+from fraisier_graphql.subscriptions import Subscription
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 5.0
 WATCH_SECONDS = 1.0
 MAX_OPERATIONS = 100
-MAX_QUEUED = 1_000_000
-"""Of what waits to be sent over one socket, in characters."""
-MAX_REASON_BYTES = 123
-"""Of why a socket is closed (RFC 6455, 5.5)."""
-GONE = (OSError, RuntimeError)
-"""What sending raises once the client has gone away, or has begun to; `receive` says so, too."""
 ENDED = "the token was revoked or has expired"
 
 
@@ -81,7 +75,7 @@ class SocketEndpoint:
                 continue
             for socket in [*self._sockets]:
                 if socket.grant in ended:
-                    socket.close(CloseCode.FORBIDDEN, ENDED)
+                    socket.writer.close(CloseCode.FORBIDDEN, ENDED)
 
 
 class Socket:
@@ -100,21 +94,20 @@ class Socket:
         self._admit = admit
         self._receive = receive
         self._send = send
+        self.writer = SocketWriter(send)
         self._is_initialised = False
-        self._is_closing = False
-        self._queue: deque[str] = deque()
-        self._queued = 0
-        self._writing: asyncio.Task[None] | None = None
 
     async def serve(self, offered: list[str]) -> None:
         """Speak with the client until one side closes."""
         await self._receive()
         if PROTOCOL not in offered:
             await self._send({"type": "websocket.accept"})
-            await self._send_close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+            await self.writer.send_close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
             return
         await self._send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-        timeout = partial(self.close, CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout")
+        timeout = partial(
+            self.writer.close, CloseCode.INITIALISATION_TIMEOUT, "Connection initialisation timeout"
+        )
         deadline = asyncio.get_running_loop().call_later(self.endpoint.init_seconds, timeout)
         try:
             await self._read(deadline)
@@ -122,59 +115,16 @@ class Socket:
             deadline.cancel()
             for operation in [*self.operations.values()]:
                 operation.end()
-            if self._writing is not None:
-                await asyncio.wait({self._writing})
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything is sent."""
-        return not self._queue
-
-    def put(self, message: str) -> None:
-        """Send a message once those before it are sent; a client that reads too slowly is closed."""
-        if self._is_closing:
-            return
-        self._queue.append(message)
-        self._queued += len(message)
-        if self._queued > MAX_QUEUED:
-            self.close(CloseCode.TRY_AGAIN_LATER, "too slow: subscribe again from the last position")
-        elif self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the socket at once; what was not sent yet is lost."""
-        if self._is_closing:
-            return
-        self._is_closing = True
-        if self._writing is not None:
-            self._writing.cancel()
-        self._queue.clear()
-        self._writing = asyncio.create_task(self._send_close(code, reason))
-
-    async def _write(self) -> None:
-        try:
-            while self._queue:
-                message = self._queue[0]
-                await self._send({"type": "websocket.send", "text": message})
-                self._queue.popleft()
-                self._queued -= len(message)
-        except GONE:
-            self._is_closing = True
-        self._writing = None
-
-    async def _send_close(self, code: CloseCode, reason: str) -> None:
-        brief = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
-        with suppress(*GONE):
-            await self._send({"type": "websocket.close", "code": int(code), "reason": brief})
+            await self.writer.end()
 
     async def _read(self, deadline: asyncio.TimerHandle) -> None:
         while (message := await self._receive())["type"] != "websocket.disconnect":
-            if self._is_closing:
+            if self.writer.is_closing:
                 continue
             try:
                 await self._take(parsed(message.get("text")))
             except ClosingError as error:
-                self.close(error.code, str(error))
+                self.writer.close(error.code, str(error))
             if self.grant is not None:
                 deadline.cancel()
 
@@ -183,7 +133,7 @@ class Socket:
         if kind == "connection_init":
             await self._initialise(message.get("payload"))
         elif kind == "ping":
-            self.put('{"type":"pong"}')
+            self.writer.put('{"type":"pong"}')
         elif kind == "subscribe":
             await self._subscribe(message)
         elif kind == "complete":
@@ -202,7 +152,7 @@ class Socket:
             raise ClosingError(CloseCode.FORBIDDEN, "Forbidden") from None
         except StoreError:
             raise ClosingError(CloseCode.TRY_AGAIN_LATER, "the store cannot be read") from None
-        self.put('{"type":"connection_ack"}')
+        self.writer.put('{"type":"connection_ack"}')
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
         if self.grant is None:
@@ -232,7 +182,7 @@ class Socket:
 
 
 class Operation:
-    """What a client asked for under an id, until it is complete: implements `follower.Listener`."""
+    """What a client asked for under an id, until it is complete: implements `subscriptions.Listener`."""
 
     def __init__(self, socket: Socket, name: str) -> None:
         self._socket = socket
@@ -275,13 +225,13 @@ class Operation:
     @property
     def is_ready(self) -> bool:
         """Whether everything that was told so far is sent."""
-        return self._socket.is_ready
+        return self._socket.writer.is_ready
 
     def next(self, answers: list[str]) -> None:
         """Send answers."""
         if self._is_open():
             for answer in answers:
-                self._socket.put(f'{{"id":{self._id},"type":"next","payload":{answer}}}')
+                self._socket.writer.put(f'{{"id":{self._id},"type":"next","payload":{answer}}}')
 
     def complete(self) -> None:
         """Say that no more will come."""
@@ -294,11 +244,11 @@ class Operation:
 
     def fail(self) -> None:
         """Close the socket, so that the client subscribes again."""
-        self._socket.close(CloseCode.INTERNAL_ERROR, "subscribe again from the last position")
+        self._socket.writer.close(CloseCode.INTERNAL_ERROR, "subscribe again from the last position")
 
     def _close(self, message: Mapping[str, Any]) -> None:
         self._socket.operations.pop(self._name, None)
-        self._socket.put(json.dumps({"id": self._name, **message}))
+        self._socket.writer.put(json.dumps({"id": self._name, **message}))
 
     def _is_open(self) -> bool:
         return self._socket.operations.get(self._name) is self

@@ -9,8 +9,8 @@ from fraisier_core import Grant, UnknownNameError
 
 from fraisier_graphql.compiling import CompiledDocument
 from fraisier_graphql.executing import Executor, parameters_of
-from fraisier_graphql.follower import Listener, Subscription
 from fraisier_graphql.request_errors import of_fraisier
+from fraisier_graphql.subscriptions import Listener, Subscription
 from fraisier_graphql.topics import TOPICS, Row
 
 

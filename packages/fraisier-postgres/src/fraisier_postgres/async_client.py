@@ -13,7 +13,7 @@ from fraisier_core.store.relational.dialect import NONE, Parameters
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.array import ListBinaryDumper
 
-from fraisier_postgres.postgres_connection import SESSION, has_ended, is_pooled, parameters_of, translated
+from fraisier_postgres.clients import SESSION, has_ended, is_pooled, parameters_of, translated
 from fraisier_postgres.postgres_errors import ends_connection, explanation, shown
 from fraisier_postgres.values import register
 

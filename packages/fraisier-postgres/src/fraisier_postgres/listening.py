@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psycopg
 
-from fraisier_postgres.postgres_connection import parameters_of
+from fraisier_postgres.clients import parameters_of
 
 CHANNEL = "fraisier_wake"
 PAUSE_SECONDS = 1.0

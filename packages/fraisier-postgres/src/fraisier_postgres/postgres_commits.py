@@ -8,8 +8,8 @@ import time
 
 import psycopg
 
+from fraisier_postgres.clients import parameters_of
 from fraisier_postgres.listening import CHANNEL
-from fraisier_postgres.postgres_connection import parameters_of
 
 CHANGES = "fraisier_changes"
 POLL_SECONDS = 0.25

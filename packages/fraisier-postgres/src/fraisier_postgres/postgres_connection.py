@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import finalize
@@ -19,10 +16,10 @@ from weakref import finalize
 import psycopg
 from fraisier_core import StoreError, UnknownOutcomeError
 from fraisier_core.store.relational.dialect import NONE, Parameters
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
+from fraisier_postgres.clients import SESSION, has_ended, is_pooled, parameters_of, translated
 from fraisier_postgres.postgres_errors import (
     LostConnectionError,
     RolledBackError,
@@ -42,19 +39,7 @@ LOSSES_TO_TELL = 3
 """In a row; a restart of PostgreSQL takes no longer."""
 PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
-DEFAULTS: Mapping[str, str] = {
-    "application_name": "fraisier",
-    "client_encoding": "UTF8",
-    "connect_timeout": "2",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
-"""Of the parameters of a connection; a server that vanished is noticed within 25 seconds."""
 NOT_DURABLE = "; SET LOCAL synchronous_commit = off"
-SESSION = b"SELECT pg_backend_pid() AS pid"
-_NAME = re.compile(r"(?<![:\w]):(\w+)")
 
 
 class PostgresConnection:
@@ -281,34 +266,3 @@ class PostgresConnection:
 
 def _in_doubt(error: StoreError) -> UnknownOutcomeError:
     return UnknownOutcomeError(f"{error}; whether the last change was recorded is unknown")
-
-
-@cache
-def translated(sql: str) -> str:
-    """Return a statement with `%(name)s` for each `:name`."""
-    return _NAME.sub(r"%(\1)s", sql.replace("%", "%%")) if ":" in sql else sql
-
-
-def parameters_of(url: str) -> dict[str, Any]:
-    """Return the parameters of a connection; what the url says goes before the defaults."""
-    return {**DEFAULTS, **conninfo_to_dict(url)}
-
-
-def has_ended(client: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    """Whether a connection that is not in use cannot be used: only its end would be there to be read."""
-    if client.closed:
-        return True
-    poll = select.poll()
-    poll.register(client.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def is_pooled(client: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], row: DictRow | None) -> bool:
-    """Return whether a pooler such as PgBouncer is in between: it gives each transaction another session, and
-    tells the number of none. What one client prepares there, another one may execute.
-
-    Args:
-        client: a new connection.
-        row: what `SESSION` has returned there.
-    """
-    return row is not None and row["pid"] != client.info.backend_pid

@@ -7,10 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any
 
-import msgspec
 from fraisier_core.config import Config
 from fraisier_core.config.source import ConfigSource
 from fraisier_core.errors import BoundSecretError, MalformedPayloadError, StoreError
@@ -18,11 +15,10 @@ from fraisier_core.git.origins import covered
 from fraisier_core.git.repository import identities_of
 from fraisier_core.plugins import Plugins, Provider
 from fraisier_core.push import Ignored, Push, Unverified, Verified
-from fraisier_core.requests.outcomes import CONDITION
 from fraisier_core.requests.requesting import configure_store, requests_of
 from fraisier_core.requests.routing import route
 from fraisier_core.store.protocol import Store
-from fraisier_core.store.received import DeliveredRef, Delivery, Receipt
+from fraisier_core.store.received import DeliveredRef, Delivery
 from fraisier_core.system.host import utc_now
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -31,6 +27,7 @@ from fraisier.aside import Aside
 from fraisier.body import is_large
 from fraisier.failures import Failures
 from fraisier.inbox import Inbox
+from fraisier.receipts import receipt_response
 from fraisier.refusals import Refusals
 from fraisier.responses import error_response, too_many, unavailable
 from fraisier.senders import Address, Senders
@@ -39,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 200
 MAX_REFS = 20_000
-KNOWN_BODY = "this body was accepted before"
 UNVERIFIED = "the delivery does not verify: check the secret on both sides"
 NOT_COUNTED = "deliveries through a proxy on a private address are not limited by sender"
 
@@ -159,7 +155,7 @@ class Receiver:
         if receipt.verdict == "conflict":
             reason = f"it has the delivery id of event {receipt.event_id}, and another body"
             await self._refusals.add(delivery.provider, sender, reason)
-        return _response(delivery, receipt)
+        return receipt_response(delivery, receipt)
 
 
 def _warn(config: Config, before: Config | None) -> None:
@@ -239,57 +235,3 @@ def _check_name(what: str, name: str) -> None:
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         problem = f"is not printable or longer than {MAX_NAME_LENGTH} characters"
         raise MalformedPayloadError(f"the {what} {problem}")
-
-
-def _response(delivery: Delivery, receipt: Receipt) -> Response:
-    body: dict[str, Any] = {"status": receipt.verdict, "event": receipt.event_id}
-    if receipt.verdict == "ignored":
-        reasons = [*delivery.reasons, *(reason for each in delivery.more_refs for reason in each.reasons)]
-        return JSONResponse(body | {"reasons": reasons} | _refs(delivery, receipt))
-    if receipt.verdict == "conflict":
-        text = "a delivery with this id and another body was accepted before"
-        return JSONResponse(body | {"error": text}, 409)
-    body["deployments"] = [
-        {
-            "id": each.id,
-            "fraise": each.fraise_id,
-            "environment": each.environment,
-            "status": each.status,
-            **({"held": each.hold} if each.hold else {}),
-            "follow": f"fraisier logs {each.id} --follow",
-        }
-        for each in receipt.deployments
-    ]
-    if receipt.verdict == "duplicate":
-        return JSONResponse(body | _deploy_again(delivery))
-    if receipt.repeats is not None:
-        body |= {"repeats": receipt.repeats, "condition": f"{KNOWN_BODY}: {CONDITION}"} | _deploy_again(
-            delivery
-        )
-    if delivery.more_refs:
-        body |= _refs(delivery, receipt)
-    # Not JSONResponse: it takes twice as long, and in a flood of pushes this is the response to nearly all.
-    return Response(msgspec.json.encode(body), 202, media_type="application/json")
-
-
-def _deploy_again(delivery: Delivery) -> dict[str, Any]:
-    commands = [
-        f"fraisier deploy {each.fraise_id} {each.environment} --commit {each.commit_sha}"
-        for each in delivery.all_requests
-    ]
-    return {"deploy_again": commands}
-
-
-def _refs(delivery: Delivery, receipt: Receipt) -> dict[str, Any]:
-    """Return what became of each ref, if there are several."""
-    if not delivery.more_refs:
-        return {}
-    ids = iter([each.id for each in receipt.deployments])
-    requested = [(delivery.ref, delivery.reasons, delivery.requests)]
-    requested += [(each.ref, each.reasons, each.requests) for each in delivery.more_refs]
-    return {
-        "refs": [
-            {"ref": ref, "deployments": list(islice(ids, len(requests))), "reasons": reasons}
-            for ref, reasons, requests in requested
-        ]
-    }

@@ -6,30 +6,26 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.command import FRAISIER
+from tests.users import as_root
 
 NOBODY = pwd.getpwnam("nobody")
 STRANGER = 12345
 CONFIG = "fraises: {my_api: {type: api, environments: {production: {}}}}\n"
 READING = [["status"], ["history"], ["show", "abcd"], ["logs", "my_api"], ["list"], ["cancel", "abcd"]]
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+pytestmark = as_root
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users can reach, which those of pytest are not."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    (folder / "fraises.yaml").write_text(CONFIG)
-    yield folder
-    shutil.rmtree(folder)
+def folder(reachable_folder: Path) -> Path:
+    """A folder with a configuration."""
+    (reachable_folder / "fraises.yaml").write_text(CONFIG)
+    return reachable_folder
 
 
 def as_stranger(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,22 +9,12 @@ from fraisier.cli.session import ActingSession, Session
 from fraisier_core.errors import StoreError
 
 from tests.stores import open_store
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that other users can reach, which those of pytest are not."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+from tests.users import as_root
 
 
 @as_root
-def test_before_the_first_deployment_every_user_may_read(folder: Path) -> None:
-    config = folder / "fraises.yaml"
+def test_before_the_first_deployment_every_user_may_read(reachable_folder: Path) -> None:
+    config = reachable_folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
     session = Session.read(config)
     if (child := os.fork()) == 0:
@@ -39,11 +26,11 @@ def test_before_the_first_deployment_every_user_may_read(folder: Path) -> None:
 @pytest.mark.parametrize(("folder_mode", "answer"), [(0o700, "[]"), (0o500, "StoreError")])
 @as_root
 def test_a_store_that_this_user_cannot_write_is_read_or_refused(
-    folder: Path, folder_mode: int, answer: str
+    reachable_folder: Path, folder_mode: int, answer: str
 ) -> None:
-    config = folder / "fraises.yaml"
+    config = reachable_folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
-    state = folder / ".fraisier"
+    state = reachable_folder / ".fraisier"
     open_store(state / "fraisier.db").close()
     for path in (config, state, *state.iterdir()):
         os.chown(path, 12345, 12345)
@@ -62,11 +49,11 @@ def test_a_store_that_this_user_cannot_write_is_read_or_refused(
 
 @pytest.mark.parametrize(("behind", "user"), [({}, "root"), ({"SUDO_USER": "behind"}, "behind")])
 @as_root
-def test_who_asks_is_seen_through_sudo(folder: Path, behind: dict[str, str], user: str) -> None:
+def test_who_asks_is_seen_through_sudo(reachable_folder: Path, behind: dict[str, str], user: str) -> None:
     """Also once the command acts as the owner of the state folder."""
-    config = folder / "fraises.yaml"
+    config = reachable_folder / "fraises.yaml"
     config.write_text("fraises: {my_api: {type: api, environments: {production: {}}}}\n")
-    state = folder / ".fraisier"
+    state = reachable_folder / ".fraisier"
     state.mkdir()
     os.chown(state, 12345, 12345)
     if (child := os.fork()) == 0:
