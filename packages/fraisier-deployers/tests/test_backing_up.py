@@ -159,7 +159,8 @@ def test_what_cannot_be_deleted_stays_listed_and_fails_neither_this_backup_nor_t
 def test_a_backup_that_cannot_be_remembered_is_a_good_one(make_run: MakeRun, folder: Path) -> None:
     fraise_type.back_up(make_run())
     run = make_run(keep={"last": 1})
-    (run.folder / "places/.local.partial").mkdir(parents=True)
+    (run.folder / "places/local").unlink()
+    (run.folder / "places/local").mkdir()
     fraise_type.back_up(run)
     assert [each.name for each in manifests(folder)] == [run.stored[0].name]
     assert str(run.stored[-1].problem).startswith("local: it is not remembered that a backup is there: ")
