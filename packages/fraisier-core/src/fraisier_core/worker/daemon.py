@@ -215,8 +215,6 @@ class Worker:
             self._dispatcher.fill(self.slots + self._spare)
             self._reconciler.turn()
 
-    # The end
-
     def _interrupt(self) -> None:
         self._dispatcher.interrupt("the worker was stopped")
         if time.monotonic() - (self._stopping_since or 0.0) > self.grace_seconds + self.stop_seconds:

@@ -94,8 +94,6 @@ class Dispatcher:
             self._launcher.end()
         self._selector.close()
 
-    # Processes
-
     def fill(self, count: int) -> None:
         """Fill `count` slots, and start a launcher if it is gone."""
         self._revive()
@@ -195,8 +193,6 @@ class Dispatcher:
             logger.info("%s", ended(self._store.deployment(lease.deployment_id)))
         except FraisierError as error:
             logger.error("how deployment %s ended is not known: %s", lease.deployment_id, error)
-
-    # Deployments
 
     def configure(self) -> None:
         """Take the current configuration, and tell the store what is configured and frozen; before each
