@@ -10,6 +10,7 @@ import pytest
 from fraisier_core.errors import StoreError
 from fraisier_core.store.sqlite.wake_ups import FOLDER
 from fraisier_core.system.processes import ProcessIdentity, children, descendants
+from fraisier_core.worker import log_lines
 
 from tests.databases import both_databases
 from tests.waiting import wait_until
@@ -146,6 +147,8 @@ def test_the_log_has_a_line_on_the_start_and_one_on_the_end_of_each_deployment(
     assert started.endswith(f"{what} started: deploy of cccccccccccc, requested by ada INFO forged")
     assert f"{what} ended: failed: " in ended
     assert ended.endswith("nothing was done")
+    backup = installation.store.deployment(ids[0])._replace(kind="backup", commit_sha=None, ref=None)
+    assert f"{what} started: backup, requested by ada" in log_lines.started(backup, recover=False)
 
 
 @both_databases

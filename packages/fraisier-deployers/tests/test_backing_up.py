@@ -195,10 +195,10 @@ def test_a_pump_that_is_killed_leaves_what_was_there(make_run: MakeRun, folder: 
 
 
 @contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
-    """Mount a disk of 3 MB."""
+def disk(folder: Path, option: str) -> Iterator[None]:
+    """Mount a disk with an option."""
     folder.mkdir()
-    mounted = os.geteuid() == 0 and os.system(f"mount -t tmpfs -o size=3m tmpfs '{folder}' 2>/dev/null") == 0
+    mounted = os.geteuid() == 0 and os.system(f"mount -t tmpfs -o {option} tmpfs '{folder}' 2>/dev/null") == 0
     if not mounted:
         pytest.skip("needs root and tmpfs")
     try:
@@ -208,7 +208,7 @@ def full_disk(folder: Path) -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_what_was_there(make_run: MakeRun, folder: Path) -> None:
-    with full_disk(folder):
+    with disk(folder, "size=3m"):
         fraise_type.back_up(make_run(keep={"last": 1}))
         before = manifests(folder)
         run = make_run("head", "-c", "5000000", "/dev/urandom", keep={"last": 1})
@@ -217,6 +217,16 @@ def test_a_full_disk_leaves_what_was_there(make_run: MakeRun, folder: Path) -> N
         assert_nothing_came_of_it(run, folder, before)
         fraise_type.back_up(make_run(keep={"last": 1}))
         assert len(manifests(folder)) == 1
+
+
+def test_a_folder_that_a_unit_may_not_write_to_is_named_with_what_helps(
+    make_run: MakeRun, folder: Path
+) -> None:
+    with (
+        disk(folder, "ro"),
+        pytest.raises(BackupError, match=r"backups/.*: Read-only file system; a worker .* ReadWritePaths="),
+    ):
+        fraise_type.back_up(make_run())
 
 
 class DisturbedRun(Run):

@@ -153,8 +153,9 @@ def test_what_changes_while_it_is_read_is_named_and_no_failure(run: Run, folder:
 
 
 def test_a_folder_that_is_not_there_is_named(run: Run, folder: Path, made: Path) -> None:
-    with pytest.raises(BackupError, match=r"^/no/such/folder is no folder"):
-        FoldersSource([folder, Path("/no/such/folder")]).dump(run, run.release.path, Sink(made))
+    for path, problem in ("/no/such/folder", " is no folder"), (f"/{300 * 'a'}", ": File name too long$"):
+        with pytest.raises(BackupError, match=f"^{path}{problem}"):
+            FoldersSource([folder, Path(path)]).dump(run, run.release.path, Sink(made))
 
 
 def test_a_folder_that_is_a_link_is_refused(run: Run, folder: Path, made: Path) -> None:

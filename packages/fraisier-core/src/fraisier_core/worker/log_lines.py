@@ -10,9 +10,10 @@ from fraisier_core.text.printable import printable
 def started(deployment: Deployment, *, recover: bool) -> str:
     """Return the line on a deployment that a process was told to execute or recover."""
     of = deployment.commit_sha[:12] if deployment.commit_sha else deployment.ref_name
+    what = f"{deployment.kind} of {of}" if of else deployment.kind
     by = deployment.requested_by or deployment.trigger
     verb = "is recovered" if recover else "started"
-    return _line(f"{_what(deployment)} {verb}: {deployment.kind} of {of}, requested by {by}")
+    return _line(f"{_what(deployment)} {verb}: {what}, requested by {by}")
 
 
 def ended(deployment: Deployment) -> str:

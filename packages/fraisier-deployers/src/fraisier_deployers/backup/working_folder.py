@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -15,6 +16,10 @@ from fraisier_deployers.backup.local_place import PARTIAL, LocalPlace, make_priv
 
 LOCK = ".{}-{}.lock"
 _PATIENCE_SECONDS = 30.0
+_REMEDY = (
+    "; a worker may write only to the ReadWritePaths= of its unit: name it there, or set schedule or limits, "
+    "for a unit of the backup's own"
+)
 _TICK_SECONDS = 0.2
 
 
@@ -32,7 +37,8 @@ def exclusive(
             folder / LOCK.format(fraise, environment), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
     except OSError as error:
-        raise BackupError(f"{error.filename}: {error.strerror}") from error
+        remedy = _REMEDY if error.errno == errno.EROFS else ""
+        raise BackupError(f"{error.filename}: {error.strerror}{remedy}") from error
     try:
         if not _locked(descriptor, time.monotonic() + seconds):
             using = f"{folder} is in use by another backup or restore of {fraise} {environment}"

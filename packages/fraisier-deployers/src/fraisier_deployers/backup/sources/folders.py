@@ -38,10 +38,8 @@ class FoldersSource:
 
     def dump(self, runner: Runner, work: Path, sink: Sink) -> Dumped:
         """Archive the folders. What changes meanwhile is named in the output. Raises `BackupError`."""
-        if missing := [str(path) for path in self.paths if not path.is_dir()]:
-            raise BackupError(f"{', '.join(missing)} is no folder: correct source.folders")
         for path in self.paths:
-            require_no_link(path)
+            _require_folder(path)
         facts_file = work / "facts"
         archiving = Stage(self._tar(), (0, _CHANGED))
         counting = Stage(python(_MODULE, str(facts_file)))
@@ -65,6 +63,15 @@ class FoldersSource:
         excluded = (f"--exclude={pattern}" for pattern in self.exclude)
         names = (str(path.relative_to(self.root)) for path in self.paths)
         return ("tar", *options, *excluded, f"--directory={self.root}", "--", *names)
+
+
+def _require_folder(path: Path) -> None:
+    try:
+        if not path.is_dir():
+            raise BackupError(f"{path} is no folder: correct source.folders")
+    except OSError as error:
+        raise BackupError(f"{path}: {error.strerror}") from error
+    require_no_link(path)
 
 
 def require_no_link(path: Path) -> None:
