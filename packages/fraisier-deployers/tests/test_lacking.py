@@ -12,6 +12,7 @@ RESTIC = {"repository": "sftp:backup@nas:/srv", "password": "correct horse"}
 
 def warnings(tmp_path: Path, source: dict[str, Any], **section: Any) -> dict[str, str]:
     """Return what is warned of on a host on which no program is found by its name."""
+    (tmp_path / "srv").mkdir(exist_ok=True)
     places = {} if "restic" in section else {"path": tmp_path / "backups"}
     keys = {"source": source, "env": {"PATH": str(tmp_path)}, **places, **section}
     return dict(fraise_type.warnings(BackupSettings.model_validate(keys)))
@@ -35,7 +36,7 @@ def warnings(tmp_path: Path, source: dict[str, Any], **section: Any) -> dict[str
 def test_each_missing_program_is_named_with_its_package(
     section: dict[str, Any], said: dict[str, list[str]], tmp_path: Path
 ) -> None:
-    found = warnings(tmp_path, {"folders": ["/srv/uploads"]}, **section)
+    found = warnings(tmp_path, {"folders": [str(tmp_path / "srv")]}, **section)
     packages = {key: [each.rpartition(" ")[2] for each in text.split("; ")] for key, text in found.items()}
     assert packages == said
     assert "nas:/srv" not in str(found)
@@ -44,7 +45,18 @@ def test_each_missing_program_is_named_with_its_package(
 def test_what_is_installed_is_not_mentioned(tmp_path: Path) -> None:
     for name in ("tar", "zstd"):
         (tmp_path / name).touch(0o755)
-    assert warnings(tmp_path, {"folders": ["/srv/uploads"]}) == {}
+    assert warnings(tmp_path, {"folders": [str(tmp_path / "srv")]}) == {}
+
+
+def test_files_and_folders_that_are_not_there_are_named(tmp_path: Path) -> None:
+    for name in ("tar", "zstd", "rsync", "ssh"):
+        (tmp_path / name).touch(0o755)
+    nas = {"rsync": "backup@nas:/srv", "identity": tmp_path / "key", "known_hosts": tmp_path / "ssh"}
+    source = {"folders": [str(tmp_path / name) for name in ("uploads", "srv", "logs")]}
+    assert warnings(tmp_path, source, remotes={"nas": nas}) == {
+        "source.folders": f"there is no {tmp_path}/uploads; there is no {tmp_path}/logs",
+        "remotes.nas.identity": f"there is no {tmp_path}/key",
+    }
 
 
 def test_commands_that_are_not_there_are_named(tmp_path: Path) -> None:

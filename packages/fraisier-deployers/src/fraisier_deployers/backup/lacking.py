@@ -17,16 +17,23 @@ _BY_SCHEME = {"sftp": "ssh", "rclone": "rclone"}
 
 def lacking(settings: BackupSettings) -> Mapping[str, str]:
     """Return what is missing on this host, by the key of the section that needs it."""
-    return {key: problem for key, problem in _found(settings) if problem}
+    found: dict[str, str] = {}
+    for key, problem in _problems(settings):
+        if problem:
+            found[key] = f"{found[key]}; {problem}" if key in found else problem
+    return found
 
 
-def _found(settings: BackupSettings) -> Iterator[tuple[str, str | None]]:
+def _problems(settings: BackupSettings) -> Iterator[tuple[str, str | None]]:
     search_path = settings.env.get("PATH")
     for key, programs in _needed(settings):
-        problems = (missing_program(each, search_path) for each in programs)
-        yield key, "; ".join(filter(None, problems))
+        for program in programs:
+            yield key, missing_program(program, search_path)
     for key, command in _commands(settings):
         yield key, _missing_command(command[0], search_path)
+    for key, path in _paths(settings):
+        if path is not None:
+            yield key, _missing_path(path)
     if settings.source.postgresql is not None:
         yield "source.postgresql", _missing_clients(settings.source.bin)
     if settings.encrypt is not None:
@@ -56,6 +63,18 @@ def _commands(settings: BackupSettings) -> Iterator[tuple[str, Sequence[str]]]:
             yield key, command
 
 
+def _paths(settings: BackupSettings) -> Iterator[tuple[str, Path | None]]:
+    """Yield the files and folders that are to be there already."""
+    yield "source.sqlite", settings.source.sqlite
+    yield "source.bin", settings.source.bin
+    for folder in settings.source.folders or ():
+        yield "source.folders", folder
+    for name, remote in settings.remotes.items():
+        yield f"remotes.{name}.config", remote.config
+        yield f"remotes.{name}.identity", remote.identity
+        yield f"remotes.{name}.known_hosts", remote.known_hosts
+
+
 def _missing_command(program: str, search_path: str | None) -> str | None:
     if "/" not in program:
         is_missing = missing_program(program, search_path) is not None
@@ -63,10 +82,14 @@ def _missing_command(program: str, search_path: str | None) -> str | None:
     path = Path(program)
     if not path.is_absolute():
         return f"{program} is looked for in a folder that is empty: write its absolute path"
+    return _missing_path(path)
+
+
+def _missing_path(path: Path) -> str | None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return f"there is no {program}"
+        return f"there is no {path}"
     except OSError:
         return None  # it is not for this user to see
     return None
