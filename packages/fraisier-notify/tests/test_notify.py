@@ -217,9 +217,10 @@ def test_a_hundred_at_once_stay_within_the_bound_and_the_next_message_says_how_m
     assert "97 more notifications were left out: more than 5 in an hour, " in messages[0]
     assert "What was told within the hour is from now on counted and left out" in messages[-1]
     told_of_failures(place, settings, 3)
-    pause = fraisier_notify.deliver(settings, context)
-    assert pause is not None
-    assert 3000 < pause <= 3600
+    with pytest.raises(TellLaterError, match=r"^hook: 3 notifications were left out$") as caught:
+        fraisier_notify.deliver(settings, context)
+    assert caught.value.seconds is not None
+    assert 3000 < caught.value.seconds <= 3600
     assert len(place.notified()) == 3
     an_hour_later(context.folder, "hook")
     fraisier_notify.deliver(settings, context)
@@ -278,8 +279,8 @@ def an_hour_later(folder: Path, name: str) -> None:
     outbox = Outbox(folder)
     known = dict(outbox.known(name))
     tried = [each - 3600 for each in known["tried"]]
-    told = {title: at - 3600 for title, at in known["told"].items()}
-    outbox.note(name, known | {"tried": tried, "told": told, "not_before": known["not_before"] - 3600})
+    arrived = [(at - 3600, title) for at, title in known["arrived"]]
+    outbox.note(name, known | {"tried": tried, "arrived": arrived, "not_before": known["not_before"] - 3600})
 
 
 def test_a_destination_that_fails_keeps_no_other_waiting_and_is_tried_later_and_later(place: Place) -> None:
@@ -296,9 +297,10 @@ def test_a_destination_that_fails_keeps_no_other_waiting_and_is_tried_later_and_
         assert server.host.partition(":")[2] not in str(caught.value)
         assert caught.value.seconds == 5
         assert sorted(each.path for each in server.requests) == ["/bad", "/good"]
-        pause = fraisier_notify.deliver(settings, context)
-        assert pause is not None
-        assert 0 < pause <= 5
+        with pytest.raises(TellLaterError, match=r"^bad: .*500") as caught:
+            fraisier_notify.deliver(settings, context)
+        assert caught.value.seconds is not None
+        assert 0 < caught.value.seconds <= 5
         assert len(server.requests) == 2
         an_hour_later(context.folder, "bad")
         with pytest.raises(TellLaterError) as caught:
@@ -515,18 +517,24 @@ def test_a_letter_outlasts_a_destination_that_is_away(tmp_path: Path) -> None:
     assert not list(outbox.letters())
 
 
-def test_an_attempt_counts_as_sent_because_some_recipients_may_have_it(tmp_path: Path) -> None:
+def test_attempts_count_as_sent_but_leave_nothing_out(tmp_path: Path) -> None:
     with ApiServer(lambda _: ApiResponse(500)) as server:
-        settings = NotifySettings.model_validate({"hook": {"url": f"json://{server.host}/", "per_hour": 2}})
-        outbox = put(tmp_path, Letter("one", "body", "hook"))
-        context = ObserverContext(tmp_path)
-        for _ in range(4):
+        settings = NotifySettings.model_validate({"hook": {"url": f"json://{server.host}/", "per_hour": 3}})
+        outbox, context = Outbox(tmp_path), ObserverContext(tmp_path)
+        for title in ("one", "two", "three"):
+            outbox.put(title, Letter(title, "body", "hook"))
             delivered(settings, context)
-        assert len(server.requests) == 2
-        assert len(list(outbox.letters())) == 1
-        pause = fraisier_notify.deliver(settings, context)
-        assert pause is not None
-        assert pause > 3000
+            outbox.note("hook", {**outbox.known("hook"), "not_before": 0.0})
+        for _ in range(2):
+            with pytest.raises(TellLaterError, match=r"^hook: ") as caught:
+                fraisier_notify.deliver(settings, context)
+        assert caught.value.seconds is not None
+        assert caught.value.seconds > 3000
+        assert len(server.requests) == 3
+        server.answer = lambda _: ApiResponse()
+        an_hour_later(tmp_path, "hook")
+        delivered(settings, context)
+    assert {each.json()["title"] for each in server.requests[3:]} == {"one", "two", "three"}
 
 
 def test_what_is_too_old_is_not_sent_as_if_it_were_of_now(tmp_path: Path, hook: ApiServer) -> None:
@@ -540,11 +548,13 @@ def test_what_is_too_old_is_not_sent_as_if_it_were_of_now(tmp_path: Path, hook: 
     assert not list(outbox.letters())
 
 
-def test_a_clock_that_was_ahead_silences_nobody() -> None:
+def test_a_clock_that_was_ahead_silences_nobody_for_longer_than_an_hour() -> None:
     known = Known(tried=[90_000.0] * 2, not_before=90_000.0)
     assert known.pause(3600.0) == 0
-    assert known.slots(2, 3600.0) == 0
-    assert known.slots(2, 7201.0) == 2
+    known.forget(3600.0)
+    assert known.waits(2, 3600.0) == [3600.0]
+    known.forget(7201.0)
+    assert known.waits(2, 7201.0) == []
 
 
 def test_pings_of_environments_whose_names_read_alike_go_each_to_its_own_address(

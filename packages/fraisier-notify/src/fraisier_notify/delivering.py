@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from time import monotonic, time
 from typing import Any
@@ -35,47 +35,61 @@ Send = Callable[[Letter], Problem | None]
 
 @dataclass(slots=True)
 class Known:
-    """What is known of where letters go: when it was tried, which titles were told when, how many of which
-    were left out, and what failed.
+    """What is known of where letters go: when it was tried, what arrived when, how many of which titles were
+    left out, how often it failed since, and why.
     """
 
     tried: list[float] = field(default_factory=list)
-    told: dict[str, float] = field(default_factory=dict)
+    arrived: list[tuple[float, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     failures: int = 0
     not_before: float = 0.0
+    problem: str = ""
 
-    def slots(self, per_hour: int, now: float) -> int:
-        """Return how many attempts may be made now; what is of the future, by a clock that was wrong, is of
-        now.
-        """
+    def forget(self, now: float) -> None:
+        """Forget what is older than an hour; what is of the future, by a clock that was wrong, is of now."""
         self.tried = [min(each, now) for each in self.tried if now - HOUR < each]
-        self.told = {title: min(at, now) for title, at in self.told.items() if now - HOUR < at}
-        return max(0, per_hour - len(self.tried))
+        self.arrived = [(min(at, now), title) for at, title in self.arrived if now - HOUR < at]
+
+    def chosen(self, letters: Letters, per_hour: int) -> Letters:
+        """Return the letters that are not left out, the newest first: half of what arrives in an hour is for
+        titles that did not arrive within it, so that no flood of one silences another.
+
+        Args:
+            letters: all that there are, oldest first.
+            per_hour: the most messages in an hour.
+        """
+        slots = per_hour - len(self.arrived)
+        known = {title for _, title in self.arrived}
+        news: Letters = []
+        repeated: Letters = []
+        for each in reversed(letters):
+            (repeated if each[1].title in known else news).append(each)
+            known.add(each[1].title)
+        news = news[: max(0, slots)]
+        return news + repeated[: max(0, slots - _reserved(per_hour) - len(news))]
+
+    def waits(self, per_hour: int, now: float) -> list[float]:
+        """Return the seconds until another letter may be tried, and until it may be told what was left out;
+        nothing if either may be now.
+        """
+        usable = per_hour - _reserved(per_hour)
+        full = [self.tried[-per_hour]] if len(self.tried) >= per_hour else []
+        if self.left_out and len(self.arrived) >= usable:
+            full.append(self.arrived[-usable][0])
+        return [max(1.0, at + HOUR - now) for at in full]
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next attempt; none if the clock was set back by more than a pause."""
         left = self.not_before - now
         return left if 0 < left <= LONGEST_PAUSE else 0.0
 
-    def chosen(self, letters: Letters, per_hour: int, now: float) -> Letters:
-        """Return which letters may be sent now, the newest first: half of the hour's messages are left to
-        titles that were not told within it, so that no flood of one silences another.
-
-        Args:
-            letters: all that there are, oldest first.
-            per_hour: the most messages in an hour.
-            now: the time.
-        """
-        slots = self.slots(per_hour, now)
-        known = {*self.told}
-        news: Letters = []
-        repeated: Letters = []
-        for each in reversed(letters):
-            (repeated if each[1].title in known else news).append(each)
-            known.add(each[1].title)
-        room = slots - _reserved(per_hour) - len(news)
-        return [*news[:slots], *repeated[: max(0, room)]]
+    def problems(self, *, has_letters: bool) -> Iterator[str]:
+        """Yield what should be known of this destination, of which letters wait or do not."""
+        if self.failures and has_letters:
+            yield self.problem
+        if self.left_out:
+            yield f"{sum(self.left_out.values())} notifications were left out"
 
     def leave_out(self, letters: Letters) -> None:
         """Count letters that are not sent."""
@@ -110,6 +124,9 @@ class Delivery:
         for name in sorted(waiting, key=lambda name: known[name].not_before):
             self._serve(name, waiting[name], known[name])
         pause = min(self._pauses, default=None)
+        left = {letter.goes_to for _, letter in self._outbox.letters()}
+        for name, each in known.items():
+            self._problems += [f"{name}: {problem}" for problem in each.problems(has_letters=name in left)]
         if self._problems:
             raise TellLaterError("; ".join(self._problems), LONGEST_PAUSE if pause is None else pause)
         return pause
@@ -133,15 +150,14 @@ class Delivery:
             return send(said.url.get_secret_value(), letter.title, body, seconds)
 
         for key, letter in letters:
-            if known.slots(said.per_hour, time()) <= 0 or not self._send(name, key, letter, known, notify):
+            if len(known.tried) >= said.per_hour or not self._send(name, key, letter, known, notify):
                 break
-            known.told[letter.title] = time()
+            known.arrived.append((time(), letter.title))
             known.left_out = {}
             self._outbox.note(name, _state(known))
             self._outbox.remove(key)
-        usable = said.per_hour - _reserved(said.per_hour)
-        if self._is_owed(name, known) and len(known.tried) >= usable:
-            self._pauses.append(max(1.0, known.tried[-usable] + HOUR - time()))
+        if self._is_owed(name, known):
+            self._pauses += known.waits(said.per_hour, time())
 
     def _is_owed(self, name: str, known: Known) -> bool:
         return bool(known.left_out) or any(letter.name == name for _, letter in self._outbox.letters())
@@ -150,11 +166,12 @@ class Delivery:
         """Drop and count what is too old, was tried too often, or is more than may be sent; return the rest,
         what was refused before at the end.
         """
+        known.forget(time())
         counted = _left_out(name)[0]
         useless = [each for each in letters if _is_useless(each[1], LONGEST_WAIT)]
         letters = sorted((each for each in letters if each not in useless), key=lambda each: each[1].at)
         others = [each for each in letters if each[0] != counted]
-        kept = known.chosen(others, per_hour, time()) or [each for each in others if each[1].attempts]
+        kept = known.chosen(others, per_hour)
         excess = [each for each in others if each not in kept]
         if dropped := [each for each in useless + excess if each[0] != counted]:
             known.leave_out(dropped)
@@ -167,7 +184,7 @@ class Delivery:
             self._outbox.remove(counted)
         elif letters:
             kept = letters
-        elif known.left_out and known.slots(per_hour, time()) > _reserved(per_hour):
+        elif known.left_out and not known.waits(per_hour, time()):
             kept = [_left_out(name)]
             self._outbox.put(*kept[0])
         return sorted(kept, key=lambda each: (each[1].attempts, each[1].at))
@@ -204,17 +221,15 @@ class Delivery:
             self._pauses.append(left)
             return False
         was_reached = known.failures == 0
-        pause = known.failed(time())
+        pause, known.problem = known.failed(time()), "sending was cut off"
         self._outbox.note(name, _state(known))
         self._outbox.begin(key, letter, is_refusal=was_reached)
         problem = send_it(letter)
-        if problem is not None:
-            who = letter.name or "ping of {} {}".format(*letter.place)
-            self._problems.append(f"{who}: {problem.text}")
         if problem is None or problem.is_final:
             known.failures, known.not_before = 0, 0.0
+            self._problems += [f"{name}: {problem.text}"] if problem else []
             return True
-        known.not_before = time() + pause
+        known.not_before, known.problem = time() + pause, problem.text
         self._outbox.note(name, _state(known))
         self._pauses.append(pause)
         return False
@@ -259,7 +274,7 @@ def _others(known: Known, per_hour: int) -> str:
 
 def _until(known: Known, per_hour: int) -> str:
     """Say if this message is the last one for now."""
-    slots = known.slots(per_hour, time())
+    slots = per_hour - len(known.arrived)
     if slots == 1:
         return "This is the last one for now: what follows within the hour is counted and left out."
     if slots == 1 + _reserved(per_hour):

@@ -44,7 +44,7 @@ class Letter:
     @property
     def goes_to(self) -> str:
         """What all letters to the same address have in common; a ping's has spaces, which no name has."""
-        return self.name or "ping {} {}".format(*self.place)
+        return self.name or "ping of {} {}".format(*self.place)
 
 
 class Outbox:
