@@ -85,7 +85,8 @@ def _found(reader: Reader, fraise: str, environment: str) -> WayBack:
                 if made.trigger == "before_deploy" and made.status == "success":
                     return WayBack(each, made)
     what = f"{fraise} {environment}"
-    raise UnknownNameError(f"no deployment of {what} had a backup made first: set `backup_before:` for that")
+    remedy = "the next one has, if `backup_before:` is set"
+    raise UnknownNameError(f"no deployment of {what} had a backup made first: {remedy}")
 
 
 def _looked_up(found: WayBack, config: Path | None) -> WayBack:
