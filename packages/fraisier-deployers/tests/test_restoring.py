@@ -388,6 +388,14 @@ def test_folders_are_extracted_beside_what_they_replace_and_swapped_when_they_ar
     assert run.output.count("is kept as") == 1
 
 
+def cut_off(swap: FolderSwap) -> str:
+    """Return what is said of a swap that was killed between its renames."""
+    return (
+        f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}, "
+        f"what was restored is {swap.restored}; rename one of them to {swap.place}"
+    )
+
+
 def test_a_swap_that_was_cut_off_between_its_renames_is_found_and_named(tmp_path: Path) -> None:
     swap = FolderSwap(tmp_path / "uploads", "1a2b3c4d")
     swap.place.mkdir()
@@ -406,11 +414,7 @@ FolderSwap(Path({str(swap.place)!r}), {swap.id!r}).execute()
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -SIGKILL
     assert {*tmp_path.iterdir()} == {swap.restored, swap.replaced}
-    (line,) = left_beside(swap.place)
-    assert line == (
-        f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}, "
-        f"what was restored is {swap.restored}; rename one of them to {swap.place}"
-    )
+    assert [*left_beside(swap.place)] == [cut_off(swap)]
     swap.undo()
     assert {*tmp_path.iterdir()} == {swap.restored, swap.place}
 
@@ -491,6 +495,12 @@ def test_a_folder_is_not_restored_into_what_is_backed_up_nor_beside_something_el
     with pytest.raises(BackupError, match=r"other has something else in it"):
         restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine"]
+    swap = FolderSwap(tmp_path / "other" / str(folder)[1:], "1a2b3c4d")  # which is cut off
+    for path in (swap.restored / "a", swap.replaced / "a"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    with pytest.raises(BackupError, match=rf"other has something else in it: .*; {cut_off(swap)}$"):
+        restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
     assert [path.name for path in folder.iterdir()] == ["a"]
 
 

@@ -58,7 +58,8 @@ class FolderTarget:
         if self.is_vacant():
             return
         if not any(map(_has_content, self.places)):
-            raise BackupRefusedError(f"{self.root} has something else in it: name a new or empty folder")
+            other = f"{self.root} has something else in it: name a new or empty folder"
+            raise BackupRefusedError("; ".join([other, *self.leftovers()]))
         for place in self.places:
             require_swappable(place)
 
