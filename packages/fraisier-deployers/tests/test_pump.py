@@ -97,10 +97,14 @@ def test_a_pump_that_is_killed_is_a_failure(run: FakeRun[JobSettings]) -> None:
         run_pipeline(run, Pipeline(before=(shell("echo last words >&2; kill -KILL $PPID"),)))
 
 
-def test_a_pump_that_is_killed_leaves_no_command(tmp_path: Path) -> None:
+RUNNING = (sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])")
+
+
+@pytest.mark.parametrize("by", [(), RUNNING], ids=["pump", "who runs it"])
+def test_a_pump_that_is_killed_or_who_runs_it_leaves_no_command(tmp_path: Path, by: tuple[str, ...]) -> None:
     mark = tmp_path / "began"
-    pipeline = Pipeline(before=(shell(f"echo $$ > {mark}; exec cat /dev/zero"),), output=os.devnull)
-    process = subprocess.Popen([*python("fraisier_deployers.backup.pump"), *pipeline.words()])
+    pipeline = Pipeline(before=(shell(f"echo $$ > {mark}; exec sleep 60"),), output=os.devnull)
+    process = subprocess.Popen([*by, *python("fraisier_deployers.backup.pump"), *pipeline.words()])
     wait_until(lambda: mark.exists() and mark.read_text().strip())
     command = ProcessIdentity.of(int(mark.read_text()))
     process.send_signal(signal.SIGKILL)

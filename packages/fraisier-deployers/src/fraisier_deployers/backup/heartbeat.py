@@ -4,15 +4,20 @@ fraisier_deployers.backup.heartbeat SECONDS COMMAND ...`. The command must give 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
+
+from fraisier_core.system.processes import die_with_parent
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command, and return an exit status."""
     seconds, *command = arguments
-    with subprocess.Popen(command) as process:
+    ending = partial(die_with_parent, os.getpid())
+    with subprocess.Popen(command, preexec_fn=ending) as process:  # noqa: PLW1509 - there are no threads
         while True:
             try:
                 status = process.wait(float(seconds))
@@ -23,4 +28,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,9 @@
 """Runs a pipeline: `python -m fraisier_deployers.backup.pump WORD ...`, as `Pipeline.words` returns them.
 
 Bytes flow from a file or commands through this process, which counts and hashes them, to a file or other
-commands. All of them must succeed, as with `pipefail` in a shell; the output is durable then. It imports
-little: a backup takes the memory of this process beside that of its commands.
+commands. All of them must succeed, as with `pipefail` in a shell; the output is durable then. If this process
+or who runs it is killed, the commands end, and write no further. It imports little: a backup takes the
+memory of this process beside that of its commands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
+
+from fraisier_core.system.processes import die_with_parent
 
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 
@@ -120,7 +124,13 @@ class _Commands:
 
     def _start(self, stage: Stage, reads: FileIO | int, prints: FileIO | int) -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(stage.argv, stdin=reads, stdout=prints, bufsize=0)
+            process = subprocess.Popen(
+                stage.argv,
+                stdin=reads,
+                stdout=prints,
+                bufsize=0,
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - there are no threads
+            )
         except OSError as error:
             raise PipelineError(f"{stage.argv[0]} cannot be started: {error.strerror}") from error
         self._started.append((stage, process))
@@ -188,4 +198,5 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     sys.exit(reported(lambda: flow(Pipeline.parse(sys.argv[1:]))))

@@ -7,6 +7,7 @@ exactly those of the dump, whatever is written at the same time.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
+
+from fraisier_core.system.processes import die_with_parent
 
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pump import Flowed, PipelineError, flow, reported
@@ -99,4 +102,5 @@ def _in_snapshot(pipeline: Pipeline, snapshot: str) -> Pipeline:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     sys.exit(reported(lambda: dump(sys.argv[1], Path(sys.argv[2]), Pipeline.parse(sys.argv[3:]))))

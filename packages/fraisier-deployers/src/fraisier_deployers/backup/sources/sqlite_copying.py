@@ -8,11 +8,14 @@ it begin again. What the copy holds is counted, and written into a file. https:/
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
+
+from fraisier_core.system.processes import die_with_parent
 
 _PAGES = 10_000
 _BUSY_SECONDS = 60.0
@@ -71,4 +74,5 @@ def main(database: str, *to: str) -> int:
 
 
 if __name__ == "__main__":
+    die_with_parent(os.getppid())
     sys.exit(main(*sys.argv[1:]))
