@@ -259,7 +259,8 @@ def test_a_target_that_is_not_empty_is_replaced_only_by_its_name(shop: Shop, off
     (aside,) = shop.folder.glob("shop.db.replaced-*")
     said = shop.fraisier("backups", "prune", "shop", "production").stderr
     assert f"{aside} was replaced by a restore, and is kept until you rm {aside}\n" in said
-    assert f"{backed_up} was replaced by a restore, and is kept until you rm {backed_up} " in said
+    what = f"{backed_up} is a backup of what was replaced by a restore"
+    assert f"{what}, and is kept until you rm {backed_up} " in said
 
 
 def test_copies_are_restored_without_the_record(shop: Shop) -> None:

@@ -120,7 +120,8 @@ class KeptCopies(KeptBackups):
             replaced = LocalPlace(self._folder / REPLACED)
             for each in self._own(replaced).manifests:
                 files = [str(replaced.folder / name) for name in (each.file, each.manifest_file)]
-                self.context.note(LEFT_ALONE.format(files[0], shlex.join(["rm", *files])))
+                what = f"{files[0]} is a backup of what"
+                self.context.note(LEFT_ALONE.format(what, shlex.join(["rm", *files])))
         except _PROBLEMS as error:
             self.context.note(f"what restores left cannot be looked for: {error}")
 
