@@ -1,9 +1,11 @@
+import io
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from fraisier_deployers.backup.primary import working_place
 from fraisier_deployers.backup.restoring import Restored, restore
 from fraisier_deployers.backup.scratch_names import scratch_name
 from fraisier_deployers.backup.sources.chosen import chosen_target, origin_of, scratch_target
+from fraisier_deployers.backup.sources.folder_staging import Staging, staging_folders
 from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside
 from fraisier_deployers.backup.sources.folder_target import FolderTarget
 from pydantic import ValidationError
@@ -327,7 +330,13 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     with (folder / "sparse").open("wb") as sparse:
         sparse.truncate(2**26)
     run = back_up({"folders": str(folder)})
+    (tmp_path / "to").mkdir()
+    for killed in (tmp_path, tmp_path / "to"):  # before and after the target was made
+        (killed / ".uploads.0a1b2c3d.restoring").mkdir()
     restored(run, str(tmp_path / "to"))
+    assert (
+        run.output.count("0a1b2c3d.restoring was left by a restore: unless one is still at work, rm -r ") == 2
+    )
     assert (tmp_path / "to" / str(folder)[1:] / "link").read_text() == "a"
     assert (tmp_path / "to" / str(folder)[1:] / "sparse").stat().st_blocks < 100
     (folder / "deep" / "a").write_text("changed")
@@ -388,35 +397,37 @@ def test_folders_are_extracted_beside_what_they_replace_and_swapped_when_they_ar
     assert run.output.count("is kept as") == 1
 
 
-def cut_off(swap: FolderSwap) -> str:
+def cut_off(swap: FolderSwap, staging: Staging) -> list[str]:
     """Return what is said of a swap that was killed between its renames."""
-    return (
-        f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}, "
-        f"what was restored is {swap.restored}; rename one of them to {swap.place}"
-    )
+    return [
+        f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}; "
+        f"rename it to {swap.place}",
+        f"{staging.path} was left by a restore: unless one is still at work, rm -r {staging.path}",
+    ]
 
 
 def test_a_swap_that_was_cut_off_between_its_renames_is_found_and_named(tmp_path: Path) -> None:
-    swap = FolderSwap(tmp_path / "uploads", "1a2b3c4d")
-    swap.place.mkdir()
-    swap.restored.mkdir()
+    (staging,) = staging_folders(tmp_path, [tmp_path / "uploads"], "1a2b3c4d")
+    swap = FolderSwap(tmp_path / "uploads", staging.staged(tmp_path / "uploads"), "1a2b3c4d")
+    for folder in (swap.place, swap.restored):
+        folder.mkdir(parents=True)
+        (folder / "a").touch()
     killed = f"""
 import os, sys
+from contextlib import ExitStack
 from pathlib import Path
 from fraisier_deployers.backup.sources.folder_swap import FolderSwap
 
 def kill(event, args):
-    if event == "os.rename" and os.fspath(args[0]).endswith(".restoring"):
+    if event == "os.rename" and ".restoring" in os.fspath(args[0]):
         os.kill(os.getpid(), 9)
 
 sys.addaudithook(kill)
-FolderSwap(Path({str(swap.place)!r}), {swap.id!r}).execute()
+FolderSwap(Path({str(swap.place)!r}), Path({str(swap.restored)!r}), {swap.id!r}).execute(ExitStack())
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -SIGKILL
-    assert {*tmp_path.iterdir()} == {swap.restored, swap.replaced}
-    assert [*left_beside(swap.place)] == [cut_off(swap)]
-    swap.undo()
-    assert {*tmp_path.iterdir()} == {swap.restored, swap.place}
+    assert {*tmp_path.iterdir()} == {staging.path, swap.replaced}
+    assert [*left_beside([swap.place])] == cut_off(swap, staging)
 
 
 def test_a_folder_that_cannot_be_swapped_is_refused_before_anything_is_done(
@@ -457,11 +468,149 @@ def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(
     assert (folder / "a").read_text() == "changed"
     assert list(tmp_path.glob("uploads*")) == [folder]
     for was_there in (False, True):
-        place = tmp_path / "to" / str(folder)[1:]
         with pytest.raises(BackupError, match=r"(zstd|tar) exited"):
             restored(run, str(tmp_path / "to"))
-        assert (place.exists(), [*place.parent.iterdir()]) == (was_there, [place] * was_there)
-        place.mkdir(exist_ok=True)
+        assert (tmp_path / "to").exists() == was_there
+        assert not [*tmp_path.rglob("*.restoring")]
+        (tmp_path / "to").mkdir(exist_ok=True)
+
+
+def packed(*members: tuple[str, str | bytes]) -> bytes:
+    """Return an archive of files, of the folder of each with an empty name in it, and of links as a text."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as opened:
+        for name, content in members:
+            entry = tarfile.TarInfo(name.rstrip("/"))
+            entry.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            entry.mode = 0o755
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            entry.size = len(content) if entry.isreg() else 0
+            opened.addfile(
+                entry, io.BytesIO(bytes(content, "utf-8") if isinstance(content, str) else content)
+            )
+    return subprocess.run(
+        ["zstd", "-qc"], input=archive.getvalue(), stdout=subprocess.PIPE, check=True
+    ).stdout
+
+
+@pytest.fixture
+def hostile(back_up: BackUp, tmp_path: Path) -> Callable[..., Run]:
+    """Return a function that has the newest backup of a folder be an archive of somebody else's."""
+    folder = tmp_path / "s" / "uploads"
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("mine")
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "a").write_text("mine")
+
+    def make(*members: tuple[str, str | bytes], **facts: object) -> Run:
+        run = back_up({"folders": folder})
+        forge_content(run, lambda _: packed(*members), **facts)
+        return run
+
+    return make
+
+
+@pytest.fixture(params=["beside", "in place", "where it was"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], tuple[str, str | None]]:
+    """Return a function that returns a new target, an old one that is vacant, or the origin."""
+
+    def make() -> tuple[str, str | None]:
+        if request.param == "beside":
+            return str(tmp_path / "to"), None
+        if request.param == "in place":
+            shutil.rmtree(tmp_path / "s" / "uploads")
+            (tmp_path / "s" / "uploads").mkdir()
+        return "/", "/"
+
+    return make
+
+
+def test_what_an_archive_links_to_stays_as_it_is(
+    hostile: Callable[..., Run], target: Callable[[], tuple[str, str | None]], tmp_path: Path
+) -> None:
+    """Also if it cannot be extracted to its end, and what was extracted is deleted."""
+    folder, victim = tmp_path / "s" / "uploads", tmp_path / "victim"
+    base = str(folder)[1:]
+    for members in (
+        ((base, str(victim)), ("x", b""), ("x/y", b"")),
+        ((base, str(victim)), (f"{base}/", b""), (f"{base}/new", b"")),
+        ((base, "../victim"), (f"{base}/new", b"")),
+        ((base, "victim"), (f"{base}/new", b"")),
+        ((f"{base}/", b""), (f"{base}/x", b""), (f"{base}/x/y", b"")),
+    ):
+        run = hostile(*members)
+        to, replace = target()
+        with pytest.raises(BackupError, match=r"is no folder in the archive|tar exited|was left as it was"):
+            restored(run, to, replace=replace)
+        assert [path.name for path in victim.iterdir()] == ["a"]
+        assert {*folder.iterdir()} <= {folder / "a"}
+        assert not [*tmp_path.rglob("new"), *tmp_path.rglob("*.restoring"), *tmp_path.glob("to")]
+        (folder / "a").write_text("mine")
+
+
+def test_what_an_archive_has_beside_its_folders_is_not_extracted(
+    hostile: Callable[..., Run], target: Callable[[], tuple[str, str | None]], tmp_path: Path
+) -> None:
+    folder, elsewhere = tmp_path / "s" / "uploads", tmp_path / "elsewhere"
+    beside = [f"{elsewhere}/x"[1:], f"{folder}2"[1:], f"{folder.parent}/y"[1:], f"/{elsewhere}/z"]
+    members = [(f"{folder}/"[1:], b""), (f"{folder}/b"[1:], b"b"), *((name, b"") for name in beside)]
+    run = hostile(*members, entries=2, content_bytes=1)
+    to, replace = target()
+    restored(run, to, replace=replace)
+    root = tmp_path / "to" if (tmp_path / "to").exists() else Path("/")
+    assert (root / f"{folder}/b"[1:]).read_text() == "b"
+    kept = {path.name for path in (root / str(folder.parent)[1:]).iterdir() if "replaced" not in path.name}
+    assert kept == {"uploads"}
+    assert not (root / str(elsewhere)[1:]).exists()
+
+
+def test_folders_that_are_not_backed_up_are_not_restored_to_where_they_were(
+    hostile: Callable[..., Run], tmp_path: Path
+) -> None:
+    victim = f"{tmp_path}/victim"
+    run = hostile((f"{victim}/"[1:], b""), paths=(victim,), entries=1, content_bytes=0)
+    with pytest.raises(
+        BackupRefusedError,
+        match=rf"is of {victim}, which source.folders does not name: restore it into a new",
+    ):
+        restored(run, "/", replace="/")
+    assert (tmp_path / "victim" / "a").read_text() == "mine"
+
+
+def test_an_archive_that_is_larger_than_what_was_archived_is_not_extracted_to_its_end(
+    hostile: Callable[..., Run], tmp_path: Path
+) -> None:
+    base = f"{tmp_path}/s/uploads"[1:]
+    run = hostile((f"{base}/", b""), (f"{base}/big", bytes(2**23)), entries=2, content_bytes=1)
+    with pytest.raises(BackupError, match="tar exited with status 2"):
+        restored(run, str(tmp_path / "to"))
+    assert not (tmp_path / "to").exists()
+
+
+def test_what_is_restored_is_for_its_owner_alone_and_nobody_else_may_change_it_meanwhile(
+    back_up: BackUp, tmp_path: Path
+) -> None:
+    folder = tmp_path / "private" / "data"
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("a")
+    run = back_up({"folders": folder})
+    restored(run, str(tmp_path / "new"))
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "empty").mkdir(mode=0o755)
+    restored(run, str(tmp_path / "empty"))
+    assert (tmp_path / "empty" / str(tmp_path)[1:]).stat().st_mode & 0o777 == 0o700
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
+    with pytest.raises(BackupRefusedError, match=r"open may be changed by other users: name a new folder"):
+        restored(run, str(tmp_path / "open"))
+    (tmp_path / "linked").symlink_to("empty")
+    with pytest.raises(BackupError, match=r"linked is a symbolic link: name "):
+        restored(run, str(tmp_path / "linked"))
+    (tmp_path / "holding").mkdir()
+    (tmp_path / "holding" / "tmp").symlink_to(tmp_path / "empty")
+    with pytest.raises(BackupRefusedError, match=r"holding is not empty"):
+        restored(run, str(tmp_path / "holding"))
 
 
 def test_nothing_is_restored_into_what_a_link_points_to(back_up: BackUp, tmp_path: Path) -> None:
@@ -495,11 +644,13 @@ def test_a_folder_is_not_restored_into_what_is_backed_up_nor_beside_something_el
     with pytest.raises(BackupError, match=r"other has something else in it"):
         restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["mine"]
-    swap = FolderSwap(tmp_path / "other" / str(folder)[1:], "1a2b3c4d")  # which is cut off
+    place = tmp_path / "other" / str(folder)[1:]
+    (staging,) = staging_folders(tmp_path / "other", [place], "1a2b3c4d")
+    swap = FolderSwap(place, staging.staged(place), "1a2b3c4d")  # which is cut off
     for path in (swap.restored / "a", swap.replaced / "a"):
         path.parent.mkdir(parents=True)
         path.touch()
-    with pytest.raises(BackupError, match=rf"other has something else in it: .*; {cut_off(swap)}$"):
+    with pytest.raises(BackupError, match=rf"other has something .*; {'; '.join(cut_off(swap, staging))}$"):
         restored(run, str(tmp_path / "other"), replace=str(tmp_path / "other"))
     assert [path.name for path in folder.iterdir()] == ["a"]
 
@@ -511,6 +662,7 @@ def test_a_restore_test_may_happen_within_what_is_backed_up(back_up: BackUp, tmp
     target = scratch_target(section, manifest, "x", folder=tmp_path / "work", server=None, runner=run)
     assert target.name == str(tmp_path / "work" / "x")
     everything = manifest.model_copy(update={"facts": FolderFacts(paths=("/",), entries=1, content_bytes=0)})
+    section = section.model_copy(update={"folders": (Path("/"),)})
     assert chosen_target(section, everything, "/", run).name == "/"
 
 

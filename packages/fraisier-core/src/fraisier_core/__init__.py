@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from fraisier_core.system.outgoing import HttpResponse, ask
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
+    from fraisier_core.system.trees import delete_tree
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure
 
 __all__ = [
@@ -183,6 +184,7 @@ __all__ = [
     "VerifiedCopy",
     "ask",
     "commit_or_none",
+    "delete_tree",
     "form_or_json",
     "hmac_signature",
     "hookimpl",
@@ -210,6 +212,7 @@ _MODULES = (
     "stored",
     "system.disk",
     "system.host",
+    "system.trees",
     "system.processes",
     "payload",
     "settings",

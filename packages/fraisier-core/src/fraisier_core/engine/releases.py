@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fraisier_core.engine.trash import delete, set_aside
+from fraisier_core.engine.trash import set_aside
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
 from fraisier_core.system.disk import cause, make_folder, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.trees import delete_tree
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TEMPORARY, _COMMIT = ".tmp-", ".commit-"
@@ -46,7 +47,7 @@ class Releases:
                 self._commit_file(name).write_text(commit)
                 sync_filesystem(temporary)
             except BaseException:
-                delete(temporary)
+                delete_tree(temporary)
                 raise
             failpoint("after_export")
             temporary.rename(final)

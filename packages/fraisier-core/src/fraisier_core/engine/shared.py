@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fraisier_core.engine.releases import explained
-from fraisier_core.engine.trash import delete
 from fraisier_core.errors import StepFailedError
 from fraisier_core.settings import SharedPath
 from fraisier_core.system.disk import make_folder
+from fraisier_core.system.trees import delete_tree
 
 
 class SharedFiles:
@@ -46,7 +46,7 @@ class SharedFiles:
             for each in self.paths:
                 place = release.joinpath(*each.parts)
                 if os.path.lexists(place):
-                    delete(place)
+                    delete_tree(place)
                 make_folder(place.parent)
                 place.symlink_to(self._place(each))
 
@@ -68,7 +68,7 @@ class SharedFiles:
             make_folder(place)
             return
         temporary = place.with_name(f".tmp-{place.name}")
-        delete(temporary)
+        delete_tree(temporary)
         source = _default(release, path)
         if source.is_dir():
             shutil.copytree(source, temporary, symlinks=True)

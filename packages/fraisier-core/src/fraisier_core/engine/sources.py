@@ -9,13 +9,13 @@ from fraisier_core.engine.commits import RECENT, announced, replayed
 from fraisier_core.engine.decision import requested_anew
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.job_rules import overtaken
-from fraisier_core.engine.trash import delete
 from fraisier_core.errors import StepFailedError
 from fraisier_core.git.local import checked_ref
 from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import SKIP_DEPLOY, Source
+from fraisier_core.system.trees import delete_tree
 
 
 class Undeployed(NamedTuple):
@@ -78,7 +78,7 @@ def serving(execution: Execution) -> Release | None:
 def nothing(execution: Execution) -> Release:
     """Return what stands for a release where none is needed: a folder of the environment's own, emptied."""
     folder = execution.context.work
-    if reason := delete(folder):
+    if reason := delete_tree(folder):
         raise StepFailedError(f"what was left in {folder} cannot be deleted: {reason}")
     folder.mkdir(mode=0o700, parents=True)
     return Release("", folder, "")

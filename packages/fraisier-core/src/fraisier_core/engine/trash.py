@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from fraisier_core.system.failpoints import failpoint
+from fraisier_core.system.trees import delete_tree
 
-_TRASH, _REASON, _LIFTED = ".trash-", ".kept-", ".lifted-"
-_TOO_DEEP = {errno.EMFILE, errno.ENAMETOOLONG}  # for a descriptor for each folder, or a path
+_TRASH, _REASON = ".trash-", ".kept-"
 
 
 def set_aside(path: Path) -> None:
@@ -33,7 +31,7 @@ def empty_trash(state_dir: Path) -> None:
     for path in trash(state_dir):
         failpoint("delete")
         try:
-            reason = delete(path)
+            reason = delete_tree(path)
         except (OSError, RecursionError) as error:  # the others are deleted all the same
             reason = f"{error}: {path}"
         note = _note(path)
@@ -52,49 +50,6 @@ def undeletable(state_dir: Path, fraise: str, environment: str) -> dict[str, str
         with suppress(OSError):  # it has not been tried yet, or is deleted just now
             found[str(path)] = _note(path).read_text()
     return found
-
-
-def delete(path: Path) -> str | None:
-    """Delete a directory or file as far as possible; return why something is left, None if nothing is."""
-    try:
-        return _deleted(path)
-    except RecursionError:  # a commit may have folders in folders without end
-        _flatten(path)
-        return _deleted(path)
-
-
-def _deleted(path: Path) -> str | None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return None
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():  # build caches are full of directories that are read-only
-        for directory, _, _ in os.walk(path):
-            with suppress(OSError):
-                Path(directory).chmod(0o700)
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno in _TOO_DEEP:
-            raise RecursionError from error
-        left, _, files = next(os.walk(path, topdown=False), (str(path), [], []))
-        return f"{error.strerror}: {Path(left, *files[:1])}"
-    return None
-
-
-def _flatten(path: Path) -> None:
-    """Move every folder below a directory to its top, as far as possible: none lies deep then."""
-    waiting = [path]
-    while waiting:
-        folder = waiting.pop()
-        with suppress(OSError):
-            folder.chmod(0o700)
-            for entry in [entry for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]:
-                moved = path / f"{_LIFTED}{os.urandom(8).hex()}"
-                Path(entry.path).chmod(0o700)  # or it could not be moved
-                waiting.append(Path(entry.path).rename(moved))
 
 
 def _note(path: Path) -> Path:

@@ -19,6 +19,7 @@ from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, bac
 from fraisier_deployers.backup.pipeline import Pipeline
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
+from fraisier_deployers.backup.removal import remove_folder
 
 PARTIAL = ".partial"
 """Ends the hidden names of what is not whole."""
@@ -125,7 +126,7 @@ class LocalPlace:
                     self._remove_unlisted(hidden.name[1:].removesuffix(PARTIAL))
                 if hidden.is_dir() and not hidden.is_symlink():
                     if not is_held(hidden):
-                        shutil.rmtree(hidden, ignore_errors=True)
+                        remove_folder(hidden)
                 else:
                     hidden.unlink(missing_ok=True)
 

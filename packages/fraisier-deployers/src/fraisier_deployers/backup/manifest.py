@@ -126,7 +126,7 @@ class FolderFacts(_Recorded):
     """
 
     kind: Literal["folders"] = "folders"
-    paths: tuple[Annotated[str, Field(pattern=r"^/")], ...]
+    paths: tuple[Annotated[str, Field(pattern=r"^/([^/\x00][^\x00]*)?$")], ...]
     entries: NonNegativeInt
     content_bytes: NonNegativeInt
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
 from fraisier_deployers.backup.local_place import PARTIAL, LocalPlace, make_private
+from fraisier_deployers.backup.removal import remove_folder
 
 LOCK = ".{}-{}.lock"
 _PATIENCE_SECONDS = 30.0
@@ -66,7 +66,7 @@ def working_folder(folder: Path, name: str) -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)  # what is left is tried again by the next one
 
 
 def _locked(descriptor: int, until: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from fraisier_core import InvalidRequestError
@@ -16,7 +16,7 @@ from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.sources.command_source import CommandSource
 from fraisier_deployers.backup.sources.command_target import CommandTarget
 from fraisier_deployers.backup.sources.connection_variables import DATABASE, FORM, SCHEMES
-from fraisier_deployers.backup.sources.folder_target import FolderTarget
+from fraisier_deployers.backup.sources.folder_target import FolderTarget, require_own
 from fraisier_deployers.backup.sources.folders import FoldersSource
 from fraisier_deployers.backup.sources.postgres_database import PostgresDatabase
 from fraisier_deployers.backup.sources.postgres_target import PostgresTarget
@@ -96,7 +96,7 @@ def chosen_target(section: SourceSection, manifest: Manifest, target: str, runne
     if section.sqlite is not None:
         return SqliteTarget(_file(target), runner)
     if isinstance(manifest.facts, FolderFacts):
-        return _folder_target(_path(target), tuple(map(Path, manifest.facts.paths)), runner)
+        return _folder_target(section, manifest.name, manifest.facts, _path(target), runner)
     return _command_target(section, target, runner)
 
 
@@ -128,11 +128,19 @@ def _require_kind(section: SourceSection, manifest: Manifest) -> None:
         )
 
 
-def _folder_target(root: Path, paths: Sequence[Path], runner: Runner) -> FolderTarget:
-    within = next(filter(root.is_relative_to, paths), None)
-    if within is not None and root != Path("/"):
+def _folder_target(
+    section: SourceSection, name: str, facts: FolderFacts, root: Path, runner: Runner
+) -> FolderTarget:
+    paths = tuple(map(Path, facts.paths))
+    if root == Path("/"):
+        if others := sorted({*paths} - {*(section.folders or ())}):
+            what = f"{name} is of {', '.join(map(str, others))}, which source.folders does not name"
+            raise BackupRefusedError(f"{what}: restore it into a new folder")
+    elif (within := next(filter(root.is_relative_to, paths), None)) is not None:
         how = "name a folder elsewhere, or / to restore to where it was"
         raise InvalidRequestError(f"the target {root} is within {within}, which is backed up: {how}")
+    else:
+        require_own(root)
     return FolderTarget(root, paths, runner)
 
 

@@ -3,83 +3,80 @@
 from __future__ import annotations
 
 import glob
-import re
+import os
 import shlex
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
+from fraisier_deployers.backup.sources.folder_staging import has_content, left_stagings, mount_of
 from fraisier_deployers.backup.sources.folders import require_no_link
 from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE
 
-_RESTORED, _REPLACED = ".{}.{}.restoring", "{}.replaced-{}"
-_CUT_OFF = (
-    "a restore of {0} was cut off between two renames: what was there is {1}, what was restored is {2}; "
-    "rename one of them to {0}"
-)
+_REPLACED = "{}.replaced-{}"
+_CUT_OFF = "a restore of {0} was cut off between two renames: what was there is {1}; rename it to {0}"
 _OTHERWISE = "move away what is in it yourself, and restore without --replace"
+_BY_HAND = "do it yourself"
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSwap:
-    """A folder, and what is made beside it to take its place.
+    """A folder, and what takes its place.
 
     Args:
         place: the folder, which need not exist.
+        restored: what takes its place, on the same file system.
         id: what tells this swap from others.
     """
 
     place: Path
+    restored: Path
     id: str
-
-    @property
-    def restored(self) -> Path:
-        """What takes its place."""
-        return self.place.with_name(_RESTORED.format(self.place.name, self.id))
 
     @property
     def replaced(self) -> Path:
         """What was there before."""
         return self.place.with_name(_REPLACED.format(self.place.name, self.id))
 
-    def renaming(self, root: Path) -> str:
-        """Return the option by which tar extracts the folder beside its place, with what links to it.
+    def execute(self, undoing: ExitStack) -> None:
+        """Rename what is there, and have the other take its place. Raises `BackupError`.
 
         Args:
-            root: what the names in the archive are relative to.
+            undoing: is told how to restore what was there.
         """
-        within = self.place.relative_to(root)
-        above, old = map(_pattern, ("".join(f"{each}/" for each in within.parts[:-1]), within.name))
-        new = re.sub(r"[\\&/]", r"\\\g<0>", self.restored.name)
-        return rf"--transform=flags=rhS;s/^\({above}\){old}\(\/\|$\)/\1{new}\2/"
-
-    def execute(self) -> None:
-        """Rename what is there, and have the other take its place. Raises `BackupError`."""
+        if has_content(self.place):
+            _move(self.place, self.replaced, undoing)
         if self.place.exists():
-            _rename(self.place, self.replaced, _OTHERWISE)
-        _rename(self.restored, self.place, _OTHERWISE)
+            self._fill(undoing)
+        else:
+            _move(self.restored, self.place, undoing)
 
-    def undo(self) -> None:
-        """Restore what was there, however far that came. Raises `BackupError`."""
-        if self.place.exists() and not self.restored.exists():
-            _rename(self.place, self.restored, f"it was restored; what was there is {self.replaced}")
-        if self.replaced.exists():
-            _rename(self.replaced, self.place, "do it yourself: this is what was there")
-
-    def discard(self) -> None:
-        """Delete what was to take its place."""
-        shutil.rmtree(self.restored, ignore_errors=True)
+    def _fill(self, undoing: ExitStack) -> None:
+        """Move what is in the one to the other, which may be a mount point."""
+        try:
+            found = self.restored.stat()
+            self.restored.chmod(0o700)
+            for entry in sorted(self.restored.iterdir()):
+                _move(entry, self.place / entry.name, undoing)
+            shutil.copystat(self.restored, self.place)
+            if os.geteuid() == 0:
+                os.chown(self.place, found.st_uid, found.st_gid)
+            self.place.chmod(stat.S_IMODE(found.st_mode))
+        except OSError as error:
+            raise BackupError(f"{error.filename}: {error.strerror}") from error
 
 
 def require_swappable(place: Path) -> None:
     """Raise `BackupRefusedError` if a folder cannot be renamed, or nothing can be made beside it."""
     require_no_link(place)
-    if not place.exists():
+    if not has_content(place):
         return
-    if place.is_mount():
+    if place.is_mount() or mount_of(place) != mount_of(place.parent):
         raise BackupRefusedError(f"{place} is a mount point, which cannot be renamed: {_OTHERWISE}")
     try:
         tempfile.TemporaryDirectory(dir=place.parent, prefix=".fraisier-").cleanup()
@@ -88,37 +85,37 @@ def require_swappable(place: Path) -> None:
         raise BackupRefusedError(f"{place} cannot be replaced: {why}: {_OTHERWISE}") from error
 
 
-def left_beside(place: Path) -> Iterator[str]:
-    """Yield what restores left beside a folder or replaced, and what becomes of it."""
-    cut_off = set()
-    for swap in _beside(place, _RESTORED):
-        if swap.replaced.exists() and not place.exists():
-            cut_off.add(swap.id)
-            yield _CUT_OFF.format(place, swap.replaced, swap.restored)
-        else:
-            yield LEFT.format(swap.restored, _removing(swap.restored))
-    for swap in _beside(place, _REPLACED):
-        if swap.id not in cut_off:
-            yield LEFT_ALONE.format(swap.replaced, _removing(swap.replaced))
+def left_beside(places: Sequence[Path]) -> Iterator[str]:
+    """Yield what restores of folders left or replaced, and what becomes of it."""
+    stagings = left_stagings(places)
+    for place in places:
+        for path in sorted(place.parent.glob(_REPLACED.format(glob.escape(place.name), "*"))):
+            if not place.exists() and path.name.rpartition("-")[2] in stagings.values():
+                yield _CUT_OFF.format(place, path)
+            else:
+                yield LEFT_ALONE.format(path, removing(path))
+    for path in stagings:
+        yield LEFT.format(path, removing(path))
 
 
-def _pattern(text: str) -> str:
-    return re.sub(r"[][\\.*^$/]", r"\\\g<0>", text)
+def removing(path: Path) -> str:
+    """Return the command that removes a folder."""
+    return shlex.join(["rm", "-r", str(path)])
+
+
+def _move(path: Path, to: Path, undoing: ExitStack) -> None:
+    _rename(path, to, _OTHERWISE)
+    undoing.callback(_rename, to, path, _BY_HAND)
 
 
 def _rename(path: Path, to: Path, otherwise: str) -> None:
     try:
+        mode = path.lstat().st_mode
+        is_closed = stat.S_ISDIR(mode) and not mode & stat.S_IWUSR and path.parent != to.parent
+        if is_closed:
+            path.chmod(0o700)  # or its `..` could not be changed
         path.rename(to)
+        if is_closed:
+            to.chmod(stat.S_IMODE(mode))
     except OSError as error:
         raise BackupError(f"{path} cannot be renamed to {to}: {error.strerror}: {otherwise}") from error
-
-
-def _removing(path: Path) -> str:
-    return shlex.join(["rm", "-r", str(path)])
-
-
-def _beside(place: Path, form: str) -> list[FolderSwap]:
-    """Return the swaps of which something of that form lies beside a place."""
-    found = sorted(place.parent.glob(form.format(glob.escape(place.name), "*")))
-    before, after = form.format(place.name, "/").split("/")
-    return [FolderSwap(place, path.name.removeprefix(before).removesuffix(after)) for path in found]

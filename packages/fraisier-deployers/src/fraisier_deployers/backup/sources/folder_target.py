@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,15 @@ from fraisier_deployers.backup.manifest import FolderFacts, Manifest
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
+from fraisier_deployers.backup.removal import remove_folder
+from fraisier_deployers.backup.sources.folder_staging import Staging, has_content, staging_folders
 from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside, require_swappable
-from fraisier_deployers.backup.sources.folders import FoldersSource
+from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
 
 _ROOT = Path("/")
+_MOST_HEADER_BYTES = 2**20
+"""More than an archive has of an entry beside its content, such as extended attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,14 @@ class FolderTarget:
         return tuple(self.root / path.relative_to("/") for path in self.paths)
 
     def is_vacant(self) -> bool:
-        """Whether none of these places has anything in it, nor the folder a file, unless it is `/`."""
-        return not any(map(_has_content, self.places)) and (self.root == _ROOT or not _has_files(self.root))
+        """Whether none of these places has anything in it, nor the folder, unless it is `/`."""
+        return not any(map(has_content, (*self.places, *([] if self.root == _ROOT else [self.root]))))
 
     def require_replaceable(self, manifest: Manifest) -> None:  # noqa: ARG002 - it is the same for all
         """Raise `BackupRefusedError` if what is there is not what would be replaced, or cannot be."""
         if self.is_vacant():
             return
-        if not any(map(_has_content, self.places)):
+        if not any(map(has_content, self.places)):
             other = f"{self.root} has something else in it: name a new or empty folder"
             raise BackupRefusedError("; ".join([other, *self.leftovers()]))
         for place in self.places:
@@ -70,37 +74,26 @@ class FolderTarget:
 
     def leftovers(self) -> Sequence[str]:
         """Return the folders beside these places that restores replaced, or left when they were killed."""
-        return [line for place in self.places for line in left_beside(place)]
+        return list(left_beside(self.places))
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
-        """Extract an archive; these places are as empty as before if that fails."""
-        _facts(manifest)
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BackupError(f"{error.filename}: {error.strerror}") from error
-        with ExitStack() as undoing:
-            for place in self.places:
-                undoing.callback(_empty, place, remains=place.exists())
-            self._extract(file)
-            undoing.pop_all()
-
-    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
-        """Extract an archive beside these places, and swap once it is whole; what was there is kept."""
-        swaps = [FolderSwap(place, uuid4().hex[:8]) for place in self.places]
-        with ExitStack() as undoing:
-            for swap in swaps:
-                undoing.callback(swap.discard)
-            self._extract(file, *(swap.renaming(self.root) for swap in swaps))
+        """Extract an archive near these places, and swap once it is whole; what was there is kept."""
+        swap_id, swaps = uuid4().hex[:8], list[FolderSwap]()
+        with ExitStack() as ending:
+            for staging in staging_folders(self.root, self.places, swap_id):
+                ending.callback(self._remove, staging)
+                self._extract(file, staging, _facts(manifest))
+                swaps += [FolderSwap(place, staging.staged(place), swap_id) for place in staging.places]
             if differences := _differences([swap.restored for swap in swaps], manifest):
                 raise BackupError(f"{self.root} was left as it was: {'; '.join(differences)}")
-            for swap in swaps:
-                undoing.callback(swap.undo)
-                swap.execute()
-            undoing.pop_all()
+            self._execute(swaps)
         for swap in swaps:
             if swap.replaced.exists():
                 self.runner.note(f"what was in {swap.place} is kept as {swap.replaced}, until you delete it")
+
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
+        """Do the same."""
+        self.restore(file, manifest, work)
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return whether there are other numbers of entries and bytes than in the archive."""
@@ -111,14 +104,57 @@ class FolderTarget:
         return {VARIABLE: str(self.root)}
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Delete the folder. Raises `BackupError`."""
+        if reason := remove_folder(self.root):
+            raise BackupError(f"{self.root} cannot be removed: {reason}")
 
-    def _extract(self, file: Path, *renaming: str) -> None:
-        options = ("--extract", "--file=-", "--preserve-permissions", "--acls", "--xattrs", *renaming)
+    def _extract(self, file: Path, staging: Staging, facts: FolderFacts) -> None:
+        staging.make()
+        options = ("--extract", "--file=-", "--preserve-permissions", "--acls", "--xattrs", "--no-unquote")
         everything = ("--xattrs-include=*",) if os.geteuid() == 0 else ()
-        extracting = Stage(("tar", *options, *everything, f"--directory={self.root}"))
-        run_pipeline(self.runner, Pipeline(str(file), after=(*decompressing(file.name), extracting)))
+        where = (f"--directory={staging.path}", "--", *staging.members)
+        most = facts.content_bytes + (facts.entries + 1) * _MOST_HEADER_BYTES
+        stages = (Stage(("head", f"--bytes={most}")), Stage(("tar", *options, *everything, *where)))
+        run_pipeline(self.runner, Pipeline(str(file), after=(*decompressing(file.name), *stages)))
+        staging.require_folders()
+
+    def _execute(self, swaps: Sequence[FolderSwap]) -> None:
+        with ExitStack() as undoing:
+            for swap in swaps:
+                self._make_parents(swap.place, undoing)
+                swap.execute(undoing)
+            undoing.pop_all()
+
+    def _make_parents(self, place: Path, undoing: ExitStack) -> None:
+        """Make the folders above a place; the backup does not know who may enter them."""
+        missing = [folder for folder in place.parents if not folder.exists()]
+        for folder in reversed(missing):
+            try:
+                folder.mkdir(mode=0o700)
+            except OSError as error:
+                raise BackupError(f"{folder}: {error.strerror}") from error
+            undoing.callback(_remove_if_empty, folder)
+        if missing:
+            self.runner.note(f"{missing[-1]} was missing, and is made for its owner alone")
+
+    def _remove(self, staging: Staging) -> None:
+        if reason := remove_folder(staging.path):
+            self.runner.note(f"{staging.path} cannot be removed: {reason}")
+
+
+def require_own(root: Path) -> None:
+    """Raise `BackupRefusedError` if another user may change what is in a folder while it is filled."""
+    require_no_link(root)
+    if root.exists():
+        found = root.stat()
+        if found.st_uid not in {0, os.geteuid()} or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            how = "name a new folder, which is made for its owner alone"
+            raise BackupRefusedError(f"{root} may be changed by other users: {how}")
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _differences(folders: Sequence[Path], manifest: Manifest) -> list[str]:
@@ -129,39 +165,21 @@ def _differences(folders: Sequence[Path], manifest: Manifest) -> list[str]:
 
 
 def _counted(folders: Sequence[Path]) -> tuple[int, int]:
-    entries, files = 0, {}
-    for folder in folders:
-        for entry in (folder, *_below(folder)):
-            entries += 1
-            found = entry.lstat()
-            if entry.is_file() and not entry.is_symlink():
-                files[found.st_dev, found.st_ino] = found.st_size
+    """Return how many folders, files and links there are, and the bytes of the files, of each once."""
+    entries, files, waiting = len(folders), {}, [*map(str, folders)]
+    try:
+        while waiting:
+            with os.scandir(waiting.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        files[status.st_dev, status.st_ino] = status.st_size
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}") from error
     return entries, sum(files.values())
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        yield from (Path(parent, name) for name in (*folders, *files))
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
-
-
-def _has_files(folder: Path) -> bool:
-    return (folder.exists() and not folder.is_dir()) or any(files for _, _, files in os.walk(folder))
-
-
-def _empty(place: Path, *, remains: bool) -> None:
-    """Delete what was extracted into a folder that was empty, and the folder unless it was there before."""
-    with suppress(OSError):
-        for entry in place.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink()
-        if not remains:
-            place.rmdir()
 
 
 def _facts(manifest: Manifest) -> FolderFacts:

@@ -59,6 +59,7 @@ class FoldersSource:
             "--acls",
             "--xattrs",
             "--xattrs-include=*",
+            "--no-unquote",
         )
         excluded = (f"--exclude={pattern}" for pattern in self.exclude)
         names = (str(path.relative_to(self.root)) for path in self.paths)
