@@ -496,7 +496,7 @@ def packed(*members: tuple[str, str | bytes]) -> bytes:
 
 @pytest.fixture
 def hostile(back_up: BackUp, tmp_path: Path) -> Callable[..., Run]:
-    """Return a function that has the newest backup of a folder be an archive of somebody else's."""
+    """Return a function that has other people exchange the newest backup of a folder."""
     folder = tmp_path / "s" / "uploads"
     folder.mkdir(parents=True)
     (folder / "a").write_text("mine")
@@ -588,7 +588,7 @@ def test_an_archive_that_is_larger_than_what_was_archived_is_not_extracted_to_it
     assert not (tmp_path / "to").exists()
 
 
-def test_what_is_restored_is_for_its_owner_alone_and_nobody_else_may_change_it_meanwhile(
+def test_what_is_restored_is_for_its_owner_alone_and_other_users_cannot_change_it_meanwhile(
     back_up: BackUp, tmp_path: Path
 ) -> None:
     folder = tmp_path / "private" / "data"

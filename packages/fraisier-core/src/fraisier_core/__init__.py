@@ -90,12 +90,12 @@ if TYPE_CHECKING:
     from fraisier_core.store.vocabulary import ENDED
     from fraisier_core.stored import Stored
     from fraisier_core.system.commands import CommandResult
+    from fraisier_core.system.deletion import delete_tree
     from fraisier_core.system.disk import replace_file, sync_directory
     from fraisier_core.system.host import Host
     from fraisier_core.system.outgoing import HttpResponse, ask
     from fraisier_core.system.processes import ProcessIdentity
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
-    from fraisier_core.system.trees import delete_tree
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure
 
 __all__ = [
@@ -212,7 +212,7 @@ _MODULES = (
     "stored",
     "system.disk",
     "system.host",
-    "system.trees",
+    "system.deletion",
     "system.processes",
     "payload",
     "settings",

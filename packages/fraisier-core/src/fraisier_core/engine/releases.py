@@ -15,9 +15,9 @@ from pathlib import Path
 from fraisier_core.engine.trash import set_aside
 from fraisier_core.errors import AppPathRefusedError, StepFailedError
 from fraisier_core.release import Release
+from fraisier_core.system.deletion import delete_tree
 from fraisier_core.system.disk import cause, make_folder, sync_directory, sync_filesystem
 from fraisier_core.system.failpoints import failpoint
-from fraisier_core.system.trees import delete_tree
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TEMPORARY, _COMMIT = ".tmp-", ".commit-"

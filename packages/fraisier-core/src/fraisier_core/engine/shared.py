@@ -13,8 +13,8 @@ from pathlib import Path
 from fraisier_core.engine.releases import explained
 from fraisier_core.errors import StepFailedError
 from fraisier_core.settings import SharedPath
+from fraisier_core.system.deletion import delete_tree
 from fraisier_core.system.disk import make_folder
-from fraisier_core.system.trees import delete_tree
 
 
 class SharedFiles:

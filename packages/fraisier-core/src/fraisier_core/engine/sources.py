@@ -15,7 +15,7 @@ from fraisier_core.git.mirrors import Mirror
 from fraisier_core.release import Release
 from fraisier_core.store.records import Deployment, PushedCommit, Request
 from fraisier_core.store.vocabulary import SKIP_DEPLOY, Source
-from fraisier_core.system.trees import delete_tree
+from fraisier_core.system.deletion import delete_tree
 
 
 class Undeployed(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from fraisier_core.system.deletion import delete_tree
 from fraisier_core.system.failpoints import failpoint
-from fraisier_core.system.trees import delete_tree
 
 _TRASH, _REASON = ".trash-", ".kept-"
 
