@@ -37,6 +37,12 @@ class BackupContext(ABC):
         """The id of the newest backup's run, if that did not succeed. Raises `StoreError`."""
 
     @abstractmethod
+    def on_record(self, name: str) -> str | None:
+        """Return the SHA-256 of what a backup stored, None if none of that name is on record. Raises
+        `StoreError`.
+        """
+
+    @abstractmethod
     def command(
         self,
         argv: Sequence[str | os.PathLike[str]],

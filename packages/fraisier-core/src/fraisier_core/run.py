@@ -39,7 +39,7 @@ class Run(ABC, Generic[S]):
         arguments: of the job, if this is a run of one.
         deployment_id: its id in the record.
         requested_for: the id of the deployment that requested this one, None if none did.
-        newest_stored: in a restore test, the name of the newest backup of the environment by the record, None
+        newest_stored: in a restore test, what the newest backup of the environment stored by the record, None
             if it knows of none.
         in_place: whether `release.path` is `app_path` itself, a clone that already holds the new commit.
         folder: one of the environment's own that stays between runs: `BackupContext.folder` is the same. It
@@ -55,7 +55,7 @@ class Run(ABC, Generic[S]):
     arguments: tuple[str, ...] = field(default=(), kw_only=True)
     deployment_id: str = field(kw_only=True)
     requested_for: str | None = field(default=None, kw_only=True)
-    newest_stored: str | None = field(default=None, kw_only=True)
+    newest_stored: Stored | None = field(default=None, kw_only=True)
     folder: Path = field(kw_only=True)
 
     @property

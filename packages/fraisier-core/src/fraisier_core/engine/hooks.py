@@ -129,10 +129,13 @@ class RecordedRun(Run[EnvironmentSettings]):
             return probe(check, cwd=self.release.path, env=env, cancelled=self.interruption)
 
 
-def _newest_stored(execution: Execution) -> str | None:
+def _newest_stored(execution: Execution) -> Stored | None:
     names = execution.context.fraise, execution.context.environment
-    made = (each for each in execution.store.newest_runs(*names) if each.kind == "backup")
-    return next((each.stored_name for each in made if each.status == "success"), None)
+    runs = execution.store.newest_runs(*names)
+    made = next((each for each in runs if (each.kind, each.status) == ("backup", "success")), None)
+    if made is None or not (made.stored_name and made.stored_sha256 and made.stored_at):
+        return None
+    return Stored(made.stored_name, made.stored_size or 0, made.stored_sha256, made.stored_at)
 
 
 def call(execution: Execution, hook: str, release: Release) -> RecordedRun:

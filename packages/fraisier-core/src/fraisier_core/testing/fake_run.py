@@ -33,7 +33,7 @@ class FakeRun(Run[S]):
         in_place: whether `release.path` is `app_path` itself.
         arguments: of the job.
         requested_for: the deployment that requested this one.
-        newest_stored: the newest backup that is on record.
+        newest_stored: what the newest backup stored that is on record.
         folder: what stays between runs, by default a hidden folder in the release.
 
     Attributes:
@@ -57,7 +57,7 @@ class FakeRun(Run[S]):
         in_place: bool = False,
         arguments: Sequence[str] = (),
         requested_for: str | None = None,
-        newest_stored: str | None = None,
+        newest_stored: Stored | None = None,
         folder: Path | None = None,
     ) -> None:
         names = (fraise, environment)

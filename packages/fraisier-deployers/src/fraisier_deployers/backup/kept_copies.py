@@ -24,7 +24,9 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.choosing import chosen_copy, matching
+from fraisier_deployers.backup.known_backups import NOT_ON_RECORD, KnownBackups
 from fraisier_deployers.backup.local_place import LocalPlace
+from fraisier_deployers.backup.manifest import Manifest
 from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import primary_place, working_place
 from fraisier_deployers.backup.pruning import Plan, Policy, Pruned, plan, reasons_to_keep
@@ -76,8 +78,9 @@ class KeptCopies(KeptBackups):
     def verify(self, name: str | None, place: str | None) -> Iterator[VerifiedCopy]:
         """Verify copies, oldest first. Raises `UnknownNameError` if no place lists what is named."""
         count = 0
+        known = self._known()
         for each in self._named_places(place):
-            for found in self._verified(each, name):
+            for found in self._verified(each, name, known):
                 count += 1
                 yield found
         if not count:
@@ -89,6 +92,7 @@ class KeptCopies(KeptBackups):
         """Restore a backup."""
         chosen, manifest = chosen_copy(self._named_places(place), self._own, name, self.context.note)
         self.context.note(f"{manifest.name} from {chosen.destination}")
+        self._require_known(self._known(), chosen, manifest)
         done = restore(
             self.settings,
             manifest,
@@ -170,7 +174,15 @@ class KeptCopies(KeptBackups):
         )
         return ListedPlace(place.name, place.destination, copies, dict(listing.unreadable))
 
-    def _verified(self, place: Place, name: str | None) -> Iterator[VerifiedCopy]:
+    def _known(self) -> KnownBackups:
+        return KnownBackups.of(self._places()[0], self.settings.encrypt, self.context.on_record)
+
+    def _require_known(self, known: KnownBackups, place: Place, manifest: Manifest) -> None:
+        """Raise `DamagedCopyError` unless a copy is what was backed up, and say if nothing knows that."""
+        if not known.knows(place, manifest):
+            self.context.note(f"{manifest.name} {NOT_ON_RECORD}: only {place.destination} says what it is")
+
+    def _verified(self, place: Place, name: str | None, known: KnownBackups) -> Iterator[VerifiedCopy]:
         try:
             listing = self._own(place)
             self._installation.require_filled(place, listing)
@@ -184,7 +196,7 @@ class KeptCopies(KeptBackups):
             yield VerifiedCopy(file, place.name, place.destination, why, unread=True)
         for manifest in matching(listing.manifests, name):
             self.context.note(f"reading {manifest.name} at {place.destination}")
-            yield verified(place, manifest)
+            yield verified(place, manifest, lambda each: self._require_known(known, place, each))
 
     def _pruned(self, place: Place, *, dry_run: bool) -> PrunedPlace:
         self.context.note(f"verifying the newest copy at {place.destination}")

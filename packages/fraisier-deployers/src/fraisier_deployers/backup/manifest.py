@@ -208,6 +208,13 @@ class Manifest(_Recorded):
             raise ValueError("its file has the name of another backup")
         return self
 
+    @model_validator(mode="after")
+    def _one_checksum(self) -> Manifest:
+        stored, plain = (self.size, self.sha256), (self.plain_size, self.plain_sha256)
+        if not self.encrypted and stored != plain:
+            raise ValueError("its file is not encrypted, and has two checksums or sizes")
+        return self
+
     @property
     def source(self) -> str:
         """What kind of source it is of, such as `postgresql`."""
@@ -217,6 +224,11 @@ class Manifest(_Recorded):
     def manifest_file(self) -> str:
         """The name of the file that holds this manifest."""
         return f"{self.name}{SUFFIX}"
+
+    def is_copy_of(self, other: Manifest) -> bool:
+        """Whether it is of the same backup as another, of which all but the file is alike."""
+        of_file = {"file": other.file, "size": other.size, "sha256": other.sha256}
+        return self.model_copy(update={**of_file, "encrypted": other.encrypted}) == other
 
     def text(self) -> str:
         """Return the JSON of this manifest, its keys sorted."""

@@ -15,6 +15,7 @@ from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_installation import Installation
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.copies import fetched
+from fraisier_deployers.backup.known_backups import NOT_ON_RECORD, KnownBackups
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import Manifest, backup_name
 from fraisier_deployers.backup.newest import TO_COME, newest
@@ -40,9 +41,11 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
     names = run.fraise, run.environment
     name = backup_name(*names, datetime.now(UTC), run.deployment_id)
     with exclusive(folder, *names), working_folder(folder, name) as work:
-        place = _tested_place(run, folder)
+        places = _places(run, folder)
+        place = next(each for each in places if each.name == run.settings.tested_place)
         with run.step("verify_copy"):
             manifest = _newest(run, place)
+            _require_known(run, places[0], place, manifest)
             made = f"{manifest.created_at:%Y-%m-%d %H:%M} UTC"
             run.note(f"{manifest.name} of {made}, from {place.destination}")
             file = _verified(run, place, manifest, work)
@@ -58,10 +61,9 @@ def run_restore_test(run: Run[BackupSettings], folder: Path) -> None:
     run.record_stored(Stored(manifest.name, manifest.size, manifest.sha256, place.destination))
 
 
-def _tested_place(run: Run[BackupSettings], folder: Path) -> Place:
+def _places(run: Run[BackupSettings], folder: Path) -> list[Place]:
     first: Place = primary_place(run.settings, folder, run)
-    places = [first, *remote_places(run.settings, run, run.folder)]
-    return next(place for place in places if place.name == run.settings.tested_place)
+    return [first, *remote_places(run.settings, run, run.folder)]
 
 
 def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
@@ -77,13 +79,25 @@ def _newest(run: Run[BackupSettings], place: Place) -> Manifest:
     for each in listing.manifests:
         if each.created_at > now:
             run.note(f"{each.name} is passed over: {TO_COME}")
-    recorded = run.newest_stored or found.name
+    recorded = run.newest_stored.name if run.newest_stored else found.name
     if recorded != found.name and _made_at(recorded) >= _made_at(found.name):
         raise BackupError(
             f"{found.name} is the newest backup in {place.destination}, but a newer one is on record, "
             f"{recorded}: look what became of it there, or run fraisier backup"
         )
     return found
+
+
+def _require_known(run: Run[BackupSettings], first: Place, place: Place, manifest: Manifest) -> None:
+    """Raise `BackupError` unless a copy is of what was backed up: what it holds may run as code."""
+    stored = run.newest_stored
+    recorded = {stored.name: stored.sha256} if stored else {}
+    known = KnownBackups.of(first, run.settings.encrypt, recorded.get)
+    if not known.knows(place, manifest) and place is not first:
+        raise BackupError(
+            f"{manifest.name} at {place.destination} {NOT_ON_RECORD}: a restore test would prove nothing; "
+            "run fraisier backup"
+        )
 
 
 def _verified(run: Run[BackupSettings], place: Place, manifest: Manifest, work: Path) -> Path:

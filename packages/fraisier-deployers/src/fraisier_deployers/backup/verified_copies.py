@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fraisier_core import CommandFailedError, VerifiedCopy
 
 from fraisier_deployers.backup.backup_errors import BackupError, DamagedCopyError, UnusableCopyError
@@ -19,10 +21,19 @@ def verify(place: Place, manifest: Manifest) -> Listing:
     return listing
 
 
-def verified(place: Place, manifest: Manifest) -> VerifiedCopy:
-    """Return what is found of a copy that its place lists: good is what has its size and checksum."""
+def verified(
+    place: Place, manifest: Manifest, require: Callable[[Manifest], None] = lambda _: None
+) -> VerifiedCopy:
+    """Return what is found of a copy that its place lists: good is what has its size and checksum.
+
+    Args:
+        place: where it is.
+        manifest: of the copy, as the place says it.
+        require: raises `BackupError` if the manifest is not what it should be.
+    """
     found = manifest.name, place.name, place.destination
     try:
+        require(manifest)
         _require_same(place, manifest)
     except (BackupError, CommandFailedError) as error:
         return VerifiedCopy(*found, str(error), unread=not isinstance(error, UnusableCopyError))

@@ -60,6 +60,7 @@ class BackupCommands(BackupContext):
         settings: of the environment.
         redactor: hides its secrets in what is shown.
         failing: returns the id of the newest backup's run, if that did not succeed.
+        recorded: returns the checksum of what a backup stored, by its name, None if it is not on record.
         auditing: writes into the audit.
         quiet: whether nothing is said of what is under way.
     """
@@ -67,6 +68,7 @@ class BackupCommands(BackupContext):
     settings: EnvironmentSettings = field(kw_only=True)
     redactor: Redactor = field(kw_only=True)
     failing: Callable[[], str | None] = field(kw_only=True)
+    recorded: Callable[[str], str | None] = field(kw_only=True)
     auditing: Callable[[Changing, str], None] = field(kw_only=True)
     quiet: bool = field(default=False, kw_only=True)
 
@@ -74,6 +76,10 @@ class BackupCommands(BackupContext):
     def failed(self) -> str | None:
         """The id of the newest backup's run, if that did not succeed."""
         return self.failing()
+
+    def on_record(self, name: str) -> str | None:
+        """Return the checksum of what a backup stored, None if none of that name is on record."""
+        return self.recorded(name)
 
     def command(
         self,

@@ -58,6 +58,15 @@ class BackupRecord:
         return max(found, key=lambda each: each.at, default=None)
 
     @cached_property
+    def stored(self) -> dict[str, str]:
+        """The checksum of what each backup stored, by its name."""
+        return {
+            each.stored_name: each.stored_sha256
+            for each in self._deployments
+            if each.kind == "backup" and each.stored_name and each.stored_sha256
+        }
+
+    @cached_property
     def _made(self) -> dict[str, str]:
         """When each backup was verified at all places by the run that made it."""
         return {

@@ -61,6 +61,7 @@ class BackupSession:
             settings=settings,
             redactor=self.redactor,
             failing=lambda: self.record.failed,
+            recorded=self._recorded,
             auditing=self._audit,
             quiet=self.quiet,
         )
@@ -99,6 +100,9 @@ class BackupSession:
                 raise StepFailedError(text) from error
             error.args = (text,)
             raise
+
+    def _recorded(self, name: str) -> str | None:
+        return self.record.stored.get(name)
 
     def _audit(self, action: Changing, detail: str) -> None:
         event = AuditEvent(utc_now(), self.session.user, action, " ".join(self.names), detail, 1)
