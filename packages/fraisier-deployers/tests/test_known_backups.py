@@ -138,7 +138,7 @@ def test_what_a_place_says_of_a_backup_is_what_the_copy_here_says() -> None:
         known.knows(FAR, changed(facts=facts))
 
 
-def test_of_what_is_not_known_here_nobody_else_vouches_for_a_copy_in_clear() -> None:
+def test_of_what_is_not_known_here_a_copy_in_clear_is_refused_if_copies_are_encrypted() -> None:
     known = KnownBackups(NOTHING.get, [], EncryptSection.model_validate(ENCRYPT))
     assert not known.knows(FAR, changed(**FILE))
     with pytest.raises(DamagedCopyError, match="is not encrypted, though encrypt is set"):

@@ -42,7 +42,7 @@ class KnownBackups:
         return cls(on_record, here, encrypt)
 
     def knows(self, place: Place, manifest: Manifest) -> bool:
-        """Return whether anything but the place vouches for what a copy is of; restic does by itself. Raises
+        """Return whether it is known here what a copy is of; restic knows by itself. Raises
         `DamagedCopyError` if the copy is of something else, or anybody may have made it.
         """
         where = f"{manifest.name} at {place.destination}"
@@ -56,7 +56,7 @@ class KnownBackups:
             return True
         if self.encrypt and not manifest.encrypted and not isinstance(place, LocalPlace):
             raise DamagedCopyError(
-                f"{where} is not encrypted, though encrypt is set, and {NOT_ON_RECORD}: who may write there may "
-                "have made it. If it is older than encrypt is, take that out to read it"
+                f"{where} is not encrypted, though encrypt is set, and {NOT_ON_RECORD}: who may write there "
+                "may have made it. If it is older than encrypt is, take that out to read it"
             )
         return False
