@@ -31,6 +31,7 @@ class WebDav:
         room: how long a file may be; a longer one is answered with 507.
         forbids: the methods that it answers with 403.
         stalls: the methods that it never answers.
+        asked: the methods of all requests, in their order.
         clock: the time that it thinks it is, in seconds since 1970.
     """
 
@@ -41,6 +42,7 @@ class WebDav:
     room: int = 2**40
     forbids: tuple[str, ...] = ()
     stalls: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
     clock: float = 1.0
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -83,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         state, body = self.server.state, self._body()
+        state.asked.append(self.command)
         if self.command in state.stalls:
             self.close_connection = state.closing.wait()
             return

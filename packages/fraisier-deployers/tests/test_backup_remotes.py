@@ -243,6 +243,18 @@ def test_a_remote_that_stalls_is_given_up(
         put(place, tmp_path)
 
 
+def test_a_remote_that_sends_nothing_is_asked_a_few_times(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = impatient(configured(**dav_remote(dav, tmp_path)), patience=0.3)
+    path = f"/backups/shop/{manifest_of(CONTENT, night(1)).file}"
+    dav.files[path], dav.sizes[path] = CONTENT, len(CONTENT)
+    dav.stalls = ("GET",)
+    with giving_up("^dav:backups/shop: cannot fetch shop-"):
+        place.fetch(manifest_of(CONTENT, night(1)), tmp_path)
+    assert dav.asked.count("GET") <= 6  # an idle connection that closes costs one more
+
+
 def test_a_host_that_stalls_is_given_up(configured: Configured, server: SshServer, tmp_path: Path) -> None:
     key = server.identity(tmp_path.name, 'command="sleep 60"')
     place = impatient(configured(**ssh_remote(server, "/srv/backups", key)), patience=2)

@@ -16,7 +16,8 @@ from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
 
-_RETRIES = ("--retries=2", "--low-level-retries=3")
+# A file that does not come is asked for twice by each of two attempts.
+_RETRIES = ("--retries=1", "--low-level-retries=2")
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
 _QUIET = ("--log-level=ERROR",)
 _NO_FOLDER = 3  # that it exits with, also if a file is missing
@@ -52,7 +53,8 @@ class RclonePlace:
         remote: the remote and the path in it, as `remote:bucket/path`; no secret is in it.
         runner: runs rclone.
         config: the configuration file of rclone, None for its own default.
-        patience: for so many seconds the remote may say nothing, before rclone tries again or gives up.
+        patience: for so many seconds the remote may say nothing, before rclone tries again, and gives up the
+            fifth time at the latest.
     """
 
     name: str
