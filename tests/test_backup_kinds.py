@@ -55,6 +55,21 @@ def test_a_backup_that_is_killed_is_interrupted_and_the_next_succeeds(installati
     assert installation.execute(kind="backup").status == "success"
 
 
+@pytest.mark.parametrize("killed_at", ["step_tidy", None])
+def test_what_fails_or_is_killed_after_the_storing_is_a_problem_of_a_success(
+    installation: Installation, killed_at: str | None
+) -> None:
+    installation.section = {**installation.section, "afterwards": ["false"]}
+    done = installation.execute(kind="backup", killed_at=killed_at)
+    assert (done.status, done.stored_size) == ("success", len(TEXT)), done.error_message
+    assert done.stored_problem is not None
+    why = "the deployment process ended" if killed_at else "false exited with status 1"
+    assert done.stored_problem == f"what follows the storing was not done: {why}"
+    with installation.store() as store:
+        store.rebuild()
+        assert store.deployment(done.id) == done
+
+
 def test_two_backups_of_an_environment_wait_for_each_other(installation: Installation) -> None:
     from fraisier_core.requests.requesting import configure_store
     from fraisier_core.store.records import Request

@@ -14,6 +14,7 @@ class ToyBackupSettings(BackupJobSettings):
 
     source: Path
     target: Path
+    afterwards: tuple[str, ...] = ()
 
 
 @hookimpl
@@ -31,6 +32,9 @@ def back_up(run: Run[ToyBackupSettings]) -> None:
         run.command(["cmp", run.settings.source, copy])
     text = copy.read_bytes()
     run.record_stored(Stored(copy.name, len(text), hashlib.sha256(text).hexdigest(), str(copy.parent)))
+    if run.settings.afterwards:
+        with run.step("tidy"):
+            run.command(run.settings.afterwards)
 
 
 @hookimpl

@@ -70,6 +70,10 @@ def test_killed_at_each_step_it_leaves_no_half_backup_and_the_next_succeeds(
         killed = installation.execute(kind="backup", killed_at=point)
         assert (killed.status, killed.stored_name) == ("interrupted", None), killed.error_message
         assert first in names(installation)
+    killed = installation.execute(kind="backup", killed_at="step_prune")
+    assert (killed.status, killed.stored_name) == ("success", names(installation)[-1]), killed.error_message
+    assert killed.stored_problem is not None
+    assert killed.stored_problem.startswith("what follows the storing was not done: ")
     done = installation.execute(kind="backup")
     assert done.status == "success", done.error_message
     assert names(installation) == [done.stored_name]

@@ -127,8 +127,8 @@ class Run(ABC, Generic[S]):
     def record_stored(self, stored: Stored) -> None:
         """Record what a backup stored, once every copy of it is verified; what is recorded last counts.
 
-        A backup that does not call it fails. A restore test calls it with the copy that it restored and found
-        to be good, which counts as verified.
+        A backup that does not call it fails; what fails after it is a problem of a backup that succeeds. A
+        restore test calls it with the copy that it restored and found to be good, which counts as verified.
         """
 
     @abstractmethod

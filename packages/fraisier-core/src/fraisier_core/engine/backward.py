@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fraisier_core.engine.after_storing import problem_of_stored
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import call
 from fraisier_core.engine.job_rules import after_failure
@@ -17,7 +18,10 @@ def fail(execution: Execution, error: Exception) -> None:
     message, cancelled = execution.caught(error), isinstance(error, CancelledError)
     status: Ending = "cancelled" if cancelled else "failed"
     execution.cancellation.withdraw()
-    if not KINDS[execution.deployment.kind].activates:
+    kind = KINDS[execution.deployment.kind]
+    if problem := problem_of_stored(execution.deployment, message):
+        execution.end("success", kind.done, problem)
+    elif not kind.activates:
         added, follow_up = after_failure(execution) if status == "failed" else ("", None)
         execution.end(status, f"{message}{added}", follow_up=follow_up)
     elif not execution.deployment.activation_started:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from itertools import takewhile
 
+from fraisier_core.engine.after_storing import problem_of_stored
 from fraisier_core.engine.backward import fail_unknown, roll_back, undo_activation
 from fraisier_core.engine.decision import decide
 from fraisier_core.engine.execution import Execution
@@ -28,13 +29,15 @@ def recover_unactivated(
     store: Store, lease: Lease, deployment: Deployment, why: str = "the deployment process ended"
 ) -> bool:
     """End or requeue a deployment that had activated nothing; return whether it was one. Only one that had
-    not started a step may run again, a few times, and only if it does nothing before its first. `why` says
-    what ended it.
+    not started a step may run again, a few times, and only if it does nothing before its first; one that had
+    stored what it is for succeeds. `why` says what ended it.
     """
     if deployment.activation_started:
         return False
-    steps = store.steps(deployment.id)
-    if not steps and lease.attempt < ATTEMPTS and KINDS[deployment.kind].activates:
+    steps, kind = store.steps(deployment.id), KINDS[deployment.kind]
+    if problem := problem_of_stored(deployment, why):
+        store.append(lease, problem, Event("success", message=kind.done))
+    elif not steps and lease.attempt < ATTEMPTS and kind.activates:
         store.requeue(lease)
     else:
         interrupt(store, lease, deployment, _unactivated(why, lease, deployment, steps))
