@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,19 +22,19 @@ from fraisier_core.units.polkit import RULE_NAMES, RULES
 
 from tests.postgres import Servers
 from tests.postgres_server import programs
-from tests.ssh_server import ssh_server
+from tests.ssh_server import SshServer, ssh_server
 from tests.stores import open_store
 from tests.waiting import wait_until
 
 PATIENCE = 150.0  # what a loaded machine takes
 VERSION = 16  # Debian's programs are older
 OFTEN, NEVER = {"on_calendar": "*:*:0/5"}, "0 0 29 2 *"
-ORDERS = "SELECT id, note FROM orders ORDER BY id"
+ENVIRONMENTS = "database", "files"
 
 
 @dataclass(frozen=True, slots=True)
 class BackupHost:
-    """A machine with a fraise that backs up a database and, with restic, a folder."""
+    """A machine with a fraise that backs up a database and a folder."""
 
     folder: Path
 
@@ -62,6 +63,26 @@ def told() -> str:
     return subprocess.run(journal, check=False, capture_output=True, text=True).stdout
 
 
+def sections(folder: Path, server: SshServer, url: str) -> dict[str, Any]:
+    """Return the environments; the modes of the folder are what a restore test has to restore."""
+    nas = {
+        "rsync": f"{server.login}:{folder}/nas",
+        "port": server.port,
+        "identity": str(server.identity("key")),
+        "known_hosts": str(server.known_hosts),
+    }
+    offsite = {"rclone": f"disk:{folder}/offsite", "config": str(folder / "rclone.conf")}
+    jobs = {"schedule": OFTEN, "overlap": "skip", "restore_test": {"schedule": NEVER}}
+    database = {
+        "source": {"postgresql": url, "bin": str(programs(VERSION))},
+        "path": str(folder / "copies"),
+        "remotes": {"offsite": offsite, "nas": nas},
+        "limits": {"memory": "1G"},
+    }
+    files = {"source": {"folders": str(folder / "files")}, "path": str(folder / "copies-of-files")}
+    return {"database": database | jobs, "files": files | jobs}
+
+
 @pytest.fixture
 def host(tmp_path: Path, unhidden: Path, postgres_servers: Servers) -> Iterator[BackupHost]:
     """A host on which nothing says what units may write to."""
@@ -73,48 +94,25 @@ def host(tmp_path: Path, unhidden: Path, postgres_servers: Servers) -> Iterator[
         folder = Path(name)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE TABLE orders (id integer PRIMARY KEY, note text)")
-            connection.execute("INSERT INTO orders SELECT n, md5(n::text) FROM generate_series(1, 500) n")
+            connection.execute("INSERT INTO orders SELECT n, 'order ' || n FROM generate_series(1, 500) n")
         (folder / "state").mkdir()
         (folder / "files/of-a-group").mkdir(parents=True)
         (folder / "files/of-a-group").chmod(0o2775)
         (folder / "rclone.conf").write_text("[disk]\ntype = local\n")
-        jobs = {
-            "schedule": OFTEN,
-            "overlap": "skip",
-            "restore_test": {"schedule": NEVER},
-            "keep": {"last": 3},
-        }
-        database = {
-            "source": {"postgresql": url, "bin": str(programs(VERSION))},
-            "path": str(folder / "copies"),
-            "remotes": {
-                "offsite": {"rclone": f"disk:{folder}/offsite", "config": str(folder / "rclone.conf")},
-                "nas": {
-                    "rsync": f"{server.login}:{folder}/nas",
-                    "port": server.port,
-                    "identity": str(server.identity("key")),
-                    "known_hosts": str(server.known_hosts),
-                },
-            },
-            "limits": {"memory": "1G"},
-        }
-        files = {
-            "source": {"folders": str(folder / "files")},
-            "restic": {"repository": f"{folder}/vault", "password": "of the vault"},
-        }
-        environments = {"database": database | jobs, "files": files | jobs}
-        configuration = {
-            "state_dir": str(folder / "state"),
-            "fraises": {"shop": {"type": "backup", "environments": environments}},
-        }
+        shop = {"type": "backup", "environments": sections(folder, server, url)}
+        configuration = {"state_dir": str(folder / "state"), "fraises": {"shop": shop}}
         (folder / "fraises.yaml").write_text(json.dumps(configuration))
         yield BackupHost(folder)
-        installed = [*UNITS.glob("fraisier-*shop*"), *RULES.glob(RULE_NAMES)]
-        if timers := [path.name for path in installed if path.suffix == ".timer"]:
-            subprocess.run(["systemctl", "disable", "--quiet", "--now", *timers], check=True)
-        for path in installed:
-            path.unlink()
-        subprocess.run(["systemctl", "daemon-reload"], check=True)
+        remove_units()
+
+
+def remove_units() -> None:
+    installed = [*UNITS.glob("fraisier-*shop*"), *RULES.glob(RULE_NAMES)]
+    if timers := [path.name for path in installed if path.suffix == ".timer"]:
+        subprocess.run(["systemctl", "disable", "--quiet", "--now", *timers], check=True)
+    for path in installed:
+        path.unlink()
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
 
 
 def test_timers_make_backups_and_restore_tests_and_one_command_restores_into_an_empty_server(
@@ -122,23 +120,23 @@ def test_timers_make_backups_and_restore_tests_and_one_command_restores_into_an_
 ) -> None:
     installed = host.fraisier("config", "install")
     assert installed.returncode == ExitCode.SUCCESS, installed.stderr
-    names = {}
-    for environment in ("database", "files"):
+    for environment in ENVIRONMENTS:
         wait_until(partial(host.requested, environment, "backup"), told, PATIENCE)
         systemctl("stop", f"fraisier-run-shop.{environment}.timer")
-    for environment in ("database", "files"):
-        names[environment] = str(host.first(environment, "backup").stored_name)
-        systemctl("start", f"fraisier-run-shop.{environment}.restore_test.service")
+    stored = {each: host.first(each, "backup").stored_name for each in ENVIRONMENTS}
     listed = json.loads(host.fraisier("backups", "list", "--json").stdout)
-    there = {(each["place"], each["name"]) for each in listed["copies"]}
-    expected = {(place, names["database"]) for place in ("local", "offsite", "nas")}
-    assert expected | {("restic", names["files"])} <= there
+    assert {(each["place"], each["name"]) for each in listed["copies"]} >= {
+        *((place, stored["database"]) for place in ("local", "offsite", "nas")),
+        ("local", stored["files"]),
+    }
     with postgres_servers.own(VERSION) as empty:
-        restore = ("backups", "restore", "shop", "database", names["database"], "--from", "nas")
+        restore = ("backups", "restore", "shop", "database", str(stored["database"]), "--from", "nas")
         restored = host.fraisier(*restore, "--to", empty.url("shop"))
         assert restored.returncode == ExitCode.SUCCESS, restored.stderr
         with psycopg.connect(empty.url("shop")) as connection:
-            rows = connection.execute(ORDERS).fetchall()
-    assert len(rows) == 500
-    for environment in ("database", "files"):
+            rows = connection.execute("SELECT id, note FROM orders ORDER BY id").fetchall()
+    assert rows == [(n, f"order {n}") for n in range(1, 501)]
+    for environment in ENVIRONMENTS:
+        systemctl("start", f"fraisier-run-shop.{environment}.restore_test.service")
+    for environment in ENVIRONMENTS:
         host.first(environment, "restore_test")
