@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from fraisier_core.testing import Forge
 
+from tests.command import run_fraisier
 from tests.waiting import wait_until
 
 BIN = Path(sys.executable).parent
@@ -157,8 +158,8 @@ class Host:
 
     def history(self) -> list[dict[str, Any]]:
         """Return the record of deployments, newest first."""
-        command = [str(BIN / "fraisier"), "history", "my_api", "--json"]
-        done = subprocess.run(command, cwd=self.folder, env=self.environ, check=True, capture_output=True)
+        done = run_fraisier("history", "my_api", "--json", folder=self.folder, environ=self.environ)
+        done.check_returncode()
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
 

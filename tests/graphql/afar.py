@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from fraisier_core.store.records import Deployment
 
+from tests.command import run_fraisier
 from tests.graphql.serving import BIN, SECONDS, Host
 from tests.waiting import wait_until
 
@@ -73,11 +74,12 @@ class Both:
 
     def on_host(self, *words: str) -> Ended:
         """Run a command on the host."""
-        return ended(self.started(*words, afar=False))
+        return _ended(run_fraisier(*words, folder=self.host.folder, environ=self.host.environ))
 
     def afar(self, *words: str, cwd: Path | None = None) -> Ended:
         """Run a command on the laptop."""
-        return ended(self.started(*words, cwd=cwd))
+        environ = self.host.environ | self.environ
+        return _ended(run_fraisier(*self.options, *words, folder=cwd or Path("/"), environ=environ))
 
     def both(self, *words: str) -> tuple[Ended, Ended]:
         """Run a command in both places at once; return what came of it on the laptop and on the host, without
@@ -85,6 +87,10 @@ class Both:
         """
         with self.started(*words, afar=False) as here, self.started(*words) as there:
             return ended(there).without(*VARYING[:1]), ended(here).without(*VARYING[:1])
+
+
+def _ended(command: subprocess.CompletedProcess[str]) -> Ended:
+    return Ended(command.returncode, command.stdout, command.stderr)
 
 
 def ended(command: subprocess.Popen[str]) -> Ended:
