@@ -108,6 +108,15 @@ def test_a_copy_is_stored_listed_verified_fetched_and_deleted(place: Place, tmp_
         place.stored(first)
 
 
+def test_of_what_is_larger_than_the_copy_no_more_is_fetched(place: Place, tmp_path: Path) -> None:
+    manifest = put(place, tmp_path)
+    os.truncate(tmp_path / "remote" / "backups" / manifest.file, 2**25)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(BackupError, match=f"cannot fetch {manifest.file}"):
+        place.fetch(manifest, tmp_path / "here")
+    assert sum(file.stat().st_size for file in (tmp_path / "here").iterdir()) < 2**21
+
+
 @pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: Path) -> None:
     damaged, unreadable = put(place, tmp_path, 1), put(place, tmp_path, 2)

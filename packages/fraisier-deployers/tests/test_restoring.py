@@ -6,17 +6,18 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGKILL
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
-from fraisier_core import CommandFailedError, CommandResult, InvalidRequestError, Release
+from fraisier_core import CommandFailedError, CommandResult, InvalidRequestError, JobSettings, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup import fraise_type
 from fraisier_deployers.backup.backing_up import make_backup
@@ -45,6 +46,7 @@ Run = FakeRun[BackupSettings]
 Section = dict[str, Any]
 BackUp = Callable[..., Run]
 ROWS = 300
+NOBODY = 65534
 HIDDEN = {".shop-production.lock"}
 FILL = f"CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, {ROWS})"
 
@@ -563,6 +565,41 @@ def test_what_an_archive_has_beside_its_folders_is_not_extracted(
     kept = {path.name for path in (root / str(folder.parent)[1:]).iterdir() if "replaced" not in path.name}
     assert kept == {"uploads"}
     assert not (root / str(elsewhere)[1:]).exists()
+
+
+@pytest.fixture
+def another_user() -> Iterator[Path]:
+    """A folder of another user, whom this process is while the test runs."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to act as another user")
+    with TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, -1)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_folder_is_put_in_its_place_and_removed(another_user: Path, exists: bool) -> None:
+    target = FolderTarget(
+        another_user / "to", [Path("/uploads")], FakeRun(JobSettings(), Release("", another_user, ""))
+    )
+    (place,) = target.places
+    (place if exists else target.root).mkdir(parents=True)
+    (staging,) = staging_folders(target.root, target.places, "1a2b3c4d")
+    (staging.staged(place) / "deep").mkdir(parents=True)
+    (staging.staged(place) / "deep" / "a").write_text("a")
+    for folder in (staging.staged(place) / "deep", staging.staged(place)):
+        folder.chmod(0o555)
+    with ExitStack() as undoing:
+        FolderSwap(place, staging.staged(place), "1a2b3c4d").execute(undoing)
+        undoing.pop_all()
+    assert (place / "deep" / "a").read_text() == "a"
+    assert {folder.stat().st_mode & 0o777 for folder in (place, place / "deep")} == {0o555}
+    target.remove()
+    assert not [*another_user.iterdir()]
 
 
 def test_folders_that_are_not_backed_up_are_not_restored_to_where_they_were(

@@ -97,7 +97,7 @@ class RclonePlace:
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
         target = folder / manifest.file
-        self._run(f"fetch {manifest.file}", "copyto", self._path(manifest.file), str(target))
+        self._commands.fetch(manifest, self._argv("copyto", self._path(manifest.file), str(target)))
         return target
 
     def delete(self, manifest: Manifest) -> None:

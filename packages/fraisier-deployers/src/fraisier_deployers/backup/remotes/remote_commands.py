@@ -18,6 +18,8 @@ from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
 from fraisier_deployers.backup.programs import require_program
 
+_MARGIN_BYTES = 2**20
+"""For other files that programs write, such as a configuration with a new token."""
 _ORPHAN = "{} has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
 
@@ -47,6 +49,14 @@ class RemoteCommands:
         if result.status not in accepted:
             raise self.failed(doing, result.output.strip() or f"exited with status {result.status}")
         return result
+
+    def fetch(self, manifest: Manifest, argv: Sequence[str]) -> None:
+        """Run a command that fetches a copy's file; it can write no larger one, whatever it is sent. Raises
+        as `run` does.
+        """
+        require_program(argv[0])
+        most = manifest.size + _MARGIN_BYTES
+        self.run(f"fetch {manifest.file}", ["prlimit", f"--fsize={most}", *argv])
 
     def output(self, doing: str, argv: Sequence[str], accepted: Collection[int] = (0,)) -> str:
         """Run a command, and return all that it prints beside errors. Raises as `run` does."""

@@ -104,7 +104,7 @@ class RsyncPlace:
         """Return the path of the copy's file, brought to `folder`."""
         target = folder / manifest.file
         argv = [*self._rsync, "--chmod=F600", "--perms", self._path(manifest.file), str(target)]
-        self._transfer(f"fetch {manifest.file}", argv)
+        self._commands.fetch(manifest, _followed(argv))
         return target
 
     def delete(self, manifest: Manifest) -> None:
@@ -114,12 +114,7 @@ class RsyncPlace:
 
     def _send(self, file: Path) -> None:
         argv = [*self._rsync, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
-        self._transfer(f"store {file.name}", argv)
-
-    def _transfer(self, doing: str, argv: Sequence[str]) -> None:
-        """Have rsync bring a file, however long that takes; it gives up if nothing moves."""
-        require_program("rsync")
-        self._commands.run(doing, python(_HEARTBEAT, "20", *argv))
+        self._commands.run(f"store {file.name}", _followed(argv))
 
     def _delete(self, name: str) -> None:
         """Have rsync make a folder like an empty one, in which it sees this file alone."""
@@ -199,6 +194,12 @@ class RsyncPlace:
         if self.identity and "Permission denied" in said and _is_open(self.identity):
             return f"{said}; ssh ignores {self.identity} because others may read it: chmod 600"
         return said
+
+
+def _followed(argv: Sequence[str]) -> Sequence[str]:
+    """Return what has rsync bring a file, however long that takes; it gives up if nothing moves."""
+    require_program("rsync")
+    return python(_HEARTBEAT, "20", *argv)
 
 
 def _is_open(key: Path) -> bool:
