@@ -265,12 +265,12 @@ def test_folders_are_backed_up_tested_replaced_and_pruned(
 
 
 def test_neither_a_dump_that_fails_nor_a_restic_that_is_killed_costs_a_backup_and_the_next_one_succeeds(
-    place: ResticPlace, make_run: MakeRun
+    place: ResticPlace, tmp_path: Path, make_run: MakeRun
 ) -> None:
     def back_up(*command: str) -> None:
         fraise_type.back_up(make_run(place, {"command": command}, keep={"last": 1}))
 
-    back_up("echo", "earlier")
+    put(place, tmp_path, installation=Installation(tmp_path / "work").id)
     before = place.manifests()
     with pytest.raises(BackupError, match=r"sh exited with status 3: .*the server is gone"):
         back_up("sh", "-c", "echo half; echo the server is gone >&2; exit 3")
