@@ -7,6 +7,7 @@ time of a short one is its imports. Tests start the installed program where the 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -24,7 +25,12 @@ LIBRARIES = (
     "typer.main",
     "yaml",
 )
-OURS = ("fraisier.cli.tree", "fraisier_core.config")
+OURS = (
+    "fraisier.cli.tree",
+    "fraisier.cli.session",
+    "fraisier_core.config",
+    "fraisier_core.store.sqlite.sqlite_reader",
+)
 
 
 def serve(control: socket.socket) -> None:
@@ -71,6 +77,7 @@ if __name__ == "__main__":
     for name in (*LIBRARIES, *OURS):
         with suppress(ModuleNotFoundError):
             import_module(name)
+    gc.freeze()  # or each child copies what it looks through
     serve(socket.socket(fileno=int(sys.argv[1])))
 
     from fraisier.cli import main
