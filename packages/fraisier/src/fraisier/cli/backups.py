@@ -19,7 +19,7 @@ from fraisier.cli.parameters import (
     command_app,
     offered,
 )
-from fraisier.cli.where import remote_session, require_host
+from fraisier.cli.where import require_host
 
 app = command_app(groups="List, verify, restore, prune and test backups.")
 Name = Annotated[
@@ -129,14 +129,7 @@ def restore_as_test(
     config: ConfigFile = None,
 ) -> None:
     """Restore the newest backup as a test, and follow that to its end."""
-    from fraisier.cli.requested_jobs import RequestedJob, execute_job, require_attended
+    from fraisier.cli.requested_jobs import RequestedJob, request_job
 
-    if (remote := remote_session(ctx, config)) is not None:
-        require_attended(scheduled=scheduled)
-        from fraisier.cli.acting import follow_requested
-
-        requested = remote.requests.restore_test(*remote.usable_environment(fraise, environment))
-        follow_requested(remote, requested, detach=detach, as_json=as_json)
-        return
     job = RequestedJob("restore_test", fraise, environment, scheduled=scheduled)
-    execute_job(job, config, detach=detach, as_json=as_json)
+    request_job(ctx, job, config, detach=detach, as_json=as_json)

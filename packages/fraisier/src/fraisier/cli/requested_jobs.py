@@ -7,10 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
+from fraisier_core.errors import RemoteError
 from fraisier_core.system.host import has_systemd
 
 from fraisier.cli.session import ActingSession, fork_early
 from fraisier.cli.told_to_end import heed_sigterm
+from fraisier.cli.where import remote_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +33,23 @@ class RequestedJob:
     scheduled: bool = False
 
 
-def execute_job(job: RequestedJob, config: Path | None, *, detach: bool, as_json: bool) -> None:
+def request_job(
+    ctx: typer.Context, job: RequestedJob, config: Path | None, *, detach: bool, as_json: bool
+) -> None:
+    """Request a job, here or with `--url` at another machine, and exit with the code of its end."""
+    if (remote := remote_session(ctx, config)) is None:
+        _execute_job(job, config, detach=detach, as_json=as_json)
+        return
+    if job.scheduled:
+        raise for_units_alone()
+    from fraisier.cli.acting import follow_requested
+
+    names = remote.usable_environment(job.fraise, job.environment)
+    requested = remote.requests.job(job.kind, *names, job.arguments)
+    follow_requested(remote, requested, detach=detach, as_json=as_json)
+
+
+def _execute_job(job: RequestedJob, config: Path | None, *, detach: bool, as_json: bool) -> None:
     """Request a job, have it executed here, by a unit or by a worker, and exit with the code of its end. What
     is due though its fraise type is not installed fails here: the record says at once what to install.
     """
@@ -70,18 +88,9 @@ def execute_claimed_job(
     execute_claimed(session, found, claim, process=process, as_json=as_json)
 
 
-def require_attended(*, scheduled: bool, claim: str | None = None) -> None:
-    """Refuse options that are for the units of the host, from afar. Raises `RemoteError`."""
-    if scheduled or claim is not None:
-        from fraisier_core.errors import RemoteError
-
-        raise RemoteError("--scheduled and --claim are for the units of the host: leave out --url")
-
-
-def refuse_claim_with(*, claim: str | None, detach: bool, scheduled: bool) -> None:
-    """Refuse options that say nothing of what was claimed. Raises `BadParameter`."""
-    if claim is not None and (detach or scheduled):
-        raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
+def for_units_alone() -> RemoteError:
+    """Return the error for options that are for the units of the host, from afar."""
+    return RemoteError("--scheduled and --claim are for the units of the host: leave out --url")
 
 
 def _is_for_unit(environment: Environment, *, scheduled: bool) -> bool:

@@ -7,13 +7,7 @@ from typing import Annotated
 import typer
 
 from fraisier.cli.parameters import ConfigFile, Detach, Environment, Fraise, Json, Scheduled, command_app
-from fraisier.cli.requested_jobs import (
-    RequestedJob,
-    execute_claimed_job,
-    execute_job,
-    refuse_claim_with,
-    require_attended,
-)
+from fraisier.cli.requested_jobs import RequestedJob, execute_claimed_job, for_units_alone, request_job
 from fraisier.cli.where import remote_session
 
 app = command_app()
@@ -35,15 +29,11 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Run a job, and follow it to its end."""
-    if (remote := remote_session(ctx, config)) is not None:
-        require_attended(scheduled=scheduled, claim=claim)
-        from fraisier.cli.acting import follow_requested
-
-        requested = remote.requests.run(*remote.usable_environment(fraise, environment), arguments or [])
-        follow_requested(remote, requested, detach=detach, as_json=as_json)
-        return
-    refuse_claim_with(claim=claim, detach=detach, scheduled=scheduled)
     if claim is not None:
+        if detach or scheduled:
+            raise typer.BadParameter("--claim goes with neither --detach nor --scheduled")
+        if remote_session(ctx, config) is not None:
+            raise for_units_alone()
         execute_claimed_job(fraise, environment, claim, config, as_json=as_json)
     job = RequestedJob("run", fraise, environment, tuple(arguments or ()), scheduled)
-    execute_job(job, config, detach=detach, as_json=as_json)
+    request_job(ctx, job, config, detach=detach, as_json=as_json)

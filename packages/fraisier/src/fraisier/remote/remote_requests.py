@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fraisier_core.store.records import Deployment
 
 from fraisier.remote import remote_documents as documents
 from fraisier.remote.remote_documents import record_of
 from fraisier.remote.remote_endpoint import RemoteEndpoint
+
+_JOBS: Mapping[str, tuple[str, str]] = {
+    "run": (documents.RUN, "run"),
+    "backup": (documents.BACKUP, "backup"),
+    "restore_test": (documents.RESTORE_TEST, "restoreTest"),
+}
+"""The document of each kind of job, and the name of what it returns."""
 
 
 class RemoteRequests:
@@ -40,20 +47,12 @@ class RemoteRequests:
         """Let what was pushed to an environment be deployed, or to all of a fraise."""
         self._endpoint.ask(documents.RESUME, fraise=fraise, environment=environment)
 
-    def run(self, fraise: str, environment: str, arguments: Sequence[str]) -> Deployment:
-        """Request a run of the job of an environment."""
-        what = {"fraise": fraise, "environment": environment, "arguments": [*arguments]}
-        return record_of(Deployment, self._endpoint.ask(documents.RUN, **what)["run"])
-
-    def backup(self, fraise: str, environment: str) -> Deployment:
-        """Request a backup."""
-        data = self._endpoint.ask(documents.BACKUP, fraise=fraise, environment=environment)
-        return record_of(Deployment, data["backup"])
-
-    def restore_test(self, fraise: str, environment: str) -> Deployment:
-        """Request that a backup is restored as a test."""
-        data = self._endpoint.ask(documents.RESTORE_TEST, fraise=fraise, environment=environment)
-        return record_of(Deployment, data["restoreTest"])
+    def job(self, kind: str, fraise: str, environment: str, arguments: Sequence[str]) -> Deployment:
+        """Request a run, a backup or a restore test; only a run has arguments."""
+        document, name = _JOBS[kind]
+        given = {"arguments": [*arguments]} if kind == "run" else {}
+        data = self._endpoint.ask(document, fraise=fraise, environment=environment, **given)
+        return record_of(Deployment, data[name])
 
     def rollback(self, fraise: str, environment: str, to: str | None) -> Deployment:
         """Request a rollback to a release, by default to the previous one."""
