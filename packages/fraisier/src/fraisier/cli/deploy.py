@@ -32,27 +32,33 @@ def _commit(text: str | None) -> str | None:
     return text.lower() if text else None
 
 
+_Commit = Annotated[
+    str | None, typer.Option(metavar="SHA", callback=_commit, help="A commit, or the beginning of its id.")
+]
+_Branch = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
+]
+_OverrideHold = Annotated[
+    bool, typer.Option("--override-hold", help="Deploy even if the environment is held.")
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, as a plan.")]
+_PlanHash = Annotated[
+    str | None, typer.Option(metavar="HASH", help="Only if a plan of that hash would be made now.")
+]
+
+
 @app.command()
 def deploy(
     ctx: typer.Context,
     fraise: Fraise,
     environment: Environment,
     *,
-    commit: Annotated[
-        str | None,
-        typer.Option(metavar="SHA", callback=_commit, help="A commit, or the beginning of its id."),
-    ] = None,
-    branch: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The newest commit of a branch; else of the environment's own."),
-    ] = None,
-    override_hold: Annotated[
-        bool, typer.Option("--override-hold", help="Deploy even if the environment is held.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, as a plan.")] = False,
-    plan: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Only if a plan of that hash would be made now.")
-    ] = None,
+    commit: _Commit = None,
+    branch: _Branch = None,
+    override_hold: _OverrideHold = False,
+    dry_run: _DryRun = False,
+    plan: _PlanHash = None,
     detach: Detach = False,
     as_json: Json = False,
     config: ConfigFile = None,
