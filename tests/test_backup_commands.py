@@ -306,7 +306,7 @@ def test_a_target_of_a_variable_that_is_not_set_is_refused(shop: Shop) -> None:
     for arguments, message in (
         (("--to", "${NOT_SET}"), "--to: the variable NOT_SET is not set; "),
         (("--to", "${EMPTY}"), "--to is empty: "),
-        (("--to", "new"), "the target new must be an absolute path"),
+        (("--to", "new"), "the target must be an absolute path"),
         (("", "--to", "/new"), "NAME is empty: "),
     ):
         done = shop.fraisier("backups", "restore", "shop", "production", *arguments, EMPTY="")

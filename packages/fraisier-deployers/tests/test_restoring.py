@@ -131,6 +131,34 @@ def test_a_database_is_restored_into_a_new_one_and_into_an_empty_one(
 
 
 @pytest.mark.parametrize("postgres_version", [16])
+def test_a_new_database_gets_its_name_once_it_is_whole(
+    back_up: BackUp, database: Section, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    """Whoever is killed meanwhile leaves nothing to which an application would connect."""
+    run, new = back_up(database), f"{name_of(database['postgresql'])}_new"
+    named = f"SELECT count(*) FROM pg_database WHERE datname = '{new}'"
+    asking = f'{programs(16)}/psql -AtXc "SELECT current_database(), ({named})" -o {tmp_path}/seen'
+    run = back_up({**database, "bin": wrapped(tmp_path, "pg_restore", asking)}, hook=None)
+    restored(run, new)
+    filled, found = (tmp_path / "seen").read_text().strip().split("|")
+    assert (filled[:19], found) == ("fraisier_restoring_", "0")
+    assert count(other(database["postgresql"], new)) == ROWS
+    assert count(database["postgresql"], named.replace(new, filled)) == 0
+    postgres_servers(16).execute(f"DROP DATABASE {new}")
+
+
+def wrapped(folder: Path, program: str, script: str) -> Path:
+    """Return a folder with PostgreSQL 16's programs, of which one executes a script of a shell first."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir()
+    for name in {"pg_dump", "pg_restore", "psql"} - {program}:
+        (bin_folder / name).symlink_to(programs(16) / name)
+    (bin_folder / program).write_text(f'#!/bin/sh\n{script}\nexec {programs(16)}/{program} "$@"\n')
+    (bin_folder / program).chmod(0o755)
+    return bin_folder
+
+
+@pytest.mark.parametrize("postgres_version", [16])
 def test_newer_programs_restore_into_an_older_server(
     back_up: BackUp, database: Section, postgres_servers: Servers
 ) -> None:
@@ -192,13 +220,17 @@ def test_a_database_that_a_killed_restore_left_without_connections_can_be_replac
 ) -> None:
     run, url = back_up(database), database["postgresql"]
     left = f"fraisier_restoring_{name_of(url)[-8:]}"
+    others = f'"{left}; DROP DATABASE shop"'
     server = postgres_servers(16)
-    server.execute(f"CREATE DATABASE {left}")
+    for name in (left, others):
+        server.execute(f"CREATE DATABASE {name}")
     server.execute(f"ALTER DATABASE {name_of(url)} ALLOW_CONNECTIONS false")
     restored(run, replace=name_of(url))
     assert count(url) == ROWS
     assert f"{left} was left by a restore: unless one is still at work, DROP DATABASE {left}\n" in run.output
-    server.execute(f"DROP DATABASE {left}")
+    assert "DROP DATABASE shop" not in run.output
+    for name in (left, others):
+        server.execute(f"DROP DATABASE {name}")
 
 
 @pytest.mark.parametrize(
@@ -221,16 +253,10 @@ def test_what_became_of_a_replacement_is_looked_up_if_the_connection_is_lost(
 ) -> None:
     """A `psql` that loses its connection before or after what it executes; then the server may be away."""
     run, url, real = back_up(database), database["postgresql"], database["bin"]
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("pg_dump", "pg_restore"):
-        (folder / name).symlink_to(real / name)
     losing = f'{before} && {real}/psql "$@"; {after}; echo connection lost >&2; exit 2'
-    script = f"cd {folder}; test -e lost && exit 2; case $* in *replace.sql) {losing};; esac"
-    (folder / "psql").write_text(f'#!/bin/sh\n{script}\nexec {real}/psql "$@"\n')
-    (folder / "psql").chmod(0o755)
+    script = f"cd {tmp_path}; test -e lost && exit 2; case $* in *replace.sql) {losing};; esac"
     execute(url, "INSERT INTO t VALUES (0)")
-    run = back_up({**database, "bin": folder}, hook=None)
+    run = back_up({**database, "bin": wrapped(tmp_path, "psql", script)}, hook=None)
     if message is None:
         assert restored(run, replace=name_of(url)).replaced
         assert "was replaced before the connection was lost: " in run.output
@@ -718,10 +744,11 @@ def test_folders_are_restored_into_an_absolute_path_alone(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("target", ["/srv/restored", "$NEW_DATABASE_URL"])
+@pytest.mark.parametrize("target", ["/srv/restored", "$NEW_DATABASE_URL", "postgresql:/user:secret@host/db"])
 def test_what_is_no_name_of_a_database_is_no_target(back_up: BackUp, database: Section, target: str) -> None:
-    with pytest.raises(InvalidRequestError, match="is no name of a database"):
+    with pytest.raises(InvalidRequestError, match="is no name of a database") as refused:
         restored(back_up(database), target)
+    assert target not in str(refused.value)  # which a variable may have brought
 
 
 def test_a_url_without_a_database_is_no_target(back_up: BackUp, database: Section) -> None:

@@ -145,7 +145,7 @@ def _scratch(run: Run[BackupSettings], manifest: Manifest, work: Path) -> Iterat
     target = scratch_target(run.settings.source, manifest, name, folder=work, server=server, runner=run)
     if isinstance(target, PostgresTarget):
         mark = f"restore test of {run.fraise} {run.environment} on {socket.gethostname()}"
-        target = replace(target, comment=mark)
+        target = replace(target, scratch=mark)
         _drop_leftovers(run, target.database, owner)
     with ExitStack() as undoing:
         undoing.callback(_remove, run, target)

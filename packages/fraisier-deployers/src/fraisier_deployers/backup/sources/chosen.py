@@ -80,7 +80,7 @@ def origin_target(section: SourceSection, runner: Runner) -> RestoreTarget | Non
 
 def chosen_target(section: SourceSection, manifest: Manifest, target: str, runner: Runner) -> RestoreTarget:
     """Return where a backup is restored. Raises `BackupError`, and `InvalidRequestError` if the text of the
-    target cannot name one.
+    target cannot name one; that is not repeated, as it may have a secret.
 
     Args:
         section: what is backed up.
@@ -146,7 +146,7 @@ def _folder_target(
 
 def _named_database(section: SourceSection, target: str, runner: Runner) -> PostgresDatabase:
     if not target.startswith(SCHEMES) and set(target) & _NO_NAME:
-        raise InvalidRequestError(f"the target {target} is no name of a database: name one, or give a URL")
+        raise InvalidRequestError(f"the target is no name of a database: name one, or give a URL as {FORM}")
     found = database_of(section, runner, target)
     if not found.variables.get(DATABASE):
         raise InvalidRequestError(f"the URL of the target names no database: it should be as {FORM}")
@@ -169,5 +169,5 @@ def _file(target: str) -> Path:
 def _path(target: str) -> Path:
     path = Path(target)
     if not path.is_absolute() or ".." in path.parts:
-        raise InvalidRequestError(f"the target {target} must be an absolute path, without ..")
+        raise InvalidRequestError("the target must be an absolute path, without ..")
     return path

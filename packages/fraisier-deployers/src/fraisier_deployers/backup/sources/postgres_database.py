@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -31,8 +32,9 @@ from fraisier_deployers.backup.sources.snapshot import OPTIONS, PREAMBLE, SQL
 from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE
 
 RESTORING = "fraisier_restoring_"
-"""How the name of a database begins that is restored to replace another."""
+"""How the name of a database begins that is restored, until it is whole."""
 _ASIDE = "fraisier_replaced_"
+_RANDOM = "[0-9a-f]{8}"
 MAINTENANCE = "postgres"
 """The database to which one connects to create or drop another."""
 
@@ -156,6 +158,10 @@ class PostgresDatabase:
         """Drop it; all are disconnected from it. Raises `BackupError`."""
         self.maintenance.change("drop.sql", name=self.name)
 
+    def rename(self, name: str) -> None:
+        """Give it another name, which is not taken. Raises `BackupError`."""
+        self.maintenance.change("rename.sql", restored=self.name, name=name)
+
     def replace_by(self, restored: str) -> None:
         """Put another database of the same server in its place, with its owner, grants and settings. It is
         kept under another name, without connections. Raises `BackupError`.
@@ -186,7 +192,7 @@ class PostgresDatabase:
             raise BackupError(
                 f"{failure}; whether {self.name} was replaced is not known, as the server cannot be asked: "
                 f"{error}. It was if there is a database {aside}, which has what was in it; if there is none,"
-                f" nothing changed: ALTER DATABASE {self.name} ALLOW_CONNECTIONS true"
+                f" nothing changed: ALTER DATABASE {_identifier(self.name)} ALLOW_CONNECTIONS true"
             ) from failure
         if not replaced:
             raise BackupError(
@@ -196,17 +202,19 @@ class PostgresDatabase:
 
     def reopen(self) -> None:
         """Let it be connected to again, if a restore that was killed had it refuse all."""
-        self.maintenance.change("reopen.sql", name=self.name, restoring=RESTORING)
+        self.maintenance.change("reopen.sql", name=self.name, restoring=f"^{RESTORING}{_RANDOM}$")
 
     def leftovers(self) -> list[str]:
-        """Return the databases of the server that restores left, and those that they replaced."""
+        """Return the databases of the server that restores left, and those that they replaced. Whoever may
+        create databases may give one any name, and none but ours is printed.
+        """
         texts = {RESTORING: LEFT, _ASIDE: LEFT_ALONE}
         names = sorted(self.descriptions())
         return [
             text.format(f"the database {name}", f"DROP DATABASE {name}")
             for prefix, text in texts.items()
             for name in names
-            if name.startswith(prefix)
+            if re.fullmatch(prefix + _RANDOM, name)
         ]
 
     def missing_roles(self, roles: Sequence[str]) -> list[str]:
@@ -228,6 +236,10 @@ class PostgresDatabase:
         variables = (f"--set={name}={value}" for name, value in values.items())
         files = (f"--file={SQL / each}" for each in (PREAMBLE, file))
         return (self.psql, *OPTIONS, *variables, *files)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _array(texts: Sequence[str]) -> str:

@@ -27,11 +27,11 @@ class PostgresTarget:
 
     Args:
         database: the database.
-        comment: what is said of it if it is created.
+        scratch: what is said of it if it is that of a restore test, whose name is ours from the beginning.
     """
 
     database: PostgresDatabase
-    comment: str = ""
+    scratch: str = ""
 
     @property
     def name(self) -> str:
@@ -70,22 +70,28 @@ class PostgresTarget:
             )
 
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
-        """Restore a dump: into an empty database all at once, else into a new one, dropped if that fails."""
+        """Restore a dump: into an empty database all at once, else into a new one, which gets its name once
+        it is whole.
+        """
         facts = _facts(manifest)
         if self.database.exists():
             load(self.database, file, facts, at_once=True)
-            return
-        self.database.create(facts, self.comment)
-        with _dropped_if_failed(self.database):
-            load(self.database, file, facts)
+        elif self.scratch:
+            with _restored(self.database, file, facts, self.scratch):
+                pass
+        else:
+            with _restored(self._beside, file, facts) as new:
+                new.rename(self.name)
 
-    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:
+    def replace(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - as above
         """Restore a dump into a new database, which takes the place of this one once it is whole."""
-        new = PostgresTarget(self.database.named(f"{RESTORING}{uuid4().hex[:8]}"))
-        new.restore(file, manifest, work)
-        with _dropped_if_failed(new.database):
-            self._require_same(new, manifest)
+        with _restored(self._beside, file, _facts(manifest)) as new:
+            self._require_same(PostgresTarget(new), manifest)
             self.database.replace_by(new.name)
+
+    @property
+    def _beside(self) -> PostgresDatabase:
+        return self.database.named(f"{RESTORING}{uuid4().hex[:8]}")
 
     def differences(self, manifest: Manifest) -> list[str]:
         """Return of which tables and kinds of objects there is more or less than in the dump, and which
@@ -112,10 +118,15 @@ class PostgresTarget:
 
 
 @contextmanager
-def _dropped_if_failed(database: PostgresDatabase) -> Iterator[None]:
+def _restored(
+    new: PostgresDatabase, file: Path, facts: PostgresqlFacts, comment: str = ""
+) -> Iterator[PostgresDatabase]:
+    """Create a database, restore a dump into it, and yield it; it is dropped if anything then fails."""
+    new.create(facts, comment)
     with ExitStack() as undoing:
-        undoing.callback(_drop, database)
-        yield
+        undoing.callback(_drop, new)
+        load(new, file, facts)
+        yield new
         undoing.pop_all()
 
 

@@ -1,0 +1,1 @@
+ALTER DATABASE :"restored" RENAME TO :"name";
