@@ -145,11 +145,10 @@ class ResticPlace:
         self._forget(manifest.file, self._snapshots(DATA, [manifest.file]))
 
     def unlist(self, manifests: Sequence[Manifest]) -> None:
-        """Forget the manifests of copies: these are no backups any more, and the next backup forgets the
-        rest of them, if `reclaim` does not. Raises `BackupError`.
-        """
+        """Forget the manifests of copies; the next backup forgets the rest, if `reclaim` does not."""
         files = [each.manifest_file for each in manifests]
-        self._forget(", ".join(files), self._snapshots(MANIFEST, files))
+        what = files[0] if len(files) == 1 else f"{len(files)} manifests"
+        self._forget(what, self._snapshots(MANIFEST, files))
 
     def reclaim(self, manifests: Sequence[Manifest]) -> None:
         """Forget the data of copies, and free the space of all that was forgotten, unless others are at work
