@@ -383,6 +383,31 @@ def test_an_environment_at_work_in_the_same_folder_is_neither_waited_for_nor_dis
     assert len(manifests(folder)) == 1
 
 
+def test_a_folder_in_which_others_could_exchange_backups_is_refused(
+    folder: Path, tmp_path: Path, make_run: MakeRun
+) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(BackupError, match="is writable for everyone"):
+        fraise_type.back_up(make_run())
+    folder.chmod(0o1777)
+    lock, elsewhere = folder / ".shop-production.lock", tmp_path / "elsewhere"
+    lock.symlink_to(elsewhere)
+    with pytest.raises(BackupError, match=r"\.shop-production\.lock: Too many levels of symbolic links"):
+        fraise_type.back_up(make_run())
+    assert not elsewhere.exists()
+    lock.unlink()
+    fraise_type.back_up(make_run())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to another user")
+def test_a_folder_of_another_user_is_refused(folder: Path, make_run: MakeRun) -> None:
+    folder.mkdir()
+    os.chown(folder, 65534, -1)
+    with pytest.raises(BackupError, match="belongs to another user"):
+        fraise_type.back_up(make_run())
+
+
 def test_a_manifest_says_what_its_file_is_like(make_run: MakeRun, folder: Path, tmp_path: Path) -> None:
     database = tmp_path / "shop.db"
     with closing(sqlite3.connect(database)) as opened:

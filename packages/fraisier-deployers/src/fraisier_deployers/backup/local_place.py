@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -175,11 +176,17 @@ def hashed_by(runner: Runner, path: Path) -> StoredFile:
 
 def make_private(folder: Path) -> None:
     """Make a folder that its owner alone may enter; one that is there is left alone. The folder that it is in
-    is never made: its disk may not be mounted. Raises `BackupError`, and `OSError`.
+    is never made: its disk may not be mounted. Raises `BackupError`, also if others could exchange what lies
+    in the folder, and `OSError`.
     """
     if not folder.parent.is_dir():
         raise BackupError(f"{folder.parent} is missing: mount its disk, or make it")
     folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid not in {0, os.geteuid()}:
+        raise BackupError(f"{folder} belongs to another user, who could exchange backups: chown it")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise BackupError(f"{folder} is writable for everyone, who could exchange backups: chmod o-w it")
 
 
 def _drop_cached(path: Path) -> None:

@@ -34,7 +34,9 @@ def exclusive(
     try:
         make_private(folder)
         descriptor = os.open(
-            folder / LOCK.format(fraise, environment), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            folder / LOCK.format(fraise, environment),
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+            0o600,
         )
     except OSError as error:
         remedy = _REMEDY if error.errno == errno.EROFS else ""
