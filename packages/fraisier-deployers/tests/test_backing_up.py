@@ -124,6 +124,25 @@ def test_a_place_that_lost_its_copies_begins_anew_only_when_that_is_said(
 
 
 @needs_rclone
+def test_a_copy_that_is_being_stored_is_no_problem_of_a_list(make_run: MakeRun, tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    run = make_run(remotes={"offsite": {"rclone": str(remote)}})
+    fraise_type.back_up(run)
+    (manifest,) = manifests(remote)
+    (remote / manifest.manifest_file).unlink()
+
+    def problems() -> list[str]:
+        listings = KeptCopies(run.settings, cast("BackupContext", run)).listings()
+        return [name for each in listings for name in each.unreadable]
+
+    assert problems() == [manifest.file]
+    note = run.folder / "unfinished/offsite" / manifest.manifest_file
+    note.write_text(manifest.text())
+    assert problems() == []
+    assert f"{manifest.file} at {remote} is being stored or deleted" in run.output
+
+
+@needs_rclone
 def test_two_hosts_leave_each_others_copies_alone(make_run: MakeRun, folder: Path, tmp_path: Path) -> None:
     remotes = {"offsite": {"rclone": str(tmp_path / "remote")}}
     for host in ("db1", "db2", "db1"):

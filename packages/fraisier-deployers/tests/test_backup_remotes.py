@@ -18,12 +18,13 @@ from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.backup_settings import BackupSettings
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import MOST_BYTES, Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Place, Runner
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
+from fraisier_deployers.backup.remotes.remote_commands import listing_of
 from fraisier_deployers.backup.remotes.rsync import RsyncPlace
 from fraisier_deployers.backup.verified_copies import verified, verify
 from pydantic import ValidationError
@@ -151,8 +152,8 @@ def test_a_copy_that_is_brought_here_to_be_verified_stays_if_a_backup_begins(
     assert replace(found, runner=Sweeping(found.runner, found.scratch)).stored(manifest).sha256 == DIGEST
 
 
-@pytest.mark.parametrize("place", ["ssh"], indirect=True)
-def test_a_copy_on_another_host_is_for_its_owner_alone(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["ssh", "folder"], indirect=True)
+def test_a_copy_elsewhere_is_for_its_owner_alone(place: Place, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
     folder = tmp_path / "remote/backups"
     modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
@@ -196,6 +197,12 @@ def test_what_was_cut_off_is_deleted_with_the_next_copy_if_it_came_from_here(
     newest = put(place, tmp_path, 5)
     assert place.manifests().manifests == (whole, newest)
     assert place.manifests().unreadable.keys() == {foreign.file}
+
+
+def test_more_manifests_than_fit_into_memory_are_not_fetched() -> None:
+    sizes = {manifest_of(CONTENT, night(day)).manifest_file: MOST_BYTES for day in range(1, 10)}
+    with pytest.raises(BackupError, match=r"^far: its 9 manifests have 75 MB together, more than 67 MB"):
+        listing_of("far", sizes, pytest.fail)
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)

@@ -50,11 +50,20 @@ def test_a_manifest_of_an_older_version_can_be_read() -> None:
         {"sha256": "short"},
         {"created_at": datetime(2026, 1, 1)},
         {"facts": {"kind": "unknown"}},
+        {"facts": {"kind": "sqlite", "path": "/srv/shop.db", "mode": 0o4755, "tables": {}}},
     ],
 )
 def test_a_manifest_that_says_what_none_does_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes)) + "|another backup"):
         manifest_of(CONTENT, night(1), **changes)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "2026-11-02T02:30:00Z"])
+def test_a_manifest_of_another_time_than_its_name_has_is_refused(time: str) -> None:
+    manifest = manifest_of(CONTENT, night(1))
+    keys = json.loads(manifest.text()) | {"created_at": time}
+    with pytest.raises(BackupError, match=r"is no manifest: .*created_at"):
+        Manifest.parse(json.dumps(keys), manifest.manifest_file)
 
 
 def test_a_manifest_under_the_name_of_another_is_refused() -> None:

@@ -31,6 +31,7 @@ from fraisier_deployers.backup.places import Listing, Place
 from fraisier_deployers.backup.primary import primary_place, working_place
 from fraisier_deployers.backup.pruning import Plan, Policy, Pruned, plan, reasons_to_keep
 from fraisier_deployers.backup.remotes.configured import remote_places
+from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.restic import ResticPlace
 from fraisier_deployers.backup.restoring import REPLACED, restore
 from fraisier_deployers.backup.sources.chosen import origin_of, origin_target
@@ -152,7 +153,17 @@ class KeptCopies(KeptBackups):
         return found
 
     def _own(self, place: Place) -> Listing:
-        return place.manifests().of(self.context.fraise, self.context.environment)
+        """Return what a place holds of the environment, without what is being stored: that is told."""
+        before = place.unfinished if isinstance(place, NotedPlace) else frozenset()
+        listing = place.manifests().of(self.context.fraise, self.context.environment)
+        begun = before | place.unfinished if isinstance(place, NotedPlace) else before
+        for name in sorted(begun & listing.unreadable.keys()):
+            self.context.note(
+                f"{name} at {place.destination} is being stored or deleted, or that was cut off: then "
+                "the next backup deletes it"
+            )
+        unreadable = {name: why for name, why in listing.unreadable.items() if name not in begun}
+        return Listing(listing.manifests, unreadable)
 
     def _policy(self) -> Policy:
         names = self.context.fraise, self.context.environment

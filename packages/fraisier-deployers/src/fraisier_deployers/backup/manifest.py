@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -22,12 +23,21 @@ from fraisier_deployers.backup.backup_errors import BackupError
 SUFFIX = ".json"
 """Of the file of a manifest, which is called as its backup is."""
 AGE_SUFFIX = ".age"
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 8 * 2**20
 """More than any manifest has: a larger file is none."""
 _NAME = r"[a-z0-9][a-z0-9_-]{0,200}-[0-9]{8}T[0-9]{6}Z-[0-9a-z]{4,32}"
 _FILE_SUFFIX = r"(?:\.[a-z0-9]{1,16}){1,3}"
 
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("should be in the years of the calendar") from None
+
+
 Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rows = dict[str, NonNegativeInt]
 
@@ -102,7 +112,7 @@ class SqliteFacts(_Recorded):
 
     kind: Literal["sqlite"] = "sqlite"
     path: str
-    mode: int = 0o600
+    mode: Annotated[int, Field(ge=0, le=0o777)] = 0o600
     tables: Rows
 
     @property
@@ -188,7 +198,7 @@ class Manifest(_Recorded):
     environment: str
     host: str
     installation: str = ""
-    created_at: AwareDatetime
+    created_at: Time
     deployment_id: str
     asked_by: str | None = None
     file: str
@@ -206,6 +216,12 @@ class Manifest(_Recorded):
             or self.file == self.manifest_file
         ):
             raise ValueError("its file has the name of another backup")
+        return self
+
+    @model_validator(mode="after")
+    def _time_of_its_name(self) -> Manifest:
+        if f"-{_time_in_name(self.created_at)}-" not in self.name:
+            raise ValueError("created_at is another time than its name has")
         return self
 
     @model_validator(mode="after")
@@ -261,5 +277,8 @@ def is_of(name: str, fraise: str, environment: str) -> bool:
 
 def backup_name(fraise: str, environment: str, created_at: datetime, deployment_id: str) -> str:
     """Return the name of a new backup: names of one environment sort by time."""
-    time = created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{fraise}-{environment}-{time}-{deployment_id[-4:].lower()}"
+    return f"{fraise}-{environment}-{_time_in_name(created_at)}-{deployment_id[-4:].lower()}"
+
+
+def _time_in_name(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -37,6 +37,12 @@ class NotedPlace:
         """Where it is."""
         return self.place.destination
 
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """The files of copies that are being stored or deleted from here, or were when that was cut off."""
+        manifests = (_noted(note) for note in self.folder.glob(f"*{SUFFIX}"))
+        return frozenset(each.file for each in manifests if each is not None)
+
     def manifests(self) -> Listing:
         """Return what lies there."""
         return self.place.manifests()
@@ -84,8 +90,8 @@ class NotedPlace:
 
 
 def _noted(note: Path) -> Manifest | None:
-    """Return of which copy a note is, None if it cannot be read: what it is of is still listed."""
+    """Return of which copy a note is, None if it cannot be read or is gone: what it is of is still listed."""
     try:
         return Manifest.parse(note.read_bytes(), note.name)
-    except BackupError:
+    except (BackupError, FileNotFoundError):
         return None

@@ -14,10 +14,16 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
-from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
+from fraisier_deployers.backup.remotes.remote_commands import (
+    MOST_TOGETHER,
+    RemoteCommands,
+    listing_of,
+    written,
+)
 
 # A file that does not come is asked for twice by each of two attempts.
 _RETRIES = ("--retries=1", "--low-level-retries=2")
+_PRIVATELY = ("sh", "-c", 'umask 077 && exec "$@"', "sh")  # if the remote is a folder of this host
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
 _QUIET = ("--log-level=ERROR",)
 _NO_FOLDER = 3  # that it exits with, also if a file is missing
@@ -71,7 +77,8 @@ class RclonePlace:
     def manifests(self) -> Listing:
         """Return what lies there; an absent folder is empty."""
         entries = self._listed("--files-only", "--no-modtime", "--no-mimetype", self.remote)
-        return listing_of([each.name for each in entries], self._bring_manifests)
+        sizes = {each.name: each.size for each in entries}
+        return listing_of(self.destination, sizes, self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy: under a partial name first if the remote can rename; else it takes files whole."""
@@ -138,8 +145,8 @@ class RclonePlace:
         """Fetch all manifests, and return why some could not be."""
         filters = ("--filter=- /.*", f"--filter=+ /*{SUFFIX}", "--filter=- *")
         try:
-            arguments = ("--max-depth=1", f"--max-size={MOST_BYTES}b", *filters, self.remote, folder)
-            self._run("fetch the manifests", "copy", *arguments)
+            limits = ("--max-depth=1", f"--max-size={MOST_BYTES}b", f"--max-transfer={2 * MOST_TOGETHER}b")
+            self._run("fetch the manifests", "copy", *limits, *filters, self.remote, folder)
         except BackupError as error:
             return str(error)
         return f"it is no regular file, or larger than {MOST_BYTES} bytes"
@@ -166,7 +173,7 @@ class RclonePlace:
 
     def _run(self, doing: str, *arguments: str) -> None:
         accepted = (0, _NO_FOLDER) if arguments[0] == "delete" else (0,)
-        self._commands.run(doing, self._argv(*arguments), accepted)
+        self._commands.run(doing, [*_PRIVATELY, *self._argv(*arguments)], accepted)
 
     def _argv(self, *arguments: str) -> list[str]:
         config = [f"--config={self.config}"] if self.config else []

@@ -12,7 +12,7 @@ from fraisier_core import CommandFailedError, CommandResult
 
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import SUFFIX, Manifest, backup_of
+from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest, backup_of
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Listing, Runner
@@ -20,6 +20,8 @@ from fraisier_deployers.backup.programs import require_program
 
 _MARGIN_BYTES = 2**20
 """For other files that programs write, such as a configuration with a new token."""
+MOST_TOGETHER = 64 * 2**20
+"""So many bytes of manifests are read of a remote; in memory they take ten times that."""
 _ORPHAN = "{} has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
 
@@ -84,15 +86,17 @@ def written(manifest: Manifest) -> Iterator[Path]:
         yield file
 
 
-def listing_of(names: Collection[str], bring: Callable[[str], str]) -> Listing:
-    """Return what a remote holds.
+def listing_of(destination: str, sizes: Mapping[str, int], bring: Callable[[str], str]) -> Listing:
+    """Return what a remote holds. Raises `BackupError` if its manifests are too large together.
 
     Args:
-        names: of all files there.
+        destination: the remote, as people read it.
+        sizes: of all files there, in bytes, by their names.
         bring: fetches all manifests to a folder, and returns why some could not be.
     """
-    there = {name for name in names if name.endswith(SUFFIX) and not name.startswith(".")}
-    lone = [name for name in names if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there]
+    there = {name for name in sizes if name.endswith(SUFFIX) and not name.startswith(".")}
+    _require_moderate(destination, [sizes[name] for name in there if sizes[name] <= MOST_BYTES])
+    lone = [name for name in sizes if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there]
     orphans = {name: _ORPHAN.format(name) for name in lone}
     if not there:
         return Listing((), orphans)
@@ -102,3 +106,11 @@ def listing_of(names: Collection[str], bring: Callable[[str], str]) -> Listing:
         missing = there.difference(file.name for file in Path(folder).iterdir())
     lost = {name: f"{name} cannot be fetched: {why}" for name in missing}
     return Listing(brought.manifests, {**brought.unreadable, **lost, **orphans})
+
+
+def _require_moderate(destination: str, sizes: Collection[int]) -> None:
+    if (together := sum(sizes)) > MOST_TOGETHER:
+        raise BackupError(
+            f"{destination}: its {len(sizes)} manifests have {together / 1e6:.0f} MB together, more than "
+            f"{MOST_TOGETHER / 1e6:.0f} MB: delete old backups there, and set keep"
+        )

@@ -70,7 +70,7 @@ class RsyncPlace:
 
     def manifests(self) -> Listing:
         """Return what lies there; an absent folder is empty."""
-        return listing_of(self._listed(""), self._bring_manifests)
+        return listing_of(self.destination, self._listed(""), self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy; the folder is made, but not the one that it is in."""

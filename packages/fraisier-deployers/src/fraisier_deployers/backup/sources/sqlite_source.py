@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +44,6 @@ class SqliteSource:
 
 def _mode(path: Path) -> int:
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        return path.stat().st_mode & 0o777
     except OSError as error:
         raise BackupError(f"{path}: {error.strerror}") from error
