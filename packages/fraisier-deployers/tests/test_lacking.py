@@ -73,6 +73,14 @@ def test_commands_that_are_not_there_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_a_restore_test_on_the_server_of_the_source_is_warned_of(tmp_path: Path) -> None:
+    source = {"postgresql": "postgresql://backup@db.internal/shop"}
+    said = warnings(tmp_path, source, restore_test={})["restore_test"]
+    assert "what is in a dump may run code as the role of source.postgresql" in said
+    other = {"target": "postgresql://restore_test@db.internal/postgres"}
+    assert "restore_test" not in warnings(tmp_path, source, restore_test=other)
+
+
 def test_keys_that_cannot_encrypt_are_named(tmp_path: Path) -> None:
     (tmp_path / "rclone").touch(0o755)
     section = {"encrypt": {"recipients": "age1wrong"}, "remotes": {"cloud": {"rclone": "cloud:bucket"}}}

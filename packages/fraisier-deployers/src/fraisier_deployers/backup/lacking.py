@@ -1,4 +1,4 @@
-"""What an environment's backups need, and this host lacks."""
+"""What an environment's backups lack: on this host, or to be safe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from fraisier_deployers.backup.encrypting import require_encryption
 from fraisier_deployers.backup.programs import missing_program
 from fraisier_deployers.backup.sources.postgres_programs import installed_programs, newest
 
+_SAME_ROLE = (
+    "what is in a dump may run code as the role of source.postgresql, which may read all databases of the "
+    "server: set target, with a role that may only create databases"
+)
 _BY_SCHEME = {"sftp": "ssh", "rclone": "rclone"}
 """The program that restic starts to reach a repository."""
 
@@ -36,6 +40,8 @@ def _problems(settings: BackupSettings) -> Iterator[tuple[str, str | None]]:
             yield key, _missing_path(path)
     if settings.source.postgresql is not None:
         yield "source.postgresql", _missing_clients(settings.source.bin)
+        test = settings.restore_test
+        yield "restore_test", _SAME_ROLE if test is not None and test.target is None else None
     if settings.encrypt is not None:
         yield "encrypt", _problem_of_encryption(settings)
 
