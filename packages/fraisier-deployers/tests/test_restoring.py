@@ -34,7 +34,7 @@ from fraisier_deployers.backup.scratch_names import scratch_name
 from fraisier_deployers.backup.sources.chosen import chosen_target, origin_of, scratch_target
 from fraisier_deployers.backup.sources.folder_staging import Staging, staging_folders
 from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside
-from fraisier_deployers.backup.sources.folder_target import FolderTarget
+from fraisier_deployers.backup.sources.folder_target import FolderTarget, require_own
 from pydantic import ValidationError
 
 from tests.postgres import Servers
@@ -626,6 +626,17 @@ def test_a_read_only_folder_is_put_in_its_place_and_removed(another_user: Path, 
     assert {folder.stat().st_mode & 0o777 for folder in (place, place / "deep")} == {0o555}
     target.remove()
     assert not [*another_user.iterdir()]
+
+
+def test_a_target_in_a_folder_that_is_closed_is_named(another_user: Path) -> None:
+    (closed := another_user / "closed").mkdir(mode=0)
+    for target in (closed / "new", closed / "in" / "it"):
+        with pytest.raises(BackupError, match=rf"^{target}.*: Permission denied$"):
+            require_own(target)
+        with pytest.raises(BackupError, match=r": Permission denied$"):
+            FolderTarget(
+                target, [Path("/uploads")], FakeRun(JobSettings(), Release("", closed, ""))
+            ).is_vacant()
 
 
 def test_folders_that_are_not_backed_up_are_not_restored_to_where_they_were(

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,15 @@ from fraisier_deployers.backup.backup_errors import BackupError
 
 _NAME = ".{}.{}.restoring"
 _OURS = re.compile(r"\..+\.([0-9a-f]{8})\.restoring", re.DOTALL)
+
+
+@contextmanager
+def problems_named() -> Iterator[None]:
+    """Raise `BackupError` for what a disk refuses, or the permissions of a folder."""
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(f"{error.filename}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +50,8 @@ class Staging:
         return self.path / place.relative_to(self.root)
 
     def make(self) -> None:
-        """Make the folder. Raises `BackupError`."""
-        try:
-            self.path.mkdir(mode=0o700)
-        except OSError as error:
-            raise BackupError(f"{self.path}: {error.strerror}") from error
+        """Make the folder. Raises `OSError`."""
+        self.path.mkdir(mode=0o700)
 
     def require_folders(self) -> None:
         """Raise `BackupError` unless folders were extracted, and no links by which another one is found."""

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fraisier_deployers.backup.backup_errors import BackupError, BackupRefusedError
-from fraisier_deployers.backup.sources.folder_staging import has_content, left_stagings, mount_of
+from fraisier_deployers.backup.sources.folder_staging import (
+    has_content,
+    left_stagings,
+    mount_of,
+    problems_named,
+)
 from fraisier_deployers.backup.sources.folders import require_no_link
 from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE
 
@@ -43,6 +48,7 @@ class FolderSwap:
         """What was there before."""
         return self.place.with_name(_REPLACED.format(self.place.name, self.id))
 
+    @problems_named()
     def execute(self, undoing: ExitStack) -> None:
         """Rename what is there, and have the other take its place. Raises `BackupError`.
 
@@ -58,19 +64,17 @@ class FolderSwap:
 
     def _fill(self, undoing: ExitStack) -> None:
         """Move what is in the one to the other, which may be a mount point."""
-        try:
-            found = self.restored.stat()
-            self.restored.chmod(0o700)
-            for entry in sorted(self.restored.iterdir()):
-                _move(entry, self.place / entry.name, undoing)
-            shutil.copystat(self.restored, self.place)
-            if os.geteuid() == 0:
-                os.chown(self.place, found.st_uid, found.st_gid)
-            self.place.chmod(stat.S_IMODE(found.st_mode))
-        except OSError as error:
-            raise BackupError(f"{error.filename}: {error.strerror}") from error
+        found = self.restored.stat()
+        self.restored.chmod(0o700)
+        for entry in sorted(self.restored.iterdir()):
+            _move(entry, self.place / entry.name, undoing)
+        shutil.copystat(self.restored, self.place)
+        if os.geteuid() == 0:
+            os.chown(self.place, found.st_uid, found.st_gid)
+        self.place.chmod(stat.S_IMODE(found.st_mode))
 
 
+@problems_named()
 def require_swappable(place: Path) -> None:
     """Raise `BackupRefusedError` if a folder cannot be renamed, or nothing can be made beside it."""
     require_no_link(place)

@@ -18,7 +18,12 @@ from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pipelines import run_pipeline
 from fraisier_deployers.backup.places import Runner
 from fraisier_deployers.backup.removal import remove_folder
-from fraisier_deployers.backup.sources.folder_staging import Staging, has_content, staging_folders
+from fraisier_deployers.backup.sources.folder_staging import (
+    Staging,
+    has_content,
+    problems_named,
+    staging_folders,
+)
 from fraisier_deployers.backup.sources.folder_swap import FolderSwap, left_beside, require_swappable
 from fraisier_deployers.backup.sources.folders import FoldersSource, require_no_link
 from fraisier_deployers.backup.sources.sqlite_target import VARIABLE
@@ -53,6 +58,7 @@ class FolderTarget:
         """Where each folder is restored."""
         return tuple(self.root / path.relative_to("/") for path in self.paths)
 
+    @problems_named()
     def is_vacant(self) -> bool:
         """Whether none of these places has anything in it, nor the folder, unless it is `/`."""
         return not any(map(has_content, (*self.places, *([] if self.root == _ROOT else [self.root]))))
@@ -72,10 +78,12 @@ class FolderTarget:
         there = [place for place in self.places if place.is_dir()]
         return FoldersSource(there, root=self.root)
 
+    @problems_named()
     def leftovers(self) -> Sequence[str]:
         """Return the folders beside these places that restores replaced, or left when they were killed."""
         return list(left_beside(self.places))
 
+    @problems_named()
     def restore(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - it needs no folder
         """Extract an archive near these places, and swap once it is whole; what was there is kept."""
         swap_id, swaps = uuid4().hex[:8], list[FolderSwap]()
@@ -129,10 +137,7 @@ class FolderTarget:
         """Make the folders above a place; the backup does not know who may enter them."""
         missing = [folder for folder in place.parents if not folder.exists()]
         for folder in reversed(missing):
-            try:
-                folder.mkdir(mode=0o700)
-            except OSError as error:
-                raise BackupError(f"{folder}: {error.strerror}") from error
+            folder.mkdir(mode=0o700)
             undoing.callback(_remove_if_empty, folder)
         if missing:
             self.runner.note(f"{missing[-1]} was missing, and is made for its owner alone")
@@ -142,6 +147,7 @@ class FolderTarget:
             self.runner.note(f"{staging.path} cannot be removed: {reason}")
 
 
+@problems_named()
 def require_own(root: Path) -> None:
     """Raise `BackupRefusedError` if another user may change what is in a folder while it is filled."""
     require_no_link(root)
@@ -164,21 +170,19 @@ def _differences(folders: Sequence[Path], manifest: Manifest) -> list[str]:
     return [f"{a} {what}, not {b}" for what, (a, b) in pairs.items() if a != b]
 
 
+@problems_named()
 def _counted(folders: Sequence[Path]) -> tuple[int, int]:
     """Return how many folders, files and links there are, and the bytes of the files, of each once."""
     entries, files, waiting = len(folders), {}, [*map(str, folders)]
-    try:
-        while waiting:
-            with os.scandir(waiting.pop()) as found:
-                for entry in found:
-                    entries += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False):
-                        status = entry.stat(follow_symlinks=False)
-                        files[status.st_dev, status.st_ino] = status.st_size
-    except OSError as error:
-        raise BackupError(f"{error.filename}: {error.strerror}") from error
+    while waiting:
+        with os.scandir(waiting.pop()) as found:
+            for entry in found:
+                entries += 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    files[status.st_dev, status.st_ino] = status.st_size
     return entries, sum(files.values())
 
 
