@@ -530,9 +530,9 @@ def hostile(back_up: BackUp, tmp_path: Path) -> Callable[..., Run]:
     (folder / "a").write_text("mine")
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "a").write_text("mine")
+    run = back_up({"folders": folder})
 
     def make(*members: tuple[str, str | bytes], **facts: object) -> Run:
-        run = back_up({"folders": folder})
         forge_content(run, lambda _: packed(*members), **facts)
         return run
 
