@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +17,12 @@ import pytest
 from fraisier_core import CommandResult, FraisierError, Release
 from fraisier_core.testing import FakeRun
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.backup_settings import BackupSettings
+from fraisier_deployers.backup.backup_settings import BackupSettings, KeepSection
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import MOST_BYTES, Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Place, Runner
+from fraisier_deployers.backup.pruning import Policy, Pruned, plan
 from fraisier_deployers.backup.remotes.configured import remote_places
 from fraisier_deployers.backup.remotes.noted_place import NotedPlace
 from fraisier_deployers.backup.remotes.rclone import RclonePlace
@@ -109,6 +111,19 @@ def test_a_copy_is_stored_listed_verified_fetched_and_deleted(place: Place, tmp_
         place.stored(first)
 
 
+def test_copies_are_deleted_all_at_once(place: Place, tmp_path: Path) -> None:
+    """Each start of a program takes a second, and a policy that is set late deletes thousands."""
+    *old, newest = [put(place, tmp_path, day) for day in (1, 2, 3)]
+    runner = cast("Any", place).place.runner
+    runner.commands.clear()
+    policy = Policy("shop", "production", newest.installation, KeepSection(last=1))
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    done = plan(place, policy, now, verified=newest.name).execute()
+    assert done == Pruned(tuple(each.name for each in old), {})
+    assert len([argv for argv in runner.commands if {"delete", "--delete"} & {*argv}]) == 2
+    assert place.manifests() == Listing((newest,))
+
+
 def test_of_what_is_larger_than_the_copy_no_more_is_fetched(place: Place, tmp_path: Path) -> None:
     manifest = put(place, tmp_path)
     os.truncate(tmp_path / "remote" / "backups" / manifest.file, 2**25)
@@ -181,8 +196,9 @@ def test_what_was_cut_off_is_deleted_with_the_next_copy_if_it_came_from_here(
     require("rclone")
     script, remote = tmp_path / "bin/rclone", tmp_path / "remote"
     script.parent.mkdir()
-    fails = '#!/bin/sh\ncase "$*" in *copyto*.json*|*delete*.bin*) exit 1;; esac'
-    script.write_text(f'{fails}\nexec {shutil.which("rclone")} "$@"\n')
+    deletes = 'case $each in --files-from-raw=*) ! grep .bin "${each#*=}" || exit 1;; esac'
+    fails = f'case "$*" in *copyto*.json*) exit 1;; esac; for each; do {deletes}; done'
+    script.write_text(f'#!/bin/sh\n{fails}\nexec {shutil.which("rclone")} "$@"\n')
     script.chmod(0o755)
     away = configured(rclone=str(remote), env={"PATH": f"{script.parent}:{os.environ['PATH']}"})
     place = configured(rclone=str(remote))

@@ -98,8 +98,12 @@ class LocalPlace:
             raise BackupError(f"{path} is missing: the backup {manifest.name} cannot be read from here")
         return path
 
-    def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: its manifest is hidden first, and shown again if the file cannot be deleted."""
+    def delete(self, *manifests: Manifest) -> None:
+        """Delete copies: a manifest is hidden first, and shown again if the file cannot be deleted."""
+        for manifest in manifests:
+            self._delete(manifest)
+
+    def _delete(self, manifest: Manifest) -> None:
         shown, hidden = self.folder / manifest.manifest_file, self._hidden(manifest.manifest_file)
         with _problems(self.folder):
             with suppress(FileNotFoundError):

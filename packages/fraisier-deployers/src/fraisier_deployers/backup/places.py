@@ -113,7 +113,7 @@ class Place(Protocol):
         it is not verified. Raises `BackupError`.
         """
 
-    def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: the manifest first, then the file. One that is missing is no error. Raises
-        `BackupError`.
+    def delete(self, *manifests: Manifest) -> None:
+        """Delete copies: the manifest of each first, then its file. One that is missing is no error. Raises
+        `BackupError`; others may be deleted then.
         """

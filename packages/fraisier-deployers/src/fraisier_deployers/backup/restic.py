@@ -139,10 +139,11 @@ class ResticPlace:
         self._patiently(lambda: self._pipe(f"fetch {manifest.file}", pipeline))
         return target
 
-    def delete(self, manifest: Manifest) -> None:
-        """Forget a copy: the manifest first. Its space is freed the next time that `reclaim` is called."""
-        self.unlist([manifest])
-        self._forget(manifest.file, self._snapshots(DATA, [manifest.file]))
+    def delete(self, *manifests: Manifest) -> None:
+        """Forget copies: the manifests first. Their space is freed the next time that `reclaim` is called."""
+        self.unlist(manifests)
+        for manifest in manifests:
+            self._forget(manifest.file, self._snapshots(DATA, [manifest.file]))
 
     def unlist(self, manifests: Sequence[Manifest]) -> None:
         """Forget the manifests of copies; the next backup forgets the rest, if `reclaim` does not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,18 +62,20 @@ class NotedPlace:
         """Return the path of the copy's file, brought to `folder`."""
         return self.place.fetch(manifest, folder)
 
-    def delete(self, manifest: Manifest) -> None:
-        """Delete a copy."""
-        with self._noted(manifest):
-            self.place.delete(manifest)
+    def delete(self, *manifests: Manifest) -> None:
+        """Delete copies."""
+        with ExitStack() as noting:
+            for manifest in manifests:
+                noting.enter_context(self._noted(manifest))
+            self.place.delete(*manifests)
 
     def _delete_cut_off(self) -> None:
         notes = sorted(self.folder.glob(f"*{SUFFIX}"))
         lone = self.place.manifests().unreadable if notes else {}
+        noted = [manifest for note in notes if (manifest := _noted(note)) and manifest.file in lone]
+        if noted:
+            self.place.delete(*noted)
         for note in notes:
-            manifest = _noted(note)
-            if manifest is not None and manifest.file in lone:
-                self.place.delete(manifest)
             note.unlink(missing_ok=True)
 
     @contextmanager

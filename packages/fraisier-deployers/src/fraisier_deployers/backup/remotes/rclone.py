@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +20,7 @@ from fraisier_deployers.backup.remotes.remote_commands import (
     MOST_TOGETHER,
     RemoteCommands,
     listing_of,
+    several,
     written,
 )
 
@@ -107,10 +110,10 @@ class RclonePlace:
         self._commands.fetch(manifest, self._argv("copyto", self._path(manifest.file), str(target)))
         return target
 
-    def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: the manifest first."""
-        self._delete(manifest.manifest_file)
-        self._delete(manifest.file)
+    def delete(self, *manifests: Manifest) -> None:
+        """Delete copies: the manifests first."""
+        self._delete([each.manifest_file for each in manifests])
+        self._delete([each.file for each in manifests])
 
     @cached_property
     def _can_rename(self) -> bool:
@@ -126,8 +129,11 @@ class RclonePlace:
         if first != name:
             self._run(f"store {name}", "moveto", self._path(first), self._path(name))
 
-    def _delete(self, name: str) -> None:
-        self._run(f"delete {name}", "delete", "--max-depth=1", f"--include=/{name}", self.remote)
+    def _delete(self, names: Sequence[str]) -> None:
+        with tempfile.NamedTemporaryFile("w", prefix="fraisier-") as file:
+            file.writelines(f"{name}\n" for name in names)
+            file.flush()
+            self._run(f"delete {several(names)}", "delete", f"--files-from-raw={file.name}", self.remote)
 
     def _delete_partial(self, manifest: Manifest) -> None:
         """Delete what an upload of this environment left that was killed, not one that is under way; what

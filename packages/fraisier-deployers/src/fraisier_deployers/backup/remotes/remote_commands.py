@@ -77,6 +77,11 @@ class RemoteCommands:
         return BackupError(f"{self.destination}: cannot {doing}: {self.why(text) or 'it does not say why'}")
 
 
+def several(names: Sequence[str]) -> str:
+    """Return how files are named in an error."""
+    return names[0] if len(names) == 1 else f"{len(names)} files"
+
+
 @contextmanager
 def written(manifest: Manifest) -> Iterator[Path]:
     """Yield a file of the manifest's own name that holds it, for as long as the context lasts."""

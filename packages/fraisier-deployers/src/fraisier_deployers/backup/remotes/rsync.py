@@ -17,7 +17,7 @@ from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.programs import require_program
-from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, written
+from fraisier_deployers.backup.remotes.remote_commands import RemoteCommands, listing_of, several, written
 
 _SSH = ("ssh", "-oBatchMode=yes", "-oStrictHostKeyChecking=yes", "-oUpdateHostKeys=no")
 _HEARTBEAT = "fraisier_deployers.backup.heartbeat"
@@ -107,20 +107,21 @@ class RsyncPlace:
         self._commands.fetch(manifest, _followed(argv))
         return target
 
-    def delete(self, manifest: Manifest) -> None:
-        """Delete a copy: the manifest first."""
-        for name in (manifest.manifest_file, manifest.file):
-            self._delete(name)
+    def delete(self, *manifests: Manifest) -> None:
+        """Delete copies: the manifests first."""
+        self._delete([each.manifest_file for each in manifests])
+        self._delete([each.file for each in manifests])
 
     def _send(self, file: Path) -> None:
         argv = [*self._rsync, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
         self._commands.run(f"store {file.name}", _followed(argv))
 
-    def _delete(self, name: str) -> None:
-        """Have rsync make a folder like an empty one, in which it sees this file alone."""
+    def _delete(self, names: Sequence[str]) -> None:
+        """Have rsync make a folder like an empty one, in which it sees these files alone."""
+        included = (f"--include=/{name}" for name in names)
         with tempfile.TemporaryDirectory(prefix="fraisier-") as empty:
-            filters = ("--recursive", "--delete", f"--include=/{name}", "--exclude=*")
-            self._commands.run(f"delete {name}", [*self._rsync, *filters, f"{empty}/", self._path("")])
+            argv = [*self._rsync, "--recursive", "--delete", *included, "--exclude=*", f"{empty}/"]
+            self._commands.run(f"delete {several(names)}", [*argv, self._path("")])
 
     def _listed(self, name: str) -> dict[str, int]:
         """Return the sizes of the files there by their names."""
