@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from fraisier_core.system.disk import replace_file, sync_directory
     from fraisier_core.system.host import Host
     from fraisier_core.system.outgoing import HttpResponse, ask
-    from fraisier_core.system.processes import ProcessIdentity
+    from fraisier_core.system.processes import ProcessIdentity, die_with_parent
     from fraisier_core.system.systemd import RunsFrom, UnitState, release_of_process, unit_state
     from fraisier_core.system.unit_watch import UnitWatch, unit_failure
 
@@ -185,6 +185,7 @@ __all__ = [
     "ask",
     "commit_or_none",
     "delete_tree",
+    "die_with_parent",
     "form_or_json",
     "hmac_signature",
     "hookimpl",
@@ -203,6 +204,7 @@ __all__ = [
 
 # The cheap ones first: all are looked through.
 _MODULES = (
+    "system.processes",
     "errors",
     "health",
     "markers",
@@ -213,7 +215,6 @@ _MODULES = (
     "system.disk",
     "system.host",
     "system.deletion",
-    "system.processes",
     "payload",
     "settings",
     "job_settings",

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from fraisier_core.system.processes import die_with_parent
+from fraisier_core import die_with_parent
 
 
 def main(arguments: Sequence[str]) -> int:

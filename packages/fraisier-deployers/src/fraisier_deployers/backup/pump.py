@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 
-from fraisier_core.system.processes import die_with_parent
+from fraisier_core import die_with_parent
 
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 

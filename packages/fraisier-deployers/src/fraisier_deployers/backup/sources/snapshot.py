@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
-from fraisier_core.system.processes import die_with_parent
+from fraisier_core import die_with_parent
 
 from fraisier_deployers.backup.pipeline import Pipeline, Stage
 from fraisier_deployers.backup.pump import Flowed, PipelineError, flow, reported

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from fraisier_core.system.processes import die_with_parent
+from fraisier_core import die_with_parent
 
 _PAGES = 10_000
 _BUSY_SECONDS = 60.0
