@@ -134,17 +134,40 @@ def test_a_database_is_restored_into_a_new_one_and_into_an_empty_one(
 def test_a_new_database_gets_its_name_once_it_is_whole(
     back_up: BackUp, database: Section, postgres_servers: Servers, tmp_path: Path
 ) -> None:
-    """Whoever is killed meanwhile leaves nothing to which an application would connect."""
+    """Whoever is killed meanwhile leaves nothing to which an application would connect. What monitors each
+    database that appears keeps none from its name.
+    """
     run, new = back_up(database), f"{name_of(database['postgresql'])}_new"
     named = f"SELECT count(*) FROM pg_database WHERE datname = '{new}'"
-    asking = f'{programs(16)}/psql -AtXc "SELECT current_database(), ({named})" -o {tmp_path}/seen'
-    run = back_up({**database, "bin": wrapped(tmp_path, "pg_restore", asking)}, hook=None)
+    psql = f"{programs(16)}/psql -AtX"
+    asking = f'{psql} -c "SELECT current_database(), ({named})" -o {tmp_path}/seen'
+    monitoring = f"{psql} -c 'SELECT 1' -c 'SELECT pg_sleep(60)' > {tmp_path}/monitor 2>&1 &"
+    waiting = f"until test -s {tmp_path}/monitor; do sleep 0.1; done"
+    script = f"{asking}\n{monitoring}\n{waiting}"
+    run = back_up({**database, "bin": wrapped(tmp_path, "pg_restore", script)}, hook=None)
     restored(run, new)
     filled, found = (tmp_path / "seen").read_text().strip().split("|")
     assert (filled[:19], found) == ("fraisier_restoring_", "0")
     assert count(other(database["postgresql"], new)) == ROWS
     assert count(database["postgresql"], named.replace(new, filled)) == 0
     postgres_servers(16).execute(f"DROP DATABASE {new}")
+
+
+@pytest.mark.parametrize("postgres_version", [16])
+def test_a_new_database_that_cannot_be_renamed_is_kept(
+    back_up: BackUp, database: Section, postgres_servers: Servers, tmp_path: Path
+) -> None:
+    run, url = back_up(database), database["postgresql"]
+    failing = "case $* in *rename.sql) echo taken >&2; exit 3;; esac"
+    run = back_up({**database, "bin": wrapped(tmp_path, "psql", failing)}, hook=None)
+    with pytest.raises(
+        BackupError, match=r"is whole, and is kept .*: taken.* RENAME TO \"shop_new\""
+    ) as raised:
+        restored(run, "shop_new")
+    kept = re.search("fraisier_restoring_[0-9a-f]{8}", str(raised.value))
+    assert kept
+    assert count(other(url, kept[0])) == ROWS
+    postgres_servers(16).execute(f"DROP DATABASE {kept[0]}")
 
 
 def wrapped(folder: Path, program: str, script: str) -> Path:

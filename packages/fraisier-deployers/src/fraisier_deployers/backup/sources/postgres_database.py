@@ -159,8 +159,15 @@ class PostgresDatabase:
         self.maintenance.change("drop.sql", name=self.name)
 
     def rename(self, name: str) -> None:
-        """Give it another name, which is not taken. Raises `BackupError`."""
-        self.maintenance.change("rename.sql", restored=self.name, name=name)
+        """Give it another name, which is not taken; all are disconnected from it. Raises `BackupError`."""
+        try:
+            self.maintenance.change("rename.sql", restored=self.name, name=name)
+        except (BackupError, CommandFailedError) as error:
+            renaming = f"ALTER DATABASE {_identifier(self.name)} RENAME TO {_identifier(name)}"
+            raise BackupError(
+                f"what was restored is whole, and is kept as the database {self.name}, as it could not be "
+                f"renamed: {error}. Once it can be: {renaming}"
+            ) from error
 
     def replace_by(self, restored: str) -> None:
         """Put another database of the same server in its place, with its owner, grants and settings. It is

@@ -81,7 +81,8 @@ class PostgresTarget:
                 pass
         else:
             with _restored(self._beside, file, facts) as new:
-                new.rename(self.name)
+                pass
+            new.rename(self.name)
 
     def replace(self, file: Path, manifest: Manifest, work: Path) -> None:  # noqa: ARG002 - as above
         """Restore a dump into a new database, which takes the place of this one once it is whole."""
