@@ -39,7 +39,8 @@ def run_fraisier(
     argv = [str(FRAISIER), *arguments]
     outputs = [os.pipe() for _ in range(3)]
     with TemporaryFile("w+") as call, Path(os.devnull).open() as null:
-        json.dump({"argv": argv, "folder": str(folder), "environ": dict(environ)}, call)
+        said = {"argv": argv, "folder": str(folder), "environ": dict(environ), "umask": _umask()}
+        json.dump(said, call)
         call.seek(0)
         with _CALLING:
             socket.send_fds(_warm()[0], [b"c"], [call.fileno(), null.fileno(), *(end for _, end in outputs)])
@@ -54,6 +55,11 @@ def imported(*arguments: str, folder: Path, environ: Mapping[str, str]) -> set[s
     done = _run(*timed, *arguments, folder=folder, environ=environ)
     done.check_returncode()
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def _umask() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("Umask:")[2].split()[0], 8)
 
 
 @cache
@@ -77,11 +83,16 @@ def _ended(argv: Sequence[str], out: int, err: int, told: int) -> subprocess.Com
     with os.fdopen(out) as stdout, os.fdopen(err) as stderr, os.fdopen(told) as facts:
         too_late = threading.Timer(SECONDS, os.kill, (int(facts.readline()), signal.SIGKILL))
         too_late.start()
-        with ThreadPoolExecutor(1) as threads:
-            complaints = threads.submit(stderr.read)
-            output = stdout.read()
-        status = int(facts.readline())
-        too_late.cancel()
+        try:
+            with ThreadPoolExecutor(1) as threads:
+                complaints = threads.submit(stderr.read)
+                output = stdout.read()
+            status = int(facts.readline())
+        finally:
+            is_late = not too_late.is_alive()
+            too_late.cancel()
+    if is_late:
+        raise subprocess.TimeoutExpired(argv, SECONDS, output, complaints.result())
     return subprocess.CompletedProcess(argv, status, output, complaints.result())
 
 

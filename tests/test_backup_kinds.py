@@ -59,7 +59,7 @@ def test_a_backup_that_is_killed_is_interrupted_and_the_next_succeeds(installati
 def test_what_fails_or_is_killed_after_the_storing_is_a_problem_of_a_success(
     installation: Installation, killed_at: str | None
 ) -> None:
-    installation.section = {**installation.section, "afterwards": ["false"]}
+    installation.section = {**installation.section, "afterwards": ["false"], "retries": {"count": 2}}
     done = installation.execute(kind="backup", killed_at=killed_at)
     assert (done.status, done.stored_size) == ("success", len(TEXT)), done.error_message
     assert done.stored_problem is not None

@@ -1,8 +1,8 @@
 """A process that has imported the libraries of the command `fraisier`, and forks a child for each call.
 
-The child takes on the arguments, folder, environment and outputs of the call, and is the command: most of the
-time of a short one is its imports. Tests start the installed program where the start itself matters, as
-`Installation.started`, the pages and the packages do.
+The child takes on the arguments, folder, environment, umask and outputs of the call, and is the command: most
+of the time of a short one is its imports. Tests start the installed program where the start itself matters,
+as `Installation.started`, the pages and the packages do.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def _fork(call: int, stdin: int, stdout: int, stderr: int, told: int) -> None:
     os.environ.clear()
     os.environ.update(said["environ"])
     time.tzset()
+    os.umask(said["umask"])
     os.chdir(said["folder"])
     sys.argv = said["argv"]
     further = os.environ.get("PYTHONPATH", "")

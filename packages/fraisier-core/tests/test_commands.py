@@ -171,11 +171,15 @@ def test_a_command_whose_first_thread_ended_before_others_is_ended_as_well() -> 
     code = (
         "import ctypes, threading, time\n"
         "threading.Thread(target=time.sleep, args=[60]).start()\n"
+        "print('threads', flush=True)\n"
         "ctypes.CDLL(None).pthread_exit(None)"
     )
     started: list[ProcessIdentity] = []
-    with pytest.raises(CommandFailedError, match="timed out after 1 s"):
-        run(sys.executable, "-c", code, limits=Limits(wall=1, silence=30, grace=2), on_start=started.append)
+    printed = bytearray()
+    limits = Limits(wall=60, silence=3, grace=2)
+    with pytest.raises(CommandFailedError, match="printed nothing for 3 s"):
+        run(sys.executable, "-c", code, limits=limits, on_start=started.append, on_output=printed.extend)
+    assert printed == b"threads\n"
     assert not Path(f"/proc/{started[0].pid}").exists()
 
 

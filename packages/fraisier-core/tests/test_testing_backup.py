@@ -15,7 +15,7 @@ class TestToyBackup(BackupConformance):
     def working(self, folder: Path) -> dict[str, object]:
         (folder / "source").write_text("worth keeping")
         (folder / "target").mkdir(exist_ok=True)
-        return {"source": folder / "source", "target": folder / "target"}
+        return {"source": folder / "source", "target": folder / "target", "afterwards": ["true"]}
 
     def failing(self, folder: Path) -> dict[str, object]:
         return {**self.working(folder), "source": folder / "missing"}

@@ -111,11 +111,12 @@ class Delivery:
         self._outbox = Outbox(context.folder)
         self._until = monotonic() + settings.timeout * BEGUN_WITHIN
         self._problems: list[str] = []
+        self._has_news = False
         self._pauses: list[float] = []
 
     def run(self) -> float | None:
         """Send, and return the seconds until something is due again. Raises `TellLaterError` if something
-        failed.
+        failed or was left out now, with all that is wrong.
         """
         waiting: dict[str, Letters] = {name: [] for name in self._settings.destinations}
         for key, letter in self._outbox.letters():
@@ -124,9 +125,12 @@ class Delivery:
         for name in sorted(waiting, key=lambda name: known[name].not_before):
             self._serve(name, waiting[name], known[name])
         pause = min(self._pauses, default=None)
-        left = {letter.goes_to for _, letter in self._outbox.letters()}
-        for name, each in known.items():
-            self._problems += [f"{name}: {problem}" for problem in each.problems(has_letters=name in left)]
+        if self._has_news:
+            left = {letter.goes_to for _, letter in self._outbox.letters()}
+            for name, each in known.items():
+                self._problems += [
+                    f"{name}: {problem}" for problem in each.problems(has_letters=name in left)
+                ]
         if self._problems:
             raise TellLaterError("; ".join(self._problems), LONGEST_PAUSE if pause is None else pause)
         return pause
@@ -175,6 +179,7 @@ class Delivery:
         excess = [each for each in others if each not in kept]
         if dropped := [each for each in useless + excess if each[0] != counted]:
             known.leave_out(dropped)
+            self._has_news = True
         elif useless:
             known.left_out = {}
         self._outbox.note(name, _state(known))
@@ -230,6 +235,7 @@ class Delivery:
             self._problems += [f"{name}: {problem.text}"] if problem else []
             return True
         known.not_before, known.problem = time() + pause, problem.text
+        self._has_news = True
         self._outbox.note(name, _state(known))
         self._pauses.append(pause)
         return False
@@ -287,4 +293,6 @@ def _state(known: Known) -> dict[str, Any]:
 
 
 def _kept(known: Any) -> dict[str, Any]:
-    return {each.name: known[each.name] for each in fields(Known) if each.name in known}
+    """Return what of a state that was read is as it is written today."""
+    of_today = {each.name: getattr(Known(), each.name) for each in fields(Known)}
+    return {name: known[name] for name, new in of_today.items() if isinstance(known.get(name), type(new))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fraisier_core import Deployment, DeploymentEvent, Missed, ObserverContext
 
 from fraisier_notify.notify_settings import Change
@@ -33,8 +35,9 @@ def message_of(
     if context.output:
         lines = [line[:_MOST_CHARACTERS] for line in context.output[-_MOST_LINES:]]
         parts.append("\n".join(["The last lines of its output:", *(f"  {line}" for line in lines)]))
-    parts.append(f"Next: {_next(change, deployment)}")
-    return title, _as_words("\n\n".join(filter(None, parts)))
+    said = _as_words("\n\n".join(filter(None, parts)))
+    ours = context.link(deployment), f"Next: {_next(change, deployment)}"
+    return title, "\n\n".join(filter(None, [said, *ours]))
 
 
 def missed_message(missed: Missed) -> tuple[str, str]:
@@ -48,9 +51,9 @@ def missed_message(missed: Missed) -> tuple[str, str]:
 
 def _as_words(text: str) -> str:
     """Return a text, part of which whoever pushes wrote, without what a chat takes for a name to call, such
-    as `@channel`, or for a link with a text of its own: it looks as before.
+    as `@channel` or `<!here>`, or for a link with a text of its own: it looks as before.
     """
-    return text.replace("@", f"@{_WORD_JOINER}").replace("](", f"]{_WORD_JOINER}(")
+    return re.sub(r"[@<]|\](?=[(\[:])", rf"\g<0>{_WORD_JOINER}", text)
 
 
 def _facts(deployment: Deployment, event: DeploymentEvent, context: ObserverContext) -> list[str]:
@@ -65,7 +68,6 @@ def _facts(deployment: Deployment, event: DeploymentEvent, context: ObserverCont
         "requested by": f"{deployment.requested_by or 'nobody'} ({deployment.trigger})",
         "at": _minute(event.at),
         "deployment": deployment.id,
-        "link": context.link(deployment),
     }
     return [f"{name}: {value}" for name, value in facts.items() if value]
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from urllib.parse import unquote
 
@@ -56,11 +58,14 @@ def send(url: str, title: str, body: str, seconds: float) -> Problem | None:
     if pid == 0:
         _notify(theirs, service, url, (title, body), seconds)
     theirs.close()
-    late = Problem(f"no answer within {seconds:g} s")
+    problem: Problem | None = Problem(f"no answer within {seconds:g} s")
+    started = monotonic()
     try:
-        problem: Problem | None = report.recv() if report.poll(seconds + 1) else late
+        if report.poll(seconds + 1):
+            problem = report.recv()
     except EOFError:
-        problem = late
+        if monotonic() - started < seconds:
+            problem = Problem("the process that was to send it ended without a word")
     finally:
         report.close()
         with suppress(ProcessLookupError):
@@ -84,7 +89,8 @@ def _notify(
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it, also if nobody waits
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))  # of an answer without an end
+        most = _data_bytes() + _MOST_BYTES  # of an answer without an end
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         with _quiet() as heard:
             try:
                 is_sent = service.notify(title=message[0], body=message[1], body_format=NotifyFormat.TEXT)
@@ -96,6 +102,12 @@ def _notify(
                 report.send(None if is_sent else Problem(why))
     finally:
         os._exit(0)
+
+
+def _data_bytes() -> int:
+    """Return what RLIMIT_DATA counts of this process: proc_pid_status(5), VmData."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmData:")[2].split()[0]) * 1024
 
 
 def _raised(error: Exception) -> Problem:

@@ -61,6 +61,14 @@ def warnings(settings):
     ]
 
 
+def test_a_plugin_that_cannot_tell_what_is_wrong_is_a_warning(installation: Installation) -> None:
+    hook = "@hookimpl\ndef warnings(settings):\n    raise OSError('no such disk')\n"
+    installation.packages.deployer("script", f"{DEPLOYER}\n{hook}")
+    done = installation.run("config", "check", FRAISIER_WEBHOOK_SECRET=SECRET)
+    assert done.returncode == 0, done.stderr
+    assert "production: script cannot tell what is wrong on this host: OSError: no such disk\n" in done.stdout
+
+
 def test_an_unset_secret_is_told_by_its_name(installation: Installation) -> None:
     done = installation.run("config", "check")
     assert done.returncode == 3

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from fraisier_core.config.configuration import Config
 from fraisier_core.config.yamlfile import Keys, read_document
-from fraisier_core.plugins import Plugins
+from fraisier_core.plugins import Deployer, Observer, Plugins
 from fraisier_core.text.redaction import Redactor
 
 Found = tuple[Keys, Mapping[str, str], frozenset[str]]
@@ -25,7 +26,7 @@ def host_warnings(config: Config, plugins: Plugins, path: Path) -> list[str]:
     for section, problems, secrets in (*_of_environments(config, plugins), *_of_observers(config, plugins)):
         redactor = Redactor(secrets)
         for key, problem in problems.items():
-            keys: Keys = (*section, *key.split("."))
+            keys: Keys = (*section, *filter(None, key.split(".")))
             line, where = document.line(keys), ".".join(map(str, keys))
             warnings.append((line, f"{path}:{line}: {where}: {redactor.redact(problem)}"))
     return [text for _, text in sorted(warnings, key=itemgetter(0))]
@@ -35,9 +36,17 @@ def _of_environments(config: Config, plugins: Plugins) -> Iterator[Found]:
     for each in config.environments:
         deployer = plugins.deployer(config.fraise(each.fraise).type)
         keys = "fraises", each.fraise, "environments", each.name
-        yield keys, deployer.warnings(each.settings), each.secrets
+        yield keys, _asked(deployer, each.settings), each.secrets
 
 
 def _of_observers(config: Config, plugins: Plugins) -> Iterator[Found]:
     for name, settings in config.observers.active.items():
-        yield (name,), plugins.observer(name).warnings(settings), config.observers.secrets
+        yield (name,), _asked(plugins.observer(name), settings), config.observers.secrets
+
+
+def _asked(plugin: Deployer | Observer, settings: Any) -> Mapping[str, str]:
+    """Return what a plugin warns of; that it cannot tell is a warning, because the configuration is valid."""
+    try:
+        return plugin.warnings(settings)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        return {"": f"{plugin.name} cannot tell what is wrong on this host: {type(error).__name__}: {error}"}

@@ -7,6 +7,11 @@ from fraisier_core.store.records import Deployment
 from fraisier_core.store.vocabulary import KINDS
 
 
+def has_stored(deployment: Deployment) -> bool:
+    """Whether a run stored what it is for."""
+    return KINDS[deployment.kind].stores and deployment.stored_name is not None
+
+
 def problem_of_stored(deployment: Deployment, why: str) -> Event | None:
     """Return the event that says what went wrong after it was recorded what a run stored: it succeeds with
     that. None if its kind stores nothing, or nothing was recorded.
@@ -15,7 +20,7 @@ def problem_of_stored(deployment: Deployment, why: str) -> Event | None:
         deployment: the run.
         why: what ended it.
     """
-    if not KINDS[deployment.kind].stores or deployment.stored_name is None:
+    if not has_stored(deployment):
         return None
     problems = filter(None, (deployment.stored_problem, f"what follows the storing was not done: {why}"))
     return Event(

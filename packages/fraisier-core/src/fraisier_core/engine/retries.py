@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fraisier_core.engine.after_storing import has_stored
 from fraisier_core.engine.execution import Execution
 from fraisier_core.engine.hooks import RecordedRun, call
 from fraisier_core.errors import CancelledError, StepFailedError
@@ -18,6 +19,8 @@ def call_with_retries(execution: Execution, hook: str, release: Release) -> Reco
             return call(execution, hook, release)
         except Exception as error:
             if retries is None or retries.count == 0 or isinstance(error, CancelledError):
+                raise
+            if has_stored(execution.deployment):  # another try would make another backup
                 raise
             message = execution.caught(error)
             if number > retries.count:

@@ -133,11 +133,11 @@ def _service(place: UnitPlace, *, runs_release: bool = True) -> str:
     user = "".join(f"{line}\n" for line in (f"User={place.owner}", *place.groups))
     files = "".join(f"EnvironmentFile={without_specifiers(each)}\n" for each in place.environment_files)
     confined = _confined(place) if runs_release else "ProtectSystem=full\n"
-    return f"{user}{files}UMask=0022\n{confined}{_HARDENING}"
+    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
+    return f"{user}{files}UMask=0022\nReadWritePaths={writable}\n{confined}{_HARDENING}"
 
 
 def _confined(place: UnitPlace) -> str:
-    writable = " ".join(map(quoted, dict.fromkeys([str(place.state_dir), *place.writable])))
     used = (place.state_dir, place.config, *map(Path, (place.program, *place.writable)))
     at_home = any(path.is_relative_to(home) for path in used for home in _HOMES)
-    return f"ReadWritePaths={writable}\nProtectHome={'no' if at_home else 'yes'}\n{_CONFINED}"
+    return f"ProtectHome={'no' if at_home else 'yes'}\n{_CONFINED}"

@@ -18,7 +18,7 @@ LOCK = ".{}-{}.lock"
 _PATIENCE_SECONDS = 30.0
 _REMEDY = (
     "; a worker may write only to the ReadWritePaths= of its unit: name it there, or set schedule or limits, "
-    "for a unit of the backup's own"
+    "for a unit of the backup's own, which may write anywhere but below /usr, /boot and /etc"
 )
 _TICK_SECONDS = 0.2
 
