@@ -68,7 +68,7 @@ def configured(tmp_path: Path) -> Configured:
             "env": env or {},
         }
         settings = BackupSettings.model_validate(section)
-        run = FakeRun(settings, Release("", tmp_path, ""))
+        run = FakeRun(settings, Release("", tmp_path, ""), fraise="shop")
         (only,) = remote_places(settings, run, tmp_path / "kept")
         return only
 
@@ -139,8 +139,10 @@ def test_a_damaged_copy_and_a_broken_manifest_are_named(place: Place, tmp_path: 
     folder = tmp_path / "remote/backups"
     (folder / damaged.file).write_bytes(b"X" + CONTENT[1:])
     (folder / unreadable.manifest_file).write_text("{")
+    (folder / "shop-production-eu-20261101T023000Z-abcd.json").write_text("of others, is not fetched")
     assert "is damaged: its SHA-256 is" in str(verified(place, damaged))
-    assert "is no manifest" in place.manifests().unreadable[unreadable.manifest_file]
+    ((name, why),) = place.manifests().unreadable.items()
+    assert (name, "is no manifest" in why) == (unreadable.manifest_file, True)
 
 
 @dataclass
@@ -215,10 +217,22 @@ def test_what_was_cut_off_is_deleted_with_the_next_copy_if_it_came_from_here(
     assert place.manifests().unreadable.keys() == {foreign.file}
 
 
-def test_more_manifests_than_fit_into_memory_are_not_fetched() -> None:
-    sizes = {manifest_of(CONTENT, night(day)).manifest_file: MOST_BYTES for day in range(1, 10)}
-    with pytest.raises(BackupError, match=r"^far: its 9 manifests have 75 MB together, more than 67 MB"):
-        listing_of("far", sizes, pytest.fail)
+def test_of_more_manifests_than_fit_into_memory_the_newest_are_read() -> None:
+    """What is not read is named: the others are listed, restored and pruned, until it fits."""
+    all_own = [manifest_of(CONTENT, night(day)) for day in range(1, 12)]
+    texts = {each.manifest_file: each.text() for each in all_own}
+
+    def bring(names: Path, folder: Path) -> str:
+        for name in names.read_text().split():
+            (folder / name[1:]).write_text(texts[name[1:]])
+        return ""
+
+    listing = listing_of(dict.fromkeys(texts, MOST_BYTES), lambda _: True, bring)
+    assert listing.manifests == tuple(all_own[-8:])
+    assert listing.unreadable.keys() == {each.manifest_file for each in all_own[:3]}
+    name = all_own[0].manifest_file
+    why = f"{name} is not read: it and the newer ones there are more than 67 MB together"
+    assert listing.unreadable[name] == why
 
 
 @pytest.mark.parametrize("place", ["folder"], indirect=True)

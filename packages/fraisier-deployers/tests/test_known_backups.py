@@ -109,7 +109,7 @@ def test_a_copy_of_the_remotes_own_making_is_neither_good_nor_restored(
 OWN = manifest_of(b"worth keeping", night(1))
 FILE = {"file": f"{OWN.name}.bin.age", "encrypted": True, "size": 9, "sha256": "9" * 64}
 NOTHING: dict[str, str] = {}
-FAR = RclonePlace("offsite", "far:shop", cast("Runner", None))
+FAR = RclonePlace("offsite", "far:shop", cast("Runner", None), "shop", "production")
 
 
 def changed(**changes: object) -> Manifest:

@@ -9,7 +9,7 @@ import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
 from fraisier_deployers.backup.held_folder import held
 from fraisier_deployers.backup.local_place import LocalPlace
-from fraisier_deployers.backup.manifest import Manifest
+from fraisier_deployers.backup.manifest import MOST_BYTES, FolderFacts, Manifest
 from fraisier_deployers.backup.places import Place, StoredFile
 
 from tests import manifests
@@ -150,3 +150,13 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
 
 def test_nothing_lies_in_a_folder_that_is_not_there(place: Place) -> None:
     assert place.manifests().manifests == ()
+
+
+def test_a_manifest_that_could_not_be_read_is_not_stored(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path / "backups")
+    facts = FolderFacts(paths=(f"/{'a' * MOST_BYTES}",), entries=1, content_bytes=1)
+    with pytest.raises(
+        BackupError, match=r"\.json would be larger than 8\.4 MB, .*: its source has too many"
+    ):
+        manifests.put(place, tmp_path, CONTENT, night(1), facts=facts)
+    assert not place.folder.exists()

@@ -75,9 +75,15 @@ class LocalPlace:
         manifest is there hidden before the file, so that what is not whole can be told from what others
         brought.
         """
+        text = manifest.text()
+        if len(text.encode()) > MOST_BYTES:
+            raise BackupError(
+                f"{manifest.manifest_file} would be larger than {MOST_BYTES / 1e6:.1f} MB, and could not be "
+                "read: its source has too many tables, sequences or paths"
+            )
         with _problems(self.folder):
             make_private(self.folder)
-            replace_file(self._hidden(manifest.manifest_file), manifest.text())
+            replace_file(self._hidden(manifest.manifest_file), text)
             self._keep(file, manifest.file)
             self._hidden(manifest.manifest_file).rename(self.folder / manifest.manifest_file)
             sync_directory(self.folder)

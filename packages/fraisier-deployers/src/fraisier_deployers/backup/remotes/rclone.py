@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
-from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.manifest import MOST_BYTES, Manifest, is_of
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.remotes.remote_commands import (
     MOST_TOGETHER,
@@ -61,6 +61,8 @@ class RclonePlace:
         name: what the configuration calls it.
         remote: the remote and the path in it, as `remote:bucket/path`; no secret is in it.
         runner: runs rclone.
+        fraise: whose copies are listed; others may share the folder.
+        environment: of that fraise.
         config: the configuration file of rclone, None for its own default.
         patience: for so many seconds the remote may say nothing, before rclone tries again, and gives up the
             fifth time at the latest.
@@ -69,6 +71,8 @@ class RclonePlace:
     name: str
     remote: str
     runner: Runner
+    fraise: str
+    environment: str
     config: Path | None = None
     patience: float = 60.0
 
@@ -78,10 +82,10 @@ class RclonePlace:
         return self.remote
 
     def manifests(self) -> Listing:
-        """Return what lies there; an absent folder is empty."""
+        """Return what lies there of the environment; an absent folder is empty."""
         entries = self._listed("--files-only", "--no-modtime", "--no-mimetype", self.remote)
         sizes = {each.name: each.size for each in entries}
-        return listing_of(self.destination, sizes, self._bring_manifests)
+        return listing_of(sizes, self._is_own, self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy: under a partial name first if the remote can rename; else it takes files whole."""
@@ -147,12 +151,16 @@ class RclonePlace:
         except BackupError as error:
             self.runner.note(str(error))
 
-    def _bring_manifests(self, folder: str) -> str:
-        """Fetch all manifests, and return why some could not be."""
-        filters = ("--filter=- /.*", f"--filter=+ /*{SUFFIX}", "--filter=- *")
+    def _is_own(self, name: str) -> bool:
+        return is_of(name, self.fraise, self.environment)
+
+    def _bring_manifests(self, names: Path, folder: Path) -> str:
+        """Fetch manifests, and return why some could not be."""
         try:
             limits = ("--max-depth=1", f"--max-size={MOST_BYTES}b", f"--max-transfer={2 * MOST_TOGETHER}b")
-            self._run("fetch the manifests", "copy", *limits, *filters, self.remote, folder)
+            self._run(
+                "fetch the manifests", "copy", *limits, f"--include-from={names}", self.remote, str(folder)
+            )
         except BackupError as error:
             return str(error)
         return f"it is no regular file, or larger than {MOST_BYTES} bytes"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from fraisier_core import CommandFailedError, CommandResult
@@ -21,7 +22,8 @@ from fraisier_deployers.backup.programs import require_program
 _MARGIN_BYTES = 2**20
 """For other files that programs write, such as a configuration with a new token."""
 MOST_TOGETHER = 64 * 2**20
-"""So many bytes of manifests are read of a remote; in memory they take ten times that."""
+"""So many bytes of an environment's manifests are read of a remote; in memory they take ten times that."""
+_UNREAD = f"{{}} is not read: it and the newer ones there are more than {MOST_TOGETHER / 1e6:.0f} MB together"
 _ORPHAN = "{} has no manifest: it is being stored, or was left by what was cut off; delete it in that case"
 
 
@@ -91,31 +93,41 @@ def written(manifest: Manifest) -> Iterator[Path]:
         yield file
 
 
-def listing_of(destination: str, sizes: Mapping[str, int], bring: Callable[[str], str]) -> Listing:
-    """Return what a remote holds. Raises `BackupError` if its manifests are too large together.
+def listing_of(
+    sizes: Mapping[str, int], is_own: Callable[[str], bool], bring: Callable[[Path, Path], str]
+) -> Listing:
+    """Return what a remote holds of an environment. If its manifests are too large together, the newest are
+    read.
 
     Args:
-        destination: the remote, as people read it.
         sizes: of all files there, in bytes, by their names.
-        bring: fetches all manifests to a folder, and returns why some could not be.
+        is_own: whether a file is the environment's, by its name.
+        bring: fetches the manifests that a file names, a line `/NAME` each, to a folder, and returns why some
+            could not be.
     """
     there = {name for name in sizes if name.endswith(SUFFIX) and not name.startswith(".")}
-    _require_moderate(destination, [sizes[name] for name in there if sizes[name] <= MOST_BYTES])
     lone = [name for name in sizes if (of := backup_of(name)) and f"{of}{SUFFIX}" not in there]
-    orphans = {name: _ORPHAN.format(name) for name in lone}
-    if not there:
-        return Listing((), orphans)
-    with tempfile.TemporaryDirectory(prefix="fraisier-") as folder:
-        why = bring(folder)
-        brought = LocalPlace(Path(folder)).manifests()
-        missing = there.difference(file.name for file in Path(folder).iterdir())
+    own = {name for name in there if is_own(name) and backup_of(name)}
+    fitting = _fitting({name: sizes[name] for name in own})
+    unread = {name: _UNREAD.format(name) for name in own.difference(fitting)}
+    unread |= {name: _ORPHAN.format(name) for name in lone}
+    if not fitting:
+        return Listing((), unread)
+    with tempfile.TemporaryDirectory(prefix="fraisier-") as work:
+        names, folder = Path(work) / "names", Path(work) / "manifests"
+        names.write_text("".join(f"/{name}\n" for name in fitting))
+        folder.mkdir()
+        why = bring(names, folder)
+        brought = LocalPlace(folder).manifests()
+        missing = set(fitting).difference(file.name for file in folder.iterdir())
     lost = {name: f"{name} cannot be fetched: {why}" for name in missing}
-    return Listing(brought.manifests, {**brought.unreadable, **lost, **orphans})
+    return Listing(brought.manifests, {**brought.unreadable, **lost, **unread})
 
 
-def _require_moderate(destination: str, sizes: Collection[int]) -> None:
-    if (together := sum(sizes)) > MOST_TOGETHER:
-        raise BackupError(
-            f"{destination}: its {len(sizes)} manifests have {together / 1e6:.0f} MB together, more than "
-            f"{MOST_TOGETHER / 1e6:.0f} MB: delete old backups there, and set keep"
-        )
+def _fitting(sizes: Mapping[str, int]) -> Sequence[str]:
+    """Return the newest of an environment's manifests, whose names sort by time, that are not too large
+    together; one that is too large by itself is not fetched, and does not count.
+    """
+    newest = sorted(sizes, reverse=True)
+    sums = accumulate(sizes[name] if sizes[name] <= MOST_BYTES else 0 for name in newest)
+    return [name for name, together in zip(newest, sums, strict=True) if together <= MOST_TOGETHER]

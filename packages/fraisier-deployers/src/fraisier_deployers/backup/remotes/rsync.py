@@ -13,7 +13,7 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError, UnusableCopyError
 from fraisier_deployers.backup.held_folder import held
 from fraisier_deployers.backup.local_place import PARTIAL, hashed
-from fraisier_deployers.backup.manifest import MOST_BYTES, SUFFIX, Manifest
+from fraisier_deployers.backup.manifest import MOST_BYTES, Manifest, is_of
 from fraisier_deployers.backup.pipelines import python
 from fraisier_deployers.backup.places import Listing, Runner, StoredFile
 from fraisier_deployers.backup.programs import require_program
@@ -46,6 +46,8 @@ class RsyncPlace:
         name: what the configuration calls it.
         remote: the host and the folder, as `user@host:/path`.
         runner: runs rsync and ssh.
+        fraise: whose copies are listed; others may share the folder.
+        environment: of that fraise.
         scratch: a folder of this host; a copy is brought here to be verified if there is no shell for us.
         identity: the private key, None for those of ssh's own configuration.
         known_hosts: the keys of hosts, None for ssh's own file. A host whose key is not in it is refused.
@@ -57,6 +59,8 @@ class RsyncPlace:
     name: str
     remote: str
     runner: Runner
+    fraise: str
+    environment: str
     scratch: Path
     identity: Path | None = None
     known_hosts: Path | None = None
@@ -69,8 +73,8 @@ class RsyncPlace:
         return self.remote
 
     def manifests(self) -> Listing:
-        """Return what lies there; an absent folder is empty."""
-        return listing_of(self.destination, self._listed(""), self._bring_manifests)
+        """Return what lies there of the environment; an absent folder is empty."""
+        return listing_of(self._listed(""), self._is_own, self._bring_manifests)
 
     def put(self, file: Path, manifest: Manifest) -> None:
         """Store a copy; the folder is made, but not the one that it is in."""
@@ -136,9 +140,12 @@ class RsyncPlace:
                 return {}
             raise
 
-    def _bring_manifests(self, folder: str) -> str:
-        """Fetch all manifests, and return why some could not be."""
-        filters = ("--exclude=/.*", f"--include=/*{SUFFIX}", "--exclude=*", f"--max-size={MOST_BYTES}")
+    def _is_own(self, name: str) -> bool:
+        return is_of(name, self.fraise, self.environment)
+
+    def _bring_manifests(self, names: Path, folder: Path) -> str:
+        """Fetch manifests, and return why some could not be."""
+        filters = (f"--include-from={names}", "--exclude=*", f"--max-size={MOST_BYTES}")
         try:
             argv = [*self._rsync, "--recursive", *filters, self._path(""), f"{folder}/"]
             self._commands.run("fetch the manifests", argv)
