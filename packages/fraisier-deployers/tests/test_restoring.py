@@ -402,8 +402,28 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
     assert (aside / "deep" / "a").read_text() == "changed"
     (left := tmp_path / ".uploads.1a2b3c4d.restoring").mkdir()  # by one that is killed while it extracts
     restored(run, "/", replace="/")
-    assert f"{left} was left by a restore: unless one is still at work, rm -r {left}\n" in run.output
-    assert f"{aside} was replaced by a restore, and is kept until you rm -r {aside}" in run.output
+    assert (
+        f"{left} was left by a restore: unless one is still at work, rm -r --one-file-system {left}\n"
+        in run.output
+    )
+    assert (
+        f"{aside} was replaced by a restore, and is kept until you rm -r --one-file-system {aside}"
+        in run.output
+    )
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[[Path], None]]:
+    """Return a function that mounts a disk at a folder while the test runs."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount")
+    with ExitStack() as ending:
+
+        def mount(folder: Path) -> None:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
+            ending.callback(subprocess.run, ["umount", folder], check=True)
+
+        yield mount
 
 
 @dataclass
@@ -453,7 +473,8 @@ def cut_off(swap: FolderSwap, staging: Staging) -> list[str]:
     return [
         f"a restore of {swap.place} was cut off between two renames: what was there is {swap.replaced}; "
         f"rename it to {swap.place}",
-        f"{staging.path} was left by a restore: unless one is still at work, rm -r {staging.path}",
+        f"{staging.path} was left by a restore: unless one is still at work, "
+        f"rm -r --one-file-system {staging.path}",
     ]
 
 
@@ -481,9 +502,7 @@ FolderSwap(Path({str(swap.place)!r}), Path({str(swap.restored)!r}), {swap.id!r})
     assert [*left_beside([swap.place])] == cut_off(swap, staging)
 
 
-def test_a_folder_that_cannot_be_swapped_is_refused_before_anything_is_done(
-    back_up: BackUp, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_swapped_is_refused(back_up: BackUp, tmp_path: Path) -> None:
     """Even root can neither rename a mount point nor make anything in a folder of a process."""
     folder = tmp_path / "uploads"
     folder.mkdir()
@@ -500,6 +519,41 @@ def test_a_folder_that_cannot_be_swapped_is_refused_before_anything_is_done(
     ):
         with pytest.raises(BackupRefusedError, match=f"^{why}$"):
             FolderTarget(Path("/"), (folder, Path(place)), run).require_replaceable(manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "uploads",
+            "has a mount point in it, {disk}, and would take it along: "
+            "restore into a new folder, and move what is in it yourself",
+        ),
+        (
+            "uploads/a \\040disk",
+            "is a mount point, which cannot be renamed: "
+            "move away what is in it yourself, and restore without --replace",
+        ),
+    ],
+)
+def test_a_disk_stays_where_it_is_mounted_and_as_it_is(
+    back_up: BackUp, tmp_path: Path, mounted: Callable[[Path], None], name: str, why: str
+) -> None:
+    """A folder above a mount point could be renamed, and would take along the disk that is mounted there."""
+    (disk := tmp_path / "uploads" / "a \\040disk").mkdir(parents=True)
+    mounted(disk)
+    (disk / "a").write_text("a")
+    (tmp_path / "linked").symlink_to(tmp_path)
+    folder = tmp_path / "linked" / name
+    run = back_up({"folders": str(folder)})
+    (disk / "a").write_text("changed")
+    before = {*tmp_path.rglob("*")}
+    with pytest.raises(BackupRefusedError) as refused:
+        restored(run, replace="/")
+    assert str(refused.value) == f"{folder} {why.format(disk=disk)}"
+    assert {*tmp_path.rglob("*")} == before
+    assert (disk / "a").read_text() == "changed"
+    assert disk.is_mount()
 
 
 def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(

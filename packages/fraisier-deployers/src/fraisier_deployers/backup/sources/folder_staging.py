@@ -13,6 +13,7 @@ from pathlib import Path
 from fraisier_deployers.backup.backup_errors import BackupError
 
 _NAME = ".{}.{}.restoring"
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _OURS = re.compile(r"\..+\.([0-9a-f]{8})\.restoring", re.DOTALL)
 
 
@@ -104,6 +105,17 @@ def mount_of(folder: Path) -> tuple[int, str]:
         return os.fstat(descriptor).st_dev, re.findall(r"^mnt_id:\s*(\d+)", told, re.MULTILINE)[0]
     finally:
         os.close(descriptor)
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """Return the mount points in a folder, at any depth. Raises `OSError`."""
+    lines = Path("/proc/self/mountinfo").read_bytes().strip().split(b"\n")
+    mounts = (Path(os.fsdecode(_ESCAPED.sub(_character, line.split(b" ")[4]))) for line in lines)
+    return sorted(mount for mount in mounts if folder.resolve() in mount.parents)
+
+
+def _character(escaped: re.Match[bytes]) -> bytes:
+    return bytes([int(escaped[1], 8)])
 
 
 def _near(place: Path) -> Path:

@@ -18,6 +18,7 @@ from fraisier_deployers.backup.sources.folder_staging import (
     has_content,
     left_stagings,
     mount_of,
+    mounts_below,
     problems_named,
 )
 from fraisier_deployers.backup.sources.folders import require_no_link
@@ -26,6 +27,7 @@ from fraisier_deployers.backup.targets import LEFT, LEFT_ALONE
 _REPLACED = "{}.replaced-{}"
 _CUT_OFF = "a restore of {0} was cut off between two renames: what was there is {1}; rename it to {0}"
 _OTHERWISE = "move away what is in it yourself, and restore without --replace"
+_ELSEWHERE = "restore into a new folder, and move what is in it yourself"
 _BY_HAND = "do it yourself"
 
 
@@ -82,6 +84,9 @@ def require_swappable(place: Path) -> None:
         return
     if place.is_mount() or mount_of(place) != mount_of(place.parent):
         raise BackupRefusedError(f"{place} is a mount point, which cannot be renamed: {_OTHERWISE}")
+    if mounts := mounts_below(place):
+        why = f"has a mount point in it, {mounts[0]}, and would take it along"
+        raise BackupRefusedError(f"{place} {why}: {_ELSEWHERE}")
     try:
         tempfile.TemporaryDirectory(dir=place.parent, prefix=".fraisier-").cleanup()
     except OSError as error:
@@ -104,7 +109,7 @@ def left_beside(places: Sequence[Path]) -> Iterator[str]:
 
 def removing(path: Path) -> str:
     """Return the command that removes a folder."""
-    return shlex.join(["rm", "-r", str(path)])
+    return shlex.join(["rm", "-r", "--one-file-system", str(path)])
 
 
 def _move(path: Path, to: Path, undoing: ExitStack) -> None:
