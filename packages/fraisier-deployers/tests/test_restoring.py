@@ -421,7 +421,7 @@ def mounted() -> Iterator[Callable[[Path], None]]:
 
         def mount(folder: Path) -> None:
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
-            ending.callback(subprocess.run, ["umount", folder], check=True)
+            ending.callback(subprocess.check_call, ["umount", folder])
 
         yield mount
 
@@ -500,6 +500,40 @@ FolderSwap(Path({str(swap.place)!r}), Path({str(swap.restored)!r}), {swap.id!r})
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -SIGKILL
     assert {*tmp_path.iterdir()} == {staging.path, swap.replaced}
     assert [*left_beside([swap.place])] == cut_off(swap, staging)
+    (earlier := swap.replaced.with_name("uploads.replaced-0a1b2c3d")).mkdir()
+    kept = f"{earlier} was replaced by a restore, and is kept until you rm -r --one-file-system {earlier}"
+    assert [*left_beside([swap.place])] == [kept, *cut_off(swap, staging)]
+    earlier.rmdir()
+    shutil.rmtree(staging.path)  # as by one that was not killed, but could not undo it
+    assert [*left_beside([swap.place])] == cut_off(swap, staging)[:1]
+
+
+@pytest.mark.parametrize("event", ["before", "after"])
+def test_a_swap_that_is_interrupted_at_a_rename_is_undone(tmp_path: Path, event: str) -> None:
+    swap = FolderSwap(tmp_path / "uploads", tmp_path / "staging" / "uploads", "1a2b3c4d")
+    for folder in (swap.place, swap.restored):
+        folder.mkdir(parents=True)
+        (folder / folder.parent.name).touch()
+    interrupted = f"""
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from fraisier_deployers.backup.sources.folder_swap import FolderSwap
+
+def interrupt(frame, event, argument):
+    if event == {"c_call" if event == "before" else "c_return"!r} and argument.__name__ == "rename":
+        sys.setprofile(None)
+        raise KeyboardInterrupt
+
+with ExitStack() as undoing:
+    sys.setprofile(interrupt)
+    FolderSwap(Path({str(swap.place)!r}), Path({str(swap.restored)!r}), {swap.id!r}).execute(undoing)
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], check=False, stderr=subprocess.PIPE, text=True)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert {*tmp_path.iterdir()} == {swap.place, tmp_path / "staging"}
+    for folder in (swap.place, swap.restored):
+        assert [path.name for path in folder.iterdir()] == [folder.parent.name]
 
 
 def test_a_folder_that_cannot_be_swapped_is_refused(back_up: BackUp, tmp_path: Path) -> None:

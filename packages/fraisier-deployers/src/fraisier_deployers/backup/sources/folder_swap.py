@@ -98,8 +98,10 @@ def left_beside(places: Sequence[Path]) -> Iterator[str]:
     """Yield what restores of folders left or replaced, and what becomes of it."""
     stagings = left_stagings(places)
     for place in places:
-        for path in sorted(place.parent.glob(_REPLACED.format(glob.escape(place.name), "*"))):
-            if not place.exists() and path.name.rpartition("-")[2] in stagings.values():
+        replaced = sorted(place.parent.glob(_REPLACED.format(glob.escape(place.name), "*")))
+        cut_off = [path for path in replaced if path.name.rpartition("-")[2] in stagings.values()] or replaced
+        for path in replaced:
+            if path in cut_off and not place.exists():
                 yield _CUT_OFF.format(place, path)
             else:
                 yield LEFT_ALONE.format(path, removing(path))
@@ -113,8 +115,13 @@ def removing(path: Path) -> str:
 
 
 def _move(path: Path, to: Path, undoing: ExitStack) -> None:
+    undoing.callback(_move_back, to, path)  # first, as what interrupts may come at any time
     _rename(path, to, _OTHERWISE)
-    undoing.callback(_rename, to, path, _BY_HAND)
+
+
+def _move_back(path: Path, to: Path) -> None:
+    if not os.path.lexists(to):
+        _rename(path, to, _BY_HAND)
 
 
 def _rename(path: Path, to: Path, otherwise: str) -> None:
