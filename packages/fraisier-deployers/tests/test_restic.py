@@ -212,6 +212,8 @@ def test_a_backup_succeeds_while_another_is_stored_and_the_next_prunes(
     put(place, tmp_path, installation=Installation(run.folder).id)
     with at_work(place, tmp_path / "secret place"):
         fraise_type.back_up(run)
+        with pytest.raises(BackupError, match="cannot prune it: another process has locked it"):
+            place.reclaim(())  # then the copies are deleted, and their space is said not to be free
     assert len(place.manifests().manifests) == 2
     assert "another process has locked it: left to the next time" in run.output
     assert "cannot be deleted: the restic repository: cannot forget" in str(run.stored[-1].problem)

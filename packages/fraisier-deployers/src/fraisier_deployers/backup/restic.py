@@ -152,12 +152,12 @@ class ResticPlace:
         self._forget(what, self._snapshots(MANIFEST, files))
 
     def reclaim(self, manifests: Sequence[Manifest]) -> None:
-        """Forget the data of copies, and free the space of all that was forgotten, unless others are at work
-        in the repository. Raises `BackupError`.
+        """Forget the data of copies, and free the space of all that was forgotten. Raises `BackupError`, also
+        if others are at work in the repository: the next time will do.
         """
         data = self._snapshots(DATA, [each.file for each in manifests])
         pruning = ["forget", "--prune", *(each.id for each in data)] if data else ["prune"]
-        unless_locked(lambda: self._run("prune it", *pruning), self.runner.note)
+        self._run("prune it", *pruning)
 
     def forget_unfinished(self, making: Origin) -> None:
         """Forget the data of earlier backups of the same origin that have no manifest: they were never whole.
