@@ -194,9 +194,15 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.stat()
     if found.st_uid not in {0, os.geteuid()}:
-        raise BackupError(f"{folder} belongs to another user, who could exchange backups: chown it")
+        raise BackupError(
+            f"{folder} belongs to another user, who could exchange backups: chown it, or if that is refused, "
+            "mount it for this user, or name a folder in it that this user makes"
+        )
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise BackupError(f"{folder} is writable for everyone, who could exchange backups: chmod o-w it")
+        raise BackupError(
+            f"{folder} is writable for everyone, who could exchange backups: chmod o-w it, or if that has no "
+            "effect, mount it with umask=022"
+        )
 
 
 def _drop_cached(path: Path) -> None:
