@@ -30,6 +30,7 @@ class WebDav:
         holds: how many bytes of a file it keeps, though it tells the size of the whole.
         room: how long a file may be; a longer one is answered with 507.
         forbids: the methods that it answers with 403.
+        refuses: so many requests are answered with 429, as when a rate is limited.
         stalls: the methods that it never answers.
         asked: the methods of all requests, in their order.
         clock: the time that it thinks it is, in seconds since 1970.
@@ -41,6 +42,7 @@ class WebDav:
     holds: int = 2**40
     room: int = 2**40
     forbids: tuple[str, ...] = ()
+    refuses: int = 0
     stalls: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
     clock: float = 1.0
@@ -89,13 +91,20 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command in state.stalls:
             self.close_connection = state.closing.wait()
             return
-        status, answer = (403, "") if self.command in state.forbids else self._result(body)
+        status, answer = self._refusal() or self._result(body)
         content = answer.encode() if isinstance(answer, str) else answer
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Content-Type", "text/xml" if status == 207 else "application/octet-stream")
         self.end_headers()
         self.wfile.write(content)
+
+    def _refusal(self) -> tuple[int, str] | None:
+        state = self.server.state
+        if state.refuses:
+            state.refuses -= 1
+            return 429, ""
+        return (403, "") if self.command in state.forbids else None
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":

@@ -289,6 +289,16 @@ def test_a_remote_that_stalls_is_given_up(
         put(place, tmp_path)
 
 
+def test_a_remote_that_limits_rates_is_asked_again(
+    configured: Configured, dav: WebDav, tmp_path: Path
+) -> None:
+    place = configured(**dav_remote(dav, tmp_path))
+    manifest = put(place, tmp_path)
+    dav.refuses = 5
+    assert place.manifests() == Listing((manifest,))
+    assert dav.refuses == 0
+
+
 def test_a_remote_that_sends_nothing_is_asked_a_few_times(
     configured: Configured, dav: WebDav, tmp_path: Path
 ) -> None:

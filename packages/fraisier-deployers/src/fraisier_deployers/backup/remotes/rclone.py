@@ -24,8 +24,8 @@ from fraisier_deployers.backup.remotes.remote_commands import (
     written,
 )
 
-# A file that does not come is asked for twice by each of two attempts.
-_RETRIES = ("--retries=1", "--low-level-retries=2")
+_TRIES_OF_A_FILE = 2  # each may take as long as the file
+_TRIES = 10  # of what is short: a remote that limits rates refuses some
 _PRIVATELY = ("sh", "-c", 'umask 077 && exec "$@"', "sh")  # if the remote is a folder of this host
 _PROGRESS = ("--stats=30s", "--stats-one-line", "--stats-log-level=NOTICE")
 _QUIET = ("--log-level=ERROR",)
@@ -64,8 +64,8 @@ class RclonePlace:
         fraise: whose copies are listed; others may share the folder.
         environment: of that fraise.
         config: the configuration file of rclone, None for its own default.
-        patience: for so many seconds the remote may say nothing, before rclone tries again, and gives up the
-            fifth time at the latest.
+        patience: for so many seconds the remote may say nothing of a file, and half as long of what is short,
+            before rclone tries again. It gives up after five times as many at the latest.
     """
 
     name: str
@@ -192,7 +192,13 @@ class RclonePlace:
     def _argv(self, *arguments: str) -> list[str]:
         config = [f"--config={self.config}"] if self.config else []
         takes_long = arguments[0] in {"copyto", "hashsum"} or "--hash" in arguments
-        limits = (f"--contimeout={self.patience}s", f"--timeout={self.patience}s", *_RETRIES)
+        tries, silence = (_TRIES_OF_A_FILE, self.patience) if takes_long else (_TRIES, self.patience / 2)
+        limits = (
+            f"--contimeout={silence}s",
+            f"--timeout={silence}s",
+            "--retries=1",
+            f"--low-level-retries={tries}",
+        )
         return ["rclone", *config, *limits, *(_PROGRESS if takes_long else _QUIET), *arguments]
 
     def _path(self, name: str) -> str:
