@@ -185,8 +185,10 @@ def test_what_a_command_prints_is_the_backup(run: Run, made: Path) -> None:
 def test_a_dump_of_nothing_is_none(run: Run, folder: Path, made: Path) -> None:
     with pytest.raises(BackupError, match=r"^true printed nothing"):
         CommandSource(["true"]).dump(run, run.release.path, Sink(made))
-    with pytest.raises(BackupError, match=r"^nothing is in the archive: correct source\.exclude"):
-        FoldersSource([folder], [folder.name]).dump(run, run.release.path, Sink(made))
+    (other := folder.with_name("größer")).mkdir()
+    FoldersSource([folder, other]).dump(run, run.release.path, Sink(made))
+    with pytest.raises(BackupError, match=rf"^source\.exclude leaves out {other}: correct it$"):
+        FoldersSource([folder, other], [other.name]).dump(run, run.release.path, Sink(made))
 
 
 def test_a_command_that_fails_fails_the_dump(run: Run, made: Path) -> None:

@@ -42,13 +42,17 @@ class FoldersSource:
             _require_folder(path)
         facts_file = work / "facts"
         archiving = Stage(self._tar(), (0, _CHANGED))
-        counting = Stage(python(_MODULE, str(facts_file)))
+        counting = Stage(python(_MODULE, str(facts_file), *self._names))
         flowed = run_pipeline(runner, sink.fed_by(archiving, counting, *compressing(self.suffix)))
-        paths = tuple(str(path) for path in self.paths)
-        facts = FolderFacts(paths=paths, **json.loads(facts_file.read_text()))
-        if facts.entries == 0:
-            raise BackupError("nothing is in the archive: correct source.exclude")
+        counted = json.loads(facts_file.read_text())
+        if missing := [str(self.root / name) for name in counted["missing"]]:
+            raise BackupError(f"source.exclude leaves out {', '.join(missing)}: correct it")
+        facts = FolderFacts(paths=tuple(map(str, self.paths)), **counted)
         return Dumped(flowed.size, flowed.sha256, facts)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(str(path.relative_to(self.root)) for path in self.paths)
 
     def _tar(self) -> tuple[str, ...]:
         options = (
@@ -62,8 +66,7 @@ class FoldersSource:
             "--no-unquote",
         )
         excluded = (f"--exclude={pattern}" for pattern in self.exclude)
-        names = (str(path.relative_to(self.root)) for path in self.paths)
-        return ("tar", *options, *excluded, f"--directory={self.root}", "--", *names)
+        return ("tar", *options, *excluded, f"--directory={self.root}", "--", *self._names)
 
 
 def _require_folder(path: Path) -> None:
