@@ -410,12 +410,26 @@ def test_folders_are_restored_below_another_and_to_where_they_were(back_up: Back
         f"{aside} was replaced by a restore, and is kept until you rm -r --one-file-system {aside}"
         in run.output
     )
+    empty(folder, left := folder / ".uploads.2a2b3c4d.restoring")  # by one that is killed while it is empty
+    restored(run)
+    assert {path.name for path in folder.iterdir()} == {"deep", "link", "sparse", left.name}
+    run = back_up({"folders": str(folder)})  # which has what was left in it, too
+    shutil.rmtree(folder)
+    restored(run)
+    assert (left / "half").exists()
+
+
+def empty(folder: Path, left: Path) -> None:
+    """Empty a folder, but for what a killed restore left in it."""
+    shutil.rmtree(folder)
+    left.mkdir(parents=True)
+    (left / "half").write_text("h")
 
 
 @pytest.fixture
 def mounted() -> Iterator[Callable[[Path], None]]:
     """Return a function that mounts a disk at a folder while the test runs."""
-    if os.geteuid() != 0:
+    if os.getuid() != 0:
         pytest.skip("needs root, to mount")
     with ExitStack() as ending:
 
@@ -588,6 +602,43 @@ def test_a_disk_stays_where_it_is_mounted_and_as_it_is(
     assert {*tmp_path.rglob("*")} == before
     assert (disk / "a").read_text() == "changed"
     assert disk.is_mount()
+
+
+def test_a_folder_is_restored_to_a_new_disk(
+    back_up: BackUp, tmp_path: Path, mounted: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    run = back_up({"folders": str(folder)})
+    mounted(folder)
+    (folder / "lost+found").mkdir(mode=0o700)
+    restored(run)
+    assert {path.name for path in folder.iterdir()} == {"a", "lost+found"}
+    run = back_up({"folders": str(folder)})  # as root, also of what is there beside it
+    (folder / "a").unlink()
+    restored(run)
+    assert {path.name for path in folder.iterdir()} == {"a", "lost+found"}
+    (folder / "a").unlink()
+    (folder / "lost+found" / "#12").touch()
+    with pytest.raises(BackupError, match=r"^/ is not empty"):
+        restored(run)
+
+
+def test_a_new_disk_is_vacant_for_whom_may_not_look_into_what_was_lost(
+    another_user: Path, mounted: Callable[[Path], None]
+) -> None:
+    (disk := another_user / "uploads").mkdir()
+    os.seteuid(0)
+    mounted(disk)
+    (disk / "lost+found").mkdir(mode=0o700)
+    os.chown(disk, NOBODY, -1)
+    run = FakeRun(JobSettings(), Release("", disk, ""))
+    os.seteuid(NOBODY)
+    try:
+        assert FolderTarget(Path("/"), [disk], run).is_vacant()
+    finally:
+        os.seteuid(0)
 
 
 def test_a_folder_is_as_it_was_if_what_would_replace_it_cannot_be_extracted(

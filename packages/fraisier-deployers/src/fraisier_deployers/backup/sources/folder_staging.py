@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,23 @@ def left_stagings(places: Sequence[Path]) -> dict[Path, str]:
 
 
 def has_content(path: Path) -> bool:
-    """Whether anything is at a path but an empty folder, or one with what killed restores left."""
+    """Whether anything is at a path but an empty folder, or one without content."""
     if path.is_symlink() or not path.is_dir():
         return os.path.lexists(path)
-    return any(not _OURS.fullmatch(entry.name) for entry in path.iterdir())
+    return any(map(is_content, path.iterdir()))
+
+
+def is_content(entry: Path) -> bool:
+    """Whether what is in a folder is neither what a killed restore left, nor the `lost+found` of a disk."""
+    return not (_OURS.fullmatch(entry.name) or _is_lost_and_found(entry))
+
+
+def _is_lost_and_found(entry: Path) -> bool:
+    if entry.name != "lost+found" or entry.is_symlink() or not (entry.is_dir() and entry.parent.is_mount()):
+        return False
+    with suppress(PermissionError):
+        return entry.stat().st_uid == 0 and not any(entry.iterdir())
+    return entry.stat().st_uid == 0
 
 
 def mount_of(folder: Path) -> tuple[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from fraisier_deployers.backup.removal import remove_folder
 from fraisier_deployers.backup.sources.folder_staging import (
     Staging,
     has_content,
+    is_content,
     problems_named,
     staging_folders,
 )
@@ -104,8 +105,11 @@ class FolderTarget:
         self.restore(file, manifest, work)
 
     def differences(self, manifest: Manifest) -> list[str]:
-        """Return whether there are other numbers of entries and bytes than in the archive."""
-        return _differences(self.places, manifest)
+        """Return whether there are other numbers of entries and bytes than in the archive, which may or may
+        not have had what is no content of the folders.
+        """
+        content = _differences(self.places, manifest, is_counted=is_content)
+        return content and _differences(self.places, manifest)
 
     def variables(self) -> Mapping[str, str]:
         """Return its path."""
@@ -163,20 +167,34 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _differences(folders: Sequence[Path], manifest: Manifest) -> list[str]:
+def _everything(_: Path) -> bool:
+    return True
+
+
+def _differences(
+    folders: Sequence[Path], manifest: Manifest, is_counted: Callable[[Path], bool] = _everything
+) -> list[str]:
     facts = _facts(manifest)
-    entries, content_bytes = _counted(folders)
+    entries, content_bytes = _counted(folders, is_counted)
     pairs = {"entries": (entries, facts.entries), "bytes": (content_bytes, facts.content_bytes)}
     return [f"{a} {what}, not {b}" for what, (a, b) in pairs.items() if a != b]
 
 
 @problems_named()
-def _counted(folders: Sequence[Path]) -> tuple[int, int]:
-    """Return how many folders, files and links there are, and the bytes of the files, of each once."""
+def _counted(folders: Sequence[Path], is_counted: Callable[[Path], bool]) -> tuple[int, int]:
+    """Return how many folders, files and links there are, and the bytes of the files, of each once.
+
+    Args:
+        folders: the folders.
+        is_counted: whether something that is directly in one of them is.
+    """
     entries, files, waiting = len(folders), {}, [*map(str, folders)]
+    outermost = {*waiting}
     while waiting:
-        with os.scandir(waiting.pop()) as found:
+        with os.scandir(folder := waiting.pop()) as found:
             for entry in found:
+                if folder in outermost and not is_counted(Path(entry.path)):
+                    continue
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
