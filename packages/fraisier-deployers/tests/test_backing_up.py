@@ -464,3 +464,8 @@ def test_a_section_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=message):
         make_run(**section)
+
+
+def test_a_path_has_one_slash_in_front(make_run: MakeRun) -> None:
+    settings = make_run(source={"folders": "//srv/shop"}, path="//srv/backups").settings
+    assert [*map(str, [*(settings.source.folders or ()), settings.path])] == ["/srv/shop", "/srv/backups"]

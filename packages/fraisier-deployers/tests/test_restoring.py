@@ -806,11 +806,12 @@ def test_folders_that_are_not_backed_up_are_not_restored_to_where_they_were(
 ) -> None:
     victim = f"{tmp_path}/victim"
     run = hostile((f"{victim}/"[1:], b""), paths=(victim,), entries=1, content_bytes=0)
-    with pytest.raises(
-        BackupRefusedError,
-        match=rf"is of {victim}, which source.folders does not name: restore it into a new",
-    ):
-        restored(run, "/", replace="/")
+    for root in ("/", "//"):
+        with pytest.raises(
+            BackupRefusedError,
+            match=rf"is of {victim}, which source.folders does not name: restore it into a new",
+        ):
+            restored(run, root, replace=root)
     assert (tmp_path / "victim" / "a").read_text() == "mine"
 
 

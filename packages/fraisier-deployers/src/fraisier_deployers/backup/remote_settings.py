@@ -19,7 +19,7 @@ _RSYNC_REMOTE = re.compile(
 def _absolute(path: Path) -> Path:
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError("must be an absolute path, without ..")
-    return path
+    return Path("/", *path.parts[1:])  # as two slashes in front stay, and nothing is relative to these
 
 
 def _rclone_remote(remote: str) -> str:

@@ -170,4 +170,4 @@ def _path(target: str) -> Path:
     path = Path(target)
     if not path.is_absolute() or ".." in path.parts:
         raise InvalidRequestError("the target must be an absolute path, without ..")
-    return path
+    return Path("/", *path.parts[1:])  # also of two slashes in front, which stay
