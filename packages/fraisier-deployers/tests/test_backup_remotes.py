@@ -167,6 +167,9 @@ def test_a_copy_that_is_brought_here_to_be_verified_stays_if_a_backup_begins(
     manifest = put(place, tmp_path)
     found = cast("RsyncPlace", place.place)
     assert replace(found, runner=Sweeping(found.runner, found.scratch)).stored(manifest).sha256 == DIGEST
+    (closed := tmp_path / "closed").touch()
+    with pytest.raises(BackupError, match=rf"^{manifest.file} cannot be brought to {closed}: File exists$"):
+        replace(found, scratch=closed).stored(manifest)
 
 
 @pytest.mark.parametrize("place", ["ssh", "folder"], indirect=True)

@@ -1,13 +1,14 @@
 import hashlib
 import json
 import subprocess
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fraisier_deployers.backup.backup_errors import BackupError
-from fraisier_deployers.backup.held_folder import held
+from fraisier_deployers.backup.held_folder import held, is_held
 from fraisier_deployers.backup.local_place import LocalPlace
 from fraisier_deployers.backup.manifest import MOST_BYTES, FolderFacts, Manifest
 from fraisier_deployers.backup.places import Place, StoredFile
@@ -146,6 +147,24 @@ def test_what_was_stored_or_deleted_in_part_is_removed_and_nothing_else(tmp_path
     users = {brought.file, "db-20240101T000000Z-full.sql.gz"}
     assert {path.name for path in place.folder.iterdir()} == users | {good.file, good.manifest_file}
     assert set(place.orphans()) == users
+
+
+def test_whether_a_folder_is_held_is_asked_without_keeping_others_from_holding_it(tmp_path: Path) -> None:
+    """Who asks holds it for a moment: whoever comes then waits."""
+    holding = threading.Event()
+
+    def hold() -> None:
+        with held(tmp_path):
+            holding.set()
+
+    waiting = threading.Thread(target=hold)
+    with held(tmp_path):
+        assert is_held(tmp_path)
+        waiting.start()
+        assert not holding.wait(0.1)
+    assert holding.wait(60)
+    waiting.join()
+    assert not is_held(tmp_path)
 
 
 def test_nothing_lies_in_a_folder_that_is_not_there(place: Place) -> None:

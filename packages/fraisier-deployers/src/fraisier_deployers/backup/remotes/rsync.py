@@ -96,13 +96,11 @@ class RsyncPlace:
             raise UnusableCopyError(f"{self.destination}: {manifest.file} is missing")
         if digest := self._digest(manifest.file):
             return StoredFile(sizes[manifest.file], digest)
-        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        prefix = f".{manifest.name}-"
-        with (
-            tempfile.TemporaryDirectory(prefix=prefix, suffix=PARTIAL, dir=self.scratch) as folder,
-            held(Path(folder)),
-        ):
-            return hashed(self.fetch(manifest, Path(folder)))
+        try:
+            return self._brought(manifest)
+        except OSError as error:
+            problem = f"{manifest.file} cannot be brought to {self.scratch}"
+            raise BackupError(f"{problem}: {error.strerror}") from error
 
     def fetch(self, manifest: Manifest, folder: Path) -> Path:
         """Return the path of the copy's file, brought to `folder`."""
@@ -115,6 +113,16 @@ class RsyncPlace:
         """Delete copies: the manifests first."""
         self._delete([each.manifest_file for each in manifests])
         self._delete([each.file for each in manifests])
+
+    def _brought(self, manifest: Manifest) -> StoredFile:
+        """Bring a file to this host, and return its size and checksum."""
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prefix = f".{manifest.name}-"
+        with (
+            tempfile.TemporaryDirectory(prefix=prefix, suffix=PARTIAL, dir=self.scratch) as folder,
+            held(Path(folder)),
+        ):
+            return hashed(self.fetch(manifest, Path(folder)))
 
     def _send(self, file: Path) -> None:
         argv = [*self._rsync, "--copy-links", "--perms", "--chmod=D700,F600", str(file), self._path("")]
