@@ -96,7 +96,7 @@ SELECT *,
        AND greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())
            < clock_timestamp() - make_interval(secs => :seconds)
        AS expired
-FROM tb_leases WHERE host = :host;
+FROM tb_leases WHERE host = :host ORDER BY token;
 
 -- name: held_lease
 -- Holds it, but not against its renewal.
