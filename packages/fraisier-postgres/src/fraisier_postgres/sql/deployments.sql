@@ -96,7 +96,8 @@ SELECT *,
        AND greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time())
            < clock_timestamp() - make_interval(secs => :seconds)
        AS expired
-FROM tb_leases WHERE host = :host ORDER BY token;
+FROM tb_leases WHERE host = :host
+ORDER BY (SELECT d.sequence FROM tb_deployments AS d WHERE d.id = deployment_id);
 
 -- name: held_lease
 -- Holds it, but not against its renewal.

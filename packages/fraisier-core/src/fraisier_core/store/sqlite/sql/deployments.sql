@@ -98,7 +98,8 @@ VALUES (:deployment_id, :host, :attempt, :boot_id, :pid, :pid_started, :now + :s
 RETURNING token;
 
 -- name: leases
-SELECT *, expires < :now AS expired FROM tb_leases WHERE host = :host ORDER BY token;
+SELECT *, expires < :now AS expired FROM tb_leases WHERE host = :host
+ORDER BY (SELECT d.sequence FROM tb_deployments AS d WHERE d.id = deployment_id);
 
 -- name: held_lease
 SELECT 1 FROM tb_leases WHERE token = :token;
