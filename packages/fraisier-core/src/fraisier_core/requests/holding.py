@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from fraisier_core.config import Config
 from fraisier_core.errors import ConflictError, InvalidRequestError
 from fraisier_core.store.holds import Hold
 from fraisier_core.store.protocol import DeploymentReader, Store
 from fraisier_core.store.records import Deployment
 from fraisier_core.system.host import utc_text
 from fraisier_core.text.time_settings import duration_seconds
+
+if TYPE_CHECKING:
+    from fraisier_core.config import Config  # who reads from afar knows none
 
 LONGEST_REASON = 500
 
